@@ -8,6 +8,7 @@ import ipaddress
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
@@ -31,15 +32,10 @@ class Rate:
 
 
 _TAKE = """
-WITH asked AS (
-    SELECT clock_timestamp() AS now, make_interval(secs => %(period)s) AS period,
-           make_interval(secs => %(period)s * %(cost)s / %(limit)s::float) AS cost
-), taken AS (
-    INSERT INTO rate_limits AS r (key, arrival) SELECT %(key)s, now + cost FROM asked
-    ON CONFLICT (key) DO UPDATE
-       SET arrival = GREATEST(r.arrival, clock_timestamp()) + EXCLUDED.arrival - (SELECT now FROM asked)
-     WHERE GREATEST(r.arrival, clock_timestamp()) + EXCLUDED.arrival - (SELECT now FROM asked)
-           <= clock_timestamp() + (SELECT period FROM asked)
+WITH taken AS (
+    INSERT INTO rate_limits AS r (key, arrival) VALUES (%(key)s, clock_timestamp() + %(cost)s)
+    ON CONFLICT (key) DO UPDATE SET arrival = GREATEST(r.arrival, clock_timestamp()) + %(cost)s
+     WHERE GREATEST(r.arrival, clock_timestamp()) + %(cost)s <= clock_timestamp() + %(period)s
     RETURNING arrival
 )
 SELECT true, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM taken
@@ -52,8 +48,9 @@ SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_l
 def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
     cost = min(cost, limit)
+    seconds = {"cost": timedelta(seconds=cost * period / limit), "period": timedelta(seconds=period)}
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"key": key, "limit": limit, "cost": cost, "period": period})
+        cursor.execute(_TAKE, {"key": key, **seconds})
         # No row: the key was first written between our snapshot and our insert, by an equal at its limit.
         allowed, backlog = cursor.fetchone() or (False, float(period))
     backlog = max(backlog, 0.0)
