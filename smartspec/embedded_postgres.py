@@ -206,7 +206,7 @@ def _is_server_of(pid: int, data: Path) -> bool:
         return False
     if processes.LIBC is None:
         show = ["ps", "-o", "command=", "-p", str(pid)]
-        answer = subprocess.run(show, capture_output=True, text=True, check=False)  # noqa: S603
+        answer = subprocess.run(show, capture_output=True, text=True, check=False)
         return "postgres" in answer.stdout and str(data) in answer.stdout
     try:
         return Path(f"/proc/{pid}/cwd").samefile(data)

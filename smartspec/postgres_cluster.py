@@ -130,15 +130,14 @@ def _initialise(cluster: Cluster, *, durable: bool) -> None:
     _run(
         cluster,
         *("postgres", "--single", "-D", cluster.argument, "postgres"),
-        statements=f"CREATE ROLE {NAME} LOGIN CREATEDB PASSWORD '{secret}';\n"
-        f"CREATE DATABASE {NAME} OWNER {NAME};\n",
+        statements=f"CREATE ROLE {NAME} LOGIN CREATEDB PASSWORD '{secret}';\nCREATE DATABASE {NAME} OWNER {NAME};\n",
     )
     (cluster.data / "pg_hba.conf").write_text(f"host all {NAME} 127.0.0.1/32 scram-sha-256\n")
     write_private(cluster.data / PASSWORD_FILE, secret)
 
 
 def _run(cluster: Cluster, program: str, *arguments: str, statements: str = "") -> None:
-    done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+    done = subprocess.run(
         [cluster.program(program), *arguments],
         input=statements,
         capture_output=True,

@@ -12,14 +12,12 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def start(
-    command: Sequence[str], *, on_parent_death: int = signal.SIGTERM, **options: Any
-) -> subprocess.Popen[str]:
+def start(command: Sequence[str], *, on_parent_death: int = signal.SIGTERM, **options: Any) -> subprocess.Popen[str]:
     """Start a child that gets a signal when this process dies (Linux)."""
-    return subprocess.Popen(  # noqa: S603 - callers pass fixed commands
+    return subprocess.Popen(
         command,
         text=True,
-        preexec_fn=_bound_to(os.getpid(), on_parent_death),  # noqa: PLW1509
+        preexec_fn=_bound_to(os.getpid(), on_parent_death),
         **options,
     )
 
