@@ -1,0 +1,81 @@
+"""Who is calling: a bearer token, looked up by its hash in one indexed statement.
+
+The same lookup serves Django REST framework and the plain gateway views.
+Source: RFC 6750; the token table is django-oauth-toolkit's, with hashed storage.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from oauth2_provider.models import AccessToken
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from accounts.models import User
+
+B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
+CHALLENGE = 'Bearer realm="smartspec"'
+
+
+class InvalidToken(Exception):
+    """A bearer token is present but malformed, unknown, expired or of an inactive user."""
+
+    description = "The access token is missing, expired or revoked."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A user and how they called: `token` is None for a browser session."""
+
+    user: User
+    scopes: frozenset[str]
+    token: AccessToken | None = None
+
+
+def bearer_token(request: HttpRequest) -> str | None:
+    """The raw token of the Authorization header; None if the header has another scheme or is absent."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def identify(token: str) -> Caller:
+    """The caller this bearer token stands for. Raises InvalidToken."""
+    if not B64TOKEN.match(token):
+        raise InvalidToken
+    found = (
+        AccessToken.objects.select_related("user__plan")
+        .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
+        .defer("user__password", "token", "application", "id_token")
+        .first()
+    )
+    if found is None or found.user is None:
+        raise InvalidToken
+    return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found)
+
+
+def checksum(token: str) -> str:
+    """What is stored of a token: SHA-256, in hexadecimal."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer …` for Django REST framework; `request.auth` is the AccessToken row."""
+
+    def authenticate(self, request: Request) -> tuple[User, AccessToken | None] | None:
+        token = bearer_token(request._request)
+        if token is None:
+            return None
+        try:
+            caller = identify(token)
+        except InvalidToken as refusal:
+            raise AuthenticationFailed(refusal.description, code="invalid_token") from None
+        return caller.user, caller.token
+
+    def authenticate_header(self, request: Request) -> str:
+        present = bearer_token(request._request) is not None
+        return f'{CHALLENGE}, error="invalid_token"' if present else CHALLENGE

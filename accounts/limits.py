@@ -1,0 +1,112 @@
+"""Rates, decided in PostgreSQL, so that they hold over all workers and machines.
+
+Each key has one timestamp, the theoretical arrival time of the generic cell rate algorithm
+(ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
+"""
+
+import ipaddress
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+PERIOD = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The answer for one unit of work; `reset` and `retry_after` in seconds."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: float
+    retry_after: int
+
+
+_TAKE = """
+WITH taken AS (
+    INSERT INTO rate_limits AS r (key, arrival) VALUES (%(key)s, clock_timestamp() + %(cost)s)
+    ON CONFLICT (key) DO UPDATE SET arrival = GREATEST(r.arrival, clock_timestamp()) + %(cost)s
+     WHERE GREATEST(r.arrival, clock_timestamp()) + %(cost)s <= clock_timestamp() + %(period)s
+    RETURNING arrival
+)
+SELECT true, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM taken
+UNION ALL
+SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_limits
+ WHERE key = %(key)s AND NOT EXISTS (SELECT FROM taken)
+"""
+
+
+def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
+    """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
+    cost = min(cost, limit)
+    seconds = {"cost": timedelta(seconds=cost * period / limit), "period": timedelta(seconds=period)}
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"key": key, **seconds})
+        # No row: the key was first written between our snapshot and our insert, by an equal at its limit.
+        allowed, backlog = cursor.fetchone() or (False, float(period))
+    backlog = max(backlog, 0.0)
+    room = max(period - backlog, 0.0)
+    return Rate(
+        allowed=allowed,
+        limit=limit,
+        remaining=math.floor(room * limit / period + 1e-6),
+        reset=backlog,
+        retry_after=max(1, math.ceil(backlog + cost * period / limit - period)),
+    )
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that called, as our outermost trusted proxy saw it."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    proxies = settings.TRUSTED_PROXIES
+    if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
+        return str(forwarded[-proxies].strip())
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def network(address: str) -> str:
+    """What a limit counts as one caller: an IPv4 address, or the /64 of an IPv6 one."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(parsed)
+
+
+class AddressThrottle(BaseThrottle):
+    """At most `settings.<setting>` calls a minute from one address. Subclasses name the setting."""
+
+    setting = ""
+    rate: Rate | None = None
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        key = f"{self.setting}:{network(client_address(request._request))}"
+        self.rate = take(key, limit=getattr(settings, self.setting))
+        return self.rate.allowed
+
+    def wait(self) -> float | None:
+        return self.rate.retry_after if self.rate else None
+
+
+def headers(requests: Rate, tokens: Rate) -> Mapping[str, str]:
+    """`x-ratelimit-*` as OpenAI's API reference spells them; resets in seconds with a unit."""
+    return {
+        f"x-ratelimit-{fact}-{kind}": value
+        for kind, rate in (("requests", requests), ("tokens", tokens))
+        for fact, value in (
+            ("limit", str(rate.limit)),
+            ("remaining", str(rate.remaining)),
+            ("reset", f"{rate.reset:.3f}s"),
+        )
+    }

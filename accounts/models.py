@@ -1,0 +1,143 @@
+"""Who a person is: the user and the plan. The credit columns of a user belong to credits/ledger.py."""
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+# The ledger writes these with its own statements; a stale user.save() must not bring old values back.
+LEDGER_FIELDS = frozenset({"credits", "credits_held", "credits_debt", "ledger_seq", "open_holds"})
+
+
+class Plan(models.Model):
+    """What a user may do each month and minute. An empty limit means the installation's default."""
+
+    slug = models.CharField(_("slug"), max_length=50, primary_key=True)
+    name = models.CharField(_("name"), max_length=100)
+    monthly_credits = models.PositiveIntegerField(_("monthly credits"), default=0)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    max_concurrent = models.PositiveIntegerField(
+        _("completions at the same time"), default=20, validators=[MinValueValidator(1)]
+    )
+    allowed_models = ArrayField(
+        models.CharField(max_length=200),
+        verbose_name=_("allowed models"),
+        default=list,
+        blank=True,
+        help_text=_("Comma-separated model names; empty allows every model."),
+    )
+
+    class Meta:
+        db_table = "plans"
+        ordering = ["monthly_credits", "slug"]
+        verbose_name = _("plan")
+        verbose_name_plural = _("plans")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def rpm(self) -> int:
+        """Requests per minute and user."""
+        return self.requests_per_minute or settings.WEB_LLM_RPM
+
+    @property
+    def tpm(self) -> int:
+        """Tokens per minute and user."""
+        return self.tokens_per_minute or settings.WEB_LLM_TPM
+
+
+def new_public_id() -> str:
+    return f"usr_{secrets.token_urlsafe(16)}"
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person with a balance.
+
+    `credits` is the posted balance in whole credits, `credits_held` the part of it that running
+    completions have set aside, `credits_debt` what a lost dispute took beyond the balance.
+    """
+
+    public_id = models.CharField(_("public id"), max_length=40, unique=True, default=new_public_id, editable=False)
+    email = models.EmailField(_("e-mail address"), unique=True)
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("may use the admin"), default=False)
+    date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    plan = models.ForeignKey(
+        Plan, on_delete=models.PROTECT, db_column="plan", default="free", related_name="users", verbose_name=_("plan")
+    )
+    credits = models.BigIntegerField(_("balance"), default=0, db_default=0, editable=False)
+    credits_held = models.BigIntegerField(_("held"), default=0, db_default=0, editable=False)
+    credits_debt = models.BigIntegerField(_("debt"), default=0, db_default=0, editable=False)
+    ledger_seq = models.BigIntegerField(default=0, db_default=0, editable=False)
+    open_holds = models.IntegerField(default=0, db_default=0, editable=False)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        db_table = "users"
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="users_email_ci"),
+            models.CheckConstraint(
+                condition=models.Q(credits_held__gte=0, credits_held__lte=models.F("credits")),
+                name="users_held_within_credits",
+            ),
+            models.CheckConstraint(condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"),
+            models.CheckConstraint(condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:  # type: ignore[override]
+        """Save all but the ledger's columns; a new user starts at zero."""
+        if not self._state.adding:
+            named = {field.name for field in self._meta.concrete_fields if not field.primary_key}
+            update_fields = (named if update_fields is None else set(update_fields)) - LEDGER_FIELDS
+        super().save(update_fields=update_fields, **kwargs)
+
+    @property
+    def available(self) -> int:
+        """Credits that can be spent now."""
+        return self.credits - self.credits_held
+
+    @property
+    def role(self) -> str:
+        return "admin" if self.is_staff else "user"
+
+    def get_short_name(self) -> str:
+        return self.name or self.email

@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CreditsConfig(AppConfig):
+    name = "credits"
+    verbose_name = _("Credits")
+
+    def ready(self) -> None:
+        from allauth.account.signals import user_signed_up
+
+        from credits.bonus import on_sign_up
+
+        user_signed_up.connect(on_sign_up, dispatch_uid="credits.bonus")

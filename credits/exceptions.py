@@ -1,0 +1,55 @@
+"""What the ledger refuses. After each of these nothing has changed."""
+
+from accounts.exceptions import Refusal
+
+
+class LedgerRefusal(Refusal):
+    """Base of all refusals by credits/ledger.py."""
+
+
+class InvalidAmount(LedgerRefusal):
+    """Zero, negative where it must not be, not whole, or over the bound."""
+
+    code = "invalid_amount"
+
+
+class MissingReason(LedgerRefusal):
+    code = "missing_reason"
+
+
+class UnknownAccount(LedgerRefusal):
+    status = 404
+    code = "unknown_account"
+
+
+class InsufficientCredits(LedgerRefusal):
+    """`required` credits were asked for, `available` are there."""
+
+    status = 402
+    code = "insufficient_credits"
+
+    def __init__(self, message: str, *, required: int, available: int) -> None:
+        super().__init__(message)
+        self.required = required
+        self.available = available
+
+
+class TooManyHolds(LedgerRefusal):
+    """As many completions run at the same time as the plan allows."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+
+class HoldEnded(LedgerRefusal):
+    """The hold was released, or captured before."""
+
+    status = 409
+    code = "hold_ended"
+
+
+class IdempotencyConflict(LedgerRefusal):
+    """The key was used for another request."""
+
+    status = 409
+    code = "idempotency_conflict"

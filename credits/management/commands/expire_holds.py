@@ -1,0 +1,12 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from credits import ledger
+
+
+class Command(BaseCommand):
+    help = "Give back the credits of holds past their expiry (their worker died). Safe to run at any time."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(f"{ledger.expire_holds()} holds expired.")

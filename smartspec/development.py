@@ -1,0 +1,26 @@
+"""Defaults for an installation that nobody has configured: this machine, for one person."""
+
+import os
+import secrets
+from pathlib import Path
+
+from smartspec import embedded_postgres
+
+
+def secret_key(data_dir: Path) -> str:
+    """The secret of this installation, made at its first start, readable by its owner only."""
+    path = data_dir / "secret_key"
+    if not path.exists():
+        data_dir.mkdir(mode=0o700, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # another process was faster
+            return path.read_text()
+        with open(handle, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    return path.read_text()
+
+
+def database_url(data_dir: Path) -> str:
+    """The running embedded server's URL, or one that nothing answers, so that --help still works."""
+    return embedded_postgres.running_url(data_dir / "postgres") or "postgres://smartspec@127.0.0.1:1/smartspec"

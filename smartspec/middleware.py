@@ -1,0 +1,46 @@
+"""What no route may be bothered with: requests that are not text, and a database that is away."""
+
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.translation import gettext as _
+
+from accounts.errors import envelope
+
+type_of_answer = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RejectMalformedRequests:
+    """400 for a path or query that is not UTF-8 or holds a NUL, which PostgreSQL cannot store."""
+
+    def __init__(self, get_response: type_of_answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
+            return answer(request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error")
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """503 while the database is away or a lock was not to be had: nothing was written."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        response = answer(request, 503, _("The service is busy. Try again in a moment."), "service_unavailable")
+        response["Retry-After"] = "5"
+        return response
+
+
+def _is_text(query: str) -> bool:
+    try:
+        return "\0" not in unquote_to_bytes(query.replace("+", " ")).decode()
+    except UnicodeDecodeError:
+        return False
+
+
+def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
+    """An error in the dialect of the route: JSON for programs, text for people."""
+    if request.path.startswith(("/api/", "/v1/")):
+        return JsonResponse(envelope(status, message, code), status=status)
+    return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

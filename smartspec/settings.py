@@ -1,0 +1,312 @@
+"""Settings, read once from the environment (twelve-factor).
+
+Without configuration these are development defaults: DEBUG is on, only loopback is
+served and the embedded PostgreSQL is used. `smartspec/checks.py` refuses bad values.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from django.utils.translation import gettext_lazy as _
+
+from smartspec import development
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = BASE_DIR / ".data"
+
+env = environ.Env()
+# A server started by `make run` says here what `manage.py` in another terminal must know.
+environ.Env.read_env(DATA_DIR / "running.env")
+
+DEBUG = env.bool("DEBUG", default=True)
+DATABASE_URL = env.str("DATABASE_URL", default="")
+EMBEDDED_DATABASE = not DATABASE_URL
+SECRET_KEY = env.str("SECRET_KEY", default=development.secret_key(DATA_DIR) if DEBUG else "")
+# Fernet keys for provider credentials, newest first. Empty: one is derived from SECRET_KEY.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+
+# --- Where we are reached -------------------------------------------------------------
+
+PORT = env.int("PORT", default=8000)
+PUBLIC_ORIGIN = env.str("PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else "").rstrip("/")
+PUBLIC_HOST = environ.urlparse(PUBLIC_ORIGIN).hostname or ""
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS",
+    default=[*([PUBLIC_HOST] if PUBLIC_HOST else []), "localhost", "127.0.0.1", "[::1]"],
+)
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_ORIGIN] if PUBLIC_ORIGIN else [])
+CORS_ALLOWED_ORIGINS = env.list(
+    "CORS_ALLOWED_ORIGINS",
+    default=[
+        "tauri://localhost",
+        "http://tauri.localhost",
+        "https://tauri.localhost",
+        *(["http://localhost:1420"] if DEBUG else []),
+    ],
+)
+# A path of its own origin only: neither the pages nor the admin are for other origins.
+CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "x-requested-with",
+    "x-trace-id",
+]
+CORS_EXPOSE_HEADERS = [
+    "retry-after",
+    "x-credits-clamped-max-tokens",
+    "x-credits-remaining",
+    "x-credits-used",
+    "x-generation-id",
+    "x-request-id",
+    "x-trace-id",
+    *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),
+]
+# How many proxies in front of us append to X-Forwarded-For; 0 believes only the socket.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# --- What clients see: device login -----------------------------------------------------
+
+FIRST_PARTY_CLIENT_ID = "smartspec-desktop"
+DEVICE_CODE_SECONDS = 600
+DEVICE_POLL_SECONDS = 5
+DEVICE_POLL_MAX_SECONDS = 60
+DEVICE_CODE_RPM = env.int("DEVICE_CODE_RPM", default=10)
+DEVICE_VERIFY_RPM = env.int("DEVICE_VERIFY_RPM", default=30)
+SCOPES: dict[str, Any] = {
+    "llm:chat": _("Talk to language models with your credits"),
+    "mcp:read": _("Read your connected tools"),
+    "mcp:write": _("Change things through your connected tools"),
+}
+
+# --- Credits and the gateway --------------------------------------------------------------
+
+SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
+WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
+WEB_LLM_CREDIT_PER_1K_TOKENS = Decimal(env.str("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1"))
+WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
+WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
+WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
+WEB_LLM_TPM = env.int("WEB_LLM_TPM", default=200_000)
+SMARTSPEC_WEB_GATEWAY_TOKEN = env.str("SMARTSPEC_WEB_GATEWAY_TOKEN", default="")
+
+LLM_UPSTREAM_BASE_URL = env.str("LLM_UPSTREAM_BASE_URL", default="").rstrip("/")
+LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
+LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
+LLM_CONNECT_SECONDS = 5
+LLM_FIRST_BYTE_SECONDS = 120
+LLM_IDLE_SECONDS = 60
+LLM_COMPLETION_SECONDS = 900
+LLM_KEEP_ALIVE_SECONDS = 10
+LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
+LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# Longest completion and a margin: a hold older than this belongs to a worker that died.
+HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
+
+# --- Django -------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "accounts",
+    "credits",
+    "deviceauth",
+    "llmproxy",
+    "smartspec",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "corsheaders",
+    "oauth2_provider",
+    "rest_framework",
+]
+
+MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.middleware.RejectMalformedRequests",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "smartspec.urls"
+WSGI_APPLICATION = "smartspec.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Database -----------------------------------------------------------------------------
+
+DATABASES = {
+    "default": {
+        **environ.Env.db_url_config(DATABASE_URL or development.database_url(DATA_DIR)),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            # Waits are bounded: a request that cannot lock its row in 5 s is told so.
+            "options": "-c lock_timeout=5s -c statement_timeout=30s",
+            "connect_timeout": 5,
+            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+        },
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- People -------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_SESSION_REMEMBER = True
+# Limits must hold over all workers, and the database is the one thing they share.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
+}
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
+
+# --- OAuth --------------------------------------------------------------------------------
+
+# Spelled out, because a foreign key to it crashes makemigrations otherwise.
+OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
+# OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "deviceauth.DeviceCode"
+OAUTH2_PROVIDER = {
+    "SCOPES": SCOPES,
+    "DEFAULT_SCOPES": ["llm:chat", "mcp:read"],
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 15 * 60,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+}
+# E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/tokens.py).
+SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "accounts.errors.render_refusal",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Language, time, static files ---------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("th", "ไทย")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Security -----------------------------------------------------------------------------
+
+HTTPS = PUBLIC_ORIGIN.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+# --- Logs ---------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}

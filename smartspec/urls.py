@@ -1,0 +1,21 @@
+"""Every address of the service."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.i18n import set_language
+
+from accounts.errors import not_found
+from smartspec import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("healthz", views.healthz),
+    path("readyz", views.readyz),
+    path("i18n/set", set_language, name="set_language"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.account.urls")),
+    path("", include("credits.urls")),
+    path("", include("deviceauth.urls")),
+    path("", include("llmproxy.urls")),
+    re_path(r"^(api|v1)/", not_found),
+]
