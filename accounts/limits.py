@@ -105,3 +105,9 @@ def headers(kind: str, rate: Rate) -> dict[str, str]:
         f"x-ratelimit-remaining-{kind}": str(rate.remaining),
         f"x-ratelimit-reset-{kind}": f"{rate.reset:.3f}s",
     }
+
+
+def forget_idle() -> None:
+    """Delete the keys whose rate is free again; they say nothing any more."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM rate_limits WHERE arrival < clock_timestamp()")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.authentication import InvalidToken, bearer_token, identify
 from accounts.models import User
-from llmproxy.exceptions import CsrfFailed, InsufficientScope, Unauthorized, UserNotFound
+from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
 
 SCOPE = "llm:chat"
 TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
@@ -63,7 +63,7 @@ def _backend(request: HttpRequest) -> GatewayCaller:
 def _session(request: HttpRequest) -> GatewayCaller:
     user = request.user
     if not isinstance(user, User):
-        raise Unauthorized(_("Send an access token in the Authorization header."))
+        raise MissingCredentials(_("Send an access token in the Authorization header."))
     if request.method not in ("GET", "HEAD"):
         _enforce_csrf(request)
     return GatewayCaller(user=user, charged=True)

@@ -1,7 +1,7 @@
 """What the gateway refuses or could not get, each with its status and code (api.md §3).
 
 GatewayRefusal
-├── Unauthorized, InsufficientScope, UserNotFound, CsrfFailed
+├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
 ├── InvalidRequest, RequestTooLarge, ModelNotFound
 ├── RateLimited, OutOfCredits
 └── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected
@@ -27,6 +27,13 @@ class GatewayRefusal(Refusal):
 class Unauthorized(GatewayRefusal):
     status = 401
     code = "invalid_token"
+    challenge = 'Bearer realm="smartspec", error="invalid_token"'
+
+
+class MissingCredentials(Unauthorized):
+    """Nothing was sent, so nothing is wrong with it (RFC 6750 §3.1)."""
+
+    challenge = 'Bearer realm="smartspec"'
 
 
 class InsufficientScope(GatewayRefusal):

@@ -47,8 +47,10 @@ class Relay:
 
     def close(self) -> None:
         """Stop the provider at once and settle, if the end of the stream has not done so."""
-        self.events.close()
-        self.run.settle()
+        try:
+            self.events.close()
+        finally:
+            self.run.settle()
 
     def __iter__(self) -> Iterator[bytes]:
         failure: UpstreamFailure | None = None
@@ -58,7 +60,7 @@ class Relay:
         except UpstreamFailure as caught:
             failure = caught
             self.run.fail(caught)
-        self.events.close()
+        self.close()
         receipt = self.run.settle()
         if failure:
             yield self.dialect.failure(failure, receipt)
@@ -72,11 +74,9 @@ class Relay:
                 raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
             if event is None:
                 yield dialects.KEEP_ALIVE
-            elif event.data == "[DONE]":
-                return
             elif (passed := self._observe(event)) is not None:
                 yield passed
-        if not self.run.meter.finish_reason:
+        if not (self.events.done or self.run.meter.finish_reason):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _observe(self, event: Event) -> bytes | None:

@@ -19,6 +19,7 @@ from llmproxy.models import Provider
 
 CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
+DONE = "[DONE]"
 BUFFERED_EVENTS = 64  # a reader slower than the provider stops the provider, not our memory
 
 _pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
@@ -123,14 +124,16 @@ def read_json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
 class EventStream:
     """The events of a streamed answer, read in the background, so that waiting can be interrupted.
 
-    Iterating yields an Event, or None after each LLM_KEEP_ALIVE_SECONDS without one. A failure of the
-    provider is raised as UpstreamFailure. `close` at any time frees the connection at once.
+    Iterating yields an Event until [DONE] or the end, or None after each LLM_KEEP_ALIVE_SECONDS without one. A failure of the
+    provider is raised as UpstreamFailure. `close` at any time makes the provider stop.
     """
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
         self._response = response
         self._events: Queue[Event | UpstreamFailure | None] = Queue(BUFFERED_EVENTS)
         self._closed = threading.Event()
+        self._ended = False
+        self.done = False  # the provider has said [DONE]
         threading.Thread(target=self._read, name="llm-upstream", daemon=True).start()
 
     def __iter__(self) -> Iterator[Event | None]:
@@ -144,18 +147,21 @@ class EventStream:
                     raise UpstreamTimeout(_("The provider stopped answering."), detail="idle") from None
                 yield None
                 continue
-            if item is None:
-                return
+            if isinstance(item, Event) and item.data != DONE:
+                waited = 0
+                yield item
+                continue
+            self._ended = True
             if isinstance(item, UpstreamFailure):
                 raise item
-            waited = 0
-            yield item
+            self.done = item is not None
+            return
 
     def close(self) -> None:
         self._closed.set()
-        with suppress(OSError, ValueError, HTTPError):  # it may be closed, or never have had a socket
-            self._response.shutdown()
-        self._response.close()
+        if not self._ended:
+            with suppress(OSError, ValueError, RuntimeError):  # the last byte may just have arrived
+                self._response.shutdown()  # only wakes the reader: what one thread reads, another must not close
 
     def _read(self) -> None:
         try:
@@ -165,9 +171,10 @@ class EventStream:
             self._put(None)
         except UpstreamFailure as failure:
             self._put(failure)
-        # The last three: text that is not UTF-8, or a read from what `close` just took away.
-        except (HTTPError, OSError, ValueError, AttributeError) as error:
+        except (HTTPError, OSError, ValueError, AttributeError) as error:  # also: not UTF-8, read after shutdown
             self._put(_failure(error))
+        finally:
+            self._response.close()  # an answer read to its end has gone back to the pool already
 
     def _put(self, item: Event | UpstreamFailure | None) -> bool:
         """Wait for room; False once the relay has gone."""

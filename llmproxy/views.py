@@ -61,7 +61,7 @@ def _refused(refusal: Refusal) -> HttpResponse:
     if isinstance(refusal, RateLimited):
         response.headers.update(refusal.headers)
     if isinstance(refusal, Unauthorized):
-        response["WWW-Authenticate"] = 'Bearer realm="smartspec", error="invalid_token"'
+        response["WWW-Authenticate"] = refusal.challenge
     return response
 
 

@@ -5,3 +5,6 @@ from django.utils.translation import gettext_lazy as _
 class SmartspecConfig(AppConfig):
     name = "smartspec"
     verbose_name = _("SmartSpec")
+
+    def ready(self) -> None:
+        from smartspec import checks  # noqa: F401 – registers them

@@ -1,0 +1,87 @@
+"""Settings that would hurt are refused before the first request, each with an id and a hint."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from environ import urlparse
+
+SMALLEST_SECRET = 32
+
+
+@register(Tags.security)
+def settings_are_sound(**_: Any) -> list[CheckMessage]:
+    return [*_origin(), *_numbers(), *_keys(), *_models(), *(() if settings.DEBUG else _production())]
+
+
+def _origin() -> Iterator[CheckMessage]:
+    parts = urlparse(settings.PUBLIC_ORIGIN)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
+        yield Error(
+            "PUBLIC_ORIGIN is not an origin.",
+            hint="Set it to scheme and host as people type it, such as https://smartspec.example",
+            id="smartspec.E001",
+        )
+
+
+def _numbers() -> Iterator[CheckMessage]:
+    least = {
+        "WEB_LLM_MIN_CREDITS": 0,
+        "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
+        "WEB_LLM_MAX_BODY_BYTES": 1024,
+        "WEB_LLM_RPM": 1,
+        "WEB_LLM_TPM": 1,
+        "DEVICE_CODE_RPM": 1,
+        "DEVICE_VERIFY_RPM": 1,
+        "SIGNUP_BONUS_CREDITS": 0,
+        "TRUSTED_PROXIES": 0,
+    }
+    for name, low in least.items():
+        if not getattr(settings, name) >= low:
+            yield Error(f"{name} is below {low}.", hint="Correct it in the environment.", id="smartspec.E002")
+
+
+def _keys() -> Iterator[CheckMessage]:
+    for key in settings.ENCRYPTION_KEYS:
+        try:
+            Fernet(key)
+        except ValueError:
+            yield Error(
+                "ENCRYPTION_KEYS has an entry that is not a Fernet key.",
+                hint="Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                id="smartspec.E003",
+            )
+
+
+def _models() -> Iterator[CheckMessage]:
+    if settings.LLM_UPSTREAM_BASE_URL and not settings.LLM_UPSTREAM_MODELS:
+        yield Warning(
+            "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
+            hint="List the model names, comma-separated; the first is the default model.",
+            id="smartspec.W001",
+        )
+
+
+def _production() -> Iterator[CheckMessage]:
+    if len(settings.SECRET_KEY) < SMALLEST_SECRET:
+        yield Error(
+            "SECRET_KEY is missing or short.",
+            hint="Set it to 50 random characters, the same on every machine.",
+            id="smartspec.E004",
+        )
+    if settings.EMBEDDED_DATABASE:
+        yield Error(
+            "DATABASE_URL is missing: the embedded PostgreSQL is for development.",
+            hint="Set DATABASE_URL to postgres://user:password@host:5432/name",
+            id="smartspec.E005",
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error("ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006")
+    if not settings.ENCRYPTION_KEYS:
+        yield Warning(
+            "ENCRYPTION_KEYS is not set: provider keys are encrypted with a key derived from SECRET_KEY.",
+            hint="Set it, so that SECRET_KEY can be changed without entering every provider key again.",
+            id="smartspec.W002",
+        )

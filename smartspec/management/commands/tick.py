@@ -1,0 +1,47 @@
+import logging
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import InterfaceError, OperationalError, connection
+
+from accounts import limits
+
+logger = logging.getLogger(__name__)
+
+LOCK = 0x534D5254  # any number, the same in every process
+JOBS = ("expire_holds", "clearsessions")
+
+
+class Command(BaseCommand):
+    help = "Do what is due: expire holds, forget old codes, sessions and rates. Run it every minute, or with --loop."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not options["loop"]:
+            self._tick()
+            return
+        while True:
+            try:
+                self._tick()
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("tick: the database is away, next try in %s s: %s", options["loop"], error)
+            connection.close()
+            time.sleep(options["loop"])
+
+    def _tick(self) -> None:
+        """One round; where another process is at it, none."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+            if not cursor.fetchone()[0]:
+                return
+            try:
+                for job in JOBS:
+                    call_command(job, stdout=self.stdout)
+                limits.forget_idle()
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
