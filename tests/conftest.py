@@ -1,0 +1,76 @@
+"""What all tests share: users, tokens, and an emptied database after tests that really commit."""
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import connection
+from django.db.transaction import atomic
+from django.test import TransactionTestCase
+from django.utils import timezone
+from oauth2_provider.models import AccessToken
+
+from accounts.models import User
+from credits import ledger
+
+# A password is not hashed for safety here, and the real hasher takes half a second.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Rows that migrations make stay; everything else goes after a committing test.
+KEPT = {
+    "django_content_type": "true",
+    "auth_permission": "true",
+    "plans": "slug = 'free'",
+    "oauth2_provider_application": "client_id = 'smartspec-desktop'",
+}
+
+
+def _empty_tables(self: TransactionTestCase) -> None:
+    """Instead of TRUNCATE, which the ledger refuses, and which would take the migrations' rows."""
+    switch = "ALTER TABLE credit_transactions {} TRIGGER credit_transactions_append_only"
+    tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    with connection.cursor() as cursor:
+        cursor.execute(switch.format("DISABLE"))
+        with atomic():
+            for table in [*tables, "rate_limits", "django_cache"]:
+                cursor.execute(f"DELETE FROM {table} WHERE NOT ({KEPT.get(table, 'false')})")
+        cursor.execute(switch.format("ENABLE ALWAYS"))
+
+
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def make_user() -> Callable[..., User]:
+    def make(email: str = "ann@example.com", *, credits: int = 0, **fields: Any) -> User:
+        user = User.objects.create_user(email, "correct horse battery", **fields)
+        if credits:
+            ledger.adjust(user=user, amount=credits, reason="For this test", actor=None)
+        return User.objects.get(pk=user.pk)
+
+    return make
+
+
+@pytest.fixture
+def make_token() -> Callable[..., str]:
+    def make(user: User, scope: str = "llm:chat mcp:read", *, seconds: int = 900) -> str:
+        token = secrets.token_urlsafe(32)
+        expires = timezone.now() + timedelta(seconds=seconds)
+        AccessToken.objects.create(user=user, token=token, scope=scope, expires=expires)
+        return token
+
+    return make
+
+
+@pytest.fixture
+def bearer(make_token: Callable[..., str]) -> Callable[..., dict[str, str]]:
+    """Headers of a call by this user."""
+
+    def headers(user: User, scope: str = "llm:chat mcp:read") -> dict[str, str]:
+        return {"Authorization": f"Bearer {make_token(user, scope)}"}
+
+    return headers

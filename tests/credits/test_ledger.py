@@ -1,0 +1,298 @@
+"""The verbs, one at a time."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from accounts.models import User
+from credits import audit, ledger
+from credits.exceptions import (
+    HoldEnded,
+    IdempotencyConflict,
+    InsufficientCredits,
+    InvalidAmount,
+    MissingReason,
+    TooManyHolds,
+    UnknownAccount,
+)
+from credits.models import Hold, Transaction
+
+pytestmark = pytest.mark.django_db
+
+MakeUser = Callable[..., User]
+
+
+@pytest.fixture
+def user(make_user: MakeUser) -> User:
+    return make_user(credits=50)
+
+
+def hold(user: User, amount: int, reference: str = "gen_1", **options: int) -> Hold:
+    return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
+
+
+def expire(held: Hold) -> None:
+    Hold.objects.filter(pk=held.pk).update(expires_at="2020-01-01T00:00Z")
+
+
+def test_a_hold_sets_credits_aside_without_moving_the_balance(user: User) -> None:
+    held = hold(user, 20)
+    assert (held.amount, held.state) == (20, "open")
+    assert ledger.balance(user) == ledger.Balance(credits=50, held=20, plan="free")
+    assert ledger.balance(user).available == 30
+
+
+def test_a_hold_is_refused_when_other_holds_leave_too_little(user: User) -> None:
+    hold(user, 40)
+    with pytest.raises(InsufficientCredits) as refusal:
+        hold(user, 11, "gen_2")
+    assert (refusal.value.required, refusal.value.available) == (11, 10)
+    assert ledger.balance(user).held == 40
+
+
+def test_a_hold_takes_what_is_there_if_that_is_enough(user: User) -> None:
+    assert hold(user, 80, at_least=5).amount == 50
+    with pytest.raises(InsufficientCredits):
+        hold(user, 80, "gen_2", at_least=1)
+
+
+def test_a_hold_of_nothing_is_possible_without_credits(make_user: MakeUser) -> None:
+    assert hold(make_user(), 0).amount == 0
+
+
+def test_a_hold_beyond_the_plans_number_is_refused(user: User) -> None:
+    hold(user, 1, max_open=1)
+    with pytest.raises(TooManyHolds):
+        hold(user, 1, "gen_2", max_open=1)
+    assert ledger.balance(user).held == 1
+
+
+def test_an_inactive_user_cannot_hold(user: User) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    with pytest.raises(UnknownAccount):
+        hold(user, 1)
+
+
+@pytest.mark.parametrize("amount", [-1, ledger.MAX_AMOUNT + 1])
+def test_a_hold_outside_its_bounds_is_refused(user: User, amount: int) -> None:
+    with pytest.raises(InvalidAmount):
+        hold(user, amount)
+
+
+def test_a_capture_charges_the_real_cost_and_frees_the_rest(user: User) -> None:
+    captured = ledger.capture(hold=hold(user, 20), cost=3, description="smollm2", metadata={"tokens": 2100})
+    assert captured == ledger.Capture(charged=3, uncollected=0, balance_after=47, available=47, seq=2)
+    row = Transaction.objects.get(user=user, seq=2)
+    assert (row.type, row.amount, row.balance_after, row.metadata) == ("usage", -3, 47, {"tokens": 2100})
+    assert row.hold is not None
+    assert (row.hold.state, row.hold.captured) == ("captured", 3)
+
+
+def test_a_capture_beyond_the_hold_takes_what_is_available_and_no_more(user: User) -> None:
+    first, other = hold(user, 10), hold(user, 25, "gen_2")
+    captured = ledger.capture(hold=first, cost=40)
+    assert (captured.charged, captured.uncollected, captured.balance_after) == (25, 15, 25)
+    assert ledger.balance(user).available == 0
+    assert ledger.capture(hold=other, cost=25).balance_after == 0
+
+
+def test_a_capture_of_nothing_writes_no_transaction(user: User) -> None:
+    assert ledger.capture(hold=hold(user, 10), cost=0).seq is None
+    assert Transaction.objects.filter(user=user).count() == 1
+    assert ledger.balance(user).available == 50
+
+
+def test_a_hold_is_captured_once(user: User) -> None:
+    held = hold(user, 10)
+    ledger.capture(hold=held, cost=4)
+    with pytest.raises(HoldEnded):
+        ledger.capture(hold=held, cost=4)
+    assert ledger.balance(user).credits == 46
+
+
+def test_a_released_hold_cannot_be_captured(user: User) -> None:
+    held = hold(user, 10)
+    ledger.release(hold=held)
+    ledger.release(hold=held)
+    with pytest.raises(HoldEnded):
+        ledger.capture(hold=held, cost=4)
+    assert ledger.balance(user) == ledger.Balance(credits=50, held=0, plan="free")
+
+
+def test_an_expired_hold_frees_its_credits_and_is_still_captured_once(user: User) -> None:
+    held = hold(user, 10)
+    expire(held)
+    assert ledger.expire_holds() == 1
+    assert ledger.expire_holds() == 0
+    assert ledger.balance(user).available == 50
+    assert ledger.capture(hold=held, cost=4).charged == 4
+    with pytest.raises(HoldEnded):
+        ledger.capture(hold=held, cost=4)
+    assert Hold.objects.get(pk=held.pk).state == "expired"
+
+
+def test_a_hold_that_has_not_expired_stays(user: User) -> None:
+    hold(user, 10)
+    assert ledger.expire_holds() == 0
+
+
+def test_the_next_hold_of_a_user_frees_what_a_dead_worker_left(user: User) -> None:
+    expire(hold(user, 50))
+    assert hold(user, 50, "gen_2").amount == 50
+    assert ledger.balance(user).held == 50
+
+
+def test_the_same_key_grants_once(user: User) -> None:
+    def grant(amount: int) -> Transaction:
+        return ledger.add(user=user, amount=amount, type="bonus", description="Hello", idempotency_key="k")
+
+    assert grant(5).pk == grant(5).pk
+    assert ledger.balance(user).credits == 55
+    with pytest.raises(IdempotencyConflict):
+        grant(6)
+    assert ledger.balance(user).credits == 55
+
+
+@pytest.mark.parametrize("amount", [0, -5, ledger.MAX_AMOUNT + 1])
+def test_a_grant_outside_its_bounds_is_refused(user: User, amount: int) -> None:
+    with pytest.raises(InvalidAmount):
+        ledger.add(user=user, amount=amount, type="bonus", description="Hello", idempotency_key="k")
+
+
+def test_usage_is_not_granted(user: User) -> None:
+    with pytest.raises(InvalidAmount):
+        ledger.add(user=user, amount=5, type="usage", description="Hello", idempotency_key="k")
+
+
+def test_an_adjustment_records_who_and_why(user: User, make_user: MakeUser) -> None:
+    boss = make_user("boss@example.com")
+    row = ledger.adjust(user=user, amount=-20, reason="Test account", actor=boss)
+    assert (row.type, row.amount, row.balance_after, row.actor, row.description) == (
+        "adjustment",
+        -20,
+        30,
+        boss,
+        "Test account",
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason", "kind", "refusal"),
+    [
+        (0, "why", "adjustment", InvalidAmount),
+        (ledger.MAX_AMOUNT + 1, "why", "adjustment", InvalidAmount),
+        (-5, "why", "bonus", InvalidAmount),
+        (5, "why", "usage", InvalidAmount),
+        (5, "  ", "adjustment", MissingReason),
+        (-51, "why", "adjustment", InsufficientCredits),
+    ],
+)
+def test_a_bad_adjustment_changes_nothing(
+    user: User, amount: int, reason: str, kind: str, refusal: type[Exception]
+) -> None:
+    with pytest.raises(refusal):
+        ledger.adjust(user=user, amount=amount, reason=reason, actor=None, type=kind)
+    assert Transaction.objects.filter(user=user).count() == 1
+
+
+def test_an_adjustment_cannot_take_held_credits(user: User) -> None:
+    hold(user, 30)
+    with pytest.raises(InsufficientCredits):
+        ledger.adjust(user=user, amount=-21, reason="why", actor=None)
+    assert ledger.adjust(user=user, amount=-20, reason="why", actor=None).balance_after == 30
+
+
+def test_an_unknown_account_is_refused() -> None:
+    nobody = User(pk=999_999)
+    with pytest.raises(UnknownAccount):
+        ledger.balance(nobody)
+    with pytest.raises(UnknownAccount):
+        hold(nobody, 1)
+    with pytest.raises(UnknownAccount):
+        ledger.adjust(user=nobody, amount=1, reason="why", actor=None)
+
+
+def test_saving_a_stale_user_keeps_the_balance(user: User) -> None:
+    stale = User.objects.get(pk=user.pk)
+    ledger.adjust(user=user, amount=-20, reason="spent meanwhile", actor=None)
+    stale.name = "Ann"
+    stale.credits = 1_000_000
+    stale.save()
+    stale.save(update_fields=["credits", "name"])
+    assert User.objects.get(pk=user.pk).credits == 30
+    assert User.objects.get(pk=user.pk).name == "Ann"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE credit_transactions SET amount = 99",
+        "UPDATE credit_transactions SET amount = 99 WHERE false",
+        "DELETE FROM credit_transactions",
+        "TRUNCATE credit_transactions CASCADE",
+    ],
+)
+def test_the_database_refuses_to_change_history(user: User, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(statement)
+
+
+def test_the_guards_also_fire_in_a_replica_session() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_trigger WHERE tgenabled = 'A' AND NOT tgisinternal"
+            " AND tgrelid IN ('users'::regclass, 'credit_transactions'::regclass)"
+        )
+        assert cursor.fetchone() == (4,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE users SET credits = credits + 1",
+        "UPDATE users SET ledger_seq = ledger_seq + 1",
+        "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
+        " reference_id) SELECT id, 2, 'bonus', 5, 55, '', '{}', '' FROM users",
+    ],
+)
+def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="not what the ledger says"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize("column", ["credits_held = credits + 1", "credits_held = -1", "credits_debt = -1"])
+def test_the_database_refuses_an_impossible_hold(user: User, column: str) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE users SET {column}")
+
+
+def test_the_audit_finds_nothing_in_a_sound_ledger(user: User) -> None:
+    ledger.capture(hold=hold(user, 20), cost=3)
+    ledger.release(hold=hold(user, 20, "gen_2"))
+    hold(user, 5, "gen_3")
+    report = audit.run()
+    assert report.findings == []
+    assert (report.users, report.transactions, report.holds) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("statement", "invariant"),
+    [
+        ("UPDATE users SET credits = credits + 1", "1:"),
+        ("UPDATE credit_transactions SET balance_after = 49 WHERE seq = 1", "2:"),
+        ("UPDATE users SET credits_held = 1", "3:"),
+        ("UPDATE credit_holds SET captured = 4", "4:"),
+    ],
+)
+def test_the_audit_names_a_row_edited_behind_the_guards(user: User, statement: str, invariant: str) -> None:
+    ledger.capture(hold=hold(user, 20), cost=3)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE users DISABLE TRIGGER USER")
+        cursor.execute("ALTER TABLE credit_transactions DISABLE TRIGGER USER")
+        cursor.execute(statement)
+    assert any(f.user_id == user.pk and f.problem.startswith(invariant) for f in audit.run().findings)

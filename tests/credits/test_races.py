@@ -1,0 +1,77 @@
+"""Many at once, on real connections: nothing is overdrawn, lost or done twice."""
+
+from collections.abc import Callable
+
+import pytest
+
+from accounts import limits
+from accounts.models import User
+from credits import audit, ledger
+from credits.exceptions import HoldEnded, InsufficientCredits
+from credits.models import Hold, Transaction
+from tests.concurrently import concurrently
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MakeUser = Callable[..., User]
+
+
+def test_two_windows_cannot_spend_the_same_credits(make_user: MakeUser) -> None:
+    user = make_user(credits=10)
+
+    def spend(number: int) -> int:
+        try:
+            held = ledger.hold(user=user, amount=3, at_least=1, reference_id=f"gen_{number}", seconds=60)
+        except InsufficientCredits:
+            return 0
+        return ledger.capture(hold=held, cost=3).charged
+
+    assert sum(concurrently(spend, threads=12)) == 10
+    assert ledger.balance(user).credits == 0
+    assert audit.run().findings == []
+
+
+def test_one_hold_is_captured_by_one_of_many(make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+    held = ledger.hold(user=user, amount=10, reference_id="gen_1", seconds=60)
+
+    def capture(number: int) -> int:
+        try:
+            return ledger.capture(hold=held, cost=7).charged
+        except HoldEnded:
+            return 0
+
+    assert sorted(concurrently(capture, threads=8)) == [0] * 7 + [7]
+    assert audit.run().findings == []
+
+
+def test_capture_and_expiry_at_once_charge_once_and_free_once(make_user: MakeUser) -> None:
+    user = make_user(credits=1000)
+    for round_number in range(10):
+        held = ledger.hold(user=user, amount=10, reference_id=f"gen_{round_number}", seconds=60)
+        Hold.objects.filter(pk=held.pk).update(expires_at="2020-01-01T00:00Z")
+        concurrently(lambda n, h=held: ledger.expire_holds() if n else ledger.capture(hold=h, cost=7), threads=4)
+    assert ledger.balance(user) == ledger.Balance(credits=930, held=0, plan="free")
+    assert audit.run().findings == []
+
+
+def test_the_same_key_at_once_grants_once(make_user: MakeUser) -> None:
+    user = make_user()
+
+    def grant(number: int) -> int:
+        return ledger.add(user=user, amount=5, type="purchase", description="", idempotency_key="pay_1").pk
+
+    assert len(set(concurrently(grant, threads=8))) == 1
+    assert ledger.balance(user).credits == 5
+
+
+def test_movements_of_one_user_are_numbered_without_gaps(make_user: MakeUser) -> None:
+    user = make_user(credits=100)
+    concurrently(lambda n: ledger.adjust(user=user, amount=-1, reason="race", actor=None), threads=16)
+    assert list(Transaction.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 18))
+    assert audit.run().findings == []
+
+
+def test_a_rate_lets_exactly_its_limit_through() -> None:
+    allowed = concurrently(lambda n: sum(limits.take("k", limit=50).allowed for _ in range(20)), threads=8)
+    assert sum(allowed) == 50
