@@ -59,7 +59,8 @@ def _refused(refusal: Refusal) -> HttpResponse:
     if gateway_refusal and gateway_refusal.retry_after:
         response["Retry-After"] = str(gateway_refusal.retry_after)
     if isinstance(refusal, RateLimited):
-        response.headers.update(refusal.headers)
+        for name, value in refusal.headers.items():
+            response[name] = value
     if isinstance(refusal, Unauthorized):
         response["WWW-Authenticate"] = refusal.challenge
     return response

@@ -1,0 +1,133 @@
+"""A provider that does what a test tells it: a real HTTP server on loopback."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Script = Callable[["Handler"], None]
+
+
+def answer(text: str = "Hello", *, usage: Any = (20, 5), status: int = 200, **extra: Any) -> Script:
+    """One JSON completion; `usage` is (prompt, completion) tokens, or the object itself, or None."""
+    message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    body = {"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "choices": [message], **extra}
+    if usage is not None:
+        body["usage"] = usage_of(usage)
+    return raw(json.dumps(body).encode(), status=status)
+
+
+def error(status: int, message: str = "No", **fields: Any) -> Script:
+    return raw(json.dumps({"error": {"message": message, **fields}}).encode(), status=status)
+
+
+def raw(body: bytes, *, status: int = 200, content_type: str = "application/json") -> Script:
+    def script(handler: "Handler") -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Type", content_type)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return script
+
+
+def events(*pieces: bytes | threading.Event, cut: bool = False) -> Script:
+    """An SSE answer written piece by piece; an Event is waited for; `cut` ends without HTTP's last chunk."""
+
+    def script(handler: "Handler") -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for piece in pieces:
+            if isinstance(piece, threading.Event):
+                piece.wait(10)
+            else:
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if cut:
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            handler.wfile.write(b"0\r\n\r\n")
+
+    return script
+
+
+def chunk(text: str | None = None, *, finish: str | None = None, **extra: Any) -> bytes:
+    delta = {} if text is None else {"content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m", "choices": [choice], **extra}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+def usage_chunk(prompt: int = 20, completion: int = 5) -> bytes:
+    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [], "usage": usage_of((prompt, completion))}
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def streamed(*texts: str) -> Script:
+    """A whole, well-behaved stream."""
+    return events(*(chunk(text) for text in texts), chunk(finish="stop"), usage_chunk(), DONE)
+
+
+def usage_of(usage: Any) -> Any:
+    if not isinstance(usage, tuple):
+        return usage
+    return {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
+
+
+@dataclass
+class Upstream:
+    """`script` is what the next requests get; `requests` are the bodies and headers that came."""
+
+    url: str
+    script: Script = field(default_factory=answer)
+    requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The body of the last request."""
+        return self.requests[-1][0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    upstream: Upstream
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.upstream.requests.append((body, dict(self.headers)))
+        try:
+            self.upstream.script(self)
+        except OSError:
+            self.upstream.hung_up.set()
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+
+@contextmanager
+def serving() -> Iterator[Upstream]:
+    handler = type("BoundHandler", (Handler,), {})
+    server = Server(("127.0.0.1", 0), handler)
+    handler.upstream = upstream = Upstream(f"http://127.0.0.1:{server.server_port}/v1")
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield upstream
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,188 @@
+"""Streams: relayed unchanged, billed at the end, and settled however they end."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from credits import ledger
+from credits.models import Hold
+from llmproxy.models import Completion
+from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.conftest import text_of
+from tests.llmproxy.scripted_upstream import Upstream
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Chat = Callable[..., Any]
+
+
+def settled(user: User) -> Completion:
+    """The receipt of the only completion, once nothing is held any more."""
+    assert ledger.balance(user).held == 0
+    assert Hold.objects.filter(state="open").count() == 0
+    return Completion.objects.get()
+
+
+def test_a_stream_ends_with_the_bill_as_a_comment_and_done(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.streamed("Hel", "lo")
+    response = chat(user, stream=True)
+    assert response["Content-Type"] == "text/event-stream"
+    text = text_of(response)
+    sent = (script.chunk("Hel") + script.chunk("lo") + script.chunk(finish="stop")).decode()
+    assert text == sent + ': credits {"used":1,"remaining":49}\n\ndata: [DONE]\n\n'
+    assert upstream.sent["stream_options"] == {"include_usage": True}
+    assert settled(user).status == "completed"
+
+
+def test_who_asks_for_usage_gets_it_with_the_bill_inside(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.streamed("Hello")
+    text = text_of(chat(user, stream=True, stream_options={"include_usage": True}))
+    usage, done = text.strip().split("\n\n")[-2:]
+    chunk = json.loads(usage.removeprefix("data: "))
+    assert (chunk["choices"], chunk["usage"]["total_tokens"]) == ([], 25)
+    assert chunk["_credits"] == {"used": 1, "remaining": 49}
+    assert done == "data: [DONE]"
+    assert ": credits" not in text
+
+
+def test_llm_stream_bills_in_an_event_of_its_own(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.streamed("Hello")
+    text = text_of(chat(user, "/api/llm/stream"))
+    assert text.endswith('event: credits\ndata: {"used":1,"remaining":49}\n\ndata: [DONE]\n\n')
+
+
+def test_line_ends_become_lf_and_data_stays_as_it_was(chat: Chat, user: User, upstream: Upstream) -> None:
+    data = '{"choices": [{"delta": {"content": "\u2028 é \U0001f600"}, "finish_reason": "stop"}], "x":  1}'
+    upstream.script = script.events(f"event: message\r\nid: 7\r\ndata: {data}\r\n\r\n".encode(), script.DONE)
+    assert f"id: 7\ndata: {data}\n\n" in text_of(chat(user, stream=True))
+
+
+def test_an_event_split_over_many_packets_arrives_whole(chat: Chat, user: User, upstream: Upstream) -> None:
+    whole = script.chunk("日本語")
+    upstream.script = script.events(*(whole[i : i + 1] for i in range(len(whole))), script.chunk(finish="stop"), script.DONE)
+    assert text_of(chat(user, stream=True)).startswith(whole.decode())
+
+
+def test_tokens_arrive_while_the_provider_still_works(chat: Chat, user: User, upstream: Upstream) -> None:
+    rest = threading.Event()
+    upstream.script = script.events(script.chunk("first"), rest, script.chunk(finish="stop"), script.DONE)
+    content = iter(chat(user, stream=True).streaming_content)
+    assert b"first" in next(content)
+    rest.set()
+    assert b"[DONE]" in b"".join(content)
+
+
+def test_a_caller_who_leaves_pays_for_what_was_generated(chat: Chat, user: User, upstream: Upstream) -> None:
+    never = threading.Event()
+    upstream.script = script.events(script.chunk("word " * 2000), never, *[script.chunk("more") for _ in range(2000)])
+    response = chat(user, stream=True)
+    next(iter(response.streaming_content))
+    response.close()
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.charged) == ("interrupted", "estimated", 3)
+    never.set()
+    assert upstream.hung_up.wait(5)
+
+
+def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
+    never = threading.Event()
+    upstream.script = script.events(never, script.chunk("late"))
+    chat(user, stream=True).close()
+    never.set()
+    receipt = settled(user)
+    assert (receipt.status, receipt.charged, ledger.balance(user).credits) == ("interrupted", 0, 50)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [b'data: {"error": {"message": "secret of our account"}}\n\n'],
+        [b"data: {not json}\n\n"],
+        [b"data: \xff\xfe\n\n"],
+        [],
+    ],
+)
+def test_a_failure_during_the_answer_is_an_event_and_then_done(
+    chat: Chat, user: User, upstream: Upstream, ending: list[bytes]
+) -> None:
+    upstream.script = script.events(script.chunk("word " * 2000), *ending)
+    text = text_of(chat(user, stream=True))
+    failure, bill, done = text.strip().split("\n\n")[-3:]
+    chunk = json.loads(failure.removeprefix("data: "))
+    assert (chunk["error"]["code"], chunk["choices"][0]["finish_reason"]) == ("upstream_error", "error")
+    assert "secret" not in text
+    assert bill == ': credits {"used":3,"remaining":47}'
+    assert done == "data: [DONE]"
+    assert (settled(user).status, settled(user).usage_source) == ("failed", "estimated")
+
+
+def test_a_cut_connection_is_a_failure_too(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(script.chunk("Hel"), cut=True)
+    assert '"upstream_error"' in text_of(chat(user, "/api/llm/stream"))
+    assert settled(user).error == "upstream_error"
+
+
+def test_llm_stream_reports_a_failure_in_an_event_of_its_own(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(b'data: {"error": "x"}\n\n')
+    text = text_of(chat(user, "/api/llm/stream"))
+    assert text.startswith('event: error\ndata: {"error":')
+    assert text.endswith('event: credits\ndata: {"used":0,"remaining":50}\n\ndata: [DONE]\n\n')
+    assert settled(user).charged == 0
+
+
+def test_reported_usage_counts_even_if_the_stream_then_breaks(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(script.chunk("Hel"), script.usage_chunk(3000, 1000), cut=True)
+    text_of(chat(user, stream=True))
+    assert (settled(user).usage_source, settled(user).charged) == ("exact", 4)
+
+
+def test_usage_said_twice_counts_once(chat: Chat, user: User, upstream: Upstream) -> None:
+    usage = script.usage_chunk(1000, 1000)
+    upstream.script = script.events(script.chunk("Hi", finish="stop"), usage, usage, script.DONE)
+    text_of(chat(user, stream=True))
+    assert settled(user).charged == 2
+
+
+def test_a_stream_without_usage_is_estimated_and_still_reports_it(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(script.chunk("word " * 2000), script.chunk(finish="stop"), script.DONE)
+    text = text_of(chat(user, stream=True, stream_options={"include_usage": True}))
+    chunk = json.loads(text.strip().split("\n\n")[-2].removeprefix("data: "))
+    assert chunk["usage"]["completion_tokens"] == settled(user).completion_tokens == 2500
+    assert chunk["_credits"]["used"] == 3
+
+
+def test_a_refusal_before_the_first_byte_is_plain_json(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.error(400, "context too long")
+    response = chat(user, stream=True)
+    assert (response.status_code, response.json()["error"]["message"]) == (400, "context too long")
+    assert settled(user).charged == 0
+
+
+def test_an_idle_stream_is_kept_alive_and_then_ended(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+    settings.LLM_KEEP_ALIVE_SECONDS, settings.LLM_IDLE_SECONDS = 0.1, 0.5
+    never = threading.Event()
+    upstream.script = script.events(script.chunk("Hi"), never)
+    started = time.monotonic()
+    text = text_of(chat(user, stream=True))
+    never.set()
+    assert text.count(": keep-alive\n\n") == 4
+    assert '"upstream_timeout"' in text
+    assert time.monotonic() - started < 5
+
+
+def test_an_event_without_end_is_bounded(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+    settings.LLM_MAX_EVENT_BYTES = 100_000
+    upstream.script = script.events(script.chunk("Hi"), *[b"data: " + b"x" * 60_000] * 50)
+    assert '"upstream_error"' in text_of(chat(user, stream=True))
+    assert settled(user).status == "failed"
+
+
+def test_many_events_in_one_packet_are_not_an_endless_event(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+    settings.LLM_MAX_EVENT_BYTES = 1000
+    upstream.script = script.events(script.chunk("x") * 100, script.chunk(finish="stop"), script.DONE)
+    assert text_of(chat(user, stream=True)).count('"x"') == 100
