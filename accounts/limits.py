@@ -6,7 +6,6 @@ Each key has one timestamp, the theoretical arrival time of the generic cell rat
 
 import ipaddress
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -99,14 +98,10 @@ class AddressThrottle(BaseThrottle):
         return self.rate.retry_after if self.rate else None
 
 
-def headers(requests: Rate, tokens: Rate) -> Mapping[str, str]:
-    """`x-ratelimit-*` as OpenAI's API reference spells them; resets in seconds with a unit."""
+def headers(kind: str, rate: Rate) -> dict[str, str]:
+    """`x-ratelimit-*` as OpenAI's API reference spells them; the reset in seconds with its unit."""
     return {
-        f"x-ratelimit-{fact}-{kind}": value
-        for kind, rate in (("requests", requests), ("tokens", tokens))
-        for fact, value in (
-            ("limit", str(rate.limit)),
-            ("remaining", str(rate.remaining)),
-            ("reset", f"{rate.reset:.3f}s"),
-        )
+        f"x-ratelimit-limit-{kind}": str(rate.limit),
+        f"x-ratelimit-remaining-{kind}": str(rate.remaining),
+        f"x-ratelimit-reset-{kind}": f"{rate.reset:.3f}s",
     }

@@ -31,7 +31,7 @@ class Plan(models.Model):
         _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     max_concurrent = models.PositiveIntegerField(
-        _("completions at the same time"), default=20, validators=[MinValueValidator(1)]
+        _("completions at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     allowed_models = ArrayField(
         models.CharField(max_length=200),

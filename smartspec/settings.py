@@ -95,12 +95,14 @@ WEB_LLM_CREDIT_PER_1K_TOKENS = Decimal(env.str("WEB_LLM_CREDIT_PER_1K_TOKENS", d
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
-WEB_LLM_TPM = env.int("WEB_LLM_TPM", default=200_000)
+WEB_LLM_TPM = env.int("WEB_LLM_TPM", default=2_000_000)
 SMARTSPEC_WEB_GATEWAY_TOKEN = env.str("SMARTSPEC_WEB_GATEWAY_TOKEN", default="")
 
 LLM_UPSTREAM_BASE_URL = env.str("LLM_UPSTREAM_BASE_URL", default="").rstrip("/")
 LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
+# The longest answer of a model whose row does not say otherwise, in tokens.
+LLM_DEFAULT_MAX_TOKENS = 4096
 LLM_CONNECT_SECONDS = 5
 LLM_FIRST_BYTE_SECONDS = 120
 LLM_IDLE_SECONDS = 60

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('monthly_credits', models.PositiveIntegerField(default=0, verbose_name='monthly credits')),
                 ('requests_per_minute', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='requests per minute')),
                 ('tokens_per_minute', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='tokens per minute')),
-                ('max_concurrent', models.PositiveIntegerField(default=20, validators=[django.core.validators.MinValueValidator(1)], verbose_name='completions at the same time')),
+                ('max_concurrent', models.PositiveIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='completions at the same time')),
                 ('allowed_models', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, default=list, help_text='Comma-separated model names; empty allows every model.', size=None, verbose_name='allowed models')),
             ],
             options={

@@ -1,0 +1,131 @@
+"""May this completion run, and what may it cost? Decided before the provider hears of it."""
+
+import time
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts import limits
+from accounts.models import Plan, User
+from credits import ledger
+from credits.exceptions import InsufficientCredits, TooManyHolds, UnknownAccount
+from credits.models import Hold
+from llmproxy import catalogue
+from llmproxy.callers import GatewayCaller
+from llmproxy.chat_request import ChatRequest
+from llmproxy.exceptions import OutOfCredits, RateLimited, Unauthorized
+from llmproxy.models import LanguageModel, new_generation_id
+from llmproxy.pricing import Prices, Usage
+
+
+@dataclass(slots=True)
+class Admission:
+    """A completion that may run: its hold, its prices as of now, and the tokens its answer may have."""
+
+    user: User | None
+    request: ChatRequest
+    model: LanguageModel
+    prices: Prices
+    max_tokens: int
+    hold: Hold | None
+    clamped: bool  # the balance, not the caller, limits the answer
+    trace_id: str
+    route: str
+    headers: dict[str, str]  # of the answer, whatever it will be
+    generation_id: str
+    started: float = field(default_factory=time.monotonic)
+
+
+def admit(caller: GatewayCaller, request: ChatRequest, *, trace_id: str, route: str) -> Admission:
+    """Check model and rates, hold what the completion may cost.
+
+    A balance that covers a shorter answer gets the shorter answer: `clamped`. Raises ModelNotFound,
+    RateLimited, OutOfCredits, Unauthorized.
+    """
+    model = catalogue.find(request.model, caller.user)
+    prices = model.prices
+    max_tokens = min(request.max_tokens or model.output_limit, model.output_limit)
+    headers = _take_rates(caller.user, request, max_tokens)
+    generation_id = new_generation_id()
+    hold, affordable = None, max_tokens
+    if caller.user is not None and caller.charged:
+        hold = _hold(caller.user, request, prices, max_tokens, generation_id)
+        affordable = prices.affordable_tokens(hold.amount, request.prompt_tokens) // request.choices
+    clamped = affordable < max_tokens
+    max_tokens = max(min(max_tokens, affordable), 1)
+    headers["x-generation-id"] = generation_id
+    if clamped:
+        headers["x-credits-clamped-max-tokens"] = str(max_tokens)
+    return Admission(
+        user=caller.user,
+        request=request,
+        model=model,
+        prices=prices,
+        max_tokens=max_tokens,
+        hold=hold,
+        clamped=clamped,
+        trace_id=trace_id,
+        route=route,
+        headers=headers,
+        generation_id=generation_id,
+    )
+
+
+def _hold(user: User, request: ChatRequest, prices: Prices, max_tokens: int, generation_id: str) -> Hold:
+    floor = 0 if prices.free else max(settings.WEB_LLM_MIN_CREDITS, _cost(prices, request, 1))
+    wanted = min(max(_cost(prices, request, max_tokens), floor), ledger.MAX_AMOUNT)
+    try:
+        return ledger.hold(
+            user=user,
+            amount=wanted,
+            at_least=min(floor, wanted),
+            reference_id=generation_id,
+            seconds=settings.HOLD_SECONDS,
+            max_open=user.plan.max_concurrent or ledger.MAX_OPEN_HOLDS,
+        )
+    except InsufficientCredits as refusal:
+        raise _out_of_credits(refusal, prices, request) from None
+    except TooManyHolds as refusal:
+        raise RateLimited(refusal.message, retry_after=1) from None
+    except UnknownAccount as refusal:
+        raise Unauthorized(refusal.message) from None
+
+
+def _cost(prices: Prices, request: ChatRequest, max_tokens: int) -> int:
+    return prices.cost(Usage(request.prompt_tokens, max_tokens * request.choices))
+
+
+def _out_of_credits(refusal: InsufficientCredits, prices: Prices, request: ChatRequest) -> OutOfCredits:
+    return OutOfCredits(
+        _("This needs at least %(required)d credits and you have %(available)d. Buy credits to go on.")
+        % {"required": refusal.required, "available": refusal.available},
+        credits_required=refusal.required,
+        credits_available=refusal.available,
+        affordable_tokens=prices.affordable_tokens(refusal.available, request.prompt_tokens),
+        top_up_url=f"{settings.PUBLIC_ORIGIN}/account/credits",
+    )
+
+
+def _take_rates(user: User | None, request: ChatRequest, max_tokens: int) -> dict[str, str]:
+    """Count this request; the x-ratelimit headers of its answer. Raises RateLimited."""
+    if user is None:
+        return {}
+    plan: Plan = user.plan
+    requests = limits.take(f"llm:{user.pk}:requests", limit=plan.rpm)
+    if not requests.allowed:
+        raise RateLimited(
+            _("Too many requests: your plan allows %(limit)d a minute.") % {"limit": requests.limit},
+            retry_after=requests.retry_after,
+            headers=limits.headers("requests", requests),
+        )
+    tokens = limits.take(
+        f"llm:{user.pk}:tokens", limit=plan.tpm, cost=request.prompt_tokens + max_tokens * request.choices
+    )
+    if not tokens.allowed:
+        raise RateLimited(
+            _("Too many tokens: your plan allows %(limit)d a minute.") % {"limit": tokens.limit},
+            retry_after=tokens.retry_after,
+            headers=limits.headers("requests", requests) | limits.headers("tokens", tokens),
+        )
+    return limits.headers("requests", requests) | limits.headers("tokens", tokens)

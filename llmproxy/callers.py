@@ -1,0 +1,86 @@
+"""Who calls the gateway: a bearer token, a browser session, or the backend with the static token (api.md §3, §5)."""
+
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.translation import gettext as _
+
+from accounts.authentication import InvalidToken, bearer_token, identify
+from accounts.models import User
+from llmproxy.exceptions import CsrfFailed, InsufficientScope, Unauthorized, UserNotFound
+
+SCOPE = "llm:chat"
+TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCaller:
+    """`user` is None only for the static token; `charged` is False where such calls are free."""
+
+    user: User | None
+    charged: bool
+
+
+def authenticate(request: HttpRequest) -> GatewayCaller:
+    """The caller of this request. Raises Unauthorized, InsufficientScope, UserNotFound, CsrfFailed."""
+    token = bearer_token(request)
+    if token is None:
+        return _session(request)
+    static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
+    if static and hmac.compare_digest(token.encode(), static.encode()):
+        return _backend(request)
+    return GatewayCaller(user=_bearer(token), charged=True)
+
+
+def _bearer(token: str) -> User:
+    try:
+        caller = identify(token)
+    except InvalidToken as refusal:
+        raise Unauthorized(refusal.description) from None
+    if SCOPE not in caller.scopes:
+        raise InsufficientScope(_("This token may not talk to models: it needs the scope llm:chat."))
+    return caller.user
+
+
+def _backend(request: HttpRequest) -> GatewayCaller:
+    """The Python backend without a user of its own; the user it speaks for pays, if it names one."""
+    if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
+        return GatewayCaller(user=None, charged=False)
+    token = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
+    if not token:
+        raise UserNotFound(_("Send the user's token in x-user-token: this call must be charged to someone."))
+    try:
+        return GatewayCaller(user=_bearer(token), charged=True)
+    except Unauthorized as refusal:
+        raise UserNotFound(refusal.message) from None
+
+
+def _session(request: HttpRequest) -> GatewayCaller:
+    user = request.user
+    if not isinstance(user, User):
+        raise Unauthorized(_("Send an access token in the Authorization header."))
+    if request.method not in ("GET", "HEAD"):
+        _enforce_csrf(request)
+    return GatewayCaller(user=user, charged=True)
+
+
+class _CsrfCheck(CsrfViewMiddleware):
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        raise CsrfFailed(_("Send the CSRF token of this session in X-CSRFToken."))
+
+
+def _enforce_csrf(request: HttpRequest) -> None:
+    check = _CsrfCheck(lambda _request: HttpResponse())
+    check.process_request(request)
+    check.process_view(request, None, (), {})
+
+
+def trace_id(request: HttpRequest) -> str:
+    """The caller's x-trace-id if it is short printable ASCII, else a new one."""
+    sent = request.META.get("HTTP_X_TRACE_ID", "")
+    return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

@@ -1,0 +1,108 @@
+"""What the gateway refuses or could not get, each with its status and code (api.md §3).
+
+GatewayRefusal
+├── Unauthorized, InsufficientScope, UserNotFound, CsrfFailed
+├── InvalidRequest, RequestTooLarge, ModelNotFound
+├── RateLimited, OutOfCredits
+└── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected
+"""
+
+from typing import Any
+
+from accounts.exceptions import Refusal
+
+
+class GatewayRefusal(Refusal):
+    """`param` names the offending parameter, `extra` are further keys of the error object."""
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after: int | None = None, **extra: Any
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.retry_after = retry_after
+        self.extra = extra
+
+
+class Unauthorized(GatewayRefusal):
+    status = 401
+    code = "invalid_token"
+
+
+class InsufficientScope(GatewayRefusal):
+    status = 403
+    code = "insufficient_scope"
+
+
+class UserNotFound(GatewayRefusal):
+    status = 403
+    code = "user_not_found"
+
+
+class CsrfFailed(GatewayRefusal):
+    status = 403
+    code = "csrf_failed"
+
+
+class InvalidRequest(GatewayRefusal):
+    status = 400
+    code = "invalid_request_error"
+
+
+class RequestTooLarge(GatewayRefusal):
+    status = 413
+    code = "request_too_large"
+
+
+class ModelNotFound(GatewayRefusal):
+    status = 404
+    code = "model_not_found"
+
+
+class RateLimited(GatewayRefusal):
+    """`headers` say which rate and when it is free again."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after: int, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.headers = headers or {}
+
+
+class OutOfCredits(GatewayRefusal):
+    status = 402
+    code = "insufficient_credits"
+
+
+class UpstreamFailure(GatewayRefusal):
+    """Base of everything the provider did wrong; `detail` is for our log, never for the caller."""
+
+    def __init__(self, message: str, *, detail: str = "", retry_after: int | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.detail = detail
+
+
+class UpstreamError(UpstreamFailure):
+    status = 502
+    code = "upstream_error"
+
+
+class UpstreamUnavailable(UpstreamFailure):
+    status = 503
+    code = "upstream_unavailable"
+
+
+class UpstreamTimeout(UpstreamFailure):
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamRejected(UpstreamFailure):
+    """The provider says that the caller's request is wrong: its status and words pass through."""
+
+    def __init__(self, message: str, *, status: int, code: str, param: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param

@@ -1,0 +1,61 @@
+"""From tokens to credits and back: pure arithmetic in decimals, rounded up once per completion."""
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
+
+# UTF-8 bytes per token. A hold assumes more tokens than any measured text has (English 3.35, Thai 3.0 at
+# the worst); an estimate that is charged assumes fewer, because it is the user who pays for the error.
+HOLD_BYTES_PER_TOKEN = 2.5
+ESTIMATE_BYTES_PER_TOKEN = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one completion; `cached_tokens` is the part of `prompt_tokens` that the provider had cached."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Credits per 1,000 tokens of each kind."""
+
+    prompt: Decimal
+    cached_prompt: Decimal
+    completion: Decimal
+
+    @property
+    def free(self) -> bool:
+        return not (self.prompt or self.cached_prompt or self.completion)
+
+    def cost(self, usage: Usage) -> int:
+        """Whole credits: rounded up, at least 1 for any priced token, 0 where there was none."""
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        exact = (
+            (usage.prompt_tokens - cached) * self.prompt
+            + cached * self.cached_prompt
+            + usage.completion_tokens * self.completion
+        ) / 1000
+        return int(exact.to_integral_value(rounding=ROUND_CEILING))
+
+    def affordable_tokens(self, credits: int, prompt_tokens: int) -> int:
+        """How many completion tokens `credits` pay for, after the prompt; never negative."""
+        left = credits * 1000 - prompt_tokens * max(self.prompt, self.cached_prompt)
+        return max(0, int(left / self.completion)) if self.completion else 2**31
+
+
+def held_tokens(text: bytes) -> int:
+    """An upper estimate of the tokens in UTF-8 `text`, for a hold."""
+    return math.ceil(len(text) / HOLD_BYTES_PER_TOKEN)
+
+
+def estimated_tokens(size: int) -> int:
+    """A lower estimate of the tokens in `size` bytes of UTF-8, for a charge without reported usage."""
+    return math.ceil(size / ESTIMATE_BYTES_PER_TOKEN)

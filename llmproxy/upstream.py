@@ -1,0 +1,189 @@
+"""The live connection to a provider: one pooled HTTP client per process, bounded in every direction."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, Full, Queue
+from typing import Any
+
+import orjson
+import urllib3
+from django.conf import settings
+from django.utils.translation import gettext as _
+from sseclient import Event, SSEClient
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+
+from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from llmproxy.keys import KeyUnreadable
+from llmproxy.models import Provider
+
+CHUNK_BYTES = 64 * 1024
+ERROR_BYTES = 64 * 1024
+BUFFERED_EVENTS = 64  # a reader slower than the provider stops the provider, not our memory
+
+_pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
+
+# Statuses with which a provider says that the caller's own request is at fault.
+CALLERS_FAULT = frozenset({400, 413, 415, 422})
+
+
+def post(provider: Provider, path: str, body: bytes, trace_id: str) -> urllib3.BaseHTTPResponse:
+    """Send a completion and wait for the answer's headers; the caller must close the answer.
+
+    Raises UpstreamFailure; a status other than 2xx is one.
+    """
+    timeout = urllib3.Timeout(connect=settings.LLM_CONNECT_SECONDS, read=settings.LLM_FIRST_BYTE_SECONDS)
+    try:
+        response = _pool.request(
+            "POST",
+            provider.url + path,
+            body=body,
+            headers=_headers(provider, trace_id),
+            timeout=timeout,
+            preload_content=False,
+            redirect=False,
+        )
+    except HTTPError as error:
+        raise _failure(error) from error
+    if not 200 <= response.status < 300:
+        raise _refusal(response)
+    return response
+
+
+def _headers(provider: Provider, trace_id: str) -> dict[str, str]:
+    try:
+        key = provider.key
+    except KeyUnreadable as unreadable:
+        raise UpstreamUnavailable(_("The provider is not available."), detail=str(unreadable)) from None
+    authorization = {"Authorization": f"Bearer {key}"} if key else {}
+    return {
+        **authorization,
+        "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "SmartSpec",
+        "x-trace-id": trace_id,
+    }
+
+
+def _failure(error: Exception) -> UpstreamFailure:
+    detail = repr(error)
+    if isinstance(error, ConnectTimeoutError | NewConnectionError):
+        return UpstreamUnavailable(_("The provider is not reachable. Try again."), detail=detail, retry_after=5)
+    if isinstance(error, ReadTimeoutError):
+        return UpstreamTimeout(_("The provider did not answer in time. Nothing was charged."), detail=detail)
+    return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
+
+
+def _refusal(response: urllib3.BaseHTTPResponse) -> UpstreamFailure:
+    """A status that is not 2xx: the caller's fault passes through, our account's troubles do not."""
+    try:
+        text = response.read(ERROR_BYTES)
+    except HTTPError:
+        text = b""
+    finally:
+        response.close()
+    detail = f"{response.status} {text[:2000]!r}"
+    if response.status in CALLERS_FAULT:
+        return _rejected(response.status, text)
+    if response.status == 429 or response.status == 503:
+        return UpstreamUnavailable(_("The provider is busy. Try again in a moment."), detail=detail, retry_after=5)
+    return UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
+
+
+def _rejected(status: int, text: bytes) -> UpstreamRejected:
+    try:
+        error = orjson.loads(text)["error"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        error = {}
+    said = error if isinstance(error, dict) else {"message": error}
+    return UpstreamRejected(
+        str(said.get("message") or _("The provider refused this request."))[:2000],
+        status=status,
+        code=str(said.get("code") or "invalid_request_error")[:100],
+        param=said["param"] if isinstance(said.get("param"), str) else None,
+    )
+
+
+def read_json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
+    try:
+        raw = response.read(settings.LLM_MAX_ANSWER_BYTES + 1)
+        answer = orjson.loads(raw) if len(raw) <= settings.LLM_MAX_ANSWER_BYTES else None
+    except HTTPError as error:
+        raise _failure(error) from error
+    except orjson.JSONDecodeError:
+        answer = None
+    finally:
+        response.close()  # an answer read to its end has gone back to the pool already
+    if not isinstance(answer, dict):
+        raise UpstreamError(_("The provider's answer could not be read. Try again."), detail="not a JSON object")
+    return answer
+
+
+class EventStream:
+    """The events of a streamed answer, read in the background, so that waiting can be interrupted.
+
+    Iterating yields an Event, or None after each LLM_KEEP_ALIVE_SECONDS without one. A failure of the
+    provider is raised as UpstreamFailure. `close` at any time frees the connection at once.
+    """
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self._events: Queue[Event | UpstreamFailure | None] = Queue(BUFFERED_EVENTS)
+        self._closed = threading.Event()
+        threading.Thread(target=self._read, name="llm-upstream", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Event | None]:
+        waited = 0
+        while True:
+            try:
+                item = self._events.get(timeout=settings.LLM_KEEP_ALIVE_SECONDS)
+            except Empty:
+                waited += settings.LLM_KEEP_ALIVE_SECONDS
+                if waited >= settings.LLM_IDLE_SECONDS:
+                    raise UpstreamTimeout(_("The provider stopped answering."), detail="idle") from None
+                yield None
+                continue
+            if item is None:
+                return
+            if isinstance(item, UpstreamFailure):
+                raise item
+            waited = 0
+            yield item
+
+    def close(self) -> None:
+        self._closed.set()
+        with suppress(OSError, ValueError, HTTPError):  # it may be closed, or never have had a socket
+            self._response.shutdown()
+        self._response.close()
+
+    def _read(self) -> None:
+        try:
+            for event in SSEClient(_bounded(self._response)).events():
+                if not self._put(event):
+                    return
+            self._put(None)
+        except UpstreamFailure as failure:
+            self._put(failure)
+        # The last three: text that is not UTF-8, or a read from what `close` just took away.
+        except (HTTPError, OSError, ValueError, AttributeError) as error:
+            self._put(_failure(error))
+
+    def _put(self, item: Event | UpstreamFailure | None) -> bool:
+        """Wait for room; False once the relay has gone."""
+        while not self._closed.is_set():
+            with suppress(Full):
+                self._events.put(item, timeout=1)
+                return True
+        return False
+
+
+def _bounded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Bytes as they arrive; refuses an event that does not end within LLM_MAX_EVENT_BYTES."""
+    pending = 0
+    while chunk := response.read1(CHUNK_BYTES):
+        end = max(chunk.rfind(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
+        pending = pending + len(chunk) if end < 0 else len(chunk) - end
+        if pending > settings.LLM_MAX_EVENT_BYTES:
+            raise UpstreamError(_("The provider sent an event without end."), detail="event too large")
+        yield chunk
