@@ -131,9 +131,7 @@ def _held(row: dict[str, Any] | None, request: dict[str, Any]) -> Hold:
     raise TooManyHolds(f"{open_holds} completions are running, as many as your plan allows at the same time.")
 
 
-def capture(
-    *, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None
-) -> Capture:
+def capture(*, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None) -> Capture:
     """Charge the real `cost`: from the hold, then from what is available, never below zero.
 
     A hold that expired meanwhile is charged by the same rule. Raises HoldEnded if the hold was
@@ -326,9 +324,7 @@ def _posted_before(request: dict[str, Any]) -> Transaction | None:
     """The transaction that holds this idempotency key, if it was the same request."""
     if (key := request["idempotency_key"]) is None:
         return None
-    found = Transaction.objects.filter(
-        user_id=request["user"], type=request["type"], idempotency_key=key
-    ).first()
+    found = Transaction.objects.filter(user_id=request["user"], type=request["type"], idempotency_key=key).first()
     if found and (found.amount, found.reference_id) != (request["amount"], request["reference_id"]):
         raise IdempotencyConflict("This idempotency key was used for another request.")
     return found

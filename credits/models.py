@@ -141,7 +141,9 @@ class Package(models.Model):
     name = models.CharField(_("name"), max_length=100, unique=True)
     description = models.CharField(_("description"), max_length=300, blank=True)
     credits = models.PositiveIntegerField(_("credits"), validators=[MinValueValidator(1)])
-    price_usd = models.DecimalField(_("price (USD)"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)])
+    price_usd = models.DecimalField(
+        _("price (USD)"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)]
+    )
     is_popular = models.BooleanField(_("popular"), default=False)
     is_active = models.BooleanField(_("on sale"), default=True)
     sort_order = models.IntegerField(_("position"), default=0)

@@ -23,6 +23,7 @@ from smartspec.site import Child, LaunchError, Site, say, tail
 PROJECT = Path(__file__).resolve().parent.parent
 MODEL_SECONDS = 60
 WEB_SECONDS = 60
+BACKLOG = 512
 SHARED_VARIABLES = (  # what manage.py in another terminal has to know
     "LLM_UPSTREAM_BASE_URL",
     "LLM_UPSTREAM_API_KEY",
@@ -35,15 +36,15 @@ def serve(site: Site) -> None:
     """Start everything, tell the person where it is, and watch until a signal."""
     with ExitStack() as running:
         running.enter_context(claim(site))
-        refuse_busy_port(site)
+        port = running.enter_context(listening(site))
         start_database(site, running)
         model = start_model(site, running)
         demo = prepare_database(site)
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
-        gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi")
-        web = running.enter_context(site.child("web server", *gunicorn))
+        gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", f"fd://{port}", "smartspec.wsgi")
+        web = running.enter_context(site.child("web server", *gunicorn, pass_fds=(port,)))
         running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60"))
         wait_for(web, site.address, "/readyz", WEB_SECONDS)
         site.progress("web server is ready")
@@ -71,15 +72,19 @@ def claim(site: Site) -> Iterator[None]:
         yield
 
 
-def refuse_busy_port(site: Site) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def listening(site: Site) -> Iterator[int]:
+    """Take the port for the web server, which gets it handed over: nobody else can slip in between."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", site.port))
+            listener.bind(("127.0.0.1", site.port))
         except OSError as error:
             raise LaunchError(
                 f"Port {site.port} cannot be used ({error.strerror}); choose another one: PORT={site.port + 1} make run"
             ) from error
+        listener.listen(BACKLOG)
+        yield listener.fileno()
 
 
 def start_database(site: Site, running: ExitStack) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from smartspec import processes
 
@@ -51,24 +52,21 @@ class Site:
     def log(self, name: str) -> Path:
         return self.data / "log" / f"{name.replace(' ', '-')}.log"
 
-    def python(self, *arguments: str) -> list[str]:
-        return [sys.executable, *arguments]
-
     def progress(self, text: str) -> None:
         say(f"  {time.monotonic() - self.started:5.1f} s  {text}")
 
     @contextmanager
-    def child(self, name: str, *arguments: str) -> Iterator[Child]:
+    def child(self, name: str, *arguments: str, **options: Any) -> Iterator[Child]:
         """Start a Python program that is stopped at the end of the block."""
         with self.log(name).open("w") as log:
             process = processes.start(
-                self.python(*arguments),
+                [sys.executable, *arguments],
                 cwd=self.root,
                 env=self.environment,
                 process_group=0,  # Ctrl-C reaches only the launcher, which stops them in order
                 stdin=subprocess.DEVNULL,
-                stdout=log,
                 stderr=log,
+                **{"stdout": log, **options},
             )
         child = Child(name, process, self.log(name))
         self.children.append(child)
@@ -79,12 +77,12 @@ class Site:
             processes.stop(process)
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command and return what it says."""
-        name = arguments[0]
-        with self.child(name, "manage.py", *arguments) as child:
-            if child.process.wait():
-                raise LaunchError(f"manage.py {' '.join(arguments)} failed.\n{tail(child.log)}")
-        return self.log(name).read_text()
+        """Run a management command and return what it prints (it may be a password: no log)."""
+        with self.child(arguments[0], "manage.py", *arguments, stdout=subprocess.PIPE) as child:
+            answer, _ = child.process.communicate()
+        if child.process.returncode:
+            raise LaunchError(f"manage.py {' '.join(arguments)} failed.\n{tail(child.log)}")
+        return answer
 
 
 def tail(log: Path) -> str:

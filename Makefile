@@ -1,0 +1,26 @@
+.PHONY: help run test check lock clean install install-dev
+
+help: ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+run: install ## Install what is missing and serve on PORT (8000)
+	@.venv/bin/python -m smartspec.launch
+
+test: install-dev ## Run all tests; ARGS="-k name" for some
+	@CHROMIUM=$$(tools/browser.sh) && export CHROMIUM && .venv/bin/python -m pytest $(ARGS)
+
+check: install-dev ## Format, lint, types, layers, migrations, deployment settings
+	@tools/check.sh
+
+lock: install ## Write the exact versions of the requirements files anew
+	@tools/lock.sh
+
+clean: ## Remove what was installed and cached; the data in .data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov test-results staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+install:
+	@python=$$(tools/python.sh) && "$$python" tools/install.py run
+
+install-dev:
+	@python=$$(tools/python.sh) && "$$python" tools/install.py run dev

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Prints the Chromium that the browser tests use; installs one if it can. Nothing is
+# printed when there is none: those tests are then skipped, but on CI that is a failure.
+find_browser() {
+    for name in "$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do
+        [ -n "$name" ] && command -v "$name" && return
+    done
+    .venv/bin/python - <<'PYTHON'
+import pathlib, sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    path = playwright.chromium.executable_path
+    sys.exit(print(path) if pathlib.Path(path).exists() else 1)
+PYTHON
+}
+
+find_browser && exit
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing Chromium for the browser tests ..." >&2
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update && apt-get install --yes --no-install-recommends chromium fonts-thai-tlwg; } >/dev/null 2>&1
+    find_browser && exit
+fi
+echo "Fetching a Chromium for the browser tests (two minutes at most) ..." >&2
+timeout 120 .venv/bin/python -m playwright install chromium >/dev/null 2>&1
+find_browser && exit
+echo "There is no Chromium: the browser tests cannot run. Install the package chromium." >&2
+[ "$CI" != true ]

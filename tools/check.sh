@@ -1,0 +1,20 @@
+#!/bin/sh
+# Everything that can be said about the code without running it.
+set -e
+PATH="$PWD/.venv/bin:$PATH"
+
+step() {
+    echo "== $*"
+    "$@"
+}
+
+step ruff format --check .
+step ruff check .
+step mypy .
+step lint-imports
+step djlint templates --lint --quiet
+step python -m smartspec.embedded_postgres -- python manage.py makemigrations --check --dry-run
+set -a
+. ./.env.example
+set +a
+step python manage.py check --deploy --fail-level WARNING
