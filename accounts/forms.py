@@ -1,0 +1,54 @@
+"""The forms of log-in and sign-up, said in our words."""
+
+from typing import TYPE_CHECKING, Any
+
+from allauth.account import forms as allauth_forms
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+_Form = forms.Form if TYPE_CHECKING else object
+
+
+class PlainWords(_Form):
+    """Labels instead of placeholders, which vanish while one types; rules in one sentence."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            if name in {"email", "login"}:
+                field.label = _("E-mail address")
+        if new_password := self.fields.get("password1"):
+            new_password.help_text = _("At least 8 characters, and not one that is easy to guess.")
+
+
+class LoginForm(PlainWords, allauth_forms.LoginForm):
+    pass
+
+
+class SignupForm(PlainWords, allauth_forms.SignupForm):
+    pass
+
+
+class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
+    pass
+
+
+class ResetPasswordKeyForm(PlainWords, allauth_forms.ResetPasswordKeyForm):
+    pass
+
+
+class ChangePasswordForm(PlainWords, allauth_forms.ChangePasswordForm):
+    pass
+
+
+class SetPasswordForm(PlainWords, allauth_forms.SetPasswordForm):
+    pass
+
+
+class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
+    pass
+
+
+class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):
+    pass
