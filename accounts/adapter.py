@@ -11,7 +11,7 @@ from accounts.limits import client_address, network
 class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
         """Addresses are one person's in any letter case, so they are kept in one."""
-        return super().clean_email(email).strip().lower()
+        return str(super().clean_email(email)).strip().lower()
 
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""

@@ -46,10 +46,10 @@ class NewUserForm(OneAddress, UserCreationForm):
 class UserForm(OneAddress, UserChangeForm):
     class Meta:
         model = User
-        fields = "__all__"
+        fields = ("email",)
 
 
-class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
+class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
     """Users are switched off, never deleted: their transactions stay."""
 
     form = UserForm
@@ -69,9 +69,7 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):
         (gettext_lazy("Access"), {"fields": ("is_active", *ONLY_SUPERUSERS)}),
         (gettext_lazy("Facts"), {"fields": ("public_id", "date_joined", "last_login")}),
     )
-    add_fieldsets = (
-        (None, {"fields": ("email", "name", "plan", "usable_password", "password1", "password2")}),
-    )
+    add_fieldsets = ((None, {"fields": ("email", "name", "plan", "usable_password", "password1", "password2")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, *ONLY_SUPERUSERS)
@@ -107,10 +105,11 @@ class PlanAdmin(ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         plan = self.get_object(request, object_id)
-        if plan is None or not (problem := why_kept(plan)):
-            return super().delete_view(request, object_id, extra_context)
-        messages.error(request, problem)
-        return HttpResponseRedirect(reverse("admin:accounts_plan_change", args=[plan.pk]))
+        if plan is not None and (problem := why_kept(plan)):
+            messages.error(request, problem)
+            return HttpResponseRedirect(reverse("admin:accounts_plan_change", args=[plan.pk]))
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return response
 
 
 def why_kept(plan: Plan) -> str:

@@ -1,16 +1,16 @@
 """The forms of log-in and sign-up, said in our words."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from allauth.account import forms as allauth_forms
-from django import forms
+from django.forms import Field
 from django.utils.translation import gettext_lazy as _
 
-_Form = forms.Form if TYPE_CHECKING else object
 
-
-class PlainWords(_Form):
+class PlainWords:
     """Labels instead of placeholders, which vanish while one types; rules in one sentence."""
+
+    fields: dict[str, Field]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

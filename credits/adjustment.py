@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.authentication import signed_in
 from accounts.models import User
 from credits import ledger
 from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerRefusal
@@ -102,10 +103,10 @@ def adjustment_page(request: HttpRequest, user_admin: "UserAdmin") -> HttpRespon
 
 
 def chosen_users(ids: Sequence[str]) -> list[User]:
-    """The users with these ids, in the order their rows are locked; none if there are too many or odd ones."""
-    if len(ids) > MAX_USERS or not all(id.isascii() and id.isdigit() and len(id) < 19 for id in ids):
+    """The users with these ids, in the order their rows are locked; none for odd ids or too many."""
+    if len(ids) > MAX_USERS or not all(pk.isascii() and pk.isdigit() and len(pk) < 19 for pk in ids):
         return []
-    return list(User.objects.filter(pk__in={int(id) for id in ids}).order_by("pk"))
+    return list(User.objects.filter(pk__in={int(pk) for pk in ids}).order_by("pk"))
 
 
 def _adjust(request: HttpRequest, users: Sequence[User], form: AdjustmentForm) -> bool:
@@ -119,7 +120,7 @@ def _adjust(request: HttpRequest, users: Sequence[User], form: AdjustmentForm) -
                     amount=asked["amount"],
                     type=asked["type"],
                     reason=asked["reason"],
-                    actor=request.user,
+                    actor=signed_in(request),
                     idempotency_key=f"admin:{asked['key']}",
                 )
     except LedgerRefusal as refusal:
@@ -147,9 +148,7 @@ def _back(users: Sequence[User]) -> str:
     return reverse("admin:accounts_user_changelist")
 
 
-def _render(
-    request: HttpRequest, user_admin: "UserAdmin", users: Sequence[User], form: AdjustmentForm
-) -> HttpResponse:
+def _render(request: HttpRequest, user_admin: "UserAdmin", users: Sequence[User], form: AdjustmentForm) -> HttpResponse:
     context = {
         **user_admin.admin_site.each_context(request),
         "opts": User._meta,

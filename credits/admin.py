@@ -39,11 +39,11 @@ class UserAdmin(accounts.admin.UserAdmin):
     def adjust_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
         return _to_adjustment(list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1]))
 
-    @action(description=_("Adjust credits"), url_path="adjust", permissions=["adjust_credits"], icon="toll")
+    @action(description=_("Adjust credits"), url_path="adjust", permissions=["adjust_credits"], icon="toll")  # type: ignore[untyped-decorator]
     def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _to_adjustment([object_id])
 
-    @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")
+    @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
     def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
         wanted = urlencode({"user__id__exact": object_id})
         return HttpResponseRedirect(f"{reverse('admin:credits_transaction_changelist')}?{wanted}")

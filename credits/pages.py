@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.authentication import signed_in
 from accounts.models import User
 from credits import ledger
 from credits.models import Transaction
@@ -70,14 +71,6 @@ def transactions(request: HttpRequest) -> HttpResponse:
 
 def page_of(user: User, kind: str, before: int | None) -> Page:
     """At most PAGE transactions of this type, posted before that number."""
-    wanted = {"type": kind} if kind else {}
-    if before:
-        wanted["seq__lt"] = before
-    rows = list(Transaction.objects.filter(user=user, **wanted).newest_first()[: PAGE + 1])
+    wanted = Transaction.objects.filter(user=user, seq__lt=before or MAX_SEQ)
+    rows = list((wanted.filter(type=kind) if kind else wanted).newest_first()[: PAGE + 1])
     return Page(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)
-
-
-def signed_in(request: HttpRequest) -> User:
-    """The user of a page that needs one."""
-    assert isinstance(request.user, User)
-    return request.user

@@ -1,4 +1,4 @@
-"""How amounts and descriptions of the ledger are shown to people."""
+"""How amounts and stored texts are shown to people."""
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -6,8 +6,16 @@ from django.utils.translation import gettext_lazy as _
 
 register = template.Library()
 
-# Written by the ledger's own callers; what an administrator wrote stays in their language.
-DESCRIPTIONS = {"Welcome bonus": _("Welcome bonus"), "Starting balance": _("Starting balance")}
+# What our own code and seeds write into the database. What an operator wrote stays in their language.
+OURS = {
+    "Welcome bonus": _("Welcome bonus"),
+    "Starting balance": _("Starting balance"),
+    "Free": _("Free"),
+    "To try it out": _("To try it out"),
+    "For occasional use": _("For occasional use"),
+    "For every working day": _("For every working day"),
+    "For teams": _("For teams"),
+}
 
 
 @register.filter
@@ -17,6 +25,6 @@ def signed(amount: int) -> str:
 
 
 @register.filter
-def described(description: str) -> str:
-    """A transaction's description in the reader's language, where it is one of ours."""
-    return str(DESCRIPTIONS.get(description, description))
+def localised(stored: object) -> str:
+    """A stored text in the reader's language, where it is one of ours."""
+    return str(OURS.get(str(stored), stored))
