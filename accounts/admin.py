@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import Plan, User
@@ -38,6 +38,8 @@ class OneAddress(forms.ModelForm[User]):
 
 
 class NewUserForm(OneAddress, UserCreationForm):
+    usable_password = None  # everybody logs in with a password
+
     class Meta:
         model = User
         fields = ("email",)
@@ -47,6 +49,21 @@ class UserForm(OneAddress, UserChangeForm):
     class Meta:
         model = User
         fields = ("email",)
+
+
+class EmailAddressInline(TabularInline):
+    """To look at: an address is changed in the user's own field."""
+
+    model = EmailAddress
+    fields = readonly_fields = ("email", "verified", "primary")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
@@ -61,7 +78,9 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  #
     search_fields = ("email", "=public_id", "name")
     ordering = ("-pk",)
     show_full_result_count = False
-    filter_horizontal = ("groups",)
+    filter_horizontal = ()
+    autocomplete_fields = ("groups",)
+    inlines = (EmailAddressInline,)
     readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", "date_joined", "last_login")
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
@@ -69,10 +88,13 @@ class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  #
         (gettext_lazy("Access"), {"fields": ("is_active", *ONLY_SUPERUSERS)}),
         (gettext_lazy("Facts"), {"fields": ("public_id", "date_joined", "last_login")}),
     )
-    add_fieldsets = ((None, {"fields": ("email", "name", "plan", "usable_password", "password1", "password2")}),)
+    add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, *ONLY_SUPERUSERS)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[TabularInline], ...]:
+        return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Only a superuser changes an administrator: a password set here is a way in."""
@@ -129,23 +151,3 @@ def why_kept(plan: Plan) -> str:
 class GroupAdmin(ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
-
-
-@admin.register(EmailAddress)
-class EmailAddressAdmin(ModelAdmin):
-    """To look at only: an address is changed on the user's page."""
-
-    list_display = ("email", "user", "verified", "primary")
-    list_filter = ("verified", "primary")
-    list_select_related = ("user",)
-    search_fields = ("email",)
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False

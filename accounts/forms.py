@@ -47,7 +47,9 @@ class SetPasswordForm(PlainWords, allauth_forms.SetPasswordForm):
 
 
 class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
-    pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = _("New e-mail address")
 
 
 class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):

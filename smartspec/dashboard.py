@@ -29,6 +29,7 @@ class Figure:
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: figures and newest transactions for who may see them."""
+    context["title"] = _("Overview")
     if request.user.has_perm("credits.view_transaction"):
         context["figures"] = [*_now(), *_lately()]
         context["newest"] = _newest()

@@ -331,7 +331,24 @@ UNFOLD = {
     "SITE_SUBHEADER": _("Administration"),
     "SITE_SYMBOL": "toll",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
+    "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
+    # The blue of the pages.
+    "COLORS": {
+        "primary": {
+            "50": "#f0f8fd",
+            "100": "#dceffa",
+            "200": "#b5dff5",
+            "300": "#7cc7ec",
+            "400": "#38a9dd",
+            "500": "#0f8fc8",
+            "600": "#0172ad",
+            "700": "#025c8c",
+            "800": "#064d74",
+            "900": "#0b4060",
+            "950": "#072940",
+        }
+    },
     "DASHBOARD_CALLBACK": "smartspec.dashboard.dashboard",
 }
 
