@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from accounts.limits import client_address, network
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
         """Addresses are one person's in any letter case, so they are kept in one."""
         return str(super().clean_email(email)).strip().lower()

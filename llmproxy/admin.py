@@ -14,6 +14,9 @@ from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
 
 
 class ProviderForm(forms.ModelForm[Provider]):
+    base_url = forms.URLField(
+        label=_("Base URL"), required=False, assume_scheme="https", help_text=_("Up to and including /v1.")
+    )
     new_key = forms.CharField(
         label=_("New API key"),
         required=False,
@@ -34,7 +37,7 @@ class ProviderForm(forms.ModelForm[Provider]):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ModelAdmin):  # type: ignore[misc]
+class ProviderAdmin(ModelAdmin):
     form = ProviderForm
     list_display = ("name", "slug", "address", "has_key", "is_active")
     list_filter = ("is_active",)
@@ -63,7 +66,7 @@ class ProviderAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(ModelAdmin):  # type: ignore[misc]
+class LanguageModelAdmin(ModelAdmin):
     list_display = ("name", "provider", "prompt_price", "cached_prompt_price", "completion_price", "is_active")
     list_filter = ("is_active", "provider")
     list_select_related = ("provider",)
@@ -82,7 +85,16 @@ class LanguageModelAdmin(ModelAdmin):  # type: ignore[misc]
 
 @admin.register(Completion)
 class CompletionAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "user", "model", "status", "prompt_tokens", "completion_tokens", "charged", "total_ms")
+    list_display = (
+        "created_at",
+        "user",
+        "model",
+        "status",
+        "prompt_tokens",
+        "completion_tokens",
+        "charged",
+        "total_ms",
+    )
     list_filter = ("status", "usage_source", "provider", "created_at")
     list_select_related = ("user",)
     search_fields = ("=generation_id", "=trace_id", "user__email")
