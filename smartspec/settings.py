@@ -18,9 +18,8 @@ from smartspec import development
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = BASE_DIR / ".data"
-
 env = environ.Env()
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` says here what `manage.py` in another terminal must know.
 environ.Env.read_env(DATA_DIR / "running.env")
 

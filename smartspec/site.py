@@ -43,7 +43,7 @@ class Site:
 
     @property
     def data(self) -> Path:
-        return self.root / ".data"
+        return Path(self.environment.get("DATA_DIR") or self.root / ".data")
 
     @property
     def address(self) -> str:

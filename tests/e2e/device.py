@@ -1,0 +1,48 @@
+"""A device as the desktop application is one: JSON bodies, no client id, polls at a fixed interval."""
+
+import time
+from typing import Any
+
+import requests
+
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+class Device:
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.code: dict[str, Any] = {}
+        self.tokens: dict[str, Any] = {}
+
+    def post(self, path: str, **body: Any) -> requests.Response:
+        return requests.post(self.site + path, json=body, timeout=30)
+
+    def ask_for_code(self) -> dict[str, Any]:
+        self.code = self.post("/api/auth/device/code", scopes=["llm:chat", "mcp:read"]).json()
+        return self.code
+
+    def poll(self) -> requests.Response:
+        return self.post("/api/auth/device/token", grant_type=GRANT, device_code=self.code["device_code"])
+
+    def poll_until_answered(self) -> dict[str, Any]:
+        """Poll as often as the code said, at most ten times."""
+        for _ in range(10):
+            answer = self.poll()
+            if answer.status_code == 200:
+                self.tokens = answer.json()
+                return self.tokens
+            assert answer.json()["error"] in ("authorization_pending", "slow_down"), answer.text
+            time.sleep(self.code["interval"])
+        raise AssertionError("never approved")
+
+    def refresh(self) -> requests.Response:
+        return self.post(
+            "/api/auth/device/token", grant_type="refresh_token", refresh_token=self.tokens["refresh_token"]
+        )
+
+    def get(self, path: str) -> Any:
+        return requests.get(self.site + path, headers=self.headers, timeout=30).json()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens['access_token']}"}
