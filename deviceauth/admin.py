@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import oauth2_provider.admin  # noqa: F401 – it registers the admins that these replace
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -77,9 +78,7 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
         return request.user.has_perm("deviceauth.revoke_devicesession")
 
     @admin.action(description=_("Revoke the selected sessions"), permissions=["revoke"])
-    def revoke(
-        self, request: HttpRequest, chosen: QuerySet[DeviceSession]
-    ) -> HttpResponse | None:
+    def revoke(self, request: HttpRequest, chosen: QuerySet[DeviceSession]) -> HttpResponse | None:
         """Ask, then end these sessions: their devices must log in again."""
         sessions = chosen.filter(revoked_at=None)
         if "confirmed" not in request.POST:
@@ -88,20 +87,16 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
             device_flow.revoke_session(token_family=session.token_family)
             self.log_change(request, session, "Revoked.")
         number = len(sessions)
-        message = (
-            ngettext("Revoked %d session.", "Revoked %d sessions.", number) % number
-        )
+        message = ngettext("Revoked %d session.", "Revoked %d sessions.", number) % number
         self.message_user(request, message, messages.SUCCESS)
         return None
 
-    def _confirm(
-        self, request: HttpRequest, sessions: QuerySet[DeviceSession]
-    ) -> HttpResponse:
+    def _confirm(self, request: HttpRequest, sessions: QuerySet[DeviceSession]) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": _("Revoke sessions"),
             "sessions": sessions.select_related("user"),
             "opts": self.model._meta,
-            "checkbox": admin.helpers.ACTION_CHECKBOX_NAME,
+            "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "deviceauth/admin_revoke.html", context)
 
@@ -129,9 +124,7 @@ class ApplicationAdmin(ModelAdmin):  # type: ignore[misc]
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.fields if obj else [*self.fields, "client_secret"]
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Any = None
-    ) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("client_id", "client_type") if obj else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:

@@ -53,9 +53,7 @@ class Started:
     user_code: str
 
 
-def start(
-    *, client: Application, scopes: Sequence[str], address: str, user_agent: str
-) -> Started:
+def start(*, client: Application, scopes: Sequence[str], address: str, user_agent: str) -> Started:
     """Begin a device's request for access (RFC 8628 §3.1)."""
     request = {
         "application": client,
@@ -117,9 +115,7 @@ def approve(*, code: DeviceCode, user: User) -> DeviceCode:
     pending = DeviceCode.objects.pending().filter(pk=code.pk)
     approved = pending.update(status=Status.AUTHORIZED, user=user, approved_at=now)
     code.refresh_from_db()
-    if not approved and not (
-        code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}
-    ):
+    if not approved and not (code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}):
         raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
     logger.info("device code %s allowed by user %s", code.pk, user.pk)
     return code
@@ -127,11 +123,7 @@ def approve(*, code: DeviceCode, user: User) -> DeviceCode:
 
 def deny(*, code: DeviceCode, user: User) -> DeviceCode:
     """End the request: the person did not start it. Raises UsedUserCode, ExpiredUserCode."""
-    denied = (
-        DeviceCode.objects.pending()
-        .filter(pk=code.pk)
-        .update(status=Status.DENIED, user=user)
-    )
+    denied = DeviceCode.objects.pending().filter(pk=code.pk).update(status=Status.DENIED, user=user)
     code.refresh_from_db()
     if not denied:
         raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
@@ -145,12 +137,7 @@ def poll(*, device_code: str, client: Application) -> DeviceCode:
     Approval is answered before the rate is looked at, because the existing desktop application
     never slows down. Raises InvalidGrant, AccessDenied, ExpiredToken, AuthorizationPending, SlowDown.
     """
-    code = (
-        DeviceCode.objects.select_related("user")
-        .of_device(device_code)
-        .filter(application=client)
-        .first()
-    )
+    code = DeviceCode.objects.select_related("user").of_device(device_code).filter(application=client).first()
     if code is None or code.status == Status.CONSUMED:
         raise InvalidGrant
     if code.status == Status.DENIED:
@@ -171,12 +158,8 @@ def _pace(code: DeviceCode) -> None:
     wait = timedelta(seconds=code.interval - settings.DEVICE_POLL_TOLERANCE_SECONDS)
     same = DeviceCode.objects.filter(pk=code.pk)
     longer = Least(F("interval") + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS)
-    if same.filter(last_checked__gt=now - wait).update(
-        last_checked=now, interval=longer
-    ):
-        raise SlowDown(
-            min(code.interval + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS)
-        )
+    if same.filter(last_checked__gt=now - wait).update(last_checked=now, interval=longer):
+        raise SlowDown(min(code.interval + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS))
     same.update(last_checked=now)
 
 
@@ -191,9 +174,7 @@ def consume(*, code: DeviceCode) -> None:
         raise InvalidGrant
 
 
-def begin_session(
-    *, code: DeviceCode, token_family: uuid.UUID, address: str
-) -> DeviceSession:
+def begin_session(*, code: DeviceCode, token_family: uuid.UUID, address: str) -> DeviceSession:
     """The session of a device that has just redeemed its code."""
     logger.info("device code %s redeemed for user %s", code.pk, code.user_id)
     return DeviceSession.objects.create(
@@ -208,41 +189,29 @@ def begin_session(
 
 def touch_session(*, token_family: uuid.UUID, address: str) -> None:
     """The device refreshed its tokens."""
-    DeviceSession.objects.filter(token_family=token_family).update(
-        last_used_at=timezone.now(), address=address
-    )
+    DeviceSession.objects.filter(token_family=token_family).update(last_used_at=timezone.now(), address=address)
 
 
 def revoke_session(*, token_family: uuid.UUID) -> None:
     """End a device's session at once: no token of the family works any more. Again: nothing changes."""
     with atomic():
         RefreshToken.revoke_family(token_family)
-        session = DeviceSession.objects.filter(
-            token_family=token_family, revoked_at=None
-        )
+        session = DeviceSession.objects.filter(token_family=token_family, revoked_at=None)
         if session.update(revoked_at=timezone.now()):
             logger.info("device session %s revoked", token_family)
 
 
 def end_replayed_session(*, token_checksum: str) -> None:
     """Record that a session is over if presenting this refresh token again has just cost it its tokens."""
-    families = RefreshToken.objects.filter(token_checksum=token_checksum).values(
-        "token_family"
-    )
-    sessions = DeviceSession.objects.dead().filter(
-        token_family__in=families, revoked_at=None
-    )
+    families = RefreshToken.objects.filter(token_checksum=token_checksum).values("token_family")
+    sessions = DeviceSession.objects.dead().filter(token_family__in=families, revoked_at=None)
     if sessions.update(revoked_at=timezone.now()):
         logger.warning("a refresh token was used again: its session is revoked")
 
 
 def revoke_token(*, token_checksum: str, client: Application) -> None:
     """End the session a client's access or refresh token belongs to (RFC 7009 §2.1). Unknown: nothing."""
-    named = Q(token_checksum=token_checksum) | Q(
-        access_token__token_checksum=token_checksum
-    )
-    tokens = RefreshToken.objects.filter(
-        named, application=client, token_family__isnull=False
-    )
+    named = Q(token_checksum=token_checksum) | Q(access_token__token_checksum=token_checksum)
+    tokens = RefreshToken.objects.filter(named, application=client, token_family__isnull=False)
     for token_family in tokens.values_list("token_family", flat=True).distinct():
         revoke_session(token_family=token_family)

@@ -47,9 +47,7 @@ def address(request: HttpRequest) -> str:
 def describe(header: str) -> str:
     """A user agent as a person would say it: "Firefox on Windows"."""
     platform = next((name for mark, name in _PLATFORMS if mark in header), "")
-    program = next(
-        (name for mark, name in _PROGRAMS if mark in header), ""
-    ) or _first_word(header)
+    program = next((name for mark, name in _PROGRAMS if mark in header), "") or _first_word(header)
     if program and platform:
         return _("%(program)s on %(platform)s") % {
             "program": program,

@@ -91,9 +91,7 @@ class UsedUserCode(UserCodeRefusal):
     status = 404
     code = "used_user_code"
     title = _("This code was already used")
-    text = _(
-        "Each code works once. If you still need one, ask your device for a new code."
-    )
+    text = _("Each code works once. If you still need one, ask your device for a new code.")
 
 
 class ExpiredUserCode(UserCodeRefusal):

@@ -1,6 +1,7 @@
 """Device codes while a person decides, and the sessions of the devices they allowed."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -45,29 +46,35 @@ class DeviceCode(AbstractDeviceGrant):  # type: ignore[misc]
         CONSUMED = "consumed", _("Used")
 
     client_id = None  # the foreign key says it
-    application = models.ForeignKey(
+    application: models.ForeignKey[Any, Any] = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
         on_delete=models.CASCADE,
         related_name="device_codes",
         verbose_name=_("application"),
     )
-    status = models.CharField(
+    status: models.CharField[str, str] = models.CharField(
         _("status"), max_length=64, choices=Status.choices, default=Status.PENDING
     )
-    last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
-    created_at = models.DateTimeField(
+    last_checked: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("last polled"), null=True, editable=False
+    )
+    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(
         _("created"), default=timezone.now, editable=False
     )
-    approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
-    consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
-    address = models.CharField(_("address"), max_length=45, blank=True)
-    user_agent = models.CharField(
+    approved_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("allowed at"), null=True, editable=False
+    )
+    consumed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
+        _("used at"), null=True, editable=False
+    )
+    address: models.CharField[str, str] = models.CharField(_("address"), max_length=45, blank=True)
+    user_agent: models.CharField[str, str] = models.CharField(
         _("user agent"), max_length=devices.MAX_USER_AGENT, blank=True
     )
 
     objects = DeviceCodeQuerySet.as_manager()
 
-    class Meta(AbstractDeviceGrant.Meta):
+    class Meta(AbstractDeviceGrant.Meta):  # type: ignore[misc]
         db_table = "device_codes"
         ordering: ClassVar = ["-pk"]
         verbose_name = _("device code")
@@ -81,9 +88,7 @@ class DeviceCode(AbstractDeviceGrant):  # type: ignore[misc]
                 name="device_codes_user_code_while_pending",
             ),
         ]
-        indexes: ClassVar = [
-            models.Index(fields=["user_code"], name="device_codes_user_code")
-        ]
+        indexes: ClassVar = [models.Index(fields=["user_code"], name="device_codes_user_code")]
 
     def __str__(self) -> str:
         return f"DeviceCode #{self.pk}"
@@ -110,16 +115,14 @@ class DeviceCode(AbstractDeviceGrant):  # type: ignore[misc]
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def dead(self) -> "DeviceSessionQuerySet":
         """Sessions whose device cannot refresh any more."""
-        return self.filter(
-            ~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False))
-        )
+        return self.filter(~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)))
 
     def forgotten(self) -> "DeviceSessionQuerySet":
         """Sessions of whose tokens nothing is left."""
         return self.filter(~models.Exists(_tokens()))
 
 
-def _tokens() -> "models.QuerySet[RefreshToken]":
+def _tokens() -> Any:
     return RefreshToken.objects.filter(token_family=models.OuterRef("token_family"))
 
 
@@ -142,12 +145,8 @@ class DeviceSession(models.Model):
     name = models.CharField(_("name"), max_length=100)
     scope = models.TextField(_("scope"), blank=True)
     address = models.CharField(_("last address"), max_length=45, blank=True)
-    created_at = models.DateTimeField(
-        _("connected"), default=timezone.now, editable=False
-    )
-    last_used_at = models.DateTimeField(
-        _("last used"), default=timezone.now, editable=False
-    )
+    created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
 
     objects = DeviceSessionQuerySet.as_manager()
@@ -158,9 +157,7 @@ class DeviceSession(models.Model):
         verbose_name = _("device session")
         verbose_name_plural = _("device sessions")
         default_permissions = ("view",)
-        permissions: ClassVar = [
-            ("revoke_devicesession", _("Can revoke device sessions"))
-        ]
+        permissions: ClassVar = [("revoke_devicesession", _("Can revoke device sessions"))]
 
     def __str__(self) -> str:
         return self.name

@@ -16,7 +16,7 @@ from oauthlib.oauth2 import (
 from oauthlib.oauth2.rfc8628.grant_types import DeviceCodeGrant
 
 DEVICE_CODE = Application.GRANT_DEVICE_CODE
-REFRESH_TOKEN = "refresh_token"
+REFRESH_TOKEN = "refresh_token"  # noqa: S105 – a grant type
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -32,7 +32,7 @@ class Server(TokenEndpoint, RevocationEndpoint):
         **_settings: Any,
     ) -> None:
         device_code = DeviceCodeGrant(request_validator)
-        bearer = BearerToken(
+        bearer: Any = BearerToken(
             request_validator,
             token_generator,
             token_expires_in,
@@ -55,12 +55,10 @@ class Answer:
     body: str
 
 
-def device_client(
-    parameters: Mapping[str, str], path: str
-) -> tuple[Application, list[str]]:
+def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application, list[str]]:
     """Who asks for a device code, and for which scopes (RFC 8628 §3.1). Raises OAuth2Error."""
-    grant = DeviceCodeGrant(_validator(""))
-    request = Request(path, "POST", urlencode(parameters.items()), HEADERS)
+    grant: Any = DeviceCodeGrant(_validator(""))
+    request: Any = Request(path, "POST", urlencode(parameters.items()), HEADERS)
     grant.validate_device_authorization_request(request)
     request.grant_type = DEVICE_CODE
     grant.validate_grant_type(request)
@@ -70,25 +68,19 @@ def device_client(
 def tokens(parameters: Mapping[str, str], path: str, address: str) -> Answer:
     """The token endpoint's answer (RFC 6749 §5). Raises OAuth2Error."""
     body = urlencode(parameters.items())
-    _, answer, status = _server(address).create_token_response(
-        path, "POST", body, HEADERS
-    )
+    _, answer, status = _server(address).create_token_response(path, "POST", body, HEADERS)
     return Answer(status, answer)
 
 
 def revocation(parameters: Mapping[str, str], path: str, address: str) -> Answer:
     """The revocation endpoint's answer (RFC 7009 §2.2); oauthlib leaves the body of a success empty."""
     body = urlencode(parameters.items())
-    _, answer, status = _server(address).create_revocation_response(
-        path, "POST", body, HEADERS
-    )
+    _, answer, status = _server(address).create_revocation_response(path, "POST", body, HEADERS)
     return Answer(status, answer or "{}")
 
 
 def _server(address: str) -> Server:
-    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(
-        _validator(address), **oauth2_settings.server_kwargs
-    )
+    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(_validator(address), **oauth2_settings.server_kwargs)
     return server
 
 

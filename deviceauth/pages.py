@@ -4,6 +4,8 @@ Nothing is kept between the steps but the code itself, in the form, so it works 
 in two tabs at once. A GET never changes anything.
 """
 
+from typing import cast
+
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -13,6 +15,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
+from accounts.models import User
 from deviceauth import codes, device_flow, devices
 from deviceauth.exceptions import (
     MalformedUserCode,
@@ -46,9 +49,7 @@ def device(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest) -> HttpResponse:
-    typed = (request.POST if request.method == "POST" else request.GET).get(
-        "user_code", ""
-    )
+    typed = (request.POST if request.method == "POST" else request.GET).get("user_code", "")
     if not request.user.is_authenticated:
         return redirect_to_login(_address_with(typed))
     if request.method != "POST":
@@ -62,25 +63,21 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, typed: str) -> HttpResponse:
-    assert request.user.is_authenticated
-    code = device_flow.find(
-        user_code=typed, user=request.user, address=devices.address(request)
-    )
+    user = cast(User, request.user)
+    code = device_flow.find(user_code=typed, user=user, address=devices.address(request))
     match request.POST.get("decision"):
         case "allow":
-            device_flow.approve(code=code, user=request.user)
+            device_flow.approve(code=code, user=user)
             return _end(request, ALLOWED)
         case "deny":
-            device_flow.deny(code=code, user=request.user)
+            device_flow.deny(code=code, user=user)
             return _end(request, DENIED)
     if code.status != DeviceCode.Status.PENDING:
         raise UsedUserCode
     return _confirm(request, code, typed)
 
 
-def _enter(
-    request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None
-) -> HttpResponse:
+def _enter(request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None) -> HttpResponse:
     context = {"user_code": _tidy(typed), "refusal": refusal}
     return render(
         request,
@@ -91,9 +88,7 @@ def _enter(
 
 
 def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
-    permissions = [
-        settings.SCOPES[scope] for scope in code.scopes if scope in settings.SCOPES
-    ]
+    permissions = [settings.SCOPES[scope] for scope in code.scopes if scope in settings.SCOPES]
     context = {"code": code, "user_code": _tidy(typed), "permissions": permissions}
     return render(request, "deviceauth/confirm.html", context)
 
@@ -105,9 +100,7 @@ def _refused(request: HttpRequest, refusal: UserCodeRefusal) -> HttpResponse:
     return response
 
 
-def _end(
-    request: HttpRequest, words: tuple[str | Promise, str | Promise], status: int = 200
-) -> HttpResponse:
+def _end(request: HttpRequest, words: tuple[str | Promise, str | Promise], status: int = 200) -> HttpResponse:
     title, text = words
     context = {"title": title, "text": text, "again": status != 200}
     return render(request, "deviceauth/end.html", context, status=status)

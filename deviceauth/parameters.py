@@ -12,7 +12,6 @@ from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from django.conf import settings
-from django.http import UnreadablePostError
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -37,8 +36,10 @@ def _read(stream: IO[bytes]) -> str:
         if len(body) > settings.DEVICE_MAX_BODY_BYTES:
             raise TooLarge
         return body.decode()
-    except (UnicodeDecodeError, UnreadablePostError):
+    except UnicodeDecodeError:
         raise ParseError("The body is not UTF-8 text.") from None
+    except OSError:  # the client hung up
+        raise ParseError("The body is incomplete.") from None
 
 
 def _without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,9 +57,7 @@ class FormParser(BaseParser):
 
     media_type = "application/x-www-form-urlencoded"
 
-    def parse(
-        self, stream: Any, media_type: Any = None, parser_context: Any = None
-    ) -> dict[str, str]:
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, str]:
         body = _read(stream)
         if BAD_ESCAPE.search(body):
             raise ParseError("The body holds a bad percent escape.")
@@ -71,9 +70,7 @@ class FormParser(BaseParser):
             )
             return _without_duplicates(pairs)
         except ValueError:
-            raise ParseError(
-                "The body is not a form with each parameter once."
-            ) from None
+            raise ParseError("The body is not a form with each parameter once.") from None
 
 
 class JSONParser(BaseParser):
@@ -81,9 +78,7 @@ class JSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self, stream: Any, media_type: Any = None, parser_context: Any = None
-    ) -> dict[str, Any]:
+    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, Any]:
         try:
             parsed = json.loads(_read(stream), object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError):
@@ -104,19 +99,10 @@ class Parameters:
 def read(request: Request, *names: str) -> Parameters:
     """The named parameters and the client's credentials. Raises InvalidRequest, InvalidClient, ParseError."""
     body = request.data
-    values = _strings(
-        {
-            name: body[name]
-            for name in (*names, "client_id", "client_secret")
-            if name in body
-        }
-    )
+    values = _strings({name: body[name] for name in (*names, "client_id", "client_secret") if name in body})
     header = str(request._request.META.get("HTTP_AUTHORIZATION", ""))
     values = _with_credentials(values, header)
-    is_json = (
-        str(request.content_type).partition(";")[0].strip().lower()
-        == JSONParser.media_type
-    )
+    is_json = str(request.content_type).partition(";")[0].strip().lower() == JSONParser.media_type
     is_first_party = is_json and not header and "client_id" not in values
     if is_first_party:
         values["client_id"] = settings.FIRST_PARTY_CLIENT_ID
@@ -128,9 +114,7 @@ def _strings(given: Mapping[str, Any]) -> dict[str, str]:
     present = {name: value for name, value in given.items() if value not in (None, "")}
     for name, value in present.items():
         if not isinstance(value, str) or not VALUE.fullmatch(value):
-            raise InvalidRequest(
-                f"The parameter {name} is not a string of printable ASCII of sensible length."
-            )
+            raise InvalidRequest(f"The parameter {name} is not a string of printable ASCII of sensible length.")
     return present
 
 
@@ -139,10 +123,7 @@ def _with_credentials(values: dict[str, str], header: str) -> dict[str, str]:
     basic = _basic(header)
     if not basic:
         return values
-    if (
-        "client_secret" in values
-        or values.get("client_id", basic["client_id"]) != basic["client_id"]
-    ):
+    if "client_secret" in values or values.get("client_id", basic["client_id"]) != basic["client_id"]:
         raise InvalidRequest("The client identifies itself in two ways.")
     return values | basic
 
@@ -153,9 +134,7 @@ def _basic(header: str) -> dict[str, str]:
         return {}
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode()
-        client_id, client_secret = (
-            unquote_plus(part, errors="strict") for part in decoded.split(":", 1)
-        )
+        client_id, client_secret = (unquote_plus(part, errors="strict") for part in decoded.split(":", 1))
         found = _strings({"client_id": client_id, "client_secret": client_secret})
     except (ValueError, InvalidRequest):
         raise InvalidClient from None

@@ -6,22 +6,22 @@ presents it again while the grace lasts gets the same successors, and the databa
 
 import base64
 import secrets
+from typing import Any
 
 from django.utils.crypto import salted_hmac
-from oauthlib.common import Request
 
 
-def access_token(request: Request) -> str:
+def access_token(request: Any) -> str:
     """django-oauth-toolkit's ACCESS_TOKEN_GENERATOR."""
     return _value(request, "access")
 
 
-def refresh_token(request: Request) -> str:
+def refresh_token(request: Any) -> str:
     """django-oauth-toolkit's REFRESH_TOKEN_GENERATOR."""
     return _value(request, "refresh")
 
 
-def _value(request: Request, kind: str) -> str:
+def _value(request: Any, kind: str) -> str:
     presented = getattr(request, "refresh_token_instance", None)
     if presented is None:
         return secrets.token_urlsafe(32)
@@ -30,7 +30,5 @@ def _value(request: Request, kind: str) -> str:
 
 def _successor(kind: str, pk: int, presented: str) -> str:
     # salted_hmac keys each kind with a key of its own, made from its name and SECRET_KEY.
-    digest = salted_hmac(
-        f"deviceauth.successor.{kind}", f"{pk}:{presented}", algorithm="sha256"
-    ).digest()
+    digest = salted_hmac(f"deviceauth.successor.{kind}", f"{pk}:{presented}", algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

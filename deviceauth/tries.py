@@ -28,13 +28,9 @@ def count_wrong(*, user: User | None, address: str) -> None:
 
 
 def _budgets(user: User | None, address: str) -> list[tuple[str, int]]:
-    budgets = [
-        (f"wrong_user_code:{network(address)}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)
-    ]
+    budgets = [(f"wrong_user_code:{network(address)}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
     if user is not None:
-        budgets.append(
-            (f"wrong_user_code:user:{user.pk}", settings.DEVICE_WRONG_CODES_PER_USER)
-        )
+        budgets.append((f"wrong_user_code:user:{user.pk}", settings.DEVICE_WRONG_CODES_PER_USER))
     return budgets
 
 

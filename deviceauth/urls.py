@@ -11,9 +11,7 @@ urlpatterns = [
         name="device_authorize",
     ),
     path("api/auth/device/token", views.DeviceTokenView.as_view(), name="device_token"),
-    path(
-        "api/auth/device/revoke", views.DeviceRevokeView.as_view(), name="device_revoke"
-    ),
+    path("api/auth/device/revoke", views.DeviceRevokeView.as_view(), name="device_revoke"),
     path("api/auth/me", views.MeView.as_view(), name="me"),
     path("auth/device", pages.device, name="device"),
     path(

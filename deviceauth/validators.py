@@ -6,13 +6,13 @@ from django.conf import settings
 from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application, RefreshToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
-from oauthlib.common import Request
-from oauthlib.oauth2.rfc8628.grant_types import DeviceCodeGrant
 
 from accounts.authentication import checksum
 from accounts.models import User
 from deviceauth import device_flow
 from deviceauth.exceptions import InvalidClient, InvalidGrant
+
+AUTHORIZED = "authorized"  # oauthlib's DeviceCodeGrant.DEVICE_CODE_AUTHORIZED
 
 
 class Validator(OAuth2Validator):  # type: ignore[misc]
@@ -22,42 +22,36 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         super().__init__()
         self.address = address
 
-    def validate_client_id(
-        self, client_id: str, request: Request, *args: Any, **kwargs: Any
-    ) -> bool:
+    def validate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Raise InvalidClient for an unknown client; oauthlib itself would say `invalid_request`."""
         if not super().validate_client_id(client_id, request, *args, **kwargs):
             raise InvalidClient
         return True
 
-    def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+    def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
         """A public client has no secret, so a caller that shows one is not that client."""
         known = super().authenticate_client(request, *args, **kwargs)
-        return known and request.client.client_type == Application.CLIENT_CONFIDENTIAL
+        return bool(known and request.client.client_type == Application.CLIENT_CONFIDENTIAL)
 
-    def validate_device_code(
-        self, client_id: str, code: str, request: Request, *args: Any, **kwargs: Any
-    ) -> str:
+    def validate_device_code(self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any) -> str:
         """RFC 8628 §3.5. Every answer but "authorized" is raised."""
         found = device_flow.poll(device_code=code, client=request.client)
         request.device_grant = found
         request.user = found.user
         request.scopes = found.scopes
         request.extra_credentials = _user_block(request)
-        return DeviceCodeGrant.DEVICE_CODE_AUTHORIZED
+        return AUTHORIZED
 
     def validate_refresh_token(
         self,
         refresh_token: str,
         client: Application,
-        request: Request,
+        request: Any,
         *args: Any,
         **kwargs: Any,
     ) -> bool:
         """RFC 6749 §6. A replay after the grace ends the whole family (RFC 9700 §4.14)."""
-        if not super().validate_refresh_token(
-            refresh_token, client, request, *args, **kwargs
-        ):
+        if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
             device_flow.end_replayed_session(token_checksum=checksum(refresh_token))
             return False
         if not request.user.is_active:
@@ -65,9 +59,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         request.extra_credentials = _user_block(request)
         return True
 
-    def _save_bearer_token(
-        self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any
-    ) -> None:
+    def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
         """In django-oauth-toolkit's transaction: what is raised here undoes all of it."""
         created = dict(token)
         if request.grant_type == "refresh_token":
@@ -75,14 +67,12 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         else:
             device_flow.consume(code=request.device_grant)
         super()._save_bearer_token(token, request, *args, **kwargs)
-        if not token[
-            "access_token"
-        ]:  # found again within the grace, where only hashes are stored
+        if not token["access_token"]:  # found again within the grace, where only hashes are stored
             token.update(_same_pair(created))
 
     def _create_refresh_token(
         self,
-        request: Request,
+        request: Any,
         code: str,
         access_token: AccessToken,
         previous: RefreshToken | None,
@@ -95,16 +85,14 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
                 address=self.address,
             )
         else:
-            device_flow.touch_session(
-                token_family=issued.token_family, address=self.address
-            )
+            device_flow.touch_session(token_family=issued.token_family, address=self.address)
         return issued
 
     def revoke_token(
         self,
         token: str,
         token_type_hint: str,
-        request: Request,
+        request: Any,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -124,7 +112,7 @@ def profile(user: User) -> dict[str, Any]:
     }
 
 
-def _user_block(request: Request) -> dict[str, Any] | None:
+def _user_block(request: Any) -> dict[str, Any] | None:
     first_party = request.client.client_id == settings.FIRST_PARTY_CLIENT_ID
     return {"user": profile(request.user)} if first_party else None
 
@@ -133,10 +121,7 @@ def _require_not_revoked(pk: int) -> None:
     """Lock the presented refresh token and look again: since it was validated, its session may have been
     revoked or its successor used, and django-oauth-toolkit would then start a second branch of the family."""
     presented = RefreshToken.objects.select_for_update().get(pk=pk)
-    if (
-        presented.revoked
-        and not AccessToken.objects.filter(source_refresh_token=presented).exists()
-    ):
+    if presented.revoked and not AccessToken.objects.filter(source_refresh_token=presented).exists():
         raise InvalidGrant
 
 
@@ -145,9 +130,7 @@ def _same_pair(created: dict[str, Any]) -> dict[str, Any]:
 
     Raises InvalidGrant if it is another pair, as when SECRET_KEY changed in between.
     """
-    stored = AccessToken.objects.filter(
-        token_checksum=checksum(created["access_token"])
-    ).first()
+    stored = AccessToken.objects.filter(token_checksum=checksum(created["access_token"])).first()
     if stored is None:
         raise InvalidGrant
     left = int((stored.expires - timezone.now()).total_seconds())

@@ -1,6 +1,6 @@
 """The routes of `/api/auth/` (api.md §1): three speak OAuth with devices, three JSON with browsers."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication import BearerAuthentication
 from accounts.limits import AddressThrottle
+from accounts.models import User
 from deviceauth import codes, device_flow, devices, oauth, parameters
 from deviceauth.errors import render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode
@@ -35,13 +36,9 @@ class OnlyJSON(BaseContentNegotiation):
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         media_type = str(request.content_type).partition(";")[0].strip().lower()
-        return next(
-            (parser for parser in parsers if parser.media_type == media_type), None
-        )
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
 
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: Any = None
-    ) -> Any:
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
         return renderers[0], renderers[0].media_type
 
 
@@ -54,9 +51,7 @@ class AuthView(APIView):
     def get_exception_handler(self) -> Any:
         return type(self).refuse
 
-    def finalize_response(
-        self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         response["Pragma"] = "no-cache"
@@ -69,7 +64,6 @@ class DeviceView(AuthView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     parser_classes = (parameters.JSONParser, parameters.FormParser)
-    http_method_names: ClassVar[list[str]] = ["post", "options"]
     refuse = staticmethod(render_to_device)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -114,12 +108,8 @@ class DeviceTokenView(DeviceView):
     """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
 
     def post(self, request: Request) -> HttpResponse:
-        given = parameters.read(
-            request, "grant_type", "device_code", "refresh_token", "scope"
-        )
-        answer = oauth.tokens(
-            given.values, request.path, devices.address(request._request)
-        )
+        given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
+        answer = oauth.tokens(given.values, request.path, devices.address(request._request))
         return _json(answer)
 
 
@@ -128,16 +118,12 @@ class DeviceRevokeView(DeviceView):
 
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
-        answer = oauth.revocation(
-            given.values, request.path, devices.address(request._request)
-        )
+        answer = oauth.revocation(given.values, request.path, devices.address(request._request))
         return _json(answer)
 
 
 def _json(answer: oauth.Answer) -> HttpResponse:
-    response = HttpResponse(
-        answer.body, status=answer.status, content_type="application/json"
-    )
+    response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
     if answer.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
     return response
@@ -160,9 +146,7 @@ class VerifyView(BrowserView):
         typed = request.query_params.getlist("user_code")
         if len(typed) != 1:
             raise MalformedUserCode
-        code = device_flow.find(
-            user_code=typed[0], user=None, address=devices.address(request._request)
-        )
+        code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
         if code.status != DeviceCode.Status.PENDING:
             return Response(_authorized())
         return Response(
@@ -195,7 +179,7 @@ class AuthorizeView(BrowserView):
             user=request.user,
             address=devices.address(request._request),
         )
-        device_flow.approve(code=code, user=request.user)
+        device_flow.approve(code=code, user=user)
         return Response(_authorized())
 
 
@@ -206,4 +190,5 @@ class MeView(BrowserView):
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Request) -> Response:
-        return Response(profile(request.user) | {"role": request.user.role})
+        user = cast(User, request.user)
+        return Response(profile(user) | {"role": user.role})

@@ -18,6 +18,4 @@ class Command(BaseCommand):
         codes, _ = DeviceCode.objects.filter(expires__lt=before).delete()
         clear_expired()
         sessions, _ = DeviceSession.objects.forgotten().delete()
-        self.stdout.write(
-            f"Deleted {codes} device codes and {sessions} device sessions."
-        )
+        self.stdout.write(f"Deleted {codes} device codes and {sessions} device sessions.")
