@@ -11,13 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from oauth2_provider.models import (
-    AccessToken,
-    Application,
-    Grant,
-    IDToken,
-    RefreshToken,
-)
+from oauth2_provider.models import AccessToken, Application, Grant, IDToken, RefreshToken
 from unfold.admin import ModelAdmin
 
 from deviceauth import device_flow
@@ -40,16 +34,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
 
 @admin.register(DeviceCode)
 class DeviceCodeAdmin(ReadOnlyAdmin):
-    list_display = (
-        "id",
-        "application",
-        "user",
-        "status",
-        "device",
-        "address",
-        "created_at",
-        "expires",
-    )
+    list_display = ("id", "application", "user", "status", "device", "address", "created_at", "expires")
     list_filter = ("status", "application")
     list_select_related = ("application", "user")
     search_fields = ("user__email", "user__public_id", "address")
@@ -59,15 +44,7 @@ class DeviceCodeAdmin(ReadOnlyAdmin):
 
 @admin.register(DeviceSession)
 class DeviceSessionAdmin(ReadOnlyAdmin):
-    list_display = (
-        "name",
-        "user",
-        "application",
-        "address",
-        "created_at",
-        "last_used_at",
-        "revoked_at",
-    )
+    list_display = ("name", "user", "application", "address", "created_at", "last_used_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "application")
     list_select_related = ("application", "user")
     search_fields = ("user__email", "user__public_id", "name", "address")
@@ -105,21 +82,10 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
 class ApplicationAdmin(ModelAdmin):  # type: ignore[misc]
     """Clients. A secret is given once, when a confidential client is made, and only its hash is kept."""
 
-    list_display = (
-        "name",
-        "client_id",
-        "client_type",
-        "authorization_grant_type",
-        "created",
-    )
+    list_display = ("name", "client_id", "client_type", "authorization_grant_type", "created")
     list_filter = ("client_type",)
     search_fields = ("name", "client_id")
-    fields: ClassVar[list[str]] = [
-        "name",
-        "client_id",
-        "client_type",
-        "authorization_grant_type",
-    ]
+    fields: ClassVar[list[str]] = ["name", "client_id", "client_type", "authorization_grant_type"]
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return self.fields if obj else [*self.fields, "client_secret"]
@@ -128,10 +94,7 @@ class ApplicationAdmin(ModelAdmin):  # type: ignore[misc]
         return ("client_id", "client_type") if obj else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {
-            "client_type": Application.CLIENT_PUBLIC,
-            "authorization_grant_type": Application.GRANT_DEVICE_CODE,
-        }
+        return {"client_type": Application.CLIENT_PUBLIC, "authorization_grant_type": Application.GRANT_DEVICE_CODE}
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The desktop application's client must not go by accident: every desktop would be logged out."""

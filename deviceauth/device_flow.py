@@ -55,12 +55,7 @@ class Started:
 
 def start(*, client: Application, scopes: Sequence[str], address: str, user_agent: str) -> Started:
     """Begin a device's request for access (RFC 8628 §3.1)."""
-    request = {
-        "application": client,
-        "scope": " ".join(scopes),
-        "address": address,
-        "user_agent": user_agent,
-    }
+    request = {"application": client, "scope": " ".join(scopes), "address": address, "user_agent": user_agent}
     for _ in range(COLLISIONS):
         with suppress(IntegrityError):  # someone else waits with the same user code
             return _create(request)

@@ -49,10 +49,7 @@ def describe(header: str) -> str:
     platform = next((name for mark, name in _PLATFORMS if mark in header), "")
     program = next((name for mark, name in _PROGRAMS if mark in header), "") or _first_word(header)
     if program and platform:
-        return _("%(program)s on %(platform)s") % {
-            "program": program,
-            "platform": platform,
-        }
+        return _("%(program)s on %(platform)s") % {"program": program, "platform": platform}
     return program or platform or _("Unknown device")
 
 

@@ -12,10 +12,7 @@ from accounts.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
 
 BUSY_SECONDS = 5
-AWAY = (
-    OperationalError,
-    InterfaceError,
-)  # PostgreSQL, or a lock that was not to be had
+AWAY = (OperationalError, InterfaceError)  # PostgreSQL, or a lock that was not to be had
 
 
 def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -29,11 +26,7 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
     if isinstance(refusal, exceptions.MethodNotAllowed):
         return _named("invalid_request", "Use POST.", 405)
     if isinstance(refusal, exceptions.APIException):
-        return _named(
-            "invalid_request",
-            str(refusal.detail).replace('"', "'"),
-            refusal.status_code,
-        )
+        return _named("invalid_request", str(refusal.detail).replace('"', "'"), refusal.status_code)
     return None
 
 

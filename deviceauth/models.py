@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
 
+from accounts.models import User
 from deviceauth import codes, devices
 
 
@@ -19,11 +20,10 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
 
     def approved(self) -> "DeviceCodeQuerySet":
         """Codes that can still be redeemed."""
-        return self.filter(
-            status=DeviceCode.Status.AUTHORIZED,
-            expires__gt=timezone.now(),
-            user__is_active=True,
-        )
+        # Not `user__is_active`: an UPDATE of a join becomes `id IN (SELECT …)`, and PostgreSQL does not look
+        # at the inner conditions again after it waited for the row, so two redemptions would both win.
+        active = User.objects.filter(is_active=True)
+        return self.filter(status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active)
 
     def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
         return self.filter(device_code=codes.device_code_digest(device_code))
@@ -131,10 +131,7 @@ class DeviceSession(models.Model):
 
     token_family = models.UUIDField(_("token family"), unique=True, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        on_delete=models.CASCADE,
-        related_name="device_sessions",
-        verbose_name=_("user"),
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="device_sessions", verbose_name=_("user")
     )
     application = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL,

@@ -7,12 +7,7 @@ from typing import Any
 from oauth2_provider.models import Application
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request, urlencode
-from oauthlib.oauth2 import (
-    BearerToken,
-    RefreshTokenGrant,
-    RevocationEndpoint,
-    TokenEndpoint,
-)
+from oauthlib.oauth2 import BearerToken, RefreshTokenGrant, RevocationEndpoint, TokenEndpoint
 from oauthlib.oauth2.rfc8628.grant_types import DeviceCodeGrant
 
 DEVICE_CODE = Application.GRANT_DEVICE_CODE
@@ -32,16 +27,8 @@ class Server(TokenEndpoint, RevocationEndpoint):
         **_settings: Any,
     ) -> None:
         device_code = DeviceCodeGrant(request_validator)
-        bearer: Any = BearerToken(
-            request_validator,
-            token_generator,
-            token_expires_in,
-            refresh_token_generator,
-        )
-        grants = {
-            DEVICE_CODE: device_code,
-            REFRESH_TOKEN: RefreshTokenGrant(request_validator),
-        }
+        bearer: Any = BearerToken(request_validator, token_generator, token_expires_in, refresh_token_generator)
+        grants = {DEVICE_CODE: device_code, REFRESH_TOKEN: RefreshTokenGrant(request_validator)}
         # What is no grant goes to the default one, which answers `unsupported_grant_type`.
         TokenEndpoint.__init__(self, DEVICE_CODE, bearer, grants)
         RevocationEndpoint.__init__(self, request_validator)

@@ -17,22 +17,11 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from deviceauth import codes, device_flow, devices
-from deviceauth.exceptions import (
-    MalformedUserCode,
-    TooManyTries,
-    UsedUserCode,
-    UserCodeRefusal,
-)
+from deviceauth.exceptions import MalformedUserCode, TooManyTries, UsedUserCode, UserCodeRefusal
 from deviceauth.models import DeviceCode
 
-ALLOWED = (
-    _("Your device is connected"),
-    _("You can close this page and go back to your device."),
-)
-DENIED = (
-    _("The device was refused"),
-    _("It has no access to your account. Nothing else is needed."),
-)
+ALLOWED = (_("Your device is connected"), _("You can close this page and go back to your device."))
+DENIED = (_("The device was refused"), _("It has no access to your account. Nothing else is needed."))
 # The code is in the address, and no referrer may carry it on. It cannot be `no-referrer`: with that,
 # browsers send `Origin: null` with our own form (Fetch, "append a request Origin header"), which CSRF refuses.
 REFERRER_POLICY = "strict-origin"
@@ -79,12 +68,7 @@ def _decide(request: HttpRequest, typed: str) -> HttpResponse:
 
 def _enter(request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None) -> HttpResponse:
     context = {"user_code": _tidy(typed), "refusal": refusal}
-    return render(
-        request,
-        "deviceauth/enter.html",
-        context,
-        status=refusal.status if refusal else 200,
-    )
+    return render(request, "deviceauth/enter.html", context, status=refusal.status if refusal else 200)
 
 
 def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:

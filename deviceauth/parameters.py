@@ -62,12 +62,7 @@ class FormParser(BaseParser):
         if BAD_ESCAPE.search(body):
             raise ParseError("The body holds a bad percent escape.")
         try:
-            pairs = parse_qsl(
-                body,
-                keep_blank_values=True,
-                errors="strict",
-                max_num_fields=MAX_PARAMETERS,
-            )
+            pairs = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
             return _without_duplicates(pairs)
         except ValueError:
             raise ParseError("The body is not a form with each parameter once.") from None

@@ -43,12 +43,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         return AUTHORIZED
 
     def validate_refresh_token(
-        self,
-        refresh_token: str,
-        client: Application,
-        request: Any,
-        *args: Any,
-        **kwargs: Any,
+        self, refresh_token: str, client: Application, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
         """RFC 6749 §6. A replay after the grace ends the whole family (RFC 9700 §4.14)."""
         if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
@@ -71,31 +66,16 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
             token.update(_same_pair(created))
 
     def _create_refresh_token(
-        self,
-        request: Any,
-        code: str,
-        access_token: AccessToken,
-        previous: RefreshToken | None,
+        self, request: Any, code: str, access_token: AccessToken, previous: RefreshToken | None
     ) -> RefreshToken:
         issued = super()._create_refresh_token(request, code, access_token, previous)
         if previous is None:
-            device_flow.begin_session(
-                code=request.device_grant,
-                token_family=issued.token_family,
-                address=self.address,
-            )
+            device_flow.begin_session(code=request.device_grant, token_family=issued.token_family, address=self.address)
         else:
             device_flow.touch_session(token_family=issued.token_family, address=self.address)
         return issued
 
-    def revoke_token(
-        self,
-        token: str,
-        token_type_hint: str,
-        request: Any,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
+    def revoke_token(self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any) -> None:
         """RFC 7009: either token of a pair, of any age, ends the device's session."""
         device_flow.revoke_token(token_checksum=checksum(token), client=request.client)
 

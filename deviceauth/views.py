@@ -174,11 +174,8 @@ class AuthorizeView(BrowserView):
         typed = request.data.get("user_code")
         if not isinstance(typed, str):
             raise MalformedUserCode
-        code = device_flow.find(
-            user_code=typed,
-            user=request.user,
-            address=devices.address(request._request),
-        )
+        user = cast(User, request.user)
+        code = device_flow.find(user_code=typed, user=user, address=devices.address(request._request))
         device_flow.approve(code=code, user=user)
         return Response(_authorized())
 
