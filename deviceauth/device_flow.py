@@ -169,12 +169,12 @@ def consume(*, code: DeviceCode) -> None:
         raise InvalidGrant
 
 
-def begin_session(*, code: DeviceCode, token_family: uuid.UUID, address: str) -> DeviceSession:
+def begin_session(*, code: DeviceCode, user: User, token_family: uuid.UUID, address: str) -> DeviceSession:
     """The session of a device that has just redeemed its code."""
-    logger.info("device code %s redeemed for user %s", code.pk, code.user_id)
+    logger.info("device code %s redeemed for user %s", code.pk, user.pk)
     return DeviceSession.objects.create(
         token_family=token_family,
-        user_id=code.user_id,
+        user=user,
         application_id=code.application_id,
         name=code.device,
         scope=code.scope,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
 from oauthlib.oauth2 import OAuth2Error
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -25,20 +26,22 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
         return _later(_named("rate_limit_exceeded", "Too many requests.", 429), _wait(refusal))
     if isinstance(refusal, exceptions.MethodNotAllowed):
         return _named("invalid_request", "Use POST.", 405)
+    if isinstance(refusal, exceptions.UnsupportedMediaType):
+        return _named("invalid_request", "Send a form or JSON.", 415)
     if isinstance(refusal, exceptions.APIException):
-        return _named("invalid_request", str(refusal.detail).replace('"', "'"), refusal.status_code)
+        return _named("invalid_request", str(refusal.detail), refusal.status_code)
     return None
 
 
 def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
     """`{"error": {"message"}}`, as the pages of the existing service had it."""
     if isinstance(refusal, AWAY):
-        return _later(_message("The service is busy. Try again in a moment.", 503), BUSY_SECONDS)
+        return _later(_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS)
     if isinstance(refusal, Refusal):
         response = _message(refusal.message, refusal.status)
         return _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
     if isinstance(refusal, exceptions.Throttled):
-        return _later(_message("Too many requests. Try again in a moment.", 429), _wait(refusal))
+        return _later(_message(_("Too many requests. Try again in a moment."), 429), _wait(refusal))
     if isinstance(refusal, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
         return _unauthorized(refusal, context)
     if isinstance(refusal, exceptions.APIException):

@@ -1,6 +1,5 @@
 """Device codes while a person decides, and the sessions of the devices they allowed."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -33,7 +32,7 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
         return self.filter(user_code=codes.user_code_digest(normal)).order_by("-pk")
 
 
-class DeviceCode(AbstractDeviceGrant):  # type: ignore[misc]
+class DeviceCode(AbstractDeviceGrant, models.Model):  # type: ignore[misc]
     """A device's request for access (RFC 8628). Of both codes only a digest is stored.
 
     `expires` holds for a page, an approval and a redemption alike; `interval` is in seconds.
@@ -46,31 +45,19 @@ class DeviceCode(AbstractDeviceGrant):  # type: ignore[misc]
         CONSUMED = "consumed", _("Used")
 
     client_id = None  # the foreign key says it
-    application: models.ForeignKey[Any, Any] = models.ForeignKey(
+    application = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
         on_delete=models.CASCADE,
         related_name="device_codes",
         verbose_name=_("application"),
     )
-    status: models.CharField[str, str] = models.CharField(
-        _("status"), max_length=64, choices=Status.choices, default=Status.PENDING
-    )
-    last_checked: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
-        _("last polled"), null=True, editable=False
-    )
-    created_at: models.DateTimeField[datetime, datetime] = models.DateTimeField(
-        _("created"), default=timezone.now, editable=False
-    )
-    approved_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
-        _("allowed at"), null=True, editable=False
-    )
-    consumed_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(
-        _("used at"), null=True, editable=False
-    )
-    address: models.CharField[str, str] = models.CharField(_("address"), max_length=45, blank=True)
-    user_agent: models.CharField[str, str] = models.CharField(
-        _("user agent"), max_length=devices.MAX_USER_AGENT, blank=True
-    )
+    status = models.CharField(_("status"), max_length=64, choices=Status.choices, default=Status.PENDING)
+    last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
+    consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=devices.MAX_USER_AGENT, blank=True)
 
     objects = DeviceCodeQuerySet.as_manager()
 

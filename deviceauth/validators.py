@@ -70,7 +70,9 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
     ) -> RefreshToken:
         issued = super()._create_refresh_token(request, code, access_token, previous)
         if previous is None:
-            device_flow.begin_session(code=request.device_grant, token_family=issued.token_family, address=self.address)
+            device_flow.begin_session(
+                code=request.device_grant, user=request.user, token_family=issued.token_family, address=self.address
+            )
         else:
             device_flow.touch_session(token_family=issued.token_family, address=self.address)
         return issued

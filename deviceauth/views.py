@@ -18,7 +18,7 @@ from accounts.limits import AddressThrottle
 from accounts.models import User
 from deviceauth import codes, device_flow, devices, oauth, parameters
 from deviceauth.errors import render_to_browser, render_to_device
-from deviceauth.exceptions import InvalidRequest, MalformedUserCode
+from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
 from deviceauth.validators import profile
 
@@ -146,7 +146,10 @@ class VerifyView(BrowserView):
         typed = request.query_params.getlist("user_code")
         if len(typed) != 1:
             raise MalformedUserCode
-        code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
+        try:
+            code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
+        except UsedUserCode:  # which of the two is not for everyone to know
+            raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:
             return Response(_authorized())
         return Response(

@@ -248,6 +248,9 @@ OAUTH2_PROVIDER = {
     "REFRESH_TOKEN_GENERATOR": "deviceauth.tokens.refresh_token",
     # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
     "OAUTH_PRE_TOKEN_VALIDATION": [],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
     "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
     "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,

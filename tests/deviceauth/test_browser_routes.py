@@ -77,7 +77,9 @@ def test_verify_says_when_a_code_has_expired(desktop: Device) -> None:
 
 def test_verify_knows_nothing_of_a_denied_code(desktop: Device, user: User) -> None:
     device_flow.deny(code=desktop.start().row, user=user)
-    assert verify(desktop.codes["user_code"]).status_code == 404
+    answer = verify(desktop.codes["user_code"])
+    assert answer.status_code == 404
+    assert answer.json() == verify("BBBB-BBBB").json()
 
 
 def test_verify_is_limited_per_address(settings: Any, desktop: Device) -> None:

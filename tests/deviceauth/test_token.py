@@ -172,6 +172,19 @@ def test_nothing_readable_is_stored_of_tokens(desktop: Device, user: User) -> No
     assert desktop.tokens["refresh_token"] not in stored
 
 
+def test_no_code_and_no_token_is_logged(desktop: Device, user: User, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    desktop.start().poll()
+    desktop.approved_by(user).redeem()
+    new = desktop.refresh().json()
+    desktop.refresh("never-issued")
+    assert "redeemed" in caplog.text
+    secrets = [desktop.codes["device_code"], desktop.codes["user_code"], "never-issued"]
+    for pair in (desktop.tokens, new):
+        secrets += [pair["access_token"], pair["refresh_token"]]
+    assert not [secret for secret in secrets if secret in caplog.text]
+
+
 def test_redeeming_begins_a_session_named_after_the_device(user: User) -> None:
     device = Device(extra={"headers": {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0"}})
     device.start().approved_by(user).redeem()
