@@ -1,1 +1,14 @@
-urlpatterns: list[object] = []
+from django.urls import path
+
+from deviceauth import metadata, pages, views
+
+urlpatterns = [
+    path("api/auth/device/code", views.DeviceCodeView.as_view(), name="device_code"),
+    path("api/auth/device/verify", views.VerifyView.as_view(), name="device_verify"),
+    path("api/auth/device/authorize", views.AuthorizeView.as_view(), name="device_authorize"),
+    path("api/auth/device/token", views.DeviceTokenView.as_view(), name="device_token"),
+    path("api/auth/device/revoke", views.DeviceRevokeView.as_view(), name="device_revoke"),
+    path("api/auth/me", views.MeView.as_view(), name="me"),
+    path("auth/device", pages.device, name="device"),
+    path(".well-known/oauth-authorization-server", metadata.document, name="oauth_metadata"),
+]

@@ -81,6 +81,13 @@ DEVICE_POLL_SECONDS = 5
 DEVICE_POLL_MAX_SECONDS = 60
 DEVICE_CODE_RPM = env.int("DEVICE_CODE_RPM", default=10)
 DEVICE_VERIFY_RPM = env.int("DEVICE_VERIFY_RPM", default=30)
+DEVICE_POLL_TOLERANCE_SECONDS = 1
+DEVICE_CODE_KEEP_SECONDS = 24 * 3600
+DEVICE_MAX_BODY_BYTES = 16 * 1024
+# Wrong user codes in DEVICE_WRONG_CODES_SECONDS. A right one gives nothing back.
+DEVICE_WRONG_CODES_PER_USER = 5
+DEVICE_WRONG_CODES_PER_ADDRESS = 20
+DEVICE_WRONG_CODES_SECONDS = 15 * 60
 SCOPES: dict[str, Any] = {
     "llm:chat": _("Talk to language models with your credits"),
     "mcp:read": _("Read your connected tools"),
@@ -240,7 +247,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@l
 
 # Spelled out, because a foreign key to it crashes makemigrations otherwise.
 OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
-# OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "deviceauth.DeviceCode"
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "deviceauth.DeviceCode"
 OAUTH2_PROVIDER = {
     "SCOPES": SCOPES,
     "DEFAULT_SCOPES": ["llm:chat", "mcp:read"],
@@ -249,6 +256,15 @@ OAUTH2_PROVIDER = {
     "ROTATE_REFRESH_TOKEN": True,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
+    "OAUTH2_SERVER_CLASS": "deviceauth.oauth.Server",
+    "OAUTH2_VALIDATOR_CLASS": "deviceauth.validators.Validator",
+    "ACCESS_TOKEN_GENERATOR": "deviceauth.tokens.access_token",
+    "REFRESH_TOKEN_GENERATOR": "deviceauth.tokens.refresh_token",
+    # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
+    "OAUTH_PRE_TOKEN_VALIDATION": [],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
     "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
     "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
@@ -359,5 +375,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # These two write tokens at DEBUG.
+        "oauthlib": {"level": "INFO"},
+        "oauth2_provider": {"level": "INFO"},
+    },
 }

@@ -1,0 +1,110 @@
+"""Refusals of the device flow, in its two dialects.
+
+OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): to the device, rendered as `{"error", "error_description"}`
+├── AuthorizationPending, SlowDown, AccessDenied, ExpiredToken
+└── InvalidGrant, InvalidRequest, InvalidClient
+
+UserCodeRefusal (accounts.exceptions.Refusal): to the person and the browser
+├── MalformedUserCode
+├── UnknownUserCode, UsedUserCode, ExpiredUserCode
+└── TooManyTries
+
+The existing desktop application stops polling when a text contains "expired": only ExpiredToken may.
+"""
+
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, InvalidRequestError
+from oauthlib.oauth2.rfc8628 import errors
+
+from accounts.exceptions import Refusal
+
+
+class AuthorizationPending(errors.AuthorizationPendingError):
+    description = "The user has not answered yet."
+
+
+class SlowDown(errors.SlowDownError):
+    """Polled too early; `interval` is the new one, in seconds."""
+
+    description = "Too many polls. Wait longer between them."
+
+    def __init__(self, interval: int) -> None:
+        super().__init__()
+        self.interval = interval
+
+    @property
+    def twotuples(self) -> list[tuple[str, Any]]:
+        return [*super().twotuples, ("interval", self.interval)]
+
+
+class AccessDenied(errors.AccessDenied):
+    description = "The user refused."
+
+
+class ExpiredToken(errors.ExpiredTokenError):
+    description = "The device code has expired. Ask for a new one."
+
+
+class InvalidGrant(InvalidGrantError):
+    description = "Unknown, used or revoked."
+
+
+class InvalidRequest(InvalidRequestError):
+    pass
+
+
+class InvalidClient(InvalidClientError):
+    description = "Unknown client, or its authentication failed."
+
+
+class UserCodeRefusal(Refusal):
+    """What a typed code led to instead of a question. `title` heads the page that says so."""
+
+    title: str | Promise
+    text: str | Promise
+
+    def __init__(self) -> None:
+        super().__init__(str(self.text))
+
+
+class MalformedUserCode(UserCodeRefusal):
+    code = "invalid_user_code"
+    title = _("That is not a code")
+    text = _("A code has eight letters, like BCDF-GHJK.")
+
+
+class UnknownUserCode(UserCodeRefusal):
+    status = 404
+    code = "unknown_user_code"
+    title = _("We do not know this code")
+    text = _("Check the code on your device and enter it again.")
+
+
+class UsedUserCode(UserCodeRefusal):
+    status = 404
+    code = "used_user_code"
+    title = _("This code was already used")
+    text = _("Each code works once. If you still need one, ask your device for a new code.")
+
+
+class ExpiredUserCode(UserCodeRefusal):
+    status = 410
+    code = "expired_user_code"
+    title = _("This code has expired")
+    text = _("Codes work for ten minutes. Ask your device for a new code.")
+
+
+class TooManyTries(UserCodeRefusal):
+    """`retry_after` in seconds."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    title = _("Too many wrong codes")
+    text = _("Wait a few minutes, then try again.")
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after

@@ -1,0 +1,21 @@
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+from oauth2_provider.models import clear_expired
+
+from deviceauth.models import DeviceCode, DeviceSession
+
+
+class Command(BaseCommand):
+    help = "Delete what device login no longer needs: old device codes, dead tokens, sessions without tokens."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        # Kept for a while after they expire, so that their late devices and people get a precise answer.
+        before = timezone.now() - timedelta(seconds=settings.DEVICE_CODE_KEEP_SECONDS)
+        codes, _ = DeviceCode.objects.filter(expires__lt=before).delete()
+        clear_expired()
+        sessions, _ = DeviceSession.objects.forgotten().delete()
+        self.stdout.write(f"Deleted {codes} device codes and {sessions} device sessions.")

@@ -1,0 +1,147 @@
+"""Device codes while a person decides, and the sessions of the devices they allowed."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
+
+from accounts.models import User
+from deviceauth import codes, devices
+
+
+class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
+    def pending(self) -> "DeviceCodeQuerySet":
+        """Codes that can still be allowed or denied."""
+        return self.filter(status=DeviceCode.Status.PENDING, expires__gt=timezone.now())
+
+    def approved(self) -> "DeviceCodeQuerySet":
+        """Codes that can still be redeemed."""
+        # Not `user__is_active`: an UPDATE of a join becomes `id IN (SELECT …)`, and PostgreSQL does not look
+        # at the inner conditions again after it waited for the row, so two redemptions would both win.
+        active = User.objects.filter(is_active=True)
+        return self.filter(status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active)
+
+    def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
+        return self.filter(device_code=codes.device_code_digest(device_code))
+
+    def of_person(self, normal: str) -> "DeviceCodeQuerySet":
+        """By user code in normal form, the latest first: old rows may have had the same one."""
+        return self.filter(user_code=codes.user_code_digest(normal)).order_by("-pk")
+
+
+class DeviceCode(AbstractDeviceGrant, models.Model):  # type: ignore[misc]
+    """A device's request for access (RFC 8628). Of both codes only a digest is stored.
+
+    `expires` holds for a page, an approval and a redemption alike; `interval` is in seconds.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = AbstractDeviceGrant.AUTHORIZATION_PENDING, _("Pending")
+        AUTHORIZED = AbstractDeviceGrant.AUTHORIZED, _("Allowed")
+        DENIED = AbstractDeviceGrant.DENIED, _("Denied")
+        CONSUMED = "consumed", _("Used")
+
+    client_id = None  # the foreign key says it
+    application = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
+        on_delete=models.CASCADE,
+        related_name="device_codes",
+        verbose_name=_("application"),
+    )
+    status = models.CharField(_("status"), max_length=64, choices=Status.choices, default=Status.PENDING)
+    last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
+    consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
+    address = models.CharField(_("address"), max_length=45, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=devices.MAX_USER_AGENT, blank=True)
+
+    objects = DeviceCodeQuerySet.as_manager()
+
+    class Meta(AbstractDeviceGrant.Meta):  # type: ignore[misc]
+        db_table = "device_codes"
+        ordering: ClassVar = ["-pk"]
+        verbose_name = _("device code")
+        verbose_name_plural = _("device codes")
+        default_permissions = ("view",)
+        constraints: ClassVar = [
+            *AbstractDeviceGrant.Meta.constraints,
+            models.UniqueConstraint(
+                fields=["user_code"],
+                condition=models.Q(status=AbstractDeviceGrant.AUTHORIZATION_PENDING),
+                name="device_codes_user_code_while_pending",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["user_code"], name="device_codes_user_code")]
+
+    def __str__(self) -> str:
+        return f"DeviceCode #{self.pk}"
+
+    def is_expired(self) -> bool:
+        """Unlike the inherited one, a question that does not write."""
+        return bool(self.expires <= timezone.now())
+
+    @property
+    def scopes(self) -> list[str]:
+        return str(self.scope).split()
+
+    @property
+    def seconds_left(self) -> int:
+        """How long the code still lives; 0 once it has expired."""
+        return max(0, int((self.expires - timezone.now()).total_seconds()))
+
+    @property
+    def device(self) -> str:
+        """What asked, in short words."""
+        return devices.describe(self.user_agent)
+
+
+class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
+    def dead(self) -> "DeviceSessionQuerySet":
+        """Sessions whose device cannot refresh any more."""
+        return self.filter(~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)))
+
+    def forgotten(self) -> "DeviceSessionQuerySet":
+        """Sessions of whose tokens nothing is left."""
+        return self.filter(~models.Exists(_tokens()))
+
+
+def _tokens() -> Any:
+    return RefreshToken.objects.filter(token_family=models.OuterRef("token_family"))
+
+
+class DeviceSession(models.Model):
+    """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate."""
+
+    token_family = models.UUIDField(_("token family"), unique=True, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="device_sessions", verbose_name=_("user")
+    )
+    application = models.ForeignKey(
+        settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
+        on_delete=models.CASCADE,
+        related_name="device_sessions",
+        verbose_name=_("application"),
+    )
+    name = models.CharField(_("name"), max_length=100)
+    scope = models.TextField(_("scope"), blank=True)
+    address = models.CharField(_("last address"), max_length=45, blank=True)
+    created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    objects = DeviceSessionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "device_sessions"
+        ordering: ClassVar = ["-last_used_at"]
+        verbose_name = _("device session")
+        verbose_name_plural = _("device sessions")
+        default_permissions = ("view",)
+        permissions: ClassVar = [("revoke_devicesession", _("Can revoke device sessions"))]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,194 @@
+"""The routes of `/api/auth/` (api.md §1): three speak OAuth with devices, three JSON with browsers."""
+
+from typing import Any, ClassVar, cast
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication import BearerAuthentication
+from accounts.limits import AddressThrottle
+from accounts.models import User
+from deviceauth import codes, device_flow, devices, oauth, parameters
+from deviceauth.errors import render_to_browser, render_to_device
+from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
+from deviceauth.models import DeviceCode
+from deviceauth.validators import profile
+
+
+class CodeThrottle(AddressThrottle):
+    setting = "DEVICE_CODE_RPM"
+
+
+class VerifyThrottle(AddressThrottle):
+    setting = "DEVICE_VERIFY_RPM"
+
+
+class OnlyJSON(BaseContentNegotiation):
+    """There is one representation, so what the client would accept does not matter (RFC 9110 §12.5.1)."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        media_type = str(request.content_type).partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class AuthView(APIView):
+    """What all routes here share: JSON answers that nobody may store, errors included (RFC 6749 §5.1)."""
+
+    content_negotiation_class = OnlyJSON
+    refuse: ClassVar[Any]
+
+    def get_exception_handler(self) -> Any:
+        return type(self).refuse
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        response["Pragma"] = "no-cache"
+        return response
+
+
+class DeviceView(AuthView):
+    """An OAuth endpoint: no login, form or JSON, everything in the body."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    parser_classes = (parameters.JSONParser, parameters.FormParser)
+    refuse = staticmethod(render_to_device)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if request._request.META.get("QUERY_STRING"):
+            raise InvalidRequest("Parameters belong in the body.")
+
+
+class DeviceCodeView(DeviceView):
+    """RFC 8628 §3.1, §3.2."""
+
+    throttle_classes = (CodeThrottle,)
+
+    def post(self, request: Request) -> Response:
+        given = parameters.read(request, "scope")
+        scope = parameters.scope(request, is_first_party=given.is_first_party)
+        values = given.values | ({"scope": scope} if scope else {})
+        client, scopes = oauth.device_client(values, request.path)
+        started = device_flow.start(
+            client=client,
+            scopes=scopes,
+            address=devices.address(request._request),
+            user_agent=devices.user_agent(request._request),
+        )
+        return Response(_device_authorization(started))
+
+
+def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
+    # Never from Host or X-Forwarded-Host: whoever controls those would choose where people log in.
+    page = settings.PUBLIC_ORIGIN + reverse("device")
+    return {
+        "device_code": started.device_code,
+        "user_code": started.user_code,
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?user_code={started.user_code}",
+        "expires_in": settings.DEVICE_CODE_SECONDS,
+        "interval": started.code.interval,
+    }
+
+
+class DeviceTokenView(DeviceView):
+    """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
+
+    def post(self, request: Request) -> HttpResponse:
+        given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
+        answer = oauth.tokens(given.values, request.path, devices.address(request._request))
+        return _json(answer)
+
+
+class DeviceRevokeView(DeviceView):
+    """RFC 7009."""
+
+    def post(self, request: Request) -> HttpResponse:
+        given = parameters.read(request, "token", "token_type_hint")
+        answer = oauth.revocation(given.values, request.path, devices.address(request._request))
+        return _json(answer)
+
+
+def _json(answer: oauth.Answer) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
+    if answer.status == 401:
+        response["WWW-Authenticate"] = 'Basic realm="smartspec"'
+    return response
+
+
+class BrowserView(AuthView):
+    parser_classes = (parameters.JSONParser,)
+    refuse = staticmethod(render_to_browser)
+    unauthorized = "Unauthorized"
+
+
+class VerifyView(BrowserView):
+    """What a code stands for; public, so it says as little as possible."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (VerifyThrottle,)
+
+    def get(self, request: Request) -> Response:
+        typed = request.query_params.getlist("user_code")
+        if len(typed) != 1:
+            raise MalformedUserCode
+        try:
+            code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
+        except UsedUserCode:  # which of the two is not for everyone to know
+            raise UnknownUserCode from None
+        if code.status != DeviceCode.Status.PENDING:
+            return Response(_authorized())
+        return Response(
+            {
+                "status": "pending",
+                "user_code": codes.display(codes.normalise(typed[0]) or ""),
+                "scopes": code.scopes,
+                "expires_in": code.seconds_left,
+            }
+        )
+
+
+def _authorized() -> dict[str, str]:
+    return {"status": "authorized", "message": _("The device is connected.")}
+
+
+class AuthorizeView(BrowserView):
+    """Approval by the existing service's page. A session and its CSRF token are required."""
+
+    authentication_classes = (SessionAuthentication,)
+    permission_classes = (IsAuthenticated,)
+    unauthorized = "Please log in first"
+
+    def post(self, request: Request) -> Response:
+        typed = request.data.get("user_code")
+        if not isinstance(typed, str):
+            raise MalformedUserCode
+        user = cast(User, request.user)
+        code = device_flow.find(user_code=typed, user=user, address=devices.address(request._request))
+        device_flow.approve(code=code, user=user)
+        return Response(_authorized())
+
+
+class MeView(BrowserView):
+    """Who is calling, by bearer token or session."""
+
+    authentication_classes = (BearerAuthentication, SessionAuthentication)
+    permission_classes = (IsAuthenticated,)
+
+    def get(self, request: Request) -> Response:
+        user = cast(User, request.user)
+        return Response(profile(user) | {"role": user.role})

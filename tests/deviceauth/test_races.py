@@ -1,0 +1,77 @@
+"""What several devices or windows do at the same moment, on real connections."""
+
+import pytest
+from oauth2_provider.models import AccessToken, RefreshToken
+
+from accounts.models import User
+from deviceauth import device_flow
+from deviceauth.exceptions import UserCodeRefusal
+from deviceauth.models import DeviceCode, DeviceSession
+from tests.concurrently import concurrently
+from tests.deviceauth.conftest import Device
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_of_six_redemptions_at_once_one_wins(desktop: Device, user: User) -> None:
+    for _ in range(5):
+        device = Device().start().approved_by(user)
+        answers = concurrently(lambda _: device.poll(), threads=6)  # noqa: B023
+        assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400, 400]
+        assert {answer.json().get("error") for answer in answers} == {None, "invalid_grant"}
+    assert AccessToken.objects.count() == DeviceSession.objects.count() == 5
+
+
+def test_four_refreshes_at_once_get_one_and_the_same_pair(logged_in: Device) -> None:
+    for generation in range(1, 6):
+        answers = concurrently(lambda _: logged_in.refresh(), threads=4)
+        assert [answer.status_code for answer in answers] == [200] * 4
+        bodies = [answer.json() for answer in answers]
+        assert len({(body["access_token"], body["refresh_token"]) for body in bodies}) == 1
+        assert logged_in.me(bodies[0]["access_token"]).status_code == 200
+        assert RefreshToken.objects.count() == generation + 1
+        logged_in.tokens = bodies[0]
+
+
+def test_a_session_revoked_during_refreshes_is_over(logged_in: Device) -> None:
+    family = DeviceSession.objects.get().token_family
+
+    def act(number: int) -> int:
+        if number == 0:
+            device_flow.revoke_session(token_family=family)
+            return 0
+        return int(logged_in.refresh().status_code)
+
+    assert set(concurrently(act, threads=4)) <= {0, 200, 400}
+    assert not AccessToken.objects.exists()
+    for token in {logged_in.tokens["refresh_token"]}:
+        assert logged_in.refresh(token).json()["error"] == "invalid_grant"
+
+
+def test_of_allow_and_deny_at_once_one_wins(desktop: Device, user: User) -> None:
+    def answer(number: int) -> str:
+        try:
+            act = device_flow.approve if number % 2 else device_flow.deny
+            return act(code=desktop.row, user=user).status
+        except UserCodeRefusal:
+            return "refused"
+
+    desktop.start()
+    outcomes = concurrently(answer, threads=4)
+    final = DeviceCode.objects.get().status
+    assert final in outcomes
+    assert set(outcomes) <= {final, "refused"}
+
+
+def test_of_two_users_with_one_code_one_gets_the_device(desktop: Device, user: User) -> None:
+    users = [user, User.objects.create_user("bob@example.com")]
+
+    def approve(number: int) -> int:
+        try:
+            device_flow.approve(code=desktop.row, user=users[number])
+        except UserCodeRefusal:
+            return 0
+        return users[number].pk
+
+    desktop.start()
+    assert sorted(concurrently(approve, threads=2)) == [0, desktop.row.user_id]
