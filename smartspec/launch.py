@@ -155,8 +155,11 @@ def answers(host: str, port: int, path: str) -> bool:
 def watch(site: Site) -> NoReturn:
     """Ends by an exception only: a signal, or something died."""
     embedded = not site.environment.get("DATABASE_URL")
+    terminal = os.isatty(0)
     while True:
         time.sleep(0.5)
+        if terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
+            signal.raise_signal(signal.SIGHUP)
         for child in site.children:
             child.check()
         if embedded and embedded_postgres.running_url(site.data / "postgres") is None:
@@ -207,7 +210,8 @@ def stop_at_signals() -> None:
         raise SystemExit(0)
 
     for number in numbers:
-        signal.signal(number, stop)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup make run
+            signal.signal(number, stop)
 
 
 def main() -> int:
