@@ -8,6 +8,7 @@ import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -47,19 +48,19 @@ SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_l
 def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
     cost = min(cost, limit)
-    seconds = {"cost": timedelta(seconds=cost * period / limit), "period": timedelta(seconds=period)}
+    worth: Any = timedelta(seconds=cost * period / limit)  # psycopg adapts it; django-stubs does not know
+    whole: Any = timedelta(seconds=period)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"key": key, **seconds})
+        cursor.execute(_TAKE, {"key": key, "cost": worth, "period": whole})
         # No row: the key was first written between our snapshot and our insert, by an equal at its limit.
-        allowed, backlog = cursor.fetchone() or (False, float(period))
-    backlog = max(backlog, 0.0)
-    room = max(period - backlog, 0.0)
+        allowed, seconds = cursor.fetchone() or (False, float(period))
+    seconds = max(seconds, 0.0)
     return Rate(
         allowed=allowed,
         limit=limit,
-        remaining=math.floor(room * limit / period + 1e-6),
-        reset=backlog,
-        retry_after=max(1, math.ceil(backlog + cost * period / limit - period)),
+        remaining=math.floor(max(period - seconds, 0.0) * limit / period + 1e-6),
+        reset=seconds,
+        retry_after=max(1, math.ceil(seconds + cost * period / limit - period)),
     )
 
 

@@ -123,7 +123,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
-    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:  # type: ignore[override]
+    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save all but the ledger's columns; a new user starts at zero."""
         if not self._state.adding:
             named = {field.name for field in self._meta.concrete_fields if not field.primary_key}

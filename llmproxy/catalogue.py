@@ -23,7 +23,9 @@ def find(name: str | None, user: User | None) -> LanguageModel:
     # A name is printable ASCII (LanguageModel.name); the database need not be asked about others.
     model = _get(name) if name.isascii() and name.isprintable() else None
     if model is None or not _allowed(name, user):
-        raise ModelNotFound(_("The model %(name)s does not exist or is not in your plan.") % {"name": name[:200]}, param="model")
+        raise ModelNotFound(
+            _("The model %(name)s does not exist or is not in your plan.") % {"name": name[:200]}, param="model"
+        )
     return model
 
 
@@ -48,14 +50,16 @@ def available(user: User | None) -> "QuerySet[LanguageModel]":
 def listed(user: User | None) -> "list[LanguageModel]":
     """What `GET /v1/models` shows this user."""
     rows = list(available(user))
-    if not set(settings.LLM_UPSTREAM_MODELS) <= {row.name for row in rows} and adopt_environment():
+    if not set(settings.LLM_UPSTREAM_MODELS) <= {row.name for row in rows}:
+        adopt_environment()
         rows = list(available(user))
     return rows
 
 
 def _get(name: str) -> LanguageModel | None:
     found = available(None).filter(name=name).first()
-    if found is None and name in settings.LLM_UPSTREAM_MODELS and adopt_environment():
+    if found is None and name in settings.LLM_UPSTREAM_MODELS:
+        adopt_environment()
         found = available(None).filter(name=name).first()
     return found
 

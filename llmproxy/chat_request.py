@@ -5,13 +5,15 @@ Source: OpenAI API reference, "Create chat completion".
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.pricing import held_tokens
+
+Kind = TypeVar("Kind")
 
 MAX_MESSAGES = 10_000
 MAX_CHOICES = 16
@@ -99,15 +101,24 @@ def _is_parts(content: Any) -> bool:
 
 
 def _check_ranges(body: dict[str, Any]) -> None:
-    for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1), ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2)):
+    for name, low, high in (
+        ("temperature", 0, 2),
+        ("top_p", 0, 1),
+        ("presence_penalty", -2, 2),
+        ("frequency_penalty", -2, 2),
+    ):
         value = body.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high
+        ):
             raise InvalidRequest(
                 _("%(name)s must be a number from %(low)d to %(high)d.") % {"name": name, "low": low, "high": high},
                 param=name,
             )
     stop = body.get("stop")
-    if not (stop is None or isinstance(stop, str) or (isinstance(stop, list) and all(isinstance(s, str) for s in stop))):
+    if not (
+        stop is None or isinstance(stop, str) or (isinstance(stop, list) and all(isinstance(s, str) for s in stop))
+    ):
         raise InvalidRequest(_("stop must be a string or a list of strings."), param="stop")
 
 
@@ -124,10 +135,10 @@ def _whole(body: dict[str, Any], name: str, most: int) -> int | None:
         raise InvalidRequest(
             _("%(name)s must be a whole number from 1 to %(most)d.") % {"name": name, "most": most}, param=name
         )
-    return value
+    return int(value)
 
 
-def _typed(body: dict[str, Any], name: str, kind: type, words: str) -> Any:
+def _typed(body: dict[str, Any], name: str, kind: type[Kind], words: str) -> Kind | None:
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
         raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": words}, param=name)

@@ -15,9 +15,7 @@ from accounts.exceptions import Refusal
 class GatewayRefusal(Refusal):
     """`param` names the offending parameter, `extra` are further keys of the error object."""
 
-    def __init__(
-        self, message: str, *, param: str | None = None, retry_after: int | None = None, **extra: Any
-    ) -> None:
+    def __init__(self, message: str, *, param: str | None = None, retry_after: int | None = None, **extra: Any) -> None:
         super().__init__(message)
         self.param = param
         self.retry_after = retry_after

@@ -124,8 +124,8 @@ def read_json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
 class EventStream:
     """The events of a streamed answer, read in the background, so that waiting can be interrupted.
 
-    Iterating yields an Event until [DONE] or the end, or None after each LLM_KEEP_ALIVE_SECONDS without one. A failure of the
-    provider is raised as UpstreamFailure. `close` at any time makes the provider stop.
+    Iterating yields each Event until [DONE] or the end, and None after every LLM_KEEP_ALIVE_SECONDS without
+    one. A failure of the provider is raised as UpstreamFailure. `close` at any time makes the provider stop.
     """
 
     def __init__(self, response: urllib3.BaseHTTPResponse) -> None:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -11,6 +11,7 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.errors import envelope
 from accounts.exceptions import Refusal
 from llmproxy import callers, catalogue, chat_request, completions, dialects, relay
 from llmproxy.admission import Admission, admit
@@ -19,22 +20,21 @@ from llmproxy.dialects import Dialect
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest, RateLimited, RequestTooLarge, Unauthorized
 from llmproxy.models import LanguageModel
 
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+View = Callable[..., HttpResponseBase]
 
 
-def gateway(*methods: str) -> Callable[[View[P]], View[P]]:
+def gateway(*methods: str) -> Callable[[View], View]:
     """A route of the gateway: refusals in its envelope, and the headers that every answer has."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View) -> View:
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
             request.trace_id = callers.trace_id(request)  # type: ignore[attr-defined]
             if request.method not in methods:
                 return _finished(request, _method_not_allowed(methods))
             try:
-                response = view(request, *args, **kwargs)
+                response = view(request, **captured)
             except Refusal as refusal:
                 response = _refused(refusal)
             return _finished(request, response)
@@ -46,7 +46,7 @@ def gateway(*methods: str) -> Callable[[View[P]], View[P]]:
 
 def _method_not_allowed(methods: tuple[str, ...]) -> HttpResponse:
     allowed = ", ".join(methods)
-    body = dialects.envelope(405, _("Use %(methods)s here.") % {"methods": allowed}, "method_not_allowed")
+    body = envelope(405, _("Use %(methods)s here.") % {"methods": allowed}, "method_not_allowed")
     return JsonResponse(body, status=405, headers={"Allow": allowed})
 
 
@@ -54,7 +54,7 @@ def _refused(refusal: Refusal) -> HttpResponse:
     gateway_refusal = refusal if isinstance(refusal, GatewayRefusal) else None
     extra = gateway_refusal.extra if gateway_refusal else {}
     param = gateway_refusal.param if gateway_refusal else None
-    body = dialects.envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
+    body = envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
     response = JsonResponse(body, status=refusal.status)
     if gateway_refusal and gateway_refusal.retry_after:
         response["Retry-After"] = str(gateway_refusal.retry_after)
@@ -159,4 +159,3 @@ def _stream(admission: Admission, dialect: Dialect) -> HttpResponseBase:
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
     return response
-

@@ -5,7 +5,8 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from environ import urlparse
 
 SMALLEST_SECRET = 32
@@ -50,14 +51,14 @@ def _keys() -> Iterator[CheckMessage]:
         except ValueError:
             yield Error(
                 "ENCRYPTION_KEYS has an entry that is not a Fernet key.",
-                hint="Make one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                hint="Make one with cryptography.fernet.Fernet.generate_key().",
                 id="smartspec.E003",
             )
 
 
 def _models() -> Iterator[CheckMessage]:
     if settings.LLM_UPSTREAM_BASE_URL and not settings.LLM_UPSTREAM_MODELS:
-        yield Warning(
+        yield checks.Warning(
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
             hint="List the model names, comma-separated; the first is the default model.",
             id="smartspec.W001",
@@ -80,7 +81,7 @@ def _production() -> Iterator[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006")
     if not settings.ENCRYPTION_KEYS:
-        yield Warning(
+        yield checks.Warning(
             "ENCRYPTION_KEYS is not set: provider keys are encrypted with a key derived from SECRET_KEY.",
             hint="Set it, so that SECRET_KEY can be changed without entering every provider key again.",
             id="smartspec.W002",

@@ -16,7 +16,7 @@ def secret_key(data_dir: Path) -> str:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:  # another process was faster
             return path.read_text()
-        with open(handle, "w") as file:
+        with os.fdopen(handle, "w") as file:
             file.write(secrets.token_urlsafe(50))
     return path.read_text()
 

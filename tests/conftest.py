@@ -41,7 +41,7 @@ def _empty_tables(self: TransactionTestCase) -> None:
         cursor.execute(switch.format("ENABLE ALWAYS"))
 
 
-TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -32,6 +32,12 @@ def hold(user: User, amount: int, reference: str = "gen_1", **options: int) -> H
     return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
 
 
+def execute(*statements: str) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
 def expire(held: Hold) -> None:
     Hold.objects.filter(pk=held.pk).update(expires_at="2020-01-01T00:00Z")
 
@@ -234,9 +240,8 @@ def test_saving_a_stale_user_keeps_the_balance(user: User) -> None:
     ],
 )
 def test_the_database_refuses_to_change_history(user: User, statement: str) -> None:
-    with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute(statement)
+    with pytest.raises(IntegrityError, match="append-only"):
+        execute("SET CONSTRAINTS ALL IMMEDIATE", statement)
 
 
 def test_the_guards_also_fire_in_a_replica_session() -> None:
@@ -258,16 +263,14 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
     ],
 )
 def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
-    with pytest.raises(IntegrityError, match="not what the ledger says"), transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with pytest.raises(IntegrityError, match="not what the ledger says"):
+        execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
 
 
 @pytest.mark.parametrize("column", ["credits_held = credits + 1", "credits_held = -1", "credits_debt = -1"])
 def test_the_database_refuses_an_impossible_hold(user: User, column: str) -> None:
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"UPDATE users SET {column}")
+    with pytest.raises(IntegrityError):
+        execute(f"UPDATE users SET {column}")
 
 
 def test_the_audit_finds_nothing_in_a_sound_ledger(user: User) -> None:

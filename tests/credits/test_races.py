@@ -50,7 +50,14 @@ def test_capture_and_expiry_at_once_charge_once_and_free_once(make_user: MakeUse
     for round_number in range(10):
         held = ledger.hold(user=user, amount=10, reference_id=f"gen_{round_number}", seconds=60)
         Hold.objects.filter(pk=held.pk).update(expires_at="2020-01-01T00:00Z")
-        concurrently(lambda n, h=held: ledger.expire_holds() if n else ledger.capture(hold=h, cost=7), threads=4)
+
+        def expire_or_capture(number: int, held: Hold = held) -> None:
+            if number:
+                ledger.expire_holds()
+            else:
+                ledger.capture(hold=held, cost=7)
+
+        concurrently(expire_or_capture, threads=4)
     assert ledger.balance(user) == ledger.Balance(credits=930, held=0, plan="free")
     assert audit.run().findings == []
 

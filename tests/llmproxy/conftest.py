@@ -3,7 +3,6 @@ from typing import Any
 
 import orjson
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -31,7 +30,7 @@ def user(make_user: Callable[..., User]) -> User:
 def chat(client: Client, bearer: Callable[..., dict[str, str]]) -> Callable[..., Any]:
     """Call a gateway route as a user; keyword arguments are the body's parameters."""
 
-    def call(user: User, path: str = "/v1/chat/completions", *, headers: Any = None, **body: Any) -> HttpResponse:
+    def call(user: User, path: str = "/v1/chat/completions", *, headers: Any = None, **body: Any) -> Any:
         asked = {"messages": MESSAGES, **body}
         return client.post(
             path, orjson.dumps(asked), content_type="application/json", headers={**bearer(user), **(headers or {})}

@@ -65,7 +65,12 @@ def chunk(text: str | None = None, *, finish: str | None = None, **extra: Any) -
 
 
 def usage_chunk(prompt: int = 20, completion: int = 5) -> bytes:
-    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [], "usage": usage_of((prompt, completion))}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": usage_of((prompt, completion)),
+    }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 
@@ -75,6 +80,11 @@ DONE = b"data: [DONE]\n\n"
 def streamed(*texts: str) -> Script:
     """A whole, well-behaved stream."""
     return events(*(chunk(text) for text in texts), chunk(finish="stop"), usage_chunk(), DONE)
+
+
+def silence(handler: "Handler") -> None:
+    """Accept the request and say nothing for a second."""
+    handler.upstream.hung_up.wait(1)
 
 
 def usage_of(usage: Any) -> Any:
@@ -122,9 +132,11 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving() -> Iterator[Upstream]:
-    handler = type("BoundHandler", (Handler,), {})
-    server = Server(("127.0.0.1", 0), handler)
-    handler.upstream = upstream = Upstream(f"http://127.0.0.1:{server.server_port}/v1")
+    class BoundHandler(Handler):
+        pass
+
+    server = Server(("127.0.0.1", 0), BoundHandler)
+    BoundHandler.upstream = upstream = Upstream(f"http://127.0.0.1:{server.server_port}/v1")
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield upstream

@@ -35,7 +35,12 @@ def test_the_receipt_explains_the_charge(chat: Chat, user: User, upstream: Upstr
     response = chat(user, headers={"x-trace-id": "trace-7"})
     receipt = Completion.objects.get(generation_id=response["x-generation-id"])
     assert (receipt.status, receipt.usage_source, receipt.finish_reason) == ("completed", "exact", "stop")
-    assert (receipt.prompt_tokens, receipt.completion_tokens, receipt.charged, receipt.balance_after) == (1500, 600, 3, 47)
+    assert (receipt.prompt_tokens, receipt.completion_tokens, receipt.charged, receipt.balance_after) == (
+        1500,
+        600,
+        3,
+        47,
+    )
     assert receipt.prices.cost(receipt.usage) == receipt.cost == 3
     assert receipt.trace_id == response["x-trace-id"] == "trace-7"
     assert upstream.requests[-1][1]["x-trace-id"] == "trace-7"
@@ -120,7 +125,9 @@ def test_a_free_model_answers_at_zero_balance(chat: Chat, make_user: Callable[..
     assert chat(poor).json()["_credits"] == {"used": 0, "remaining": 0}
 
 
-def test_without_credits_the_provider_is_not_called(chat: Chat, make_user: Callable[..., User], upstream: Upstream) -> None:
+def test_without_credits_the_provider_is_not_called(
+    chat: Chat, make_user: Callable[..., User], upstream: Upstream
+) -> None:
     poor = make_user("poor@example.com")
     response = chat(poor)
     error = response.json()["error"]
@@ -192,7 +199,7 @@ def test_an_unreachable_provider_is_503(chat: Chat, user: User, upstream: Upstre
 
 def test_a_silent_provider_is_504(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
     settings.LLM_FIRST_BYTE_SECONDS = 0.2
-    upstream.script = lambda handler: handler.upstream.hung_up.wait(1)
+    upstream.script = script.silence
     assert chat(user).json()["error"]["code"] == "upstream_timeout"
     assert ledger.balance(user).held == 0
 

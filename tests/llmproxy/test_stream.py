@@ -64,7 +64,9 @@ def test_line_ends_become_lf_and_data_stays_as_it_was(chat: Chat, user: User, up
 
 def test_an_event_split_over_many_packets_arrives_whole(chat: Chat, user: User, upstream: Upstream) -> None:
     whole = script.chunk("日本語")
-    upstream.script = script.events(*(whole[i : i + 1] for i in range(len(whole))), script.chunk(finish="stop"), script.DONE)
+    upstream.script = script.events(
+        *(whole[i : i + 1] for i in range(len(whole))), script.chunk(finish="stop"), script.DONE
+    )
     assert text_of(chat(user, stream=True)).startswith(whole.decode())
 
 
@@ -182,7 +184,9 @@ def test_an_event_without_end_is_bounded(chat: Chat, user: User, upstream: Upstr
     assert settled(user).status == "failed"
 
 
-def test_many_events_in_one_packet_are_not_an_endless_event(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_many_events_in_one_packet_are_not_an_endless_event(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_MAX_EVENT_BYTES = 1000
     upstream.script = script.events(script.chunk("x") * 100, script.chunk(finish="stop"), script.DONE)
     assert text_of(chat(user, stream=True)).count('"x"') == 100

@@ -1,0 +1,88 @@
+"""Providers, models with prices, and completions with their receipts, in the admin."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from credits.admin import ReadOnlyAdmin
+from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
+
+
+class ProviderForm(forms.ModelForm[Provider]):
+    new_key = forms.CharField(
+        label=_("New API key"),
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("Kept encrypted and never shown again. Leave empty to keep the present one."),
+    )
+
+    class Meta:
+        model = Provider
+        fields = ("name", "slug", "base_url", "is_active")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not cleaned.get("base_url") and cleaned.get("slug", self.instance.slug) != ENVIRONMENT:
+            self.add_error("base_url", _("Enter the address, up to and including /v1."))
+        return cleaned
+
+
+@admin.register(Provider)
+class ProviderAdmin(ModelAdmin):  # type: ignore[misc]
+    form = ProviderForm
+    list_display = ("name", "slug", "address", "has_key", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("name", "slug")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        """What LLM_UPSTREAM_* says is changed there."""
+        return ("slug", "base_url") if obj and obj.slug == ENVIRONMENT else ()
+
+    def get_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        fixed = obj is not None and obj.slug == ENVIRONMENT
+        return ("name", "slug", "base_url", "is_active") + (() if fixed else ("new_key",))
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001 – Django's signature
+        if key := form.cleaned_data.get("new_key"):
+            obj.set_key(key)
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("address"))
+    def address(self, provider: Provider) -> str:
+        return provider.url or "–"
+
+    @admin.display(description=_("key"), boolean=True)
+    def has_key(self, provider: Provider) -> bool:
+        return bool(provider.key if provider.slug == ENVIRONMENT else provider.encrypted_key)
+
+
+@admin.register(LanguageModel)
+class LanguageModelAdmin(ModelAdmin):  # type: ignore[misc]
+    list_display = ("name", "provider", "prompt_price", "cached_prompt_price", "completion_price", "is_active")
+    list_filter = ("is_active", "provider")
+    list_select_related = ("provider",)
+    search_fields = ("name", "upstream_name")
+    fieldsets = (
+        (None, {"fields": ("name", "provider", "upstream_name", "max_output_tokens", "is_active")}),
+        (
+            _("Prices in credits per 1,000 tokens"),
+            {
+                "fields": ("prompt_price", "cached_prompt_price", "completion_price"),
+                "description": _("Empty: the default price. A change counts for completions that start after it."),
+            },
+        ),
+    )
+
+
+@admin.register(Completion)
+class CompletionAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "user", "model", "status", "prompt_tokens", "completion_tokens", "charged", "total_ms")
+    list_filter = ("status", "usage_source", "provider", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("=generation_id", "=trace_id", "user__email")
