@@ -39,7 +39,8 @@ def serve(site: Site) -> None:
         port = running.enter_context(listening(site))
         start_database(site, running)
         model = start_model(site, running)
-        demo = prepare_database(site)
+        demo = site.manage("prepare").strip()
+        site.progress("tables, packages and the demo login are there")
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
@@ -118,16 +119,6 @@ def shared_environment(site: Site) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def prepare_database(site: Site) -> str:
-    """Migrate and seed; returns "EMAIL PASSWORD" if the demo login was made just now."""
-    site.manage("migrate", "--no-input")
-    site.progress("tables are up to date")
-    site.manage("seed")
-    demo = site.manage("seed_demo").strip()
-    site.progress("packages, plans and the demo login are there")
-    return demo
 
 
 def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
