@@ -146,10 +146,9 @@ def answers(host: str, port: int, path: str) -> bool:
 def watch(site: Site) -> NoReturn:
     """Ends by an exception only: a signal, or something died."""
     embedded = not site.environment.get("DATABASE_URL")
-    terminal = os.isatty(0)
     while True:
         time.sleep(0.5)
-        if terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
+        if site.on_terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
             signal.raise_signal(signal.SIGHUP)
         for child in site.children:
             child.check()
