@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -61,6 +62,13 @@ def identify(token: str) -> Caller:
 def checksum(token: str) -> str:
     """What is stored of a token: SHA-256, in hexadecimal."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The user of a page that only a logged-in browser reaches."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -1,8 +1,10 @@
 from django.urls import path
 
-from credits import views
+from credits import pages, views
 
 urlpatterns = [
+    path("account", pages.account, name="account"),
+    path("account/transactions", pages.transactions, name="account_transactions"),
     path("v1/credits", views.BalanceView.as_view(), name="credits"),
     path("api/v1/credits/balance", views.BalanceView.as_view()),
     path("api/credits/history", views.HistoryView.as_view(), name="credits_history"),

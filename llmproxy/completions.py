@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.db.transaction import atomic
-from urllib3 import BaseHTTPResponse
 
 from credits import ledger
 from credits.exceptions import HoldEnded
@@ -34,7 +33,7 @@ class Run:
         self.first_byte: float | None = None
         self.receipt: Completion | None = None
 
-    def call_upstream(self) -> BaseHTTPResponse:
+    def call_upstream(self) -> upstream.Response:
         """The provider's answer, its headers read. Raises UpstreamFailure."""
         model = self.admission.model
         body = self.admission.request.upstream_body(

@@ -17,6 +17,8 @@ from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamRejected
 from llmproxy.keys import KeyUnreadable
 from llmproxy.models import Provider
 
+Response = urllib3.BaseHTTPResponse
+
 CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
 DONE = "[DONE]"
@@ -28,7 +30,7 @@ _pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
 CALLERS_FAULT = frozenset({400, 413, 415, 422})
 
 
-def post(provider: Provider, path: str, body: bytes, trace_id: str) -> urllib3.BaseHTTPResponse:
+def post(provider: Provider, path: str, body: bytes, trace_id: str) -> Response:
     """Send a completion and wait for the answer's headers; the caller must close the answer.
 
     Raises UpstreamFailure; a status other than 2xx is one.
@@ -75,7 +77,7 @@ def _failure(error: Exception) -> UpstreamFailure:
     return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
 
 
-def _refusal(response: urllib3.BaseHTTPResponse) -> UpstreamFailure:
+def _refusal(response: Response) -> UpstreamFailure:
     """A status that is not 2xx: the caller's fault passes through, our account's troubles do not."""
     try:
         text = response.read(ERROR_BYTES)
@@ -105,7 +107,7 @@ def _rejected(status: int, text: bytes) -> UpstreamRejected:
     )
 
 
-def read_json(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def read_json(response: Response) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
     try:
         raw = response.read(settings.LLM_MAX_ANSWER_BYTES + 1)
@@ -128,7 +130,7 @@ class EventStream:
     one. A failure of the provider is raised as UpstreamFailure. `close` at any time makes the provider stop.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, response: Response) -> None:
         self._response = response
         self._events: Queue[Event | UpstreamFailure | None] = Queue(BUFFERED_EVENTS)
         self._closed = threading.Event()
@@ -185,7 +187,7 @@ class EventStream:
         return False
 
 
-def _bounded(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _bounded(response: Response) -> Iterator[bytes]:
     """Bytes as they arrive; refuses an event that does not end within LLM_MAX_EVENT_BYTES."""
     pending = 0
     while chunk := response.read1(CHUNK_BYTES):

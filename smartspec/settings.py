@@ -10,6 +10,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from smartspec import development
@@ -90,6 +91,8 @@ SCOPES: dict[str, Any] = {
 # --- Credits and the gateway --------------------------------------------------------------
 
 SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
+# Below so many available credits the account page says so.
+LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
 WEB_LLM_CREDIT_PER_1K_TOKENS = Decimal(env.str("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1"))
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
@@ -141,7 +144,7 @@ MIDDLEWARE = [
     "smartspec.middleware.RejectMalformedRequests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "smartspec.content_security.ContentSecurity",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -205,7 +208,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "account_login"
-LOGIN_REDIRECT_URL = "/"
+LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -214,6 +217,18 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "SmartSpec: "
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
+    "signup": "accounts.forms.SignupForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "set_password": "accounts.forms.SetPasswordForm",
+    "add_email": "accounts.forms.AddEmailForm",
+    "reauthenticate": "accounts.forms.ReauthenticateForm",
+}
 # Limits must hold over all workers, and the database is the one thing they share.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
@@ -300,6 +315,41 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": ["'none'"],
         "object-src": ["'none'"],
     }
+}
+
+# Alpine, which Unfold is built with, evaluates attributes and sets styles: only the admin may.
+ADMIN_CONTENT_SECURITY = {
+    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+}
+
+# --- Admin --------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "SmartSpec",
+    "SITE_HEADER": "SmartSpec",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_SYMBOL": "toll",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
+    "STYLES": [lambda request: static("smartspec/admin.css")],
+    "SHOW_LANGUAGES": True,
+    # The blue of the pages.
+    "COLORS": {
+        "primary": {
+            "50": "#f0f8fd",
+            "100": "#dceffa",
+            "200": "#b5dff5",
+            "300": "#7cc7ec",
+            "400": "#38a9dd",
+            "500": "#0f8fc8",
+            "600": "#0172ad",
+            "700": "#025c8c",
+            "800": "#064d74",
+            "900": "#0b4060",
+            "950": "#072940",
+        }
+    },
+    "DASHBOARD_CALLBACK": "smartspec.dashboard.dashboard",
 }
 
 # --- Logs ---------------------------------------------------------------------------------

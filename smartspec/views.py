@@ -1,14 +1,25 @@
 """The home page, and what a supervisor asks."""
 
+from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
+from accounts.models import User
+from credits import ledger
+from credits.models import Package
+
 
 def home(request: HttpRequest) -> HttpResponse:
     """What this is, and where to go from here."""
-    return render(request, "smartspec/home.html")
+    user = request.user
+    context = {
+        "balance": ledger.balance(user) if isinstance(user, User) else None,
+        "bonus": settings.SIGNUP_BONUS_CREDITS,
+        "packages": Package.objects.filter(is_active=True),
+    }
+    return render(request, "smartspec/home.html", context)
 
 
 @never_cache

@@ -1,0 +1,153 @@
+"""Accounts in the admin. The user's page is registered by credits/admin.py, which adds credits to it."""
+
+from typing import Any
+
+import allauth.account.admin  # noqa: F401 – registers EmailAddress, which we take back below
+from allauth.account.models import EmailAddress
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model
+from django.db.transaction import atomic
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import Plan, User
+
+admin.site.unregister(EmailAddress)
+admin.site.unregister(Group)
+
+FREE = "free"  # the plan that every new user is on
+ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
+
+
+class OneAddress(forms.ModelForm[User]):
+    """An address in lower case that nobody else logs in with."""
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"]).lower()
+        taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
+        if taken.exists() or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError(_("Another user has this address."))
+        return email
+
+
+class NewUserForm(OneAddress, UserCreationForm):
+    usable_password = None  # everybody logs in with a password
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class UserForm(OneAddress, UserChangeForm):
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class EmailAddressInline(TabularInline):
+    """To look at: an address is changed in the user's own field."""
+
+    model = EmailAddress
+    fields = readonly_fields = ("email", "verified", "primary")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
+    """Users are switched off, never deleted: their transactions stay."""
+
+    form = UserForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("email", "credits", "credits_held", "plan", "is_active", "date_joined")
+    list_filter = ("plan", "is_active", "is_staff")
+    list_select_related = ("plan",)
+    search_fields = ("email", "=public_id", "name")
+    ordering = ("-pk",)
+    show_full_result_count = False
+    filter_horizontal = ()
+    autocomplete_fields = ("groups",)
+    inlines = (EmailAddressInline,)
+    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", "date_joined", "last_login")
+    fieldsets = (
+        (None, {"fields": ("email", "name", "password")}),
+        (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
+        (gettext_lazy("Access"), {"fields": ("is_active", *ONLY_SUPERUSERS)}),
+        (gettext_lazy("Facts"), {"fields": ("public_id", "date_joined", "last_login")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, *ONLY_SUPERUSERS)
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[TabularInline], ...]:
+        return self.inlines if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Only a superuser changes an administrator: a password set here is a way in."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or not obj.is_staff or request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
+        """An address that an administrator entered counts as verified."""
+        with atomic():
+            super().save_model(request, obj, form, change)
+            if not change or "email" in form.changed_data:
+                EmailAddress.objects.filter(user=obj).delete()
+                EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
+
+
+@admin.register(Plan)
+class PlanAdmin(ModelAdmin):
+    list_display = ("name", "slug", "monthly_credits", "requests_per_minute", "tokens_per_minute", "max_concurrent")
+    search_fields = ("name", "slug")
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> tuple[str, ...]:
+        # The slug is the key that users refer to: another one would be another plan.
+        return ("slug",) if obj else ()
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        plan = self.get_object(request, object_id)
+        if plan is not None and (problem := why_kept(plan)):
+            messages.error(request, problem)
+            return HttpResponseRedirect(reverse("admin:accounts_plan_change", args=[plan.pk]))
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return response
+
+
+def why_kept(plan: Plan) -> str:
+    """Why this plan cannot be deleted; empty if it can."""
+    if plan.slug == FREE:
+        return _("The free plan cannot be deleted: new users start on it.")
+    if users := plan.users.count():
+        return ngettext(
+            "%(users)d user is on this plan. Move them to another plan first.",
+            "%(users)d users are on this plan. Move them to another plan first.",
+            users,
+        ) % {"users": users}
+    return ""
+
+
+@admin.register(Group)
+class GroupAdmin(ModelAdmin):
+    search_fields = ("name",)
+    filter_horizontal = ("permissions",)

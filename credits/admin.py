@@ -1,0 +1,115 @@
+"""The ledger in the admin: to look at, and to correct with a reason."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.paginator import InfinitePaginator
+
+import accounts.admin
+from accounts.models import User
+from credits.adjustment import MAX_USERS, adjustment_page
+from credits.models import Hold, Package, Transaction
+
+
+@admin.register(User)
+class UserAdmin(accounts.admin.UserAdmin):
+    """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
+
+    actions = ("adjust_selected",)
+    actions_detail = ("adjust_one", "transactions")
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("adjust/", self.admin_site.admin_view(self.adjust_view), name="accounts_user_adjust")
+        return [page, *super().get_urls()]
+
+    def has_adjust_credits_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("credits.add_transaction")
+
+    def adjust_view(self, request: HttpRequest) -> HttpResponse:
+        return adjustment_page(request, self)
+
+    @admin.action(description=_("Adjust credits"), permissions=["adjust_credits"])
+    def adjust_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
+        return _to_adjustment(list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1]))
+
+    @action(description=_("Adjust credits"), url_path="adjust", permissions=["adjust_credits"], icon="toll")  # type: ignore[untyped-decorator]
+    def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _to_adjustment([object_id])
+
+    @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
+    def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        wanted = urlencode({"user__id__exact": object_id})
+        return HttpResponseRedirect(f"{reverse('admin:credits_transaction_changelist')}?{wanted}")
+
+
+def _to_adjustment(users: list[Any]) -> HttpResponse:
+    wanted = urlencode({"user": users}, doseq=True)
+    return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{wanted}")
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that only the ledger writes."""
+
+    actions = None
+    show_full_result_count = False
+    paginator = InfinitePaginator  # counting millions of rows takes longer than showing a page
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Transaction)
+class TransactionAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "user", "type", "amount", "balance_after", "description", "actor")
+    list_filter = ("type", "created_at")
+    list_select_related = ("user", "actor")
+    search_fields = ("user__email", "=reference_id", "=user__public_id")
+    search_help_text = _("E-mail address, public id of the user, or reference")
+    fields = (
+        "user",
+        "seq",
+        "type",
+        "amount",
+        "balance_after",
+        "description",
+        "actor",
+        "reference_id",
+        "hold",
+        "reverses",
+        "metadata",
+        "idempotency_key",
+        "created_at",
+    )
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        return lookup == "user__id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "user", "amount", "captured", "state", "reference_id", "expires_at")
+    list_filter = ("state",)
+    list_select_related = ("user",)
+    search_fields = ("user__email", "=reference_id")
+
+
+@admin.register(Package)
+class PackageAdmin(ModelAdmin):
+    list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    readonly_fields = ("created_at",)

@@ -1,0 +1,76 @@
+"""What a person sees of their credits. They only read."""
+
+from dataclasses import dataclass
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.authentication import signed_in
+from accounts.models import User
+from credits import ledger
+from credits.models import Transaction
+
+NEWEST = 20  # transactions on the account page
+PAGE = 50  # transactions on a page of their own
+MAX_SEQ = 2**63 - 1
+
+
+@require_safe
+@never_cache
+@login_required
+def account(request: HttpRequest) -> HttpResponse:
+    """Balance and plan, and the newest transactions."""
+    user = signed_in(request)
+    rows = list(Transaction.objects.filter(user=user).newest_first()[: NEWEST + 1])
+    balance = ledger.balance(user)
+    context = {
+        "balance": balance,
+        "plan": user.plan,
+        "low": balance.available < settings.LOW_BALANCE_CREDITS,
+        "transactions": rows[:NEWEST],
+        "more": len(rows) > NEWEST,
+    }
+    return render(request, "credits/account.html", context)
+
+
+class TransactionsQuery(forms.Form):
+    """`before` is the `seq` that ended the page before."""
+
+    type = forms.ChoiceField(
+        label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
+    )
+    before = forms.IntegerField(required=False, min_value=1, max_value=MAX_SEQ, widget=forms.HiddenInput)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of one page; `before` leads to the next one, None on the last."""
+
+    rows: list[Transaction]
+    before: int | None
+
+
+@require_safe
+@never_cache
+@login_required
+def transactions(request: HttpRequest) -> HttpResponse:
+    """All transactions, newest first, a page at a time; 400 for an address that no link leads to."""
+    query = TransactionsQuery(request.GET)
+    if not query.is_valid():
+        return render(request, "credits/transactions.html", {"query": TransactionsQuery({})}, status=400)
+    kind, before = query.cleaned_data["type"], query.cleaned_data["before"]
+    context = {"query": query, "type": kind, "before": before, "page": page_of(signed_in(request), kind, before)}
+    return render(request, "credits/transactions.html", context)
+
+
+def page_of(user: User, kind: str, before: int | None) -> Page:
+    """At most PAGE transactions of this type, posted before that number."""
+    wanted = Transaction.objects.filter(user=user, seq__lt=before or MAX_SEQ)
+    rows = list((wanted.filter(type=kind) if kind else wanted).newest_first()[: PAGE + 1])
+    return Page(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)

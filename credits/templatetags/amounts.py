@@ -1,0 +1,30 @@
+"""How amounts and stored texts are shown to people."""
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext_lazy as _
+
+register = template.Library()
+
+# What our own code and seeds write into the database. What an operator wrote stays in their language.
+OURS = {
+    "Welcome bonus": _("Welcome bonus"),
+    "Starting balance": _("Starting balance"),
+    "Free": _("Free"),
+    "To try it out": _("To try it out"),
+    "For occasional use": _("For occasional use"),
+    "For every working day": _("For every working day"),
+    "For teams": _("For teams"),
+}
+
+
+@register.filter
+def signed(amount: int) -> str:
+    """+1,234 or −1,234, with a minus sign that is as wide as the plus."""
+    return f"{'−' if amount < 0 else '+'}{intcomma(abs(amount))}"
+
+
+@register.filter
+def localised(stored: object) -> str:
+    """A stored text in the reader's language, where it is one of ours."""
+    return str(OURS.get(str(stored), stored))

@@ -1,0 +1,91 @@
+"""The pure parts: the meter and the arithmetic."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmproxy.metering import Meter, is_usage_only
+from llmproxy.pricing import Prices, Usage, estimated_tokens, held_tokens
+
+ONE = Prices(Decimal(1), Decimal(1), Decimal(1))
+TENTH = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
+FREE = Prices(Decimal(0), Decimal(0), Decimal(0))
+
+prices = st.builds(Prices, *[st.decimals(0, 1000, places=6) for _ in range(3)])
+tokens = st.integers(0, 10_000_000)
+
+
+@pytest.mark.parametrize(
+    ("price", "prompt", "completion", "cost"),
+    [
+        (ONE, 0, 0, 0),
+        (ONE, 1, 0, 1),
+        (ONE, 500, 500, 1),
+        (ONE, 500, 501, 2),
+        (TENTH, 9_999, 1, 1),
+        (TENTH, 10_000, 1, 2),
+        (FREE, 10_000, 10_000, 0),
+    ],
+)
+def test_cost_is_rounded_up_once(price: Prices, prompt: int, completion: int, cost: int) -> None:
+    assert price.cost(Usage(prompt, completion)) == cost
+
+
+@given(prices, tokens, st.integers(0, 10_000))
+def test_what_is_affordable_never_costs_more_than_the_credits(price: Prices, prompt: int, credits: int) -> None:
+    affordable = price.affordable_tokens(credits, prompt)
+    if affordable and price.completion:
+        assert price.cost(Usage(prompt, affordable)) <= credits
+
+
+@given(prices, tokens, tokens, tokens)
+def test_more_tokens_never_cost_less(price: Prices, prompt: int, completion: int, more: int) -> None:
+    assert price.cost(Usage(prompt, completion + more)) >= price.cost(Usage(prompt, completion))
+
+
+@given(st.text())
+def test_a_hold_assumes_more_tokens_than_an_estimate(text: str) -> None:
+    raw = text.encode(errors="replace")
+    assert held_tokens(raw) >= estimated_tokens(len(raw))
+
+
+def reading(*answers: Any) -> tuple[int, int, int, str]:
+    meter = Meter(prompt_bytes=400)
+    for answer in answers:
+        meter.observe(answer)
+    found = meter.reading()
+    return found.usage.prompt_tokens, found.usage.cached_tokens, found.usage.completion_tokens, found.source
+
+
+def delta(**fields: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": fields}]}
+
+
+def test_reported_usage_is_exact() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}}
+    assert reading(delta(content="Hello"), {"choices": [], "usage": usage}) == (9, 5, 4, "exact")
+
+
+def test_nothing_generated_is_nothing_used() -> None:
+    assert reading() == reading(delta(role="assistant", content=None)) == (0, 0, 0, "none")
+
+
+def test_text_of_every_kind_is_estimated() -> None:
+    call = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}]
+    assert reading(delta(content="x" * 40))[2] == 10
+    assert reading(delta(reasoning_content="x" * 40))[2] == 10
+    assert reading(delta(tool_calls=call)) == (100, 0, 3, "estimated")
+    assert reading({"choices": [{"message": {"content": "x" * 40}}, {"message": {"content": "x" * 40}}]})[2] == 20
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
+def test_an_answer_of_any_shape_is_survived(answer: Any) -> None:
+    reading(answer, {"choices": answer}, {"choices": [answer], "usage": answer, "id": answer})
+    is_usage_only(answer)
