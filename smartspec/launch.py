@@ -39,7 +39,8 @@ def serve(site: Site) -> None:
         port = running.enter_context(listening(site))
         start_database(site, running)
         model = start_model(site, running)
-        demo = prepare_database(site)
+        demo = site.manage("prepare").strip()
+        site.progress("tables, packages and the demo login are there")
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
@@ -120,16 +121,6 @@ def shared_environment(site: Site) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def prepare_database(site: Site) -> str:
-    """Migrate and seed; returns "EMAIL PASSWORD" if the demo login was made just now."""
-    site.manage("migrate", "--no-input")
-    site.progress("tables are up to date")
-    site.manage("seed")
-    demo = site.manage("seed_demo").strip()
-    site.progress("packages, plans and the demo login are there")
-    return demo
-
-
 def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
     """Wait until the child answers 200."""
     deadline = time.monotonic() + seconds
@@ -157,6 +148,8 @@ def watch(site: Site) -> NoReturn:
     embedded = not site.environment.get("DATABASE_URL")
     while True:
         time.sleep(0.5)
+        if site.on_terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
+            signal.raise_signal(signal.SIGHUP)
         for child in site.children:
             child.check()
         if embedded and embedded_postgres.running_url(site.data / "postgres") is None:
@@ -207,7 +200,8 @@ def stop_at_signals() -> None:
         raise SystemExit(0)
 
     for number in numbers:
-        signal.signal(number, stop)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup make run
+            signal.signal(number, stop)
 
 
 def main() -> int:

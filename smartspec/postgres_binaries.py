@@ -48,7 +48,7 @@ def find(*, owner: Owner | None, major: int | None) -> Programs:
     for folder in _folders():
         for candidate in (folder, _copy_for(owner, folder)):
             version = _version(candidate, owner) if candidate else None
-            if candidate and version in SUPPORTED and major in (None, version):
+            if candidate and version and version in SUPPORTED and major in (None, version):
                 return Programs(candidate, version)
     wanted = f"PostgreSQL {major} (the version of the data)" if major else "PostgreSQL 14 to 18"
     raise DatabaseUnavailableError(f"{wanted} was not found. {INSTALL_HINT}.")

@@ -1,5 +1,6 @@
 """The site a launcher serves: where it is, and the programs that run for it."""
 
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,7 @@ class Site:
     port: int
     environment: dict[str, str]
     children: list[Child] = field(default_factory=list)
+    on_terminal: bool = field(default_factory=lambda: os.isatty(0))
     started: float = field(default_factory=time.monotonic)
 
     @property
