@@ -56,12 +56,10 @@ class UserForm(OneAddress, UserChangeForm):
 class CheckedActions:
     """For a ModelAdmin with actions: Django itself fails on chosen ids that are no ids."""
 
-    model: type[Model]
-
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         try:
             for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
-                self.model._meta.pk.clean(pk, None)
+                queryset.model._meta.pk.clean(pk, None)
         except ValidationError as error:
             raise BadRequest(*error.messages) from None
         response: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]

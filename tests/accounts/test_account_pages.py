@@ -67,11 +67,11 @@ def test_pages_of_transactions_join_without_gap_or_repeat(client, make_user, spe
     user = make_user(credits=200)
     spend(user, 119)
     client.force_login(user)
-    seen, before = [], ""
-    while before is not None:
-        page = client.get("/account/transactions", {"before": before}).context["page"]
+    page = client.get("/account/transactions").context["page"]
+    seen = [row.seq for row in page.rows]
+    while page.before:
+        page = client.get("/account/transactions", {"before": page.before}).context["page"]
         seen += [row.seq for row in page.rows]
-        before = page.before
     assert seen == list(range(120, 0, -1))
 
 
