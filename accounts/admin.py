@@ -6,9 +6,11 @@ import allauth.account.admin  # noqa: F401 – registers EmailAddress, which we 
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import Model
+from django.core.exceptions import BadRequest, ValidationError
+from django.db.models import Model, QuerySet
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -51,6 +53,19 @@ class UserForm(OneAddress, UserChangeForm):
         fields = ("email",)
 
 
+class CheckedActions:
+    """For a ModelAdmin with actions: Django itself fails on chosen ids that are no ids."""
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        try:
+            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                queryset.model._meta.pk.clean(pk, None)
+        except ValidationError as error:
+            raise BadRequest(*error.messages) from None
+        response: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]
+        return response
+
+
 class EmailAddressInline(TabularInline):
     """To look at: an address is changed in the user's own field."""
 
@@ -66,7 +81,7 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
+class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
     """Users are switched off, never deleted: their transactions stay."""
 
     form = UserForm
@@ -148,6 +163,6 @@ def why_kept(plan: Plan) -> str:
 
 
 @admin.register(Group)
-class GroupAdmin(ModelAdmin):
+class GroupAdmin(CheckedActions, ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)

@@ -108,7 +108,7 @@ class HoldAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Package)
-class PackageAdmin(ModelAdmin):
+class PackageAdmin(accounts.admin.CheckedActions, ModelAdmin):
     list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
     list_filter = ("is_active",)
     search_fields = ("name",)

@@ -1,0 +1,106 @@
+"""/account and /account/transactions."""
+
+import pytest
+
+from credits import ledger
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def spend():
+    def charge(user, times):
+        for number in range(times):
+            hold = ledger.hold(user=user, amount=1, reference_id=f"answer-{number}", seconds=60)
+            ledger.capture(hold=hold, cost=1, description=f"answer {number}")
+
+    return charge
+
+
+@pytest.mark.parametrize("path", ["/account", "/account/transactions"])
+def test_the_account_asks_for_log_in_and_leads_back(client, path):
+    assert client.get(path)["Location"] == f"/accounts/login/?next={path}"
+
+
+@pytest.mark.parametrize("path", ["/account", "/account/transactions"])
+def test_the_account_is_only_looked_at(client, make_user, path):
+    client.force_login(make_user())
+    assert client.post(path).status_code == 405
+
+
+def test_the_account_shows_balance_held_and_available(client, make_user):
+    user = make_user(credits=1500)
+    ledger.hold(user=user, amount=20, reference_id="running", seconds=60)
+    client.force_login(user)
+    page = client.get("/account").content.decode()
+    assert all(f">{figure}<" in page for figure in ("1,500", "20", "1,480", "Free"))
+
+
+def test_an_account_without_transactions_says_what_to_do(client, make_user):
+    client.force_login(make_user())
+    page = client.get("/account").content.decode()
+    assert "Nothing yet" in page
+    assert "running low" in page
+
+
+def test_nobody_with_enough_credits_is_warned(client, make_user):
+    client.force_login(make_user(credits=500))
+    assert "running low" not in client.get("/account").content.decode()
+
+
+def test_transactions_of_others_are_not_shown(client, make_user):
+    make_user("bob@example.com", credits=777)
+    client.force_login(make_user(credits=500))
+    assert "777" not in client.get("/account").content.decode()
+
+
+def test_the_account_shows_the_newest_and_leads_to_the_rest(client, make_user, spend):
+    user = make_user(credits=100)
+    spend(user, 25)
+    client.force_login(user)
+    page = client.get("/account").content.decode()
+    assert page.count("<time") == 20
+    assert "/account/transactions" in page
+
+
+def test_pages_of_transactions_join_without_gap_or_repeat(client, make_user, spend):
+    user = make_user(credits=200)
+    spend(user, 119)
+    client.force_login(user)
+    page = client.get("/account/transactions").context["page"]
+    seen = [row.seq for row in page.rows]
+    while page.before:
+        page = client.get("/account/transactions", {"before": page.before}).context["page"]
+        seen += [row.seq for row in page.rows]
+    assert seen == list(range(120, 0, -1))
+
+
+def test_transactions_are_filtered_by_type(client, make_user, spend):
+    user = make_user(credits=100)
+    spend(user, 3)
+    client.force_login(user)
+    rows = client.get("/account/transactions", {"type": "adjustment"}).context["page"].rows
+    assert [row.type for row in rows] == ["adjustment"]
+
+
+@pytest.mark.parametrize(
+    "query", ["before=abc", "before=0", "before=-1", f"before={10**30}", "type=gift", "before=1.5"]
+)
+def test_an_odd_address_is_a_clean_400(client, make_user, query):
+    client.force_login(make_user())
+    answer = client.get(f"/account/transactions?{query}")
+    assert answer.status_code == 400
+    assert "Show the newest" in answer.content.decode()
+
+
+@pytest.mark.parametrize("query", ["before=%00", "type=%ff"])
+def test_an_address_that_is_not_text_is_refused(client, make_user, query):
+    client.force_login(make_user())
+    assert client.get(f"/account/transactions?{query}").status_code == 400
+
+
+def test_a_description_cannot_bring_markup_into_the_page(client, make_user):
+    user = make_user()
+    ledger.adjust(user=user, amount=1, reason="<b>bold</b>", actor=None)
+    client.force_login(user)
+    assert "&lt;b&gt;" in client.get("/account").content.decode()

@@ -1,0 +1,171 @@
+"""Adjust credits: the one place in the admin where money moves."""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from credits.models import Transaction
+from tests.concurrently import concurrently
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ann(make_user):
+    return make_user(credits=100)
+
+
+@pytest.fixture
+def operator(client, make_user):
+    user = make_user("operator@example.com", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    return user
+
+
+def page(*users):
+    return "/admin/accounts/user/adjust/?" + "&".join(f"user={user.pk}" for user in users)
+
+
+def form(client, *users, **changes):
+    """What the page would send, with a key of its own."""
+    key = re.search(r'name="key" value="([^"]+)"', client.get(page(*users)).content.decode())
+    assert key
+    return {"amount": "50", "type": "adjustment", "reason": "Goodwill", "key": key[1], "confirm": "1", **changes}
+
+
+def balance(user):
+    user.refresh_from_db()
+    return user.credits
+
+
+def test_an_adjustment_is_written_with_who_and_why(client, operator, ann):
+    assert client.post(page(ann), form(client, ann)).status_code == 302
+    row = Transaction.objects.newest_first().get(user=ann, seq=2)
+    assert (row.amount, row.balance_after, row.description, row.actor) == (50, 150, "Goodwill", operator)
+    assert balance(ann) == 150
+
+
+def test_the_preview_shows_the_balance_after_and_writes_nothing(client, operator, ann):
+    sent = form(client, ann)
+    del sent["confirm"]
+    assert "150" in client.post(page(ann), sent).content.decode()
+    assert balance(ann) == 100
+
+
+def test_a_form_sent_twice_adjusts_once(client, operator, ann):
+    sent = form(client, ann)
+    assert [client.post(page(ann), sent).status_code for _ in range(2)] == [302, 302]
+    assert balance(ann) == 150
+
+
+def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator, ann):
+    sent = form(client, ann)
+    client.post(page(ann), sent)
+    answer = client.post(page(ann), {**sent, "amount": "70"})
+    assert "used before" in answer.content.decode()
+    assert balance(ann) == 150
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount": "0"},
+        {"amount": "1.5"},
+        {"amount": "many"},
+        {"amount": ""},
+        {"amount": "1000000001"},
+        {"amount": "9" * 30},
+        {"amount": "-101"},
+        {"reason": ""},
+        {"reason": "   "},
+        {"reason": "x" * 501},
+        {"reason": "a\0b"},
+        {"type": "purchase"},
+        {"type": "bonus", "amount": "-5"},
+        {"key": ""},
+        {"key": "k" * 65},
+    ],
+)
+def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong):
+    answer = client.post(page(ann), form(client, ann, **wrong))
+    assert answer.status_code == 200
+    assert "text-red-" in answer.content.decode()
+    assert Transaction.objects.filter(user=ann).count() == 1
+
+
+def test_many_users_are_adjusted_together_or_not_at_all(client, operator, ann, make_user):
+    poor = make_user("poor@example.com", credits=10)
+    answer = client.post(page(ann, poor), form(client, ann, poor, amount="-20"))
+    assert "Nobody was adjusted" in answer.content.decode()
+    assert (balance(ann), balance(poor)) == (100, 10)
+    client.post(page(ann, poor), form(client, ann, poor))
+    assert (balance(ann), balance(poor)) == (150, 60)
+
+
+def test_the_bulk_action_leads_to_the_form_of_the_chosen_users(client, operator, ann):
+    chosen = {"action": "adjust_selected", "_selected_action": [ann.pk, operator.pk]}
+    answer = client.post("/admin/accounts/user/", chosen)
+    assert answer["Location"] == page(*sorted([ann, operator], key=lambda user: user.pk))
+
+
+@pytest.mark.parametrize("odd", ["abc", "9" * 30, "", "a\0"])
+@pytest.mark.parametrize("action", [("accounts/user", "adjust_selected"), ("credits/package", "delete_selected")])
+def test_a_bulk_action_with_odd_ids_is_refused(client, operator, action, odd):
+    name, verb = action
+    assert client.post(f"/admin/{name}/", {"action": verb, "_selected_action": [odd]}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["adjust", "transactions"])
+def test_links_on_the_users_page_change_nothing(client, operator, ann, path):
+    assert client.get(f"/admin/accounts/user/{ann.pk}/{path}/").status_code == 302
+    assert client.get(page(ann) + "&amount=50&type=adjustment&reason=x&key=k&confirm=1").status_code == 200
+    assert balance(ann) == 100
+
+
+@pytest.mark.parametrize(
+    "query", ["", "user=abc", "user=0", "user=-1", f"user={10**30}", "user=%D9%A1", "user=1&" * 101]
+)
+def test_odd_users_lead_back_to_the_list(client, operator, query):
+    answer = client.get(f"/admin/accounts/user/adjust/?{query}")
+    assert answer["Location"] == "/admin/accounts/user/"
+
+
+def test_an_operator_without_the_permission_is_refused(client, ann, make_user):
+    viewer = make_user("viewer@example.com", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client.force_login(viewer)
+    assert client.get(page(ann)).status_code == 403
+    assert client.post(page(ann), {"confirm": "1"}).status_code == 403
+    assert client.get(f"/admin/accounts/user/{ann.pk}/adjust/").status_code == 403
+
+
+def test_the_permission_alone_is_enough(client, ann, make_user):
+    support = make_user("support@example.com", is_staff=True)
+    support.user_permissions.add(Permission.objects.get(codename="add_transaction"))
+    client.force_login(support)
+    client.post(page(ann), form(client, ann))
+    assert balance(ann) == 150
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_administrators_at_once_both_count(make_user):
+    ann = make_user(credits=100)
+    admins = [make_user(f"admin{n}@example.com", is_staff=True, is_superuser=True) for n in range(2)]
+    clients = [Client() for _ in admins]
+    for client, admin in zip(clients, admins, strict=True):
+        client.force_login(admin)
+    forms = [form(client, ann) for client in clients]
+    # Each also clicks twice.
+    concurrently(lambda n: clients[n % 2].post(page(ann), forms[n % 2]), threads=4)
+    assert balance(ann) == 200
+
+
+def test_a_stale_user_form_does_not_bring_the_old_balance_back(client, operator, ann):
+    client.post(page(ann), form(client, ann))
+    sent = {"email": ann.email, "plan": "free", "is_active": "on", "credits": "1", "name": "Ann"}
+    formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    assert client.post(f"/admin/accounts/user/{ann.pk}/change/", {**sent, **formset}).status_code == 302
+    assert balance(ann) == 150
+    assert ann.name == "Ann"

@@ -1,0 +1,104 @@
+"""The home page, the language switch, error pages, and what browsers are told."""
+
+import pytest
+from django.core.management import call_command
+from django.template.loader import get_template
+from django.test import Client
+
+from credits.models import Package
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_home_page_shows_packages_with_prices(client):
+    call_command("seed_packages", verbosity=0)
+    page = client.get("/").content.decode()
+    assert all(text in page for text in ("Starter", "$50", "1,500 credits", "popular", "/accounts/signup/"))
+
+
+def test_a_package_that_is_not_on_sale_is_not_shown(client):
+    call_command("seed_packages", verbosity=0)
+    Package.objects.filter(name="Pro").update(is_active=False)
+    assert "$50" not in client.get("/").content.decode()
+
+
+def test_the_home_page_works_without_packages_and_without_a_bonus(client, settings):
+    settings.SIGNUP_BONUS_CREDITS = 0
+    page = client.get("/").content.decode()
+    assert "Packages" not in page
+    assert "gift" not in page
+
+
+def test_who_is_logged_in_sees_the_balance_and_a_way_out(client, make_user):
+    client.force_login(make_user(credits=1234))
+    page = client.get("/").content.decode()
+    assert "1,234" in page
+    assert "/accounts/logout/" in page
+    assert "/accounts/signup/" not in page
+
+
+def test_the_language_is_switched_by_a_form_and_kept(client):
+    answer = client.post("/i18n/set", {"language": "th", "next": "/accounts/login/?next=/auth/device"})
+    assert answer["Location"] == "/accounts/login/?next=/auth/device"
+    page = client.get("/").content.decode()
+    assert '<html lang="th">' in page
+    assert "วิธีใช้งาน" in page
+
+
+def test_a_thai_browser_gets_thai_without_asking():
+    page = Client(headers={"Accept-Language": "th-TH,th;q=0.9"}).get("/").content.decode()
+    assert '<html lang="th">' in page
+
+
+@pytest.mark.parametrize("there", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+def test_switching_the_language_leads_to_no_other_site(client, there):
+    answer = client.post("/i18n/set", {"language": "th", "next": there})
+    assert "evil" not in answer["Location"]
+    assert "javascript" not in answer["Location"]
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"next": "/a\0\n"}, {"language": "x" * 9999}, {"language": "\0", "next": "/" * 9999}]
+)
+def test_an_odd_language_form_is_no_failure(client, sent):
+    assert client.post("/i18n/set", sent).status_code in {302, 400}
+
+
+def test_pages_allow_nothing_but_our_own_files(client):
+    answer = client.get("/")
+    policy = answer["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not any(mark in answer.content for mark in (b"style=", b"<script", b"<style", b"onclick", b"//cdn"))
+
+
+def test_only_the_admin_may_run_inline_code(client, make_user):
+    client.force_login(make_user(is_staff=True))
+    policy = client.get("/admin/")["Content-Security-Policy"]
+    assert "script-src 'self' 'unsafe-eval'" in policy
+    assert "object-src 'none'" in policy
+
+
+def test_an_unknown_address_has_a_page(client, settings):
+    settings.DEBUG = False
+    answer = client.get("/nothing/here")
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.content.decode()
+
+
+def test_a_form_without_its_token_has_a_page(make_user):
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post("/accounts/login/", {"login": "a", "password": "b"})
+    assert answer.status_code == 403
+    assert "too old" in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", ["400.html", "500.html"])
+def test_pages_of_last_resort_need_neither_request_nor_database(name, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert "<h1>" in get_template(name).render()
+
+
+@pytest.mark.parametrize("path", ["/%00", "/?q=%ff", "/accounts/login/?next=%00"])
+def test_odd_requests_are_refused_cleanly(client, path):
+    assert client.get(path).status_code in {400, 404, 405}
