@@ -21,7 +21,7 @@ for model in (AccessToken, Application, Grant, IDToken, RefreshToken):
     admin.site.unregister(model)
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
+class ReadOnlyAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -79,7 +79,7 @@ class DeviceSessionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Application)
-class ApplicationAdmin(ModelAdmin):  # type: ignore[misc]
+class ApplicationAdmin(ModelAdmin):
     """Clients. A secret is given once, when a confidential client is made, and only its hash is kept."""
 
     list_display = ("name", "client_id", "client_type", "authorization_grant_type", "created")

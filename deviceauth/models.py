@@ -32,7 +32,7 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
         return self.filter(user_code=codes.user_code_digest(normal)).order_by("-pk")
 
 
-class DeviceCode(AbstractDeviceGrant, models.Model):  # type: ignore[misc]
+class DeviceCode(AbstractDeviceGrant, models.Model):
     """A device's request for access (RFC 8628). Of both codes only a digest is stored.
 
     `expires` holds for a page, an approval and a redemption alike; `interval` is in seconds.
@@ -61,7 +61,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):  # type: ignore[misc]
 
     objects = DeviceCodeQuerySet.as_manager()
 
-    class Meta(AbstractDeviceGrant.Meta):  # type: ignore[misc]
+    class Meta(AbstractDeviceGrant.Meta):
         db_table = "device_codes"
         ordering: ClassVar = ["-pk"]
         verbose_name = _("device code")

@@ -15,7 +15,7 @@ from deviceauth.exceptions import InvalidClient, InvalidGrant
 AUTHORIZED = "authorized"  # oauthlib's DeviceCodeGrant.DEVICE_CODE_AUTHORIZED
 
 
-class Validator(OAuth2Validator):  # type: ignore[misc]
+class Validator(OAuth2Validator):
     """`address` is the caller's, for the record of a device's session."""
 
     def __init__(self, address: str = "") -> None:

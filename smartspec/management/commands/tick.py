@@ -12,7 +12,7 @@ from accounts import limits
 logger = logging.getLogger(__name__)
 
 LOCK = 0x534D5254  # any number, the same in every process
-JOBS = ("expire_holds", "clearsessions")
+JOBS = ("expire_holds", "purge_device_codes", "clearsessions")
 
 
 class Command(BaseCommand):
