@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openai import OpenAI
@@ -10,7 +11,7 @@ from openai import OpenAI
 from smartspec.embedded_postgres import free_port
 from tests.smartspec.processes import eventually, healthy
 
-PROMPT = [{"role": "user", "content": "Say hello."}]
+PROMPT: Any = [{"role": "user", "content": "Say hello."}]
 
 
 @pytest.fixture(scope="module")
