@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from smartspec.embedded_postgres import free_port
 from tests.smartspec.processes import eventually, healthy
 
-PROMPT = [{"role": "user", "content": "Say hello."}]
+PROMPT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
 
 
 @pytest.fixture(scope="module")
