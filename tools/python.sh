@@ -6,5 +6,5 @@ for python in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
         exit
     fi
 done
-echo "SmartSpec needs Python 3.11 (3.12 and 3.13 do too), and $("${PYTHON:-python3}" --version 2>&1 | head -n 1) is what is here: install python3.11 or say where it is with PYTHON=." >&2
+echo "SmartSpec needs Python 3.11 (3.12 and 3.13 do too), and $("${PYTHON:-python3}" --version 2>&1 | head -n 1) is what is here: install python3.11, or say where one is: PYTHON=/path/to/python make run." >&2
 exit 1

@@ -3,15 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from openai import OpenAI
+from openai.types.chat import ChatCompletionMessageParam
 
 from smartspec.embedded_postgres import free_port
 from tests.smartspec.processes import eventually, healthy
 
-PROMPT: Any = [{"role": "user", "content": "Say hello."}]
+PROMPT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
 
 
 @pytest.fixture(scope="module")
