@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Least
 from django.db.transaction import atomic
 from django.utils import timezone
@@ -142,8 +142,6 @@ def poll(*, device_code: str, client: Application) -> DeviceCode:
     if code.status == Status.PENDING:
         _pace(code)
         raise AuthorizationPending
-    if not code.user.is_active:
-        raise InvalidGrant
     return code
 
 
@@ -159,7 +157,7 @@ def _pace(code: DeviceCode) -> None:
 
 
 def consume(*, code: DeviceCode) -> None:
-    """Use an approved code up, in the transaction that writes its tokens. Raises InvalidGrant.
+    """Use an approved code of an active user up, in the transaction that writes its tokens. Raises InvalidGrant.
 
     Of several redemptions at once all wait for the first one's row lock and then match no row.
     """
@@ -206,7 +204,8 @@ def end_replayed_session(*, token_checksum: str) -> None:
 
 def revoke_token(*, token_checksum: str, client: Application) -> None:
     """End the session a client's access or refresh token belongs to (RFC 7009 §2.1). Unknown: nothing."""
-    named = Q(token_checksum=token_checksum) | Q(access_token__token_checksum=token_checksum)
-    tokens = RefreshToken.objects.filter(named, application=client, token_family__isnull=False)
-    for token_family in tokens.values_list("token_family", flat=True).distinct():
-        revoke_session(token_family=token_family)
+    tokens = RefreshToken.objects.filter(application=client, token_family__isnull=False)
+    # Two statements, because an OR over both tables could use neither index.
+    for lookup in ("token_checksum", "access_token__token_checksum"):
+        for token in tokens.filter(**{lookup: token_checksum}).only("token_family"):
+            revoke_session(token_family=token.token_family)
