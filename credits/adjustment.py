@@ -149,13 +149,15 @@ def _back(users: Sequence[User]) -> str:
 
 
 def _render(request: HttpRequest, user_admin: "UserAdmin", users: Sequence[User], form: AdjustmentForm) -> HttpResponse:
+    previews = [Preview(user, form.cleaned_data["amount"]) for user in users] if _is_checked(form) else []
     context = {
         **user_admin.admin_site.each_context(request),
         "opts": User._meta,
         "title": _("Adjust credits"),
         "form": form,
         "users": users,
-        "previews": [Preview(user, form.cleaned_data["amount"]) for user in users] if _is_checked(form) else [],
+        "previews": previews,
+        "possible": all(preview.possible for preview in previews),
         "back": _back(users),
     }
     return TemplateResponse(request, "credits/adjust.html", context)

@@ -54,6 +54,14 @@ def test_the_preview_shows_the_balance_after_and_writes_nothing(client, operator
     assert balance(ann) == 100
 
 
+def test_a_preview_that_cannot_be_done_offers_no_button(client, operator, ann):
+    sent = form(client, ann, amount="-101")
+    del sent["confirm"]
+    page_text = client.post(page(ann), sent).content.decode()
+    assert "not enough credits" in page_text
+    assert 'name="confirm"' not in page_text
+
+
 def test_a_form_sent_twice_adjusts_once(client, operator, ann):
     sent = form(client, ann)
     assert [client.post(page(ann), sent).status_code for _ in range(2)] == [302, 302]
