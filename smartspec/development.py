@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from smartspec import embedded_postgres
@@ -11,13 +13,12 @@ def secret_key(data_dir: Path) -> str:
     """The secret of this installation, made at its first start, readable by its owner only."""
     path = data_dir / "secret_key"
     if not path.exists():
-        data_dir.mkdir(mode=0o700, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:  # another process was faster
-            return path.read_text()
-        with os.fdopen(handle, "w") as file:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=data_dir) as file:
             file.write(secrets.token_urlsafe(50))
+            file.flush()
+            with suppress(FileExistsError):  # another process was faster; nobody may read half a secret
+                os.link(file.name, path)
     return path.read_text()
 
 
