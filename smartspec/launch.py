@@ -49,6 +49,7 @@ def serve(site: Site) -> None:
         running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60"))
         wait_for(web, site.address, "/readyz", WEB_SECONDS)
         site.progress("web server is ready")
+        running.callback(say, "\nStopping ...")
         say(welcome(site, demo))
         watch(site)
 
@@ -196,7 +197,6 @@ def stop_at_signals() -> None:
     def stop(_number: int, _frame: object) -> NoReturn:
         for number in numbers:
             signal.signal(number, signal.SIG_IGN)
-        say("\nStopping ...")
         raise SystemExit(0)
 
     for number in numbers:
