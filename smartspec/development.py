@@ -9,6 +9,15 @@ from pathlib import Path
 from smartspec import embedded_postgres
 
 
+def running_environment(data_dir: Path) -> dict[str, str]:
+    """What the site that runs from this directory told its children; nothing if none runs."""
+    try:
+        lines = (data_dir / "running.env").read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines)
+
+
 def secret_key(data_dir: Path) -> str:
     """The secret of this installation, made at its first start, readable by its owner only."""
     path = data_dir / "secret_key"

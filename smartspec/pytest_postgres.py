@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -18,6 +19,8 @@ def pytest_load_initial_conftests() -> Generator[None]:
 
     The workers of pytest-xdist inherit the variable, so there is one server.
     """
+    # Nor may the settings see a site that runs from this checkout meanwhile.
+    os.environ.setdefault("DATA_DIR", _at_end.enter_context(TemporaryDirectory(prefix="smartspec-tests-")))
     if not os.environ.get("DATABASE_URL"):
         try:
             os.environ["DATABASE_URL"] = _at_end.enter_context(server())

@@ -4,6 +4,8 @@ Without configuration these are development defaults: DEBUG is on, only loopback
 served and the embedded PostgreSQL is used. `smartspec/checks.py` refuses bad values.
 """
 
+import os
+from collections import ChainMap
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` says here what `manage.py` in another terminal must know.
-environ.Env.read_env(DATA_DIR / "running.env")
+env.ENVIRON = ChainMap(os.environ, development.running_environment(DATA_DIR))
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")

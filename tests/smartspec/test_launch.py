@@ -54,6 +54,7 @@ def launch(root: Path, port: int) -> Iterator[Launch]:
     def start(**variables: str) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
+            "DATA_DIR": "",
             "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
             "LLM_UPSTREAM_BASE_URL": "http://127.0.0.1:1/v1",
             "WEB_CONCURRENCY": "1",
