@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.paginator import InfinitePaginator
 
 from accounts.models import Plan, User
 
@@ -64,6 +65,23 @@ class CheckedActions:
             raise BadRequest(*error.messages) from None
         response: HttpResponse | None = super().response_action(request, queryset)  # type: ignore[misc]
         return response
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that only the program writes, newest first."""
+
+    show_full_result_count = False
+    paginator = InfinitePaginator  # counting millions of rows takes longer than showing a page
+    ordering = ("-id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 class EmailAddressInline(TabularInline):

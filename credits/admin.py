@@ -3,16 +3,16 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
-from unfold.paginator import InfinitePaginator
 
 import accounts.admin
+from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
 from credits.adjustment import MAX_USERS, adjustment_page
 from credits.models import Hold, Package, Transaction
@@ -52,24 +52,6 @@ class UserAdmin(accounts.admin.UserAdmin):
 def _to_adjustment(users: list[Any]) -> HttpResponse:
     wanted = urlencode({"user": users}, doseq=True)
     return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{wanted}")
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    """Rows that only the ledger writes."""
-
-    actions = None
-    show_full_result_count = False
-    paginator = InfinitePaginator  # counting millions of rows takes longer than showing a page
-    ordering = ("-id",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Transaction)

@@ -14,22 +14,12 @@ from django.utils.translation import ngettext
 from oauth2_provider.models import AccessToken, Application, Grant, IDToken, RefreshToken
 from unfold.admin import ModelAdmin
 
+from accounts.admin import CheckedActions, ReadOnlyAdmin
 from deviceauth import device_flow
 from deviceauth.models import DeviceCode, DeviceSession
 
 for model in (AccessToken, Application, Grant, IDToken, RefreshToken):
     admin.site.unregister(model)
-
-
-class ReadOnlyAdmin(ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(DeviceCode)
@@ -43,7 +33,7 @@ class DeviceCodeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DeviceSession)
-class DeviceSessionAdmin(ReadOnlyAdmin):
+class DeviceSessionAdmin(CheckedActions, ReadOnlyAdmin):
     list_display = ("name", "user", "application", "address", "created_at", "last_used_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "application")
     list_select_related = ("application", "user")

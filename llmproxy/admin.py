@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from credits.admin import ReadOnlyAdmin
+from accounts.admin import CheckedActions, ReadOnlyAdmin
 from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
 
 
@@ -37,7 +37,7 @@ class ProviderForm(forms.ModelForm[Provider]):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ModelAdmin):
+class ProviderAdmin(CheckedActions, ModelAdmin):
     form = ProviderForm
     list_display = ("name", "slug", "address", "has_key", "is_active")
     list_filter = ("is_active",)
@@ -66,7 +66,7 @@ class ProviderAdmin(ModelAdmin):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(ModelAdmin):
+class LanguageModelAdmin(CheckedActions, ModelAdmin):
     list_display = ("name", "provider", "prompt_price", "cached_prompt_price", "completion_price", "is_active")
     list_filter = ("is_active", "provider")
     list_select_related = ("provider",)

@@ -103,7 +103,7 @@ def _out_of_credits(refusal: InsufficientCredits, prices: Prices, request: ChatR
         credits_required=refusal.required,
         credits_available=refusal.available,
         affordable_tokens=prices.affordable_tokens(refusal.available, request.prompt_tokens),
-        top_up_url=f"{settings.PUBLIC_ORIGIN}/account/credits",
+        top_up_url=f"{settings.PUBLIC_ORIGIN}/#packages",
     )
 
 

@@ -81,8 +81,8 @@ def _production() -> Iterator[CheckMessage]:
     if "*" in settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006")
     if not settings.ENCRYPTION_KEYS:
-        yield checks.Warning(
+        yield checks.Info(
             "ENCRYPTION_KEYS is not set: provider keys are encrypted with a key derived from SECRET_KEY.",
             hint="Set it, so that SECRET_KEY can be changed without entering every provider key again.",
-            id="smartspec.W002",
+            id="smartspec.I001",
         )

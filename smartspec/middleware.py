@@ -9,13 +9,15 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import envelope
 
-type_of_answer = Callable[[HttpRequest], HttpResponseBase]
+OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class RejectMalformedRequests:
     """400 for a path or query that is not UTF-8 or holds a NUL, which PostgreSQL cannot store."""
 
-    def __init__(self, get_response: type_of_answer) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -41,6 +43,10 @@ def _is_text(query: str) -> bool:
 
 def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
     """An error in the dialect of the route: JSON for programs, text for people."""
+    if request.path in OAUTH_PATHS:  # RFC 6749 §5.2
+        error = "invalid_request" if status == 400 else "temporarily_unavailable"
+        body = {"error": error, "error_description": message}
+        return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
     if request.path.startswith(("/api/", "/v1/")):
         return JsonResponse(envelope(status, message, code), status=status)
     return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
