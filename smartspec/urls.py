@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from accounts.errors import not_found
@@ -15,6 +16,7 @@ urlpatterns = [
     path("i18n/set", set_language, name="set_language"),
     # The one log-in page, so that its limits hold for administrators too.
     path("admin/login/", secure_admin_login(admin.site.login)),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("", include("credits.urls")),
