@@ -14,7 +14,12 @@ SMALLEST_SECRET = 32
 
 @register(Tags.security)
 def settings_are_sound(**_: Any) -> list[CheckMessage]:
-    return [*_origin(), *_numbers(), *_keys(), *_models(), *(() if settings.DEBUG else _production())]
+    return [*_unreadable(), *_origin(), *_numbers(), *_keys(), *_models(), *(() if settings.DEBUG else _production())]
+
+
+def _unreadable() -> Iterator[CheckMessage]:
+    for name, why in settings.BAD_VARIABLES.items():
+        yield Error(f"{name} cannot be read: {why}.", hint="Correct it in the environment.", id="smartspec.E007")
 
 
 def _origin() -> Iterator[CheckMessage]:

@@ -6,7 +6,6 @@ served and the embedded PostgreSQL is used. `smartspec/checks.py` refuses bad va
 
 import os
 from collections import ChainMap
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from smartspec import development
+from smartspec.environment import Environment
 
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` says here what `manage.py` in another terminal must know.
 env.ENVIRON = ChainMap(os.environ, development.running_environment(DATA_DIR))
@@ -102,7 +102,7 @@ SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
 # Below so many available credits the account page says so.
 LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
-WEB_LLM_CREDIT_PER_1K_TOKENS = Decimal(env.str("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1"))
+WEB_LLM_CREDIT_PER_1K_TOKENS = env.decimal("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
@@ -187,7 +187,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": {
-        **environ.Env.db_url_config(DATABASE_URL or development.database_url(DATA_DIR)),
+        **env.database(DATABASE_URL or development.database_url(DATA_DIR)),
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             # Waits are bounded: a request that cannot lock its row in 5 s is told so.
@@ -384,3 +384,6 @@ LOGGING = {
         "oauth2_provider": {"level": "INFO"},
     },
 }
+
+# Names of variables that could not be read, and why; smartspec/checks.py refuses them.
+BAD_VARIABLES = env.bad

@@ -1,0 +1,75 @@
+"""Settings: documented completely, and refused where they would hurt."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOR_DEVELOPMENT = {"DATA_DIR"}
+
+
+def ids() -> set[str]:
+    return {str(message.id) for message in run_checks()}
+
+
+def test_env_example_names_every_variable_that_is_read() -> None:
+    read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "smartspec/settings.py").read_text()))
+    read |= set(re.findall(r'environ\.get\(["\'](\w+)', (ROOT / "gunicorn.conf.py").read_text()))
+    documented = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert read - FOR_DEVELOPMENT == documented
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check"),
+    [
+        ("PUBLIC_ORIGIN", "", "smartspec.E001"),
+        ("PUBLIC_ORIGIN", "https://example.com/path", "smartspec.E001"),
+        ("PUBLIC_ORIGIN", "ftp://example.com", "smartspec.E001"),
+        ("WEB_LLM_RPM", 0, "smartspec.E002"),
+        ("WEB_LLM_CREDIT_PER_1K_TOKENS", -1, "smartspec.E002"),
+        ("ENCRYPTION_KEYS", ["not a key"], "smartspec.E003"),
+        ("SECRET_KEY", "short", "smartspec.E004"),
+        ("EMBEDDED_DATABASE", True, "smartspec.E005"),
+        ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
+    ],
+)
+def test_a_bad_value_is_refused_with_an_id(settings: Any, name: str, value: Any, check: str) -> None:
+    setattr(settings, name, value)
+    assert check in ids()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEB_LLM_RPM", "many"),
+        ("WEB_LLM_CREDIT_PER_1K_TOKENS", "cheap"),
+        ("WEB_LLM_CREDIT_PER_1K_TOKENS", "NaN"),
+        ("DATABASE_URL", "sqlite:///file"),
+        ("DATABASE_URL", "postgres://user:secret-password@host:port/name"),
+        ("DATABASE_URL", "nonsense"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) -> None:
+    environment = {**os.environ, name: value}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"(smartspec.E007) {name} cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret-password" not in done.stderr
+
+
+def test_the_tests_own_settings_are_sound() -> None:
+    assert not {found for found in ids() if found.startswith("smartspec.E")}
+
+
+def test_a_provider_without_models_is_noted(settings: Any) -> None:
+    settings.LLM_UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
+    settings.LLM_UPSTREAM_MODELS = []
+    assert "smartspec.W001" in ids()
