@@ -2,7 +2,7 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, RequestTooLarge, ModelNotFound
+├── InvalidRequest, RequestTooLarge, ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits
 └── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected
 """
@@ -62,6 +62,11 @@ class RequestTooLarge(GatewayRefusal):
 class ModelNotFound(GatewayRefusal):
     status = 404
     code = "model_not_found"
+
+
+class GenerationNotFound(GatewayRefusal):
+    status = 404
+    code = "generation_not_found"
 
 
 class RateLimited(GatewayRefusal):

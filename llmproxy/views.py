@@ -13,12 +13,19 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.errors import envelope
 from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, chat_request, completions, dialects, relay
+from llmproxy import callers, catalogue, chat_request, completions, dialects, receipts, relay
 from llmproxy.admission import Admission, admit
 from llmproxy.callers import GatewayCaller
 from llmproxy.dialects import Dialect
-from llmproxy.exceptions import GatewayRefusal, InvalidRequest, RateLimited, RequestTooLarge, Unauthorized
-from llmproxy.models import LanguageModel
+from llmproxy.exceptions import (
+    GatewayRefusal,
+    GenerationNotFound,
+    InvalidRequest,
+    RateLimited,
+    RequestTooLarge,
+    Unauthorized,
+)
+from llmproxy.models import Completion, LanguageModel
 
 View = Callable[..., HttpResponseBase]
 
@@ -105,6 +112,17 @@ def models(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """`GET /v1/models/{name}`."""
     return JsonResponse(_model(catalogue.find(name, callers.authenticate(request).user)))
+
+
+@gateway("GET", "HEAD")
+def generation(request: HttpRequest) -> HttpResponse:
+    """`GET /v1/generation?id=`: the receipt of a completion of the caller's own."""
+    caller = callers.authenticate(request)
+    asked = request.GET.get("id", "")
+    found = Completion.objects.filter(user=caller.user, generation_id=asked).first() if caller.user else None
+    if found is None:
+        raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")
+    return JsonResponse(receipts.explain(found))
 
 
 def _model(row: LanguageModel) -> dict[str, Any]:

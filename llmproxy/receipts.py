@@ -1,0 +1,51 @@
+"""A completion explained: what was used, at which prices, and how that became whole credits."""
+
+from decimal import Decimal
+from typing import Any
+
+from llmproxy.models import Completion
+
+
+def explain(completion: Completion) -> dict[str, Any]:
+    """Everything a caller needs to compute `cost` again: prices are in credits per 1,000 tokens."""
+    return {
+        "id": completion.generation_id,
+        "object": "generation",
+        "created": int(completion.created_at.timestamp()),
+        "model": completion.model,
+        "provider": completion.provider,
+        "upstream_id": completion.upstream_id,
+        "trace_id": completion.trace_id,
+        "route": completion.route,
+        "stream": completion.is_stream,
+        "status": completion.status,
+        "error": completion.error or None,
+        "finish_reason": completion.finish_reason or None,
+        "usage": {
+            "source": completion.usage_source,
+            "prompt_tokens": completion.prompt_tokens,
+            "cached_tokens": completion.cached_tokens,
+            "completion_tokens": completion.completion_tokens,
+        },
+        "credits_per_1k_tokens": {
+            "prompt": _plain(completion.prompt_price),
+            "cached_prompt": _plain(completion.cached_prompt_price),
+            "completion": _plain(completion.completion_price),
+        },
+        "rounding": "up to whole credits, once",
+        "clamped_max_tokens": completion.clamped_max_tokens,
+        "credits": {
+            "held": completion.held,
+            "cost": completion.cost,
+            "charged": completion.charged,
+            "uncollected": completion.uncollected,
+            "balance_after": completion.balance_after,
+        },
+        "first_byte_ms": completion.first_byte_ms,
+        "total_ms": completion.total_ms,
+    }
+
+
+def _plain(price: Decimal) -> str:
+    """Without trailing zeros and without an exponent."""
+    return format(price.normalize(), "f")
