@@ -21,15 +21,16 @@ from llmproxy.upstream import EventStream
 
 def open_stream(admission: Admission, dialect: Dialect) -> "Relay":
     """Call the provider. Raises UpstreamFailure, with nothing charged, if it does not accept."""
-    run = Run(admission)
+    run, relay = Run(admission), None
     try:
-        return Relay(run, EventStream(run.call_upstream()), dialect)
+        relay = Relay(run, EventStream(run.call_upstream()), dialect)
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
     finally:
-        if run.status == Completion.Status.FAILED:
+        if relay is None:
             run.settle()
+    return relay
 
 
 class Relay:

@@ -1,6 +1,7 @@
 """The live connection to a provider: one pooled HTTP client per process, bounded in every direction."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
@@ -49,7 +50,7 @@ def post(provider: Provider, path: str, body: bytes, trace_id: str) -> Response:
     except HTTPError as error:
         raise _failure(error) from error
     if not 200 <= response.status < 300:
-        raise _refusal(response)
+        raise _refusal(response, provider)
     return response
 
 
@@ -77,10 +78,10 @@ def _failure(error: Exception) -> UpstreamFailure:
     return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
 
 
-def _refusal(response: Response) -> UpstreamFailure:
+def _refusal(response: Response, provider: Provider) -> UpstreamFailure:
     """A status that is not 2xx: the caller's fault passes through, our account's troubles do not."""
     try:
-        text = response.read(ERROR_BYTES)
+        text = response.read(ERROR_BYTES).replace(provider.key.encode() or b"\0", b"[our key]")
     except HTTPError:
         text = b""
     finally:
@@ -134,6 +135,7 @@ class EventStream:
         self._response = response
         self._events: Queue[Event | UpstreamFailure | None] = Queue(BUFFERED_EVENTS)
         self._closed = threading.Event()
+        self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
         self._ended = False
         self.done = False  # the provider has said [DONE]
         threading.Thread(target=self._read, name="llm-upstream", daemon=True).start()
@@ -179,8 +181,8 @@ class EventStream:
             self._response.close()  # an answer read to its end has gone back to the pool already
 
     def _put(self, item: Event | UpstreamFailure | None) -> bool:
-        """Wait for room; False once the relay has gone."""
-        while not self._closed.is_set():
+        """Wait for room; False once the relay has gone, or no completion would take so long."""
+        while not self._closed.is_set() and time.monotonic() < self._deadline:
             with suppress(Full):
                 self._events.put(item, timeout=1)
                 return True

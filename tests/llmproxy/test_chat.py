@@ -190,6 +190,16 @@ def test_a_failing_provider_charges_nothing_and_frees_the_hold(
     assert (receipt.status, receipt.charged, receipt.usage_source) == ("failed", 0, "none")
 
 
+def test_our_key_is_never_repeated_to_a_caller_or_a_log(
+    chat: Chat, user: User, upstream: Upstream, caplog: Any
+) -> None:
+    for status in (400, 500):
+        upstream.script = script.error(status, "Bearer sk-provider is not known")
+        assert "sk-provider" not in chat(user).content.decode()
+    assert "[our key] is not known" in caplog.text
+    assert "sk-provider" not in caplog.text
+
+
 def test_an_unreachable_provider_is_503(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
     settings.LLM_UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
     response = chat(user)
