@@ -161,7 +161,7 @@ WITH account AS MATERIALIZED (
     UPDATE credit_holds h
        SET captured = a.charged, ended_at = COALESCE(h.ended_at, clock_timestamp()),
            state = CASE h.state WHEN 'open' THEN 'captured' ELSE h.state END
-      FROM account a WHERE h.id = a.hold_id AND h.captured IS NULL
+      FROM account a WHERE h.id = a.hold_id
 ), paid AS (
     UPDATE users u
        SET credits = u.credits - a.charged, credits_held = u.credits_held - a.held,
@@ -200,11 +200,10 @@ WITH account AS MATERIALIZED (
     SELECT u.id, h.id AS hold_id, h.amount
       FROM users u JOIN credit_holds h ON h.user_id = u.id
      WHERE h.id = %(hold)s AND h.state = 'open'
-       AND (%(state)s = 'released' OR h.expires_at < clock_timestamp())
        FOR NO KEY UPDATE OF u, h
 ), ended AS (
     UPDATE credit_holds h SET state = %(state)s, ended_at = clock_timestamp()
-      FROM account a WHERE h.id = a.hold_id AND h.state = 'open'
+      FROM account a WHERE h.id = a.hold_id
     RETURNING h.id
 ), freed AS (
     UPDATE users u SET credits_held = u.credits_held - a.amount, open_holds = u.open_holds - 1

@@ -27,14 +27,12 @@ MAX_SEQ = 2**63 - 1
 def account(request: HttpRequest) -> HttpResponse:
     """Balance and plan, and the newest transactions."""
     user = signed_in(request)
-    rows = list(Transaction.objects.filter(user=user).newest_first()[: NEWEST + 1])
     balance = ledger.balance(user)
     context = {
         "balance": balance,
         "plan": user.plan,
         "low": balance.available < settings.LOW_BALANCE_CREDITS,
-        "transactions": rows[:NEWEST],
-        "more": len(rows) > NEWEST,
+        "transactions": Transaction.objects.filter(user=user).newest_first()[:NEWEST],
     }
     return render(request, "credits/account.html", context)
 

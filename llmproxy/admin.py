@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
 from accounts.admin import CheckedActions, ReadOnlyAdmin
 from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
@@ -15,7 +15,11 @@ from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
 
 class ProviderForm(forms.ModelForm[Provider]):
     base_url = forms.URLField(
-        label=_("Base URL"), required=False, assume_scheme="https", help_text=_("Up to and including /v1.")
+        label=_("Base URL"),
+        required=False,
+        assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget(),
+        help_text=_("Up to and including /v1."),
     )
     new_key = forms.CharField(
         label=_("New API key"),
@@ -31,7 +35,7 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if not cleaned.get("base_url") and cleaned.get("slug", self.instance.slug) != ENVIRONMENT:
+        if "base_url" in cleaned and not cleaned["base_url"] and cleaned.get("slug", self.instance.slug) != ENVIRONMENT:
             self.add_error("base_url", _("Enter the address, up to and including /v1."))
         return cleaned
 

@@ -98,7 +98,7 @@ def _cost(prices: Prices, request: ChatRequest, max_tokens: int) -> int:
 
 def _out_of_credits(refusal: InsufficientCredits, prices: Prices, request: ChatRequest) -> OutOfCredits:
     return OutOfCredits(
-        _("This needs at least %(required)d credits and you have %(available)d. Buy credits to go on.")
+        _("Not enough credits: this needs at least %(required)d, available: %(available)d.")
         % {"required": refusal.required, "available": refusal.available},
         credits_required=refusal.required,
         credits_available=refusal.available,

@@ -14,7 +14,14 @@ from django.utils.translation import gettext as _
 from sseclient import Event, SSEClient
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
-from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from llmproxy.exceptions import (
+    InvalidRequest,
+    UpstreamError,
+    UpstreamFailure,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from llmproxy.keys import KeyUnreadable
 from llmproxy.models import Provider
 
@@ -103,7 +110,9 @@ def _rejected(status: int, text: bytes) -> UpstreamRejected:
     return UpstreamRejected(
         str(said.get("message") or _("The provider refused this request."))[:2000],
         status=status,
-        code=str(said.get("code") or "invalid_request_error")[:100],
+        code=next((said[name] for name in ("code", "type") if isinstance(said.get(name), str)), InvalidRequest.code)[
+            :100
+        ],
         param=said["param"] if isinstance(said.get("param"), str) else None,
     )
 

@@ -9,8 +9,6 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from environ import urlparse
 
-SMALLEST_SECRET = 32
-
 
 @register(Tags.security)
 def settings_are_sound(**_: Any) -> list[CheckMessage]:
@@ -62,6 +60,13 @@ def _keys() -> Iterator[CheckMessage]:
 
 
 def _models() -> Iterator[CheckMessage]:
+    upstream = urlparse(settings.LLM_UPSTREAM_BASE_URL)
+    if settings.LLM_UPSTREAM_BASE_URL and (upstream.scheme not in ("http", "https") or not upstream.hostname):
+        yield Error(
+            "LLM_UPSTREAM_BASE_URL is not an address.",
+            hint="Set it to the provider's address up to and including /v1, such as https://models.example/v1",
+            id="smartspec.E004",
+        )
     if settings.LLM_UPSTREAM_BASE_URL and not settings.LLM_UPSTREAM_MODELS:
         yield checks.Warning(
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
@@ -71,12 +76,6 @@ def _models() -> Iterator[CheckMessage]:
 
 
 def _production() -> Iterator[CheckMessage]:
-    if len(settings.SECRET_KEY) < SMALLEST_SECRET:
-        yield Error(
-            "SECRET_KEY is missing or short.",
-            hint="Set it to 50 random characters, the same on every machine.",
-            id="smartspec.E004",
-        )
     if settings.EMBEDDED_DATABASE:
         yield Error(
             "DATABASE_URL is missing: the embedded PostgreSQL is for development.",

@@ -31,6 +31,11 @@ def secret_key(data_dir: Path) -> str:
     return path.read_text()
 
 
+def running_database(data_dir: Path) -> str | None:
+    """The URL of the embedded server that runs for this directory, if one does."""
+    return embedded_postgres.running_url(data_dir / "postgres")
+
+
 def database_url(data_dir: Path) -> str:
     """The running embedded server's URL, or one that nothing answers, so that --help still works."""
-    return embedded_postgres.running_url(data_dir / "postgres") or "postgres://smartspec@127.0.0.1:1/smartspec"
+    return running_database(data_dir) or "postgres://smartspec@127.0.0.1:1/smartspec"

@@ -1,9 +1,15 @@
 """Reading settings from the environment without falling over a bad value: a system check names it."""
 
+import builtins
+import secrets
 from decimal import Decimal
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
+
+YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
+SHORTEST_SECRET = 32
 
 
 class Environment(environ.Env):
@@ -19,6 +25,29 @@ class Environment(environ.Env):
         except (ValueError, ArithmeticError) as error:
             self.bad[var] = str(error) or type(error).__name__
             return default
+
+    def bool(self, var: str, default: bool) -> builtins.bool:
+        """Strictly yes or no: a typing error must not quietly mean no."""
+        said = str(self.get_value(var, cast=str, default=str(default))).strip().lower()
+        if said not in (*YES, *NO):
+            self.bad[var] = f"{said!r} is neither true nor false"
+        return said in YES
+
+    def secret(self, var: str, default: str) -> str:
+        """A key of at least 32 characters. Without one a key for this process alone, so that checks can run."""
+        value: str = self.get_value(var, cast=str, default=default)
+        if len(value) >= SHORTEST_SECRET:
+            return value
+        self.bad[var] = f"it has fewer than {SHORTEST_SECRET} characters"
+        return secrets.token_urlsafe(SHORTEST_SECRET)
+
+    def email(self, var: str, default: str) -> dict[str, Any]:
+        """Django's EMAIL_* settings for a URL, which has a password and is not shown."""
+        try:
+            return dict(self.email_url(var, default=default))
+        except (ValueError, KeyError, ImproperlyConfigured) as error:
+            self.bad[var] = type(error).__name__
+            return dict(self.email_url_config(default))
 
     def decimal(self, var: str, default: str) -> Decimal:
         """A finite decimal number."""

@@ -28,7 +28,7 @@ env.ENVIRON = ChainMap(os.environ, development.running_environment(DATA_DIR))
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
 EMBEDDED_DATABASE = not DATABASE_URL
-SECRET_KEY = env.str("SECRET_KEY", default=development.secret_key(DATA_DIR) if DEBUG else "")
+SECRET_KEY = env.secret("SECRET_KEY", default=development.secret_key(DATA_DIR) if DEBUG else "")
 # Fernet keys for provider credentials, newest first. Empty: one is derived from SECRET_KEY.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 
@@ -185,6 +185,7 @@ TEMPLATES = [
 
 # --- Database -----------------------------------------------------------------------------
 
+DATABASE_IS_THERE = bool(DATABASE_URL or development.running_database(DATA_DIR))
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.database_url(DATA_DIR)),
@@ -193,7 +194,11 @@ DATABASES = {
             # Waits are bounded: a request that cannot lock its row in 5 s is told so.
             "options": "-c lock_timeout=5s -c statement_timeout=30s",
             "connect_timeout": 5,
-            "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=20), "timeout": 10},
+            "pool": {
+                "min_size": 1,
+                "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+                "timeout": 10 if DATABASE_IS_THERE else 1,
+            },
         },
     }
 }
@@ -241,7 +246,7 @@ ACCOUNT_FORMS = {
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
 }
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
 
@@ -379,9 +384,10 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
         # These two write tokens at DEBUG.
         "oauthlib": {"level": "INFO"},
-        "oauth2_provider": {"level": "INFO"},
+        "oauth2_provider": {"level": "WARNING"},
     },
 }
 

@@ -11,6 +11,7 @@ from smartspec import views
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("favicon.ico", views.favicon),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
     path("i18n/set", set_language, name="set_language"),

@@ -3,8 +3,10 @@
 from django.conf import settings
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts.models import User
 from credits import ledger
@@ -22,12 +24,19 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "smartspec/home.html", context)
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """For browsers that ask without having read the page."""
+    return redirect(static("smartspec/icon.svg"))
+
+
+@csrf_exempt
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 while the process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@csrf_exempt
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 while the database answers too, else 503."""

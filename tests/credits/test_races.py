@@ -1,8 +1,12 @@
 """Many at once, on real connections: nothing is overdrawn, lost or done twice."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
+from django.db.transaction import atomic
 
 from accounts import limits
 from accounts.models import User
@@ -29,6 +33,34 @@ def test_two_windows_cannot_spend_the_same_credits(make_user: MakeUser) -> None:
     assert sum(concurrently(spend, threads=12)) == 10
     assert ledger.balance(user).credits == 0
     assert audit.run().findings == []
+
+
+def test_a_hold_that_waited_sees_what_the_other_one_left(make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+
+    def second() -> int:
+        try:
+            return ledger.hold(user=user, amount=50, at_least=1, reference_id="gen_2", seconds=60).amount
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with atomic():
+            ledger.hold(user=user, amount=30, reference_id="gen_1", seconds=60)
+            waiting = pool.submit(second)
+            wait_until_one_waits_for_a_lock()
+        assert waiting.result(10) == 20
+    assert audit.run().findings == []
+
+
+def wait_until_one_waits_for_a_lock() -> None:
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            if cursor.fetchone() != (0,):
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 def test_one_hold_is_captured_by_one_of_many(make_user: MakeUser) -> None:

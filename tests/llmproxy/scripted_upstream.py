@@ -40,10 +40,7 @@ def events(*pieces: bytes | threading.Event, cut: bool = False) -> Script:
     """An SSE answer written piece by piece; an Event is waited for; `cut` ends without HTTP's last chunk."""
 
     def script(handler: "Handler") -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/event-stream")
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
+        events_open(handler)
         for piece in pieces:
             if isinstance(piece, threading.Event):
                 piece.wait(10)
@@ -80,6 +77,28 @@ DONE = b"data: [DONE]\n\n"
 def streamed(*texts: str) -> Script:
     """A whole, well-behaved stream."""
     return events(*(chunk(text) for text in texts), chunk(finish="stop"), usage_chunk(), DONE)
+
+
+def until_hung_up(*pieces: bytes) -> Script:
+    """An SSE answer that falls silent until the other side closes the connection."""
+
+    def script(handler: "Handler") -> None:
+        handler.close_connection = True
+        events_open(handler, *pieces)
+        handler.connection.settimeout(10)
+        if handler.connection.recv(1) == b"":
+            handler.upstream.hung_up.set()
+
+    return script
+
+
+def events_open(handler: "Handler", *pieces: bytes) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for piece in pieces:
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
 
 
 def silence(handler: "Handler") -> None:

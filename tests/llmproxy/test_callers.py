@@ -50,6 +50,8 @@ def test_an_inactive_user_is_401(client: Client, user: User, bearer: Any, upstre
     headers = bearer(user)
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert post(client, headers).status_code == 401
+    assert client.get("/v1/models", headers=headers).status_code == 401
+    assert client.get("/v1/credits", headers=headers).status_code == 401
 
 
 def test_a_token_without_the_scope_is_403(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
@@ -161,6 +163,13 @@ def test_a_body_over_the_limit_is_413(client: Client, user: User, bearer: Any, s
 def test_an_address_that_is_not_text_is_400(client: Client, query: str) -> None:
     for path in (PATH, "/v1/models", "/v1/credits", "/"):
         assert client.get(path + query).status_code == 400
+
+
+def test_an_unknown_route_is_404_for_every_method() -> None:
+    client = Client(enforce_csrf_checks=True)
+    for method in ("GET", "POST", "DELETE"):
+        response = client.generic(method, "/v1/embeddings", b"{}", content_type="application/json")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_an_unknown_route_is_404_in_the_envelope(client: Client) -> None:

@@ -69,6 +69,11 @@ def test_reported_usage_is_exact() -> None:
     assert reading(delta(content="Hello"), {"choices": [], "usage": usage}) == (9, 5, 4, "exact")
 
 
+def test_usage_stays_known_when_more_follows_it() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 4}
+    assert reading({"choices": [], "usage": usage}, delta(content="!"), {"usage": None})[2:] == (4, "exact")
+
+
 def test_nothing_generated_is_nothing_used() -> None:
     assert reading() == reading(delta(role="assistant", content=None)) == (0, 0, 0, "none")
 

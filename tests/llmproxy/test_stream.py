@@ -91,6 +91,16 @@ def test_a_caller_who_leaves_pays_for_what_was_generated(chat: Chat, user: User,
     assert upstream.hung_up.wait(5)
 
 
+def test_a_silent_provider_is_hung_up_on_at_once_when_the_caller_leaves(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.until_hung_up(script.chunk("Hi"))
+    response = chat(user, stream=True)
+    next(iter(response.streaming_content))
+    response.close()
+    assert upstream.hung_up.wait(2)
+
+
 def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
     never = threading.Event()
     upstream.script = script.events(never, script.chunk("late"))
@@ -177,11 +187,14 @@ def test_an_idle_stream_is_kept_alive_and_then_ended(chat: Chat, user: User, ups
     assert time.monotonic() - started < 5
 
 
-def test_an_event_without_end_is_bounded(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_an_event_without_end_is_bounded(
+    chat: Chat, user: User, upstream: Upstream, settings: Any, caplog: Any
+) -> None:
     settings.LLM_MAX_EVENT_BYTES = 100_000
     upstream.script = script.events(script.chunk("Hi"), *[b"data: " + b"x" * 60_000] * 50)
     assert '"upstream_error"' in text_of(chat(user, stream=True))
     assert settled(user).status == "failed"
+    assert "event too large" in caplog.text
 
 
 def test_many_events_in_one_packet_are_not_an_endless_event(

@@ -16,7 +16,9 @@ class Command(BaseCommand):
         parser.add_argument("email")
         parser.add_argument("amount", type=int, help="whole credits, negative to take some away")
         parser.add_argument("--reason", required=True)
-        parser.add_argument("--type", default=Transaction.Type.ADJUSTMENT, choices=sorted(ledger.ADJUSTMENTS))
+        parser.add_argument(
+            "--type", default=Transaction.Type.ADJUSTMENT, choices=sorted(kind.value for kind in ledger.ADJUSTMENTS)
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = User.objects.filter(email=options["email"].strip().lower()).first()

@@ -53,6 +53,8 @@ class Command(BaseCommand):
         self._warn_of_weak(password, email)
         if credits is not None and credits < 0:
             raise CommandError("--credits must not be negative.")
+        if credits is not None and credits > ledger.MAX_AMOUNT:
+            raise CommandError(f"--credits is at most {ledger.MAX_AMOUNT}.")
         plan = Plan.objects.filter(slug=slug).first()
         if plan is None:
             known = ", ".join(Plan.objects.values_list("slug", flat=True))

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts import limits
@@ -22,9 +22,11 @@ class Command(BaseCommand):
         parser.add_argument("--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not options["loop"]:
+        if options["loop"] is None:
             self._tick()
             return
+        if options["loop"] < 1:
+            raise CommandError("--loop takes a number of seconds from 1.")
         while True:
             try:
                 self._tick()
