@@ -355,6 +355,7 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
     "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
+    "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},
     # The blue of the pages.
     "COLORS": {
         "primary": {

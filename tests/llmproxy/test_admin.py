@@ -1,0 +1,94 @@
+"""Providers, models and completions in the admin."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from llmproxy import catalogue
+from llmproxy.models import Completion, LanguageModel, Provider
+from tests.llmproxy.scripted_upstream import Upstream
+
+pytestmark = pytest.mark.django_db
+
+PROVIDERS = "/admin/llmproxy/provider/"
+NEW = {"name": "Cloud", "slug": "cloud", "base_url": "https://models.example/v1", "is_active": "on"}
+
+
+@pytest.fixture
+def admin(client: Client, make_user: Callable[..., User]) -> Client:
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    return client
+
+
+def test_a_providers_key_is_kept_encrypted_and_never_shown(admin: Client) -> None:
+    assert admin.post(f"{PROVIDERS}add/", {**NEW, "new_key": "sk-very-secret"}).status_code == 302
+    provider = Provider.objects.get(slug="cloud")
+    assert provider.key == "sk-very-secret"
+    assert "sk-very-secret" not in provider.encrypted_key
+    page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
+    assert "sk-very-secret" not in page
+    assert provider.encrypted_key not in page
+
+
+def test_an_empty_key_field_keeps_the_key(admin: Client) -> None:
+    admin.post(f"{PROVIDERS}add/", {**NEW, "new_key": "sk-first"})
+    provider = Provider.objects.get(slug="cloud")
+    admin.post(f"{PROVIDERS}{provider.pk}/change/", {**NEW, "name": "Sky", "new_key": ""})
+    provider.refresh_from_db()
+    assert (provider.name, provider.key) == ("Sky", "sk-first")
+
+
+@pytest.mark.parametrize("base_url", ["", "nonsense", "ftp://models.example/v1"])
+def test_a_provider_needs_an_address(admin: Client, base_url: str) -> None:
+    assert admin.post(f"{PROVIDERS}add/", {**NEW, "base_url": base_url}).status_code == 200
+    assert not Provider.objects.exists()
+
+
+def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Upstream) -> None:
+    catalogue.adopt_environment()
+    provider = Provider.objects.get(slug="environment")
+    admin.post(f"{PROVIDERS}{provider.pk}/change/", {"name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"})
+    provider.refresh_from_db()
+    assert (provider.name, provider.slug, provider.url) == ("Ours", "environment", upstream.url)
+
+
+def test_a_model_of_a_provider_in_the_admin_is_served_with_its_key(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    provider = Provider(name="Cloud", slug="cloud", base_url=upstream.url)
+    provider.set_key("sk-cloud")
+    provider.save()
+    LanguageModel.objects.create(name="bright", provider=provider, upstream_name="bright-2026", prompt_price=100)
+    answer = chat(user, model="bright", max_tokens=10).json()
+    assert answer["_credits"]["used"] == 3  # 20 prompt tokens at 100, 5 at 1, rounded up once
+    body, headers = upstream.requests[-1]
+    assert (body["model"], headers["Authorization"]) == ("bright-2026", "Bearer sk-cloud")
+
+
+def test_a_key_that_cannot_be_decrypted_is_503_and_frees_the_hold(
+    chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    provider = Provider.objects.create(name="Cloud", slug="cloud", base_url=upstream.url, encrypted_key="rubbish")
+    LanguageModel.objects.create(name="bright", provider=provider)
+    assert chat(user, model="bright").json()["error"]["code"] == "upstream_unavailable"
+    assert (Completion.objects.get().charged, User.objects.get(pk=user.pk).credits_held) == (0, 0)
+
+
+def test_completions_are_only_looked_at(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    chat(user)
+    completion = Completion.objects.get()
+    page = admin.get(f"/admin/llmproxy/completion/?q={completion.generation_id}").content.decode()
+    assert "ann@example.com" in page
+    assert admin.get("/admin/llmproxy/completion/add/").status_code == 403
+    assert admin.post(f"/admin/llmproxy/completion/{completion.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[..., User]) -> None:
+    client.force_login(make_user("support@example.com", is_staff=True))
+    page = client.get("/admin/").content.decode()
+    assert "/admin/llmproxy/provider/" not in page
