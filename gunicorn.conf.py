@@ -17,6 +17,7 @@ control_socket_disable = True  # two instances of one user would delete each oth
 accesslog = None  # query strings carry user codes
 errorlog = "-"
 
+forwarder_headers = ""  # no header may say where we are mounted
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190

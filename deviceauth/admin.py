@@ -69,7 +69,7 @@ class DeviceSessionAdmin(CheckedActions, ReadOnlyAdmin):
 
 
 @admin.register(Application)
-class ApplicationAdmin(ModelAdmin):
+class ApplicationAdmin(CheckedActions, ModelAdmin):
     """Clients. A secret is given once, when a confidential client is made, and only its hash is kept."""
 
     list_display = ("name", "client_id", "client_type", "authorization_grant_type", "created")

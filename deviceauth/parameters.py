@@ -149,6 +149,8 @@ def scope(request: Request, *, is_first_party: bool) -> str | None:
         return None
     if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
         raise InvalidRequest("scopes is not a list of strings.")
+    if given and not VALUE.fullmatch(" ".join(given)):
+        raise InvalidRequest("scopes is not a list of short strings of printable ASCII.")
     asked = " ".join(given).split()
     known = [name for name in asked if name in settings.SCOPES]
     return " ".join(known if is_first_party and known else asked) or None

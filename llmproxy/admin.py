@@ -29,9 +29,21 @@ class ProviderForm(forms.ModelForm[Provider]):
         help_text=_("Kept encrypted and never shown again. Leave empty to keep the present one."),
     )
 
+    def clean_base_url(self) -> str:
+        address = str(self.cleaned_data["base_url"])
+        if address and not address.startswith(("http://", "https://")):
+            raise forms.ValidationError(_("Enter the address, up to and including /v1."))
+        return address
+
     class Meta:
         model = Provider
         fields = ("name", "slug", "base_url", "is_active")
+
+    def clean_new_key(self) -> str:
+        key = str(self.cleaned_data["new_key"])
+        if not (key.isascii() and key.isprintable()):
+            raise forms.ValidationError(_("A key has only letters, digits and signs of ASCII."))
+        return key
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

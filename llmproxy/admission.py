@@ -74,7 +74,9 @@ def admit(caller: GatewayCaller, request: ChatRequest, *, trace_id: str, route: 
 
 def _hold(user: User, request: ChatRequest, prices: Prices, max_tokens: int, generation_id: str) -> Hold:
     floor = 0 if prices.free else max(settings.WEB_LLM_MIN_CREDITS, _cost(prices, request, 1))
-    wanted = min(max(_cost(prices, request, max_tokens), floor), ledger.MAX_AMOUNT)
+    # No text has more tokens than bytes: where the balance allows, the hold is certain to cover the cost.
+    certain = prices.cost(Usage(request.prompt_bytes, max_tokens * request.choices))
+    wanted = min(max(certain, floor), ledger.MAX_AMOUNT)
     try:
         return ledger.hold(
             user=user,

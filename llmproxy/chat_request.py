@@ -15,6 +15,16 @@ from llmproxy.pricing import held_tokens
 
 Kind = TypeVar("Kind")
 
+# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
+# own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).
+FORWARDED = frozenset(
+    """
+    messages audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
+    metadata min_p modalities model n parallel_tool_calls prediction presence_penalty prompt_cache_key
+    reasoning_effort repetition_penalty response_format safety_identifier seed stop store stream stream_options
+    temperature tool_choice tools top_k top_logprobs top_p user verbosity
+    """.split()  # noqa: SIM905 – a list of forty strings would take forty lines
+)
 MAX_MESSAGES = 10_000
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -51,10 +61,12 @@ def parse(raw: bytes, *, stream: bool | None = None) -> ChatRequest:
     asked = _typed(body, "stream", bool, _("a boolean")) or False
     options = _typed(body, "stream_options", dict, _("an object")) or {}
     include_usage = _typed(options, "include_usage", bool, _("a boolean")) or False
-    prompt = orjson.dumps([_messages(body), body.get("tools"), body.get("functions"), body.get("response_format")])
+    messages = _messages(body)
     _check_ranges(body)
+    _check_depth(body)
+    prompt = orjson.dumps([messages, body.get("tools"), body.get("functions"), body.get("response_format")])
     return ChatRequest(
-        body=body,
+        body={name: value for name, value in body.items() if name in FORWARDED},
         model=_typed(body, "model", str, _("a string")),
         stream=asked if stream is None else stream,
         include_usage=include_usage,
@@ -120,6 +132,13 @@ def _check_ranges(body: dict[str, Any]) -> None:
         stop is None or isinstance(stop, str) or (isinstance(stop, list) and all(isinstance(s, str) for s in stop))
     ):
         raise InvalidRequest(_("stop must be a string or a list of strings."), param="stop")
+
+
+def _check_depth(body: dict[str, Any]) -> None:
+    try:
+        orjson.dumps(body)  # it reads deeper than it writes
+    except TypeError:
+        raise InvalidRequest(_("The body is nested too deeply.")) from None
 
 
 def _limit(body: dict[str, Any]) -> int | None:

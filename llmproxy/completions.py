@@ -27,7 +27,10 @@ class Run:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.meter = Meter(admission.request.prompt_bytes)
+        self.meter = Meter(
+            prompt_bytes=admission.request.prompt_bytes,
+            max_completion_tokens=admission.max_tokens * admission.request.choices,
+        )
         self.status = Completion.Status.INTERRUPTED
         self.error = ""
         self.first_byte: float | None = None
@@ -118,7 +121,7 @@ def _charge(run: Run, reading: Reading, cost: int) -> Capture | None:
         return None
     return ledger.capture(
         hold=admission.hold,
-        cost=cost,
+        cost=min(cost, ledger.MAX_AMOUNT),
         description=admission.model.name,
         metadata={
             "generationId": admission.generation_id,
@@ -157,7 +160,7 @@ def _write(run: Run, reading: Reading, cost: int, capture: Capture | None) -> Co
         held=admission.hold.amount if admission.hold else 0,
         cost=cost,
         charged=capture.charged if capture else 0,
-        uncollected=capture.uncollected if capture else cost,
+        uncollected=cost - (capture.charged if capture else 0),
         balance_after=capture.balance_after if capture else _balance(admission),
         first_byte_ms=_milliseconds(admission.started, run.first_byte) if run.first_byte else None,
         total_ms=_milliseconds(admission.started, time.monotonic()),

@@ -5,20 +5,29 @@ from typing import Any
 
 from llmproxy.pricing import Usage, estimated_tokens
 
+PROMPT_SLACK_TOKENS = 50_000
+MAX_DEPTH = 32
+NOT_TEXT = frozenset({"role", "id", "type", "index"})
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was used, and how that is known: `exact`, `estimated` or `none`."""
+    """What was used, and how that is known: `exact`, `capped`, `estimated` or `none`."""
 
     usage: Usage
     source: str
 
 
 class Meter:
-    """Feed it each decoded chunk of a stream, or the one JSON answer, in any number."""
+    """Feed it each decoded chunk of a stream, or the one JSON answer, in any number.
 
-    def __init__(self, prompt_bytes: int) -> None:
+    `max_completion_tokens` is what the answer was allowed: nobody pays for more, whatever a provider
+    sends or reports. Reported prompt tokens are believed up to a bound that images and tools stay below.
+    """
+
+    def __init__(self, *, prompt_bytes: int, max_completion_tokens: int) -> None:
         self.prompt_bytes = prompt_bytes
+        self.max_completion_tokens = max_completion_tokens
         self.reported: Usage | None = None
         self.generated_bytes = 0
         self.upstream_id = ""
@@ -39,11 +48,17 @@ class Meter:
     def reading(self) -> Reading:
         """The provider's own figure; without one an estimate of what went by; nothing for nothing."""
         if self.reported is not None:
-            return Reading(self.reported, "exact")
+            return self._believed(self.reported)
         if not self.generated_bytes:
             return Reading(Usage(0, 0), "none")
-        usage = Usage(estimated_tokens(self.prompt_bytes), estimated_tokens(self.generated_bytes))
-        return Reading(usage, "estimated")
+        generated = min(estimated_tokens(self.generated_bytes), self.max_completion_tokens)
+        return Reading(Usage(estimated_tokens(self.prompt_bytes), generated), "estimated")
+
+    def _believed(self, reported: Usage) -> Reading:
+        prompt = min(reported.prompt_tokens, PROMPT_SLACK_TOKENS + 4 * self.prompt_bytes)
+        completion = min(reported.completion_tokens, self.max_completion_tokens)
+        believed = Usage(prompt, completion, min(reported.cached_tokens, prompt))
+        return Reading(believed, "exact" if believed == reported else "capped")
 
 
 def is_usage_only(chunk: Any) -> bool:
@@ -71,10 +86,12 @@ def _text(value: Any) -> str:
     return value.replace("\0", "")[:200] if isinstance(value, str) else ""
 
 
-def _size(value: Any) -> int:
+def _size(value: Any, depth: int = 0) -> int:
     """Bytes of generated text in a delta or message: content, reasoning, refusals, tool calls."""
+    if depth > MAX_DEPTH:
+        return 0
     if isinstance(value, str):
         return len(value.encode(errors="replace"))
     if isinstance(value, dict):
-        return sum(_size(inner) for name, inner in value.items() if name not in ("role", "id", "type", "index"))
-    return sum(map(_size, value)) if isinstance(value, list) else 0
+        return sum(_size(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT)
+    return sum(_size(inner, depth + 1) for inner in value) if isinstance(value, list) else 0

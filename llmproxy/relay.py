@@ -4,12 +4,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.utils.translation import gettext as _
 from sseclient import Event
 
-from llmproxy import dialects
+from llmproxy import dialects, upstream
 from llmproxy.admission import Admission
 from llmproxy.completions import Run
 from llmproxy.dialects import Dialect
@@ -82,12 +81,11 @@ class Relay:
 
     def _observe(self, event: Event) -> bytes | None:
         """Meter one event; the bytes to pass on, or None for the usage chunk, which waits for the bill."""
-        try:
-            chunk = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON") from None
-        if isinstance(chunk, dict) and chunk.get("error"):
-            raise UpstreamError(_("The provider failed during the answer."), detail=str(chunk["error"])[:2000])
+        chunk = upstream.decode(event.data)
+        if chunk is None:
+            raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+        if event.event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+            raise UpstreamError(_("The provider failed during the answer."), detail=event.data[:2000])
         self.run.observe(chunk)
         if is_usage_only(chunk):
             self.reported = chunk

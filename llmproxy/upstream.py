@@ -1,5 +1,6 @@
 """The live connection to a provider: one pooled HTTP client per process, bounded in every direction."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from sseclient import Event, SSEClient
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from llmproxy import sse
 from llmproxy.exceptions import (
     InvalidRequest,
     UpstreamError,
@@ -30,6 +32,7 @@ Response = urllib3.BaseHTTPResponse
 CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
 DONE = "[DONE]"
+DRAIN_SECONDS = 1
 BUFFERED_EVENTS = 64  # a reader slower than the provider stops the provider, not our memory
 
 _pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
@@ -66,6 +69,8 @@ def _headers(provider: Provider, trace_id: str) -> dict[str, str]:
         key = provider.key
     except KeyUnreadable as unreadable:
         raise UpstreamUnavailable(_("The provider is not available."), detail=str(unreadable)) from None
+    if not (key.isascii() and key.isprintable()):
+        raise UpstreamUnavailable(_("The provider is not available."), detail="its key is not printable ASCII")
     authorization = {"Authorization": f"Bearer {key}"} if key else {}
     return {
         **authorization,
@@ -108,7 +113,7 @@ def _rejected(status: int, text: bytes) -> UpstreamRejected:
         error = {}
     said = error if isinstance(error, dict) else {"message": error}
     return UpstreamRejected(
-        str(said.get("message") or _("The provider refused this request."))[:2000],
+        _words(said.get("message"))[:2000],
         status=status,
         code=next((said[name] for name in ("code", "type") if isinstance(said.get(name), str)), InvalidRequest.code)[
             :100
@@ -117,20 +122,47 @@ def _rejected(status: int, text: bytes) -> UpstreamRejected:
     )
 
 
+def _words(message: Any) -> str:
+    return message if isinstance(message, str) and message else _("The provider refused this request.")
+
+
 def read_json(response: Response) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
     try:
-        raw = response.read(settings.LLM_MAX_ANSWER_BYTES + 1)
-        answer = orjson.loads(raw) if len(raw) <= settings.LLM_MAX_ANSWER_BYTES else None
+        answer = decode(_read(response))
     except HTTPError as error:
         raise _failure(error) from error
-    except orjson.JSONDecodeError:
-        answer = None
     finally:
         response.close()  # an answer read to its end has gone back to the pool already
     if not isinstance(answer, dict):
         raise UpstreamError(_("The provider's answer could not be read. Try again."), detail="not a JSON object")
+    if answer.get("error") or not isinstance(answer.get("choices"), list):
+        raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(answer)[:2000])
     return answer
+
+
+def _read(response: Response) -> bytes:
+    """The body, bounded in bytes and in time; empty if it is too large."""
+    deadline, body = time.monotonic() + settings.LLM_COMPLETION_SECONDS, bytearray()
+    while chunk := response.read1(CHUNK_BYTES):
+        body += chunk
+        if len(body) > settings.LLM_MAX_ANSWER_BYTES:
+            return b""
+        if time.monotonic() > deadline:
+            raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
+    return bytes(body)
+
+
+def decode(text: bytes | str) -> Any:
+    """JSON as providers write it, half characters included; None if it is none, or nested beyond reason."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass  # orjson refuses a lone surrogate, which a token that splits an emoji is
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 class EventStream:
@@ -178,8 +210,11 @@ class EventStream:
 
     def _read(self) -> None:
         try:
-            for event in SSEClient(_bounded(self._response)).events():
+            for event in SSEClient(sse.whole_events(self._chunks())).events():
                 if not self._put(event):
+                    return
+                if event.data == DONE:
+                    self._drain()
                     return
             self._put(None)
         except UpstreamFailure as failure:
@@ -189,6 +224,17 @@ class EventStream:
         finally:
             self._response.close()  # an answer read to its end has gone back to the pool already
 
+    def _chunks(self) -> Iterator[bytes]:
+        while chunk := self._response.read1(CHUNK_BYTES):
+            yield chunk
+
+    def _drain(self) -> None:
+        """Read the end of the answer, so that the connection can be used again, if it comes at once."""
+        sock = getattr(self._response.connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(DRAIN_SECONDS)
+            self._response.read1(CHUNK_BYTES)
+
     def _put(self, item: Event | UpstreamFailure | None) -> bool:
         """Wait for room; False once the relay has gone, or no completion would take so long."""
         while not self._closed.is_set() and time.monotonic() < self._deadline:
@@ -196,14 +242,3 @@ class EventStream:
                 self._events.put(item, timeout=1)
                 return True
         return False
-
-
-def _bounded(response: Response) -> Iterator[bytes]:
-    """Bytes as they arrive; refuses an event that does not end within LLM_MAX_EVENT_BYTES."""
-    pending = 0
-    while chunk := response.read1(CHUNK_BYTES):
-        end = max(chunk.rfind(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
-        pending = pending + len(chunk) if end < 0 else len(chunk) - end
-        if pending > settings.LLM_MAX_EVENT_BYTES:
-            raise UpstreamError(_("The provider sent an event without end."), detail="event too large")
-        yield chunk

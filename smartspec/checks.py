@@ -67,6 +67,8 @@ def _models() -> Iterator[CheckMessage]:
             hint="Set it to the provider's address up to and including /v1, such as https://models.example/v1",
             id="smartspec.E004",
         )
+    if not (settings.LLM_UPSTREAM_API_KEY.isascii() and settings.LLM_UPSTREAM_API_KEY.isprintable()):
+        yield Error("LLM_UPSTREAM_API_KEY is not printable ASCII.", hint="Copy it again.", id="smartspec.E008")
     if settings.LLM_UPSTREAM_BASE_URL and not settings.LLM_UPSTREAM_MODELS:
         yield checks.Warning(
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",

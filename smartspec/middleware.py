@@ -1,15 +1,21 @@
 """What no route may be bothered with: requests that are not text, and a database that is away."""
 
+import logging
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
-from django.db import InterfaceError, OperationalError
+from django.core.paginator import InvalidPage
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 
 from accounts.errors import envelope
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
+
+# What Django's admin lets through for a year 0 or a page "x" in the address.
+BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
+logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -23,10 +29,15 @@ class RejectMalformedRequests:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
             return answer(request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error")
+        if any("\0" in value for value in request.COOKIES.values()):
+            return answer(request, 400, _("A cookie is not valid text."), "invalid_request_error")
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """503 while the database is away or a lock was not to be had: nothing was written."""
+        if isinstance(exception, BAD_LOOKUP) and request.method == "GET" and request.path.startswith("/admin/"):
+            logger.warning("admin: %s cannot be looked up", request.path, exc_info=exception)
+            return answer(request, 400, _("This address asks for something that cannot be looked up."), "bad_lookup")
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
         response = answer(request, 503, _("The service is busy. Try again in a moment."), "service_unavailable")

@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 ('status', models.CharField(choices=[('completed', 'Completed'), ('interrupted', 'Caller left'), ('failed', 'Failed')], max_length=12, verbose_name='status')),
                 ('error', models.CharField(blank=True, max_length=40, verbose_name='error')),
                 ('finish_reason', models.CharField(blank=True, max_length=40, verbose_name='finish reason')),
-                ('usage_source', models.CharField(choices=[('exact', 'Reported by the provider'), ('estimated', 'Estimated, the answer was cut short'), ('none', 'Nothing was generated')], max_length=10, verbose_name='usage')),
+                ('usage_source', models.CharField(choices=[('exact', 'Reported by the provider'), ('capped', 'Reported by the provider beyond what was allowed'), ('estimated', 'Estimated, the answer was cut short'), ('none', 'Nothing was generated')], max_length=10, verbose_name='usage')),
                 ('prompt_tokens', models.PositiveBigIntegerField(verbose_name='prompt tokens')),
                 ('cached_tokens', models.PositiveBigIntegerField(verbose_name='cached tokens')),
                 ('completion_tokens', models.PositiveBigIntegerField(verbose_name='completion tokens')),

@@ -133,3 +133,9 @@ def test_an_absent_database_is_said_in_the_routes_dialect(path: str, monkeypatch
     assert int(answer["Retry-After"]) > 0
     error = answer.json()["error"]
     assert error == "temporarily_unavailable" if path in ROUTES else set(error) == {"message"}
+
+
+def test_a_scope_that_is_no_text_is_400(client):
+    body = b'{"scopes": ["\\ud800"]}'
+    answer = client.post("/api/auth/device/code", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

@@ -47,6 +47,18 @@ def test_a_provider_needs_an_address(admin: Client, base_url: str) -> None:
     assert not Provider.objects.exists()
 
 
+@pytest.mark.parametrize("key", ["sk-ключ", "sk-a\nb"])
+def test_a_key_that_no_header_can_carry_is_refused(admin: Client, key: str) -> None:
+    assert admin.post(f"{PROVIDERS}add/", {**NEW, "new_key": key}).status_code == 200
+    assert not Provider.objects.exists()
+
+
+@pytest.mark.parametrize("query", ["created_at__year=0", "created_at__year=99999", "created_at__year=" + "9" * 30])
+def test_an_impossible_lookup_is_400(admin: Client, query: str) -> None:
+    for path in ("llmproxy/completion/", "credits/transaction/", "llmproxy/provider/"):
+        assert admin.get(f"/admin/{path}?{query}").status_code in (302, 400)
+
+
 def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Upstream) -> None:
     catalogue.adopt_environment()
     provider = Provider.objects.get(slug="environment")

@@ -115,6 +115,8 @@ def message(**fields: Any) -> dict[str, Any]:
         b'{"messages": "\xff"}',
         b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
         b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 301,
+        b'{"messages": [{"role": "user", "content": "x"}], "tools": ' + b"[" * 300 + b"]" * 300 + b"}",
         {},
         {"messages": []},
         {"messages": "Hi"},
@@ -163,6 +165,11 @@ def test_a_body_over_the_limit_is_413(client: Client, user: User, bearer: Any, s
 def test_an_address_that_is_not_text_is_400(client: Client, query: str) -> None:
     for path in (PATH, "/v1/models", "/v1/credits", "/"):
         assert client.get(path + query).status_code == 400
+
+
+def test_a_cookie_with_a_nul_is_400(client: Client) -> None:
+    for path in ("/", "/account", "/api/auth/me", "/v1/models"):
+        assert client.get(path, headers={"Cookie": 'sessionid="\\000aaaaaaaaaaaaaaaa"'}).status_code == 400
 
 
 def test_an_unknown_route_is_404_for_every_method() -> None:

@@ -153,10 +153,43 @@ def test_an_answer_dearer_than_the_balance_takes_the_rest_and_records_the_shortf
     chat: Chat, make_user: Callable[..., User], upstream: Upstream
 ) -> None:
     poor = make_user("poor@example.com", credits=2)
-    upstream.script = script.answer(usage=(20, 9000))
+    upstream.script = script.answer(usage=(9000, 20))
     assert chat(poor).json()["_credits"] == {"used": 2, "remaining": 0}
     receipt = Completion.objects.get()
     assert (receipt.cost, receipt.charged, receipt.uncollected) == (10, 2, 8)
+
+
+def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(chat: Chat, user: User, upstream: Upstream) -> None:
+    chat(user)
+    LanguageModel.objects.update(prompt_price=Decimal(999_999))
+    upstream.script = script.answer(usage=(2**39, 5))
+    User.objects.filter(pk=user.pk)
+    assert chat(user, max_tokens=5).status_code == 402
+    LanguageModel.objects.update(prompt_price=Decimal(1))
+    upstream.script = script.answer(usage=(2**39, 5))
+    assert chat(user, max_tokens=5).json()["_credits"] == {"used": 49, "remaining": 0}
+    assert Completion.objects.latest("id").usage_source == "capped"
+    assert ledger.balance(user).held == 0
+
+
+def test_a_providers_own_parameters_do_not_pass(chat: Chat, user: User, upstream: Upstream) -> None:
+    chat(user, max_tokens=5, n_predict=1900, ignore_eos=True, n_cmpl=4, min_tokens=900, service_tier="priority")
+    assert set(upstream.sent) == {"messages", "model", "max_tokens", "stream"}
+
+
+def test_a_hold_covers_text_with_a_token_for_every_byte(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.answer(usage=(1630, 1))
+    messages = [{"role": "user", "content": "7391" * 400}]
+    assert chat(user, messages=messages, max_tokens=1).json()["_credits"]["used"] == 2
+    assert Hold.objects.get().amount == 2
+
+
+def test_half_a_character_does_not_break_an_answer(chat: Chat, user: User, upstream: Upstream) -> None:
+    body = b'{"choices": [{"message": {"content": "\\ud83d"}}], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}'
+    upstream.script = script.raw(body)
+    response = chat(user)
+    assert response.json()["_credits"]["used"] == 1
+    assert b"\\ud83d" in response.content
 
 
 @pytest.mark.parametrize(
@@ -175,6 +208,14 @@ def test_an_answer_dearer_than_the_balance_takes_the_rest_and_records_the_shortf
         (script.raw(b"", status=302), 502, "upstream_error"),
         (script.raw(b"not json"), 502, "upstream_error"),
         (script.raw(b"[]"), 502, "upstream_error"),
+        (script.raw(b"{}"), 502, "upstream_error"),
+        (script.raw(b'{"error": {"message": "sk-provider is out of quota"}}'), 502, "upstream_error"),
+        (script.raw(b'{"choices": ' + b"[" * 2000 + b"]" * 2000 + b"}"), 502, "upstream_error"),
+        (
+            script.raw(b'{"error": {"message": ' + b"[" * 900 + b"]" * 900 + b"}}", status=400),
+            400,
+            "invalid_request_error",
+        ),
         (lambda handler: handler.connection.shutdown(2), 502, "upstream_error"),
     ],
 )

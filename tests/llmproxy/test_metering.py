@@ -53,7 +53,7 @@ def test_a_hold_assumes_more_tokens_than_an_estimate(text: str) -> None:
 
 
 def reading(*answers: Any) -> tuple[int, int, int, str]:
-    meter = Meter(prompt_bytes=400)
+    meter = Meter(prompt_bytes=400, max_completion_tokens=500)
     for answer in answers:
         meter.observe(answer)
     found = meter.reading()
@@ -67,6 +67,19 @@ def delta(**fields: Any) -> dict[str, Any]:
 def test_reported_usage_is_exact() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}}
     assert reading(delta(content="Hello"), {"choices": [], "usage": usage}) == (9, 5, 4, "exact")
+
+
+def test_nobody_pays_for_more_than_the_answer_was_allowed() -> None:
+    assert reading({"usage": {"prompt_tokens": 9, "completion_tokens": 501}})[2:] == (500, "capped")
+    assert reading({"usage": {"prompt_tokens": 2**39, "completion_tokens": 1}}) == (51_600, 0, 1, "capped")
+    assert reading(delta(content="x" * 100_000))[2:] == (500, "estimated")
+
+
+def test_an_answer_nested_without_end_is_survived() -> None:
+    nested: Any = "x"
+    for _ in range(5000):
+        nested = [nested]
+    assert reading(delta(content=nested), delta(content="x" * 40))[2] == 10
 
 
 def test_usage_stays_known_when_more_follows_it() -> None:

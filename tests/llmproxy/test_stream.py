@@ -187,6 +187,43 @@ def test_an_idle_stream_is_kept_alive_and_then_ended(chat: Chat, user: User, ups
     assert time.monotonic() - started < 5
 
 
+def test_a_line_and_its_blank_line_may_come_apart(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+    settings.LLM_MAX_EVENT_BYTES = 1000
+    line = script.chunk("x")[:-1]
+    upstream.script = script.events(*[line, b"\n"] * 50, script.chunk(finish="stop"), script.DONE)
+    assert text_of(chat(user, stream=True)).count('"x"') == 50
+
+
+def test_an_event_of_very_many_lines_is_refused(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(b"data:1\n" * 100_000 + b"\n")
+    started = time.monotonic()
+    assert '"upstream_error"' in text_of(chat(user, stream=True))
+    assert time.monotonic() - started < 5
+
+
+def test_a_byte_order_mark_hides_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(b"\xef\xbb\xbf" + script.chunk("first"), script.chunk(finish="stop"), script.DONE)
+    assert '"first"' in text_of(chat(user, stream=True))
+
+
+def test_half_a_character_passes_unchanged(chat: Chat, user: User, upstream: Upstream) -> None:
+    half = b'data: {"choices": [{"index": 0, "delta": {"content": "\\ud83d"}}]}\n\n'
+    upstream.script = script.events(half, script.chunk(finish="stop"), script.DONE)
+    assert half.decode() in text_of(chat(user, stream=True))
+
+
+def test_an_error_event_is_a_failure(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(b'event: error\ndata: {"message": "x"}\n\n')
+    assert '"upstream_error"' in text_of(chat(user, stream=True))
+    assert settled(user).status == "failed"
+
+
+def test_a_provider_that_talks_on_after_done_is_hung_up_on(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.until_hung_up(script.chunk("Hi", finish="stop"), script.DONE)
+    text_of(chat(user, stream=True))
+    assert upstream.hung_up.wait(3)
+
+
 def test_an_event_without_end_is_bounded(
     chat: Chat, user: User, upstream: Upstream, settings: Any, caplog: Any
 ) -> None:
