@@ -33,6 +33,7 @@ CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
 DONE = "[DONE]"
 DRAIN_SECONDS = 1
+MAX_DEPTH = 100  # of an answer
 BUFFERED_EVENTS = 64  # a reader slower than the provider stops the provider, not our memory
 
 _pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
@@ -113,31 +114,28 @@ def _rejected(status: int, text: bytes) -> UpstreamRejected:
         error = {}
     said = error if isinstance(error, dict) else {"message": error}
     return UpstreamRejected(
-        _words(said.get("message"))[:2000],
+        (_string(said, "message") or _("The provider refused this request."))[:2000],
         status=status,
-        code=next((said[name] for name in ("code", "type") if isinstance(said.get(name), str)), InvalidRequest.code)[
-            :100
-        ],
-        param=said["param"] if isinstance(said.get("param"), str) else None,
+        code=(_string(said, "code", "type") or InvalidRequest.code)[:100],
+        param=_string(said, "param"),
     )
 
 
-def _words(message: Any) -> str:
-    return message if isinstance(message, str) and message else _("The provider refused this request.")
+def _string(said: dict[str, Any], *names: str) -> str | None:
+    return next((said[name] for name in names if isinstance(said.get(name), str)), None)
 
 
 def read_json(response: Response) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
     try:
-        answer = decode(_read(response))
+        raw = _read(response)
     except HTTPError as error:
         raise _failure(error) from error
     finally:
         response.close()  # an answer read to its end has gone back to the pool already
-    if not isinstance(answer, dict):
-        raise UpstreamError(_("The provider's answer could not be read. Try again."), detail="not a JSON object")
-    if answer.get("error") or not isinstance(answer.get("choices"), list):
-        raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(answer)[:2000])
+    answer = decode(raw)
+    if not isinstance(answer, dict) or answer.get("error") or not isinstance(answer.get("choices"), list):
+        raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000]))
     return answer
 
 
@@ -156,13 +154,18 @@ def _read(response: Response) -> bytes:
 def decode(text: bytes | str) -> Any:
     """JSON as providers write it, half characters included; None if it is none, or nested beyond reason."""
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass  # orjson refuses a lone surrogate, which a token that splits an emoji is
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        try:
+            value = json.loads(text)  # orjson refuses a lone surrogate, which a token that splits an emoji is
+        except (ValueError, RecursionError):
+            return None
+    return None if _is_deeper(value, MAX_DEPTH) else value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth < 0 or any(_is_deeper(one, depth - 1) for one in inner if isinstance(one, dict | list))
 
 
 class EventStream:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.http.request import UnreadablePostError
@@ -86,7 +87,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
 def chat_completions(request: HttpRequest) -> HttpResponseBase:
     """`POST /v1/chat/completions`: JSON, or SSE when `stream` is true."""
     admission = _admit(request, "/v1/chat/completions", stream=None)
-    return _stream(admission, dialects.OpenAI()) if admission.request.stream else _answer(admission)
+    return _stream(request, admission, dialects.OpenAI()) if admission.request.stream else _answer(admission)
 
 
 @gateway("POST")
@@ -98,7 +99,7 @@ def llm_chat(request: HttpRequest) -> HttpResponseBase:
 @gateway("POST")
 def llm_stream(request: HttpRequest) -> HttpResponseBase:
     """`POST /api/llm/stream`: always SSE, with events of their own for the bill and for a failure."""
-    return _stream(_admit(request, "/api/llm/stream", stream=True), dialects.Named())
+    return _stream(request, _admit(request, "/api/llm/stream", stream=True), dialects.Named())
 
 
 @gateway("GET", "HEAD")
@@ -172,7 +173,10 @@ def _answer(admission: Admission) -> HttpResponse:
     return response
 
 
-def _stream(admission: Admission, dialect: Dialect) -> HttpResponseBase:
+def _stream(request: HttpRequest, admission: Admission, dialect: Dialect) -> HttpResponseBase:
+    # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
+    if (sock := request.META.get("gunicorn.socket")) is not None:
+        sock.settimeout(settings.LLM_WRITE_SECONDS)
     response = StreamingHttpResponse(relay.open_stream(admission, dialect), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would keep the events together

@@ -211,6 +211,8 @@ def test_half_a_character_does_not_break_an_answer(chat: Chat, user: User, upstr
         (script.raw(b"{}"), 502, "upstream_error"),
         (script.raw(b'{"error": {"message": "sk-provider is out of quota"}}'), 502, "upstream_error"),
         (script.raw(b'{"choices": ' + b"[" * 2000 + b"]" * 2000 + b"}"), 502, "upstream_error"),
+        (script.raw(b'{"choices": ' + b"[" * 900 + b"]" * 900 + b"}"), 502, "upstream_error"),
+        (script.raw(b'{"choices": ' + b"[" * 300 + b"]" * 300 + b"}"), 502, "upstream_error"),
         (
             script.raw(b'{"error": {"message": ' + b"[" * 900 + b"]" * 900 + b"}}", status=400),
             400,

@@ -1,12 +1,14 @@
 """Streams: relayed unchanged, billed at the end, and settled however they end."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.models import User
 from credits import ledger
@@ -99,6 +101,19 @@ def test_a_silent_provider_is_hung_up_on_at_once_when_the_caller_leaves(
     next(iter(response.streaming_content))
     response.close()
     assert upstream.hung_up.wait(2)
+
+
+def test_writing_to_a_caller_who_reads_nothing_ends(
+    client: Client, user: User, upstream: Upstream, bearer: Any
+) -> None:
+    ours, theirs = socket.socketpair()
+    upstream.script = script.streamed("Hello")
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    extra: Any = {"gunicorn.socket": ours}
+    text_of(client.post("/api/llm/stream", body, content_type="application/json", headers=bearer(user), **extra))
+    assert ours.gettimeout() == 60
+    ours.close()
+    theirs.close()
 
 
 def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
