@@ -54,12 +54,13 @@ class Run:
     def fail(self, failure: UpstreamFailure) -> None:
         """Note why it failed; the provider's own words are for our log only."""
         self.status, self.error = Completion.Status.FAILED, failure.code[:40]
+        provider = self.admission.model.provider
         logger.warning(
             "completion %s failed at provider %s: %s %s",
             self.admission.generation_id,
-            self.admission.model.provider.slug,
+            provider.slug,
             failure.code,
-            failure.detail,
+            provider.without_key(failure.detail),
         )
 
     def settle(self) -> Completion:

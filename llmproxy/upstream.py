@@ -94,27 +94,27 @@ def _failure(error: Exception) -> UpstreamFailure:
 def _refusal(response: Response, provider: Provider) -> UpstreamFailure:
     """A status that is not 2xx: the caller's fault passes through, our account's troubles do not."""
     try:
-        text = response.read(ERROR_BYTES).replace(provider.key.encode() or b"\0", b"[our key]")
+        text = response.read(ERROR_BYTES)
     except HTTPError:
         text = b""
     finally:
         response.close()
     detail = f"{response.status} {text[:2000]!r}"
     if response.status in CALLERS_FAULT:
-        return _rejected(response.status, text)
+        return _rejected(response.status, text, provider)
     if response.status == 429 or response.status == 503:
         return UpstreamUnavailable(_("The provider is busy. Try again in a moment."), detail=detail, retry_after=5)
     return UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
 
 
-def _rejected(status: int, text: bytes) -> UpstreamRejected:
+def _rejected(status: int, text: bytes, provider: Provider) -> UpstreamRejected:
     try:
         error = orjson.loads(text)["error"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         error = {}
     said = error if isinstance(error, dict) else {"message": error}
     return UpstreamRejected(
-        (_string(said, "message") or _("The provider refused this request."))[:2000],
+        provider.without_key(_string(said, "message") or _("The provider refused this request."))[:2000],
         status=status,
         code=(_string(said, "code", "type") or InvalidRequest.code)[:100],
         param=_string(said, "param"),

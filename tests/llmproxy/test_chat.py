@@ -233,14 +233,16 @@ def test_a_failing_provider_charges_nothing_and_frees_the_hold(
     assert (receipt.status, receipt.charged, receipt.usage_source) == ("failed", 0, "none")
 
 
+@pytest.mark.parametrize("status", [200, 400, 500])
 def test_our_key_is_never_repeated_to_a_caller_or_a_log(
-    chat: Chat, user: User, upstream: Upstream, caplog: Any
+    chat: Chat, user: User, upstream: Upstream, caplog: Any, status: int
 ) -> None:
-    for status in (400, 500):
-        upstream.script = script.error(status, "Bearer sk-provider is not known")
-        assert "sk-provider" not in chat(user).content.decode()
-    assert "[our key] is not known" in caplog.text
+    upstream.script = script.error(status, "Bearer sk-provider is not known")
+    response = chat(user)
+    assert response.status_code >= 400
+    assert "sk-provider" not in response.content.decode()
     assert "sk-provider" not in caplog.text
+    assert "[our key] is not known" in caplog.text + response.content.decode()
 
 
 def test_an_unreachable_provider_is_503(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
