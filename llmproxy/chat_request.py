@@ -34,7 +34,7 @@ LIMITS = ("max_completion_tokens", "max_tokens")
 
 @dataclass(slots=True)
 class ChatRequest:
-    """A valid request. `prompt_tokens` is the upper estimate that a hold assumes."""
+    """A valid request. `prompt_tokens` is estimated; `prompt_bytes` bounds it for certain."""
 
     body: dict[str, Any]
     model: str | None

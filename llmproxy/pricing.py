@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-# UTF-8 bytes per token. A hold assumes more tokens than any measured text has (English 3.35, Thai 3.0 at
-# the worst); an estimate that is charged assumes fewer, because it is the user who pays for the error.
+# UTF-8 bytes per token. To be admitted assumes more tokens than prose has (English 3.35, Thai 3.0 at the
+# worst); an estimate that is charged assumes fewer, because it is the user who pays for the error.
 HOLD_BYTES_PER_TOKEN = 2.5
 ESTIMATE_BYTES_PER_TOKEN = 4.0
 
@@ -52,7 +52,7 @@ class Prices:
 
 
 def held_tokens(text: bytes) -> int:
-    """An upper estimate of the tokens in UTF-8 `text`, for a hold."""
+    """A cautious estimate of the tokens in UTF-8 `text`: what a balance must cover for a call to run."""
     return math.ceil(len(text) / HOLD_BYTES_PER_TOKEN)
 
 

@@ -163,7 +163,6 @@ def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(chat: Chat, 
     chat(user)
     LanguageModel.objects.update(prompt_price=Decimal(999_999))
     upstream.script = script.answer(usage=(2**39, 5))
-    User.objects.filter(pk=user.pk)
     assert chat(user, max_tokens=5).status_code == 402
     LanguageModel.objects.update(prompt_price=Decimal(1))
     upstream.script = script.answer(usage=(2**39, 5))
