@@ -85,9 +85,10 @@ def _pairs(users: int, seconds: float) -> float:
     from accounts.models import User
     from credits import ledger
 
+    accounts = [User(pk=number) for number in range(1, users + 1)]
     done, start = 0, time.monotonic()
     while time.monotonic() < start + seconds:
-        user = User(pk=random.randint(1, users))
+        user = random.choice(accounts)
         held = ledger.hold(user=user, amount=HOLD, reference_id=f"{random.getrandbits(60)}", seconds=1200)
         ledger.capture(hold=held, cost=COST, description="smollm2", metadata=METADATA)
         done += 1
