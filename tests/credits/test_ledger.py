@@ -251,6 +251,16 @@ def test_saving_a_stale_user_keeps_the_balance(user: User) -> None:
         "UPDATE credit_transactions SET amount = 99 WHERE false",
         "DELETE FROM credit_transactions",
         "TRUNCATE credit_transactions CASCADE",
+        "UPDATE credit_allocations SET amount = 99",
+        "DELETE FROM credit_allocations",
+        "UPDATE credit_operations SET request = '{}'",
+        "DELETE FROM credit_operations",
+        "DELETE FROM credit_holds",
+        "UPDATE credit_holds SET amount = 1",
+        "UPDATE credit_holds SET reference_id = 'gen_2'",
+        "DELETE FROM credit_grants",
+        "UPDATE credit_grants SET amount = 99, remaining = 99",
+        "UPDATE credit_grants SET is_paid = true",
     ],
 )
 def test_the_database_refuses_to_change_history(user: User, statement: str) -> None:
@@ -262,9 +272,9 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_trigger WHERE tgenabled = 'A' AND NOT tgisinternal"
-            " AND tgrelid IN ('users'::regclass, 'credit_transactions'::regclass)"
+            " AND (tgrelid = 'users'::regclass OR tgrelid::regclass::text LIKE 'credit_%')"
         )
-        assert cursor.fetchone() == (4,)
+        assert cursor.fetchone() == (8,)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +289,17 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
 def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
     with pytest.raises(IntegrityError, match="not what the ledger says"):
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    ("names", "values"), [("credits", "5"), ("credits, ledger_seq", "5, 1"), ("credits_debt", "5"), ("open_holds", "1")]
+)
+def test_the_database_refuses_a_user_who_starts_with_something(names: str, values: str) -> None:
+    with pytest.raises(IntegrityError, match="starts with nothing"):
+        execute(
+            f"INSERT INTO users (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan,"
+            f" {names}) SELECT '', false, 'x', 'x@example.com', '', true, false, now(), 'free', {values}"
+        )
 
 
 @pytest.mark.parametrize("column", ["credits_held = credits + 1", "credits_held = -1", "credits_debt = -1"])

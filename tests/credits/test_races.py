@@ -104,6 +104,26 @@ def test_the_same_reference_at_once_holds_once(make_user: MakeUser) -> None:
     assert ledger.balance(user).held == 7
 
 
+def test_a_release_waits_its_turn_and_never_deadlocks(make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+    held = ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60)
+
+    def release() -> bool:
+        try:
+            return ledger.release(hold=held)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with atomic():
+            ledger.adjust(user=user, amount=-1, reason="locks the user", actor=None)
+            waiting = pool.submit(release)
+            wait_until_one_waits_for_a_lock()
+            assert ledger.capture(hold=held, cost=7).charged == 7
+        assert waiting.result(10) is False
+    assert audit.run().findings == []
+
+
 def test_a_sweeper_leaves_alone_whoever_is_being_charged(make_user: MakeUser) -> None:
     user = make_user(credits=50)
     held = ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60)
