@@ -297,7 +297,7 @@ def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, sta
 def test_the_database_refuses_a_user_who_starts_with_something(names: str, values: str) -> None:
     with pytest.raises(IntegrityError, match="starts with nothing"):
         execute(
-            f"INSERT INTO users (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan,"
+            "INSERT INTO users (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan,"
             f" {names}) SELECT '', false, 'x', 'x@example.com', '', true, false, now(), 'free', {values}"
         )
 
