@@ -43,12 +43,23 @@ def grant(cursor: CursorWrapper) -> None:
     if not settings.DATABASE_APP_ROLE:
         return
     cursor.execute(_grants(settings.DATABASE_APP_ROLE))
-    cursor.execute(_TOO_MUCH, {"role": settings.DATABASE_APP_ROLE, "ledger": [*LEDGER, "users"]})
-    if found := [what for (what,) in cursor.fetchall()]:
+    if found := _excess(cursor, settings.DATABASE_APP_ROLE):
         raise CommandError(
             f"The role {settings.DATABASE_APP_ROLE} would not be kept from the ledger: it has {', '.join(found)}. "
             "Take that away, or use another role; docs/roles.md says how."
         )
+
+
+def excess() -> list[str]:
+    """What the role of this connection could do to the ledger without its verbs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        return _excess(cursor, cursor.fetchone()[0])
+
+
+def _excess(cursor: CursorWrapper, role: str) -> list[str]:
+    cursor.execute(_TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"]})
+    return [what for (what,) in cursor.fetchall()]
 
 
 def _grants(role: str) -> sql.Composed:
@@ -92,7 +103,7 @@ SELECT 'SUPERUSER or CREATEROLE' FROM pg_roles WHERE rolname = %(role)s AND (rol
  UNION ALL
 SELECT 'CREATE on the schema public' WHERE has_schema_privilege(%(role)s, 'public', 'CREATE')
  UNION ALL
-SELECT 'the rights of ' || relname || '''s owner' FROM pg_class
+SELECT DISTINCT 'the rights of the owner ' || relowner::regrole FROM pg_class
  WHERE oid = ANY (%(ledger)s::regclass[]) AND pg_has_role(%(role)s, relowner, 'MEMBER')
  UNION ALL
 SELECT privilege || ' on ' || name
