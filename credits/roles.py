@@ -58,7 +58,7 @@ def excess() -> list[str]:
 
 
 def _excess(cursor: CursorWrapper, role: str) -> list[str]:
-    cursor.execute(_TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"]})
+    cursor.execute(_TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"], "columns": sorted(LEDGER_FIELDS)})
     return [what for (what,) in cursor.fetchall()]
 
 
@@ -97,7 +97,7 @@ REVOKE UPDATE, DELETE ON {appended}, users FROM {role};
 GRANT UPDATE ({columns}) ON users TO {role};
 GRANT EXECUTE ON FUNCTION {verbs} TO {role};
 """
-# What it has all the same: by ownership, by another role it is a member of, or because the owner cannot revoke it.
+# The first of what it has all the same: by ownership, by membership, or because everybody has it.
 _TOO_MUCH = """
 SELECT 'SUPERUSER or CREATEROLE' FROM pg_roles WHERE rolname = %(role)s AND (rolsuper OR rolcreaterole)
  UNION ALL
@@ -109,4 +109,8 @@ SELECT DISTINCT 'the rights of the owner ' || relowner::regrole FROM pg_class
 SELECT privilege || ' on ' || name
   FROM unnest(%(ledger)s::text[]) name, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege
  WHERE has_table_privilege(%(role)s, name, privilege) AND (name, privilege) <> ('users', 'INSERT')
+ UNION ALL
+SELECT 'UPDATE of users.' || name FROM unnest(%(columns)s::text[]) name
+ WHERE has_column_privilege(%(role)s, 'users', name, 'UPDATE')
+ LIMIT 3
 """
