@@ -1,70 +1,80 @@
-"""The application's role, logged in beside the owner that the tests run as."""
+"""What the ledger's tests share."""
 
-import os
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlparse
 
-import psycopg
 import pytest
-from django.conf import settings
 from django.db import connection
 
-URL = os.environ.get("APP_DATABASE_URL", "")
+from accounts.models import User
+from credits import ledger
+from credits.models import Grant, Hold, Transaction
+from tests.credits.application import application, site_as_application, temporary_objects  # noqa: F401 – fixtures
 
-
-class Application:
-    """A session as somebody has it who can make the site send SQL."""
-
-    def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
-        self.connection = connection
-
-    def execute(self, statement: str) -> "psycopg.Cursor[tuple[Any, ...]]":
-        return self.connection.execute(statement.encode())
-
-    def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        rows = self.execute(statement).fetchall()
-        self.connection.commit()
-        return rows
-
-    def refused(self, statement: str, error: type[psycopg.Error] = psycopg.errors.InsufficientPrivilege) -> None:
-        with pytest.raises(error):
-            self.execute(statement)
-        self.connection.rollback()
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+LATER = datetime(2090, 1, 1, tzinfo=UTC)
+_numbers = itertools.count()
 
 
 @pytest.fixture
-def application(transactional_db: None) -> Iterator[Application]:
-    if not URL:
-        pytest.skip("DATABASE_URL names a server, and APP_DATABASE_URL no role for the application there")
-    with psycopg.connect(URL, dbname=connection.settings_dict["NAME"]) as opened:
-        yield Application(opened)
-        opened.rollback()
+def user(make_user: Callable[..., User]) -> User:
+    return make_user(credits=50)
 
 
 @pytest.fixture
-def temporary_objects(application: Application) -> Iterator[None]:
-    """A database whose owner is another one than ours lets everybody make them."""
-    name, role = connection.settings_dict["NAME"], settings.DATABASE_APP_ROLE
+def poor(make_user: Callable[..., User]) -> User:
+    """Somebody without any credits yet."""
+    return make_user("poor@example.com")
+
+
+def give(user: User, amount: int, type: str = "bonus", **options: Any) -> Transaction:
+    """A grant with a key of its own."""
+    options = {"description": type, "idempotency_key": f"key_{next(_numbers)}", **options}
+    return ledger.add(user=user, amount=amount, type=type, **options)
+
+
+def hold(user: User, amount: int, reference: str | None = None, **options: int) -> Hold:
+    reference = reference or f"gen_{next(_numbers)}"
+    return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
+
+
+def spend(user: User, amount: int) -> Transaction:
+    """A completion that cost this much."""
+    held = hold(user, amount)
+    ledger.capture(hold=held, cost=amount)
+    return Transaction.objects.get(user=user, hold=held)
+
+
+def reverse(verb: str, row: Transaction, amount: int | None = None, **options: Any) -> Transaction:
+    options = {"reason": "why", "actor": None, "idempotency_key": f"key_{next(_numbers)}", **options}
+    if verb != "restore":
+        options["amount"] = amount
+    posted: Transaction = getattr(ledger, verb)(transaction=row, **options)
+    return posted
+
+
+def let_expire(grant_of: Transaction) -> None:
+    """The clock goes on beyond the expiry of what this row granted."""
+    Grant.objects.filter(transaction=grant_of).update(expires_at=PAST, first_expires_at=PAST)
+    User.objects.filter(pk=grant_of.user_id).update(grants_expire_at=PAST)
+
+
+def let_hold_expire(held: Hold) -> None:
+    Hold.objects.filter(pk=held.pk).update(expires_at=PAST)
+
+
+def remaining(user: User) -> list[int]:
+    """What is left of each grant, in the order they came."""
+    return list(Grant.objects.filter(user=user).order_by("id").values_list("remaining", flat=True))
+
+
+def execute(*statements: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO "{role}"')
-        yield
-        cursor.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM "{role}"')
+        for statement in statements:
+            cursor.execute(statement)
 
 
-@pytest.fixture
-def site_as_application(application: Application, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """All that Django does in this test, it does as the application's role."""
-    url = urlparse(URL)
-    monkeypatch.setitem(connection.settings_dict, "USER", url.username)
-    monkeypatch.setitem(connection.settings_dict, "PASSWORD", url.password)
-    _log_in_anew()
-    yield
-    monkeypatch.undo()
-    _log_in_anew()
-
-
-def _log_in_anew() -> None:
-    wrapper: Any = connection
-    wrapper.close()
-    wrapper.close_pool()
+def in_days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)

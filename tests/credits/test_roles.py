@@ -13,7 +13,7 @@ from psycopg import errors
 from accounts.models import LEDGER_FIELDS, User
 from credits import audit, roles
 from tests.concurrently import concurrently
-from tests.credits.conftest import Application
+from tests.credits.application import Application
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MakeUser = Callable[..., User]

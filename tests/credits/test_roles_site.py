@@ -79,4 +79,4 @@ def test_the_commands_of_every_day_run() -> None:
     for command in ("tick", "seed", "audit_ledger"):
         call_command(command)
     assert User.objects.get().credits == 8
-    assert AuditRun.objects.count() <= 1
+    assert AuditRun.objects.exists()
