@@ -81,7 +81,6 @@ def test_nobody_starts_with_credits(application: Application, make_user: MakeUse
         "CREATE SCHEMA extra",
         "CREATE TABLE extra (id bigint REFERENCES users ON DELETE CASCADE)",
         "CREATE TEMPORARY TABLE users (id bigint)",
-        "CREATE EXTENSION citext",
         "SET session_replication_role = replica",
         "ALTER ROLE smartspec_app CREATEROLE",
         "COPY users TO PROGRAM 'cat'",
