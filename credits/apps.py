@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,6 +12,8 @@ class CreditsConfig(AppConfig):
 
         from credits.bonus import on_sign_up
         from credits.functions import after_migrate
+        from credits.roles import before_migrate
 
+        pre_migrate.connect(before_migrate, sender=self)
         post_migrate.connect(after_migrate, sender=self)
         user_signed_up.connect(on_sign_up, dispatch_uid="credits.bonus")

@@ -7,71 +7,44 @@ and because the application's role can be allowed to call them and nothing else 
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from django.db.transaction import atomic
-from psycopg import sql
 
-from accounts.models import LEDGER_FIELDS, User
-from credits.models import Allocation, Grant, Hold, Operation, Transaction
+from credits import roles
 
 FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
-TABLES = tuple(model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation))
-VERBS = ("ledger_hold", "ledger_capture", "ledger_release", "ledger_sweep", "ledger_post", "ledger_refundable")
 
 
 def after_migrate(**kwargs: Any) -> None:
     """Django's post_migrate: the functions as these files have them, and who may call them."""
     with atomic(), connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME)
         cursor.execute(_DROP)
         for file in FILES:
             cursor.execute(file.read_text())
         cursor.execute(_NOT_FOR_EVERYBODY)
-        if settings.DATABASE_APP_ROLE:
-            cursor.execute(_privileges(settings.DATABASE_APP_ROLE))
+        cursor.execute(_PIN_TRIGGERS)
+        roles.grant(cursor)
 
 
+# A lock that the application's role cannot take: it only reads this table.
+_ONE_AT_A_TIME = "LOCK TABLE django_migrations IN SHARE ROW EXCLUSIVE MODE"
 _EACH = """
 DO $$
 DECLARE
-    verb regprocedure;
+    function regprocedure;
 BEGIN
-    FOR verb IN SELECT oid FROM pg_proc
-                 WHERE pronamespace = current_schema()::regnamespace AND starts_with(proname, 'ledger_')
+    FOR function IN SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND WHICH
     LOOP
-        EXECUTE format('COMMAND', verb);
+        EXECUTE format('COMMAND', function);
     END LOOP;
 END $$
 """
+_VERBS = _EACH.replace("WHICH", "starts_with(proname, 'ledger_')")
 # The files are the whole truth: what is no longer in them goes, and a changed signature is no conflict.
-_DROP = _EACH.replace("COMMAND", "DROP FUNCTION %s")
-_NOT_FOR_EVERYBODY = _EACH.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM PUBLIC")
-
-
-def _privileges(role: str) -> sql.Composed:
-    """All that the site needs and no more: the ledger's rows are read, and change by the verbs alone."""
-    names = {
-        "role": sql.Identifier(role),
-        "ledger": sql.SQL(", ").join(map(sql.Identifier, TABLES)),
-        "columns": sql.SQL(", ").join(map(sql.Identifier, _own_columns())),
-        "verbs": sql.SQL(", ").join(map(sql.Identifier, VERBS)),
-    }
-    return sql.SQL(_GRANT).format(**names)
-
-
-def _own_columns() -> list[str]:
-    """Columns of users that are not the ledger's."""
-    return [field.column for field in User._meta.concrete_fields if field.name not in LEDGER_FIELDS]
-
-
-_GRANT = """
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role};
-GRANT USAGE ON SCHEMA public TO {role};
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
-REVOKE INSERT, UPDATE, DELETE ON {ledger}, django_migrations FROM {role};
-REVOKE UPDATE, DELETE ON users FROM {role};
-GRANT UPDATE ({columns}) ON users TO {role};
-GRANT EXECUTE ON FUNCTION {verbs} TO {role};
-"""
+_DROP = _VERBS.replace("COMMAND", "DROP FUNCTION %s")
+_NOT_FOR_EVERYBODY = _VERBS.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM PUBLIC")
+# A deferred trigger runs at commit, from PostgreSQL 18 on as the owner, but with the names that the session looks up.
+_PIN_TRIGGERS = _EACH.replace("WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole").replace(
+    "COMMAND", "ALTER FUNCTION %s SET search_path = public, pg_temp"
+)

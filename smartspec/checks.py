@@ -1,13 +1,16 @@
 """Settings that would hurt are refused before the first request, each with an id and a hint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import Error as DatabaseError
 from environ import urlparse
+
+from credits import roles
 
 
 @register(Tags.security)
@@ -93,3 +96,21 @@ def _production() -> Iterator[CheckMessage]:
             hint="Set it, so that SECRET_KEY can be changed without entering every provider key again.",
             id="smartspec.I001",
         )
+
+
+@register(Tags.database, deploy=True)
+def site_cannot_write_the_ledger(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Asked for by `check --deploy --database default`, as the role that the site runs as."""
+    try:
+        found = roles.excess() if databases else []
+    except DatabaseError:  # away, or without tables: another thing to be told by others
+        return []
+    if not found:
+        return []
+    return [
+        checks.Warning(
+            f"The database role of DATABASE_URL can write the ledger without its verbs: it has {', '.join(found)}.",
+            hint="Run the site as a role of its own, the one in DATABASE_APP_ROLE when migrating: docs/roles.md.",
+            id="smartspec.W002",
+        )
+    ]

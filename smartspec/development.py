@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smartspec import embedded_postgres
+from smartspec.postgres_cluster import APP_ROLE as APP_ROLE
 
 
 def running_environment(data_dir: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import IO, NoReturn
 
 from smartspec import postgres_cluster, processes
 from smartspec.postgres_binaries import DatabaseUnavailableError
-from smartspec.postgres_cluster import NAME, Cluster
+from smartspec.postgres_cluster import APP_ROLE, NAME, Cluster
 
 START_SECONDS = 60
 STOP_SECONDS = 8
@@ -31,8 +31,8 @@ THROW_AWAY = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_pag
 
 
 @contextmanager
-def server(data: Path | None = None) -> Iterator[str]:
-    """Yield the url of a running server, started here or by another launcher.
+def server(data: Path | None = None, *, durable: bool = True) -> Iterator[str]:
+    """Yield the owner's url of a running server, started here or by another launcher.
 
     Raises DatabaseUnavailableError, one sentence, when there is none to be had.
     """
@@ -45,8 +45,13 @@ def server(data: Path | None = None) -> Iterator[str]:
         if url_of_other:
             yield url_of_other
             return
-        with _running(data, durable=True) as url:
+        with _running(data, durable=durable) as url:
             yield url
+
+
+def application_url(url: str, data: Path) -> str:
+    """The same server for the application's role, which owns nothing."""
+    return postgres_cluster.url(data, APP_ROLE, _port(url))
 
 
 def running_url(data: Path) -> str | None:
@@ -60,11 +65,14 @@ def running_url(data: Path) -> str | None:
         with _beside(data, "lock").open() as lock:
             if _try_lock(lock, fcntl.LOCK_SH):
                 return None
-        port = int(url.rsplit(":", 1)[1].split("/")[0])
-        socket.create_connection(("127.0.0.1", port), 2).close()
+        socket.create_connection(("127.0.0.1", _port(url)), 2).close()
     except (OSError, ValueError, IndexError):
         return None
     return url
+
+
+def _port(url: str) -> int:
+    return int(url.rsplit(":", 1)[1].split("/")[0])
 
 
 def free_port() -> int:
@@ -124,11 +132,12 @@ def _running(data: Path, *, durable: bool) -> Iterator[str]:
     url_file.unlink(missing_ok=True)
     with postgres_cluster.opened(data, durable=durable) as cluster:
         _end_leftover(data)
+        postgres_cluster.add_app_role(cluster)
         port = free_port()
         process = _start(cluster, port=port, durable=durable)
         try:
             _wait_until_ready(process, data)
-            url = f"postgres://{NAME}:{postgres_cluster.password(data)}@127.0.0.1:{port}/{NAME}"
+            url = postgres_cluster.url(data, NAME, port)
             postgres_cluster.write_private(url_file, url)
             yield url
         finally:
@@ -195,7 +204,7 @@ def _end_leftover(data: Path) -> None:
 
 def _pid_in(pid_file: Path) -> int:
     try:
-        return int(pid_file.read_text().split("\n", 1)[0])
+        return abs(int(pid_file.read_text().split("\n", 1)[0]))  # without a server it is negative
     except (FileNotFoundError, ValueError):
         return 0
 
@@ -239,7 +248,7 @@ def _run(command: Sequence[str], url: str) -> int:
     """Ctrl-C is the command's business (it may be a shell); this process outlasts it."""
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        process = processes.start(command, env={**os.environ, "DATABASE_URL": url})
+        process = processes.start(command, env={**os.environ, "DATABASE_URL": url, "DATABASE_APP_ROLE": APP_ROLE})
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127

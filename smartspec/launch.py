@@ -44,9 +44,10 @@ def serve(site: Site) -> None:
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
+        as_application = {"env": {**site.environment, **application_database(site)}}
         gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", f"fd://{port}", "smartspec.wsgi")
-        web = running.enter_context(site.child("web server", *gunicorn, pass_fds=(port,)))
-        running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60"))
+        web = running.enter_context(site.child("web server", *gunicorn, pass_fds=(port,), **as_application))
+        running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60", **as_application))
         wait_for(web, site.address, "/readyz", WEB_SECONDS)
         site.progress("web server is ready")
         running.callback(say, "\nStopping ...")
@@ -96,6 +97,16 @@ def start_database(site: Site, running: ExitStack) -> None:
         return
     running.enter_context(embedded_postgres.server(site.data / "postgres"))
     site.progress("PostgreSQL is ready")
+
+
+def application_database(site: Site) -> dict[str, str]:
+    """What the site itself runs with: a role that owns nothing, as in production (docs/roles.md)."""
+    if site.environment.get("DATABASE_URL"):
+        return {}
+    data = site.data / "postgres"
+    if url := embedded_postgres.running_url(data):
+        return {"DATABASE_URL": embedded_postgres.application_url(url, data)}
+    raise LaunchError(f"PostgreSQL stopped.\n{tail(site.data / 'postgres.log')}")
 
 
 def start_model(site: Site, running: ExitStack) -> Child | None:

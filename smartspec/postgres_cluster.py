@@ -10,11 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from smartspec import processes
 from smartspec.postgres_binaries import DatabaseUnavailableError, Owner, Programs, find, identity
 from smartspec.processes import LIBC
 
-NAME = "smartspec"  # of the role and of the database
-PASSWORD_FILE = "smartspec.password"  # noqa: S105 - a file's name
+NAME = "smartspec"  # of the database and of the role that owns it
+APP_ROLE = "smartspec_app"  # the site runs as it
+HBA = f"host all {NAME},{APP_ROLE} 127.0.0.1/32 scram-sha-256\n"
 
 
 class Cluster(NamedTuple):
@@ -56,9 +58,22 @@ def opened(data: Path, *, durable: bool) -> Iterator[Cluster]:
         yield Cluster(data, descriptor, programs, owner)
 
 
-def password(data: Path) -> str:
-    """What the application's role logs in with; it stays with the data."""
-    return (data / PASSWORD_FILE).read_text()
+def add_app_role(cluster: Cluster) -> None:
+    """To the data of a version that had none; its server is stopped. Interrupted, it is done again."""
+    if password_file(cluster.data, APP_ROLE).exists():
+        return
+    with _passwords(cluster, APP_ROLE) as (secret,):
+        _as_superuser(cluster, NAME, *_app_role(secret))
+
+
+def password_file(data: Path, role: str) -> Path:
+    """Where the password of this role stays, with the data."""
+    return data / f"{role}.password"
+
+
+def url(data: Path, role: str, port: int) -> str:
+    secret = password_file(data, role).read_text()
+    return f"postgres://{role}:{secret}@127.0.0.1:{port}/{NAME}"
 
 
 def write_private(path: Path, text: str) -> None:
@@ -78,7 +93,7 @@ def _inspect(data: Path) -> tuple[Owner | None, int | None]:
             if data.exists() and any(data.iterdir()):
                 raise DatabaseUnavailableError(f"{data} is not empty and holds no database.")
             return _new_owner(), None
-        if not (data / PASSWORD_FILE).exists():
+        if not password_file(data, NAME).exists():
             raise DatabaseUnavailableError(f"{data} holds a database that SmartSpec did not make.")
         return _owner_of(version), int(version.read_text())
     except PermissionError as error:
@@ -118,35 +133,61 @@ def _create(data: Path, programs: Programs, owner: Owner | None, *, durable: boo
 
 
 def _initialise(cluster: Cluster, *, durable: bool) -> None:
-    """Make the role and the database.
+    """Make the roles and the database.
 
-    The role is no superuser, as in production, and has a password, because
+    No role is a superuser, as in production, and each has a password, because
     other people on this machine reach the port as well.
     """
-    secret = secrets.token_urlsafe(24)
     sync = () if durable else ("--no-sync",)
     locale = ("-E", "UTF8", "--locale=C.UTF-8")
     _run(cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", *locale, *sync)
-    _run(
-        cluster,
-        *("postgres", "--single", "-D", cluster.argument, "postgres"),
-        statements=f"CREATE ROLE {NAME} LOGIN CREATEDB PASSWORD '{secret}';\nCREATE DATABASE {NAME} OWNER {NAME};\n",
+    with _passwords(cluster, NAME, APP_ROLE) as (secret, app_secret):
+        _as_superuser(
+            cluster,
+            "template1",
+            f"CREATE ROLE {NAME} LOGIN CREATEDB PASSWORD '{secret}'",
+            *_app_role(app_secret),
+            f"CREATE DATABASE {NAME} OWNER {NAME}",
+        )
+
+
+def _app_role(secret: str) -> tuple[str, ...]:
+    return (
+        f"DO 'BEGIN CREATE ROLE {APP_ROLE}; EXCEPTION WHEN duplicate_object THEN END'",
+        f"ALTER ROLE {APP_ROLE} LOGIN PASSWORD '{secret}'",
+        # PostgreSQL 14 lets everybody create objects there.
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        f"GRANT CREATE ON SCHEMA public TO {NAME}",
     )
-    (cluster.data / "pg_hba.conf").write_text(f"host all {NAME} 127.0.0.1/32 scram-sha-256\n")
-    write_private(cluster.data / PASSWORD_FILE, secret)
+
+
+@contextmanager
+def _passwords(cluster: Cluster, *roles: str) -> Iterator[list[str]]:
+    """New ones, kept when the roles are made and may log in: a file says that all is done."""
+    new = [secrets.token_urlsafe(24) for _ in roles]
+    yield new
+    (cluster.data / "pg_hba.conf").write_text(HBA)
+    for role, secret in zip(roles, new, strict=True):
+        write_private(password_file(cluster.data, role), secret)
+
+
+def _as_superuser(cluster: Cluster, database: str, *statements: str) -> None:
+    """Without a server, for nobody logs in to one as superuser."""
+    lines = "".join(f"{statement};\n" for statement in statements)
+    _run(cluster, "postgres", "--single", "-D", cluster.argument, database, statements=lines)
 
 
 def _run(cluster: Cluster, program: str, *arguments: str, statements: str = "") -> None:
-    done = subprocess.run(
+    process = processes.start(
         [cluster.program(program), *arguments],
-        input=statements,
-        capture_output=True,
-        text=True,
-        check=False,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         **cluster.options,
     )
-    if done.returncode or "ERROR:" in done.stderr:
-        raise DatabaseUnavailableError(f"{program} failed: {done.stderr.strip()[-300:]}")
+    _, said = process.communicate(statements)
+    if process.returncode or "ERROR:" in said or "FATAL:" in said:
+        raise DatabaseUnavailableError(f"{program} failed: {said.strip()[-300:]}")
 
 
 @contextmanager

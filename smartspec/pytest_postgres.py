@@ -3,12 +3,14 @@
 import os
 from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from smartspec.embedded_postgres import server
+from smartspec.embedded_postgres import application_url, server
 from smartspec.postgres_binaries import DatabaseUnavailableError
+from smartspec.postgres_cluster import APP_ROLE
 
 _at_end = ExitStack()
 
@@ -23,10 +25,20 @@ def pytest_load_initial_conftests() -> Generator[None]:
     os.environ.setdefault("DATA_DIR", _at_end.enter_context(TemporaryDirectory(prefix="smartspec-tests-")))
     if not os.environ.get("DATABASE_URL"):
         try:
-            os.environ["DATABASE_URL"] = _at_end.enter_context(server())
+            _start_server()
         except DatabaseUnavailableError as error:
             raise pytest.UsageError(str(error)) from error
     return (yield)
+
+
+def _start_server() -> None:
+    """As in production: one role owns the tables, and the tests of roles log in as the other one."""
+    folder = TemporaryDirectory(prefix="smartspec-postgres-", ignore_cleanup_errors=True)
+    data = Path(_at_end.enter_context(folder)) / "data"
+    url = _at_end.enter_context(server(data, durable=False))
+    os.environ["DATABASE_URL"] = url
+    os.environ["DATABASE_APP_ROLE"] = APP_ROLE
+    os.environ["APP_DATABASE_URL"] = application_url(url, data)
 
 
 @pytest.hookimpl(trylast=True)

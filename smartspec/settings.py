@@ -190,7 +190,7 @@ TEMPLATES = [
 
 DATABASE_IS_THERE = bool(DATABASE_URL or development.running_database(DATA_DIR))
 # The role the site runs as, where that is not the owner of the tables: `migrate` grants it what it needs.
-DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default="")
+DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else "")
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.database_url(DATA_DIR)),

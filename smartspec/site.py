@@ -64,11 +64,10 @@ class Site:
             process = processes.start(
                 [sys.executable, *arguments],
                 cwd=self.root,
-                env=self.environment,
                 process_group=0,  # Ctrl-C reaches only the launcher, which stops them in order
                 stdin=subprocess.DEVNULL,
                 stderr=log,
-                **{"stdout": log, **options},
+                **{"env": self.environment, "stdout": log, **options},
             )
         child = Child(name, process, self.log(name))
         self.children.append(child)

@@ -11,6 +11,7 @@ from django.db import connection
 from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Hold, Transaction
+from tests.credits.application import application, site_as_application, temporary_objects  # noqa: F401 – fixtures
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 LATER = datetime(2090, 1, 1, tzinfo=UTC)

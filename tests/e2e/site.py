@@ -1,4 +1,4 @@
-"""The real site, as `make run` starts it, on the tests' own PostgreSQL."""
+"""The real site, as `make run` starts it: with its own PostgreSQL, and as the application's role."""
 
 import os
 import signal
@@ -36,7 +36,8 @@ def running_site(data: Path) -> Iterator[RunningSite]:
         port = probe.getsockname()[1]
     ours = {"DATA_DIR": str(data), "PORT": str(port), "PYTHONUNBUFFERED": "1"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | ours
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    for name in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATABASE_APP_ROLE"):
+        environment.pop(name, None)
     command = [sys.executable, "-m", "smartspec.launch"]
     with (data / "launch.log").open("w+") as log:
         launcher = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

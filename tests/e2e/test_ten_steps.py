@@ -16,6 +16,13 @@ EMAIL, PASSWORD = "ten@steps.example", "a-long-enough-password"
 CHROMIUM = os.environ.get("CHROMIUM", "")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
+ROLES = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE 'smartspec%%' ORDER BY 1", [])
+    print(*(name for (name,) in cursor.fetchall()))
+"""
+
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
@@ -67,6 +74,7 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
     assert device.get("/v1/credits")["credits"] == 50 - used
     assert device.poll().json()["error"] == "invalid_grant"
     assert "sound" in site.manage("audit_ledger")
+    assert site.manage("shell", "-v0", "-c", ROLES).split()[-1] == "smartspec_app"
 
 
 def log_in(page: Page) -> None:

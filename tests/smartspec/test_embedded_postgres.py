@@ -4,14 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from smartspec import postgres_binaries
-from smartspec.embedded_postgres import running_url, server
+from smartspec import postgres_binaries, postgres_cluster
+from smartspec.embedded_postgres import application_url, running_url, server
 from smartspec.postgres_binaries import DatabaseUnavailableError
 from tests.smartspec.processes import eventually
 
@@ -59,6 +60,44 @@ def test_data_and_password_outlive_the_server(data: Path) -> None:
 def test_the_application_is_no_superuser(data: Path) -> None:
     with server(data) as url:
         assert query(url, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") is False
+
+
+def test_the_sites_role_logs_in_owns_nothing_and_is_no_superuser(data: Path) -> None:
+    with server(data) as url:
+        application = application_url(url, data)
+        assert query(
+            application, "SELECT current_user || count(*) FROM pg_class WHERE relowner = 'smartspec_app'::regrole"
+        ) == ("smartspec_app0")
+        assert query(
+            application, "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+        ) is (False)
+        assert not query(application, "SELECT has_schema_privilege('public', 'CREATE')")
+
+
+@pytest.mark.parametrize("left", ["no role", "a role without its password file"])
+def test_data_of_an_earlier_version_gets_the_sites_role(data: Path, left: str) -> None:
+    with server(data) as url:
+        application_url(url, data)
+    postgres_cluster.password_file(data, "smartspec_app").unlink()
+    (data / "pg_hba.conf").write_text("host all smartspec 127.0.0.1/32 scram-sha-256\n")
+    if left == "no role":
+        with postgres_cluster.opened(data, durable=True) as cluster:
+            postgres_cluster._as_superuser(
+                cluster, "postgres", "DROP OWNED BY smartspec_app", "DROP ROLE smartspec_app"
+            )
+    with server(data) as url:
+        assert query(application_url(url, data), "SELECT current_user") == "smartspec_app"
+
+
+def test_making_the_role_can_be_killed_at_any_moment(data: Path, launch: Callable[..., subprocess.Popen[str]]) -> None:
+    for pause in (0.3, 0.5, 0.7, 0.9):
+        postgres_cluster.password_file(data, "smartspec_app").unlink(missing_ok=True)
+        launcher = launch("sleep", "60")
+        time.sleep(pause)
+        launcher.kill()
+        launcher.wait()
+    with server(data) as url:
+        assert query(application_url(url, data), "SELECT current_user") == "smartspec_app"
 
 
 def test_a_stranger_without_the_password_is_refused(data: Path) -> None:

@@ -95,6 +95,21 @@ def test_it_serves_says_how_and_leaves_nothing_behind(launch: Launch, root: Path
     assert not running_below(root)
 
 
+def test_the_site_runs_as_a_role_that_is_not_the_owner(launch: Launch, root: Path, port: int) -> None:
+    (root / "smartspec/wsgi.py").write_text(
+        "import os\n" + WSGI.replace('b"hello"', 'os.environ["DATABASE_URL"].encode()')
+    )
+    said = 'os.environ.get("DATABASE_URL", "data directory")'  # whose server is the owner's
+    (root / "manage.py").write_text("import os\n" + MANAGE.replace('"demo@example.com secret-word"', said))
+    site = launch(DATABASE_URL="")
+    text = read_until(site, "Ctrl-C")
+    assert "data, password directory" in text
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        assert answer.read().startswith(b"postgres://smartspec_app:")
+    site.send_signal(signal.SIGINT)
+    assert site.wait(20) == 0
+
+
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:
     read_until(launch(), "Ctrl-C")
     second = launch(PORT=str(free_port()))

@@ -21,6 +21,7 @@ def ids() -> set[str]:
 def test_env_example_names_every_variable_that_is_read() -> None:
     read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "smartspec/settings.py").read_text()))
     read |= set(re.findall(r'environ\.get\(["\'](\w+)', (ROOT / "gunicorn.conf.py").read_text()))
+    read |= set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
     documented = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read - FOR_DEVELOPMENT == documented
 

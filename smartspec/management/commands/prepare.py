@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Bring a development database up to date: tables, seeds, demo login. Prints the login if it is new."
+    help = "Bring the database up to date: tables, seeds, and with DEBUG a demo login, printed if it is new."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """One process instead of three: each would take a second to load."""
