@@ -2,6 +2,14 @@
 -- Lock order everywhere: user row → hold → grants → insert. Every function is VOLATILE, so each statement in it
 -- takes its own snapshot: what is read after the lock was waited for is what the other one left.
 
+-- What credits/ledger.py never asks for; whoever else calls a verb is told here.
+CREATE OR REPLACE FUNCTION ledger_check(p_amount bigint, p_least bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_amount IS NULL OR p_amount NOT BETWEEN p_least AND 1000000000 THEN
+        RAISE EXCEPTION 'an amount of % credits is out of bounds', p_amount USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
 -- The account's row, locked, with nothing left in it that is past its expiry. NULL if there is none.
 CREATE OR REPLACE FUNCTION ledger_lock(p_user bigint) RETURNS users LANGUAGE plpgsql AS $$
 DECLARE

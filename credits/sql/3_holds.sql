@@ -9,6 +9,7 @@ DECLARE
     account users;
     v_now timestamptz := clock_timestamp();
 BEGIN
+    PERFORM ledger_check(p_at_least, 0), ledger_check(p_amount, p_at_least);
     account := ledger_lock(p_user);
     IF account.id IS NULL OR NOT account.is_active THEN
         refusal := 'unknown_account';
@@ -61,6 +62,7 @@ DECLARE
     v_held bigint;
     v_op bigint;
 BEGIN
+    PERFORM ledger_check(p_cost, 0);
     account := ledger_lock((SELECT user_id FROM credit_holds WHERE id = p_hold));
     SELECT * INTO h FROM credit_holds WHERE id = p_hold;
     v_open := h.state = 'open';

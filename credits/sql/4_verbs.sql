@@ -11,6 +11,8 @@ DECLARE
     stored credit_operations;
     outcome record;
 BEGIN
+    PERFORM ledger_check(abs((p_request ->> 'amount')::bigint), 1) WHERE p_verb IN ('add', 'adjust');
+    PERFORM ledger_check(COALESCE((p_request ->> 'amount')::bigint, 1), 1) WHERE p_verb <> 'adjust';
     IF account.id IS NULL THEN
         refusal := '{"code": "unknown_account"}';
         RETURN;

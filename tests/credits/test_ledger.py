@@ -94,6 +94,13 @@ def test_an_inactive_user_cannot_hold(user: User) -> None:
         hold(user, 1)
 
 
+@pytest.mark.parametrize("cost", [-1, ledger.MAX_AMOUNT + 1])
+def test_a_cost_outside_its_bounds_is_refused(user: User, cost: int) -> None:
+    with pytest.raises(InvalidAmount):
+        ledger.capture(hold=hold(user, 10), cost=cost)
+    assert ledger.balance(user).held == 10
+
+
 @pytest.mark.parametrize("amount", [-1, ledger.MAX_AMOUNT + 1])
 def test_a_hold_outside_its_bounds_is_refused(user: User, amount: int) -> None:
     with pytest.raises(InvalidAmount):
@@ -289,6 +296,27 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
 def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
     with pytest.raises(IntegrityError, match="not what the ledger says"):
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ledger_hold(1, 5, 6, 'x', 60, 10)",
+        "ledger_hold(1, 5, -1, 'x', 60, 10)",
+        "ledger_hold(1, NULL, 0, 'x', 60, 10)",
+        "ledger_capture(1, NULL, '', '{}')",
+        "ledger_capture(1, -1, '', '{}')",
+        """ledger_post(1, 'add', 'k', '{"type": "bonus"}', '{}')""",
+        """ledger_post(1, 'add', 'k', '{"type": "bonus", "amount": -5}', '{}')""",
+        """ledger_post(1, 'adjust', 'k', '{"type": "adjustment", "amount": 0}', '{}')""",
+        """ledger_post(1, 'adjust', 'k', '{"type": "adjustment", "amount": -2000000000}', '{}')""",
+        """ledger_post(1, 'refund', 'k', '{"transaction": 1, "amount": -5}', '{}')""",
+        """ledger_post(1, 'claw_back', 'k', '{"transaction": 1, "amount": 0}', '{}')""",
+    ],
+)
+def test_the_verbs_themselves_refuse_absurd_amounts(call: str) -> None:
+    with pytest.raises(IntegrityError, match="out of bounds"):
+        execute(f"SELECT {call}")
 
 
 @pytest.mark.parametrize(
