@@ -37,7 +37,7 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     class Meta:
         model = Provider
-        fields = ("name", "slug", "base_url", "is_active")
+        fields = ("name", "slug", "is_active")  # and what the admin adds; a read-only URL would become a plain field
 
     def clean_new_key(self) -> str:
         key = str(self.cleaned_data["new_key"])

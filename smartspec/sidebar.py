@@ -13,11 +13,21 @@ from django.utils.translation import gettext_lazy as _
 SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     (
         _("People"),
-        (("accounts.user", "person"), ("accounts.plan", "workspace_premium"), ("auth.group", "group")),
+        (
+            ("accounts.user", "person"),
+            ("accounts.plan", "workspace_premium"),
+            ("auth.group", "group"),
+            ("admin.logentry", "history"),
+        ),
     ),
     (
         _("Credits"),
-        (("credits.transaction", "receipt_long"), ("credits.hold", "hourglass"), ("credits.package", "sell")),
+        (
+            ("credits.transaction", "receipt_long"),
+            ("credits.hold", "hourglass"),
+            ("credits.approval", "approval"),
+            ("credits.package", "sell"),
+        ),
     ),
     (
         _("Language models"),
