@@ -15,7 +15,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
-LEDGER_FIELDS = frozenset({"credits", "credits_held", "credits_debt", "ledger_seq", "open_holds"})
+LEDGER_FIELDS = frozenset(
+    {
+        "credits",
+        "credits_held",
+        "credits_debt",
+        "open_holds",
+        "ledger_seq",
+        "ledger_ops",
+        "ledger_digest",
+        "grants_expire_at",
+        "allowance",
+    }
+)
 
 
 class Plan(models.Model):
@@ -24,6 +36,11 @@ class Plan(models.Model):
     slug = models.CharField(_("slug"), max_length=50, primary_key=True)
     name = models.CharField(_("name"), max_length=100)
     monthly_credits = models.PositiveIntegerField(_("monthly credits"), default=0)
+    credits_roll_over = models.BooleanField(
+        _("unused monthly credits stay"),
+        default=False,
+        help_text=_("Otherwise they expire at the end of the month (UTC)."),
+    )
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
@@ -84,6 +101,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     `credits` is the posted balance in whole credits, `credits_held` the part of it that running
     completions have set aside, `credits_debt` what a lost dispute took beyond the balance.
+    `ledger_seq` counts the user's transactions, `ledger_ops` all that the ledger did for them,
+    `ledger_digest` is the digest of the last transaction. No grant expires before `grants_expire_at`;
+    `allowance` names the last monthly allowance, as plan/year-month.
     """
 
     public_id = models.CharField(_("public id"), max_length=40, unique=True, default=new_public_id, editable=False)
@@ -98,8 +118,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     credits = models.BigIntegerField(_("balance"), default=0, db_default=0, editable=False)
     credits_held = models.BigIntegerField(_("held"), default=0, db_default=0, editable=False)
     credits_debt = models.BigIntegerField(_("debt"), default=0, db_default=0, editable=False)
-    ledger_seq = models.BigIntegerField(default=0, db_default=0, editable=False)
     open_holds = models.IntegerField(default=0, db_default=0, editable=False)
+    ledger_seq = models.BigIntegerField(default=0, db_default=0, editable=False)
+    ledger_ops = models.BigIntegerField(default=0, db_default=0, editable=False)
+    ledger_digest = models.BinaryField(default=b"", db_default=b"", editable=False)
+    grants_expire_at = models.DateTimeField(null=True, editable=False)
+    allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -110,6 +134,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_table = "users"
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        indexes = [models.Index(fields=["plan", "allowance"], name="users_by_allowance")]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="users_email_ci"),
             models.CheckConstraint(

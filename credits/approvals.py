@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 from django.utils import timezone
@@ -17,10 +16,10 @@ from django.utils import timezone
 from accounts import journal
 from accounts.journal import Act
 from accounts.models import User
-from credits import corrections, ledger
+from credits import corrections
 from credits.corrections import Adjustment, By
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
-from credits.models import Approval, Transaction
+from credits.models import Approval, Operation, Transaction
 
 MAY_APPROVE = "credits.approve_adjustment"
 State = Approval.State
@@ -48,10 +47,9 @@ def needed(credits: int) -> bool:
 
 def adjust_or_ask(users: Sequence[User], wanted: Adjustment, *, actor: User, key: str) -> Approval | None:
     """Adjust these users; where that takes two, ask instead and return what waits. A key does one of both, once."""
-    done = Transaction.objects.filter(user__in=users, type__in=ledger.ADJUSTMENTS, idempotency_key=f"admin:{key}")
     if needed(wanted.amount * len(users)):
         asked = Approval(kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at)
-        return _ask(asked, users, wanted.reason, actor, key, unless=done)
+        return _ask(asked, users, wanted.reason, actor, key)
     _not_asked(key)
     corrections.adjust(users, wanted, by=By(actor), key=f"admin:{key}")
     return None
@@ -61,8 +59,7 @@ def refund_or_ask(original: Transaction, amount: int, reason: str, *, actor: Use
     """The same for `amount` credits of a usage or a purchase."""
     if needed(amount):
         asked = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
-        done = original.reversals.filter(idempotency_key=f"admin:{key}")
-        return _ask(asked, [original.user], reason, actor, key, unless=done)
+        return _ask(asked, [original.user], reason, actor, key)
     _not_asked(key)
     corrections.refund(original, amount, reason, by=By(actor), key=f"admin:{key}")
     return None
@@ -73,12 +70,10 @@ def _not_asked(key: str) -> None:
         raise IdempotencyConflict("This form was used for another request.")
 
 
-def _ask(
-    approval: Approval, users: Sequence[User], reason: str, actor: User, key: str, *, unless: QuerySet[Transaction]
-) -> Approval:
+def _ask(approval: Approval, users: Sequence[User], reason: str, actor: User, key: str) -> Approval:
     approval.requester, approval.reason, approval.key = actor, reason, key
     approval.expires_at = timezone.now() + timedelta(seconds=settings.APPROVAL_SECONDS)
-    if unless.exists():
+    if Operation.objects.filter(user__in=users, idempotency_key=f"admin:{key}", verb__in=("adjust", "refund")).exists():
         raise IdempotencyConflict("This form was used for another request.")
     try:
         with atomic():

@@ -1,5 +1,6 @@
 """The credits a new user starts with."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,12 +14,14 @@ def grant_signup_bonus(user: User) -> Transaction | None:
     """`SIGNUP_BONUS_CREDITS`, once per user; None where the installation gives none."""
     if not settings.SIGNUP_BONUS_CREDITS:
         return None
+    days = settings.SIGNUP_BONUS_DAYS
     return ledger.add(
         user=user,
         amount=settings.SIGNUP_BONUS_CREDITS,
         type=Transaction.Type.BONUS,
         description="Welcome bonus",
         idempotency_key="signup",
+        expires_at=user.date_joined + timedelta(days=days) if days else None,
     )
 
 

@@ -15,8 +15,8 @@ from accounts import journal
 from accounts.journal import Act
 from accounts.models import User
 from credits import ledger
-from credits.exceptions import HoldEnded, IdempotencyConflict
-from credits.models import Hold, Transaction
+from credits.exceptions import HoldEnded
+from credits.models import Hold, Operation, Transaction
 
 MAX_REASON = 500  # characters, as the ledger's description
 
@@ -63,11 +63,7 @@ def locked(users: Iterable[User]) -> QuerySet[User]:
 
 
 def _adjust_one(user: User, wanted: Adjustment, by: By, key: str) -> Transaction:
-    before = Transaction.objects.filter(user=user, idempotency_key=key, type__in=ledger.ADJUSTMENTS).first()
-    if before is not None:
-        if (before.amount, before.type, before.description) != (wanted.amount, wanted.type, wanted.reason):
-            raise IdempotencyConflict("This idempotency key was used for another request.")
-        return before
+    again = was_done(user, "adjust", key)
     posted = ledger.adjust(
         user=user,
         amount=wanted.amount,
@@ -77,17 +73,23 @@ def _adjust_one(user: User, wanted: Adjustment, by: By, key: str) -> Transaction
         idempotency_key=key,
         expires_at=wanted.expires_at,
     )
-    journal.record(by.writes, Act.ADJUSTED, user, by.text(f"{wanted.amount:+} credits", wanted.reason))
+    if not again:
+        journal.record(by.writes, Act.ADJUSTED, user, by.text(f"{wanted.amount:+} credits", wanted.reason))
     return posted
+
+
+def was_done(user: User, verb: str, key: str) -> bool:
+    """Whether the ledger knows this key; for good only while the user's row is locked."""
+    return Operation.objects.filter(user=user, verb=verb, idempotency_key=key).exists()
 
 
 def refund(original: Transaction, amount: int, reason: str, *, by: By, key: str) -> Transaction:
     """Give usage back, or take a purchase back, up to `amount` credits. Raises LedgerRefusal."""
     with atomic():
         list(locked([original.user]))
-        before = original.reversals.filter(idempotency_key=key).first()
+        again = was_done(original.user, "refund", key)
         posted = ledger.refund(transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key)
-        if before is None:
+        if not again:
             journal.record(by.writes, Act.REFUNDED, original, by.text(f"{amount} credits", reason))
     return posted
 
@@ -95,8 +97,6 @@ def refund(original: Transaction, amount: int, reason: str, *, by: By, key: str)
 def cancel(hold: Hold, reason: str, *, actor: User) -> None:
     """Give a running completion's credits back: it will not be charged any more. Raises HoldEnded."""
     with atomic():
-        list(locked([hold.user]))  # before the hold, as everybody
-        if not Hold.objects.filter(pk=hold.pk, state=Hold.State.OPEN).exists():
+        if not ledger.release(hold=hold):
             raise HoldEnded("This hold has ended meanwhile.")
-        ledger.release(hold=hold)
         journal.record(actor, Act.CANCELLED, hold, f"{hold.amount} credits of {hold.user}: {reason}")

@@ -41,6 +41,20 @@ class TooManyHolds(LedgerRefusal):
     code = "rate_limit_exceeded"
 
 
+class NotRefundable(LedgerRefusal):
+    """Neither a usage nor a purchase, or somebody else's."""
+
+    status = 409
+    code = "not_refundable"
+
+
+class AlreadyRefunded(LedgerRefusal):
+    """Nothing of it is left to refund."""
+
+    status = 409
+    code = "already_refunded"
+
+
 class HoldEnded(LedgerRefusal):
     """The hold was released, or captured before."""
 

@@ -1,26 +1,30 @@
 """The only place where a balance changes.
 
-Every verb is one statement, so lock, check and write cannot be separated, and a killed process
-leaves either all of it or nothing. Locks are taken in the order user row → hold. A verb called
-inside a caller's transaction commits with it; otherwise it has committed when it returns.
+A verb is one call of a function in the database (credits/sql/), so lock, check and write cannot be
+separated, and a killed process leaves either all of it or nothing. Locks are taken in the order user row →
+hold → grants. A verb called inside a caller's transaction commits with it; otherwise it has committed
+when it returns. Before anything else it takes away what has expired of that user.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, connection
-from django.db.models.functions import Now
-from django.db.transaction import atomic
+from django.db import connection
 from psycopg.types.json import Jsonb
 
 from accounts.models import User
 from credits.exceptions import (
+    AlreadyRefunded,
     HoldEnded,
     IdempotencyConflict,
     InsufficientCredits,
     InvalidAmount,
+    LedgerRefusal,
     MissingReason,
+    NotRefundable,
     TooManyHolds,
     UnknownAccount,
 )
@@ -28,6 +32,9 @@ from credits.models import Hold, Transaction
 
 MAX_AMOUNT = 1_000_000_000  # credits in one movement
 MAX_OPEN_HOLDS = 10_000  # per user, where no plan says less
+MAX_DESCRIPTION = 500  # characters
+MAX_KEY = 255
+PRIORITY = 100  # of a grant that nobody prefers; lower burns first
 GRANTS = frozenset({Transaction.Type.PURCHASE, Transaction.Type.BONUS, Transaction.Type.SUBSCRIPTION})
 ADJUSTMENTS = frozenset({Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS})
 
@@ -39,6 +46,7 @@ class Balance:
     credits: int
     held: int
     plan: str
+    debt: int = 0
 
     @property
     def available(self) -> int:
@@ -58,9 +66,10 @@ class Capture:
 
 def balance(user: User) -> Balance:
     """The user's balance as committed now."""
-    row = User.objects.filter(pk=user.pk).values_list("credits", "credits_held", "plan_id").first()
+    columns = ("credits", "credits_held", "plan_id", "credits_debt")
+    row = User.objects.filter(pk=user.pk).values_list(*columns).first()
     if row is None:
-        raise UnknownAccount("This account does not exist.")
+        raise _refused({"code": UnknownAccount.code})
     return Balance(*row)
 
 
@@ -75,141 +84,67 @@ def hold(
 ) -> Hold:
     """Set aside `amount` credits for `seconds`, or what is available if that is `at_least` so much.
 
-    Raises InsufficientCredits, TooManyHolds, UnknownAccount (also for an inactive user).
+    The same reference again gives the same hold. Raises InsufficientCredits, TooManyHolds,
+    IdempotencyConflict, UnknownAccount (also for an inactive user).
     """
     if not 0 <= (at_least := amount if at_least is None else at_least) <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"A hold is between 0 and {MAX_AMOUNT} credits.")
-    request = {
-        "user": user.pk,
-        "amount": amount,
-        "at_least": at_least,
-        "reference_id": reference_id,
-        "seconds": seconds,
-        "max_open": max_open,
-    }
-    row = _row(_HOLD, request)
-    # Holds of a worker that died count as spent until they expire; here nobody waits for the sweeper.
-    if row and row["id"] is None and expire_holds(user=user):
-        row = _row(_HOLD, request)
-    return _held(row, request)
+    row = _row(_HOLD, [user.pk, amount, at_least, reference_id, seconds, max_open])
+    refusal, available, open_holds = (row.pop(name) for name in ("refusal", "available", "open_holds"))
+    if refusal:
+        raise _refused({"code": refusal, "required": at_least, "available": available, "open_holds": open_holds})
+    return Hold.from_db(connection.alias, list(row), list(row.values()))
 
 
 _HOLD = """
-WITH account AS MATERIALIZED (
-    SELECT id, credits - credits_held AS available, open_holds,
-           LEAST(%(amount)s, credits - credits_held) AS amount
-      FROM users WHERE id = %(user)s AND is_active
-       FOR NO KEY UPDATE
-), reserved AS (
-    UPDATE users u SET credits_held = u.credits_held + a.amount, open_holds = u.open_holds + 1
-      FROM account a
-     WHERE u.id = a.id AND a.amount >= %(at_least)s AND a.open_holds < %(max_open)s
-    RETURNING u.id
-), held AS (
-    INSERT INTO credit_holds (user_id, amount, state, reference_id, created_at, expires_at)
-    SELECT a.id, a.amount, 'open', %(reference_id)s, clock_timestamp(),
-           clock_timestamp() + make_interval(secs => %(seconds)s)
-      FROM account a JOIN reserved USING (id)
-    RETURNING id, user_id, amount, state, reference_id, created_at, expires_at
-)
-SELECT h.*, a.available, a.open_holds FROM account a LEFT JOIN held h ON true
+SELECT (r.hold).id, (r.hold).user_id, (r.hold).requested, (r.hold).at_least, (r.hold).amount, (r.hold).captured,
+       (r.hold).state, (r.hold).reference_id, (r.hold).created_at, (r.hold).expires_at, (r.hold).ended_at,
+       r.refusal, r.available, r.open_holds
+  FROM ledger_hold(%s, %s, %s, %s, %s, %s) r
 """
-
-
-def _held(row: dict[str, Any] | None, request: dict[str, Any]) -> Hold:
-    if row is None:
-        raise UnknownAccount("This account does not exist or is not active.")
-    available, open_holds = row.pop("available"), row.pop("open_holds")
-    if row["id"] is not None:
-        return Hold.from_db(connection.alias, list(row), list(row.values()))
-    if available < request["at_least"]:
-        raise InsufficientCredits(
-            f"This needs {request['at_least']} credits, and {available} are available.",
-            required=request["at_least"],
-            available=available,
-        )
-    raise TooManyHolds(f"{open_holds} completions are running, as many as your plan allows at the same time.")
 
 
 def capture(*, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None) -> Capture:
     """Charge the real `cost`: from the hold, then from what is available, never below zero.
 
-    A hold that expired meanwhile is charged by the same rule. Raises HoldEnded if the hold was
-    released or captured before: a completion is charged once.
+    A hold that expired meanwhile is charged by the same rule. The same cost again gives the same
+    answer; raises HoldEnded if the hold was released, or captured with another cost.
     """
     if not 0 <= cost <= MAX_AMOUNT:
         raise InvalidAmount(f"A cost is between 0 and {MAX_AMOUNT} credits.")
-    row = _row(
-        _CAPTURE,
-        {"hold": hold.pk, "cost": cost, "description": description, "metadata": Jsonb(dict(metadata or {}))},
-    )
-    if row is None:
-        raise HoldEnded("This hold was released or captured before.")
-    return Capture(uncollected=cost - row["charged"], **row)
+    row = _row(_CAPTURE, [hold.pk, cost, description, Jsonb(dict(metadata or {}))])
+    if refusal := row.pop("refusal"):
+        raise _refused({"code": refusal})
+    return Capture(**row)
 
 
-_CAPTURE = """
-WITH account AS MATERIALIZED (
-    SELECT u.id, h.id AS hold_id, h.reference_id,
-           CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END AS held, (h.state = 'open')::int AS was_open,
-           LEAST(%(cost)s, u.credits - u.credits_held + CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END)
-             AS charged
-      FROM users u JOIN credit_holds h ON h.user_id = u.id
-     WHERE h.id = %(hold)s AND h.captured IS NULL AND h.state IN ('open', 'expired')
-       FOR NO KEY UPDATE OF u, h
-), ended AS (
-    UPDATE credit_holds h
-       SET captured = a.charged, ended_at = COALESCE(h.ended_at, clock_timestamp()),
-           state = CASE h.state WHEN 'open' THEN 'captured' ELSE h.state END
-      FROM account a WHERE h.id = a.hold_id
-), paid AS (
-    UPDATE users u
-       SET credits = u.credits - a.charged, credits_held = u.credits_held - a.held,
-           open_holds = u.open_holds - a.was_open, ledger_seq = u.ledger_seq + (a.charged > 0)::int
-      FROM account a WHERE u.id = a.id
-    RETURNING u.id, u.credits, u.credits_held, u.ledger_seq
-), posted AS (
-    INSERT INTO credit_transactions
-        (user_id, seq, type, amount, balance_after, description, metadata, reference_id, hold_id, created_at)
-    SELECT p.id, p.ledger_seq, 'usage', -a.charged, p.credits, %(description)s, %(metadata)s, a.reference_id,
-           a.hold_id, clock_timestamp()
-      FROM paid p JOIN account a USING (id) WHERE a.charged > 0
-    RETURNING user_id, seq
-)
-SELECT a.charged, p.credits AS balance_after, p.credits - p.credits_held AS available, t.seq
-  FROM account a JOIN paid p USING (id) LEFT JOIN posted t ON true
-"""
+_CAPTURE = "SELECT * FROM ledger_capture(%s, %s, %s, %s)"
 
 
-def release(*, hold: Hold) -> None:
-    """Give a hold back uncharged. A hold that has ended already stays as it is."""
-    _row(_END, {"hold": hold.pk, "state": Hold.State.RELEASED})
+def release(*, hold: Hold) -> bool:
+    """Give a hold back uncharged; False if it has ended already, and it stays as it is."""
+    return bool(_row("SELECT ledger_release(%s) AS done", [hold.pk])["done"])
 
 
 def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
-    """End up to `limit` open holds past their expiry by the database's clock; returns how many."""
-    due = Hold.objects.filter(state=Hold.State.OPEN, expires_at__lt=Now())
-    if user is not None:
-        due = due.filter(user=user)
-    ids = list(due.order_by("expires_at").values_list("pk", flat=True)[:limit])
-    return sum(_row(_END, {"hold": pk, "state": Hold.State.EXPIRED}) is not None for pk in ids)
+    """End holds and grants past their expiry by the database's clock; returns how many holds.
+
+    Up to `limit` users, each in a transaction of its own. Who is being charged just now is left
+    for the next time, so that several sweepers, and a busy account, never wait for one another.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"user": user.pk if user else None, "limit": limit})
+        due = [pk for (pk,) in cursor.fetchall()]
+    return sum(_row("SELECT ledger_sweep(%s) AS ended", [pk])["ended"] for pk in due)
 
 
-_END = """
-WITH account AS MATERIALIZED (
-    SELECT u.id, h.id AS hold_id, h.amount
-      FROM users u JOIN credit_holds h ON h.user_id = u.id
-     WHERE h.id = %(hold)s AND h.state = 'open'
-       FOR NO KEY UPDATE OF u, h
-), ended AS (
-    UPDATE credit_holds h SET state = %(state)s, ended_at = clock_timestamp()
-      FROM account a WHERE h.id = a.hold_id
-    RETURNING h.id
-), freed AS (
-    UPDATE users u SET credits_held = u.credits_held - a.amount, open_holds = u.open_holds - 1
-      FROM account a JOIN ended e ON e.id = a.hold_id WHERE u.id = a.id
-)
-SELECT id FROM ended
+_DUE = """
+(SELECT user_id FROM credit_holds
+  WHERE state = 'open' AND expires_at <= clock_timestamp() AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
+ UNION
+(SELECT user_id FROM credit_grants
+  WHERE is_live AND expires_at <= clock_timestamp() AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
+ ORDER BY 1 LIMIT %(limit)s
 """
 
 
@@ -222,21 +157,30 @@ def add(
     idempotency_key: str,
     reference_id: str = "",
     metadata: Mapping[str, Any] | None = None,
+    expires_at: datetime | None = None,
+    priority: int = PRIORITY,
+    allowance: str | None = None,
 ) -> Transaction:
-    """Grant credits: a purchase, a bonus or a subscription. The same key grants once."""
+    """Grant credits: a purchase, a bonus or a subscription. The same key grants once.
+
+    Purchased credits never expire, and pay the debt of a lost dispute first. Burned first is the
+    lowest `priority`, then what expires soonest. `allowance` names a monthly one (plan/year-month).
+    """
     if type not in GRANTS:
         raise InvalidAmount(f"Credits are not granted as {type}.")
     if not 1 <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"An amount to grant is between 1 and {MAX_AMOUNT} credits.")
-    return _post(
-        user=user,
-        amount=amount,
-        type=type,
-        description=description,
-        idempotency_key=idempotency_key,
-        reference_id=reference_id,
-        metadata=metadata,
-    )
+    if type == Transaction.Type.PURCHASE and expires_at is not None:
+        raise InvalidAmount("Purchased credits do not expire.")
+    request = {
+        "type": str(type),
+        "amount": amount,
+        "reference_id": reference_id,
+        "priority": priority,
+        "expires_at": _iso(expires_at),
+        **({"allowance": allowance} if allowance else {}),
+    }
+    return _post(user, "add", idempotency_key, request, description, metadata)
 
 
 def adjust(
@@ -247,100 +191,118 @@ def adjust(
     actor: User | None,
     type: str = Transaction.Type.ADJUSTMENT,
     idempotency_key: str | None = None,
+    expires_at: datetime | None = None,
 ) -> Transaction:
     """Correct a balance by hand, up or down, with a reason; `actor` is None for the command line.
 
     Raises InvalidAmount, MissingReason, InsufficientCredits (held credits cannot be taken).
     """
-    if not reason.strip():
-        raise MissingReason("Give a reason: the user and the next administrator will read it.")
     if amount == 0 or abs(amount) > MAX_AMOUNT:
         raise InvalidAmount(f"An adjustment is a whole number up to {MAX_AMOUNT} credits, up or down, not zero.")
     if type not in ADJUSTMENTS or (type == Transaction.Type.BONUS and amount < 0):
         raise InvalidAmount("An adjustment is an adjustment in either direction, or a bonus upwards.")
-    return _post(
-        user=user,
-        amount=amount,
-        type=type,
-        description=reason.strip(),
-        actor=actor,
-        idempotency_key=idempotency_key,
-    )
+    if expires_at is not None and amount < 0:
+        raise InvalidAmount("Only credits that are given can expire.")
+    request = {"type": str(type), "amount": amount, "actor": _pk(actor), "expires_at": _iso(expires_at)}
+    return _post(user, "adjust", idempotency_key, request, _reason(reason))
+
+
+def refund(
+    *, transaction: Transaction, amount: int | None, reason: str, actor: User | None, idempotency_key: str
+) -> Transaction:
+    """Take back a usage (its credits return to the grants they came from) or a purchase (they leave the balance).
+
+    `amount` is in credits, None for all that is left to refund. Raises NotRefundable, AlreadyRefunded,
+    InvalidAmount (more than is left), InsufficientCredits, IdempotencyConflict.
+    """
+    return _reverse("refund", transaction, amount, reason, actor, idempotency_key)
+
+
+def claw_back(
+    *, transaction: Transaction, amount: int | None, reason: str, idempotency_key: str, actor: User | None = None
+) -> Transaction:
+    """Take back a purchase whose payment was disputed: what is available, and the rest as debt."""
+    return _reverse("claw_back", transaction, amount, reason, actor, idempotency_key)
+
+
+def restore(*, transaction: Transaction, reason: str, idempotency_key: str, actor: User | None = None) -> Transaction:
+    """Undo the reversal of a purchase (the dispute was won): what is owed is forgiven first, the rest comes back."""
+    return _reverse("restore", transaction, None, reason, actor, idempotency_key)
+
+
+def refundable(transaction: Transaction) -> int:
+    """How many credits of a usage or purchase can still be refunded; 0 for any other row."""
+    if transaction.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
+        return 0
+    return int(_row("SELECT ledger_refundable(%s) AS left_over", [transaction.pk])["left_over"])
+
+
+def _reverse(
+    verb: str, transaction: Transaction, amount: int | None, reason: str, actor: User | None, key: str
+) -> Transaction:
+    if amount is not None and not 1 <= amount <= MAX_AMOUNT:
+        raise InvalidAmount(f"An amount to take back is between 1 and {MAX_AMOUNT} credits.")
+    request = {"transaction": transaction.pk, "amount": amount, "actor": _pk(actor)}
+    return _post(transaction.user, verb, key, request, _reason(reason))
 
 
 def _post(
-    *,
     user: User,
-    amount: int,
-    type: str,
+    verb: str,
+    key: str | None,
+    request: Mapping[str, Any],
     description: str,
-    idempotency_key: str | None,
-    reference_id: str = "",
     metadata: Mapping[str, Any] | None = None,
-    actor: User | None = None,
 ) -> Transaction:
-    request = {
-        "user": user.pk,
-        "amount": amount,
-        "type": str(type),
-        "description": description,
-        "metadata": Jsonb(dict(metadata or {})),
-        "reference_id": reference_id,
-        "actor": actor.pk if actor else None,
-        "idempotency_key": idempotency_key,
-    }
-    try:
-        with atomic():
-            row = _row(_POST, request)
-    except IntegrityError:
-        # The unique index is the guard: a SELECT before would let two at once through.
-        posted = _posted_before(request)
-        if posted is None:
-            raise
-        return posted
-    if row is None:
-        raise _why_not(user, amount)
-    return Transaction.objects.get(pk=row["id"])
+    """Do it once per key; the same request again has the same outcome, a refusal included."""
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise InvalidAmount(f"An idempotency key has between 1 and {MAX_KEY} characters.")
+    note = {"description": description[:MAX_DESCRIPTION], "metadata": dict(metadata or {})}
+    row = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
+    if row["refusal"]:
+        raise _refused(json.loads(row["refusal"]))
+    return Transaction.objects.get(pk=row["transaction_id"])
 
 
-_POST = """
-WITH account AS (
-    UPDATE users SET credits = credits + %(amount)s, ledger_seq = ledger_seq + 1
-     WHERE id = %(user)s AND credits + %(amount)s >= credits_held
-    RETURNING id, credits, ledger_seq
-)
-INSERT INTO credit_transactions
-    (user_id, seq, type, amount, balance_after, description, metadata, reference_id, actor_id,
-     idempotency_key, created_at)
-SELECT id, ledger_seq, %(type)s, %(amount)s, credits, %(description)s, %(metadata)s, %(reference_id)s,
-       %(actor)s, %(idempotency_key)s, clock_timestamp()
-  FROM account
-RETURNING id
-"""
+_POST = "SELECT transaction_id, refusal::text FROM ledger_post(%s, %s, %s, %s, %s)"
 
 
-def _posted_before(request: dict[str, Any]) -> Transaction | None:
-    """The transaction that holds this idempotency key, if it was the same request."""
-    if (key := request["idempotency_key"]) is None:
-        return None
-    found = Transaction.objects.filter(user_id=request["user"], type=request["type"], idempotency_key=key).first()
-    if found and (found.amount, found.reference_id) != (request["amount"], request["reference_id"]):
-        raise IdempotencyConflict("This idempotency key was used for another request.")
-    return found
+def _refused(refusal: Mapping[str, Any]) -> LedgerRefusal:
+    """The exception for a refusal as the functions name it."""
+    if refusal["code"] == InsufficientCredits.code:
+        required, available = refusal["required"], refusal["available"]
+        message = f"This needs {required} credits, and {available} are available."
+        return InsufficientCredits(message, required=required, available=available)
+    kind, message = _REFUSALS[refusal["code"]]
+    return kind(message.format_map(refusal))
 
 
-def _why_not(user: User, amount: int) -> UnknownAccount | InsufficientCredits:
-    try:
-        available = balance(user).available
-    except UnknownAccount as unknown:
-        return unknown
-    return InsufficientCredits(
-        f"Only {available} credits are available; {-amount} cannot be taken.", required=-amount, available=available
-    )
+_REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
+    "unknown_account": (UnknownAccount, "This account does not exist or is not active."),
+    "too_many_holds": (TooManyHolds, "{open_holds} completions are running, as many as your plan allows at a time."),
+    "hold_ended": (HoldEnded, "This hold was released or captured before."),
+    "idempotency_conflict": (IdempotencyConflict, "This idempotency key was used for another request."),
+    "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
+    "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),
+    "more_than_left": (InvalidAmount, "Only {left} credits of it are left to take back."),
+}
 
 
-def _row(statement: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+def _reason(reason: str) -> str:
+    if not reason.strip():
+        raise MissingReason("Give a reason: the user and the next administrator will read it.")
+    return reason.strip()
+
+
+def _pk(actor: User | None) -> int | None:
+    return actor.pk if actor else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _row(statement: str, params: Sequence[Any]) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        row = cursor.fetchone()
-        return None if row is None else dict(zip((c.name for c in cursor.description), row, strict=True))
+        return dict(zip((column.name for column in cursor.description), cursor.fetchone(), strict=True))

@@ -40,6 +40,7 @@ def _numbers() -> Iterator[CheckMessage]:
         "DEVICE_CODE_RPM": 1,
         "DEVICE_VERIFY_RPM": 1,
         "SIGNUP_BONUS_CREDITS": 0,
+        "SIGNUP_BONUS_DAYS": 0,
         "ADJUST_APPROVAL_CREDITS": 0,
         "SUPPORT_ADJUST_CREDITS": 0,
         "EXPORT_MAX_ROWS": 1,

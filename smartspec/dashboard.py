@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Q, QuerySet, Sum
@@ -19,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.filters import MARGIN
 from accounts.keyset import edge
 from accounts.models import User
-from credits.models import Approval, Transaction
+from credits.models import Approval, AuditRun, Transaction
 
 DAYS = 30
 NEWEST = 10
@@ -42,7 +41,7 @@ class AuditTile:
 
     tone: str
     says: str
-    run: Any = None
+    run: AuditRun | None = None
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -56,21 +55,15 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def audit_tile() -> AuditTile:
-    run = _last_audit()
+    run = AuditRun.objects.order_by("-id").first()
     if run is None:
         return AuditTile("info", _("Never run yet: manage.py audit_ledger"))
-    if run.finished_at is None:
-        return AuditTile("warning", _("An audit was begun and has not ended."), run)
     if run.problems:
         text = ngettext("%(problems)s problem found.", "%(problems)s problems found.", run.problems)
         return AuditTile("error", text % {"problems": intcomma(run.problems)}, run)
     if timezone.now() - run.finished_at > timedelta(seconds=settings.AUDIT_STALE_SECONDS):
-        return AuditTile("warning", _("The last audit found the ledger sound, but it is old: run manage.py audit_ledger"), run)
+        return AuditTile("warning", _("It was sound, but that is long ago. Run manage.py audit_ledger."), run)
     return AuditTile("success", _("The ledger is sound."), run)
-
-
-def _last_audit() -> Any:
-    return apps.get_model("credits", "AuditRun").objects.order_by("-id").first()
 
 
 def _now() -> list[Figure]:

@@ -99,6 +99,8 @@ SCOPES: dict[str, Any] = {
 # --- Credits and the gateway --------------------------------------------------------------
 
 SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
+# After so many days what is left of it expires; 0 never.
+SIGNUP_BONUS_DAYS = env.int("SIGNUP_BONUS_DAYS", default=0)
 # Below so many available credits the account page says so.
 LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
 # An administrator who moves more credits than this at once needs a second one. None: never; 0: always.
@@ -195,6 +197,8 @@ TEMPLATES = [
 # --- Database -----------------------------------------------------------------------------
 
 DATABASE_IS_THERE = bool(DATABASE_URL or development.running_database(DATA_DIR))
+# The role the site runs as, where that is not the owner of the tables: `migrate` grants it what it needs.
+DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default="")
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.database_url(DATA_DIR)),

@@ -1,7 +1,8 @@
 """What all tests share: users, tokens, and an emptied database after tests that really commit."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -29,16 +30,32 @@ KEPT = {
 }
 
 
+GUARDS = {
+    "credit_transactions": "credit_transactions_append_only",
+    "credit_allocations": "credit_allocations_append_only",
+    "credit_operations": "credit_operations_append_only",
+    "credit_holds": "credit_holds_stay",
+    "credit_grants": "credit_grants_stay",
+}
+
+
+@contextmanager
+def rows_may_change(cursor: Any) -> Iterator[None]:
+    """What only the owner of the tables can do: switch off what keeps ledger rows as they are."""
+    for table, guard in GUARDS.items():
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {guard}")
+    yield
+    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    for table, guard in GUARDS.items():
+        cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {guard}")
+
+
 def _empty_tables(self: TransactionTestCase) -> None:
     """Instead of TRUNCATE, which the ledger refuses, and which would take the migrations' rows."""
-    switch = "ALTER TABLE credit_transactions {} TRIGGER credit_transactions_append_only"
     tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True) if model._meta.managed]
-    with connection.cursor() as cursor:
-        cursor.execute(switch.format("DISABLE"))
-        with atomic():
-            for table in [*tables, "rate_limits", "django_cache"]:
-                cursor.execute(f"DELETE FROM {table} WHERE NOT ({KEPT.get(table, 'false')})")
-        cursor.execute(switch.format("ENABLE ALWAYS"))
+    with connection.cursor() as cursor, atomic(), rows_may_change(cursor):
+        for table in [*tables, "rate_limits", "django_cache"]:
+            cursor.execute(f"DELETE FROM {table} WHERE NOT ({KEPT.get(table, 'false')})")
 
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]

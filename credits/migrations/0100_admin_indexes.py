@@ -1,5 +1,5 @@
 """Indexes for the administrators' lists. Charging an answer, the hot path, writes to none of them:
-usage rows, rows without an actor, and open or captured holds are outside of what they cover.
+usage rows, and open or captured holds, are outside of what they cover.
 """
 
 from django.db import migrations
@@ -9,8 +9,6 @@ INDEXES = {
     "credit_transactions_other_by_type": "credit_transactions (type, id) WHERE type <> 'usage'",
     # What one user bought, was given and got back, among a million answers of that user.
     "credit_transactions_other_by_user": "credit_transactions (user_id, seq) WHERE type <> 'usage'",
-    # What one administrator did.
-    "credit_transactions_by_actor": "credit_transactions (actor_id, id) WHERE actor_id IS NOT NULL",
     # A payment; the reference of an answer is found by its completion.
     "credit_transactions_by_payment": "credit_transactions (reference_id) WHERE type <> 'usage' AND reference_id <> ''",
     # Holds that ended uncaptured, the rare ones.
@@ -19,7 +17,7 @@ INDEXES = {
 
 
 class Migration(migrations.Migration):
-    dependencies = [("credits", "0002_the_database_refuses")]
+    dependencies = [("credits", "0004_the_database_refuses_more")]
 
     operations = [
         migrations.RunSQL(f"CREATE INDEX {name} ON {what}", f"DROP INDEX {name}") for name, what in INDEXES.items()

@@ -1,0 +1,163 @@
+-- Credits set aside for a completion: hold, then capture, release or expiry.
+
+-- Sets aside `p_amount`, or what is available if that is `p_at_least` so much. The same reference again: the same hold.
+CREATE OR REPLACE FUNCTION ledger_hold(
+    p_user bigint, p_amount bigint, p_at_least bigint, p_reference text, p_seconds integer, p_max_open integer,
+    OUT hold credit_holds, OUT refusal text, OUT available bigint, OUT open_holds integer
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    account users;
+    v_now timestamptz := clock_timestamp();
+BEGIN
+    account := ledger_lock(p_user);
+    IF account.id IS NULL OR NOT account.is_active THEN
+        refusal := 'unknown_account';
+        RETURN;
+    END IF;
+    -- Holds of a worker that died count as spent until they expire; here nobody waits for the sweeper.
+    IF account.credits - account.credits_held < p_amount OR account.open_holds >= p_max_open THEN
+        IF ledger_end_due_holds(p_user) > 0 THEN
+            account := ledger_lock(p_user);
+        END IF;
+    END IF;
+    available := account.credits - account.credits_held;
+    open_holds := account.open_holds;
+    refusal := CASE WHEN LEAST(p_amount, available) < p_at_least THEN 'insufficient_credits'
+                    WHEN open_holds >= p_max_open THEN 'too_many_holds' END;
+    IF refusal IS NULL THEN
+        INSERT INTO credit_holds (user_id, requested, at_least, amount, state, reference_id, opened_op, created_at, expires_at)
+        VALUES (p_user, p_amount, p_at_least, LEAST(p_amount, available), 'open', p_reference, account.ledger_ops + 1,
+                v_now, v_now + make_interval(secs => p_seconds))
+            ON CONFLICT (user_id, reference_id) DO NOTHING
+        RETURNING * INTO hold;
+    END IF;
+    IF hold.id IS NULL THEN
+        SELECT * INTO hold FROM credit_holds WHERE user_id = p_user AND reference_id = p_reference;
+        IF hold.id IS NOT NULL THEN
+            refusal := CASE WHEN (hold.requested, hold.at_least) <> (p_amount, p_at_least) THEN 'idempotency_conflict' END;
+        END IF;
+        RETURN;
+    END IF;
+    UPDATE users u SET credits_held = u.credits_held + hold.amount, open_holds = u.open_holds + 1,
+                       ledger_ops = u.ledger_ops + 1
+     WHERE id = p_user;
+    IF account.grants_expire_at IS NOT NULL THEN
+        hold.pins := ledger_pin(p_user, hold.amount);
+        UPDATE credit_holds h SET pins = hold.pins WHERE h.id = hold.id AND hold.pins IS NOT NULL;
+    END IF;
+END $$;
+
+-- Charges the real cost: from the hold, then from what is available, never below zero. The same again: the same answer.
+CREATE OR REPLACE FUNCTION ledger_capture(
+    p_hold bigint, p_cost bigint, p_description text, p_metadata jsonb,
+    OUT charged bigint, OUT uncollected bigint, OUT balance_after bigint, OUT available bigint, OUT seq bigint,
+    OUT refusal text
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    account users;
+    h credit_holds;
+    posted credit_transactions;
+    v_open boolean;
+    v_held bigint;
+    v_op bigint;
+BEGIN
+    account := ledger_lock((SELECT user_id FROM credit_holds WHERE id = p_hold));
+    SELECT * INTO h FROM credit_holds WHERE id = p_hold;
+    v_open := h.state = 'open';
+    v_held := CASE WHEN v_open THEN h.amount ELSE 0 END;
+    available := account.credits - account.credits_held;
+    IF h.captured IS NULL AND h.state IN ('open', 'expired') THEN
+        charged := LEAST(p_cost, available + v_held);
+        IF charged > 0 THEN
+            posted := ledger_write(
+                h.user_id, 'usage', -charged, p_description, p_metadata, h.reference_id,
+                p_hold => h.id, p_unhold => v_held, p_holds => v_open::int);
+            PERFORM ledger_burn(posted, CASE WHEN v_open THEN h.pins END);
+            v_op := posted.op;
+        ELSE
+            v_op := ledger_free(h);
+        END IF;
+        UPDATE credit_holds
+           SET captured = charged, cost = p_cost, captured_op = v_op,
+               state = CASE WHEN v_open THEN 'captured' ELSE state END,
+               ended_op = COALESCE(ended_op, v_op), ended_at = COALESCE(ended_at, clock_timestamp())
+         WHERE id = p_hold;
+        available := available + v_held - charged;
+    ELSIF h.cost IS DISTINCT FROM p_cost THEN
+        refusal := 'hold_ended';
+        RETURN;
+    ELSE
+        charged := h.captured;
+        SELECT * INTO posted FROM credit_transactions t
+         WHERE t.user_id = h.user_id AND t.hold_id = p_hold AND t.type = 'usage';
+    END IF;
+    uncollected := p_cost - charged;
+    balance_after := COALESCE(posted.balance_after, account.credits);
+    seq := posted.seq;
+END $$;
+
+-- Gives the credits of an open hold back to a locked account and numbers that; an expired one has none.
+CREATE OR REPLACE FUNCTION ledger_free(h credit_holds) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    v_op bigint;
+BEGIN
+    IF h.state = 'open' AND h.pins IS NOT NULL THEN
+        PERFORM ledger_unpin(h.pins);
+    END IF;
+    UPDATE users SET credits_held = credits_held - CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END,
+                     open_holds = open_holds - (h.state = 'open')::int, ledger_ops = ledger_ops + 1
+     WHERE id = h.user_id
+    RETURNING ledger_ops INTO v_op;
+    RETURN v_op;
+END $$;
+
+-- Ends an open hold uncharged. One that has ended stays as it is: false.
+CREATE OR REPLACE FUNCTION ledger_end_hold(p_hold bigint, p_state text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    h credit_holds;
+BEGIN
+    UPDATE credit_holds SET state = p_state, ended_at = clock_timestamp() WHERE id = p_hold AND state = 'open'
+    RETURNING * INTO h;
+    IF h.id IS NULL THEN
+        RETURN false;
+    END IF;
+    h.state := 'open';
+    UPDATE credit_holds SET ended_op = ledger_free(h) WHERE id = p_hold;
+    RETURN true;
+END $$;
+
+CREATE OR REPLACE FUNCTION ledger_release(p_hold bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM users WHERE id = (SELECT user_id FROM credit_holds WHERE id = p_hold) FOR NO KEY UPDATE;
+    RETURN ledger_end_hold(p_hold, 'released');
+END $$;
+
+-- Ends the holds of a locked account that are past their expiry; how many.
+CREATE OR REPLACE FUNCTION ledger_end_due_holds(p_user bigint) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    v_ended integer := 0;
+    v_hold bigint;
+BEGIN
+    FOR v_hold IN SELECT id FROM credit_holds
+                   WHERE user_id = p_user AND state = 'open' AND expires_at <= clock_timestamp() ORDER BY id
+    LOOP
+        v_ended := v_ended + ledger_end_hold(v_hold, 'expired')::int;
+    END LOOP;
+    RETURN v_ended;
+END $$;
+
+-- Ends what is due of one user, holds and grants, unless somebody else is at that account just now. How many holds.
+CREATE OR REPLACE FUNCTION ledger_sweep(p_user bigint) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    v_ended integer;
+BEGIN
+    PERFORM 1 FROM users WHERE id = p_user FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN 0;
+    END IF;
+    v_ended := ledger_end_due_holds(p_user);
+    PERFORM ledger_lock(p_user);
+    RETURN v_ended;
+END $$;
