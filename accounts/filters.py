@@ -75,7 +75,12 @@ class OneUserFilter(admin.SimpleListFilter):
     """Set by links from a user; shown only then."""
 
     title = _("user")
-    parameter_name = "user"
+    parameter_name = lookup_kwarg = "user"
+
+    @property
+    def lookup_val(self) -> list[Any]:
+        """Where Unfold's template finds what it keeps when another filter is set."""
+        return [self.value()]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         chosen = number(self.value())

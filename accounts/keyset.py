@@ -28,10 +28,13 @@ class KeysetChangeList(ChangeList):
     key: str
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.before, self.after = (number(request.GET.get(name)) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
-        for name in (BEFORE, AFTER):  # another filter starts at the newest
-            self.params.pop(name, None)
-            self.filter_params.pop(name, None)
+        # Another filter starts at the newest: forms and links repeat what they find here.
+        request.GET = request.GET.copy()
+        for params in (request.GET, self.params, self.filter_params):
+            for name in (BEFORE, AFTER):
+                params.pop(name, None)
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         wanted = super().get_filters_params(params)
@@ -47,19 +50,19 @@ class KeysetChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
-        before, after = (number(request.GET.get(name)) for name in (BEFORE, AFTER))
-        if after is None:
-            rows = walk(self.queryset, self.key, before, size + 1)
-            self.has_older, self.has_newer = len(rows) > size, before is not None
+        if self.after is None:
+            rows = walk(self.queryset, self.key, self.before, size + 1)
+            self.has_older, self.has_newer = len(rows) > size, self.before is not None
             rows = rows[:size]
         else:
-            rows = list(self.queryset.filter(**{f"{self.key}__gt": after}).order_by(self.key)[: size + 1])
+            rows = list(self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[: size + 1])
             self.has_older, self.has_newer = True, len(rows) > size
             rows = rows[:size][::-1]
         self._show(rows)
 
     def _show(self, rows: list[Any]) -> None:
-        self.result_list, self.result_count, self.full_result_count = rows, len(rows), None
+        # Unfold shows how many there are where the two differ; nobody counted.
+        self.result_list, self.result_count, self.full_result_count = rows, len(rows), len(rows)
         self.show_full_result_count, self.show_admin_actions = False, True
         self.can_show_all = self.multi_page = False
         self.paginator = KeysetPaginator()
@@ -105,9 +108,9 @@ def edge(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) -> int:
     low, high = 0, (rows.order_by(f"-{key}").values_list(key, flat=True).first() or 0) + 1
     while low < high:
         middle = (low + high) // 2
-        found, written = rows.filter(**{f"{key}__gte": middle}).order_by(key).values_list(key, stamp)[0]
-        if written < moment:
-            low = found + 1
+        found = rows.filter(**{f"{key}__gte": middle}).order_by(key).values_list(key, stamp).first()
+        if found is not None and found[1] < moment:
+            low = found[0] + 1
         else:
             high = middle
     return low

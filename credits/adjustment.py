@@ -97,6 +97,9 @@ class AdjustmentPage(Confirmation):
     def notice(self, asked: dict[str, Any]) -> str:
         return needs_another(asked["amount"] * len(self.chosen))
 
+    def button(self, asked: dict[str, Any]) -> str:
+        return _("Ask for approval") if approvals.needed(asked["amount"] * len(self.chosen)) else self.verb
+
     def do(self, asked: dict[str, Any]) -> str:
         wanted = Adjustment(asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"]))
         if approvals.adjust_or_ask(self.chosen, wanted, actor=self.actor, key=asked["key"]):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -25,7 +26,7 @@ class CancellationPage(Confirmation):
         hold = self.hold
         return (
             (_("User"), hold.user),
-            (_("Held"), hold.amount),
+            (_("Held"), intcomma(hold.amount)),
             (_("Completion"), hold.reference_id),
             (_("Expires"), countdown(hold)),
         )

@@ -7,6 +7,7 @@ or going back, does nothing twice.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 from django import forms
@@ -15,6 +16,7 @@ from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import formats
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -29,14 +31,9 @@ from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerR
 Facts = Sequence[tuple[str | Promise, object]]
 
 
-def reason_field(*, required: bool = True, help_text: Any = "") -> forms.CharField:
-    return forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=MAX_REASON,
-        required=required,
-        help_text=help_text,
-        widget=UnfoldAdminTextInputWidget,
-    )
+def reason_field(**options: Any) -> forms.CharField:
+    options = {"label": gettext_lazy("Reason"), **options}
+    return forms.CharField(max_length=MAX_REASON, widget=UnfoldAdminTextInputWidget, **options)
 
 
 class ReasonForm(forms.Form):
@@ -103,6 +100,10 @@ class Confirmation:
         """What the administrator must know before the last click."""
         return ""
 
+    def button(self, asked: dict[str, Any]) -> str:
+        """What the last click does."""
+        return self.verb
+
     def do(self, asked: dict[str, Any]) -> str:
         """The act; returns what to say of it. Raises LedgerRefusal."""
         raise NotImplementedError
@@ -144,13 +145,24 @@ class Confirmation:
             "title": self.title,
             "page": self,
             "form": form,
-            "asked": [(field.label, asked[field.name]) for field in form.visible_fields() if asked.get(field.name)],
+            "asked": [(field.label, _shown(field, asked)) for field in form.visible_fields() if asked.get(field.name)],
             "confirming": checked and not self.at_once,
             "notice": self.notice(asked) if checked or self.at_once else "",
+            "button": self.button(asked) if checked else self.verb,
             "previews": previews,
             "possible": all(preview.possible for preview in previews),
         }
         return TemplateResponse(self.request, "credits/confirmation.html", context)
+
+
+def _shown(field: forms.BoundField, asked: dict[str, Any]) -> object:
+    """What was entered, as people read it."""
+    value = asked[field.name]
+    if isinstance(field.field, forms.ChoiceField):
+        return dict(field.field.choices)[value]  # type: ignore[arg-type]
+    if isinstance(value, int):
+        return intcomma(value)
+    return formats.date_format(value) if isinstance(value, date) else value
 
 
 def needs_another(credits: int) -> str:

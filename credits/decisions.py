@@ -18,7 +18,9 @@ from credits.templatetags.amounts import signed
 
 
 class NoteForm(ReasonForm):
-    reason = reason_field(required=False, help_text=gettext_lazy("What you add to the reason given. May stay empty."))
+    reason = reason_field(
+        label=gettext_lazy("Note"), required=False, help_text=gettext_lazy("For the log. May stay empty.")
+    )
 
 
 class DecisionPage(Confirmation):

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts import journal
 from accounts.journal import Act
-from accounts.keyset import BEFORE, KeysetChangeList, number, walk
+from accounts.keyset import BEFORE, KeysetChangeList, walk
 from credits.confirmation import Confirmation, Facts
 from credits.models import Transaction
 
@@ -52,7 +52,7 @@ class ExportPage(Confirmation):
         self.title, self.verb = _("Export transactions"), _("Download CSV")
 
     def facts(self) -> Facts:
-        wanted = {**self.listed.params, BEFORE: self.request.GET.get(BEFORE)}
+        wanted = {**self.listed.params, BEFORE: self.listed.before}
         chosen = ", ".join(f"{name} = {value}" for name, value in sorted(wanted.items()) if value)
         return ((_("Filters"), chosen or _("none")), (_("Order"), _("newest first")))
 
@@ -66,7 +66,7 @@ class ExportPage(Confirmation):
         if not form.is_valid() or "confirm" not in self.request.POST:
             return super().respond()
         journal.record(self.actor, Act.EXPORTED, Transaction, f"{self._asked()}: {form.cleaned_data['reason']}")
-        rows = transactions(self.listed.queryset, self.listed.key, number(self.request.GET.get(BEFORE)))
+        rows = transactions(self.listed.queryset, self.listed.key, self.listed.before)
         name = f"transactions-{timezone.now():%Y-%m-%d}.csv"
         return StreamingHttpResponse(
             as_csv(rows),
@@ -75,7 +75,8 @@ class ExportPage(Confirmation):
         )
 
     def _asked(self) -> str:
-        return f"up to {settings.EXPORT_MAX_ROWS} rows, filters {self.request.GET.urlencode() or 'none'}"
+        filters = self.listed.get_query_string({BEFORE: self.listed.before})
+        return f"up to {settings.EXPORT_MAX_ROWS} rows, filters {filters}"
 
     def back(self) -> str:
         return f"{reverse('admin:credits_transaction_changelist')}{self.listed.get_query_string()}"

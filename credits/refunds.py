@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
@@ -54,7 +55,7 @@ class RefundPage(Confirmation):
             (_("Transaction"), f"{row.pk} · {row.get_type_display()} {signed(row.amount)}"),
             (_("Time"), formats.date_format(row.created_at, "DATETIME_FORMAT")),
             (_("Description"), row.description or "–"),
-            (_("Left to refund"), self.left),
+            (_("Left to refund"), intcomma(self.left)),
         )
 
     def users(self) -> list[Any]:
@@ -67,6 +68,9 @@ class RefundPage(Confirmation):
 
     def notice(self, asked: dict[str, Any]) -> str:
         return needs_another(asked["amount"])
+
+    def button(self, asked: dict[str, Any]) -> str:
+        return _("Ask for approval") if approvals.needed(asked["amount"]) else self.verb
 
     def do(self, asked: dict[str, Any]) -> str:
         amount, reason, key = asked["amount"], asked["reason"], asked["key"]

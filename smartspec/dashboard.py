@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.filters import MARGIN
 from accounts.keyset import edge
 from accounts.models import User
+from credits.countdown import span
 from credits.models import Approval, AuditRun, Transaction
 
 DAYS = 30
@@ -42,6 +43,10 @@ class AuditTile:
     tone: str
     says: str
     run: AuditRun | None = None
+
+    @property
+    def ago(self) -> str:
+        return span(timezone.now() - self.run.finished_at) if self.run else ""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

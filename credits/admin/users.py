@@ -1,0 +1,68 @@
+"""Users with their credits, and what can be bought."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+
+import accounts.admin
+from accounts.models import User
+from credits.adjustment import MAX_USERS, adjustment_page
+from credits.models import Package
+
+
+@admin.register(User)
+class UserAdmin(accounts.admin.UserAdmin):
+    """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
+
+    actions = ("adjust_selected",)
+    actions_detail = ("adjust_one", "transactions", "holds")
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path("adjust/", self.admin_site.admin_view(self.adjust_view), name="accounts_user_adjust")
+        return [page, *super().get_urls()]
+
+    def has_adjust_credits_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("credits.add_transaction")
+
+    def adjust_view(self, request: HttpRequest) -> HttpResponseBase:
+        return adjustment_page(request, self)
+
+    @admin.action(description=_("Adjust credits"), permissions=["adjust_credits"])
+    def adjust_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
+        return _to_adjustment(list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1]))
+
+    @action(description=_("Adjust credits"), url_path="adjust", permissions=["adjust_credits"], icon="toll")  # type: ignore[untyped-decorator]
+    def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _to_adjustment([object_id])
+
+    @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
+    def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _to_list("transaction", user=object_id)
+
+    @action(description=_("Holds"), url_path="holds", icon="hourglass")  # type: ignore[untyped-decorator]
+    def holds(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _to_list("hold", user=object_id)
+
+
+def _to_adjustment(users: list[Any]) -> HttpResponse:
+    wanted = urlencode({"user": users}, doseq=True)
+    return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{wanted}")
+
+
+def _to_list(model: str, **wanted: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(wanted)}")
+
+
+@admin.register(Package)
+class PackageAdmin(accounts.admin.CheckedActions, ModelAdmin):
+    list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    readonly_fields = ("created_at",)
