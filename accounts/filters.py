@@ -33,7 +33,7 @@ class Days(forms.Form):
     def __init__(self, name: str, data: dict[str, Any]) -> None:
         super().__init__(data)
         for edge_of, label in (("from", _("From")), ("to", _("To"))):
-            field = forms.DateField(label=label, required=False, widget=DateInput(attrs={"aria-label": label}))
+            field = forms.DateField(label=label, required=False, widget=DateInput)
             self.fields[f"{name}_{edge_of}"] = field
 
 
@@ -41,6 +41,7 @@ class WrittenFilter(RangeDateFilter):
     """From one day to another, both included, of the time at which a row was written (UTC)."""
 
     form_class = Days
+    template = "accounts/days_filter.html"
 
     def __init__(
         self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, **path: str

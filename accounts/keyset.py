@@ -31,10 +31,11 @@ class KeysetChangeList(ChangeList):
         self.before, self.after = (number(request.GET.get(name)) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
         # Another filter starts at the newest: forms and links repeat what they find here.
-        request.GET = request.GET.copy()
-        for params in (request.GET, self.params, self.filter_params):
+        kept = request.GET.copy()
+        for params in (kept, self.params, self.filter_params):
             for name in (BEFORE, AFTER):
                 params.pop(name, None)
+        request.GET = kept  # type: ignore[assignment]  # it asks for an immutable one
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         wanted = super().get_filters_params(params)

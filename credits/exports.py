@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from accounts import journal
@@ -52,9 +53,14 @@ class ExportPage(Confirmation):
         self.title, self.verb = _("Export transactions"), _("Download CSV")
 
     def facts(self) -> Facts:
-        wanted = {**self.listed.params, BEFORE: self.listed.before}
-        chosen = ", ".join(f"{name} = {value}" for name, value in sorted(wanted.items()) if value)
-        return ((_("Filters"), chosen or _("none")), (_("Order"), _("newest first")))
+        chosen = [
+            (capfirst(spec.title), ", ".join(_text(value) for value in spec.used_parameters.values()))
+            for spec in self.listed.filter_specs
+            if any(spec.used_parameters.values())
+        ]
+        if self.listed.query:
+            chosen.append((_("Search"), self.listed.query))
+        return (*(chosen or [(_("Filters"), _("none"))]), (_("Order"), _("newest first")))
 
     def notice(self, asked: dict[str, Any]) -> str:
         text = _("At most %(most)s rows. If there are more, the last line of the file says so and how to go on.")
@@ -80,6 +86,11 @@ class ExportPage(Confirmation):
 
     def back(self) -> str:
         return f"{reverse('admin:credits_transaction_changelist')}{self.listed.get_query_string()}"
+
+
+def _text(value: Any) -> str:
+    """Of a parameter, which Django keeps as a list or alone."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def transactions(wanted: QuerySet[Transaction], key: str, before: int | None) -> Iterator[list[Any]]:

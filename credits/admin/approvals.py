@@ -12,22 +12,23 @@ from unfold.decorators import action
 from accounts.filters import WrittenFilter
 from credits.admin.rows import RowAdmin, links
 from credits.countdown import countdown
-from credits.decisions import ApprovePage, RejectPage, WithdrawPage
+from credits.decisions import ApprovePage, RejectPage, WithdrawPage, amount_of
 from credits.models import Approval
+from credits.templatetags.amounts import signed
 
 
 @admin.register(Approval)
 class ApprovalAdmin(RowAdmin):
     """What waits for a second administrator, and what was decided."""
 
-    list_display = ("created_at", "kind", "amount", "reason", "requester", "state", "countdown", "decided_by")
+    list_display = ("created_at", "kind", "credits", "reason", "requester", "state", "countdown", "decided_by")
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", WrittenFilter))
     list_filter_submit = True
-    list_select_related = ("requester", "decided_by")
+    list_select_related = ("requester", "decided_by", "refunds")
     search_fields = ("reason", "requester__email")
     fields = readonly_fields = (
         "kind",
-        "amount",
+        "credits",
         "for_users",
         "credits_expire_at",
         "refunds",
@@ -46,6 +47,10 @@ class ApprovalAdmin(RowAdmin):
     @admin.display(description=_("expires"))
     def countdown(self, approval: Approval) -> str:
         return countdown(approval)
+
+    @admin.display(description=_("credits per user"))
+    def credits(self, approval: Approval) -> str:
+        return signed(amount_of(approval))
 
     @admin.display(description=_("users"))
     def for_users(self, approval: Approval) -> str:
