@@ -1,105 +1,199 @@
-"""Does every balance follow from its rows? Asked of the rows themselves, a chunk of users at a time."""
+"""Do all invariants of the ledger hold? Asked of the rows themselves, a bounded part at a time.
 
+Each part is a few statements of their own: none keeps a snapshot for long, which would slow every hot row,
+and each sees one moment of a busy account. Memory does not grow with the ledger.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 
 from django.db import connection
-from django.db.models import Max
+from django.db.transaction import atomic
 
 from accounts.models import User
+from credits import replay
+from credits.models import Transaction
 
-CHUNK = 1000  # users per statement: a snapshot held for long slows every hot row
+MAX_USERS = 1000  # in one part
+MAX_ROWS = 50_000  # transactions in one part
+ALL = 2**62  # beyond any number
+MAX_FINDINGS = 1000  # that a report keeps; all are counted
+REPLAY = 13
+REPLAYED = "All that was done, done again in order by a pure model, has the same outcome, refusals included."
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in a sentence."""
+    """One thing that is wrong, in a sentence, and the entry that would correct it."""
 
+    invariant: int
     user_id: int
     problem: str
+    remedy: str
 
     def __str__(self) -> str:
-        return f"user {self.user_id}: {self.problem}"
+        return f"invariant {self.invariant}: user {self.user_id}: {self.problem}. To correct it: {self.remedy}."
 
 
 @dataclass(slots=True)
 class Report:
+    """`problems` counts by invariant; `not_replayed` are users with more rows than are replayed at once."""
+
     users: int = 0
     transactions: int = 0
     holds: int = 0
+    problems: Counter[int] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    not_replayed: list[int] = field(default_factory=list)
+
+    def note(self, finding: Finding) -> None:
+        self.problems[finding.invariant] += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
 
 
-def run() -> Report:
-    """Check all users. Each chunk is one statement, so it sees one moment of a busy ledger."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One invariant: its sentence, and the statement that selects user, problem and remedy where it does not hold."""
+
+    text: str
+    statement: str
+
+
+def load(folder: Path) -> None:
+    """Take up the checks of a folder; each file is named by the number of its invariant."""
+    for file in sorted(folder.glob("*.sql")):
+        text = file.read_text()
+        CHECKS[int(file.name[:2])] = Check(text.partition("\n")[0].removeprefix("-- "), text)
+
+
+CHECKS: dict[int, Check] = {}
+load(Path(__file__).parent / "sql" / "audit")
+
+
+def invariants() -> dict[int, str]:
+    """All of them by number, in a sentence each."""
+    return dict(sorted({number: check.text for number, check in CHECKS.items()}.items())) | {REPLAY: REPLAYED}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Users by id and rows by number, both ends included."""
+
+    first: int
+    last: int
+    low: int = 1
+    high: int = ALL
+
+
+def run(*, user: User | None = None, since: datetime | None = None) -> Report:
+    """Check one user, or those with a transaction since then, or everybody."""
     report = Report()
-    for first, last in _chunks():
+    for part in _parts(user, since):
         with connection.cursor() as cursor:
-            cursor.execute(_COUNT, {"first": first, "last": last})
-            users, transactions, holds = cursor.fetchone()
-            cursor.execute(_CHECK, {"first": first, "last": last})
-            report.findings += [Finding(*row) for row in cursor.fetchall()]
-        report.users += users
-        report.transactions += transactions
-        report.holds += holds
+            _count(part, report)
+            for number, check in sorted(CHECKS.items()):
+                cursor.execute(check.statement, _params(part))
+                for row in cursor.fetchall():
+                    report.note(Finding(number, *row))
+        if part.low == 1:
+            _replay(part, report, at_any_size=user is not None)
     return report
 
 
-def _chunks() -> Iterator[tuple[int, int]]:
-    """Ranges of user ids, both ends included, with at most CHUNK users in each."""
+def _parts(user: User | None, since: datetime | None) -> Iterator[Part]:
+    if user is not None:
+        yield from _windows(user.pk, user.pk)
+    elif since is not None:
+        for pk in sorted(_active(since)):
+            yield from _windows(pk, pk)
+    else:
+        yield from _everybody()
+
+
+def _everybody() -> Iterator[Part]:
+    """Ranges of users with a bounded number of them, and of rows unless it is a single one."""
     last = 0
-    while True:
-        ids = User.objects.filter(pk__gt=last).order_by("pk").values("pk")[:CHUNK]
-        end = User.objects.filter(pk__in=ids).aggregate(end=Max("pk"))["end"]
-        if end is None:
-            return
-        yield last + 1, end
-        last = end
+    while users := list(User.objects.filter(pk__gt=last).order_by("pk").values_list("pk", "ledger_seq")[:MAX_USERS]):
+        first, rows = users[0][0], 0
+        for pk, seq in users:
+            if rows and rows + seq > MAX_ROWS:
+                yield from _windows(first, last)
+                first, rows = pk, 0
+            rows += seq
+            last = pk
+        yield from _windows(first, last)
+
+
+def _windows(first: int, last: int) -> Iterator[Part]:
+    """One part; for a single user with many rows, several."""
+    rows = User.objects.filter(pk=first).values_list("ledger_seq", flat=True).first() or 0
+    if first < last or rows <= MAX_ROWS:
+        yield Part(first, last)
+        return
+    for low in range(1, rows + 1, MAX_ROWS):
+        yield Part(first, last, low, low + MAX_ROWS - 1 if low + MAX_ROWS <= rows else ALL)
+
+
+def _active(since: datetime) -> set[int]:
+    """Users with a transaction since then; rows are looked at newest first, until a whole part is older."""
+    active: set[int] = set()
+    before = ALL
+    while rows := list(
+        Transaction.objects.filter(pk__lt=before).order_by("-pk").values_list("pk", "user_id", "created_at")[:MAX_ROWS]
+    ):
+        recent = {user_id for _, user_id, created_at in rows if created_at >= since}
+        active |= recent
+        before = rows[-1][0]
+        if not recent:
+            break
+    return active
+
+
+def _params(part: Part) -> dict[str, int]:
+    return {"first": part.first, "last": part.last, "low": part.low, "high": part.high}
+
+
+def _count(part: Part, report: Report) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, _params(part))
+        users, transactions, holds = cursor.fetchone()
+    report.transactions += transactions
+    if part.low == 1:
+        report.users += users
+        report.holds += holds
 
 
 _COUNT = """
 SELECT (SELECT count(*) FROM users WHERE id BETWEEN %(first)s AND %(last)s),
-       (SELECT count(*) FROM credit_transactions WHERE user_id BETWEEN %(first)s AND %(last)s),
+       (SELECT count(*) FROM credit_transactions
+         WHERE user_id BETWEEN %(first)s AND %(last)s AND seq BETWEEN %(low)s AND %(high)s),
        (SELECT count(*) FROM credit_holds WHERE user_id BETWEEN %(first)s AND %(last)s)
 """
 
-# Numbers in the messages are the invariants of docs/ledger.md.
-_CHECK = """
-WITH account AS (
-    SELECT id, credits, credits_held, open_holds, ledger_seq FROM users WHERE id BETWEEN %(first)s AND %(last)s
-), posted AS (
-    SELECT user_id, id, seq, type, amount, balance_after, hold_id,
-           COALESCE(lag(balance_after) OVER w, 0) AS balance_before, COALESCE(lag(seq) OVER w, 0) AS seq_before
-      FROM credit_transactions WHERE user_id BETWEEN %(first)s AND %(last)s
-    WINDOW w AS (PARTITION BY user_id ORDER BY seq)
-), total AS (
-    SELECT user_id, sum(amount) AS amount, max(seq) AS seq FROM posted GROUP BY user_id
-), reserved AS (
-    SELECT user_id, sum(amount) AS amount, count(*) AS holds
-      FROM credit_holds WHERE state = 'open' AND user_id BETWEEN %(first)s AND %(last)s GROUP BY user_id
-), charged AS (
-    SELECT h.user_id, h.id, h.state, h.captured, p.id AS transaction_id, p.amount
-      FROM credit_holds h LEFT JOIN posted p ON p.hold_id = h.id AND p.type = 'usage'
-     WHERE h.user_id BETWEEN %(first)s AND %(last)s
-)
-SELECT a.id, format('1: balance is %%s at transaction %%s, but its rows sum to %%s up to transaction %%s',
-                    a.credits, a.ledger_seq, COALESCE(t.amount, 0), COALESCE(t.seq, 0))
-  FROM account a LEFT JOIN total t ON t.user_id = a.id
- WHERE a.credits <> COALESCE(t.amount, 0) OR a.ledger_seq <> COALESCE(t.seq, 0)
-UNION ALL
-SELECT user_id, format('2: transaction %%s (id %%s) follows number %%s with balance %%s, moves %%s and leaves %%s',
-                       seq, id, seq_before, balance_before, amount, balance_after)
-  FROM posted WHERE seq <> seq_before + 1 OR balance_after <> balance_before + amount
-UNION ALL
-SELECT a.id, format('3: %%s credits held in %%s holds, but the open holds are %%s over %%s credits',
-                    a.credits_held, a.open_holds, COALESCE(r.holds, 0), COALESCE(r.amount, 0))
-  FROM account a LEFT JOIN reserved r ON r.user_id = a.id
- WHERE a.credits_held <> COALESCE(r.amount, 0) OR a.open_holds <> COALESCE(r.holds, 0)
-    OR a.credits_held > a.credits
-UNION ALL
-SELECT user_id, format('4: hold %%s is %%s with %%s captured, but its transaction (id %%s) moved %%s',
-                       id, state, COALESCE(captured, 0), COALESCE(transaction_id::text, 'none'), COALESCE(amount, 0))
-  FROM charged WHERE COALESCE(captured, 0) <> -COALESCE(amount, 0)
- ORDER BY 1, 2
- LIMIT 1000
-"""
+
+def _replay(part: Part, report: Report, *, at_any_size: bool) -> None:
+    users = User.objects.filter(pk__range=(part.first, part.last), ledger_ops__gt=0).values_list("pk", "ledger_ops")
+    for pk, operations in users:
+        if operations > replay.MAX_OPERATIONS and not at_any_size:
+            report.not_replayed.append(pk)
+            continue
+        with _one_moment():
+            for difference in replay.differences(pk):
+                report.note(Finding(REPLAY, pk, difference, "see the first row that differs"))
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """One snapshot for all that is read of a user, because they are being charged meanwhile."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield

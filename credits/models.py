@@ -189,6 +189,7 @@ class Grant(models.Model):
     """Credits that came together: what is left of them, and until when. Burned before others by lower `priority`.
 
     `pinned` of the remaining credits are promised to open holds and outlive the expiry until those end.
+    A refund into a grant that has expired gives it a new `expires_at`.
     """
 
     class Source(models.TextChoices):
@@ -215,6 +216,7 @@ class Grant(models.Model):
     pinned = models.BigIntegerField(_("pinned"), default=0)
     priority = models.IntegerField(_("priority"), default=100)
     is_paid = models.BooleanField(_("paid"))
+    first_expires_at = models.DateTimeField(_("expires at first"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), db_default=Now())
     # A column of its own, because an index on `remaining` would make every burn rewrite the index.

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -5,3 +7,8 @@ from django.utils.translation import gettext_lazy as _
 class LlmproxyConfig(AppConfig):
     name = "llmproxy"
     verbose_name = _("Language models")
+
+    def ready(self) -> None:
+        from credits import audit
+
+        audit.load(Path(__file__).parent / "sql" / "audit")

@@ -8,10 +8,10 @@ CREATE OR REPLACE FUNCTION ledger_grant(
 DECLARE
     v_grant bigint;
 BEGIN
-    INSERT INTO credit_grants (user_id, transaction_id, source, amount, remaining, pinned, priority, is_paid, expires_at,
-                               created_at)
-    VALUES (p_posted.user_id, p_posted.id, p_source, p_amount, p_amount, 0, p_priority, p_is_paid, p_expires_at,
-            p_posted.created_at)
+    INSERT INTO credit_grants (user_id, transaction_id, source, amount, remaining, pinned, priority, is_paid,
+                               first_expires_at, expires_at, created_at)
+    VALUES (p_posted.user_id, p_posted.id, p_source, p_amount, p_amount, 0, p_priority, p_is_paid,
+            p_expires_at, p_expires_at, p_posted.created_at)
     RETURNING id INTO v_grant;
     IF p_expires_at IS NOT NULL THEN
         UPDATE users SET grants_expire_at = LEAST(grants_expire_at, p_expires_at) WHERE id = p_posted.user_id;
@@ -101,7 +101,6 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_amount;
     v_part bigint;
-    v_grace timestamptz := clock_timestamp() + interval '7 days';
     part record;
 BEGIN
     FOR part IN SELECT a.grant_id, -a.amount AS amount, sum(-a.amount) OVER (ORDER BY a.id DESC) AS upto
@@ -112,7 +111,8 @@ BEGIN
         CONTINUE WHEN v_part <= 0;
         UPDATE credit_grants
            SET remaining = remaining + v_part,
-               expires_at = CASE WHEN expires_at <= clock_timestamp() THEN v_grace ELSE expires_at END
+               expires_at = CASE WHEN expires_at <= p_posted.created_at THEN p_posted.created_at + interval '7 days'
+                                 ELSE expires_at END
          WHERE id = part.grant_id;
         INSERT INTO credit_allocations (user_id, transaction_id, grant_id, amount)
         VALUES (p_posted.user_id, p_posted.id, part.grant_id, v_part);

@@ -285,10 +285,10 @@ def test_the_audit_finds_nothing_in_a_sound_ledger(user: User) -> None:
 @pytest.mark.parametrize(
     ("statement", "invariant"),
     [
-        ("UPDATE users SET credits = credits + 1", "1:"),
-        ("UPDATE credit_transactions SET balance_after = 49 WHERE seq = 1", "2:"),
-        ("UPDATE users SET credits_held = 1", "3:"),
-        ("UPDATE credit_holds SET captured = 4", "4:"),
+        ("UPDATE users SET credits = credits + 1", "invariant 1:"),
+        ("UPDATE credit_transactions SET balance_after = 49 WHERE seq = 1", "invariant 2:"),
+        ("UPDATE users SET credits_held = 1", "invariant 3:"),
+        ("UPDATE credit_holds SET captured = 4", "invariant 4:"),
     ],
 )
 def test_the_audit_names_a_row_edited_behind_the_guards(user: User, statement: str, invariant: str) -> None:
@@ -298,4 +298,4 @@ def test_the_audit_names_a_row_edited_behind_the_guards(user: User, statement: s
         cursor.execute("ALTER TABLE users DISABLE TRIGGER USER")
         cursor.execute("ALTER TABLE credit_transactions DISABLE TRIGGER USER")
         cursor.execute(statement)
-    assert any(f.user_id == user.pk and f.problem.startswith(invariant) for f in audit.run().findings)
+    assert any(f.user_id == user.pk and str(f).startswith(invariant) for f in audit.run().findings)

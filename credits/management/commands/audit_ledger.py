@@ -1,21 +1,105 @@
+import json
 import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 
+from accounts.models import User
 from credits import audit
+from credits.models import AuditRun
+
+SHOWN = 20  # findings on the terminal; --json has up to 1,000
 
 
 class Command(BaseCommand):
-    help = "Check every balance against the ledger. Names what is wrong and exits with 1 if anything is."
+    help = "Check every invariant of the ledger. Names what is wrong, proposes the correcting entry, exits with 1."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--user", metavar="EMAIL", help="only this user")
+        parser.add_argument("--since", type=_moment, metavar="TIME", help="only users with a transaction since then")
+        parser.add_argument("--json", action="store_true", help="the whole report for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = audit.run()
-        for finding in report.findings:
-            self.stderr.write(str(finding))
-        self.stdout.write(
-            f"{report.users} users, {report.transactions} transactions, {report.holds} holds checked: "
-            + (f"{len(report.findings)} problems." if report.findings else "the ledger is sound.")
-        )
-        if report.findings:
+        started = timezone.now()
+        report = audit.run(user=_user(options["user"]), since=options["since"])
+        if options["user"] is None and options["since"] is None:
+            _record(started, report)
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_json(report), indent=2))
+        else:
+            self._say(report)
+        if report.problems:
             sys.exit(1)
+
+    def _say(self, report: audit.Report) -> None:
+        for finding in report.findings[:SHOWN]:
+            self.stderr.write(str(finding))
+        for user_id in report.not_replayed:
+            self.stderr.write(f"user {user_id} has too many operations to replay here: audit them alone with --user.")
+        problems = report.problems.total()
+        self.stdout.write(
+            f"{report.users} users, {report.transactions} transactions, {report.holds} holds, "
+            f"{len(audit.invariants())} invariants checked: "
+            + (f"{problems} problems." if problems else "the ledger is sound.")
+        )
+
+
+def _moment(text: str) -> datetime:
+    """A date or a time; without a zone it is UTC."""
+    try:
+        moment = parse_datetime(text) or datetime.combine(parse_date(text) or _unread(), datetime.min.time())
+    except ValueError:
+        raise ArgumentTypeError("give a time like 2026-11-22 or 2026-11-22T10:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())
+
+
+def _unread() -> Any:
+    raise ValueError
+
+
+def _user(email: str | None) -> User | None:
+    if email is None:
+        return None
+    user = User.objects.filter(email=email.strip().lower()).first()
+    if user is None:
+        raise CommandError(f"There is no user with the address {email}.")
+    return user
+
+
+def _record(started: datetime, report: audit.Report) -> None:
+    AuditRun.objects.create(
+        started_at=started,
+        finished_at=timezone.now(),
+        users=report.users,
+        transactions=report.transactions,
+        holds=report.holds,
+        problems=report.problems.total(),
+        first_problem=str(report.findings[0]) if report.findings else "",
+    )
+
+
+def _as_json(report: audit.Report) -> dict[str, Any]:
+    return {
+        "sound": not report.problems,
+        "users": report.users,
+        "transactions": report.transactions,
+        "holds": report.holds,
+        "invariants": [
+            {"number": number, "text": text, "problems": report.problems[number]}
+            for number, text in audit.invariants().items()
+        ],
+        "findings": [
+            {
+                "invariant": finding.invariant,
+                "user": finding.user_id,
+                "problem": finding.problem,
+                "remedy": finding.remedy,
+            }
+            for finding in report.findings
+        ],
+        "notReplayed": report.not_replayed,
+    }
