@@ -72,6 +72,17 @@ class WrittenFilter(RangeDateFilter):
             raise IncorrectLookupParameters from None
 
 
+def chosen_user(chosen: str, term: str) -> int | None:
+    """The one user that a filter or a search names; 0 for one who is not there."""
+    if chosen:
+        return number(chosen)
+    term = term.strip()
+    if "@" not in term and not term.startswith("usr_"):
+        return None
+    wanted = {"email": term.lower()} if "@" in term else {"public_id": term}
+    return User.objects.filter(**wanted).values_list("pk", flat=True).first() or 0
+
+
 class OneUserFilter(admin.SimpleListFilter):
     """Set by links from a user; shown only then."""
 

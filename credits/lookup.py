@@ -5,22 +5,11 @@ Each kind of term asks one index. A part of an address is looked for among the u
 
 from django.db.models import Q
 
-from accounts.keyset import MAX_KEY, number
-from accounts.models import User
+from accounts.filters import chosen_user
+from accounts.keyset import MAX_KEY
 from credits.models import Hold, Transaction
 
 MOST = 1000  # rows with one reference
-
-
-def chosen_user(chosen: str, term: str) -> int | None:
-    """The one user that a filter or a search names; 0 for one who is not there."""
-    if chosen:
-        return number(chosen)
-    term = term.strip()
-    if "@" not in term and not term.startswith("usr_"):
-        return None
-    wanted = {"email": term.lower()} if "@" in term else {"public_id": term}
-    return User.objects.filter(**wanted).values_list("pk", flat=True).first() or 0
 
 
 def transactions(term: str) -> Q:

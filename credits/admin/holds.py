@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
 from accounts.admin import ReadOnlyAdmin
-from accounts.filters import OneUserFilter, WrittenFilter
+from accounts.filters import OneUserFilter, WrittenFilter, chosen_user
 from credits import lookup
 from credits.admin.rows import RowAdmin
 from credits.cancellation import CancellationPage
@@ -78,7 +78,7 @@ class GrantAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Grant], search_term: str
     ) -> tuple[QuerySet[Grant], bool]:
-        user = lookup.chosen_user("", search_term)
+        user = chosen_user("", search_term)
         return (queryset.filter(user=user or 0) if search_term.strip() else queryset), False
 
 

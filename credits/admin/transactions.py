@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.filters import AdministratorFilter, OneUserFilter, WrittenFilter
+from accounts.filters import AdministratorFilter, OneUserFilter, WrittenFilter, chosen_user
 from credits import ledger, lookup
 from credits.admin.rows import RowAdmin, links
 from credits.exports import ExportPage
@@ -67,7 +67,7 @@ class TransactionAdmin(RowAdmin):
 
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
         """Of one user by their own numbers, which the index of every user's rows has."""
-        user = lookup.chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
+        user = chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
         return (Transaction.objects.all(), "id") if user is None else (Transaction.objects.filter(user=user), "seq")
 
     def get_search_results(
