@@ -97,7 +97,7 @@ def transactions(wanted: QuerySet[Transaction], key: str, before: int | None) ->
     """Rows of the file; a last one of another kind where the limit cut it."""
     yield list(HEADER)
     left: int = settings.EXPORT_MAX_ROWS
-    while rows := walk(wanted, key, before, min(CHUNK, left + 1)):
+    while rows := walk(wanted, key, before, CHUNK):
         if not connection.in_atomic_block:
             connection.close()  # back to the pool while the other side reads
         for row in rows[:left]:
@@ -110,8 +110,8 @@ def transactions(wanted: QuerySet[Transaction], key: str, before: int | None) ->
 
 def _cut(last: int | None) -> str:
     return (
-        f"Cut after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} to the address of the list "
-        "and export again, or narrow the filters."
+        f"Cut after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} to the address of the export "
+        "page, or narrow the filters."
     )
 
 

@@ -91,6 +91,13 @@ class TransactionAdmin(RowAdmin):
     def reversals(self, row: Transaction) -> str:
         return links(row.reversals.order_by("pk"))
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """Export leads on with the filters of the list."""
+        page: HttpResponseBase = super().changelist_view(request, extra_context)
+        for entry in (getattr(page, "context_data", None) or {}).get("actions_list", ()):
+            entry["path"] = f"{entry['path']}?{request.GET.urlencode()}"
+        return page
+
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms(("credits.export_transaction", "credits.view_transaction"))
 

@@ -1,7 +1,9 @@
 """Transactions as a file: what the list shows, bounded, harmless in a spreadsheet, and logged."""
 
 import csv
+import html
 import io
+import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -82,6 +84,13 @@ def test_an_export_is_logged_with_who_what_and_why(client, operator, ann):
     assert (entry.user, entry.action_flag) == (operator, Act.EXPORTED)
     assert f"user={ann.pk}" in entry.change_message
     assert "Books of 2026" in entry.change_message
+
+
+def test_the_list_leads_to_its_export_with_its_filters(client, operator, ann):
+    page = client.get("/admin/credits/transaction/", {"user": ann.pk, "q": "gen_1", "before": 7}).content.decode()
+    link = re.search(r'href="([^"]*transaction/export/[^"]*)"', page)
+    assert link
+    assert html.unescape(link[1]) == f"{EXPORT}?user={ann.pk}&q=gen_1"
 
 
 def test_looking_at_the_page_exports_nothing(client, operator, ann):

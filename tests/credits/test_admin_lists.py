@@ -130,7 +130,9 @@ def test_the_first_key_since_a_moment_is_found_over_gaps(operator, ann):
     now = timezone.now()
     for day in range(1, 30):
         entry = journal.record(operator, journal.Act.ADJUSTED, ann, str(day))
-        LogEntry.objects.filter(pk=entry.pk).update(id=day * day * 1000, action_time=now + timedelta(days=day))
+        LogEntry.objects.filter(pk=entry.pk).update(
+            id=10**6 + day + day // 5 * 1000, action_time=now + timedelta(days=day)
+        )
     for day in range(31):
         moment = now + timedelta(days=day)
         key = edge(LogEntry.objects.all(), "id", "action_time", moment)
