@@ -282,6 +282,7 @@ _REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
     "too_many_holds": (TooManyHolds, "{open_holds} completions are running, as many as your plan allows at a time."),
     "hold_ended": (HoldEnded, "This hold was released or captured before."),
     "idempotency_conflict": (IdempotencyConflict, "This idempotency key was used for another request."),
+    "payment_used": (IdempotencyConflict, "This payment has bought credits before."),
     "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
     "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),
     "more_than_left": (InvalidAmount, "Only {left} credits of it are left to take back."),

@@ -106,6 +106,11 @@ class Transaction(models.Model):
             models.UniqueConstraint(
                 fields=["user", "hold"], condition=Q(type="usage"), name="credit_transactions_one_usage_per_hold"
             ),
+            models.UniqueConstraint(
+                fields=["reference_id"],
+                condition=Q(type="purchase") & ~Q(reference_id=""),
+                name="credit_transactions_once_per_payment",
+            ),
             models.CheckConstraint(condition=~Q(amount=0) | ~Q(debt=0), name="credit_transactions_moves_something"),
             models.CheckConstraint(
                 condition=Q(balance_after__gte=0, debt_after__gte=0), name="credit_transactions_never_negative"

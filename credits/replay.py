@@ -14,6 +14,7 @@ from credits.models import Grant as GrantRow
 from credits.models import Hold as HoldRow
 
 MAX_OPERATIONS = 200_000  # of one user, replayed in memory; an audit of that user alone has no limit
+OTHERS = {"payment_used"}  # refusals that another account may be the reason of
 
 
 class Event(NamedTuple):
@@ -83,7 +84,7 @@ def events(recorded: Recorded, account: Account) -> Iterator[Event]:
         if row.op and (act := _act_of_row(row, done.get(row.pk), recorded, account)):
             yield Event(row.op, 0, f"transaction {row.seq}", act, None)
     for operation in recorded.operations:
-        if operation.refusal is not None:
+        if operation.refusal is not None and operation.refusal["code"] not in OTHERS:
             act = _verb(operation.verb, operation.request, operation.created_at, recorded, account)
             yield Event(operation.op, 1, f"{operation.verb} {operation.idempotency_key}", act, operation.refusal)
 

@@ -258,4 +258,8 @@ class Migration(migrations.Migration):
             model_name='operation',
             constraint=models.CheckConstraint(condition=models.Q(('transaction__isnull', True), ('refusal__isnull', True), _connector='XOR'), name='credit_operations_one_outcome'),
         ),
+        migrations.AddConstraint(
+            model_name='transaction',
+            constraint=models.UniqueConstraint(condition=models.Q(('type', 'purchase'), models.Q(('reference_id', ''), _negated=True)), fields=('reference_id',), name='credit_transactions_once_per_payment'),
+        ),
     ]

@@ -15,6 +15,8 @@ BEGIN
         refusal := '{"code": "unknown_account"}';
         RETURN;
     END IF;
+    -- Also when it was granted before: so that nobody asks again every minute.
+    UPDATE users SET allowance = p_request ->> 'allowance' WHERE id = p_user AND p_request ? 'allowance';
     SELECT * INTO stored FROM credit_operations
      WHERE user_id = p_user AND verb = p_verb AND idempotency_key = p_key;
     IF stored.id IS NOT NULL THEN
@@ -39,7 +41,8 @@ BEGIN
     END IF;
 END $$;
 
--- A purchase, bonus or subscription. A purchase pays the debt of a lost dispute first, by a row of its own.
+-- A purchase, bonus or subscription. A purchase pays the debt of a lost dispute first, by a row of its own; a payment
+-- (the reference) buys once, whatever key it comes with.
 CREATE OR REPLACE FUNCTION ledger_add(
     account users, p_key text, p_request jsonb, p_note jsonb, OUT transaction_id bigint, OUT refusal jsonb
 ) LANGUAGE plpgsql AS $$
@@ -50,6 +53,11 @@ DECLARE
     v_grant bigint;
     v_pays bigint := CASE WHEN v_is_paid THEN LEAST(account.credits_debt, (p_request ->> 'amount')::bigint) ELSE 0 END;
 BEGIN
+    IF v_is_paid AND EXISTS (SELECT FROM credit_transactions WHERE type = 'purchase' AND reference_id <> ''
+                                AND reference_id = p_request ->> 'reference_id') THEN
+        refusal := '{"code": "payment_used"}';
+        RETURN;
+    END IF;
     posted := ledger_write(
         account.id, v_type, (p_request ->> 'amount')::bigint, p_note ->> 'description', p_note -> 'metadata',
         p_request ->> 'reference_id', p_key => p_key);
@@ -60,7 +68,6 @@ BEGIN
             ledger_write(account.id, 'adjustment', -v_pays, 'Debt of a disputed payment paid',
                          p_reference => p_request ->> 'reference_id', p_debt => -v_pays), NULL, v_grant);
     END IF;
-    UPDATE users SET allowance = p_request ->> 'allowance' WHERE id = account.id AND p_request ? 'allowance';
     transaction_id := posted.id;
 END $$;
 

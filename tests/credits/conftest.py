@@ -1,12 +1,88 @@
-"""Administrators of each kind, and rows for them to look at."""
+"""What the ledger's tests share."""
 
+import itertools
 import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.db import connection
 
+from accounts.models import User
 from credits import ledger
+from credits.models import Grant, Hold, Transaction
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+LATER = datetime(2090, 1, 1, tzinfo=UTC)
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def user(make_user: Callable[..., User]) -> User:
+    return make_user(credits=50)
+
+
+@pytest.fixture
+def poor(make_user: Callable[..., User]) -> User:
+    """Somebody without any credits yet."""
+    return make_user("poor@example.com")
+
+
+def give(user: User, amount: int, type: str = "bonus", **options: Any) -> Transaction:
+    """A grant with a key of its own."""
+    options = {"description": type, "idempotency_key": f"key_{next(_numbers)}", **options}
+    return ledger.add(user=user, amount=amount, type=type, **options)
+
+
+def hold(user: User, amount: int, reference: str | None = None, **options: int) -> Hold:
+    reference = reference or f"gen_{next(_numbers)}"
+    return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
+
+
+def spend(user: User, amount: int) -> Transaction:
+    """A completion that cost this much."""
+    held = hold(user, amount)
+    ledger.capture(hold=held, cost=amount)
+    return Transaction.objects.get(user=user, hold=held)
+
+
+def reverse(verb: str, row: Transaction, amount: int | None = None, **options: Any) -> Transaction:
+    options = {"reason": "why", "actor": None, "idempotency_key": f"key_{next(_numbers)}", **options}
+    if verb != "restore":
+        options["amount"] = amount
+    posted: Transaction = getattr(ledger, verb)(transaction=row, **options)
+    return posted
+
+
+def let_expire(grant_of: Transaction) -> None:
+    """The clock goes on beyond the expiry of what this row granted."""
+    Grant.objects.filter(transaction=grant_of).update(expires_at=PAST, first_expires_at=PAST)
+    User.objects.filter(pk=grant_of.user_id).update(grants_expire_at=PAST)
+
+
+def let_hold_expire(held: Hold) -> None:
+    Hold.objects.filter(pk=held.pk).update(expires_at=PAST)
+
+
+def remaining(user: User) -> list[int]:
+    """What is left of each grant, in the order they came."""
+    return list(Grant.objects.filter(user=user).order_by("id").values_list("remaining", flat=True))
+
+
+def execute(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def in_days(days: int) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+# Of the admin's pages: administrators of each kind, and what they look at.
 
 
 @pytest.fixture
@@ -36,8 +112,8 @@ def support(make_user):
     return user
 
 
-@pytest.fixture
-def spend():
+@pytest.fixture(name="spend")
+def spend_on_the_page():
     def charge(user, amount, reference="gen_1"):
         hold = ledger.hold(user=user, amount=amount, reference_id=reference, seconds=720)
         ledger.capture(hold=hold, cost=amount, description="smollm2")

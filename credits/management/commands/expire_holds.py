@@ -6,7 +6,7 @@ from credits import ledger
 
 
 class Command(BaseCommand):
-    help = "Give back the credits of holds past their expiry (their worker died). Safe to run at any time."
+    help = "End holds past their expiry (their worker died) and credits past theirs. Safe to run at any time."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"{ledger.expire_holds()} holds expired.")

@@ -12,11 +12,11 @@ from accounts import limits
 logger = logging.getLogger(__name__)
 
 LOCK = 0x534D5254  # any number, the same in every process
-JOBS = ("expire_holds", "purge_device_codes", "clearsessions")
+JOBS = ("expire_holds", "grant_allowances", "purge_device_codes", "clearsessions", "audit_daily")
 
 
 class Command(BaseCommand):
-    help = "Do what is due: expire holds, forget old codes, sessions and rates. Run it every minute, or with --loop."
+    help = "Do what is due: expire, give monthly credits, audit daily, clean up. Run it every minute, or with --loop."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever")

@@ -1,0 +1,78 @@
+"""The credits that a plan gives each month: once per user, plan and month (UTC), caught up after a downtime."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.db import connection
+from django.db.models import Q
+
+from accounts.models import Plan, User
+from credits import ledger
+from credits.exceptions import IdempotencyConflict
+from credits.models import Transaction
+
+MAX_USERS = 10_000  # per plan in one run; the next run goes on
+MAX_MONTHS = 12  # that are made up for, where unused credits stay
+
+
+def grant_due() -> int:
+    """Give everybody what is due by the database's clock; returns how many allowances that were."""
+    now = _now()
+    plans = Plan.objects.filter(monthly_credits__gt=0)
+    return sum(
+        _grant(user, plan, month) for plan in plans for user in _due(plan, now) for month in _months(user, plan, now)
+    )
+
+
+def _now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now.astimezone(UTC)
+
+
+def _due(plan: Plan, now: datetime) -> list[User]:
+    """Active users of the plan whose last allowance is another one: two ranges of the index, not all users."""
+    latest = _name(plan, _month_of(now))
+    another = Q(allowance__lt=latest) | Q(allowance__gt=latest)
+    return list(User.objects.filter(another, plan=plan, is_active=True)[:MAX_USERS])
+
+
+def _months(user: User, plan: Plan, now: datetime) -> Iterator[int]:
+    """This month, after those missed since the last one where unused credits stay. Others are gone."""
+    this = _month_of(now)
+    slug, _, last = user.allowance.partition("/")
+    if plan.credits_roll_over and slug == plan.slug and last:
+        year, month = map(int, last.split("-"))
+        yield from range(max(year * 12 + month, this - MAX_MONTHS), this)
+    yield this
+
+
+def _grant(user: User, plan: Plan, month: int) -> int:
+    name = _name(plan, month)
+    try:
+        ledger.add(
+            user=user,
+            amount=plan.monthly_credits,
+            type=Transaction.Type.SUBSCRIPTION,
+            description=f"{plan.name}, {name.rpartition('/')[2]}",
+            idempotency_key=f"allowance:{name}",
+            allowance=name,
+            expires_at=None if plan.credits_roll_over else _start(month + 1),
+        )
+    except IdempotencyConflict:
+        return 0  # this month's was granted before the plan was changed
+    return 1
+
+
+def _month_of(moment: datetime) -> int:
+    """Months since the year 0, so that they can be counted."""
+    return moment.year * 12 + moment.month - 1
+
+
+def _start(month: int) -> datetime:
+    return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
+
+
+def _name(plan: Plan, month: int) -> str:
+    return f"{plan.slug}/{_start(month):%Y-%m}"

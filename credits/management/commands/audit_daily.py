@@ -1,0 +1,23 @@
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from credits.models import AuditRun
+
+logger = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Audit the ledger if the last audit is a day old; what is wrong goes to the log and to the admin."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if AuditRun.objects.filter(started_at__gt=timezone.now() - timedelta(days=1)).exists():
+            return
+        try:
+            call_command("audit_ledger", stdout=self.stdout, stderr=self.stderr)
+        except SystemExit:
+            logger.critical("the ledger is not sound: manage.py audit_ledger says why")

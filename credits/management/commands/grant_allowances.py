@@ -1,0 +1,12 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from credits import allowances
+
+
+class Command(BaseCommand):
+    help = "Give users their plan's monthly credits, once per month. Safe to run at any time."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.stdout.write(f"{allowances.grant_due()} monthly allowances granted.")

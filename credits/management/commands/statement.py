@@ -1,0 +1,24 @@
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.models import User
+from credits import statement
+
+FORMATS = {"csv": statement.write_csv, "json": statement.write_json}
+
+
+class Command(BaseCommand):
+    help = "Write a user's whole statement to the output. tools/verify_statement.py checks it without a database."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--format", choices=sorted(FORMATS), default="json")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(email=options["email"].strip().lower()).first()
+        if user is None:
+            raise CommandError(f"There is no user with the address {options['email']}.")
+        self.stdout.ending = ""
+        FORMATS[options["format"]](user, self.stdout)  # type: ignore[arg-type]  # a text file in all that is used of it

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Check a statement without a database: verify_statement.py FILE [EARLIER]
+
+FILE is what `manage.py statement` wrote, JSON or CSV. Numbers have no gaps, each balance is the one before it and the
+amount, and each digest is that of the digest before it and of what the row says. With EARLIER, an older statement of
+the same account, its rows must all be there unchanged. Exits with 1 and a sentence if anything is not so.
+"""
+
+import csv
+import hashlib
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+NUMBERS = ("seq", "amount", "balanceAfter", "debt", "debtAfter", "op")
+OPTIONAL = ("actor", "hold", "reverses", "expiredGrant")
+TEXTS = ("description", "metadata", "referenceId")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Wrong(Exception):
+    pass
+
+
+def read(path: str) -> tuple[int | None, list[Row]]:
+    """The account's id and its rows."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        if file.read(1) == "{":
+            file.seek(0)
+            statement = json.load(file)
+            return statement["account"]["id"], statement["transactions"]
+        file.seek(0)
+        cells = list(csv.DictReader(file))
+    return (int(cells[0]["account"]) if cells else None), [row_of(cell) for cell in cells]
+
+
+def row_of(cells: dict[str, str]) -> Row:
+    row: Row = {name: int(cells[name]) for name in NUMBERS}
+    row.update({name: int(cells[name]) if cells[name] else None for name in OPTIONAL})
+    row.update({name: cells[name].removeprefix("'") for name in TEXTS})
+    row["idempotencyKey"] = cells["idempotencyKey"].removeprefix("'") or None
+    return {**row, **{name: cells[name] for name in ("createdAt", "type", "digest")}}
+
+
+def digest(account: int | None, row: Row, before: bytes) -> bytes:
+    facts = [
+        *(
+            account,
+            row["seq"],
+            row["op"],
+            row["type"],
+            row["amount"],
+            row["balanceAfter"],
+            row["debt"],
+            row["debtAfter"],
+        ),
+        *(row["description"], row["metadata"], row["referenceId"], row["idempotencyKey"]),
+        (datetime.fromisoformat(row["createdAt"]) - EPOCH) // timedelta(microseconds=1),
+        *(row[name] for name in OPTIONAL),
+    ]
+    return hashlib.sha256(before + json.dumps(facts, ensure_ascii=False).encode()).digest()
+
+
+def check(account: int | None, rows: list[Row]) -> int:
+    seq = balance = debt = 0
+    before = b""
+    for row in rows:
+        seq, balance, debt = seq + 1, balance + row["amount"], debt + row["debt"]
+        if row["seq"] != seq:
+            raise Wrong(f"transaction {seq} is missing: the next one is number {row['seq']}")
+        if (row["balanceAfter"], row["debtAfter"]) != (balance, debt):
+            raise Wrong(f"transaction {seq} leaves {row['balanceAfter']}, but the rows sum to {balance}")
+        if row["op"] and digest(account, row, before).hex() != row["digest"]:
+            raise Wrong(f"transaction {seq} is not what was written: its digest is another one")
+        before = bytes.fromhex(row["digest"])
+    return balance
+
+
+def check_files(path: str, earlier: str | None = None) -> str:
+    account, rows = read(path)
+    balance = check(account, rows)
+    if earlier is not None and rows[: len(before := read(earlier)[1])] != before:
+        raise Wrong("it is not a continuation of the earlier statement")
+    return f"{len(rows)} transactions, balance {balance}: as written, nothing changed or left out"
+
+
+def main(paths: list[str]) -> int:
+    try:
+        print(f"{paths[0]}: {check_files(*paths)}.")
+    except Wrong as wrong:
+        print(f"{paths[0]}: {wrong}.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 3:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1:]))
