@@ -89,17 +89,16 @@ def hold(
     """
     if not 0 <= (at_least := amount if at_least is None else at_least) <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"A hold is between 0 and {MAX_AMOUNT} credits.")
-    row = _row(_HOLD, [user.pk, amount, at_least, reference_id, seconds, max_open])
-    refusal, available, open_holds = (row.pop(name) for name in ("refusal", "available", "open_holds"))
+    refusal, available, open_holds, *held = _row(_HOLD, [user.pk, amount, at_least, reference_id, seconds, max_open])
     if refusal:
         raise _refused({"code": refusal, "required": at_least, "available": available, "open_holds": open_holds})
-    return Hold.from_db(connection.alias, list(row), list(row.values()))
+    return Hold.from_db(connection.alias, _HELD, held)
 
 
+_HELD = ("id", "user_id", "amount", "state", "reference_id", "expires_at")
 _HOLD = """
-SELECT (r.hold).id, (r.hold).user_id, (r.hold).requested, (r.hold).at_least, (r.hold).amount, (r.hold).captured,
-       (r.hold).state, (r.hold).reference_id, (r.hold).created_at, (r.hold).expires_at, (r.hold).ended_at,
-       r.refusal, r.available, r.open_holds
+SELECT r.refusal, r.available, r.open_holds,
+       (r.hold).id, (r.hold).user_id, (r.hold).amount, (r.hold).state, (r.hold).reference_id, (r.hold).expires_at
   FROM ledger_hold(%s, %s, %s, %s, %s, %s) r
 """
 
@@ -112,18 +111,20 @@ def capture(*, hold: Hold, cost: int, description: str = "", metadata: Mapping[s
     """
     if not 0 <= cost <= MAX_AMOUNT:
         raise InvalidAmount(f"A cost is between 0 and {MAX_AMOUNT} credits.")
-    row = _row(_CAPTURE, [hold.pk, cost, description, Jsonb(dict(metadata or {}))])
-    if refusal := row.pop("refusal"):
+    refusal, *captured = _row(_CAPTURE, [hold.pk, cost, description, Jsonb(dict(metadata or {}))])
+    if refusal:
         raise _refused({"code": refusal})
-    return Capture(**row)
+    return Capture(*captured)
 
 
-_CAPTURE = "SELECT * FROM ledger_capture(%s, %s, %s, %s)"
+_CAPTURE = """
+SELECT refusal, charged, uncollected, balance_after, available, seq FROM ledger_capture(%s, %s, %s, %s)
+"""
 
 
 def release(*, hold: Hold) -> bool:
     """Give a hold back uncharged; False if it has ended already, and it stays as it is."""
-    return bool(_row("SELECT ledger_release(%s) AS done", [hold.pk])["done"])
+    return bool(_row("SELECT ledger_release(%s)", [hold.pk])[0])
 
 
 def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
@@ -135,7 +136,7 @@ def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"user": user.pk if user else None, "limit": limit})
         due = [pk for (pk,) in cursor.fetchall()]
-    return sum(_row("SELECT ledger_sweep(%s) AS ended", [pk])["ended"] for pk in due)
+    return sum(_row("SELECT ledger_sweep(%s)", [pk])[0] for pk in due)
 
 
 _DUE = """
@@ -234,7 +235,7 @@ def refundable(transaction: Transaction) -> int:
     """How many credits of a usage or purchase can still be refunded; 0 for any other row."""
     if transaction.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
         return 0
-    return int(_row("SELECT ledger_refundable(%s) AS left_over", [transaction.pk])["left_over"])
+    return int(_row("SELECT ledger_refundable(%s)", [transaction.pk])[0])
 
 
 def _reverse(
@@ -258,10 +259,10 @@ def _post(
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise InvalidAmount(f"An idempotency key has between 1 and {MAX_KEY} characters.")
     note = {"description": description[:MAX_DESCRIPTION], "metadata": dict(metadata or {})}
-    row = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
-    if row["refusal"]:
-        raise _refused(json.loads(row["refusal"]))
-    return Transaction.objects.get(pk=row["transaction_id"])
+    posted, refusal = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
+    if refusal:
+        raise _refused(json.loads(refusal))
+    return Transaction.objects.get(pk=posted)
 
 
 _POST = "SELECT transaction_id, refusal::text FROM ledger_post(%s, %s, %s, %s, %s)"
@@ -303,7 +304,8 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _row(statement: str, params: Sequence[Any]) -> dict[str, Any]:
+def _row(statement: str, params: Sequence[Any]) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
-        return dict(zip((column.name for column in cursor.description), cursor.fetchone(), strict=True))
+        row: tuple[Any, ...] = cursor.fetchone()
+        return row

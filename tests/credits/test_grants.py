@@ -1,5 +1,8 @@
 """Where credits come from, in which order they go, and how they expire."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from accounts.models import User
@@ -19,33 +22,35 @@ def _sound(request: pytest.FixtureRequest) -> object:
     assert audit.run().findings == []
 
 
-def test_what_expires_first_is_burned_first(poor: User) -> None:
-    give(poor, 10)
-    give(poor, 10, expires_at=in_days(60))
-    give(poor, 10, expires_at=in_days(30))
-    spend(poor, 15)
-    assert remaining(poor) == [10, 5, 0]
+def burn_by_answer(user: User, amount: int) -> None:
+    spend(user, amount)
 
 
-def test_priority_goes_before_expiry(poor: User) -> None:
-    give(poor, 10, expires_at=in_days(30))
-    give(poor, 10, priority=50)
-    spend(poor, 15)
-    assert remaining(poor) == [5, 0]
+def burn_beyond_the_hold(user: User, amount: int) -> None:
+    ledger.capture(hold=hold(user, 0), cost=amount)
 
 
-def test_a_gift_is_burned_before_what_was_paid_for(poor: User) -> None:
-    give(poor, 10, "purchase")
-    give(poor, 10, "bonus")
-    spend(poor, 15)
-    assert remaining(poor) == [5, 0]
+def burn_by_correction(user: User, amount: int) -> None:
+    ledger.adjust(user=user, amount=-amount, reason="why", actor=None)
 
 
-def test_the_older_of_two_alike_is_burned_first(poor: User) -> None:
-    give(poor, 10)
-    give(poor, 10)
-    spend(poor, 15)
-    assert remaining(poor) == [0, 5]
+@pytest.mark.parametrize("burn", [burn_by_answer, burn_beyond_the_hold, burn_by_correction])
+@pytest.mark.parametrize(
+    ("grants", "left"),
+    [
+        pytest.param([{}, {"expires_at": in_days(60)}, {"expires_at": in_days(30)}], [10, 5, 0], id="soonest expiry"),
+        pytest.param([{"expires_at": in_days(30)}, {"priority": 50}], [5, 0], id="priority before expiry"),
+        pytest.param([{"type": "purchase"}, {}], [5, 0], id="gifts before what was paid for"),
+        pytest.param([{}, {}], [0, 5], id="the older of two alike"),
+    ],
+)
+def test_grants_burn_in_their_order(
+    poor: User, burn: Callable[[User, int], None], grants: list[dict[str, Any]], left: list[int]
+) -> None:
+    for options in grants:
+        give(poor, 10, **options)
+    burn(poor, 15)
+    assert remaining(poor) == left
 
 
 def test_each_debit_says_which_grants_it_burned(poor: User) -> None:
@@ -55,10 +60,14 @@ def test_each_debit_says_which_grants_it_burned(poor: User) -> None:
     assert list(taken) == [(first.pk, -10), (second.pk, -5)]
 
 
-def test_a_correction_downwards_burns_grants_too(poor: User) -> None:
+def test_what_a_hold_has_pinned_is_not_burned_by_others(poor: User) -> None:
+    give(poor, 10, expires_at=LATER)
     give(poor, 10)
-    ledger.adjust(user=poor, amount=-4, reason="why", actor=None)
-    assert remaining(poor) == [6]
+    held = hold(poor, 10)
+    burn_by_correction(poor, 4)
+    assert remaining(poor) == [10, 6]
+    ledger.capture(hold=held, cost=10)
+    assert remaining(poor) == [0, 6]
 
 
 def test_a_purchase_never_expires(poor: User) -> None:
@@ -121,6 +130,7 @@ def test_two_holds_never_pin_the_same_credits(poor: User) -> None:
     pins = list(Hold.objects.filter(pk__in=[first.pk, second.pk]).order_by("id").values_list("pins", flat=True))
     assert pins == [{str(grant.pk): 7}, {str(grant.pk): 3}]
     assert grant.pinned == 10
+    assert Hold.objects.get(pk=hold(poor, 2).pk).pins is None
 
 
 @pytest.mark.parametrize("end", ["release", "expire", "capture of nothing"])

@@ -74,6 +74,20 @@ def test_a_hold_beyond_the_plans_number_is_refused(user: User) -> None:
     assert ledger.balance(user).held == 1
 
 
+def test_the_same_reference_holds_once_also_when_nothing_is_left(user: User) -> None:
+    first = hold(user, 50)
+    assert hold(user, 50) == first
+    ledger.capture(hold=first, cost=50)
+    assert (hold(user, 50).pk, ledger.balance(user).held) == (first.pk, 0)
+
+
+def test_the_same_reference_for_another_amount_is_refused(user: User) -> None:
+    hold(user, 10)
+    with pytest.raises(IdempotencyConflict):
+        hold(user, 11)
+    assert ledger.balance(user).held == 10
+
+
 def test_an_inactive_user_cannot_hold(user: User) -> None:
     User.objects.filter(pk=user.pk).update(is_active=False)
     with pytest.raises(UnknownAccount):

@@ -97,6 +97,30 @@ def test_capture_and_expiry_at_once_charge_once_and_free_once(make_user: MakeUse
     assert audit.run().findings == []
 
 
+def test_the_same_reference_at_once_holds_once(make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+    held = concurrently(lambda n: ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60).pk, threads=8)
+    assert len(set(held)) == 1
+    assert ledger.balance(user).held == 7
+
+
+def test_a_sweeper_leaves_alone_whoever_is_being_charged(make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+    held = ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60)
+    Hold.objects.filter(pk=held.pk).update(expires_at="2020-01-01T00:00Z")
+    with ThreadPoolExecutor(1) as pool, atomic():
+        ledger.adjust(user=user, amount=-1, reason="charged meanwhile", actor=None)
+        assert pool.submit(swept).result(5) == 0
+    assert ledger.expire_holds() == 1
+
+
+def swept() -> int:
+    try:
+        return ledger.expire_holds()
+    finally:
+        connection.close()
+
+
 def test_the_same_key_at_once_grants_once(make_user: MakeUser) -> None:
     user = make_user()
 
