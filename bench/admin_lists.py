@@ -54,7 +54,8 @@ SELECT u, row_number() OVER (PARTITION BY u ORDER BY n), k.type,
   FROM generate_series(1, {rows}) n,
        LATERAL (SELECT CASE WHEN n % 3 = 0 THEN 1 ELSE 1 + n % {users} END AS u) w,
        LATERAL (SELECT CASE WHEN n % 20011 = 0 THEN 'refund' WHEN n % 1009 = 0 THEN 'adjustment'
-                            WHEN n % 499 = 0 THEN 'purchase' ELSE 'usage' END AS type) k;
+                            WHEN n % 499 = 0 THEN 'purchase' ELSE 'usage' END AS type) k
+ ORDER BY n;
 """
 
 
