@@ -7,6 +7,7 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest, ValidationError
@@ -14,12 +15,15 @@ from django.db.models import Model, QuerySet
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.paginator import InfinitePaginator
 
+from accounts import journal
+from accounts.filters import DebtFilter, KindFilter, LoggedAdministratorFilter, WrittenFilter
+from accounts.keyset import KeysetChangeList
 from accounts.models import Plan, User
 
 admin.site.unregister(EmailAddress)
@@ -68,11 +72,19 @@ class CheckedActions:
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows that only the program writes, newest first."""
+    """Rows that only the program writes, newest first, in pages that are cut by key."""
 
-    show_full_result_count = False
-    paginator = InfinitePaginator  # counting millions of rows takes longer than showing a page
-    ordering = ("-id",)
+    show_full_result_count = False  # counting millions of rows takes longer than showing a page
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+    list_per_page = 50
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
+        """Rows among which all that the list shows are, and the key that orders them by an index."""
+        return self.model._default_manager.all(), "id"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -105,8 +117,8 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     form = UserForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "credits", "credits_held", "plan", "is_active", "date_joined")
-    list_filter = ("plan", "is_active", "is_staff")
+    list_display = ("email", "credits", "credits_held", "credits_debt", "plan", "is_active", "date_joined")
+    list_filter = ("plan", "is_active", "is_staff", DebtFilter)
     list_select_related = ("plan",)
     search_fields = ("email", "=public_id", "name")
     ordering = ("-pk",)
@@ -184,3 +196,34 @@ def why_kept(plan: Plan) -> str:
 class GroupAdmin(CheckedActions, ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """The administrators' log: who, when, what and why."""
+
+    list_display = ("action_time", "user", "kind", "what", "text")
+    list_display_links = ("action_time",)
+    list_filter = (KindFilter, LoggedAdministratorFilter, ("action_time", WrittenFilter))
+    list_filter_submit = True
+    list_select_related = ("user", "content_type")
+    search_fields = ("user__email", "object_repr", "change_message")
+    search_help_text = gettext_lazy("Administrator, object or reason")
+    fields = readonly_fields = ("action_time", "user", "kind", "what", "text")
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, entry: LogEntry) -> str:
+        return str(dict(journal.KINDS).get(entry.action_flag, entry.action_flag))
+
+    @admin.display(description=gettext_lazy("object"))
+    def what(self, entry: LogEntry) -> str:
+        """A link where the object still has a page."""
+        kind = str(getattr(entry.content_type, "name", ""))
+        name = f"{kind}: {entry.object_repr}" if kind else entry.object_repr
+        if not entry.object_id or not (address := entry.get_admin_url()):
+            return name
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name)
+
+    @admin.display(description=gettext_lazy("what and why"))
+    def text(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or "–"

@@ -1,39 +1,33 @@
-"""The page on which an administrator corrects balances: form, preview, then the ledger.
+"""The page on which an administrator corrects the balances of some users."""
 
-Nothing is written but by the confirming POST, and one form writes once: its key goes to the
-ledger as the idempotency key, so that sending it twice, or going back, does not adjust twice.
-"""
-
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.transaction import atomic
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
-from accounts.authentication import signed_in
+from accounts.filters import DateInput
 from accounts.models import User
-from credits import ledger
-from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerRefusal
+from credits import approvals, ledger
+from credits.confirmation import Confirmation, Preview, ReasonForm, needs_another, reason_field, waits
+from credits.corrections import Adjustment
+from credits.exceptions import InsufficientCredits, LedgerRefusal
 from credits.models import Transaction
 
-if TYPE_CHECKING:
-    from credits.admin import UserAdmin
-
 MAX_USERS = 100  # in one adjustment
-MAX_REASON = 500  # characters, as the ledger's description
+MAX_YEARS = 10  # until credits expire
 
 
-class AdjustmentForm(forms.Form):
+class AdjustmentForm(ReasonForm):
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
         min_value=-ledger.MAX_AMOUNT,
@@ -47,59 +41,91 @@ class AdjustmentForm(forms.Form):
         help_text=gettext_lazy("A bonus can only be given."),
         widget=UnfoldAdminSelectWidget,
     )
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=MAX_REASON,
-        help_text=gettext_lazy("The user and the next administrator will read it."),
-        widget=UnfoldAdminTextInputWidget,
+    last_day = forms.DateField(
+        label=gettext_lazy("Last day"),
+        required=False,
+        help_text=gettext_lazy("Given credits expire after this day (UTC). Empty: they do not expire."),
+        widget=DateInput,
     )
-    key = forms.CharField(max_length=64, widget=forms.HiddenInput)
+    reason = reason_field(help_text=gettext_lazy("The user and the next administrator will read it."))
+    field_order = ("amount", "type", "last_day", "reason", "key")
+
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        """`most` credits per user, up or down, is what this administrator may move."""
+        super().__init__(*args, **kwargs)
+        self.most = most
 
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
         if amount == 0:
             raise forms.ValidationError(_("Zero credits change nothing."))
+        if abs(amount) > self.most:
+            raise forms.ValidationError(_("You may adjust by up to %(most)d credits per user.") % {"most": self.most})
         return amount
 
+    def clean_last_day(self) -> date | None:
+        day: date | None = self.cleaned_data["last_day"]
+        today = timezone.now().date()
+        if day and not today <= day <= today + timedelta(days=MAX_YEARS * 365):
+            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+        return day
+
     def clean(self) -> dict[str, Any]:
-        if self.cleaned_data.get("type") == Transaction.Type.BONUS and self.cleaned_data.get("amount", 1) < 0:
+        asked = super().clean()
+        if asked.get("type") == Transaction.Type.BONUS and asked.get("amount", 1) < 0:
             self.add_error("amount", _("A bonus can only be given. Choose the type adjustment to take credits away."))
-        if "key" in self.errors:
-            self.add_error(None, _("This form is incomplete. Open it again."))
-        return self.cleaned_data
+        if asked.get("last_day") and asked.get("amount", 1) < 0:
+            self.add_error("last_day", _("Only credits that are given can expire."))
+        return asked
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What an adjustment would do to one user."""
+class AdjustmentPage(Confirmation):
+    def __init__(self, request: HttpRequest, user_admin: Any, chosen: Sequence[User]) -> None:
+        super().__init__(request, user_admin)
+        self.chosen = chosen
+        self.title, self.verb = _("Adjust credits"), _("Adjust")
 
-    user: User
-    amount: int
+    def form(self, data: Any = None) -> AdjustmentForm:
+        return AdjustmentForm(data, initial=self.initial(), most=most_per_user(self.actor))
 
-    @property
-    def after(self) -> int:
-        return self.user.credits + self.amount
+    def users(self) -> Sequence[User]:
+        return self.chosen
 
-    @property
-    def possible(self) -> bool:
-        """Held credits cannot be taken."""
-        return self.after >= self.user.credits_held
+    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+        return [Preview(user, asked["amount"]) for user in self.chosen]
+
+    def notice(self, asked: dict[str, Any]) -> str:
+        return needs_another(asked["amount"] * len(self.chosen))
+
+    def button(self, asked: dict[str, Any]) -> str:
+        return _("Ask for approval") if approvals.needed(asked["amount"] * len(self.chosen)) else self.verb
+
+    def do(self, asked: dict[str, Any]) -> str:
+        wanted = Adjustment(asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"]))
+        if approvals.adjust_or_ask(self.chosen, wanted, actor=self.actor, key=asked["key"]):
+            return waits()
+        number = len(self.chosen)
+        return ngettext("%(users)d user was adjusted.", "%(users)d users were adjusted.", number) % {"users": number}
+
+    def in_words(self, refusal: LedgerRefusal) -> str:
+        if isinstance(refusal, InsufficientCredits):
+            return _("Nobody was adjusted: not everybody has so many credits available.")
+        return super().in_words(refusal)
+
+    def back(self) -> str:
+        if len(self.chosen) == 1:
+            return reverse("admin:accounts_user_change", args=[self.chosen[0].pk])
+        return reverse("admin:accounts_user_changelist")
 
 
-def adjustment_page(request: HttpRequest, user_admin: "UserAdmin") -> HttpResponse:
-    """GET shows the form, POST the preview, POST with `confirm` writes and leads back."""
+def adjustment_page(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
     if not user_admin.has_adjust_credits_permission(request):
         raise PermissionDenied
     users = chosen_users(request.GET.getlist("user"))
     if not users:
         messages.error(request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS})
         return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
-    if request.method != "POST":
-        return _render(request, user_admin, users, AdjustmentForm(initial={"key": secrets.token_urlsafe(16)}))
-    form = AdjustmentForm(request.POST)
-    if form.is_valid() and "confirm" in request.POST and _adjust(request, users, form):
-        return HttpResponseRedirect(_back(users))
-    return _render(request, user_admin, users, form)
+    return AdjustmentPage(request, user_admin, users).respond()
 
 
 def chosen_users(ids: Sequence[str]) -> list[User]:
@@ -109,59 +135,10 @@ def chosen_users(ids: Sequence[str]) -> list[User]:
     return list(User.objects.filter(pk__in={int(pk) for pk in ids}).order_by("pk"))
 
 
-def _adjust(request: HttpRequest, users: Sequence[User], form: AdjustmentForm) -> bool:
-    """All of these users or none; a refusal becomes an error of the form."""
-    asked = form.cleaned_data
-    try:
-        with atomic():
-            for user in users:
-                ledger.adjust(
-                    user=user,
-                    amount=asked["amount"],
-                    type=asked["type"],
-                    reason=asked["reason"],
-                    actor=signed_in(request),
-                    idempotency_key=f"admin:{asked['key']}",
-                )
-    except LedgerRefusal as refusal:
-        form.add_error(None, _in_words(refusal))
-        return False
-    messages.success(request, _done(len(users)))
-    return True
+def most_per_user(actor: User) -> int:
+    """Who may not approve adjusts by up to the support limit."""
+    return ledger.MAX_AMOUNT if actor.has_perm(approvals.MAY_APPROVE) else settings.SUPPORT_ADJUST_CREDITS
 
 
-def _in_words(refusal: LedgerRefusal) -> str:
-    if isinstance(refusal, InsufficientCredits):
-        return _("Nobody was adjusted: not everybody has so many credits available.")
-    if isinstance(refusal, IdempotencyConflict):
-        return _("This form was used before. Open it again to adjust once more.")
-    return refusal.message
-
-
-def _done(users: int) -> str:
-    return ngettext("%(users)d user was adjusted.", "%(users)d users were adjusted.", users) % {"users": users}
-
-
-def _back(users: Sequence[User]) -> str:
-    if len(users) == 1:
-        return reverse("admin:accounts_user_change", args=[users[0].pk])
-    return reverse("admin:accounts_user_changelist")
-
-
-def _render(request: HttpRequest, user_admin: "UserAdmin", users: Sequence[User], form: AdjustmentForm) -> HttpResponse:
-    previews = [Preview(user, form.cleaned_data["amount"]) for user in users] if _is_checked(form) else []
-    context = {
-        **user_admin.admin_site.each_context(request),
-        "opts": User._meta,
-        "title": _("Adjust credits"),
-        "form": form,
-        "users": users,
-        "previews": previews,
-        "possible": all(preview.possible for preview in previews),
-        "back": _back(users),
-    }
-    return TemplateResponse(request, "credits/adjust.html", context)
-
-
-def _is_checked(form: AdjustmentForm) -> bool:
-    return form.is_bound and form.is_valid()
+def end_of(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)

@@ -44,10 +44,14 @@ def _numbers() -> Iterator[CheckMessage]:
         "DEVICE_VERIFY_RPM": 1,
         "SIGNUP_BONUS_CREDITS": 0,
         "SIGNUP_BONUS_DAYS": 0,
+        "ADJUST_APPROVAL_CREDITS": 0,
+        "SUPPORT_ADJUST_CREDITS": 0,
+        "EXPORT_MAX_ROWS": 1,
         "TRUSTED_PROXIES": 0,
     }
     for name, low in least.items():
-        if not getattr(settings, name) >= low:
+        value = getattr(settings, name)
+        if value is not None and not value >= low:
             yield Error(f"{name} is below {low}.", hint="Correct it in the environment.", id="smartspec.E002")
 
 

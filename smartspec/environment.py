@@ -33,6 +33,17 @@ class Environment(environ.Env):
             self.bad[var] = f"{said!r} is neither true nor false"
         return said in YES
 
+    def limit(self, var: str, default: int) -> int | None:
+        """A whole number; None, which is no limit, where the variable is there and empty."""
+        said: str = str(self.get_value(var, cast=str, default=str(default))).strip()
+        if not said:
+            return None
+        try:
+            return int(said)
+        except ValueError as error:
+            self.bad[var] = str(error)
+            return default
+
     def secret(self, var: str, default: str) -> str:
         """A key of at least 32 characters. Without one a key for this process alone, so that checks can run."""
         value: str = self.get_value(var, cast=str, default=default)

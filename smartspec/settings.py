@@ -103,6 +103,13 @@ SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
 SIGNUP_BONUS_DAYS = env.int("SIGNUP_BONUS_DAYS", default=0)
 # Below so many available credits the account page says so.
 LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
+# An administrator who moves more credits than this at once needs a second one. None: never; 0: always.
+ADJUST_APPROVAL_CREDITS = env.limit("ADJUST_APPROVAL_CREDITS", default=10_000)
+# Who may adjust but not approve gives or takes at most so many credits per user at once.
+SUPPORT_ADJUST_CREDITS = env.int("SUPPORT_ADJUST_CREDITS", default=1000)
+APPROVAL_SECONDS = 7 * 24 * 3600
+EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=100_000)
+AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
 WEB_LLM_CREDIT_PER_1K_TOKENS = env.decimal("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
@@ -136,6 +143,7 @@ INSTALLED_APPS = [
     "llmproxy",
     "smartspec",
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

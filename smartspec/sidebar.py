@@ -13,11 +13,23 @@ from django.utils.translation import gettext_lazy as _
 SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     (
         _("People"),
-        (("accounts.user", "person"), ("accounts.plan", "workspace_premium"), ("auth.group", "group")),
+        (
+            ("accounts.user", "person"),
+            ("accounts.plan", "workspace_premium"),
+            ("auth.group", "group"),
+            ("admin.logentry", "history"),
+        ),
     ),
     (
         _("Credits"),
-        (("credits.transaction", "receipt_long"), ("credits.hold", "hourglass"), ("credits.package", "sell")),
+        (
+            ("credits.transaction", "receipt_long"),
+            ("credits.hold", "hourglass"),
+            ("credits.approval", "approval"),
+            ("credits.grant", "redeem"),
+            ("credits.auditrun", "fact_check"),
+            ("credits.package", "sell"),
+        ),
     ),
     (
         _("Language models"),
@@ -33,6 +45,8 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
+TITLES = {"admin.logentry": _("Administrator log")}
+
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's SIDEBAR.navigation; each entry shows for who may see its rows."""
@@ -45,7 +59,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _item(label: str, meta: Any, icon: str) -> dict[str, Any]:
     return {
-        "title": capfirst(meta.verbose_name_plural),
+        "title": TITLES.get(label) or capfirst(meta.verbose_name_plural),
         "icon": icon,
         "link": reverse_lazy(f"admin:{label.replace('.', '_')}_changelist"),
         "permission": _may_see(f"{meta.app_label}.view_{meta.model_name}"),

@@ -104,3 +104,15 @@ def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[...
     client.force_login(make_user("support@example.com", is_staff=True))
     page = client.get("/admin/").content.decode()
     assert "/admin/llmproxy/provider/" not in page
+
+
+def test_completions_are_found_by_user_id_trace_and_provider(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    chat(user)
+    completion = Completion.objects.get()
+    finds = (f"q={user.email}", f"q={completion.trace_id}", f"user={user.pk}", f"provider={completion.provider}")
+    for query in (*finds, f"q={completion.generation_id}", "status__exact=completed"):
+        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [completion], query
+    for query in ("q=nobody@example.com", "q=gen_none", "provider=none", "created_at_to=2020-01-01"):
+        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [], query

@@ -9,6 +9,10 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from credits import corrections
+from credits.models import Hold
+from llmproxy import upstream as provider
+from llmproxy.models import Completion
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
 
@@ -43,3 +47,22 @@ def test_a_receipt_is_its_owners_only(
 @pytest.mark.parametrize("query", ["", "?id=", "?id=gen_none", "?id=" + "x" * 5000, "?id=%F0%9F%98%80"])
 def test_an_unknown_id_is_404(client: Client, user: User, bearer: Any, query: str) -> None:
     assert client.get(f"/v1/generation{query}", headers=bearer(user)).status_code == 404
+
+
+def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
+    chat: Callable[..., Any], user: User, make_user: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.script = script.answer(usage=(1500, 600))
+    read, operator = provider.read_json, make_user("operator@example.com")
+
+    def cancelled_meanwhile(answer: Any) -> Any:
+        corrections.cancel(Hold.objects.get(), "Stuck", actor=operator)
+        return read(answer)
+
+    monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
+    before = user.credits
+    assert chat(user).json()["choices"]
+    receipt = Completion.objects.get()
+    assert (receipt.status, receipt.cost, receipt.charged, receipt.uncollected) == ("completed", 3, 0, 3)
+    user.refresh_from_db()
+    assert (user.credits, user.credits_held) == (before, 0)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
+from smartspec.environment import Environment
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOR_DEVELOPMENT = {"DATA_DIR"}
 
@@ -33,6 +35,9 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("PUBLIC_ORIGIN", "https://example.com/path", "smartspec.E001"),
         ("PUBLIC_ORIGIN", "ftp://example.com", "smartspec.E001"),
         ("WEB_LLM_RPM", 0, "smartspec.E002"),
+        ("ADJUST_APPROVAL_CREDITS", -1, "smartspec.E002"),
+        ("SUPPORT_ADJUST_CREDITS", -1, "smartspec.E002"),
+        ("EXPORT_MAX_ROWS", 0, "smartspec.E002"),
         ("WEB_LLM_CREDIT_PER_1K_TOKENS", -1, "smartspec.E002"),
         ("ENCRYPTION_KEYS", ["not a key"], "smartspec.E003"),
         ("LLM_UPSTREAM_BASE_URL", "models.example", "smartspec.E004"),
@@ -49,6 +54,7 @@ def test_a_bad_value_is_refused_with_an_id(settings: Any, name: str, value: Any,
     ("name", "value"),
     [
         ("WEB_LLM_RPM", "many"),
+        ("ADJUST_APPROVAL_CREDITS", "lots"),
         ("WEB_LLM_CREDIT_PER_1K_TOKENS", "cheap"),
         ("WEB_LLM_CREDIT_PER_1K_TOKENS", "NaN"),
         ("SECRET_KEY", "short"),
@@ -77,3 +83,12 @@ def test_a_provider_without_models_is_noted(settings: Any) -> None:
     settings.LLM_UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
     settings.LLM_UPSTREAM_MODELS = []
     assert "smartspec.W001" in ids()
+
+
+@pytest.mark.parametrize(
+    ("said", "limit"), [({}, 10_000), ({"LIMIT": "0"}, 0), ({"LIMIT": " 7 "}, 7), ({"LIMIT": ""}, None)]
+)
+def test_an_empty_limit_is_none(monkeypatch: pytest.MonkeyPatch, said: dict[str, str], limit: int | None) -> None:
+    monkeypatch.setattr(Environment, "ENVIRON", said)
+    env = Environment()
+    assert (env.limit("LIMIT", default=10_000), env.bad) == (limit, {})

@@ -1,10 +1,10 @@
-"""The ledger in the admin: to look at, and to correct with a reason."""
+"""Users with their credits, and what can be bought."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
@@ -12,10 +12,9 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 import accounts.admin
-from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
 from credits.adjustment import MAX_USERS, adjustment_page
-from credits.models import Hold, Package, Transaction
+from credits.models import Package
 
 
 @admin.register(User)
@@ -23,7 +22,7 @@ class UserAdmin(accounts.admin.UserAdmin):
     """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
 
     actions = ("adjust_selected",)
-    actions_detail = ("adjust_one", "transactions")
+    actions_detail = ("adjust_one", "transactions", "holds")
 
     def get_urls(self) -> list[URLPattern]:
         page = path("adjust/", self.admin_site.admin_view(self.adjust_view), name="accounts_user_adjust")
@@ -32,7 +31,7 @@ class UserAdmin(accounts.admin.UserAdmin):
     def has_adjust_credits_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("credits.add_transaction")
 
-    def adjust_view(self, request: HttpRequest) -> HttpResponse:
+    def adjust_view(self, request: HttpRequest) -> HttpResponseBase:
         return adjustment_page(request, self)
 
     @admin.action(description=_("Adjust credits"), permissions=["adjust_credits"])
@@ -45,8 +44,11 @@ class UserAdmin(accounts.admin.UserAdmin):
 
     @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
     def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        wanted = urlencode({"user__id__exact": object_id})
-        return HttpResponseRedirect(f"{reverse('admin:credits_transaction_changelist')}?{wanted}")
+        return _to_list("transaction", user=object_id)
+
+    @action(description=_("Holds"), url_path="holds", icon="hourglass")  # type: ignore[untyped-decorator]
+    def holds(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return _to_list("hold", user=object_id)
 
 
 def _to_adjustment(users: list[Any]) -> HttpResponse:
@@ -54,39 +56,8 @@ def _to_adjustment(users: list[Any]) -> HttpResponse:
     return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{wanted}")
 
 
-@admin.register(Transaction)
-class TransactionAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "user", "type", "amount", "balance_after", "description", "actor")
-    list_filter = ("type", "created_at")
-    list_select_related = ("user", "actor")
-    search_fields = ("user__email", "=reference_id", "=user__public_id")
-    search_help_text = _("E-mail address, public id of the user, or reference")
-    fields = (
-        "user",
-        "seq",
-        "type",
-        "amount",
-        "balance_after",
-        "description",
-        "actor",
-        "reference_id",
-        "hold",
-        "reverses",
-        "metadata",
-        "idempotency_key",
-        "created_at",
-    )
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        return lookup == "user__id__exact" or super().lookup_allowed(lookup, value, request)
-
-
-@admin.register(Hold)
-class HoldAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "user", "amount", "captured", "state", "reference_id", "expires_at")
-    list_filter = ("state",)
-    list_select_related = ("user",)
-    search_fields = ("user__email", "=reference_id")
+def _to_list(model: str, **wanted: str) -> HttpResponse:
+    return HttpResponseRedirect(f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(wanted)}")
 
 
 @admin.register(Package)

@@ -1,27 +1,19 @@
 """Adjust credits: the one place in the admin where money moves."""
 
 import re
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
-from credits.models import Transaction
+from accounts.journal import Act
+from credits.models import Grant, Transaction
 from tests.concurrently import concurrently
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ann(make_user):
-    return make_user(credits=100)
-
-
-@pytest.fixture
-def operator(client, make_user):
-    user = make_user("operator@example.com", is_staff=True, is_superuser=True)
-    client.force_login(user)
-    return user
 
 
 def page(*users):
@@ -94,6 +86,10 @@ def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator
         {"type": "bonus", "amount": "-5"},
         {"key": ""},
         {"key": "k" * 65},
+        {"last_day": "yesterday"},
+        {"last_day": "2020-01-01"},
+        {"last_day": "9999-12-31"},
+        {"last_day": "2030-01-01", "amount": "-5"},
     ],
 )
 def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong):
@@ -177,3 +173,47 @@ def test_a_stale_user_form_does_not_bring_the_old_balance_back(client, operator,
     assert client.post(f"/admin/accounts/user/{ann.pk}/change/", {**sent, **formset}).status_code == 302
     assert balance(ann) == 150
     assert ann.name == "Ann"
+
+
+def test_given_credits_expire_after_the_last_day(client, operator, ann):
+    tomorrow = timezone.now().date() + timedelta(days=1)
+    client.post(page(ann), form(client, ann, last_day=str(tomorrow)))
+    grant = Grant.objects.get(user=ann, amount=50)
+    assert grant.expires_at == datetime.combine(tomorrow + timedelta(days=1), time(), tzinfo=UTC)
+
+
+def test_a_form_sent_twice_is_logged_once_on_the_users_history(client, operator, ann):
+    sent = form(client, ann)
+    for _ in range(2):
+        client.post(page(ann), sent)
+    entry = LogEntry.objects.get(content_type__model="user", object_id=str(ann.pk))
+    assert (entry.user, entry.action_flag, entry.change_message) == (operator, Act.ADJUSTED, "+50 credits: Goodwill")
+    assert "Goodwill" in client.get(f"/admin/accounts/user/{ann.pk}/history/").content.decode()
+
+
+def test_what_the_ledger_refuses_is_not_logged(client, operator, ann, make_user):
+    client.post(page(ann, make_user("poor@example.com")), form(client, ann, amount="-20"))
+    assert not LogEntry.objects.exists()
+
+
+def test_a_form_used_before_does_not_adjust_as_another_type(client, operator, ann):
+    sent = form(client, ann)
+    client.post(page(ann), sent)
+    assert "used before" in client.post(page(ann), {**sent, "type": "bonus"}).content.decode()
+    assert balance(ann) == 150
+
+
+def test_support_adjusts_up_to_its_limit(client, support, ann, settings):
+    settings.SUPPORT_ADJUST_CREDITS = 200
+    client.force_login(support)
+    for amount in ("201", "-201"):
+        assert "up to 200" in client.post(page(ann), form(client, ann, amount=amount)).content.decode()
+    assert balance(ann) == 100
+    client.post(page(ann), form(client, ann, amount="200"))
+    assert balance(ann) == 300
+
+
+def test_a_superuser_is_not_bound_by_the_support_limit(client, operator, ann, settings):
+    settings.SUPPORT_ADJUST_CREDITS = 0
+    client.post(page(ann), form(client, ann, amount="5000"))
+    assert balance(ann) == 5100

@@ -1,0 +1,131 @@
+"""The ledger: to look at, to export, and to refund."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.decorators import action
+
+from accounts.filters import AdministratorFilter, OneUserFilter, WrittenFilter, chosen_user
+from credits import ledger, lookup
+from credits.admin.rows import RowAdmin, links
+from credits.exports import ExportPage
+from credits.models import Transaction
+from credits.refunds import RefundPage, may_refund
+from credits.templatetags.amounts import signed
+
+
+class ActorFilter(AdministratorFilter):
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transaction]) -> QuerySet[Transaction]:
+        """No administrator writes usage: said aloud, so that the indexes without usage serve."""
+        chosen = super().queryset(request, queryset)
+        return chosen.exclude(type=Transaction.Type.USAGE) if self.value() else chosen
+
+
+@admin.register(Transaction)
+class TransactionAdmin(RowAdmin):
+    list_display = ("created_at", "user", "type", "moved", "left", "description", "actor")
+    list_filter = (
+        OneUserFilter,
+        ("type", ChoicesDropdownFilter),
+        ActorFilter,
+        ("created_at", WrittenFilter),
+    )
+    list_filter_submit = True
+    list_select_related = ("user", "actor")
+    search_fields = ("reference_id",)
+    search_help_text = _("Whole e-mail, public id, number or reference")
+    fields = readonly_fields = (
+        "user",
+        "seq",
+        "type",
+        "moved",
+        "left",
+        "debt",
+        "debt_after",
+        "description",
+        "actor",
+        "approved",
+        "reference_id",
+        "hold",
+        "reverses",
+        "reversals",
+        "metadata",
+        "idempotency_key",
+        "created_at",
+    )
+    actions_list = ("export",)
+    actions_detail = ("refund",)
+
+    def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
+        """Of one user by their own numbers, which the index of every user's rows has."""
+        user = chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
+        return (Transaction.objects.all(), "id") if user is None else (Transaction.objects.filter(user=user), "seq")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Transaction], search_term: str
+    ) -> tuple[QuerySet[Transaction], bool]:
+        return queryset.filter(lookup.transactions(search_term)) if search_term.strip() else queryset, False
+
+    @admin.display(description=_("amount"))
+    def moved(self, row: Transaction) -> str:
+        return signed(row.amount)
+
+    @admin.display(description=_("balance after"))
+    def left(self, row: Transaction) -> str:
+        return intcomma(row.balance_after)
+
+    @admin.display(description=_("approval"))
+    def approved(self, row: Transaction) -> str:
+        return links(row.approvals.order_by("pk"))
+
+    @admin.display(description=_("reversed by"))
+    def reversals(self, row: Transaction) -> str:
+        return links(row.reversals.order_by("pk"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+        """Export leads on with the filters of the list."""
+        page: HttpResponseBase = super().changelist_view(request, extra_context)
+        for entry in (getattr(page, "context_data", None) or {}).get("actions_list", ()):
+            entry["path"] = f"{entry['path']}?{request.GET.urlencode()}"
+        return page
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perms(("credits.export_transaction", "credits.view_transaction"))
+
+    @action(description=_("Export"), url_path="export", permissions=["export"], icon="download")  # type: ignore[untyped-decorator]
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            listed = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            messages.error(request, gettext("This address asks for something that cannot be looked up."))
+            return self.back()
+        return ExportPage(request, self, listed).respond()
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Refund only where something is left."""
+        row = self.get_object(request, str(object_id))
+        offered = may_refund(request.user, row) and ledger.refundable(row) > 0
+        return super().get_actions_detail(request, object_id) if offered else []
+
+    @action(description=_("Refund"), url_path="refund", icon="undo")  # type: ignore[untyped-decorator]
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        if (row := self.row(request, object_id)) is None:
+            return self.back()
+        if row.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
+            messages.error(request, gettext("Only usage and purchases can be refunded."))
+            return self.back(row)
+        if not may_refund(request.user, row):
+            raise PermissionDenied
+        if request.method != "POST" and not ledger.refundable(row):
+            messages.error(request, gettext("Nothing is left to refund."))
+            return self.back(row)
+        return RefundPage(request, self, row).respond()

@@ -1,0 +1,63 @@
+"""The first page of the admin: the audit's last result."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from credits.models import AuditRun
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def operator(client, make_user):
+    client.force_login(make_user("operator@example.com", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def audited():
+    def run(*, problems=0, first="", ago=timedelta(hours=1)):
+        then = timezone.now() - ago
+        facts = {"users": 1234, "transactions": 5, "holds": 6}
+        AuditRun.objects.create(started_at=then, finished_at=then, problems=problems, first_problem=first, **facts)
+
+    return run
+
+
+def test_before_the_first_audit_the_dashboard_says_what_to_run(client):
+    page = client.get("/admin/").content.decode()
+    assert "Never run yet: manage.py audit_ledger" in page
+
+
+def test_a_sound_audit_is_shown_with_its_time(client, audited):
+    audited()
+    page = client.get("/admin/").content.decode()
+    assert "The ledger is sound." in page
+    assert "(60 minutes ago)" in page
+    assert "1,234 users" in page
+
+
+def test_problems_are_counted_and_the_first_is_told(client, audited):
+    audited(problems=3, first="user 7: 1: balance is 5 <b>")
+    page = client.get("/admin/").content.decode()
+    assert "3 problems found." in page
+    assert "user 7: 1: balance is 5 &lt;b&gt;" in page
+    assert page.index("3 problems") < page.index("Outstanding")
+
+
+def test_the_last_audit_counts(client, audited):
+    audited(problems=3, first="user 7")
+    audited()
+    assert client.get("/admin/").context["audit"].tone == "success"
+
+
+def test_an_old_audit_is_shown_as_such(client, audited):
+    audited(ago=timedelta(days=2, minutes=1))
+    assert client.get("/admin/").context["audit"].tone == "warning"
+    assert "long ago" in client.get("/admin/").content.decode()
+
+
+def test_who_may_not_see_transactions_sees_no_audit(client, make_user):
+    client.force_login(make_user("helper@example.com", is_staff=True))
+    assert "audit" not in client.get("/admin/").context
