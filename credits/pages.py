@@ -14,9 +14,10 @@ from django.views.decorators.http import require_safe
 from accounts.authentication import signed_in
 from accounts.models import User
 from credits import ledger
-from credits.models import Transaction
+from credits.models import Grant, Transaction
 
 NEWEST = 20  # transactions on the account page
+EXPIRING = 3  # grants on the account page
 PAGE = 50  # transactions on a page of their own
 MAX_SEQ = 2**63 - 1
 
@@ -32,6 +33,7 @@ def account(request: HttpRequest) -> HttpResponse:
         "balance": balance,
         "plan": user.plan,
         "low": balance.available < settings.LOW_BALANCE_CREDITS,
+        "expiring": Grant.objects.filter(user=user).expiring()[:EXPIRING],
         "transactions": Transaction.objects.filter(user=user).newest_first()[:NEWEST],
     }
     return render(request, "credits/account.html", context)

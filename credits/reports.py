@@ -14,7 +14,8 @@ from rest_framework import serializers
 
 from accounts.models import User
 from credits import ledger
-from credits.models import Package, Transaction, TransactionQuerySet
+from credits.models import Package, Transaction
+from credits.models.transactions import TransactionQuerySet
 
 
 def balance(user: User) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='transaction',
-            index=models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor'], name='credit_transactions_by_actor'),
+            index=models.Index(condition=models.Q(('actor__isnull', False)), fields=['actor', 'id'], name='credit_transactions_by_actor'),
         ),
         migrations.AddConstraint(
             model_name='transaction',

@@ -10,6 +10,8 @@ register = template.Library()
 OURS = {
     "Welcome bonus": _("Welcome bonus"),
     "Starting balance": _("Starting balance"),
+    "Credits expired": _("Credits expired"),
+    "Debt of a disputed payment paid": _("Debt of a disputed payment paid"),
     "Free": _("Free"),
     "To try it out": _("To try it out"),
     "For occasional use": _("For occasional use"),

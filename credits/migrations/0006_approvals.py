@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('credits', '0100_admin_indexes'),
+        ('credits', '0005_admin_indexes'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,68 @@
+"""Credits set aside."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class Hold(models.Model):
+    """Credits set aside for one completion until its real cost is known.
+
+    `requested` was wanted and `at_least` would do; `amount` was there. `cost` is what the
+    completion came to and `captured` what of it was charged, both NULL until then: more than
+    `amount` if the balance covered it, less if it did not. `pins` says which grants would burn.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        CAPTURED = "captured", _("Captured")
+        RELEASED = "released", _("Released")
+        EXPIRED = "expired", _("Expired")
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        db_index=False,  # the unique constraint begins with it
+        related_name="holds",
+        verbose_name=_("user"),
+    )
+    requested = models.BigIntegerField(_("requested"), default=0)
+    at_least = models.BigIntegerField(_("at least"), default=0)
+    amount = models.BigIntegerField(_("amount"))
+    cost = models.BigIntegerField(_("cost"), null=True, blank=True)
+    captured = models.BigIntegerField(_("captured"), null=True, blank=True)
+    pins = models.JSONField(_("pinned grants"), null=True, blank=True)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    reference_id = models.CharField(_("completion"), max_length=64)
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+    expires_at = models.DateTimeField(_("expires"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    opened_op = models.BigIntegerField(default=0, db_default=0)
+    ended_op = models.BigIntegerField(null=True, blank=True)
+    captured_op = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        db_table = "credit_holds"
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(state="open"), name="credit_holds_open_by_expiry"),
+            models.Index(fields=["user"], condition=Q(state="open"), name="credit_holds_open_by_user"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "reference_id"], name="credit_holds_once_per_reference"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="credit_holds_amount_not_negative"),
+            models.CheckConstraint(condition=Q(captured__gte=0), name="credit_holds_captured_not_negative"),
+            models.CheckConstraint(
+                condition=Q(state="open", captured=None, ended_at=None)
+                | Q(state="captured", captured__isnull=False, ended_at__isnull=False)
+                | Q(state="released", captured=None, ended_at__isnull=False)
+                | Q(state="expired", ended_at__isnull=False),
+                name="credit_holds_state_and_facts_agree",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} for {self.reference_id} ({self.state})"

@@ -1,0 +1,59 @@
+"""What was asked with a key, and what audits found."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from credits.models.transactions import Transaction
+
+
+class Operation(models.Model):
+    """The outcome of a request with a key: a transaction, or the refusal that the same request gets again.
+
+    `op` is how many things the ledger had done for this user when it was over.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+")
+    verb = models.CharField(max_length=20)
+    idempotency_key = models.CharField(max_length=255)
+    request = models.JSONField()
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, null=True, db_index=False, related_name="operations"
+    )
+    refusal = models.JSONField(null=True)
+    op = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "credit_operations"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "verb", "idempotency_key"], name="credit_operations_once_per_key"),
+            models.CheckConstraint(
+                condition=Q(transaction__isnull=True) ^ Q(refusal__isnull=True), name="credit_operations_one_outcome"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.idempotency_key}"
+
+
+class AuditRun(models.Model):
+    """The result of one `manage.py audit_ledger` over all users."""
+
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"))
+    users = models.BigIntegerField(_("users"))
+    transactions = models.BigIntegerField(_("transactions"))
+    holds = models.BigIntegerField(_("holds"))
+    problems = models.BigIntegerField(_("problems"))
+    first_problem = models.TextField(_("first problem"), blank=True)
+
+    class Meta:
+        db_table = "credit_audits"
+        verbose_name = _("audit")
+        verbose_name_plural = _("audits")
+
+    def __str__(self) -> str:
+        return self.first_problem or "sound"

@@ -1,0 +1,127 @@
+"""The movements of balances."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class TransactionQuerySet(models.QuerySet["Transaction"]):
+    def newest_first(self) -> Self:
+        """By `seq`, the order of posting: timestamps of a busy account are not in order."""
+        return self.order_by("-seq")
+
+
+class Transaction(models.Model):
+    """One immutable signed movement of a user's balance, in whole credits.
+
+    `op` is its number among all that the ledger did for this user, 0 for rows older than that
+    count; `digest` is the SHA-256 of the digest of the row before it and of its own facts.
+    """
+
+    class Type(models.TextChoices):
+        PURCHASE = "purchase", _("Purchase")
+        USAGE = "usage", _("Usage")
+        BONUS = "bonus", _("Bonus")
+        REFUND = "refund", _("Refund")
+        ADJUSTMENT = "adjustment", _("Adjustment")
+        SUBSCRIPTION = "subscription", _("Subscription")
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        db_index=False,  # the unique constraints begin with it
+        related_name="transactions",
+        verbose_name=_("user"),
+    )
+    seq = models.BigIntegerField(_("number"))
+    type = models.CharField(_("type"), max_length=20, choices=Type)
+    amount = models.BigIntegerField(_("amount"))
+    balance_after = models.BigIntegerField(_("balance after"))
+    debt = models.BigIntegerField(_("debt"), default=0, db_default=0)
+    debt_after = models.BigIntegerField(_("debt after"), default=0, db_default=0)
+    op = models.BigIntegerField(default=0, db_default=0)
+    description = models.CharField(_("description"), max_length=500, blank=True)
+    metadata = models.JSONField(_("details"), default=dict, blank=True)
+    reference_id = models.CharField(_("reference"), max_length=200, blank=True)
+    reverses = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,  # a partial index below: most rows have none
+        related_name="reversals",
+        verbose_name=_("reverses"),
+    )
+    hold = models.ForeignKey(
+        "Hold",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="transactions",
+        verbose_name=_("hold"),
+    )
+    expired_grant = models.ForeignKey(
+        "Grant",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("expired grant"),
+    )
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("done by"),
+    )
+    idempotency_key = models.CharField(_("idempotency key"), max_length=255, null=True, blank=True)  # noqa: DJ001 – NULLs do not collide
+    digest = models.BinaryField(default=b"", db_default=b"")
+    created_at = models.DateTimeField(_("time"), db_default=Now())
+
+    objects = TransactionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "credit_transactions"
+        verbose_name = _("transaction")
+        verbose_name_plural = _("transactions")
+        indexes = [
+            models.Index(
+                fields=["reverses"], condition=Q(reverses__isnull=False), name="credit_transactions_reversals"
+            ),
+            models.Index(fields=["actor", "id"], condition=Q(actor__isnull=False), name="credit_transactions_by_actor"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "seq"], name="credit_transactions_user_seq"),
+            models.UniqueConstraint(
+                fields=["user", "hold"], condition=Q(type="usage"), name="credit_transactions_one_usage_per_hold"
+            ),
+            models.UniqueConstraint(
+                fields=["reference_id"],
+                condition=Q(type="purchase") & ~Q(reference_id=""),
+                name="credit_transactions_once_per_payment",
+            ),
+            models.CheckConstraint(condition=~Q(amount=0) | ~Q(debt=0), name="credit_transactions_moves_something"),
+            models.CheckConstraint(
+                condition=Q(balance_after__gte=0, debt_after__gte=0), name="credit_transactions_never_negative"
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="credit_transactions_seq_from_one"),
+            models.CheckConstraint(
+                condition=~Q(type="usage") | Q(amount__lt=0), name="credit_transactions_usage_is_negative"
+            ),
+            models.CheckConstraint(
+                condition=~Q(type__in=["purchase", "bonus", "subscription"]) | Q(amount__gt=0),
+                name="credit_transactions_grants_are_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.seq} {self.type} {self.amount:+}"
