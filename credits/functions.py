@@ -16,7 +16,12 @@ FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 
 
 def after_migrate(**kwargs: Any) -> None:
-    """Django's post_migrate: the functions as these files have them, and who may call them."""
+    """Django's post_migrate: the functions as these files have them, and who may call them.
+
+    Nothing after a `migrate` to a state from before the ledger had all of its tables.
+    """
+    if not set(roles.LEDGER) <= set(connection.introspection.table_names()):
+        return
     with atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_AT_A_TIME)
         cursor.execute(_DROP)

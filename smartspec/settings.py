@@ -59,6 +59,7 @@ CORS_ALLOW_HEADERS = [
     "authorization",
     "content-type",
     "idempotency-key",
+    "trpc-accept",
     "x-requested-with",
     "x-trace-id",
 ]

@@ -82,7 +82,8 @@ BEGIN
         UPDATE credit_holds
            SET captured = charged, cost = p_cost, captured_op = v_op,
                state = CASE WHEN v_open THEN 'captured' ELSE state END,
-               ended_op = COALESCE(ended_op, v_op), ended_at = COALESCE(ended_at, clock_timestamp())
+               ended_op = CASE WHEN v_open THEN v_op ELSE ended_op END,
+               ended_at = COALESCE(ended_at, clock_timestamp())
          WHERE id = p_hold;
         available := available + v_held - charged;
     ELSIF h.cost IS DISTINCT FROM p_cost THEN

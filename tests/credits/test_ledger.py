@@ -298,6 +298,12 @@ def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, sta
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
 
 
+def test_credits_that_no_grant_has_are_not_spent(user: User) -> None:
+    execute("UPDATE credit_grants SET remaining = 20")
+    with pytest.raises(IntegrityError, match="10 credits short"):
+        ledger.adjust(user=user, amount=-30, reason="why", actor=None)
+
+
 @pytest.mark.parametrize(
     "call",
     [
