@@ -47,14 +47,12 @@ def test_an_account_without_transactions_says_what_to_do(client, make_user):
 
 def test_the_account_says_what_is_owed_and_what_expires(client, make_user):
     user = make_user(credits=3)
-    key = {"description": "", "idempotency_key": "k"}
-    purchase = ledger.add(user=user, amount=100, type="purchase", **key)
+    purchase = ledger.add(user=user, amount=100, type="purchase", description="", idempotency_key="p")
     spend_all = ledger.hold(user=user, amount=103, reference_id="gen_1", seconds=60)
     ledger.capture(hold=spend_all, cost=103)
     ledger.claw_back(transaction=purchase, amount=None, reason="Disputed", idempotency_key="c")
-    ledger.add(
-        user=user, amount=9, type="bonus", expires_at=datetime(2090, 5, 1, tzinfo=UTC), **key | {"idempotency_key": "b"}
-    )
+    later = datetime(2090, 5, 1, tzinfo=UTC)
+    ledger.add(user=user, amount=9, type="bonus", description="", idempotency_key="b", expires_at=later)
     client.force_login(user)
     page = client.get("/account").content.decode()
     assert "100 credits of a disputed payment are owed" in page
