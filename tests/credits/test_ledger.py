@@ -298,6 +298,35 @@ def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, sta
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
 
 
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (
+            "INSERT INTO credit_operations (user_id, verb, idempotency_key, request, transaction_id, op)"
+            " SELECT user_id, verb, idempotency_key, '{}', transaction_id, 9 FROM credit_operations",
+            "credit_operations_once_per_key",
+        ),
+        (
+            "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
+            " reference_id) SELECT user_id, 9, type, amount, 250, '', '{}', reference_id FROM credit_transactions"
+            " WHERE type = 'purchase'",
+            "credit_transactions_once_per_payment",
+        ),
+        (
+            "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
+            " reference_id, hold_id) SELECT user_id, 9, type, amount, 9, '', '{}', '', hold_id FROM credit_transactions"
+            " WHERE type = 'usage'",
+            "credit_transactions_one_usage_per_hold",
+        ),
+    ],
+)
+def test_the_database_refuses_a_second_effect(user: User, statement: str, index: str) -> None:
+    ledger.add(user=user, amount=100, type="purchase", description="", idempotency_key="pay", reference_id="pi_1")
+    ledger.capture(hold=hold(user, 10), cost=10)
+    with pytest.raises(IntegrityError, match=index):
+        execute(statement)
+
+
 def test_credits_that_no_grant_has_are_not_spent(user: User) -> None:
     execute("UPDATE credit_grants SET remaining = 20")
     with pytest.raises(IntegrityError, match="10 credits short"):
