@@ -4,7 +4,10 @@ from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext_lazy as _
 
+from credits.models import Transaction
+
 register = template.Library()
+_TYPES = dict(Transaction.Type.choices)
 
 # What our own code and seeds write into the database. What an operator wrote stays in their language.
 OURS = {
@@ -22,8 +25,14 @@ OURS = {
 
 @register.filter
 def signed(amount: int) -> str:
-    """+1,234 or −1,234, with a minus sign that is as wide as the plus."""
-    return f"{'−' if amount < 0 else '+'}{intcomma(abs(amount))}"
+    """+1,234 or −1,234, with a minus sign that is as wide as the plus; 0 without any."""
+    return f"{'−' if amount < 0 else '+'}{intcomma(abs(amount))}" if amount else "0"
+
+
+@register.filter
+def type_label(stored: str) -> str:
+    """A type of transaction in words; `get_type_display` builds its table anew for every row."""
+    return str(_TYPES[stored])
 
 
 @register.filter
