@@ -2,7 +2,7 @@
 
 Sources: https://trpc.io/docs/rpc and the clients' own code. A client with the superjson transformer
 wraps every input as {"json": …}, also one that is absent, and a client without it never does: so the
-inputs of a request say how its answers are to be spelt (docs/decisions/0010).
+inputs of a request say how its answers are to be spelt (docs/decisions/0009).
 """
 
 from collections.abc import Callable, Iterator
