@@ -2,11 +2,15 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
+from psycopg.errors import LockNotAvailable
 
 from accounts import limits
+from accounts.failpoints import failpoint
 from accounts.models import Plan, User
 from credits import ledger
 from credits.exceptions import InsufficientCredits, TooManyHolds, UnknownAccount
@@ -78,7 +82,7 @@ def _hold(user: User, request: ChatRequest, prices: Prices, max_tokens: int, gen
     certain = prices.cost(Usage(request.prompt_bytes, max_tokens * request.choices))
     wanted = min(max(certain, floor), ledger.MAX_AMOUNT)
     try:
-        return ledger.hold(
+        return _hold_surely(
             user=user,
             amount=wanted,
             at_least=min(floor, wanted),
@@ -92,6 +96,18 @@ def _hold(user: User, request: ChatRequest, prices: Prices, max_tokens: int, gen
         raise RateLimited(refusal.message, retry_after=1) from None
     except UnknownAccount as refusal:
         raise Unauthorized(refusal.message) from None
+
+
+def _hold_surely(**asked: Any) -> Hold:
+    """Hold, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
+    failpoint("before-hold")
+    try:
+        return ledger.hold(**asked)
+    except (OperationalError, InterfaceError) as error:
+        if connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
+            raise  # who has waited for a lock in vain has waited long enough
+        connection.close()
+        return ledger.hold(**asked)
 
 
 def _cost(prices: Prices, request: ChatRequest, max_tokens: int) -> int:

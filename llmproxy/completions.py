@@ -7,6 +7,7 @@ from typing import Any
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.db.transaction import atomic
 
+from accounts.failpoints import failpoint
 from credits import ledger
 from credits.exceptions import HoldEnded
 from credits.ledger import Capture
@@ -44,6 +45,7 @@ class Run:
         )
         if not connection.in_atomic_block:
             connection.close()  # back to the pool: no connection is held while the provider works
+        failpoint("after-hold")
         return upstream.post(model.provider, PATH, body, self.admission.trace_id)
 
     def observe(self, answer: Any) -> None:
@@ -66,7 +68,9 @@ class Run:
     def settle(self) -> Completion:
         """Capture what was used or release the hold, and write the receipt. Again: the same receipt."""
         if self.receipt is None:
+            failpoint("before-capture")
             self.receipt = _settle_surely(self)
+            failpoint("after-capture")
         return self.receipt
 
 
@@ -89,10 +93,7 @@ def _settle_surely(run: Run) -> Completion:
     """Settle, also when the database restarts meanwhile or the reply to a commit is lost."""
     for attempt in range(SETTLE_TRIES):
         try:
-            with atomic():
-                return _settle(run)
-        except IntegrityError:
-            return Completion.objects.get(generation_id=run.admission.generation_id)
+            return _settle_once(run)
         except (OperationalError, InterfaceError):
             connection.close()
             if attempt == SETTLE_TRIES - 1:
@@ -102,15 +103,25 @@ def _settle_surely(run: Run) -> Completion:
     raise AssertionError("unreachable")
 
 
+def _settle_once(run: Run) -> Completion:
+    try:
+        with atomic():
+            return _settle(run)
+    except IntegrityError:  # the commit before this try took effect
+        return Completion.objects.get(generation_id=run.admission.generation_id)
+
+
 def _settle(run: Run) -> Completion:
     reading = run.meter.reading()
     cost = run.admission.prices.cost(reading.usage) if run.admission.hold else 0
     try:
-        return _write(run, reading, cost, _charge(run, reading, cost))
+        receipt = _write(run, reading, cost, _charge(run, reading, cost))
     except HoldEnded:
         # The commit before this try took effect, or an operator cancelled the hold meanwhile.
         written = Completion.objects.filter(generation_id=run.admission.generation_id).first()
         return written or _write(run, reading, cost, None)
+    failpoint("before-capture-commits")
+    return receipt
 
 
 def _charge(run: Run, reading: Reading, cost: int) -> Capture | None:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from sseclient import Event
 
+from accounts.failpoints import failpoint
 from llmproxy import dialects, upstream
 from llmproxy.admission import Admission
 from llmproxy.completions import Run
@@ -76,6 +77,7 @@ class Relay:
                 yield dialects.KEEP_ALIVE
             elif (passed := self._observe(event)) is not None:
                 yield passed
+                failpoint("mid-stream")
         if not (self.events.done or self.run.meter.finish_reason):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 

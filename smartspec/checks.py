@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import Error as DatabaseError
 from environ import urlparse
 
+from accounts import failpoints
 from credits import roles
 
 
@@ -86,6 +87,12 @@ def _models() -> Iterator[CheckMessage]:
 
 
 def _production() -> Iterator[CheckMessage]:
+    if failpoints.ARMED:
+        yield Error(
+            "SMARTSPEC_FAILPOINT is set: workers would kill themselves.",
+            hint="Unset it. Only manage.py ledger_drill sets it, for processes of its own.",
+            id="smartspec.E009",
+        )
     if settings.EMBEDDED_DATABASE:
         yield Error(
             "DATABASE_URL is missing: the embedded PostgreSQL is for development.",

@@ -70,7 +70,7 @@ class Environment(environ.Env):
 
     def database(self, url: str) -> dict[str, Any]:
         """Django's DATABASES entry for a PostgreSQL URL. What is noted never shows the URL: it has a password."""
-        postgresql = {"ENGINE": "django.db.backends.postgresql"}
+        postgresql = {"ENGINE": "smartspec.postgresql"}
         if url.partition("://")[0] not in ("postgres", "postgresql"):
             self.bad["DATABASE_URL"] = "it does not begin with postgres://"
             return postgresql

@@ -203,7 +203,6 @@ DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default=development.APP_ROLE if
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.database_url(DATA_DIR)),
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             # Waits are bounded: a request that cannot lock its row in 5 s is told so.
             "options": "-c lock_timeout=5s -c statement_timeout=30s",
