@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -30,12 +30,23 @@ LEDGER_FIELDS = frozenset(
 )
 
 
+MAX_CREDITS = 1_000_000_000  # in one movement of the ledger
+
+
 class Plan(models.Model):
     """What a user may do each month and minute. An empty limit means the installation's default."""
 
     slug = models.CharField(_("slug"), max_length=50, primary_key=True)
     name = models.CharField(_("name"), max_length=100)
-    monthly_credits = models.PositiveIntegerField(_("monthly credits"), default=0)
+    monthly_credits = models.PositiveIntegerField(
+        _("monthly credits"),
+        default=0,
+        validators=[MaxValueValidator(MAX_CREDITS)],
+        help_text=_(
+            "Every active user of this plan gets them within a minute, for this month too. Another number counts from "
+            "the next month on."
+        ),
+    )
     credits_roll_over = models.BooleanField(
         _("unused monthly credits stay"),
         default=False,

@@ -1,5 +1,6 @@
 """The credits that a plan gives each month: once per user, plan and month (UTC), caught up after a downtime."""
 
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -8,8 +9,10 @@ from django.db.models import Q
 
 from accounts.models import Plan, User
 from credits import ledger
-from credits.exceptions import IdempotencyConflict
+from credits.exceptions import IdempotencyConflict, LedgerRefusal
 from credits.models import Transaction
+
+logger = logging.getLogger(__name__)
 
 MAX_USERS = 10_000  # per plan in one run; the next run goes on
 MAX_MONTHS = 12  # that are made up for, where unused credits stay
@@ -62,6 +65,9 @@ def _grant(user: User, plan: Plan, month: int) -> int:
         )
     except IdempotencyConflict:
         return 0  # this month's was granted before the plan was changed
+    except LedgerRefusal as refusal:
+        logger.error("no monthly credits of plan %s for user %s: %s", plan.slug, user.pk, refusal)  # noqa: TRY400
+        return 0  # the others get theirs
     return 1
 
 

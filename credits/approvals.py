@@ -39,6 +39,13 @@ class OwnRequest(LedgerRefusal):
     code = "own_request"
 
 
+class OwnAccount(LedgerRefusal):
+    """Who may not approve does not move the own credits."""
+
+    status = 403
+    code = "own_account"
+
+
 def needed(credits: int) -> bool:
     """Whether moving so many credits takes a second administrator."""
     limit = settings.ADJUST_APPROVAL_CREDITS
@@ -47,6 +54,7 @@ def needed(credits: int) -> bool:
 
 def adjust_or_ask(users: Sequence[User], wanted: Adjustment, *, actor: User, key: str) -> Approval | None:
     """Adjust these users; where that takes two, ask instead and return what waits. A key does one of both, once."""
+    _not_oneself(users, actor)
     if needed(wanted.amount * len(users)):
         asked = Approval(kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at)
         return _ask(asked, users, wanted.reason, actor, key)
@@ -57,12 +65,18 @@ def adjust_or_ask(users: Sequence[User], wanted: Adjustment, *, actor: User, key
 
 def refund_or_ask(original: Transaction, amount: int, reason: str, *, actor: User, key: str) -> Approval | None:
     """The same for `amount` credits of a usage or a purchase."""
+    _not_oneself([original.user], actor)
     if needed(amount):
         asked = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
         return _ask(asked, [original.user], reason, actor, key)
     _not_asked(key)
     corrections.refund(original, amount, reason, by=By(actor), key=f"admin:{key}")
     return None
+
+
+def _not_oneself(users: Sequence[User], actor: User) -> None:
+    if actor in users and not actor.has_perm(MAY_APPROVE):
+        raise OwnAccount("Another administrator must adjust your own account.")
 
 
 def _not_asked(key: str) -> None:

@@ -131,6 +131,8 @@ class Confirmation:
     def in_words(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InsufficientCredits):
             return _("Nothing was changed: not enough credits are available.")
+        if isinstance(refusal, approvals.OwnAccount):
+            return _("Another administrator must adjust your own account.")
         if isinstance(refusal, IdempotencyConflict):
             return _("This form was used before. Open it again to do this once more.")
         return refusal.message
@@ -139,6 +141,7 @@ class Confirmation:
         checked = form.is_bound and form.is_valid()
         asked = form.cleaned_data if checked else {}
         previews = self.previews(asked) if checked or self.at_once else []
+        possible = all(preview.possible for preview in previews)
         context = {
             **self.admin.admin_site.each_context(self.request),
             "opts": self.admin.opts,
@@ -147,10 +150,10 @@ class Confirmation:
             "form": form,
             "asked": [(field.label, _shown(field, asked)) for field in form.visible_fields() if asked.get(field.name)],
             "confirming": checked and not self.at_once,
-            "notice": self.notice(asked) if checked or self.at_once else "",
+            "notice": self.notice(asked) if (checked or self.at_once) and possible else "",
             "button": self.button(asked) if checked else self.verb,
             "previews": previews,
-            "possible": all(preview.possible for preview in previews),
+            "possible": possible,
         }
         return TemplateResponse(self.request, "credits/confirmation.html", context)
 

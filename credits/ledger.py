@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from psycopg.types.json import Jsonb
 
-from accounts.models import User
+from accounts.models import MAX_CREDITS, User
 from credits.exceptions import (
     AlreadyRefunded,
     HoldEnded,
@@ -30,7 +30,7 @@ from credits.exceptions import (
 )
 from credits.models import Hold, Transaction
 
-MAX_AMOUNT = 1_000_000_000  # credits in one movement
+MAX_AMOUNT = MAX_CREDITS
 MAX_OPEN_HOLDS = 10_000  # per user, where no plan says less
 MAX_DESCRIPTION = 500  # characters
 MAX_KEY = 255

@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from credits import approvals, ledger
 from credits.confirmation import Confirmation, Facts, Preview, ReasonForm, needs_another, reason_field, waits
+from credits.exceptions import AlreadyRefunded, InvalidAmount, LedgerRefusal
 from credits.models import Transaction
 from credits.templatetags.amounts import signed
 
@@ -31,7 +32,7 @@ class RefundForm(ReasonForm):
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
         # A form sent twice finds nothing left: the ledger answers by its key, and says what is too much.
-        if amount > ledger.MAX_AMOUNT:
+        if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
             raise forms.ValidationError(_("At most %(most)d, what is left to refund.") % {"most": self.most})
         return amount
 
@@ -77,6 +78,13 @@ class RefundPage(Confirmation):
         if approvals.refund_or_ask(self.original, amount, reason, actor=self.actor, key=key):
             return waits()
         return _("Refunded.")
+
+    def in_words(self, refusal: LedgerRefusal) -> str:
+        if isinstance(refusal, InvalidAmount):
+            return _("At most %(most)d, what is left to refund.") % {"most": self.left}
+        if isinstance(refusal, AlreadyRefunded):
+            return _("Nothing is left to refund.")
+        return super().in_words(refusal)
 
     def back(self) -> str:
         return reverse("admin:credits_transaction_change", args=[self.original.pk])

@@ -12,7 +12,7 @@ import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 Row = dict[str, Any]
 NUMBERS = ("seq", "amount", "balanceAfter", "debt", "debtAfter", "op")
@@ -27,13 +27,25 @@ class Wrong(Exception):
 
 def read(path: str) -> tuple[int | None, list[Row]]:
     """The account's id and its rows."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        if file.read(1) == "{":
-            file.seek(0)
-            statement = json.load(file)
-            return statement["account"]["id"], statement["transactions"]
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return parsed(file)
+    except OSError as error:
+        raise Wrong(f"it cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Wrong("it is not a whole statement") from None
+
+
+def parsed(file: TextIO) -> tuple[int | None, list[Row]]:
+    if file.read(1) == "{":
         file.seek(0)
-        cells = list(csv.DictReader(file))
+        statement = json.load(file)
+        return statement["account"]["id"], statement["transactions"]
+    file.seek(0)
+    table = csv.DictReader(file)
+    cells = list(table)
+    if "digest" not in (table.fieldnames or ()):
+        raise ValueError
     return (int(cells[0]["account"]) if cells else None), [row_of(cell) for cell in cells]
 
 
@@ -65,7 +77,7 @@ def digest(account: int | None, row: Row, before: bytes) -> bytes:
 
 
 def check(account: int | None, rows: list[Row]) -> int:
-    seq = balance = debt = 0
+    seq = balance = debt = op = 0
     before = b""
     for row in rows:
         seq, balance, debt = seq + 1, balance + row["amount"], debt + row["debt"]
@@ -73,18 +85,25 @@ def check(account: int | None, rows: list[Row]) -> int:
             raise Wrong(f"transaction {seq} is missing: the next one is number {row['seq']}")
         if (row["balanceAfter"], row["debtAfter"]) != (balance, debt):
             raise Wrong(f"transaction {seq} leaves {row['balanceAfter']}, but the rows sum to {balance}")
-        if row["op"] and digest(account, row, before).hex() != row["digest"]:
+        # Rows from before digests have neither number nor digest, and come first.
+        if (row["op"] or op) and digest(account, row, before).hex() != row["digest"]:
             raise Wrong(f"transaction {seq} is not what was written: its digest is another one")
-        before = bytes.fromhex(row["digest"])
+        before, op = bytes.fromhex(row["digest"]), row["op"]
     return balance
 
 
 def check_files(path: str, earlier: str | None = None) -> str:
     account, rows = read(path)
-    balance = check(account, rows)
+    try:
+        balance = check(account, rows)
+    except (ValueError, KeyError, TypeError):
+        raise Wrong("it is not a whole statement") from None
     if earlier is not None and rows[: len(before := read(earlier)[1])] != before:
         raise Wrong("it is not a continuation of the earlier statement")
-    return f"{len(rows)} transactions, balance {balance}: as written, nothing changed or left out"
+    return (
+        f"{len(rows)} transactions, balance {balance}: none was changed or left out in between. "
+        "Rows missing at the end show in the balance, or against a longer statement"
+    )
 
 
 def main(paths: list[str]) -> int:
@@ -97,6 +116,6 @@ def main(paths: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if not 2 <= len(sys.argv) <= 3:
+    if not 2 <= len(sys.argv) <= 3 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from credits.models import Transaction
@@ -30,9 +31,11 @@ def signed(amount: int) -> str:
 
 
 @register.filter
-def type_label(stored: str) -> str:
-    """A type of transaction in words; `get_type_display` builds its table anew for every row."""
-    return str(_TYPES[stored])
+def what(row: Transaction) -> str:
+    """A transaction's type in words; `get_type_display` builds its table anew for every row."""
+    if row.type == Transaction.Type.REFUND and row.amount <= 0 and row.debt >= 0:
+        return gettext("Purchase taken back")
+    return str(_TYPES[row.type])
 
 
 @register.filter

@@ -57,7 +57,8 @@ def test_the_account_says_what_is_owed_and_what_expires(client, make_user):
     page = client.get("/account").content.decode()
     assert "100 credits of a disputed payment are owed" in page
     assert "9 credits expire on 1 May 2090" in page
-    assert "Debt +100" in page
+    assert "100 credits more are owed" in page
+    assert "Purchase taken back" in page
 
 
 def test_nobody_with_enough_credits_is_warned(client, make_user):

@@ -217,3 +217,10 @@ def test_a_superuser_is_not_bound_by_the_support_limit(client, operator, ann, se
     settings.SUPPORT_ADJUST_CREDITS = 0
     client.post(page(ann), form(client, ann, amount="5000"))
     assert balance(ann) == 5100
+
+
+def test_support_does_not_adjust_the_own_account(client, support, ann):
+    client.force_login(support)
+    for users in ((support,), (ann, support)):
+        assert "your own account" in client.post(page(*users), form(client, *users)).content.decode()
+    assert (balance(support), balance(ann)) == (0, 100)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from accounts.models import Plan, User
 from credits import allowances, audit, ledger
@@ -85,6 +85,21 @@ def test_nobody_else_gets_one(member: User, user: User, monkeypatch: pytest.Monk
 def test_several_ticks_at_once_grant_once(member: User) -> None:
     concurrently(lambda n: allowances.grant_due(), threads=6)
     assert Transaction.objects.filter(user=member).count() == 1
+
+
+def test_what_the_ledger_refuses_keeps_nobody_else_waiting(
+    member: User, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absurd = Plan.objects.create(slug="absurd", name="Absurd", monthly_credits=2_000_000_000)
+    User.objects.filter(pk=user.pk).update(plan=absurd)
+    assert grant(monkeypatch, NOVEMBER) == 1
+
+
+def test_a_job_that_fails_does_not_stop_the_tick(member: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "expire_holds", lambda: 1 // 0)
+    with pytest.raises(CommandError, match="expire_holds"):
+        call_command("tick")
+    assert ledger.balance(member).credits == 100
 
 
 def test_the_tick_grants(member: User) -> None:

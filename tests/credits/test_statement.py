@@ -68,6 +68,25 @@ def test_a_row_left_out_is_missed(busy: User, tmp_path: Path) -> None:
     assert "transaction 1 is missing" in verify(path)[1]
 
 
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"account": 5}', "# README", '{"account": {"id": 1}, "transactions": [{}]}']
+)
+def test_what_is_no_statement_is_said_so(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "statement"
+    path.write_text(text)
+    code, said = verify(path)
+    assert (code, said) == (1, f"{path}: it is not a whole statement.\n")
+    assert "cannot be read" in verify(tmp_path / "nowhere")[1]
+
+
+def test_a_row_does_not_pass_for_one_from_before_digests(busy: User, tmp_path: Path) -> None:
+    path = write(busy, tmp_path / "statement.json")
+    whole = json.loads(path.read_text())
+    whole["transactions"][-1] |= {"op": 0, "description": "Something else"}
+    path.write_text(json.dumps(whole))
+    assert verify(path)[0] == 1
+
+
 def test_a_later_statement_continues_an_earlier_one(busy: User, tmp_path: Path) -> None:
     earlier = write(busy, tmp_path / "earlier.json")
     give(busy, 1)

@@ -11,7 +11,8 @@ SELECT user_id, format('transaction %%s (id %%s) follows number %%s, which left 
                        seq, id, seq_before, balance_before, amount, balance_after),
        CASE WHEN seq <> seq_before + 1
             THEN format('rows %%s to %%s are gone: restore them from a backup', seq_before + 1, seq - 1)
-            ELSE format('a correction of %%s credits', balance_before + amount - balance_after) END
+            ELSE format('restore the row if invariant 12 names it too, because then it was changed after it was written; '
+                        'otherwise a correction of %%s credits', balance_before + amount - balance_after) END
   FROM posted
  WHERE seq >= %(low)s
    AND (seq <> seq_before + 1 OR balance_after <> balance_before + amount OR debt_after <> debt_before + debt)

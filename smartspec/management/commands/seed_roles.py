@@ -12,6 +12,7 @@ MAY = (
     "accounts.view_user",
     "accounts.view_plan",
     "credits.view_transaction",
+    "credits.view_grant",
     "credits.view_hold",
     "credits.view_package",
     "credits.view_approval",

@@ -32,6 +32,8 @@ class Command(BaseCommand):
                 self._tick()
             except (OperationalError, InterfaceError) as error:
                 logger.warning("tick: the database is away, next try in %s s: %s", options["loop"], error)
+            except CommandError as error:
+                logger.error("tick: %s", error)  # noqa: TRY400 – each failure has been logged
             connection.close()
             time.sleep(options["loop"])
 
@@ -42,8 +44,20 @@ class Command(BaseCommand):
             if not cursor.fetchone()[0]:
                 return
             try:
-                for job in JOBS:
-                    call_command(job, stdout=self.stdout)
+                failed = [job for job in JOBS if not self._done(job)]
                 limits.forget_idle()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        if failed:
+            raise CommandError(f"not done: {', '.join(failed)}; the log says why.")
+
+    def _done(self, job: str) -> bool:
+        """Whether this job came to its end. One that fails does not keep the others from running."""
+        try:
+            call_command(job, stdout=self.stdout)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("tick: %s failed", job)
+            return False
+        return True
