@@ -52,6 +52,8 @@ class Plan(models.Model):
         default=False,
         help_text=_("Otherwise they expire at the end of the month (UTC)."),
     )
+    # The last month (year-month) in which everybody had theirs: months missed since then are made up for.
+    allowances_until = models.CharField(max_length=7, default="", editable=False)
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
     )

@@ -19,12 +19,17 @@ MAX_MONTHS = 12  # that are made up for, where unused credits stay
 
 
 def grant_due() -> int:
-    """Give everybody what is due by the database's clock; returns how many allowances that were."""
-    now = _now()
-    plans = Plan.objects.filter(monthly_credits__gt=0)
-    return sum(
-        _grant(user, plan, month) for plan in plans for user in _due(plan, now) for month in _months(user, plan, now)
-    )
+    """Give everybody what is due by the database's clock; returns how many users were seen to."""
+    this = _month_of(_now())
+    return sum(_grant_plan(plan, this) for plan in Plan.objects.all())
+
+
+def _grant_plan(plan: Plan, this: int) -> int:
+    due = _due(plan, this) if plan.monthly_credits else []
+    granted = sum(_grant(user, plan, month) for user in due for month in _months(user, plan, this))
+    if len(due) < MAX_USERS and plan.allowances_until != _text(this):
+        Plan.objects.filter(pk=plan.pk).update(allowances_until=_text(this))
+    return granted
 
 
 def _now() -> datetime:
@@ -34,20 +39,22 @@ def _now() -> datetime:
     return now.astimezone(UTC)
 
 
-def _due(plan: Plan, now: datetime) -> list[User]:
+def _due(plan: Plan, this: int) -> list[User]:
     """Active users of the plan whose last allowance is another one: two ranges of the index, not all users."""
-    latest = _name(plan, _month_of(now))
+    latest = _name(plan, this)
     another = Q(allowance__lt=latest) | Q(allowance__gt=latest)
     return list(User.objects.filter(another, plan=plan, is_active=True)[:MAX_USERS])
 
 
-def _months(user: User, plan: Plan, now: datetime) -> Iterator[int]:
-    """This month, after those missed since the last one where unused credits stay. Others are gone."""
-    this = _month_of(now)
-    slug, _, last = user.allowance.partition("/")
-    if plan.credits_roll_over and slug == plan.slug and last:
-        year, month = map(int, last.split("-"))
-        yield from range(max(year * 12 + month, this - MAX_MONTHS), this)
+def _months(user: User, plan: Plan, this: int) -> Iterator[int]:
+    """This month; before it, where unused credits stay, those that nobody was given for want of a `tick`.
+
+    Who was away, on another plan or switched off, while others had theirs gets nothing for that time.
+    """
+    slug, _, last = user.allowance.rpartition("/")
+    if plan.credits_roll_over and plan.allowances_until and slug == plan.slug:
+        missed = max(_number(last), _number(plan.allowances_until)) + 1
+        yield from range(max(missed, this - MAX_MONTHS), this)
     yield this
 
 
@@ -80,5 +87,14 @@ def _start(month: int) -> datetime:
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
+def _number(text: str) -> int:
+    year, month = map(int, text.split("-"))
+    return year * 12 + month - 1
+
+
+def _text(month: int) -> str:
+    return f"{_start(month):%Y-%m}"
+
+
 def _name(plan: Plan, month: int) -> str:
-    return f"{plan.slug}/{_start(month):%Y-%m}"
+    return f"{plan.slug}/{_text(month)}"

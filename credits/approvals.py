@@ -55,23 +55,27 @@ def needed(credits: int) -> bool:
 def adjust_or_ask(users: Sequence[User], wanted: Adjustment, *, actor: User, key: str) -> Approval | None:
     """Adjust these users; where that takes two, ask instead and return what waits. A key does one of both, once."""
     _not_oneself(users, actor)
-    if needed(wanted.amount * len(users)):
-        asked = Approval(kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at)
-        return _ask(asked, users, wanted.reason, actor, key)
-    _not_asked(key)
-    corrections.adjust(users, wanted, by=By(actor), key=f"admin:{key}")
-    return None
+    with atomic():
+        list(corrections.locked(users))  # of two forms with one key the second sees what the first did
+        if needed(wanted.amount * len(users)):
+            asked = Approval(kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at)
+            return _ask(asked, users, wanted.reason, actor, key)
+        _not_asked(key)
+        corrections.adjust(users, wanted, by=By(actor), key=f"admin:{key}")
+        return None
 
 
 def refund_or_ask(original: Transaction, amount: int, reason: str, *, actor: User, key: str) -> Approval | None:
     """The same for `amount` credits of a usage or a purchase."""
     _not_oneself([original.user], actor)
-    if needed(amount):
-        asked = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
-        return _ask(asked, [original.user], reason, actor, key)
-    _not_asked(key)
-    corrections.refund(original, amount, reason, by=By(actor), key=f"admin:{key}")
-    return None
+    with atomic():
+        list(corrections.locked([original.user]))
+        if needed(amount):
+            asked = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
+            return _ask(asked, [original.user], reason, actor, key)
+        _not_asked(key)
+        corrections.refund(original, amount, reason, by=By(actor), key=f"admin:{key}")
+        return None
 
 
 def _not_oneself(users: Sequence[User], actor: User) -> None:

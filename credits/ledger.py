@@ -9,10 +9,10 @@ when it returns. Before anything else it takes away what has expired of that use
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import IntegrityError, connection
 from psycopg.types.json import Jsonb
 
 from accounts.models import MAX_CREDITS, User
@@ -259,7 +259,12 @@ def _post(
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise InvalidAmount(f"An idempotency key has between 1 and {MAX_KEY} characters.")
     note = {"description": description[:MAX_DESCRIPTION], "metadata": dict(metadata or {})}
-    posted, refusal = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
+    try:
+        posted, refusal = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
+    except IntegrityError as error:
+        if "credit_transactions_once_per_payment" not in str(error):
+            raise
+        raise _refused({"code": "payment_used"}) from None  # by two accounts at once
     if refusal:
         raise _refused(json.loads(refusal))
     return Transaction.objects.get(pk=posted)
@@ -301,7 +306,10 @@ def _pk(actor: User | None) -> int | None:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+    """In UTC, so that the same moment is the same request."""
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidAmount("A time has to say its zone.")
+    return moment.astimezone(UTC).isoformat() if moment else None
 
 
 def _row(statement: str, params: Sequence[Any]) -> tuple[Any, ...]:

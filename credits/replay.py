@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
+from accounts.models import User
 from credits.account import Account, Grant, Hold, Refused, Row
 from credits.models import Allocation, Operation, Transaction
 from credits.models import Grant as GrantRow
@@ -41,11 +42,14 @@ class Recorded:
         self.grant_numbers: dict[int, int] = {}
         self.expiries: dict[int, datetime | None] = {}  # by the transaction that granted
         self.seqs: dict[int, int] = {}
+        self.operations_done = 0
 
 
 def recorded(first: int, last: int) -> dict[int, Recorded]:
     """By user, for a range of users with a bounded number of rows. Read at one moment."""
     users: dict[int, Recorded] = defaultdict(Recorded)
+    for pk, done in User.objects.filter(pk__range=(first, last), ledger_ops__gt=0).values_list("pk", "ledger_ops"):
+        users[pk].operations_done = done
     for row in _read(Transaction, first, last, "seq", _ROW):
         users[row.user_id].rows.append(row)
         users[row.user_id].seqs[row.id] = row.seq
@@ -77,11 +81,15 @@ _HOLD = (
     *("opened_op", "ended_op", "captured_op"),
 )
 _OPERATION = ("verb", "idempotency_key", "request", "refusal", "transaction_id", "op", "created_at")
-_GRANT = ("id", "transaction_id", "source", "amount", "remaining", "pinned", "is_paid", "priority", "first_expires_at")
+_GRANT = (
+    *("id", "transaction_id", "source", "amount", "remaining", "pinned", "is_paid", "priority"),
+    *("first_expires_at", "expires_at"),
+)
 
 
 def differences(of_user: Recorded) -> Iterator[str]:
     """What does not come out again, in sentences; nothing for a sound account."""
+    yield from _numbers(of_user)
     account = opening(of_user)
     for event in sorted(events(of_user, account), key=lambda event: event[:2]):
         if (refusal := _again(event)) != event.refusal:
@@ -143,13 +151,13 @@ def _act_of_row(row: Any, operation: Any, of_user: Recorded, account: Account) -
     if row.expired_grant_id:
         number = of_user.grant_numbers[row.expired_grant_id]
         return lambda: account.expire(number)
+    until = of_user.expiries.get(row.id)
+    expiry = {"expires_at": until.isoformat() if until else None}
     if operation:
-        return _verb(operation.verb, operation.request, row.created_at, of_user, account)
+        return _verb(operation.verb, operation.request | expiry, row.created_at, of_user, account)
     if row.hold_id or row.debt:
         return None
-    until = of_user.expiries.get(row.id)
-    request = {"type": row.type, "amount": row.amount, "expires_at": until.isoformat() if until else None}
-    return lambda: account.adjust(request)
+    return lambda: account.adjust({"type": row.type, "amount": row.amount, **expiry})
 
 
 def _verb(
@@ -222,10 +230,24 @@ def _holds(of_user: Recorded, account: Account) -> Iterator[str]:
 def _grants(of_user: Recorded, account: Account) -> Iterator[str]:
     for number, grant in enumerate(of_user.grants, start=1):
         replayed = account.grants.get(number)
-        if replayed is None or (grant.amount, grant.remaining, grant.pinned) != (
+        said = (grant.amount, grant.remaining, grant.pinned, grant.priority, grant.is_paid, grant.expires_at)
+        if replayed is None or said != (
             replayed.amount,
             replayed.remaining,
             replayed.pinned,
+            replayed.priority,
+            replayed.is_paid,
+            replayed.expires_at,
         ):
-            yield f"grant {grant.id} has {grant.remaining} of {grant.amount} left; replayed: {replayed}"
+            yield f"grant {grant.id} has {grant.remaining} left until {grant.expires_at}; replayed: {replayed}"
             return
+
+
+def _numbers(of_user: Recorded) -> Iterator[str]:
+    """Each number is one thing that was done; the capture of an open hold and its row are one."""
+    done = {row.op for row in of_user.rows} | {hold.opened_op for hold in of_user.holds}
+    done |= {op for hold in of_user.holds for op in (hold.ended_op, hold.captured_op) if op}
+    if missing := set(range(1, of_user.operations_done + 1)) - done:
+        yield f"number {min(missing)} of {of_user.operations_done} things done is gone"
+    if extra := done - {0} - set(range(1, of_user.operations_done + 1)):
+        yield f"number {min(extra)} was done, but only {of_user.operations_done} are counted"

@@ -32,7 +32,7 @@ def read(path: str) -> tuple[int | None, list[Row]]:
             return parsed(file)
     except OSError as error:
         raise Wrong(f"it cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         raise Wrong("it is not a whole statement") from None
 
 
@@ -42,6 +42,7 @@ def parsed(file: TextIO) -> tuple[int | None, list[Row]]:
         statement = json.load(file)
         return statement["account"]["id"], statement["transactions"]
     file.seek(0)
+    csv.field_size_limit(sys.maxsize)
     table = csv.DictReader(file)
     cells = list(table)
     if "digest" not in (table.fieldnames or ()):
@@ -98,10 +99,14 @@ def check_files(path: str, earlier: str | None = None) -> str:
         balance = check(account, rows)
     except (ValueError, KeyError, TypeError):
         raise Wrong("it is not a whole statement") from None
-    if earlier is not None and rows[: len(before := read(earlier)[1])] != before:
-        raise Wrong("it is not a continuation of the earlier statement")
+    if earlier is not None:
+        whose, before = read(earlier)
+        if before and (whose != account or rows[: len(before)] != before):
+            raise Wrong("it is not a continuation of the earlier statement")
+    old = sum(not row["op"] for row in rows)
     return (
-        f"{len(rows)} transactions, balance {balance}: none was changed or left out in between. "
+        f"{len(rows)} transactions, balance {balance}: none was changed or left out in between"
+        f"{f', but the first {old} are older than digests' if old else ''}. "
         "Rows missing at the end show in the balance, or against a longer statement"
     )
 

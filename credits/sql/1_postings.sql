@@ -10,6 +10,23 @@ BEGIN
     END IF;
 END $$;
 
+-- The shape of a request: what is stored is done again by the audit, which takes it as it stands.
+CREATE OR REPLACE FUNCTION ledger_check_request(p_verb text, p_request jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ledger_check(abs((p_request ->> 'amount')::bigint), 1) WHERE p_verb IN ('add', 'adjust');
+    PERFORM ledger_check(COALESCE((p_request ->> 'amount')::bigint, 1), 1) WHERE p_verb <> 'adjust';
+    IF jsonb_typeof(p_request -> 'amount') NOT IN ('number', 'null')
+       OR NOT isfinite((p_request ->> 'expires_at')::timestamptz) OR jsonb_typeof(p_request -> 'priority') <> 'number'
+       OR p_request ->> 'expires_at' !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00$'
+       OR p_verb = 'add' AND p_request ->> 'type' NOT IN ('purchase', 'bonus', 'subscription')
+       OR p_verb = 'add' AND p_request ->> 'type' = 'purchase' AND p_request ->> 'expires_at' IS NOT NULL
+       OR p_verb = 'adjust' AND p_request ->> 'type' NOT IN ('adjustment', 'bonus')
+       OR p_verb = 'restore' AND p_request ->> 'amount' IS NOT NULL
+    THEN
+        RAISE EXCEPTION '% is not asked for like this: %', p_verb, p_request USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
 -- The account's row, locked, with nothing left in it that is past its expiry. NULL if there is none.
 CREATE OR REPLACE FUNCTION ledger_lock(p_user bigint) RETURNS users LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,5 @@
--- Where each credit came from. Burn order: priority, soonest expiry, promotional before paid, earliest, id.
+-- Where each credit came from. Burn order: priority, soonest expiry, promotional before paid, earliest (ids
+-- are given under the user's lock, so they are in that order whatever the clock does).
 
 -- A new grant for what this row brought.
 CREATE OR REPLACE FUNCTION ledger_grant(
@@ -40,7 +41,7 @@ BEGIN
     IF p_pins IS NOT NULL THEN
         FOR source IN SELECT g.id, pin.value::bigint AS pinned
                         FROM jsonb_each_text(p_pins) pin JOIN credit_grants g ON g.id = pin.key::bigint
-                       ORDER BY g.priority, g.expires_at NULLS LAST, g.is_paid, g.created_at, g.id
+                       ORDER BY g.priority, g.expires_at NULLS LAST, g.is_paid, g.id
         LOOP
             v_part := LEAST(source.pinned, v_left);
             IF v_part > 0 THEN
@@ -57,7 +58,7 @@ BEGIN
     FOR source IN SELECT id, remaining - pinned AS free FROM credit_grants
                    WHERE user_id = p_posted.user_id AND is_live AND remaining > pinned
                    ORDER BY id = p_first DESC NULLS LAST,
-                            priority, expires_at NULLS LAST, is_paid, created_at, id
+                            priority, expires_at NULLS LAST, is_paid, id
     LOOP
         v_part := LEAST(source.free, v_left);
         PERFORM ledger_take(p_posted, source.id, v_part);
@@ -77,7 +78,7 @@ DECLARE
 BEGIN
     WITH ordered AS (
         SELECT id, expires_at, remaining - pinned AS free, sum(remaining - pinned) OVER (
-                   ORDER BY priority, expires_at NULLS LAST, is_paid, created_at, id) AS upto
+                   ORDER BY priority, expires_at NULLS LAST, is_paid, id) AS upto
           FROM credit_grants WHERE user_id = p_user AND is_live AND remaining > pinned
     ), pinned AS (
         UPDATE credit_grants g SET pinned = g.pinned + LEAST(o.free, p_amount - (o.upto - o.free))
@@ -135,7 +136,7 @@ BEGIN
     SELECT credits - credits_held INTO v_available FROM users WHERE id = p_user;
     FOR due IN SELECT id, remaining - pinned AS free FROM credit_grants
                 WHERE user_id = p_user AND is_live AND expires_at <= clock_timestamp() AND remaining > pinned
-                ORDER BY priority, expires_at, is_paid, created_at, id
+                ORDER BY priority, expires_at, is_paid, id
     LOOP
         v_due := LEAST(due.free, v_available - v_total);
         EXIT WHEN v_due <= 0;

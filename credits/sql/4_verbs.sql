@@ -11,8 +11,7 @@ DECLARE
     stored credit_operations;
     outcome record;
 BEGIN
-    PERFORM ledger_check(abs((p_request ->> 'amount')::bigint), 1) WHERE p_verb IN ('add', 'adjust');
-    PERFORM ledger_check(COALESCE((p_request ->> 'amount')::bigint, 1), 1) WHERE p_verb <> 'adjust';
+    PERFORM ledger_check_request(p_verb, p_request);
     IF account.id IS NULL THEN
         refusal := '{"code": "unknown_account"}';
         RETURN;

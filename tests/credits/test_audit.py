@@ -102,6 +102,12 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         ),
         (12, "UPDATE users SET ledger_digest = ''", "digest of the user"),
         (13, "UPDATE credit_holds SET amount = 6, requested = 6, at_least = 6 WHERE state = 'open'", "replayed"),
+        (11, "UPDATE credit_grants SET expires_at = '2021-01-01' WHERE source = 'adjustment'", "the user says"),
+        (13, "UPDATE credit_grants SET expires_at = NULL WHERE source = 'subscription'", "replayed"),
+        (13, "UPDATE credit_grants SET priority = 1 WHERE source = 'subscription'", "replayed"),
+        (13, "UPDATE users SET ledger_ops = ledger_ops + 1", "is gone"),
+        (13, "DELETE FROM credit_holds WHERE state = 'open'", "is gone"),
+        (13, "UPDATE credit_transactions SET op = 0 WHERE seq = 9", "cannot be replayed"),
         (
             13,
             'UPDATE credit_operations SET refusal = \'{"code": "idempotency_conflict"}\' WHERE refusal IS NOT NULL',

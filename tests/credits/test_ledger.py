@@ -1,6 +1,7 @@
 """The verbs, one at a time."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -296,6 +297,34 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
 def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
     with pytest.raises(IntegrityError, match="not what the ledger says"):
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
+
+
+@pytest.mark.parametrize(
+    ("verb", "request_"),
+    [
+        ("add", """{"type": "usage", "amount": 5}"""),
+        ("add", """{"type": "bonus", "amount": "5"}"""),
+        ("add", """{"type": "bonus", "amount": 5, "priority": "1"}"""),
+        ("add", """{"type": "bonus", "amount": 5, "expires_at": "infinity"}"""),
+        ("add", """{"type": "bonus", "amount": 5, "expires_at": "tomorrow"}"""),
+        ("add", """{"type": "purchase", "amount": 5, "expires_at": "2090-01-01T00:00:00+00:00"}"""),
+        ("adjust", """{"type": "purchase", "amount": 5}"""),
+        ("restore", """{"transaction": 1, "amount": 5}"""),
+    ],
+)
+def test_the_verbs_take_only_what_the_audit_can_do_again(user: User, verb: str, request_: str) -> None:
+    with pytest.raises(IntegrityError, match="not asked for like this"):
+        execute(f"SELECT ledger_post({user.pk}, '{verb}', 'k', '{request_}', '{{}}')")
+
+
+def test_a_moment_is_the_same_in_every_zone_and_has_one(user: User) -> None:
+    moment = datetime(2090, 1, 1, tzinfo=UTC)
+    bonus = {"user": user, "amount": 5, "type": "bonus", "description": "", "idempotency_key": "k"}
+    first = ledger.add(**bonus, expires_at=moment)  # type: ignore[arg-type]
+    again = ledger.add(**bonus, expires_at=moment.astimezone(timezone(timedelta(hours=7))))  # type: ignore[arg-type]
+    assert first == again
+    with pytest.raises(InvalidAmount):
+        ledger.add(**{**bonus, "idempotency_key": "l"}, expires_at=datetime(2090, 1, 1))  # type: ignore[arg-type]  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ class Command(BaseCommand):
     help = "Audit the ledger if the last audit is a day old; what is wrong goes to the log and to the admin."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if AuditRun.objects.filter(started_at__gt=timezone.now() - timedelta(days=1)).exists():
+        now = timezone.now()
+        if AuditRun.objects.filter(started_at__range=(now - timedelta(days=1), now)).exists():
             return
         try:
             call_command("audit_ledger", stdout=self.stdout, stderr=self.stderr)

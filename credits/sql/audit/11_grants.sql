@@ -33,3 +33,10 @@ SELECT t.user_id, format('transaction %%s (id %%s) moved %%s, but its grants mov
               WHERE user_id BETWEEN %(first)s AND %(last)s GROUP BY transaction_id) g ON g.transaction_id = t.id
  WHERE t.user_id BETWEEN %(first)s AND %(last)s AND t.seq BETWEEN %(low)s AND %(high)s AND t.op > 0
    AND t.amount <> COALESCE(a.amount, 0) + COALESCE(g.amount, 0)
+UNION ALL
+SELECT u.id, format('grants expire from %%s on, but the user says %%s', g.soonest, u.grants_expire_at),
+       format('no entry: as the owner of the tables, set grants_expire_at %%s', g.soonest)
+  FROM users u
+  JOIN (SELECT user_id, min(expires_at) AS soonest FROM credit_grants
+         WHERE is_live AND user_id BETWEEN %(first)s AND %(last)s GROUP BY user_id) g ON g.user_id = u.id
+ WHERE g.soonest < COALESCE(u.grants_expire_at, 'infinity')
