@@ -15,6 +15,7 @@ from smartspec.drill.scratch import WORKER
 
 SOON = 10  # seconds
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+FOR_LONG = " AND waitstart < clock_timestamp() - interval '0.5 s'"  # half of deadlock_timeout
 
 
 class DrillError(Exception):
@@ -39,6 +40,11 @@ def wait_for(question: Callable[[], object], what: str, seconds: float = SOON) -
 def wait_until_one_waits() -> None:
     """Until another connection waits for a lock, one that is held here."""
     wait_for(lambda: ask(WAITING), "waiting for a lock")
+
+
+def wait_until_one_is_the_victim() -> None:
+    """Until it has waited so long that it is the first to look for a deadlock: whoever finds one gives way."""
+    wait_for(lambda: ask(WAITING + FOR_LONG), "waiting for a lock")
 
 
 def wait_until_idle() -> None:

@@ -153,8 +153,8 @@ def _deadlocked(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool, ExitStack() as lock:
         hold = partial(locked, user, "credit_holds", "user_id")
         answer = _asked_until_said(scene, pool, lambda: lock.enter_context(hold()))
-        wait_until_one_waits()
-        database.ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)  # until the worker is the victim
+        database.wait_until_one_is_the_victim()
+        database.ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
         lock.close()
         return answer()
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
@@ -20,7 +21,14 @@ from accounts.models import User
 from credits import audit, ledger
 from credits.models import Hold, Transaction
 from llmproxy.models import Completion, LanguageModel
-from smartspec.drill.database import WAITING, ask, locked, wait_for, wait_until_one_waits
+from smartspec.drill.database import (
+    WAITING,
+    ask,
+    locked,
+    wait_for,
+    wait_until_one_is_the_victim,
+    wait_until_one_waits,
+)
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import MESSAGES
 from tests.llmproxy.scripted_upstream import Upstream
@@ -86,10 +94,13 @@ def charged_once(user: User, credits: int) -> None:
 
 
 def test_a_hold_that_cannot_lock_its_account_is_503_and_nothing_is_held(
-    impatient: None, asking: Asking, user: User, upstream: Upstream
+    impatient: None, asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
 ) -> None:
+    hold = mock.Mock(side_effect=ledger.hold)
+    monkeypatch.setattr(ledger, "hold", hold)
     with locked(user):
         response = asking().result(10)
+    assert hold.call_count == 1  # who has waited in vain is told so
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert upstream.requests == []
     assert not Hold.objects.exists()
@@ -116,7 +127,7 @@ def test_the_victim_of_a_deadlock_holds_at_the_second_try(asking: Asking, user: 
     with atomic():
         ask("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
         answer = asking()  # locks the account, and waits for the hold that it has to expire
-        wait_until_one_waits()
+        wait_until_one_is_the_victim()
         ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
     assert answer.result(10).status_code == 200
     charged_once(user, 1)
