@@ -122,6 +122,21 @@ def test_a_capture_that_cannot_lock_its_account_is_tried_again(
     charged_once(user, 2)
 
 
+def test_no_connection_is_kept_while_the_provider_works(asking: Asking, user: User, upstream: Upstream) -> None:
+    pool: Any = connection.pool  # type: ignore[attr-defined]
+
+    def all_idle() -> bool:
+        connection.close()
+        figures = pool.get_stats()
+        return bool(figures["pool_size"] == figures["pool_available"])
+
+    with said_all(upstream) as called:
+        answer = asking()
+        assert called.wait(10)
+        wait_for(all_idle, "the return of every connection", seconds=2)
+    assert answer.result(10).status_code == 200
+
+
 def test_the_victim_of_a_deadlock_holds_at_the_second_try(asking: Asking, user: User, upstream: Upstream) -> None:
     stale = ledger.hold(user=user, amount=50, reference_id="stale", seconds=0)
     with atomic():
