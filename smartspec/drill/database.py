@@ -42,9 +42,15 @@ def wait_until_one_waits() -> None:
     wait_for(lambda: ask(WAITING), "waiting for a lock")
 
 
-def wait_until_one_is_the_victim() -> None:
-    """Until it has waited so long that it is the first to look for a deadlock: whoever finds one gives way."""
+def deadlock(user: User) -> None:
+    """Want the account of one who has it, and waits for what is locked here. May raise OperationalError.
+
+    Whoever has waited longer looks for a deadlock first, and gives way. It may come back before the lock is had
+    here, so this side does not wait for long: then the other one's next try succeeds.
+    """
     wait_for(lambda: ask(WAITING + FOR_LONG), "waiting for a lock")
+    ask("SELECT set_config('statement_timeout', '800ms', true) IS NULL")
+    ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
 
 
 def wait_until_idle() -> None:

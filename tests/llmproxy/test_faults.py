@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,9 +24,9 @@ from llmproxy.models import Completion, LanguageModel
 from smartspec.drill.database import (
     WAITING,
     ask,
+    deadlock,
     locked,
     wait_for,
-    wait_until_one_is_the_victim,
     wait_until_one_waits,
 )
 from tests.llmproxy import scripted_upstream as script
@@ -137,14 +137,18 @@ def test_no_connection_is_kept_while_the_provider_works(asking: Asking, user: Us
     assert answer.result(10).status_code == 200
 
 
-def test_the_victim_of_a_deadlock_holds_at_the_second_try(asking: Asking, user: User, upstream: Upstream) -> None:
+def test_the_victim_of_a_deadlock_holds_at_the_second_try(
+    asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
+) -> None:
     stale = ledger.hold(user=user, amount=50, reference_id="stale", seconds=0)
-    with atomic():
+    hold = mock.Mock(side_effect=ledger.hold)
+    monkeypatch.setattr(ledger, "hold", hold)
+    with suppress(OperationalError), atomic():
         ask("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
         answer = asking()  # locks the account, and waits for the hold that it has to expire
-        wait_until_one_is_the_victim()
-        ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
+        deadlock(user)
     assert answer.result(10).status_code == 200
+    assert hold.call_count == 2
     charged_once(user, 1)
 
 
