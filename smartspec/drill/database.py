@@ -15,6 +15,7 @@ from smartspec.drill.scratch import WORKER
 
 SOON = 10  # seconds
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+FOR_LONG = " AND waitstart < clock_timestamp() - interval '0.5 s'"  # half of deadlock_timeout
 
 
 class DrillError(Exception):
@@ -39,6 +40,17 @@ def wait_for(question: Callable[[], object], what: str, seconds: float = SOON) -
 def wait_until_one_waits() -> None:
     """Until another connection waits for a lock, one that is held here."""
     wait_for(lambda: ask(WAITING), "waiting for a lock")
+
+
+def deadlock(user: User) -> None:
+    """Want the account of one who has it, and waits for what is locked here. May raise OperationalError.
+
+    Whoever has waited longer looks for a deadlock first, and gives way. It may come back before the lock is had
+    here, so this side does not wait for long: then the other one's next try succeeds.
+    """
+    wait_for(lambda: ask(WAITING + FOR_LONG), "waiting for a lock")
+    ask("SELECT set_config('statement_timeout', '800ms', true) IS NULL")
+    ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
 
 
 def wait_until_idle() -> None:

@@ -5,11 +5,11 @@ import re
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from smartspec.drill import database, provider
 from smartspec.drill.caller import Answer, Caller
@@ -150,12 +150,13 @@ def _waits_in_vain(scene: Scene) -> Answer:
 def _deadlocked(scene: Scene) -> Answer:
     """The capture has the account and waits for the hold; here it is the other way about."""
     user = scene.caller.user
-    with ThreadPoolExecutor(1) as pool, ExitStack() as lock:
-        hold = partial(locked, user, "credit_holds", "user_id")
-        answer = _asked_until_said(scene, pool, lambda: lock.enter_context(hold()))
-        wait_until_one_waits()
-        database.ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)  # until the worker is the victim
-        lock.close()
+    with ThreadPoolExecutor(1) as pool:
+        with suppress(OperationalError), ExitStack() as lock:
+            hold = partial(locked, user, "credit_holds", "user_id")
+            answer = _asked_until_said(scene, pool, lambda: lock.enter_context(hold()))
+            database.deadlock(user)
+        if "deadlock detected" not in scene.scratch.database.log.read_text():
+            raise DrillError("there was no deadlock")
         return answer()
 
 

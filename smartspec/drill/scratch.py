@@ -31,6 +31,7 @@ class Database:
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.log = data.with_name(f"{data.name}.log")
         self.port = 0
         self.url = ""
         self._running = ExitStack()

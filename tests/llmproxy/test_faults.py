@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
@@ -20,7 +21,14 @@ from accounts.models import User
 from credits import audit, ledger
 from credits.models import Hold, Transaction
 from llmproxy.models import Completion, LanguageModel
-from smartspec.drill.database import WAITING, ask, locked, wait_for, wait_until_one_waits
+from smartspec.drill.database import (
+    WAITING,
+    ask,
+    deadlock,
+    locked,
+    wait_for,
+    wait_until_one_waits,
+)
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import MESSAGES
 from tests.llmproxy.scripted_upstream import Upstream
@@ -86,10 +94,13 @@ def charged_once(user: User, credits: int) -> None:
 
 
 def test_a_hold_that_cannot_lock_its_account_is_503_and_nothing_is_held(
-    impatient: None, asking: Asking, user: User, upstream: Upstream
+    impatient: None, asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
 ) -> None:
+    hold = mock.Mock(side_effect=ledger.hold)
+    monkeypatch.setattr(ledger, "hold", hold)
     with locked(user):
         response = asking().result(10)
+    assert hold.call_count == 1  # who has waited in vain is told so
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert upstream.requests == []
     assert not Hold.objects.exists()
@@ -111,14 +122,33 @@ def test_a_capture_that_cannot_lock_its_account_is_tried_again(
     charged_once(user, 2)
 
 
-def test_the_victim_of_a_deadlock_holds_at_the_second_try(asking: Asking, user: User, upstream: Upstream) -> None:
+def test_no_connection_is_kept_while_the_provider_works(asking: Asking, user: User, upstream: Upstream) -> None:
+    pool: Any = connection.pool  # type: ignore[attr-defined]
+
+    def all_idle() -> bool:
+        connection.close()
+        figures = pool.get_stats()
+        return bool(figures["pool_size"] == figures["pool_available"])
+
+    with said_all(upstream) as called:
+        answer = asking()
+        assert called.wait(10)
+        wait_for(all_idle, "the return of every connection", seconds=2)
+    assert answer.result(10).status_code == 200
+
+
+def test_the_victim_of_a_deadlock_holds_at_the_second_try(
+    asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
+) -> None:
     stale = ledger.hold(user=user, amount=50, reference_id="stale", seconds=0)
-    with atomic():
+    hold = mock.Mock(side_effect=ledger.hold)
+    monkeypatch.setattr(ledger, "hold", hold)
+    with suppress(OperationalError), atomic():
         ask("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
         answer = asking()  # locks the account, and waits for the hold that it has to expire
-        wait_until_one_waits()
-        ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
+        deadlock(user)
     assert answer.result(10).status_code == 200
+    assert hold.call_count == 2
     charged_once(user, 1)
 
 
