@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from bench import many_rows
 from smartspec.embedded_postgres import server
 
 CLIENTS = 8
+PROCESSES = 2  # as pgbench -j 2, and as gunicorn would have on two cores
 USERS = 10_000
 CREDITS = 100_000_000
 HOLD, COST = 9, 1
@@ -68,18 +70,24 @@ def pgbench(url: str, users: int, seconds: int, folder: Path) -> float:
 
 
 def ours(users: int, seconds: int) -> float:
-    """Pairs a second of ledger.hold and ledger.capture in as many processes as pgbench has clients."""
+    """Pairs a second of ledger.hold and ledger.capture by as many threads in as many processes as pgbench has."""
     spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(CLIENTS) as pool:
-        pool.map(_warm_up, range(CLIENTS), chunksize=1)
-        return sum(pool.starmap(_pairs, [(users, seconds)] * CLIENTS, chunksize=1))
+    with spawn.Pool(PROCESSES) as pool:
+        pool.map(_warm_up, range(PROCESSES), chunksize=1)
+        return sum(pool.starmap(_threads, [(users, seconds)] * PROCESSES, chunksize=1))
 
 
 def _warm_up(number: int) -> None:
     import django
 
     django.setup()
-    _pairs(USERS, 0.3)
+    _threads(USERS, 0.3)
+
+
+def _threads(users: int, seconds: float) -> float:
+    each = CLIENTS // PROCESSES
+    with ThreadPoolExecutor(each) as pool:
+        return sum(pool.map(_pairs, [users] * each, [seconds] * each))
 
 
 def _pairs(users: int, seconds: float) -> float:
