@@ -5,7 +5,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
-from accounts.limits import client_address, network
+from accounts.devices import client_address, network
 
 
 class AccountAdapter(DefaultAccountAdapter):

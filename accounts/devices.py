@@ -2,11 +2,11 @@
 
 import ipaddress
 import re
+from dataclasses import dataclass
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-
-from accounts.limits import client_address
 
 MAX_USER_AGENT = 300
 MAX_PROGRAM = 40
@@ -30,10 +30,42 @@ _PROGRAMS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a request came from: IP address and user agent, either of which may be unknown (empty)."""
+
+    address: str = ""
+    user_agent: str = ""
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Source":
+        return cls(address(request), user_agent(request))
+
+
 def user_agent(request: HttpRequest) -> str:
     """The User-Agent header, bounded, printable characters only."""
     header = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_USER_AGENT]
     return "".join(character for character in header if character.isprintable())
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that called, as our outermost trusted proxy saw it."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    proxies = settings.TRUSTED_PROXIES
+    if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
+        return str(forwarded[-proxies].strip())
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def network(address: str) -> str:
+    """What a limit counts as one caller: an IPv4 address, or the /64 of an IPv6 one."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.version == 6 and parsed.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(parsed)
 
 
 def address(request: HttpRequest) -> str:

@@ -4,7 +4,6 @@ Each key has one timestamp, the theoretical arrival time of the generic cell rat
 (ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
 """
 
-import ipaddress
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,10 +11,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
+
+from accounts.devices import client_address, network
 
 PERIOD = 60  # seconds
 
@@ -62,26 +62,6 @@ def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
         reset=seconds,
         retry_after=max(1, math.ceil(seconds + cost * period / limit - period)),
     )
-
-
-def client_address(request: HttpRequest) -> str:
-    """The address that called, as our outermost trusted proxy saw it."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    proxies = settings.TRUSTED_PROXIES
-    if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
-        return str(forwarded[-proxies].strip())
-    return str(request.META.get("REMOTE_ADDR", ""))
-
-
-def network(address: str) -> str:
-    """What a limit counts as one caller: an IPv4 address, or the /64 of an IPv6 one."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if parsed.version == 6 and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(parsed)
 
 
 class AddressThrottle(BaseThrottle):

@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class DeviceauthConfig(AppConfig):
     name = "deviceauth"
     verbose_name = _("Devices")
+
+    def ready(self) -> None:
+        from accounts import access
+        from deviceauth import device_flow
+
+        access.ends_with(device_flow.revoke_all)

@@ -22,6 +22,9 @@ from django.db.transaction import atomic
 from django.utils import timezone
 from oauth2_provider.models import Application, RefreshToken
 
+from accounts import events
+from accounts.devices import Source
+from accounts.events import Kind
 from accounts.models import User
 from deviceauth import codes, tries
 from deviceauth.exceptions import (
@@ -192,6 +195,15 @@ def revoke_session(*, token_family: uuid.UUID) -> None:
         session = DeviceSession.objects.filter(token_family=token_family, revoked_at=None)
         if session.update(revoked_at=timezone.now()):
             logger.info("device session %s revoked", token_family)
+
+
+def revoke_all(user: User, source: Source) -> None:
+    """End every device's session of a user, and refuse the codes they allowed and no device has redeemed yet."""
+    with atomic():
+        for session in DeviceSession.objects.filter(user=user, revoked_at=None):
+            revoke_session(token_family=session.token_family)
+            events.record(Kind.DEVICE_REVOKED, user=user, source=source, device=session.name)
+        DeviceCode.objects.approved().filter(user=user).update(status=Status.DENIED)
 
 
 def end_replayed_session(*, token_checksum: str) -> None:

@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
 
+from accounts import devices
 from accounts.models import User
-from deviceauth import codes, devices
+from deviceauth import codes
 
 
 class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):

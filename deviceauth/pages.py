@@ -15,8 +15,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
+from accounts import devices
 from accounts.models import User
-from deviceauth import codes, device_flow, devices
+from deviceauth import codes, device_flow
 from deviceauth.exceptions import MalformedUserCode, TooManyTries, UsedUserCode, UserCodeRefusal
 from deviceauth.models import DeviceCode
 

@@ -8,7 +8,8 @@ import math
 
 from django.conf import settings
 
-from accounts.limits import Rate, network, take
+from accounts.devices import network
+from accounts.limits import Rate, take
 from accounts.models import User
 from deviceauth.exceptions import TooManyTries
 

@@ -13,10 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import devices
 from accounts.authentication import BearerAuthentication
 from accounts.limits import AddressThrottle
 from accounts.models import User
-from deviceauth import codes, device_flow, devices, oauth, parameters
+from deviceauth import codes, device_flow, oauth, parameters
 from deviceauth.errors import render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
