@@ -15,7 +15,8 @@ from oauth2_provider.models import AccessToken, Application, Grant, IDToken, Ref
 from unfold.admin import ModelAdmin
 
 from accounts.admin import CheckedActions, ReadOnlyAdmin
-from deviceauth import device_flow
+from accounts.devices import Source
+from deviceauth import device_sessions
 from deviceauth.models import DeviceCode, DeviceSession
 
 for model in (AccessToken, Application, Grant, IDToken, RefreshToken):
@@ -51,7 +52,7 @@ class DeviceSessionAdmin(CheckedActions, ReadOnlyAdmin):
         if "confirmed" not in request.POST:
             return self._confirm(request, sessions)
         for session in sessions:
-            device_flow.revoke_session(token_family=session.token_family)
+            device_sessions.revoke(session=session, source=Source.of(request))
             self.log_change(request, session, "Revoked.")
         number = len(sessions)
         message = ngettext("Revoked %d session.", "Revoked %d sessions.", number) % number

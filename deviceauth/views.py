@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import devices
 from accounts.authentication import BearerAuthentication
+from accounts.devices import Source
 from accounts.limits import AddressThrottle
 from accounts.models import User
 from deviceauth import codes, device_flow, oauth, parameters
@@ -26,6 +26,11 @@ from deviceauth.validators import profile
 
 class CodeThrottle(AddressThrottle):
     setting = "DEVICE_CODE_RPM"
+
+
+class HourlyCodeThrottle(AddressThrottle):
+    setting = "DEVICE_CODE_RPH"
+    period = 3600
 
 
 class VerifyThrottle(AddressThrottle):
@@ -76,7 +81,7 @@ class DeviceView(AuthView):
 class DeviceCodeView(DeviceView):
     """RFC 8628 §3.1, §3.2."""
 
-    throttle_classes = (CodeThrottle,)
+    throttle_classes = (CodeThrottle, HourlyCodeThrottle)
 
     def post(self, request: Request) -> Response:
         given = parameters.read(request, "scope")
@@ -86,8 +91,7 @@ class DeviceCodeView(DeviceView):
         started = device_flow.start(
             client=client,
             scopes=scopes,
-            address=devices.address(request._request),
-            user_agent=devices.user_agent(request._request),
+            source=Source.of(request._request),
         )
         return Response(_device_authorization(started))
 
@@ -110,7 +114,7 @@ class DeviceTokenView(DeviceView):
 
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
-        answer = oauth.tokens(given.values, request.path, devices.address(request._request))
+        answer = oauth.tokens(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
@@ -119,12 +123,12 @@ class DeviceRevokeView(DeviceView):
 
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
-        answer = oauth.revocation(given.values, request.path, devices.address(request._request))
+        answer = oauth.revocation(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
 def _json(answer: oauth.Answer) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
+    response = HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=answer.headers)
     if answer.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
     return response
@@ -148,7 +152,7 @@ class VerifyView(BrowserView):
         if len(typed) != 1:
             raise MalformedUserCode
         try:
-            code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
+            code = device_flow.find(user_code=typed[0], user=None, source=Source.of(request._request))
         except UsedUserCode:  # which of the two is not for everyone to know
             raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:
@@ -179,8 +183,8 @@ class AuthorizeView(BrowserView):
         if not isinstance(typed, str):
             raise MalformedUserCode
         user = cast(User, request.user)
-        code = device_flow.find(user_code=typed, user=user, address=devices.address(request._request))
-        device_flow.approve(code=code, user=user)
+        code = device_flow.find(user_code=typed, user=user, source=Source.of(request._request))
+        device_flow.approve(code=code, user=user, source=Source.of(request._request))
         return Response(_authorized())
 
 

@@ -4,7 +4,7 @@ import pytest
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from accounts.models import User
-from deviceauth import device_flow
+from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import UserCodeRefusal
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.concurrently import concurrently
@@ -34,11 +34,11 @@ def test_four_refreshes_at_once_get_one_and_the_same_pair(logged_in: Device) -> 
 
 
 def test_a_session_revoked_during_refreshes_is_over(logged_in: Device) -> None:
-    family = DeviceSession.objects.get().token_family
+    session = DeviceSession.objects.get()
 
     def act(number: int) -> int:
         if number == 0:
-            device_flow.revoke_session(token_family=family)
+            device_sessions.revoke(session=session)
             return 0
         return int(logged_in.refresh().status_code)
 
