@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
@@ -17,7 +18,7 @@ from accounts.authentication import BearerAuthentication
 from accounts.devices import Source
 from accounts.limits import AddressThrottle
 from accounts.models import User
-from deviceauth import codes, device_flow, oauth, parameters
+from deviceauth import codes, device_flow, freshness, oauth, parameters
 from deviceauth.errors import render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
@@ -183,6 +184,8 @@ class AuthorizeView(BrowserView):
         if not isinstance(typed, str):
             raise MalformedUserCode
         user = cast(User, request.user)
+        if freshness.is_stale(request._request, user):
+            raise NotAuthenticated
         code = device_flow.find(user_code=typed, user=user, source=Source.of(request._request))
         device_flow.approve(code=code, user=user, source=Source.of(request._request))
         return Response(_authorized())

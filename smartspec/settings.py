@@ -233,6 +233,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher", "accounts.hashers.ClientSecretHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -288,6 +289,7 @@ OAUTH2_PROVIDER = {
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
     "OAUTH2_SERVER_CLASS": "deviceauth.oauth.Server",
     "OAUTH2_VALIDATOR_CLASS": "deviceauth.validators.Validator",
+    "CLIENT_SECRET_HASHER": "client_secret",
     "ACCESS_TOKEN_GENERATOR": "deviceauth.tokens.access_token",
     "REFRESH_TOKEN_GENERATOR": "deviceauth.tokens.refresh_token",
     # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
@@ -403,7 +405,12 @@ UNFOLD = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "smartspec.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
