@@ -234,7 +234,10 @@ class AuthEvent(models.Model):
         verbose_name = _("access event")
         verbose_name_plural = _("access events")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["user", "-id"], name="auth_events_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="auth_events_by_user"),
+            models.Index(fields=["kind", "-id"], name="auth_events_by_kind"),
+        ]
 
     def __str__(self) -> str:
         return str(self.get_kind_display())

@@ -143,6 +143,16 @@ def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCod
     return code
 
 
+def withdraw(*, code: DeviceCode, source: Source = UNKNOWN) -> bool:
+    """An operator refuses a request that no device has redeemed yet; False if it was too late."""
+    open_ones = DeviceCode.objects.filter(pk=code.pk, status__in=[Status.PENDING, Status.AUTHORIZED])
+    with atomic():
+        withdrawn = open_ones.update(status=Status.DENIED)
+        if withdrawn:
+            _record(Kind.CODE_DENIED, code, source)
+    return bool(withdrawn)
+
+
 def poll(*, device_code: str, client: Application, source: Source = UNKNOWN) -> DeviceCode:
     """The approved request this client may redeem now (RFC 8628 §3.4, §3.5).
 

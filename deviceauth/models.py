@@ -72,6 +72,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
         verbose_name = _("device code")
         verbose_name_plural = _("device codes")
         default_permissions = ("view",)
+        permissions: ClassVar = [("revoke_devicecode", _("Can refuse device codes"))]
         constraints: ClassVar = [
             *AbstractDeviceGrant.Meta.constraints,
             models.UniqueConstraint(
