@@ -15,8 +15,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import F
-from django.db.models.functions import Least
 from django.db.transaction import atomic
 from django.utils import timezone, translation
 from oauth2_provider.models import Application
@@ -185,14 +183,15 @@ def _note_replay(code: DeviceCode, source: Source) -> None:
 
 
 def _pace(code: DeviceCode) -> None:
-    """Note a poll; SlowDown if it came before the interval was over."""
+    """Note a poll; SlowDown if it came before the interval was over, or at the same moment as another."""
     now = timezone.now()
     wait = timedelta(seconds=code.interval - settings.DEVICE_POLL_TOLERANCE_SECONDS)
-    same = DeviceCode.objects.filter(pk=code.pk)
-    longer = Least(F("interval") + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS)
-    if same.filter(last_checked__gt=now - wait).update(last_checked=now, interval=longer):
-        raise SlowDown(min(code.interval + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS))
-    same.update(last_checked=now)
+    is_early = code.last_checked is not None and code.last_checked > now - wait
+    longer = min(code.interval + SLOW_DOWN_SECONDS, settings.DEVICE_POLL_MAX_SECONDS)
+    unchanged = DeviceCode.objects.filter(pk=code.pk, last_checked=code.last_checked)
+    noted = unchanged.update(last_checked=now, interval=longer if is_early else code.interval)
+    if is_early or not noted:
+        raise SlowDown(longer)
 
 
 def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:

@@ -415,6 +415,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Every poll of a waiting device is a 4xx; what matters of them is in the events.
+        "django.request": {"level": "ERROR"},
         "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
         # These two write tokens at DEBUG.
         "oauthlib": {"level": "INFO"},
