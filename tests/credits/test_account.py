@@ -87,9 +87,11 @@ class LedgerAndAccount(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def let_a_grant_expire(self, data: Any) -> None:
-        grants = list(Grant.objects.filter(user=self.user, expires_at=SOON).order_by("id"))
-        if grants:
-            grant = data.draw(st.sampled_from(grants))
+        # Only the one that burns first of its priority: a replay must find the order in which they have burned.
+        soon = Grant.objects.filter(user=self.user, expires_at=SOON).order_by("-id")
+        first = {grant.priority: grant for grant in soon}
+        if first:
+            grant = data.draw(st.sampled_from(list(first.values())))
             Grant.objects.filter(pk=grant.pk).update(expires_at=PAST, first_expires_at=PAST)
             User.objects.filter(pk=self.user.pk).update(grants_expire_at=PAST)
             self.account.grants[self.number_of(grant)].expires_at = PAST
