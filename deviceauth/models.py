@@ -56,6 +56,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     status = models.CharField(_("status"), max_length=64, choices=Status.choices, default=Status.PENDING)
     last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    opened_at = models.DateTimeField(_("looked at"), null=True, editable=False)
     approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
     consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
     replayed_at = models.DateTimeField(_("sent again at"), null=True, editable=False)
