@@ -188,6 +188,15 @@ def touch_session(*, token_family: uuid.UUID, address: str) -> None:
     DeviceSession.objects.filter(token_family=token_family).update(last_used_at=timezone.now(), address=address)
 
 
+def set_budget(*, session: DeviceSession, monthly_budget: int | None) -> bool:
+    """Limit what a device spends in a calendar month (UTC), in whole credits, from its next call on; None: no limit.
+
+    False if its session was revoked meanwhile; then nothing has changed.
+    """
+    same = DeviceSession.objects.filter(pk=session.pk, revoked_at=None)
+    return same.update(monthly_budget=monthly_budget) == 1
+
+
 def revoke_session(*, token_family: uuid.UUID) -> None:
     """End a device's session at once: no token of the family works any more. Again: nothing changes."""
     with atomic():
