@@ -12,7 +12,7 @@ from accounts import limits
 logger = logging.getLogger(__name__)
 
 LOCK = 0x534D5254  # any number, the same in every process
-JOBS = ("expire_holds", "grant_allowances", "purge_device_codes", "clearsessions", "audit_daily")
+JOBS = ("expire_holds", "grant_allowances", "purge_device_codes", "purge_api_keys", "clearsessions", "audit_daily")
 
 
 class Command(BaseCommand):
