@@ -76,7 +76,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         if min(left, self.account.available) < amount:
             self.end_due()
             left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
-        asked = {"amount": amount, "at_least": at_least, "credential": credential, "budget": budget}
+        asked: dict[str, Any] = {"amount": amount, "at_least": at_least, "credential": credential, "budget": budget}
         self.both(
             lambda: self.held.__setitem__(
                 reference, ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked)

@@ -141,7 +141,7 @@ def test_what_costs_nothing_passes_at_a_budget_that_is_used_up(user: User) -> No
 
 @once
 def test_the_same_reference_gets_the_same_hold_whatever_the_budget_says_by_then(user: User) -> None:
-    asked = {"at_least": 1, "credential": KEY}
+    asked: dict[str, Any] = {"at_least": 1, "credential": KEY}
     first = hold(user, 40, "gen_1", budget=10, **asked)
     for budget in (10, 5, 1000):
         again = hold(user, 40, "gen_1", budget=budget, **asked)
@@ -149,7 +149,7 @@ def test_the_same_reference_gets_the_same_hold_whatever_the_budget_says_by_then(
     assert counted(user) == (10, 0)
     for other in ({"amount": 10}, {"credential": OTHER}):
         with pytest.raises(IdempotencyConflict):
-            hold(user, **{"amount": 40, "reference": "gen_1", **asked, **other})
+            hold(**{"user": user, "amount": 40, "reference": "gen_1", **asked, **other})
 
 
 @once

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -29,7 +30,7 @@ def user(make_user: MakeUser) -> User:
     return make_user(credits=50)
 
 
-def hold(user: User, amount: int, reference: str = "gen_1", **options: int) -> Hold:
+def hold(user: User, amount: int, reference: str = "gen_1", **options: Any) -> Hold:
     return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
 
 
