@@ -1,8 +1,12 @@
 from django.urls import path
 
-from llmproxy import views
+from llmproxy import key_pages, views
 
 urlpatterns = [
+    path("account/keys", key_pages.keys, name="account_keys"),
+    path("account/keys/new", key_pages.new, name="account_key_new"),
+    path("account/keys/<int:pk>", key_pages.change, name="account_key"),
+    path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
     path("v1/chat/completions", views.chat_completions, name="chat_completions"),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),
