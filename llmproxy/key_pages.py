@@ -35,8 +35,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     spent = budgets.spent_this_month(user)
     rows = [(key, spent.get(key.credential, 0)) for key in ApiKey.objects.live().filter(user=user)]
-    context = {"rows": rows, "most": settings.API_KEYS_PER_USER, "days": settings.API_KEY_KEEP_SECONDS // 86400}
-    return render(request, "llmproxy/keys.html", context)
+    return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
 
 
 @page
