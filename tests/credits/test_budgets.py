@@ -1,5 +1,6 @@
 """Monthly budgets of devices and keys: exact, whoever calls at once, and counted from what the holds say."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -279,13 +280,19 @@ def test_an_answer_over_midnight_counts_in_the_month_in_which_it_began(user: Use
 
 
 @once
-def test_a_month_is_one_of_utc_whatever_zone_a_session_has(user: User) -> None:
-    execute("SET LOCAL TimeZone = 'Pacific/Kiritimati'")  # 14 hours ahead
-    spend(user, 3)
-    execute("SET LOCAL TimeZone = 'Etc/GMT+12'")
-    spend(user, 3)
-    assert Spending.objects.get().month == datetime.now(UTC).date().replace(day=1)
-    assert budgets.spent_this_month(user) == {KEY: 6}
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "UTC"])
+def test_a_month_is_one_of_utc_whatever_zone_a_session_has(user: User, zone: str) -> None:
+    execute(f"SET LOCAL TimeZone = '{zone}'")  # 14 hours ahead, 12 behind
+    for moment in ("2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z"):
+        opened = json.dumps({"user_id": user.pk, "credential": KEY, "created_at": moment})
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT ledger_count(jsonb_populate_record(NULL::credit_holds, %s::jsonb), 0)", [opened])
+            cursor.execute("SELECT (ledger_counted(%s, %s, %s)).month", [user.pk, KEY, moment])
+            assert cursor.fetchone() == (date.fromisoformat(moment[:7] + "-01"),)
+    assert list(Spending.objects.order_by("month").values_list("month", flat=True)) == [
+        date(2025, 12, 1),
+        date(2026, 1, 1),
+    ]
 
 
 @pytest.mark.parametrize(("month", "resets"), [((2026, 1), (2026, 2)), ((2026, 12), (2027, 1)), ((2028, 2), (2028, 3))])

@@ -1,6 +1,5 @@
 """Devices and API keys at the gateway: their models, their budgets, and their names on the receipt."""
 
-import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +10,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from oauth2_provider.models import AccessToken, Application, RefreshToken
 
 from accounts import api_keys
 from accounts.devices import Source
@@ -23,6 +21,7 @@ from deviceauth.models import DeviceSession
 from llmproxy import upstream as provider
 from llmproxy.models import Completion, LanguageModel
 from tests.concurrently import concurrently
+from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import MESSAGES
 from tests.llmproxy.scripted_upstream import Upstream
@@ -38,16 +37,10 @@ def new_key(user: User, name: str = "CI", **options: Any) -> api_keys.Created:
 
 @pytest.fixture
 def device(user: User) -> tuple[DeviceSession, str]:
-    """A connected device and its access token, as the device flow leaves them."""
-    application, token = Application.objects.get(), "device-token"
-    in_an_hour = timezone.now() + timedelta(hours=1)
-    access = AccessToken.objects.create(
-        user=user, application=application, token=token, scope="llm:chat", expires=in_an_hour
-    )
-    family = uuid.uuid4()
-    RefreshToken.objects.create(user=user, application=application, token="r", access_token=access, token_family=family)
-    session = DeviceSession.objects.create(user=user, application=application, name="Laptop", token_family=family)
-    return session, token
+    """A connected device and its access token."""
+    connected = Device().start().approved_by(user).redeem()
+    DeviceSession.objects.update(name="Laptop")
+    return DeviceSession.objects.get(), connected.tokens["access_token"]
 
 
 def call(token: str, path: str = PATH, **body: Any) -> Any:
@@ -160,6 +153,18 @@ def test_a_budget_for_a_short_answer_gets_a_short_answer(
     answer = call(limited[2], max_tokens=4000)
     assert answer.status_code == 200
     assert int(answer["x-credits-clamped-max-tokens"]) == upstream.sent["max_tokens"] < 2000
+
+
+def test_a_device_has_one_budget_however_often_its_tokens_change(user: User) -> None:
+    connected = Device().start().approved_by(user).redeem()
+    session = DeviceSession.objects.get()
+    device_flow.set_budget(session=session, monthly_budget=2)
+    statuses = []
+    for _ in range(3):
+        statuses.append(call(connected.tokens["access_token"]).status_code)
+        connected.tokens = connected.refresh().json()
+    assert statuses == [200, 200, 402]
+    assert budgets.spent_this_month(user) == {session.credential: 2}
 
 
 def test_a_free_model_answers_when_the_budget_is_used_up(user: User, limited: tuple[str, str, str]) -> None:
