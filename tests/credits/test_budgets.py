@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -43,19 +44,35 @@ def sound(db: None) -> Iterator[None]:
     assert audit.run().findings == []
 
 
+def call(user: User, reference: str) -> int:
+    """One credit of a budget of 10, if it is left."""
+    try:
+        held = hold(user, 1, reference, credential=KEY, budget=10)
+    except BudgetUsedUp:
+        return 0
+    return ledger.capture(hold=held, cost=1).charged
+
+
 @truly
 def test_many_at_once_spend_the_budget_to_the_credit_and_no_more(make_user: MakeUser) -> None:
     user = make_user(credits=1000)
-
-    def call(number: int) -> int:
-        try:
-            held = ledger.hold(user=user, amount=1, reference_id=f"gen_{number}", seconds=60, credential=KEY, budget=10)
-        except BudgetUsedUp:
-            return 0
-        return ledger.capture(hold=held, cost=1).charged
-
-    assert sum(concurrently(call, threads=64)) == 10
+    assert sum(concurrently(lambda number: call(user, f"gen_{number}"), threads=64)) == 10
     assert (ledger.balance(user).credits, counted(user)) == (990, (0, 10))
+
+
+@truly
+def test_many_that_are_connected_already_spend_the_budget_exactly(make_user: MakeUser) -> None:
+    """As above, but nobody is late because the line was busy."""
+    user, threads = make_user(credits=1000), 16
+    connected = Barrier(threads)
+
+    def calls(number: int) -> int:
+        connection.ensure_connection()
+        connected.wait(timeout=10)
+        return sum(call(user, f"gen_{number}_{n}") for n in range(4))
+
+    assert sum(concurrently(calls, threads=threads)) == 10
+    assert counted(user) == (0, 10)
 
 
 @truly
