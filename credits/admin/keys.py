@@ -56,6 +56,9 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> HttpResponse | None:
         """Ask, then end these keys for good."""
         keys = chosen.live().select_related("user")  # type: ignore[attr-defined]
+        if not keys:
+            self.message_user(request, gettext("These keys have been revoked before."), messages.WARNING)
+            return None
         if "confirmed" not in request.POST:
             return self._confirm(request, keys)
         revoked = [key for key in keys if api_keys.revoke(key=key, source=Source.of(request))]
@@ -69,6 +72,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
         context = self.admin_site.each_context(request) | {
             "title": gettext("Revoke keys"),
             "keys": keys,
+            "facts": [(f"{key.name} {key.shown}", key.user) for key in keys],
             "opts": self.model._meta,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
