@@ -56,6 +56,7 @@ GUARDS = {
     "credit_operations": "credit_operations_append_only",
     "credit_holds": "credit_holds_stay",
     "credit_grants": "credit_grants_stay",
+    "credit_spending": "credit_spending_stay",
 }
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('deviceauth', '0002_first_party_application'),
+        ('deviceauth', '0003_device_budgets'),
     ]
 
     operations = [
@@ -43,10 +43,5 @@ class Migration(migrations.Migration):
             model_name='devicesession',
             name='language',
             field=models.CharField(blank=True, editable=False, max_length=10),
-        ),
-        migrations.AddField(
-            model_name='devicesession',
-            name='monthly_budget',
-            field=models.PositiveIntegerField(blank=True, null=True, verbose_name='credits a month'),
         ),
     ]
