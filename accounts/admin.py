@@ -2,12 +2,17 @@
 
 from typing import Any
 
-import allauth.account.admin  # noqa: F401 – registers EmailAddress, which we take back below
+import allauth.account.admin
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401 – these three register what we take back below
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest, ValidationError
@@ -21,13 +26,14 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import journal
+from accounts import events, interventions, journal
+from accounts.devices import Source
 from accounts.filters import DebtFilter, KindFilter, LoggedAdministratorFilter, WrittenFilter
 from accounts.keyset import KeysetChangeList
-from accounts.models import Plan, User
+from accounts.models import AuthEvent, Plan, User
 
-admin.site.unregister(EmailAddress)
-admin.site.unregister(Group)
+for taken_back in (EmailAddress, Group, Authenticator, UserSession):
+    admin.site.unregister(taken_back)
 
 FREE = "free"  # the plan that every new user is on
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
@@ -156,6 +162,23 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
+            if change and "is_active" in form.changed_data and not obj.is_active:
+                interventions.was_deactivated(obj, source=Source.of(request))
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 – Django's
+        form_url: str = "",
+    ) -> HttpResponse:
+        """A password and the end of what was connected under the old one are one."""
+        with atomic():
+            before = self.get_object(request, unquote(id))
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, unquote(id))
+            if before and after and before.password != after.password:
+                interventions.password_was_set(after, source=Source.of(request))
+        return response
 
 
 @admin.register(Plan)
@@ -196,6 +219,26 @@ def why_kept(plan: Plan) -> str:
 class GroupAdmin(CheckedActions, ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
+
+
+@admin.register(Authenticator)
+class FactorAdmin(ReadOnlyAdmin):
+    """Second factors, without their secrets. A superuser deletes one for a person who lost it."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = readonly_fields = ("user", "type", "created_at", "last_used_at")
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        with atomic():
+            super().delete_model(request, obj)
+            kind = AuthEvent.Kind.FACTOR_REMOVED
+            events.record(kind, user=obj.user, source=Source.of(request), factor=obj.type)
 
 
 @admin.register(LogEntry)

@@ -206,6 +206,12 @@ def revoke_all(user: User, source: Source) -> None:
         DeviceCode.objects.approved().filter(user=user).update(status=Status.DENIED)
 
 
+def forget_person(user: User) -> None:
+    """Erase what tells who a user of a deleted account was: names that they gave, addresses and programs."""
+    DeviceSession.objects.filter(user=user).update(name="", address="")
+    DeviceCode.objects.filter(user=user).update(address="", user_agent="")
+
+
 def end_replayed_session(*, token_checksum: str) -> None:
     """Record that a session is over if presenting this refresh token again has just cost it its tokens."""
     families = RefreshToken.objects.filter(token_checksum=token_checksum).values("token_family")

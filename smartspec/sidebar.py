@@ -17,6 +17,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
             ("accounts.user", "person"),
             ("accounts.plan", "workspace_premium"),
             ("auth.group", "group"),
+            ("mfa.authenticator", "key"),
             ("admin.logentry", "history"),
         ),
     ),
@@ -45,7 +46,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
-TITLES = {"admin.logentry": _("Administrator log")}
+TITLES = {"admin.logentry": _("Administrator log"), "mfa.authenticator": _("Second factors")}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
