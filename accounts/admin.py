@@ -21,6 +21,7 @@ from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
@@ -28,6 +29,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts import events, interventions, journal
 from accounts.devices import Source
+from accounts.factors import NAMES
 from accounts.filters import DebtFilter, KindFilter, LoggedAdministratorFilter, WrittenFilter
 from accounts.keyset import KeysetChangeList
 from accounts.models import AuthEvent, Plan, User
@@ -225,11 +227,15 @@ class GroupAdmin(CheckedActions, ModelAdmin):
 class FactorAdmin(ReadOnlyAdmin):
     """Second factors, without their secrets. A superuser deletes one for a person who lost it."""
 
-    list_display = ("user", "type", "created_at", "last_used_at")
+    list_display = ("user", "kind", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("user__email",)
-    fields = readonly_fields = ("user", "type", "created_at", "last_used_at")
+    fields = readonly_fields = ("user", "kind", "created_at", "last_used_at")
     actions = None
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, factor: Authenticator) -> str:
+        return capfirst(str(NAMES[factor.type]))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
