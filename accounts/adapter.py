@@ -1,11 +1,27 @@
 """What django-allauth asks of this product."""
 
+import ipaddress
+import logging
+from contextlib import suppress
+from functools import partial
+from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as current
+from allauth.core.exceptions import ImmediateHttpResponse
+from django.conf import settings
+from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
+from django.shortcuts import render
+from django.urls import reverse
 
-from accounts.devices import client_address, network
+from accounts import access, devices, guesses
+from accounts.devices import Source
+from accounts.models import User
+
+NO_ADDRESS = "0.0.0.0"  # noqa: S104 – stands for an unknown one, which limits count as one caller
+logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -16,6 +32,69 @@ class AccountAdapter(DefaultAccountAdapter):
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""
 
+    # --- Limits ---------------------------------------------------------------------------
+
     def get_client_ip(self, request: HttpRequest) -> str:
-        """What its limits count as one caller: the same as ours do."""
-        return network(client_address(request))
+        """The address that our outermost proxy saw; allauth's limits count the /64 of an IPv6 one."""
+        address = devices.address(request)
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped if ":" in address else None
+        return str(mapped or address or NO_ADDRESS)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Of a limit per account *and* address. allauth's own counts the account, whoever tries."""
+        return guesses.key(credentials.get("email", ""), self.get_client_ip(request))
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Raises a ValidationError where there were too many wrong passwords."""
+        super().pre_authenticate(request, **credentials)
+        try:
+            self._counted = guesses.count(request, credentials.get("email", ""), self.get_client_ip(request))
+        except guesses.TooManyGuesses:
+            raise self.validation_error("too_many_login_attempts") from None
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """The user, or None for a wrong password, which alone stays counted."""
+        user = super().authenticate(request, **credentials)
+        for usage in self._counted if user else []:
+            usage.rollback()
+        return user
+
+    # --- Acts whose parts are one ----------------------------------------------------------
+
+    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+        """With what follows from it, such as the bonus: where that fails, the code still works."""
+        with atomic():
+            return bool(super().confirm_email(request, email_address))
+
+    def set_password(self, user: User, password: str) -> None:
+        """With the end of all access that is no browser."""
+        with atomic():
+            super().set_password(user, password)
+            access.end(user, source=Source.of(current.request))
+
+    def get_password_change_redirect_url(self, request: HttpRequest) -> str:
+        return reverse("account_security")
+
+    # --- Mail -----------------------------------------------------------------------------
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At the configured origin: a Host header must not lead the link, which is a secret, elsewhere."""
+        path: str = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return f"{settings.PUBLIC_ORIGIN}{path.replace('UID-KEY', key)}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Raises an answer of 503 where the mail server takes none: without the mail the next step is impossible."""
+        device = devices.describe(devices.user_agent(current.request))
+        try:
+            super().send_mail(template_prefix, email, {"origin": settings.PUBLIC_ORIGIN, "device": device, **context})
+        except (SMTPException, OSError):
+            logger.exception("not sent: %s", template_prefix)
+            raise ImmediateHttpResponse(render(current.request, "accounts/no_mail.html", status=503)) from None
+
+    def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
+        """Once the change is committed."""
+        on_commit(partial(self._notify, *args, **kwargs))
+
+    def _notify(self, *args: Any, **kwargs: Any) -> None:
+        with suppress(ImmediateHttpResponse):  # logged; what has happened is not undone for want of a mail
+            super().send_notification_mail(*args, **kwargs)

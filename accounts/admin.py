@@ -2,12 +2,17 @@
 
 from typing import Any
 
-import allauth.account.admin  # noqa: F401 – registers EmailAddress, which we take back below
+import allauth.account.admin
+import allauth.mfa.admin
+import allauth.usersessions.admin  # noqa: F401 – these three register what we take back below
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest, ValidationError
@@ -16,14 +21,16 @@ from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import journal
-from accounts.devices import describe
+from accounts import events, interventions, journal
+from accounts.devices import Source, describe
+from accounts.factors import NAMES
 from accounts.filters import (
     DebtFilter,
     KindFilter,
@@ -35,8 +42,8 @@ from accounts.filters import (
 from accounts.keyset import KeysetChangeList
 from accounts.models import AuthEvent, OutgoingMail, Plan, User
 
-admin.site.unregister(EmailAddress)
-admin.site.unregister(Group)
+for taken_back in (EmailAddress, Group, Authenticator, UserSession):
+    admin.site.unregister(taken_back)
 
 FREE = "free"  # the plan that every new user is on
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
@@ -178,6 +185,23 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
+            if change and "is_active" in form.changed_data and not obj.is_active:
+                interventions.was_deactivated(obj, source=Source.of(request))
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 – Django's
+        form_url: str = "",
+    ) -> HttpResponse:
+        """A password and the end of what was connected under the old one are one."""
+        with atomic():
+            before = self.get_object(request, unquote(id))
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, unquote(id))
+            if before and after and before.password != after.password:
+                interventions.password_was_set(after, source=Source.of(request))
+        return response
 
 
 @admin.register(Plan)
@@ -218,6 +242,30 @@ def why_kept(plan: Plan) -> str:
 class GroupAdmin(CheckedActions, ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)
+
+
+@admin.register(Authenticator)
+class FactorAdmin(ReadOnlyAdmin):
+    """Second factors, without their secrets. A superuser deletes one for a person who lost it."""
+
+    list_display = ("user", "kind", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = readonly_fields = ("user", "kind", "created_at", "last_used_at")
+    actions = None
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, factor: Authenticator) -> str:
+        return capfirst(str(NAMES[factor.type]))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        with atomic():
+            super().delete_model(request, obj)
+            kind = AuthEvent.Kind.FACTOR_REMOVED
+            events.record(kind, user=obj.user, source=Source.of(request), factor=obj.type)
 
 
 @admin.register(LogEntry)

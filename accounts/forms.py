@@ -3,8 +3,16 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.mfa.base import forms as code_forms
+from allauth.mfa.totp import forms as totp_forms
+from allauth.mfa.webauthn import forms as passkey_forms
+from django import forms
 from django.forms import Field
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+
+from accounts.factors import MAX_NAME
+from accounts.models import User
 
 
 class PlainWords:
@@ -27,7 +35,11 @@ class LoginForm(PlainWords, allauth_forms.LoginForm):
 
 
 class SignupForm(PlainWords, allauth_forms.SignupForm):
-    pass
+    def try_save(self, request: HttpRequest) -> Any:
+        if self.account_already_exists:
+            # Takes as long as hashing a new account's password: the time must not tell who has one.
+            User().set_password(self.cleaned_data["password1"])
+        return super().try_save(request)
 
 
 class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
@@ -54,3 +66,72 @@ class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
 
 class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):
     pass
+
+
+class EmailCodeForm(PlainWords, allauth_forms.ConfirmEmailVerificationCodeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].label = _("Code from our mail")
+
+
+class FactorCode(PlainWords):
+    """Of a six-digit code; the keyboard of a phone also has the digits of a recovery code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["inputmode"] = "numeric"
+
+
+class AuthenticateForm(FactorCode, code_forms.AuthenticateForm):
+    pass
+
+
+class ReauthenticateCodeForm(FactorCode, code_forms.ReauthenticateForm):
+    pass
+
+
+class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].label = _("Code that the app shows")
+
+
+class PasskeyName:
+    fields: dict[str, Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"] = forms.CharField(label=_("Name"), max_length=MAX_NAME, required=False)
+
+
+class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
+    passwordless = forms.BooleanField(
+        label=_("Log in with it alone, without a password"),
+        help_text=_("Without this it is asked for after your password. Older security keys can only do that."),
+        required=False,
+        initial=True,
+    )
+
+
+class EditPasskeyForm(PasskeyName, passkey_forms.EditWebAuthnForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = True
+
+
+class CloseForm(forms.Form):
+    """Typing one's own address is not done by accident, and is the same in every language."""
+
+    email = forms.CharField(
+        label=_("Your e-mail address, to confirm"), widget=forms.EmailInput({"autocomplete": "off"})
+    )
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_email(self) -> str:
+        typed = str(self.cleaned_data["email"]).strip().lower()
+        if typed != self.user.email:
+            raise forms.ValidationError(_("This is not the address of this account."))
+        return typed

@@ -97,6 +97,7 @@ def headers(kind: str, rate: Rate) -> dict[str, str]:
 
 
 def forget_idle() -> None:
-    """Delete the keys whose rate is free again; they say nothing any more."""
+    """Delete what says nothing any more: the keys whose rate is free again, and allauth's counts in the cache."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM rate_limits WHERE arrival < clock_timestamp()")
+        cursor.execute("DELETE FROM django_cache WHERE expires < clock_timestamp()")

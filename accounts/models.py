@@ -183,6 +183,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
 
+class WelcomedAddress(models.Model):
+    """An e-mail address that had the sign-up bonus, as a keyed digest: accounts/addresses.py."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+
+    class Meta:
+        db_table = "welcomed_addresses"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class AuthEvent(models.Model):
     """Something that happened to the access to an account, for the user and the operator. It names no secret.
 

@@ -1,16 +1,21 @@
 """Browser sessions whose cookie cannot be read off the database: a row is named by the digest of what the cookie holds.
 
-Everywhere in Django a session's key is that digest; only this middleware sees the cookie's own value.
+Everywhere in Django a session's key is that digest; only this middleware sees the cookie's own value. What a
+session holds, such as a code that was mailed, is encrypted.
 """
 
 import hashlib
 import secrets
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.http import HttpRequest, HttpResponse
 
+from accounts import encryption
+
+PURPOSE = "sessions"
 LENGTH = 40  # of Django's column: 160 bits in hexadecimal
 
 
@@ -28,6 +33,15 @@ class SessionStore(db.SessionStore):
         store = cls(digest(cookie) if cookie else None)
         store.cookie = cookie
         return store
+
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        return encryption.encrypt(super().encode(session_dict), purpose=PURPOSE)
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        try:
+            return dict(super().decode(encryption.decrypt(str(session_data), purpose=PURPOSE)))
+        except encryption.Unreadable:  # its key is gone: the person logs in again
+            return {}
 
     def _get_new_session_key(self) -> str:
         self.cookie = secrets.token_urlsafe(32)

@@ -8,12 +8,12 @@ class CreditsConfig(AppConfig):
     verbose_name = _("Credits")
 
     def ready(self) -> None:
-        from allauth.account.signals import user_signed_up
+        from allauth.account.signals import email_confirmed
 
-        from credits.bonus import on_sign_up
+        from credits.bonus import on_email_confirmed
         from credits.functions import after_migrate
         from credits.roles import before_migrate
 
         pre_migrate.connect(before_migrate, sender=self)
         post_migrate.connect(after_migrate, sender=self)
-        user_signed_up.connect(on_sign_up, dispatch_uid="credits.bonus")
+        email_confirmed.connect(on_email_confirmed, dispatch_uid="credits.bonus")

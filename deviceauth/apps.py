@@ -7,7 +7,8 @@ class DeviceauthConfig(AppConfig):
     verbose_name = _("Devices")
 
     def ready(self) -> None:
-        from accounts import access
+        from accounts import access, closing
         from deviceauth import device_sessions
 
         access.ends_with(device_sessions.revoke_all)
+        closing.forgets_with(device_sessions.forget_person)

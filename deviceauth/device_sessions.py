@@ -78,6 +78,12 @@ def revoke_all(user: User, source: Source = UNKNOWN) -> int:
         return refused + sum(revoke(session=session, source=source) for session in sessions)
 
 
+def forget_person(user: User) -> None:
+    """Erase what tells who a user of a deleted account was: names that they gave, addresses and programs."""
+    DeviceSession.objects.filter(user=user).update(name="", address="")
+    DeviceCode.objects.filter(user=user).update(address="", user_agent="")
+
+
 def undo(*, approval: uuid.UUID, source: Source = UNKNOWN) -> bool:
     """Take back what somebody allowed, whether the device has redeemed it or not; False if nothing was left."""
     with atomic():

@@ -106,9 +106,16 @@ def _production() -> Iterator[CheckMessage]:
         yield Error("ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006")
     if not settings.ENCRYPTION_KEYS:
         yield checks.Info(
-            "ENCRYPTION_KEYS is not set: provider keys are encrypted with a key derived from SECRET_KEY.",
-            hint="Set it, so that SECRET_KEY can be changed without entering every provider key again.",
+            "ENCRYPTION_KEYS is not set: provider keys and second factors are encrypted with a key derived from "
+            "SECRET_KEY.",
+            hint="Set it, so that SECRET_KEY can be changed without losing them.",
             id="smartspec.I001",
+        )
+    if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+        yield checks.Warning(
+            "EMAIL_URL is missing: mail goes to the log, so nobody can sign up, and codes are where they can be read.",
+            hint="Set EMAIL_URL to smtp+tls://user:password@host:587",
+            id="smartspec.W003",
         )
 
 

@@ -29,7 +29,7 @@ DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
 EMBEDDED_DATABASE = not DATABASE_URL
 SECRET_KEY = env.secret("SECRET_KEY", default=development.secret_key(DATA_DIR) if DEBUG else "")
-# Fernet keys for provider credentials, newest first. Empty: one is derived from SECRET_KEY.
+# Fernet keys for provider keys and second factors, newest first. Empty: one is derived from SECRET_KEY.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 
 # --- Where we are reached -------------------------------------------------------------
@@ -170,6 +170,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "corsheaders",
     "oauth2_provider",
     "rest_framework",
@@ -189,6 +191,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.SeenBrowsers",
 ]
 
 ROOT_URLCONF = "smartspec.urls"
@@ -257,7 +260,26 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = 5
+# Not SUPPORTS_CHANGE: allauth offers it for new addresses only, which would tell them from taken ones.
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+ACCOUNT_RATE_LIMITS = {
+    # Wrong passwords: of an account from one address; of an address; of an account from all new addresses.
+    # docs/decisions/0012. The first also counts wrong codes of a person's second factor.
+    "login_failed": "5/5m/key,30/d/key",
+    "guesses_of_address": "10/m/ip,100/h/ip",
+    "guesses_at_account": "100/d/key",
+    # Mails that anybody can have sent to somebody.
+    "confirm_email": "1/10s/key,10/h/key",
+    "reset_password": "20/m/ip,3/10m/key,10/d/key",
+}
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified
@@ -271,10 +293,30 @@ ACCOUNT_FORMS = {
     "set_password": "accounts.forms.SetPasswordForm",
     "add_email": "accounts.forms.AddEmailForm",
     "reauthenticate": "accounts.forms.ReauthenticateForm",
+    "confirm_email_verification_code": "accounts.forms.EmailCodeForm",
 }
+PASSWORD_RESET_TIMEOUT = 3600
+MFA_ADAPTER = "accounts.factors.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "SmartSpec"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.AuthenticateForm",
+    "reauthenticate": "accounts.forms.ReauthenticateCodeForm",
+    "activate_totp": "accounts.forms.ActivateTOTPForm",
+    "add_webauthn": "accounts.forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.forms.EditPasskeyForm",
+}
+# How old "last seen" of a browser on the security page may be.
+BROWSER_SEEN_SECONDS = 5 * 60
 # Limits must hold over all workers, and the database is the one thing they share.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "django_cache",
+        # Beyond it a third is deleted, valid or not: with Django's 300 anybody could push the counts of limits out.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
 }
 EMAIL_TIMEOUT = 10  # seconds; unless EMAIL_URL says otherwise
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")

@@ -19,6 +19,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
             ("auth.group", "group"),
             ("accounts.authevent", "shield_person"),
             ("accounts.outgoingmail", "outgoing_mail"),
+            ("mfa.authenticator", "key"),
             ("admin.logentry", "history"),
         ),
     ),
@@ -48,7 +49,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
-TITLES = {"admin.logentry": _("Administrator log")}
+TITLES = {"admin.logentry": _("Administrator log"), "mfa.authenticator": _("Second factors")}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -15,11 +15,16 @@ urlpatterns = [
     path("healthz", views.healthz),
     path("readyz", views.readyz),
     path("i18n/set", set_language, name="set_language"),
-    # The one log-in page, so that its limits hold for administrators too.
-    path("admin/login/", secure_admin_login(admin.site.login)),
+    # The one log-in page, so that its limits and second factors hold for administrators too. Django's own form
+    # would take a password from whoever is logged in already; its change of a password would tell nobody.
+    path("admin/login/", secure_admin_login(RedirectView.as_view(pattern_name="admin:index"))),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", RedirectView.as_view(pattern_name="account_security")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("", include("accounts.urls")),
     path("", include("credits.urls")),
     path("", include("deviceauth.urls")),
     path("", include("llmproxy.urls")),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.conf import settings
 from django.db import connection
@@ -86,6 +87,7 @@ TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defin
 def make_user() -> Callable[..., User]:
     def make(email: str = "ann@example.com", *, credits: int = 0, **fields: Any) -> User:
         user = User.objects.create_user(email, "correct horse battery", **fields)
+        EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         if credits:
             ledger.adjust(user=user, amount=credits, reason="For this test", actor=None)
         return User.objects.get(pk=user.pk)

@@ -1,6 +1,7 @@
 """A browser's session is kept under a digest: who reads the database cannot take it over."""
 
 import pytest
+from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.test import Client
 
@@ -50,6 +51,19 @@ def test_a_session_that_goes_on_keeps_its_cookie(browser):
     browser.post("/accounts/reauthenticate/", {"password": KNOWN["password"]})
     assert logged_in(browser.cookies["sessionid"].value)
     assert browser.cookies["sessionid"].value == cookie
+
+
+def test_what_a_session_holds_cannot_be_read_off_the_database(browser, settings):
+    browser.get("/auth/device?user_code=BCDF-GHJK")
+    session = browser.session
+    session["note"] = "123456"
+    session.save()
+    assert browser.session["note"] == "123456"
+    kept = Session.objects.get(session_key=session.session_key).session_data
+    assert "123456" not in kept
+    assert db.SessionStore().decode(kept) == {}
+    settings.SECRET_KEY = "x" * 50
+    assert dict(browser.session.items()) == {}
 
 
 def test_the_server_can_end_a_session_by_its_key(browser):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.core import mail
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -13,6 +14,7 @@ from django.urls import reverse
 from accounts.models import User
 from credits import audit, ledger
 from credits.models import AuditRun, Package, Transaction
+from tests.accounts.conftest import code_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site_as_application")]
 MakeUser = Callable[..., User]
@@ -33,11 +35,21 @@ def test_it_is_another_role_than_the_owner() -> None:
 def test_a_person_signs_up_gets_the_bonus_and_changes_their_name(client: Client) -> None:
     secret = {"email": "new@example.com", "password1": "correct horse battery"}
     assert client.post(reverse("account_signup"), secret).status_code == 302
+    code = code_in(mail.outbox[-1])
+    assert client.post(reverse("account_email_verification_sent"), {"code": code}).status_code == 302
     user = User.objects.get(email="new@example.com")
     assert (user.credits, Transaction.objects.get().amount) == (100, 100)
     user.name = "Ann"
     user.save()
     assert User.objects.get().name == "Ann"
+
+
+def test_a_person_deletes_their_account(client: Client, make_user: MakeUser) -> None:
+    user = make_user(credits=50)
+    client.force_login(user)
+    client.post(reverse("account_reauthenticate"), {"password": "correct horse battery"})
+    assert client.post(reverse("account_close"), {"email": user.email})["Location"] == "/"
+    assert User.objects.get().email.endswith(".invalid")
 
 
 def test_every_verb_does_its_work(make_user: MakeUser) -> None:

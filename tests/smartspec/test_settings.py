@@ -43,6 +43,7 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("LLM_UPSTREAM_BASE_URL", "models.example", "smartspec.E004"),
         ("EMBEDDED_DATABASE", True, "smartspec.E005"),
         ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
+        ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
 def test_a_bad_value_is_refused_with_an_id(settings: Any, name: str, value: Any, check: str) -> None:

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
-from accounts import limits
+from accounts import browsers, limits
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Command(BaseCommand):
             try:
                 failed = [job for job in JOBS if not self._done(job)]
                 limits.forget_idle()
+                browsers.forget_ended()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         if failed:

@@ -1,0 +1,70 @@
+"""The end of an account for good. The ledger keeps its rows; nobody can be told from them any more."""
+
+from collections.abc import Callable
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.db.transaction import atomic
+from django.utils.translation import gettext as _
+
+from accounts import access, api_keys, browsers, events
+from accounts.devices import Source
+from accounts.exceptions import Refusal
+from accounts.models import ApiKey, AuthEvent, OutgoingMail, User
+
+NOWHERE = "deleted.invalid"  # RFC 2606 §2: no mail can ever go there
+
+Forgetter = Callable[[User], None]
+_forgetters: list[Forgetter] = []
+
+
+class LastSuperuser(Refusal):
+    """Without this user nobody could administer the site."""
+
+    status = 409
+    code = "last_superuser"
+
+
+def forgets_with(forgetter: Forgetter) -> Forgetter:
+    """Have `forgetter(user)` erase what an app above keeps about the person. Again: once."""
+    if forgetter not in _forgetters:
+        _forgetters.append(forgetter)
+    return forgetter
+
+
+def close(*, user: User, source: Source) -> None:
+    """Take every access away and forget the person. Credits that are left stay in the ledger and are lost.
+
+    What is held is still captured or released. Raises LastSuperuser.
+    """
+    with atomic():
+        _refuse_last_superuser(user)
+        access.end(user, source=source)
+        api_keys.revoke_all(user, source)
+        browsers.end(user=user, browsers=browsers.every(user), source=source)
+        _forget(user)
+        for forget in _forgetters:
+            forget(user)
+        events.record(AuthEvent.Kind.CLOSED, user=user, source=Source())
+
+
+def _refuse_last_superuser(user: User) -> None:
+    """Under the locks of all superusers, so that the last two do not leave together."""
+    superusers = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
+    if {each.pk for each in superusers.select_for_update(no_key=True)} == {user.pk}:
+        raise LastSuperuser(_("You are the only administrator. Make somebody else one first."))
+
+
+def _forget(user: User) -> None:
+    EmailAddress.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
+    ApiKey.objects.filter(user=user).update(name="")
+    OutgoingMail.objects.filter(to=user.email).delete()
+    AuthEvent.objects.filter(user=user).update(address="", user_agent="", details={})
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.email = f"deleted-{user.public_id.lower()}@{NOWHERE}"
+    user.name = ""
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.set_unusable_password()
+    user.save(update_fields=["email", "name", "is_active", "is_staff", "is_superuser", "password"])

@@ -1,0 +1,25 @@
+"""What an administrator, or the command line, does to somebody else's log-in."""
+
+from django.db.transaction import atomic
+
+from accounts import access, browsers, events
+from accounts.devices import Source
+from accounts.models import AuthEvent, User
+
+
+def password_was_set(user: User, *, source: Source) -> None:
+    """All that was given access under the old password ends.
+
+    Browsers end by themselves: their sessions carry a hash of the old password.
+    """
+    with atomic():
+        access.end(user, source=source)
+        events.record(AuthEvent.Kind.PASSWORD_CHANGED, user=user, source=source)
+
+
+def was_deactivated(user: User, *, source: Source) -> None:
+    """Switched on again, the user logs in and connects everything anew."""
+    with atomic():
+        access.end(user, source=source)
+        browsers.end(user=user, browsers=browsers.every(user), source=source)
+        events.record(AuthEvent.Kind.DEACTIVATED, user=user, source=source)

@@ -1,0 +1,18 @@
+from typing import Any
+
+from django.contrib.auth.management.commands import changepassword
+
+from accounts import interventions
+from accounts.devices import Source
+from accounts.models import User
+
+
+class Command(changepassword.Command):
+    """Django's, which knows nothing of what else gives access."""
+
+    help = "Change a user's password; their browsers are logged out and their devices disconnected."
+
+    def handle(self, *args: Any, **options: Any) -> str | None:
+        said = super().handle(*args, **options)
+        interventions.password_was_set(User.objects.get_by_natural_key(options["username"]), source=Source())
+        return said

@@ -1,0 +1,33 @@
+"""Where a logged-in browser was last seen."""
+
+import time
+from collections.abc import Callable
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+SEEN = "seen_at"  # in the session, in seconds since 1970
+OF_PROGRAMS = ("/api/", "/v1/", "/static/")
+
+
+class SeenBrowsers:
+    """Keeps the list on the security page true, with a write every BROWSER_SEEN_SECONDS.
+
+    allauth's own middleware writes with every request; routes that programs call pay for neither.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(OF_PROGRAMS) and request.session.session_key and request.user.is_authenticated:
+            _note(request)
+        return self.get_response(request)
+
+
+def _note(request: HttpRequest) -> None:
+    now = int(time.time())
+    if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
+        UserSession.objects.create_from_request(request)
+        request.session[SEEN] = now

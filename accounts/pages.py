@@ -1,0 +1,97 @@
+"""The security page: how a person logs in, where they are logged in, what happened, and the way out."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from allauth.account.decorators import reauthentication_required
+from allauth.mfa.models import Authenticator
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import browsers, closing, devices
+from accounts.authentication import signed_in
+from accounts.devices import Source
+from accounts.factors import NAMES
+from accounts.forms import CloseForm
+from accounts.models import AuthEvent, User
+
+NEWEST = 20  # events on the page
+
+
+@require_safe
+@never_cache
+@login_required
+def security(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    factors = Authenticator.objects.filter(user=user)
+    context = {
+        "totp": factors.filter(type=Authenticator.Type.TOTP).first(),
+        "passkeys": factors.filter(type=Authenticator.Type.WEBAUTHN).order_by("pk"),
+        "recovery_codes": factors.filter(type=Authenticator.Type.RECOVERY_CODES).first(),
+        "browsers": [_described(browser) for browser in browsers.of(user)],
+        "events": [_told(event) for event in AuthEvent.objects.filter(user=user)[:NEWEST]],
+    }
+    return render(request, "accounts/security.html", context)
+
+
+def _described(browser: browsers.Browser) -> dict[str, Any]:
+    return {"row": browser, "name": devices.describe(browser.user_agent), "is_this": browser.is_current()}
+
+
+def _told(event: AuthEvent) -> dict[str, Any]:
+    """An event, and what it was about: a device, a browser or a second factor."""
+    about = event.details.get("device") or NAMES.get(event.details.get("factor", ""), "")
+    return {"row": event, "about": about, "device": devices.describe(event.user_agent) if event.user_agent else ""}
+
+
+@require_POST
+@login_required
+def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
+    """Log one browser out; 404 for somebody else's."""
+    user = signed_in(request)
+    browser = get_object_or_404(browsers.every(user), pk=pk)
+    browsers.end(user=user, browsers=[browser], source=Source.of(request))
+    messages.success(request, _("That browser is logged out."))
+    return redirect("account_security")
+
+
+@require_POST
+@login_required
+def end_other_browsers(request: HttpRequest) -> HttpResponse:
+    user = signed_in(request)
+    others = browsers.every(user).exclude(session_key=request.session.session_key)
+    ended = browsers.end(user=user, browsers=others, source=Source.of(request))
+    told = ngettext("%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended)
+    messages.success(request, told % {"n": ended})
+    return redirect("account_security")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+@reauthentication_required  # type: ignore[untyped-decorator]
+def close(request: HttpRequest) -> HttpResponse:
+    """What deleting the account means, and the act itself once the person typed their address."""
+    user = signed_in(request)
+    form = CloseForm(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _closed(request, user)
+        except closing.LastSuperuser as refusal:
+            form.add_error(None, refusal.message)
+    return render(request, "accounts/close.html", {"form": form})
+
+
+def _closed(request: HttpRequest, user: User) -> HttpResponse:
+    address = user.email
+    closing.close(user=user, source=Source.of(request))
+    request.session.flush()
+    get_adapter().send_notification_mail("account/email/account_closed", user, email=address)
+    messages.success(request, _("Your account is deleted."))
+    return redirect("home")

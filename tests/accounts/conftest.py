@@ -1,0 +1,80 @@
+"""What the tests of people's accounts share: mail that is read, codes of an authenticator app, browsers."""
+
+import re
+import struct
+import time
+from base64 import b32decode
+from collections.abc import Callable
+from hashlib import sha1
+from hmac import digest
+from typing import Any
+
+import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import AuthEvent, User
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def no_limit_is_used_up(db: Any) -> None:
+    cache.clear()
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The outbox, with what is sent once a change is committed: a test's own transaction never is."""
+    for place in ("django.db.transaction", "accounts.adapter"):
+        monkeypatch.setattr(f"{place}.on_commit", lambda act: act())
+    return mail.outbox
+
+
+def code_in(message: Any) -> str:
+    """The code that a mail carries on a line of its own."""
+    found = re.search(r"^([B-Z]{4}-[B-Z]{4})$", str(message.body), re.MULTILINE)
+    assert found, message.body
+    return found[1]
+
+
+def totp(secret: str, moment: float | None = None) -> str:
+    """RFC 6238, as an authenticator app computes it."""
+    counter = int(moment or time.time()) // 30
+    mac = digest(b32decode(secret), struct.pack(">Q", counter), sha1)
+    number = struct.unpack_from(">I", mac, mac[-1] & 15)[0] & 0x7FFFFFFF
+    return f"{number % 10**6:06}"
+
+
+@pytest.fixture
+def protect() -> Callable[[User], tuple[str, list[str]]]:
+    """Give a user an authenticator app: its secret, and recovery codes."""
+
+    def give(user: User) -> tuple[str, list[str]]:
+        secret = generate_totp_secret()
+        TOTP.activate(user, secret)
+        return secret, RecoveryCodes.activate(user).get_unused_codes()
+
+    return give
+
+
+def log_in(client: Client, email: str = "ann@example.com", password: str = PASSWORD, **extra: Any) -> Any:
+    return client.post("/accounts/login/", {"login": email, "password": password}, **extra)
+
+
+def confirm(client: Client, password: str = PASSWORD) -> None:
+    """Enter the password anew, as pages ask for that are no small matter."""
+    assert client.post("/accounts/reauthenticate/", {"password": password}).status_code == 302
+
+
+def kinds(user: User) -> list[str]:
+    """What was written down about a user, oldest first."""
+    return list(AuthEvent.objects.filter(user=user).order_by("id").values_list("kind", flat=True))
+
+
+def factors(user: User) -> set[str]:
+    return set(Authenticator.objects.filter(user=user).values_list("type", flat=True))

@@ -1,0 +1,111 @@
+"""Nobody guesses a password, and nobody locks another person out."""
+
+import pytest
+from allauth.mfa.models import Authenticator
+
+from accounts.models import AuthEvent
+from tests.accounts.conftest import kinds, log_in
+
+pytestmark = pytest.mark.django_db
+HOME, ABROAD = "198.51.100.7", "203.0.113.9"
+
+
+@pytest.fixture
+def ann(make_user):
+    return make_user()
+
+
+def guess(client, address, times=1, email="ann@example.com"):
+    return [log_in(client, email, f"guess {n}", REMOTE_ADDR=address) for n in range(times)][-1]
+
+
+def got_in(client):
+    return client.session.pop("_auth_user_id", None) is not None
+
+
+def refused(answer):
+    return "Too many failed" in answer.content.decode() or answer.status_code == 429
+
+
+def test_five_wrong_passwords_close_the_account_to_that_address_alone(client, ann):
+    guess(client, ABROAD, 5)
+    assert refused(log_in(client, REMOTE_ADDR=ABROAD))
+    assert not got_in(client)
+    log_in(client, REMOTE_ADDR=HOME)
+    assert got_in(client)
+
+
+def test_one_address_does_not_try_many_accounts(client, ann):
+    for n in range(10):
+        guess(client, ABROAD, email=f"user{n}@example.com")
+    assert refused(log_in(client, REMOTE_ADDR=ABROAD))
+    assert not got_in(client)
+
+
+def test_the_addresses_of_one_network_are_one(client, ann):
+    for n in range(10):
+        guess(client, f"2001:db8::{n}", email=f"user{n}@example.com")
+    assert refused(log_in(client, REMOTE_ADDR="2001:db8::ffff"))
+
+
+def test_many_addresses_together_do_not_guess_on(client, ann):
+    for n in range(100):
+        guess(client, f"192.0.2.{n}")
+    assert refused(log_in(client, REMOTE_ADDR="192.0.2.200"))
+    assert not got_in(client)
+
+
+def test_while_many_guess_the_owner_gets_in_from_where_they_were_before(client, ann):
+    AuthEvent.objects.create(user=ann, kind=AuthEvent.Kind.LOGGED_IN, address=HOME)
+    for n in range(100):
+        guess(client, f"192.0.2.{n}")
+    log_in(client, REMOTE_ADDR=HOME)
+    assert got_in(client)
+
+
+def test_an_address_that_was_here_before_is_limited_as_any(client, ann):
+    AuthEvent.objects.create(user=ann, kind=AuthEvent.Kind.LOGGED_IN, address=HOME)
+    for n in range(10):
+        guess(client, HOME, email=f"user{n}@example.com")
+    assert refused(log_in(client, REMOTE_ADDR=HOME))
+
+
+def test_right_passwords_count_for_nothing(client, ann):
+    for _ in range(25):
+        log_in(client, REMOTE_ADDR=HOME)
+        assert got_in(client)
+        client.post("/accounts/logout/")
+
+
+def test_the_host_header_opens_no_other_account_of_tries(client, ann):
+    guess(client, ABROAD, 5)
+    assert refused(log_in(client, REMOTE_ADDR=ABROAD, headers={"host": "localhost"}))
+
+
+def test_an_unknown_address_is_answered_as_a_known_one(client, ann):
+    known, unknown = (guess(client, HOME, email=email) for email in ("ann@example.com", "nobody@example.com"))
+    assert "not correct" in known.content.decode()
+    assert known.context["form"].errors == unknown.context["form"].errors
+
+
+def test_failures_are_the_users_to_see_and_hold_no_password(client, ann):
+    guess(client, ABROAD)
+    guess(client, ABROAD, email="nobody@example.com")
+    assert kinds(ann) == ["log_in_failed"]
+    event = AuthEvent.objects.get()
+    assert (event.address, "guess" in str(event.details)) == (ABROAD, False)
+
+
+def test_guessing_ends_in_a_page_that_says_so(client, ann):
+    answers = [log_in(client, password=f"guess {n}") for n in range(35)]
+    assert answers[-1].status_code == 429
+    assert "Too many tries" in answers[-1].content.decode()
+
+
+def test_codes_of_a_second_factor_are_not_guessed(client, ann, protect):
+    protect(ann)
+    log_in(client)
+    answers = [client.post("/accounts/2fa/authenticate/", {"code": f"{n:06}"}) for n in range(6)]
+    assert refused(answers[-1])
+    assert Authenticator.objects.filter(user=ann).exists()
+    assert kinds(ann).count("log_in_failed") == 5

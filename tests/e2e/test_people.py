@@ -1,0 +1,195 @@
+"""A person's account in a real browser: sign-up with a code, an authenticator app, a passkey, the end."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.accounts.conftest import totp
+from tests.e2e.site import RunningSite, running_site
+
+CHROMIUM = os.environ.get("CHROMIUM", "")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+PASSWORD = "a-long-enough-password"
+CODE = re.compile(r"^([B-Z]{4}-[B-Z]{4})\s*$", re.MULTILINE)
+PASSKEYS = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
+    data: Path = tmp_path_factory.mktemp("site")
+    with running_site(data) as running:
+        # Browsers know passkeys for names, and for no number.
+        yield RunningSite(running.url.replace("127.0.0.1", "localhost"), running.environment)
+
+
+@pytest.fixture
+def person(site: RunningSite) -> Iterator[Page]:
+    """A browser that must have nothing to complain of."""
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = launched.new_page(base_url=site.url, locale="en-US", reduced_motion="reduce")
+        page.on("console", lambda said: complaints.append(said.text))
+        page.on("request", lambda asked: complaints.append(asked.url) if asked.url[:4] == "http" else None)
+        yield page
+        launched.close()
+    assert [each for each in complaints if not each.startswith(site.url)] == []
+
+
+def look(page: Page) -> None:
+    """No violation of the accessibility rules in light and dark, no sideways scroll on a phone."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found = Axe().run(page)
+        assert not found.violations_count, f"{page.url} {scheme}: {found.generate_report()}"
+    page.set_viewport_size({"width": 390, "height": 800})
+    root = page.locator("html")
+    assert root.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, page.url
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+
+
+def sign_up(page: Page, site: RunningSite, email: str, there: str = "") -> None:
+    """Up to the page where the code is entered, and past it."""
+    log = Path(site.environment["DATA_DIR"]) / "log/web-server.log"
+    written = len(log.read_text())
+    page.goto(f"/accounts/signup/?next={there}")
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    look(page)
+    press(page, "Sign up")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm your address")
+    look(page)
+    page.get_by_label("Code").fill(mailed_code(log, written))
+    press(page, "Confirm")
+
+
+def mailed_code(log: Path, written: int) -> str:
+    for _ in range(50):
+        if found := CODE.findall(log.read_text()[written:]):
+            return str(found[-1])
+        time.sleep(0.1)
+    raise AssertionError("no mail")
+
+
+def log_in(page: Page, email: str) -> None:
+    page.goto("/accounts/login/")
+    look(page)
+    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Log in")
+
+
+def log_out(page: Page) -> None:
+    page.get_by_role("banner").get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("banner").get_by_role("link", name="Log in")).to_be_visible()
+
+
+def confirm(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
+    look(page)
+    page.get_by_label("Password").fill(PASSWORD)
+    press(page, "Go on")
+
+
+def code_of(secret: str) -> str:
+    """A code that is valid for some seconds more."""
+    if time.time() % 30 > 25:
+        time.sleep(30 - time.time() % 30)
+    return totp(secret)
+
+
+def test_signing_up_for_a_device_leads_back_to_it(person: Page, site: RunningSite) -> None:
+    sign_up(person, site, "new@people.example", "/auth/device?user_code=ABCD-EFGH")
+    expect(person.get_by_label("code")).to_have_value("ABCD-EFGH")
+    person.goto("/account")
+    expect(person.get_by_text("Welcome bonus")).to_be_visible()
+
+
+def test_an_authenticator_app_and_a_recovery_code(person: Page, site: RunningSite) -> None:
+    sign_up(person, site, "app@people.example")
+    person.goto("/account/security")
+    look(person)
+    person.get_by_role("link", name="Set up").click()
+    confirm(person)
+    person.get_by_text("No camera?").click()
+    look(person)
+    secret = person.locator("code").inner_text()
+    person.get_by_label("Code that the app shows").fill(code_of(secret))
+    press(person, "Switch it on")
+    expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
+    look(person)
+    recovery = person.locator("li code").first.inner_text()
+    for code in (recovery, code_of(secret)):
+        log_out(person)
+        log_in(person, "app@people.example")
+        expect(person.get_by_role("heading", level=1)).to_have_text("Second step")
+        look(person)
+        person.get_by_label("Code").fill(code)
+        press(person, "Log in")
+        expect(person.get_by_role("heading", level=1)).to_have_text("Account")
+    person.goto("/account/security")
+    expect(person.get_by_text("9 left")).to_be_visible()
+    expect(person.get_by_text("Recovery code used")).to_be_visible()
+
+
+def test_a_passkey_alone_and_as_the_second_step(person: Page, site: RunningSite) -> None:
+    devtools = person.context.new_cdp_session(person)
+    devtools.send("WebAuthn.enable")
+    device = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": PASSKEYS})
+    sign_up(person, site, "key@people.example")
+    person.goto("/account/security")
+    person.get_by_role("link", name="Add a passkey").click()
+    confirm(person)
+    look(person)
+    person.get_by_label("Name").fill("My laptop")
+    press(person, "Add it")
+    expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
+    log_out(person)
+    person.goto("/accounts/login/?next=/account/security")
+    press(person, "Log in with a passkey")
+    expect(person.get_by_text("My laptop")).to_be_visible()
+    look(person)
+    log_out(person)
+    log_in(person, "key@people.example")
+    expect(person.get_by_role("heading", level=1)).to_have_text("Second step")
+    press(person, "Use a passkey")
+    expect(person.get_by_role("heading", level=1)).to_have_text("Account")
+    log_out(person)
+    devtools.send("WebAuthn.setUserVerified", {"authenticatorId": device["authenticatorId"], "isUserVerified": False})
+    person.goto("/accounts/login/")
+    press(person, "Log in with a passkey")
+    expect(person.get_by_role("alert")).to_contain_text("was not used")
+
+
+def test_an_account_is_deleted(person: Page, site: RunningSite) -> None:
+    sign_up(person, site, "gone@people.example")
+    person.goto("/account/delete")
+    confirm(person)
+    look(person)
+    person.get_by_label("Your e-mail address").fill("gone@people.example")
+    press(person, "Delete my account")
+    expect(person.get_by_text("Your account is deleted.")).to_be_visible()
+    log_in(person, "gone@people.example")
+    expect(person.get_by_role("alert")).to_contain_text("not correct")
