@@ -140,10 +140,10 @@ BATCH: Node = {
                 "path",
                 "path",
                 "Names of procedures, separated by commas.",
+                text(examples=["credits.balance,credits.stats"]),
                 required=True,
-                example="credits.balance,credits.stats",
             ),
-            parameter("batch", "query", "1 for a batch.", text(enum=["1"]), required=False),
+            parameter("batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False),
             _input('Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'),
             parameter(
                 "trpc-accept", "header", "`application/jsonl` asks for httpBatchStreamLink's format.", required=False

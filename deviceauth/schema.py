@@ -18,6 +18,8 @@ SECURITY_SCHEMES: Node = {
 }
 VALUE = {"type": "string", "maxLength": 1024, "pattern": r"^[\x20-\x7e]*$"}
 USER_CODE = "BCDF-GHJK"
+DEVICE_CODE = "nAbdTvFKsLyDKkZoGVvPl3pmYWHqVqW9GNfU0JmY7jM"
+REFRESH_TOKEN = "Yd1ZkQ0mPpXo2r8f6nLw5AqT7cVb9sHj3kEuGiDxWzM"  # noqa: S105 – of nobody
 
 OAUTH = Dialect(
     "OAuthError",
@@ -80,7 +82,7 @@ SCHEMAS: Node = {
         },
         examples=[
             {
-                "device_code": "nAbdTvFKsLyDKkZoGVvPl3pmYWHqVqW9GNfU0JmY7jM",
+                "device_code": DEVICE_CODE,
                 "user_code": USER_CODE,
                 "verification_uri": "https://spec.example/auth/device",
                 "verification_uri_complete": f"https://spec.example/auth/device?user_code={USER_CODE}",
@@ -102,7 +104,7 @@ SCHEMAS: Node = {
         examples=[
             {
                 "access_token": "3q2-7wVvT1mS0bZkq4dJ8w",
-                "refresh_token": "Yd1ZkQ0mPpXo2r8f6nLw5A",
+                "refresh_token": REFRESH_TOKEN,
                 "token_type": "Bearer",
                 "expires_in": 900,
                 "scope": "llm:chat mcp:read",
@@ -124,16 +126,20 @@ SCHEMAS: Node = {
 }
 
 
-def _bodies(properties: Node, *, only_json: Node | None = None) -> Node:
+def _bodies(properties: Node, example: Node, *, only_json: Node | None = None) -> Node:
     """Both body types. A form always names its client; JSON that names none is the desktop application's."""
     client = {
         "client_id": VALUE | {"description": "Not needed by the first-party desktop application, which sends JSON."},
         "client_secret": VALUE | {"description": "Of a confidential client that does not use HTTP Basic."},
     }
     nullable = {name: value | {"type": ["string", "null"]} for name, value in (properties | client).items()}
+    form_example = {
+        "client_id": settings.FIRST_PARTY_CLIENT_ID,
+        **{n: v for n, v in example.items() if n in properties},
+    }
     return {
-        JSON: {"type": "object", "properties": nullable | (only_json or {})},
-        FORM: {"type": "object", "properties": properties | client},
+        JSON: {"type": "object", "properties": nullable | (only_json or {}), "examples": [example]},
+        FORM: {"type": "object", "properties": properties | client, "examples": [form_example]},
     }
 
 
@@ -141,15 +147,14 @@ _SCOPES = {
     "type": ["array", "null"],
     "items": {"type": "string", "pattern": r"^[\x20-\x7e]*$"},
     "description": "The desktop application's spelling of `scope`.",
-    "example": ["llm:chat", "mcp:read"],
 }
-_SCOPE = VALUE | {"description": f"Space-separated, of {', '.join(settings.SCOPES)}.", "example": "llm:chat"}
+_SCOPE = VALUE | {"description": f"Space-separated, of {', '.join(settings.SCOPES)}."}
 
 code = extend_schema(
     operation_id="device_code",
     tags=["device login"],
     summary="Begin a device login (RFC 8628 §3.1)",
-    request=_bodies({"scope": _SCOPE}, only_json={"scopes": _SCOPES}),
+    request=_bodies({"scope": _SCOPE}, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}),
     auth=CLIENT,
     responses={
         200: said("Show the user code, then poll the token route.", ref("DeviceAuthorization")),
@@ -162,11 +167,12 @@ token = extend_schema(
     summary="Redeem a device code, or refresh (RFC 8628 §3.4, RFC 6749 §6)",
     request=_bodies(
         {
-            "grant_type": VALUE | {"example": oauth.DEVICE_CODE, "description": f"That, or `{oauth.REFRESH_TOKEN}`."},
+            "grant_type": VALUE | {"description": f"`{oauth.DEVICE_CODE}` or `{oauth.REFRESH_TOKEN}`."},
             "device_code": VALUE,
             "refresh_token": VALUE,
             "scope": VALUE | {"description": "At a refresh: the same scopes or fewer."},
-        }
+        },
+        {"grant_type": oauth.DEVICE_CODE, "device_code": DEVICE_CODE},
     ),
     auth=CLIENT,
     responses={
@@ -185,7 +191,7 @@ revoke = extend_schema(
     operation_id="device_revoke",
     tags=["device login"],
     summary="Log a device out (RFC 7009)",
-    request=_bodies({"token": VALUE, "token_type_hint": VALUE}),
+    request=_bodies({"token": VALUE, "token_type_hint": VALUE}, {"token": REFRESH_TOKEN}),
     auth=CLIENT,
     responses={
         200: said("The token does not work any more, whatever it was.", {"type": "object"}),
@@ -197,7 +203,12 @@ verify = extend_schema(
     tags=["device login"],
     summary="What a user code stands for",
     parameters=[
-        OpenApiParameter("user_code", str, required=True, description="In any case, with or without the dash.")
+        OpenApiParameter(
+            "user_code",
+            {"type": "string", "examples": [USER_CODE]},
+            required=True,
+            description="In any case, with or without the dash.",
+        )
     ],
     responses={
         200: said("It waits, or was answered.", {"oneOf": [ref("Pending"), ref("Authorized")]}),
@@ -208,7 +219,7 @@ authorize = extend_schema(
     operation_id="device_authorize",
     tags=["device login"],
     summary="Allow a device to act for the logged-in user",
-    request={JSON: record({"user_code": text("As the device shows it.", example=USER_CODE)})},
+    request={JSON: record({"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}])},
     responses={
         200: said("The device is connected.", ref("Authorized")),
         **BROWSER.responses(400, 401, 403, 404, 410, 413, 415, 429, 503),

@@ -73,11 +73,8 @@ def _or_null(kind: str, **more: Any) -> Node:
 
 MESSAGE = record(
     {
-        "role": text(example="user"),
-        "content": {
-            "anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}],
-            "example": "Say hello.",
-        },
+        "role": text(),
+        "content": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]},
     },
     optional=["content"],
 )
@@ -144,7 +141,7 @@ MODEL = record(
 _NUMBERS = ("held", "cost", "charged", "uncollected")
 RECEIPT = record(
     {
-        "id": text(example=GENERATION_ID),
+        "id": text(examples=[GENERATION_ID]),
         "object": text(enum=["generation"]),
         "created": whole("Unix time."),
         **{name: text() for name in ("model", "provider", "upstream_id", "trace_id", "route")},
@@ -194,22 +191,26 @@ SCHEMAS: Node = {
 }
 
 STREAM = """\
-data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hello!"}}]}
+Events, of which the schema describes each one:
 
-: credits {"used": 1, "remaining": 99}
+    data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hello!"}}]}
 
-data: [DONE]
+    %s {"used": 1, "remaining": 99}
 
+    data: [DONE]
+
+With `stream_options.include_usage` the bill is in the usage chunk instead, as `_credits`. A failure after the
+first byte is an event with `error` in its data, and `[DONE]` comes after it.
 """
-NAMED_STREAM = STREAM.replace(": credits {", "event: credits\ndata: {")
+CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
 TRACE_ID = parameter("x-trace-id", "header", "Echoed, and passed on to the provider.", required=False)
 USER_TOKEN = parameter(
     "x-user-token", "header", "With the backend's own token: that of the user who pays.", required=False
 )
 
 
-def _chat(operation: str, summary: str, *media: Node) -> Node:
-    """A route that completes a chat; `media` are the contents of its 200."""
+def _chat(operation: str, summary: str, *media: Node, said: str = "The answer.") -> Node:
+    """A route that completes a chat; `media` are the contents of its 200, `said` is its description."""
     content = {name: described for kind in media for name, described in kind.items()}
     headers = ADMITTED | (CHARGED if JSON in content else {})
     refused = GATEWAY.answers(*CHAT_STATUSES)
@@ -222,9 +223,7 @@ def _chat(operation: str, summary: str, *media: Node) -> Node:
             "parameters": [TRACE_ID, USER_TOKEN],
             "requestBody": {"required": True, "content": {JSON: {"schema": ref("ChatRequest")}}},
             "security": [BEARER, SESSION_WITH_CSRF],
-            "responses": _traced(
-                {"200": {"description": "The answer.", "content": content, "headers": headers}, **refused}
-            ),
+            "responses": _traced({"200": {"description": said, "content": content, "headers": headers}, **refused}),
         }
     }
 
@@ -252,16 +251,27 @@ def _traced(responses: Node) -> Node:
 _JSON: Node = {JSON: {"schema": ref("ChatCompletion")}}
 
 
-def _events(example: str) -> Node:
-    return {EVENTS: {"schema": text("Server-sent events; the last is `data: [DONE]`."), "example": example}}
+def _events(*names: str) -> Node:
+    """A stream of events with these names; `message` is that of an event without one."""
+    event = record({"event": text(enum=list(names)), "data": text("JSON, or `[DONE]`.")}, optional=["event"])
+    return {EVENTS: {"schema": event, "example": CHUNK}}
 
 
 PATHS: Node = {
     "/v1/chat/completions": _chat(
-        "chat_completions", "Complete a chat: JSON, or events when `stream` is true", _JSON, _events(STREAM)
+        "chat_completions",
+        "Complete a chat: JSON, or events when `stream` is true",
+        _JSON,
+        _events("message"),
+        said=STREAM % ": credits",
     ),
     "/api/llm/chat": _chat("llm_chat", "Complete a chat: always JSON", _JSON),
-    "/api/llm/stream": _chat("llm_stream", "Complete a chat: always events", _events(NAMED_STREAM)),
+    "/api/llm/stream": _chat(
+        "llm_stream",
+        "Complete a chat: always events",
+        _events("message", "credits", "error"),
+        said=STREAM % "event: credits\\n    data:",
+    ),
     "/v1/models": _question(
         "models",
         "The models that the caller may use",
@@ -273,13 +283,13 @@ PATHS: Node = {
         "One of them",
         ref("Model"),
         GATEWAY.answers(400, 401, 403, 404, 503),
-        parameter("name", "path", "Its name, which may hold slashes.", required=True),
+        parameter("name", "path", "Its name, which may hold slashes.", text(examples=["smollm2"]), required=True),
     ),
     "/v1/generation": _question(
         "generation",
         "The receipt of one completion of the caller's",
         ref("Generation"),
         GATEWAY.answers(400, 401, 403, 503, s404="`generation_not_found`: no completion of the caller's has this id."),
-        parameter("id", "query", "An `x-generation-id`.", text(example=GENERATION_ID), required=True),
+        parameter("id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True),
     ),
 }

@@ -70,6 +70,7 @@ def complete(result: Node, generator: Any, **_: Any) -> Node:
     for path in result["paths"].values():
         for operation in path.values():
             _with_headers(operation["responses"])
+            _with_empty_values(operation.get("parameters", []))
     result["servers"] = [{"url": settings.PUBLIC_ORIGIN}]
     return result
 
@@ -82,6 +83,13 @@ def _with_headers(responses: Node) -> None:
     for status, headers in HEADERS.items():
         if status in responses:
             responses[status] = {**responses[status], "headers": headers | responses[status].get("headers", {})}
+
+
+def _with_empty_values(parameters: list[Node]) -> None:
+    """A parameter that may be absent may be there without a value: to all our routes that is the same."""
+    for found in parameters:
+        if found["in"] == "query" and not found.get("required"):
+            found["allowEmptyValue"] = True
 
 
 @cache
