@@ -42,7 +42,7 @@ class AnswerInDialect:
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
             said = answer(request, status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_"))
             response.content = said.content
-            for name, value in said.items():
+            for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
                 response[name] = value
         return response
 

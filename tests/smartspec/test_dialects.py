@@ -13,6 +13,7 @@ PROGRAMS = [OAUTH, BROWSER, ENVELOPE, "/healthz", "/readyz", "/.well-known/oauth
 
 
 def is_in_dialect(path: str, answer: Any) -> bool:
+    assert answer.get("Content-Length", str(len(answer.content))) == str(len(answer.content))
     error = answer.json()["error"]
     if path == OAUTH:
         return isinstance(error, str) and isinstance(answer.json()["error_description"], str)
