@@ -10,7 +10,7 @@ from django.db.transaction import atomic
 from accounts.devices import Source
 from accounts.models import User
 
-Ender = Callable[[User, Source], None]
+Ender = Callable[[User, Source], object]
 _enders: list[Ender] = []
 
 

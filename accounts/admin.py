@@ -19,12 +19,21 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts import journal
-from accounts.filters import DebtFilter, KindFilter, LoggedAdministratorFilter, WrittenFilter
+from accounts.devices import describe
+from accounts.filters import (
+    DebtFilter,
+    KindFilter,
+    LoggedAdministratorFilter,
+    OneUserFilter,
+    WrittenFilter,
+    chosen_user,
+)
 from accounts.keyset import KeysetChangeList
-from accounts.models import Plan, User
+from accounts.models import AuthEvent, OutgoingMail, Plan, User
 
 admin.site.unregister(EmailAddress)
 admin.site.unregister(Group)
@@ -94,6 +103,19 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class SearchedByUser:
+    """For a list of rows that belong to users: found by the whole e-mail address or public id, which have an index."""
+
+    search_fields = ("user",)
+    search_help_text = gettext_lazy("Whole e-mail or public id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        user = chosen_user("", search_term)
+        return (queryset.filter(user=user or 0) if search_term.strip() else queryset), False
 
 
 class EmailAddressInline(TabularInline):
@@ -227,3 +249,30 @@ class LogEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("what and why"))
     def text(self, entry: LogEntry) -> str:
         return entry.get_change_message() or "–"
+
+
+@admin.register(AuthEvent)
+class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
+    """What happened to people's access: who, from where, when."""
+
+    list_display = ("created_at", "kind", "user", "address", "device", "facts")
+    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), ("created_at", WrittenFilter))
+    list_filter_submit = True
+    list_select_related = ("user",)
+    fields = readonly_fields = ("created_at", "kind", "user", "address", "user_agent", "facts")
+
+    @admin.display(description=gettext_lazy("device"))
+    def device(self, event: AuthEvent) -> str:
+        return describe(event.user_agent) if event.user_agent else "–"
+
+    @admin.display(description=gettext_lazy("details"))
+    def facts(self, event: AuthEvent) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in event.details.items()) or "–"
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin):
+    """Mails that wait, without their text: it can hold a link that is the user's alone."""
+
+    list_display = ("created_at", "to", "subject", "tries", "next_try_at")
+    fields = readonly_fields = ("created_at", "to", "subject", "tries", "next_try_at")

@@ -42,6 +42,9 @@ class Source:
         return cls(address(request), user_agent(request))
 
 
+UNKNOWN = Source()  # the command line, or a program of ours
+
+
 def user_agent(request: HttpRequest) -> str:
     """The User-Agent header, bounded, printable characters only."""
     header = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_USER_AGENT]

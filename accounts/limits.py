@@ -64,15 +64,23 @@ def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     )
 
 
+def give_back(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> None:
+    """Undo what `take` counted with the same numbers."""
+    worth: Any = timedelta(seconds=cost * period / limit)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE rate_limits SET arrival = arrival - %s WHERE key = %s", [worth, key])
+
+
 class AddressThrottle(BaseThrottle):
-    """At most `settings.<setting>` calls a minute from one address. Subclasses name the setting."""
+    """At most `settings.<setting>` calls per `period` seconds from one address. Subclasses name the setting."""
 
     setting = ""
+    period = PERIOD
     rate: Rate | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         key = f"{self.setting}:{network(client_address(request._request))}"
-        self.rate = take(key, limit=getattr(settings, self.setting))
+        self.rate = take(key, limit=getattr(settings, self.setting), period=self.period)
         return self.rate.allowed
 
     def wait(self) -> float | None:

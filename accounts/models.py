@@ -10,7 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -234,7 +234,31 @@ class AuthEvent(models.Model):
         verbose_name = _("access event")
         verbose_name_plural = _("access events")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["user", "-id"], name="auth_events_by_user")]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="auth_events_by_user"),
+            models.Index(fields=["kind", "-id"], name="auth_events_by_kind"),
+        ]
 
     def __str__(self) -> str:
         return str(self.get_kind_display())
+
+
+class OutgoingMail(models.Model):
+    """A mail that has not been sent yet; it goes when it is. One that was tried often enough stays to be looked at."""
+
+    to = models.EmailField(_("to"))
+    subject = models.CharField(_("subject"), max_length=200)
+    body = models.TextField(_("text"))
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    next_try_at = models.DateTimeField(_("next try"), db_default=Now())
+    created_at = models.DateTimeField(_("written"), db_default=Now())
+
+    class Meta:
+        db_table = "outgoing_mails"
+        verbose_name = _("outgoing mail")
+        verbose_name_plural = _("outgoing mails")
+        default_permissions = ("view",)
+        indexes = [models.Index(fields=["next_try_at"], name="outgoing_mails_by_time")]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,6 +1,6 @@
 """Device login for the operator. Nothing here shows a secret, and nothing is edited that the protocol writes."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import oauth2_provider.admin  # noqa: F401 – it registers the admins that these replace
 from django.conf import settings
@@ -11,74 +11,108 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import AccessToken, Application, Grant, IDToken, RefreshToken
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action
 
-from accounts.admin import CheckedActions, ReadOnlyAdmin
-from deviceauth import device_flow
+from accounts.admin import CheckedActions, ReadOnlyAdmin, SearchedByUser
+from accounts.devices import Source
+from accounts.filters import OneUserFilter, WrittenFilter
+from deviceauth import device_flow, device_sessions
 from deviceauth.models import DeviceCode, DeviceSession
 
 for model in (AccessToken, Application, Grant, IDToken, RefreshToken):
     admin.site.unregister(model)
 
 
-@admin.register(DeviceCode)
-class DeviceCodeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "application", "user", "status", "device", "address", "created_at", "expires")
-    list_filter = ("status", "application")
-    list_select_related = ("application", "user")
-    search_fields = ("user__email", "user__public_id", "address")
-    date_hierarchy = "created_at"
-    exclude = ("device_code", "user_code")
+class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
+    """Rows that can be ended, after a question."""
 
-
-@admin.register(DeviceSession)
-class DeviceSessionAdmin(CheckedActions, ReadOnlyAdmin):
-    list_display = ("name", "user", "application", "address", "created_at", "last_used_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "application")
-    list_select_related = ("application", "user")
-    search_fields = ("user__email", "user__public_id", "name", "address")
-    exclude = ("token_family",)
     actions = ("revoke",)
+    list_filter_submit = True
+    may_revoke: ClassVar[str]
+    question: ClassVar[Any]
+    consequence: ClassVar[Any]
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("deviceauth.revoke_devicesession")
+        return request.user.has_perm(self.may_revoke)
 
-    @admin.action(description=_("Revoke the selected sessions"), permissions=["revoke"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[DeviceSession]) -> HttpResponse | None:
-        """Ask, then end these sessions: their devices must log in again."""
-        sessions = chosen.filter(revoked_at=None)
+    def end(self, row: Any, source: Source) -> bool:
+        """End one row; False if it had ended."""
+        raise NotImplementedError
+
+    @admin.action(description=_("Revoke the selected rows"), permissions=["revoke"])
+    def revoke(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
+        rows = chosen.select_related("user")
         if "confirmed" not in request.POST:
-            return self._confirm(request, sessions)
-        for session in sessions:
-            device_flow.revoke_session(token_family=session.token_family)
-            self.log_change(request, session, "Revoked.")
-        number = len(sessions)
-        message = ngettext("Revoked %d session.", "Revoked %d sessions.", number) % number
+            return self._ask(request, rows)
+        ended = [row for row in rows if self.end(row, Source.of(request))]
+        for row in ended:
+            self.log_change(request, row, "Revoked.")
+        message = ngettext("Revoked %d row.", "Revoked %d rows.", len(ended)) % len(ended)
         self.message_user(request, message, messages.SUCCESS)
         return None
 
-    def _confirm(self, request: HttpRequest, sessions: QuerySet[DeviceSession]) -> HttpResponse:
+    def _ask(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
-            "title": _("Revoke sessions"),
-            "sessions": sessions.select_related("user"),
+            "title": self.question,
+            "consequence": self.consequence,
+            "rows": rows,
             "opts": self.model._meta,
             "checkbox": ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "deviceauth/admin_revoke.html", context)
 
 
+@admin.register(DeviceCode)
+class DeviceCodeAdmin(RevocableAdmin):
+    list_display = ("id", "application", "user", "status", "device", "address", "created_at", "expires")
+    list_filter = (
+        OneUserFilter,
+        ("status", ChoicesDropdownFilter),
+        ("application", RelatedDropdownFilter),
+        ("created_at", WrittenFilter),
+    )
+    list_select_related = ("application", "user")
+    exclude = ("device_code", "user_code", "approval")
+    may_revoke = "deviceauth.revoke_devicecode"
+    question = _("Refuse these requests")
+    consequence = _("These devices will be told that they were refused:")
+
+    def end(self, row: DeviceCode, source: Source) -> bool:
+        return device_flow.withdraw(code=row, source=source)
+
+
+@admin.register(DeviceSession)
+class DeviceSessionAdmin(RevocableAdmin):
+    list_display = ("name", "user", "application", "address", "created_at", "last_used_at", "revoked_at")
+    list_filter = (
+        OneUserFilter,
+        ("revoked_at", admin.EmptyFieldListFilter),
+        ("application", RelatedDropdownFilter),
+        ("created_at", WrittenFilter),
+    )
+    list_select_related = ("application", "user")
+    exclude = ("token_family", "approval")
+    may_revoke = "deviceauth.revoke_devicesession"
+    question = _("Revoke sessions")
+    consequence = _("These devices will be logged out at once and must ask for a new code:")
+
+    def end(self, row: DeviceSession, source: Source) -> bool:
+        return device_sessions.revoke(session=row, source=source)
+
+
 @admin.register(Application)
 class ApplicationAdmin(CheckedActions, ModelAdmin):
-    """Clients. A secret is given once, when a confidential client is made, and only its hash is kept."""
+    """Clients. A confidential one gets a secret that we draw, shown once; only its hash is kept."""
 
     list_display = ("name", "client_id", "client_type", "authorization_grant_type", "created")
     list_filter = ("client_type",)
     search_fields = ("name", "client_id")
     fields: ClassVar[list[str]] = ["name", "client_id", "client_type", "authorization_grant_type"]
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return self.fields if obj else [*self.fields, "client_secret"]
+    actions_detail = ("new_secret",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("client_id", "client_type") if obj else ()
@@ -92,19 +126,54 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
             return False
         return bool(super().has_delete_permission(request, obj))
 
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        if obj.client_type == Application.CLIENT_CONFIDENTIAL:
+            return self._with_new_secret(request, obj)
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
+
+    def has_new_secret_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(self.has_change_permission(request))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        client = self.get_object(request, str(object_id))
+        has_one = client is not None and client.client_type == Application.CLIENT_CONFIDENTIAL
+        return super().get_actions_detail(request, object_id) if has_one else []
+
+    @action(description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key")  # type: ignore[untyped-decorator]
+    def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask, then replace the secret: the old one stops working at once."""
+        client = self.get_object(request, object_id)
+        if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
+            return cast(HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id))
+        if request.method == "POST":
+            self.log_change(request, client, "New secret.")
+            return self._with_new_secret(request, client)
+        return self._secret_page(request, client)
+
+    def _with_new_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
+        secret = generate_client_secret()
+        client.client_secret = secret
+        client.save(update_fields=["client_secret"])
+        return self._secret_page(request, client, secret=secret)
+
+    def _secret_page(self, request: HttpRequest, client: Any, **more: Any) -> HttpResponse:
+        context = self.admin_site.each_context(request) | {"title": client.name, "client": client, **more}
+        response = TemplateResponse(request, "deviceauth/admin_secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
 
 @admin.register(AccessToken)
-class AccessTokenAdmin(ReadOnlyAdmin):
+class AccessTokenAdmin(SearchedByUser, ReadOnlyAdmin):
     list_display = ("id", "user", "application", "scope", "created", "expires")
     list_select_related = ("application", "user")
-    search_fields = ("user__email", "user__public_id")
     fields = ("user", "application", "scope", "created", "expires")
 
 
 @admin.register(RefreshToken)
-class RefreshTokenAdmin(ReadOnlyAdmin):
+class RefreshTokenAdmin(SearchedByUser, ReadOnlyAdmin):
     list_display = ("id", "user", "application", "created", "revoked")
     list_filter = (("revoked", admin.EmptyFieldListFilter),)
     list_select_related = ("application", "user")
-    search_fields = ("user__email", "user__public_id")
     fields = ("user", "application", "created", "revoked")

@@ -8,6 +8,6 @@ class DeviceauthConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import access
-        from deviceauth import device_flow
+        from deviceauth import device_sessions
 
-        access.ends_with(device_flow.revoke_all)
+        access.ends_with(device_sessions.revoke_all)

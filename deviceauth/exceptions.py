@@ -2,7 +2,7 @@
 
 OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): to the device, rendered as `{"error", "error_description"}`
 ├── AuthorizationPending, SlowDown, AccessDenied, ExpiredToken
-└── InvalidGrant, InvalidRequest, InvalidClient
+└── InvalidGrant, InvalidRequest, InvalidClient, TooManyRequests
 
 UserCodeRefusal (accounts.exceptions.Refusal): to the person and the browser
 ├── MalformedUserCode
@@ -16,6 +16,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, InvalidRequestError
 from oauthlib.oauth2.rfc8628 import errors
 
@@ -58,6 +59,22 @@ class InvalidRequest(InvalidRequestError):
 
 class InvalidClient(InvalidClientError):
     description = "Unknown client, or its authentication failed."
+
+
+class TooManyRequests(OAuth2Error):
+    """`retry_after` in seconds."""
+
+    error = "rate_limit_exceeded"
+    status_code = 429
+    description = "Too many unknown codes."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
 
 
 class UserCodeRefusal(Refusal):

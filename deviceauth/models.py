@@ -1,5 +1,6 @@
 """Device codes while a person decides, and the sessions of the devices they allowed."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -57,6 +58,9 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
     consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
+    replayed_at = models.DateTimeField(_("sent again at"), null=True, editable=False)
+    approval = models.UUIDField(null=True, unique=True, editable=False)
+    language = models.CharField(max_length=10, blank=True, editable=False)
     address = models.CharField(_("address"), max_length=45, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=devices.MAX_USER_AGENT, blank=True)
 
@@ -68,6 +72,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
         verbose_name = _("device code")
         verbose_name_plural = _("device codes")
         default_permissions = ("view",)
+        permissions: ClassVar = [("revoke_devicecode", _("Can refuse device codes"))]
         constraints: ClassVar = [
             *AbstractDeviceGrant.Meta.constraints,
             models.UniqueConstraint(
@@ -101,6 +106,10 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
 
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
+    def live(self) -> "DeviceSessionQuerySet":
+        """Sessions that have not been revoked, of devices that can still refresh."""
+        return self.filter(models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)), revoked_at=None)
+
     def dead(self) -> "DeviceSessionQuerySet":
         """Sessions whose device cannot refresh any more."""
         return self.filter(~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)))
@@ -115,7 +124,8 @@ def _tokens() -> Any:
 
 
 class DeviceSession(models.Model):
-    """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate."""
+    """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate;
+    `approval` is that of its code, which the mail about it names; `language` is what its user read then."""
 
     token_family = models.UUIDField(_("token family"), unique=True, editable=False)
     user = models.ForeignKey(
@@ -128,11 +138,14 @@ class DeviceSession(models.Model):
         verbose_name=_("application"),
     )
     name = models.CharField(_("name"), max_length=100)
+    monthly_budget = models.PositiveIntegerField(_("credits a month"), null=True, blank=True)
     scope = models.TextField(_("scope"), blank=True)
     address = models.CharField(_("last address"), max_length=45, blank=True)
     created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), default=timezone.now, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+    approval = models.UUIDField(null=True, unique=True, editable=False)
+    language = models.CharField(max_length=10, blank=True, editable=False)
 
     objects = DeviceSessionQuerySet.as_manager()
 
@@ -146,3 +159,12 @@ class DeviceSession(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def scopes(self) -> list[str]:
+        return self.scope.split()
+
+    def has_outlived_its_limit(self) -> bool:
+        """Whether it is older than DEVICE_SESSION_MAX_DAYS allows any session to be."""
+        days = settings.DEVICE_SESSION_MAX_DAYS
+        return bool(days) and self.created_at <= timezone.now() - timedelta(days=days)

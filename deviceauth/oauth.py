@@ -10,6 +10,8 @@ from oauthlib.common import Request, urlencode
 from oauthlib.oauth2 import BearerToken, RefreshTokenGrant, RevocationEndpoint, TokenEndpoint
 from oauthlib.oauth2.rfc8628.grant_types import DeviceCodeGrant
 
+from accounts.devices import UNKNOWN, Source
+
 DEVICE_CODE = Application.GRANT_DEVICE_CODE
 REFRESH_TOKEN = "refresh_token"  # noqa: S105 – a grant type
 HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -36,15 +38,16 @@ class Server(TokenEndpoint, RevocationEndpoint):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is JSON."""
+    """`body` is JSON; `headers` are those that the answer of this kind needs."""
 
     status: int
     body: str
+    headers: dict[str, str]
 
 
 def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application, list[str]]:
     """Who asks for a device code, and for which scopes (RFC 8628 §3.1). Raises OAuth2Error."""
-    grant: Any = DeviceCodeGrant(_validator(""))
+    grant: Any = DeviceCodeGrant(_validator(UNKNOWN))
     request: Any = Request(path, "POST", urlencode(parameters.items()), HEADERS)
     grant.validate_device_authorization_request(request)
     request.grant_type = DEVICE_CODE
@@ -52,24 +55,29 @@ def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application
     return request.client, list(dict.fromkeys(request.scopes))
 
 
-def tokens(parameters: Mapping[str, str], path: str, address: str) -> Answer:
+def tokens(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
     """The token endpoint's answer (RFC 6749 §5). Raises OAuth2Error."""
     body = urlencode(parameters.items())
-    _, answer, status = _server(address).create_token_response(path, "POST", body, HEADERS)
-    return Answer(status, answer)
+    headers, answer, status = _server(source).create_token_response(path, "POST", body, HEADERS)
+    return Answer(status, answer, _kept(headers))
 
 
-def revocation(parameters: Mapping[str, str], path: str, address: str) -> Answer:
+def revocation(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
     """The revocation endpoint's answer (RFC 7009 §2.2); oauthlib leaves the body of a success empty."""
     body = urlencode(parameters.items())
-    _, answer, status = _server(address).create_revocation_response(path, "POST", body, HEADERS)
-    return Answer(status, answer or "{}")
+    headers, answer, status = _server(source).create_revocation_response(path, "POST", body, HEADERS)
+    return Answer(status, answer or "{}", _kept(headers))
 
 
-def _server(address: str) -> Server:
-    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(_validator(address), **oauth2_settings.server_kwargs)
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    """The views say themselves what type their answers have and that nobody may store them."""
+    return {name: value for name, value in headers.items() if name == "Retry-After"}
+
+
+def _server(source: Source) -> Server:
+    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(_validator(source), **oauth2_settings.server_kwargs)
     return server
 
 
-def _validator(address: str) -> Any:
-    return oauth2_settings.OAUTH2_VALIDATOR_CLASS(address)
+def _validator(source: Source) -> Any:
+    return oauth2_settings.OAUTH2_VALIDATOR_CLASS(source)

@@ -4,44 +4,68 @@ Nothing is kept between the steps but the code itself, in the form, so it works 
 in two tabs at once. A GET never changes anything.
 """
 
+import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from accounts import devices
+from accounts import events
+from accounts.devices import Source, network
+from accounts.events import Kind
 from accounts.models import User
-from deviceauth import codes, device_flow
+from deviceauth import codes, device_flow, device_sessions, freshness, mails
 from deviceauth.exceptions import MalformedUserCode, TooManyTries, UsedUserCode, UserCodeRefusal
-from deviceauth.models import DeviceCode
+from deviceauth.models import DeviceCode, DeviceSession
 
-ALLOWED = (_("Your device is connected"), _("You can close this page and go back to your device."))
-DENIED = (_("The device was refused"), _("It has no access to your account. Nothing else is needed."))
+ALLOWED = (
+    _("Your device is connected"),
+    _("You can close this page and go back to your device. We also send you a mail."),
+)
+DENIED = (
+    _("The device was refused"),
+    _("It has no access to your account. If somebody sent you the code, they tried to use your credits."),
+)
 # The code is in the address, and no referrer may carry it on. It cannot be `no-referrer`: with that,
 # browsers send `Origin: null` with our own form (Fetch, "append a request Origin header"), which CSRF refuses.
 REFERRER_POLICY = "strict-origin"
 
+View = Callable[..., HttpResponse]
+
+
+def with_secret_in_address(view: View) -> View:
+    """A page that nobody may store, frame, or name to others."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, **captured: str) -> HttpResponse:
+        response = view(request, **captured)
+        response["Cache-Control"] = "no-store"
+        response["Referrer-Policy"] = REFERRER_POLICY
+        response["X-Frame-Options"] = "DENY"
+        return response
+
+    return wrapped
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@with_secret_in_address
 def device(request: HttpRequest) -> HttpResponse:
     """`/auth/device`: the enter step, the confirm step, or the end."""
-    response = _answer(request)
-    response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = REFERRER_POLICY
-    response["X-Frame-Options"] = "DENY"
-    return response
-
-
-def _answer(request: HttpRequest) -> HttpResponse:
     typed = (request.POST if request.method == "POST" else request.GET).get("user_code", "")
-    if not request.user.is_authenticated:
+    user = request.user
+    if not isinstance(user, User):
         return redirect_to_login(_address_with(typed))
+    if freshness.is_stale(request, user):
+        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': _address_with(typed)})}")
     if request.method != "POST":
         return _enter(request, typed)
     try:
@@ -53,17 +77,18 @@ def _answer(request: HttpRequest) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, typed: str) -> HttpResponse:
-    user = cast(User, request.user)
-    code = device_flow.find(user_code=typed, user=user, address=devices.address(request))
+    user, source = cast(User, request.user), Source.of(request)
+    code = device_flow.find(user_code=typed, user=user, source=source)
     match request.POST.get("decision"):
         case "allow":
-            device_flow.approve(code=code, user=user)
+            device_flow.approve(code=code, user=user, source=source)
             return _end(request, ALLOWED)
         case "deny":
-            device_flow.deny(code=code, user=user)
+            device_flow.deny(code=code, user=user, source=source)
             return _end(request, DENIED)
     if code.status != DeviceCode.Status.PENDING:
         raise UsedUserCode
+    events.record(Kind.PAGE_OPENED, user=user, source=source, code=code.pk)
     return _confirm(request, code, typed)
 
 
@@ -73,9 +98,21 @@ def _enter(request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = N
 
 
 def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
-    permissions = [settings.SCOPES[scope] for scope in code.scopes if scope in settings.SCOPES]
-    context = {"code": code, "user_code": _tidy(typed), "permissions": permissions}
+    here = Source.of(request)
+    context = {
+        "code": code,
+        "user_code": _tidy(typed),
+        "permissions": words(code.scopes),
+        "is_ours": code.application.client_id == settings.FIRST_PARTY_CLIENT_ID,
+        "here": here.address,
+        "elsewhere": network(code.address) != network(here.address),
+    }
     return render(request, "deviceauth/confirm.html", context)
+
+
+def words(scopes: list[str]) -> list[str | Promise]:
+    """What scopes allow, as people say it."""
+    return [settings.SCOPES[scope] for scope in scopes if scope in settings.SCOPES]
 
 
 def _refused(request: HttpRequest, refusal: UserCodeRefusal) -> HttpResponse:
@@ -100,8 +137,23 @@ def _tidy(typed: str) -> str:
 def _address_with(typed: str) -> str:
     """This page with the code, to come back to after logging in or signing up."""
     user_code = _tidy(typed)
-    if not user_code:
-        return reverse("device")
-    query = QueryDict(mutable=True)
-    query["user_code"] = user_code
-    return f"{reverse('device')}?{query.urlencode()}"
+    return f"{reverse('device')}?{urlencode({'user_code': user_code})}" if user_code else reverse("device")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@with_secret_in_address
+def undo(request: HttpRequest, token: str) -> HttpResponse:
+    """`/auth/device/undo/…`, from the mail about a new device: ask, then disconnect it. No log-in is needed."""
+    approval = mails.approval_of(token)
+    if approval is None:
+        return render(request, "deviceauth/undo.html", {"state": "unknown"}, status=404)
+    if request.method == "POST":
+        ended = device_sessions.undo(approval=approval, source=Source.of(request))
+        return render(request, "deviceauth/undo.html", {"state": "ended" if ended else "over"})
+    return render(request, "deviceauth/undo.html", {"state": "ask", "name": _allowed_name(approval)})
+
+
+def _allowed_name(approval: uuid.UUID) -> str:
+    session = DeviceSession.objects.filter(approval=approval).first()
+    code = None if session else DeviceCode.objects.filter(approval=approval).first()
+    return session.name if session else code.device if code else ""

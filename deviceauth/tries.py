@@ -1,45 +1,59 @@
-"""How many wrong user codes an account and an address may enter (RFC 8628 §5.1).
+"""How many wrong codes an account and an address may send (RFC 8628 §5.1).
 
-Only wrong codes count and a right one gives nothing back, so neither a busy office nor an attacker
-with an account of his own changes the other's odds.
+Only wrong codes count and a right one gives nothing back of what others cost, so neither a busy office nor an
+attacker with an account of his own changes the other's odds.
 """
 
-import math
+import logging
 
 from django.conf import settings
 
-from accounts.devices import network
-from accounts.limits import Rate, take
+from accounts import events, limits
+from accounts.devices import Source, network
+from accounts.events import Kind
+from accounts.limits import Rate
 from accounts.models import User
-from deviceauth.exceptions import TooManyTries
+from deviceauth.exceptions import TooManyRequests, TooManyTries
+
+logger = logging.getLogger(__name__)
 
 
-def require_left(*, user: User | None, address: str) -> None:
-    """Raise TooManyTries if this account or address has none left."""
-    for key, limit in _budgets(user, address):
-        rate = _take(key, limit, cost=0)
-        if rate.remaining < 1:
-            raise TooManyTries(_until_next(rate))
+class Try:
+    """One user code on trial: paid for before it is looked up, so that a hundred at once are not for free."""
+
+    def __init__(self, *, user: User | None, source: Source) -> None:
+        """Raise TooManyTries if this account or address has none left."""
+        self.user, self.source = user, source
+        self.paid: dict[str, Rate] = {}
+        for key, limit in self._budgets():
+            rate = limits.take(key, limit=limit, period=settings.DEVICE_WRONG_CODES_SECONDS)
+            if not rate.allowed:
+                self.succeed()
+                raise TooManyTries(rate.retry_after)
+            self.paid[key] = rate
+
+    def _budgets(self) -> list[tuple[str, int]]:
+        user = [(f"wrong_user_code:user:{self.user.pk}", settings.DEVICE_WRONG_CODES_PER_USER)] if self.user else []
+        return [*user, (f"wrong_user_code:{network(self.source.address)}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
+
+    def succeed(self) -> None:
+        """The code was right: this one costs nothing."""
+        for key, rate in self.paid.items():
+            limits.give_back(key, limit=rate.limit, period=settings.DEVICE_WRONG_CODES_SECONDS)
+
+    def fail(self) -> None:
+        """The code was wrong; an operator hears of who has no more tries."""
+        events.record(Kind.WRONG_CODE, user=self.user, source=self.source)
+        if any(rate.remaining < 1 for rate in self.paid.values()):
+            events.record(Kind.TRIES_USED_UP, user=self.user, source=self.source)
+            logger.warning(
+                "too many wrong user codes from %s, user %s", self.source.address, self.user and self.user.pk
+            )
 
 
-def count_wrong(*, user: User | None, address: str) -> None:
-    """One wrong code more."""
-    for key, limit in _budgets(user, address):
-        _take(key, limit, cost=1)
-
-
-def _budgets(user: User | None, address: str) -> list[tuple[str, int]]:
-    budgets = [(f"wrong_user_code:{network(address)}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
-    if user is not None:
-        budgets.append((f"wrong_user_code:user:{user.pk}", settings.DEVICE_WRONG_CODES_PER_USER))
-    return budgets
-
-
-def _take(key: str, limit: int, *, cost: int) -> Rate:
-    return take(key, limit=limit, cost=cost, period=settings.DEVICE_WRONG_CODES_SECONDS)
-
-
-def _until_next(rate: Rate) -> int:
-    """Seconds until one more is allowed."""
-    period = settings.DEVICE_WRONG_CODES_SECONDS
-    return max(1, math.ceil(rate.reset + period / rate.limit - period))
+def count_unknown_device_code(source: Source) -> None:
+    """One device code that nobody was given. Raises TooManyRequests; a code that exists is never refused for it."""
+    key = f"unknown_device_code:{network(source.address)}"
+    rate = limits.take(key, limit=settings.DEVICE_UNKNOWN_CODES_RPM)
+    if not rate.allowed:
+        raise TooManyRequests(rate.retry_after)

@@ -3,24 +3,27 @@
 from typing import Any
 
 from django.conf import settings
+from django.db.transaction import atomic
 from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application, RefreshToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from accounts.authentication import checksum
+from accounts.devices import UNKNOWN, Source
 from accounts.models import User
-from deviceauth import device_flow
+from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import InvalidClient, InvalidGrant
+from deviceauth.models import DeviceSession
 
 AUTHORIZED = "authorized"  # oauthlib's DeviceCodeGrant.DEVICE_CODE_AUTHORIZED
 
 
 class Validator(OAuth2Validator):
-    """`address` is the caller's, for the record of a device's session."""
+    """`source` is the caller's, for the record of a device's session."""
 
-    def __init__(self, address: str = "") -> None:
+    def __init__(self, source: Source = UNKNOWN) -> None:
         super().__init__()
-        self.address = address
+        self.source = source
 
     def validate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
         """Raise InvalidClient for an unknown client; oauthlib itself would say `invalid_request`."""
@@ -35,7 +38,7 @@ class Validator(OAuth2Validator):
 
     def validate_device_code(self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any) -> str:
         """RFC 8628 §3.5. Every answer but "authorized" is raised."""
-        found = device_flow.poll(device_code=code, client=request.client)
+        found = device_flow.poll(device_code=code, client=request.client, source=self.source)
         request.device_grant = found
         request.user = found.user
         request.scopes = found.scopes
@@ -46,12 +49,23 @@ class Validator(OAuth2Validator):
         self, refresh_token: str, client: Application, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
         """RFC 6749 §6. A replay after the grace ends the whole family (RFC 9700 §4.14)."""
-        if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
-            device_flow.end_replayed_session(token_checksum=checksum(refresh_token))
-            return False
-        if not request.user.is_active:
+        with atomic():
+            if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
+                device_sessions.end_replayed(token_checksum=checksum(refresh_token), source=self.source)
+                return False
+        if not request.user.is_active or self._is_too_old(request.refresh_token_instance):
             return False
         request.extra_credentials = _user_block(request)
+        return True
+
+    def _is_too_old(self, token: RefreshToken) -> bool:
+        """End a session that has reached the age that no session may have."""
+        if not settings.DEVICE_SESSION_MAX_DAYS:
+            return False
+        session = DeviceSession.objects.filter(token_family=token.token_family).first()
+        if session is None or not session.has_outlived_its_limit():
+            return False
+        device_sessions.revoke(session=session, source=self.source)
         return True
 
     def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +74,7 @@ class Validator(OAuth2Validator):
         if request.grant_type == "refresh_token":
             _require_not_revoked(request.refresh_token_instance.pk)
         else:
-            device_flow.consume(code=request.device_grant)
+            device_flow.consume(code=request.device_grant, source=self.source)
         super()._save_bearer_token(token, request, *args, **kwargs)
         if not token["access_token"]:  # found again within the grace, where only hashes are stored
             token.update(_same_pair(created))
@@ -70,16 +84,16 @@ class Validator(OAuth2Validator):
     ) -> RefreshToken:
         issued = super()._create_refresh_token(request, code, access_token, previous)
         if previous is None:
-            device_flow.begin_session(
-                code=request.device_grant, user=request.user, token_family=issued.token_family, address=self.address
+            device_sessions.begin(
+                code=request.device_grant, user=request.user, token_family=issued.token_family, source=self.source
             )
         else:
-            device_flow.touch_session(token_family=issued.token_family, address=self.address)
+            device_sessions.touch(token_family=issued.token_family, source=self.source)
         return issued
 
     def revoke_token(self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any) -> None:
         """RFC 7009: either token of a pair, of any age, ends the device's session."""
-        device_flow.revoke_token(token_checksum=checksum(token), client=request.client)
+        device_sessions.revoke_token(token_checksum=checksum(token), client=request.client, source=self.source)
 
 
 def profile(user: User) -> dict[str, Any]:

@@ -7,17 +7,18 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import devices
 from accounts.authentication import BearerAuthentication
+from accounts.devices import Source
 from accounts.limits import AddressThrottle
 from accounts.models import User
-from deviceauth import codes, device_flow, oauth, parameters, schema
+from deviceauth import codes, device_flow, freshness, oauth, parameters, schema
 from deviceauth.errors import render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
@@ -26,6 +27,11 @@ from deviceauth.validators import profile
 
 class CodeThrottle(AddressThrottle):
     setting = "DEVICE_CODE_RPM"
+
+
+class HourlyCodeThrottle(AddressThrottle):
+    setting = "DEVICE_CODE_RPH"
+    period = 3600
 
 
 class VerifyThrottle(AddressThrottle):
@@ -76,7 +82,7 @@ class DeviceView(AuthView):
 class DeviceCodeView(DeviceView):
     """RFC 8628 §3.1, §3.2."""
 
-    throttle_classes = (CodeThrottle,)
+    throttle_classes = (CodeThrottle, HourlyCodeThrottle)
 
     @schema.code
     def post(self, request: Request) -> Response:
@@ -87,8 +93,7 @@ class DeviceCodeView(DeviceView):
         started = device_flow.start(
             client=client,
             scopes=scopes,
-            address=devices.address(request._request),
-            user_agent=devices.user_agent(request._request),
+            source=Source.of(request._request),
         )
         return Response(_device_authorization(started))
 
@@ -112,7 +117,7 @@ class DeviceTokenView(DeviceView):
     @schema.token
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
-        answer = oauth.tokens(given.values, request.path, devices.address(request._request))
+        answer = oauth.tokens(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
@@ -122,12 +127,12 @@ class DeviceRevokeView(DeviceView):
     @schema.revoke
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
-        answer = oauth.revocation(given.values, request.path, devices.address(request._request))
+        answer = oauth.revocation(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
 def _json(answer: oauth.Answer) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status, content_type="application/json")
+    response = HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=answer.headers)
     if answer.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
     return response
@@ -152,7 +157,7 @@ class VerifyView(BrowserView):
         if len(typed) != 1:
             raise MalformedUserCode
         try:
-            code = device_flow.find(user_code=typed[0], user=None, address=devices.address(request._request))
+            code = device_flow.find(user_code=typed[0], user=None, source=Source.of(request._request))
         except UsedUserCode:  # which of the two is not for everyone to know
             raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:
@@ -184,8 +189,10 @@ class AuthorizeView(BrowserView):
         if not isinstance(typed, str):
             raise MalformedUserCode
         user = cast(User, request.user)
-        code = device_flow.find(user_code=typed, user=user, address=devices.address(request._request))
-        device_flow.approve(code=code, user=user)
+        if freshness.is_stale(request._request, user):
+            raise NotAuthenticated
+        code = device_flow.find(user_code=typed, user=user, source=Source.of(request._request))
+        device_flow.approve(code=code, user=user, source=Source.of(request._request))
         return Response(_authorized())
 
 

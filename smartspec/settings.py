@@ -84,6 +84,8 @@ DEVICE_POLL_SECONDS = 5
 DEVICE_POLL_MAX_SECONDS = 60
 DEVICE_CODE_RPM = env.int("DEVICE_CODE_RPM", default=10)
 DEVICE_VERIFY_RPM = env.int("DEVICE_VERIFY_RPM", default=30)
+DEVICE_CODE_RPH = env.int("DEVICE_CODE_RPH", default=60)
+DEVICE_UNKNOWN_CODES_RPM = 30
 DEVICE_POLL_TOLERANCE_SECONDS = 1
 DEVICE_CODE_KEEP_SECONDS = 24 * 3600
 DEVICE_MAX_BODY_BYTES = 16 * 1024
@@ -91,6 +93,13 @@ DEVICE_MAX_BODY_BYTES = 16 * 1024
 DEVICE_WRONG_CODES_PER_USER = 5
 DEVICE_WRONG_CODES_PER_ADDRESS = 20
 DEVICE_WRONG_CODES_SECONDS = 15 * 60
+# A device has to be allowed anew this long after it was, however busy it is; 0: never.
+DEVICE_SESSION_MAX_DAYS = env.int("DEVICE_SESSION_MAX_DAYS", default=0)
+# The link in the mail about a new device works for so long.
+DEVICE_UNDO_SECONDS = 30 * 24 * 3600
+# Who logged in longer ago than this confirms that it is them before a device is allowed.
+DEVICE_FRESH_LOG_IN_SECONDS = 7 * 24 * 3600
+AUTH_EVENT_KEEP_DAYS = env.int("AUTH_EVENT_KEEP_DAYS", default=400)
 SCOPES: dict[str, Any] = {
     "llm:chat": _("Talk to language models with your credits"),
     "mcp:read": _("Read your connected tools"),
@@ -226,6 +235,7 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
+PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher", "accounts.hashers.ClientSecretHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -263,6 +273,7 @@ CACHES = {
 }
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
 
 # --- OAuth --------------------------------------------------------------------------------
@@ -280,6 +291,7 @@ OAUTH2_PROVIDER = {
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
     "OAUTH2_SERVER_CLASS": "deviceauth.oauth.Server",
     "OAUTH2_VALIDATOR_CLASS": "deviceauth.validators.Validator",
+    "CLIENT_SECRET_HASHER": "client_secret",
     "ACCESS_TOKEN_GENERATOR": "deviceauth.tokens.access_token",
     "REFRESH_TOKEN_GENERATOR": "deviceauth.tokens.refresh_token",
     # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
@@ -406,11 +418,18 @@ UNFOLD = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "smartspec.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Every poll of a waiting device is a 4xx; what matters of them is in the events.
+        "django.request": {"level": "ERROR"},
         "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
         # These two write tokens at DEBUG.
         "oauthlib": {"level": "INFO"},

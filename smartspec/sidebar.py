@@ -17,6 +17,8 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
             ("accounts.user", "person"),
             ("accounts.plan", "workspace_premium"),
             ("auth.group", "group"),
+            ("accounts.authevent", "shield_person"),
+            ("accounts.outgoingmail", "outgoing_mail"),
             ("admin.logentry", "history"),
         ),
     ),

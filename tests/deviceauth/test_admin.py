@@ -1,5 +1,6 @@
 """Device login in the admin."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -8,11 +9,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from oauth2_provider.models import Application, Grant, IDToken
 
-from accounts.models import User
+from accounts.models import AuthEvent, OutgoingMail, User
 from deviceauth.models import DeviceCode, DeviceSession
-from tests.deviceauth.conftest import Device
+from tests.deviceauth.conftest import CODE, Device, send
 
 pytestmark = pytest.mark.django_db
+CODES = "/admin/deviceauth/devicecode/"
 SESSIONS = "/admin/deviceauth/devicesession/"
 APPLICATIONS = "/admin/oauth2_provider/application/"
 
@@ -62,9 +64,12 @@ def test_grants_and_id_tokens_are_not_shown() -> None:
     assert not {Grant, IDToken} & set(admin.site._registry)
 
 
-def test_a_session_is_found_by_e_mail(operator: Client, logged_in: Device) -> None:
-    assert "ann@example.com" in operator.get(SESSIONS, {"q": "ann@"}).content.decode()
-    assert "ann@example.com" not in operator.get(SESSIONS, {"q": "bob@"}).content.decode()
+@pytest.mark.parametrize("model", ["devicesession", "devicecode"])
+def test_rows_are_found_by_e_mail_and_public_id(operator: Client, logged_in: Device, user: User, model: str) -> None:
+    def found(term: str) -> int:
+        return len(operator.get(f"/admin/deviceauth/{model}/", {"q": term}).context["cl"].result_list)
+
+    assert [found(term) for term in ("Ann@Example.com", user.public_id, "bob@example.com", "ann")] == [1, 1, 0, 0]
 
 
 def test_revoking_asks_first_and_then_logs_the_device_out(operator: Client, logged_in: Device) -> None:
@@ -95,17 +100,90 @@ def test_the_desktops_client_cannot_be_deleted_by_accident(operator: Client) -> 
     assert Application.objects.filter(pk=desktop.pk).exists()
 
 
-def test_a_confidential_clients_secret_is_shown_once(operator: Client) -> None:
+def make_client(operator: Client, kind: str) -> tuple[Application, str]:
+    """A client made in the admin, and the page that says so."""
     values = {
         "name": "Box",
         "client_id": "box",
-        "client_type": "confidential",
+        "client_type": kind,
         "authorization_grant_type": "urn:ietf:params:oauth:grant-type:device_code",
-        "client_secret": "a-long-secret",
+        "client_secret": "a secret of my own",
     }
-    assert operator.post(f"{APPLICATIONS}add/", values).status_code == 302
-    box = Application.objects.get(client_id="box")
-    assert "a-long-secret" not in box.client_secret
-    assert "client_secret" not in operator.get(f"{APPLICATIONS}{box.pk}/change/").content.decode()
+    page = operator.post(f"{APPLICATIONS}add/", values, follow=True)
+    return Application.objects.get(client_id="box"), page.content.decode()
+
+
+def secret_on(page: str) -> str:
+    found = re.search(r'id="client_secret">\s*(\w+)\s*<', page)
+    assert found
+    return found[1]
+
+
+def asks(secret: str) -> int:
+    return int(send(CODE, {"client_id": "box", "client_secret": secret}, form=True).status_code)
+
+
+def test_a_confidential_clients_secret_is_drawn_by_us_and_shown_once(operator: Client) -> None:
+    box, page = make_client(operator, "confidential")
+    secret = secret_on(page)
+    assert box.client_secret.startswith("client_secret$1$")
+    assert (asks(secret), asks("a secret of my own")) == (200, 401)
+    assert secret not in operator.get(f"{APPLICATIONS}{box.pk}/change/").content.decode()
+
+
+def test_a_new_secret_is_asked_for_first_and_ends_the_old_one(operator: Client) -> None:
+    box, page = make_client(operator, "confidential")
+    old, there = secret_on(page), f"{APPLICATIONS}{box.pk}/new-secret/"
+    assert "stops working at once" in operator.get(there).content.decode()
+    assert asks(old) == 200
+    answer = operator.post(there)
+    assert "no-store" in answer["Cache-Control"]
+    assert (asks(secret_on(answer.content.decode())), asks(old)) == (200, 401)
+
+
+def test_a_public_client_has_no_secret(operator: Client) -> None:
+    box, page = make_client(operator, "public")
+    assert "client_secret" not in page
+    assert operator.post(f"{APPLICATIONS}{box.pk}/new-secret/").status_code == 302
     operator.post(f"{APPLICATIONS}{box.pk}/delete/", {"post": "yes"})
     assert not Application.objects.filter(pk=box.pk).exists()
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_operator_refuses_a_request(operator: Client, desktop: Device, user: User, approved: bool) -> None:
+    desktop.start()
+    if approved:
+        desktop.approved_by(user)
+    chosen = {"action": "revoke", "_selected_action": str(desktop.row.pk)}
+    assert "will be told" in operator.post(CODES, chosen).content.decode()
+    assert desktop.row.status != DeviceCode.Status.DENIED
+    operator.post(CODES, chosen | {"confirmed": "yes"})
+    assert desktop.poll().json()["error"] == "access_denied"
+    assert AuthEvent.objects.filter(kind="code_denied").count() == 1
+
+
+def test_a_request_that_was_redeemed_is_not_refused(operator: Client, logged_in: Device) -> None:
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
+    assert "Revoked 0 rows" in operator.post(CODES, chosen, follow=True).content.decode()
+    assert logged_in.me().status_code == 200
+
+
+def test_events_are_shown_and_found(operator: Client, logged_in: Device, user: User) -> None:
+    events = "/admin/accounts/authevent/"
+
+    def kinds(**query: str) -> list[str]:
+        return [event.kind for event in operator.get(events, query).context["cl"].result_list]
+
+    assert kinds(q=user.email) == ["code_redeemed", "code_approved"]
+    assert kinds(kind__exact="code_requested") == ["code_requested"]
+    pk = AuthEvent.objects.latest("id").pk
+    assert "127.0.0.1" in operator.get(f"{events}{pk}/change/").content.decode()
+    assert operator.post(f"{events}{pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_waiting_mails_are_shown_without_their_text(operator: Client, desktop: Device, user: User) -> None:
+    desktop.start().approved_by(user)
+    mails = "/admin/accounts/outgoingmail/"
+    assert "ann@example.com" in operator.get(mails).content.decode()
+    pk = OutgoingMail.objects.get().pk
+    assert "/auth/device/undo/" not in operator.get(f"{mails}{pk}/change/").content.decode()

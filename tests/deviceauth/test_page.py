@@ -61,6 +61,46 @@ def test_the_confirm_step_says_who_asks_for_what_when_and_from_where(person: Cli
     assert "Read your connected tools" not in page
 
 
+@pytest.mark.parametrize(
+    ("asked_from", "warned"),
+    [("127.0.0.1", False), ("203.0.113.5", True), ("2001:db8:1:2::5", True), ("not an address", True)],
+)
+def test_a_request_from_another_address_is_warned_about(person: Client, asked_from: str, warned: bool) -> None:
+    device = Device(extra={"REMOTE_ADDR": asked_from}).start()
+    assert ("another address" in text(enter(person, device.codes["user_code"]))) is warned
+
+
+def test_the_two_stacks_of_one_household_are_one_network(person: Client) -> None:
+    device = Device(extra={"REMOTE_ADDR": "2001:db8:1:2::5"}).start()
+    here = {"user_code": device.codes["user_code"]}
+    assert "another address" not in text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:2::beef"))
+    assert "another address" in text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
+
+
+def test_it_says_who_made_the_application(person: Client, television: Device, desktop: Device) -> None:
+    pages = [text(enter(person, device.start().codes["user_code"])) for device in (desktop, television)]
+    assert ["not made by SmartSpec" in page for page in pages] == [False, True]
+    assert "A television to your account" in pages[1]
+
+
+def test_who_logged_in_long_ago_proves_who_they_are_first(user: User, desktop: Device) -> None:
+    browser = Client()
+    browser.post("/accounts/login/", {"login": "ann@example.com", "password": "correct horse battery"})
+    user_code = desktop.start().codes["user_code"]
+    there = f"/accounts/reauthenticate/?next=%2Fauth%2Fdevice%3Fuser_code%3D{user_code}"
+    with time_machine.travel(timezone.now() + timedelta(days=8)):
+        desktop.start()
+        there = there.replace(user_code, desktop.codes["user_code"])
+        for decision in ("", "allow", "deny"):
+            assert decide(browser, desktop, decision)["Location"] == there
+        authorize = browser.post("/api/auth/device/authorize", {"user_code": user_code}, "application/json")
+        assert authorize.status_code == 401
+        page = f"{PAGE}?user_code={desktop.codes['user_code']}"
+        back = browser.post(there, {"password": "correct horse battery", "next": page})
+        assert back["Location"] == page
+        assert "Your device is connected" in text(decide(browser, desktop, "allow"))
+
+
 def test_the_code_in_the_link_is_filled_in_and_still_to_be_compared(person: Client, desktop: Device) -> None:
     user_code = desktop.start().codes["user_code"]
     page = text(person.get(PAGE, {"user_code": user_code.lower().replace("-", "")}))

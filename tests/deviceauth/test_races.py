@@ -1,10 +1,11 @@
 """What several devices or windows do at the same moment, on real connections."""
 
 import pytest
+from django.test import Client
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from accounts.models import User
-from deviceauth import device_flow
+from deviceauth import codes, device_flow, device_sessions
 from deviceauth.exceptions import UserCodeRefusal
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.concurrently import concurrently
@@ -34,11 +35,11 @@ def test_four_refreshes_at_once_get_one_and_the_same_pair(logged_in: Device) -> 
 
 
 def test_a_session_revoked_during_refreshes_is_over(logged_in: Device) -> None:
-    family = DeviceSession.objects.get().token_family
+    session = DeviceSession.objects.get()
 
     def act(number: int) -> int:
         if number == 0:
-            device_flow.revoke_session(token_family=family)
+            device_sessions.revoke(session=session)
             return 0
         return int(logged_in.refresh().status_code)
 
@@ -75,3 +76,32 @@ def test_of_two_users_with_one_code_one_gets_the_device(desktop: Device, user: U
 
     desktop.start()
     assert sorted(concurrently(approve, threads=2)) == [0, desktop.row.user_id]
+
+
+def test_of_many_guesses_at_once_only_as_many_are_looked_at_as_may_be(user: User) -> None:
+    browser = Client()
+    browser.force_login(user)
+    cookies = browser.cookies
+
+    def guess(number: int) -> int:
+        one = Client()
+        one.cookies = cookies
+        return int(one.post("/auth/device", {"user_code": f"BBBB-BBB{codes.ALPHABET[number]}"}).status_code)
+
+    answers = concurrently(guess, threads=16)
+    assert sorted(answers) == [404] * 5 + [429] * 11
+
+
+def test_a_right_code_among_wrong_ones_gives_none_of_them_back(desktop: Device, user: User) -> None:
+    desktop.start()
+
+    def attempt(number: int) -> str:
+        right = number % 2
+        try:
+            device_flow.find(user_code=desktop.codes["user_code"] if right else "BBBBBBBB", user=user)
+        except UserCodeRefusal as refusal:
+            return refusal.code
+        return "found"
+
+    answers = [attempt(number) for number in range(11)]
+    assert answers == ["unknown_user_code", "found"] * 4 + ["unknown_user_code", *["rate_limit_exceeded"] * 2]

@@ -8,7 +8,7 @@ from django.utils import timezone
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from accounts.models import User
-from deviceauth import device_flow
+from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from tests.deviceauth.conftest import TOKEN, Device, send
 
@@ -69,7 +69,7 @@ def test_a_token_two_generations_old_ends_the_family_even_within_the_grace(logge
 
 def test_a_session_revoked_on_purpose_has_no_grace(logged_in: Device) -> None:
     new = logged_in.refresh().json()
-    device_flow.revoke_session(token_family=DeviceSession.objects.get().token_family)
+    device_sessions.revoke(session=DeviceSession.objects.get())
     assert logged_in.refresh().json()["error"] == "invalid_grant"
     assert logged_in.refresh(new["refresh_token"]).json()["error"] == "invalid_grant"
     assert not AccessToken.objects.exists()
@@ -80,11 +80,11 @@ def test_a_session_revoked_between_check_and_write_stays_revoked(
 ) -> None:
     from deviceauth import tokens
 
-    family = DeviceSession.objects.get().token_family
+    session = DeviceSession.objects.get()
     create = tokens.access_token
 
     def revoke_first(request: object) -> str:
-        device_flow.revoke_session(token_family=family)
+        device_sessions.revoke(session=session)
         return create(request)
 
     monkeypatch.setattr("oauth2_provider.settings.oauth2_settings.ACCESS_TOKEN_GENERATOR", revoke_first)

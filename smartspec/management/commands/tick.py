@@ -12,7 +12,15 @@ from accounts import limits
 logger = logging.getLogger(__name__)
 
 LOCK = 0x534D5254  # any number, the same in every process
-JOBS = ("expire_holds", "grant_allowances", "purge_device_codes", "clearsessions", "audit_daily")
+JOBS = (
+    "expire_holds",
+    "grant_allowances",
+    "send_mail",
+    "purge_device_codes",
+    "purge_auth_events",
+    "clearsessions",
+    "audit_daily",
+)
 
 
 class Command(BaseCommand):

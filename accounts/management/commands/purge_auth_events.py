@@ -1,0 +1,22 @@
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from accounts.models import AuthEvent
+
+MOST = 10_000  # in one go; tick comes again
+
+
+class Command(BaseCommand):
+    help = "Delete the events of access that are older than AUTH_EVENT_KEEP_DAYS."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before = timezone.now() - timedelta(days=settings.AUTH_EVENT_KEEP_DAYS)
+        # The oldest have the lowest keys, so nothing is read beyond the first that stays but one part.
+        oldest = AuthEvent.objects.order_by("id")[:MOST].values_list("pk", "created_at")
+        due = [pk for pk, created_at in oldest if created_at < before]
+        gone, _ = AuthEvent.objects.filter(pk__in=due).delete()
+        self.stdout.write(f"Deleted {gone} events.")

@@ -1,0 +1,91 @@
+"""`/account/devices`: what is connected to an account, and how to change or end that."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.authentication import signed_in
+from accounts.devices import Source
+from accounts.models import MAX_CREDITS
+from deviceauth import device_sessions
+from deviceauth.models import DeviceSession
+from deviceauth.pages import words
+
+MOST = 200  # devices on the page
+
+
+class DeviceForm(forms.Form):
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
+    monthly_budget = forms.IntegerField(
+        label=gettext_lazy("Credits a month"),
+        required=False,
+        min_value=0,
+        max_value=MAX_CREDITS,
+        help_text=gettext_lazy("The most this device may use in a calendar month (UTC). Empty: no limit of its own."),
+    )
+
+
+@require_safe
+@never_cache
+@login_required
+def devices(request: HttpRequest) -> HttpResponse:
+    """Every connected device, the last used first."""
+    sessions = _connected(request).select_related("application").order_by("-last_used_at")[:MOST]
+    return render(request, "deviceauth/devices.html", {"devices": [_shown(session) for session in sessions]})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def device(request: HttpRequest, pk: int) -> HttpResponse:
+    """One device: its name and its budget."""
+    session = get_object_or_404(_connected(request).select_related("application"), pk=pk)
+    now = {"name": session.name, "monthly_budget": session.monthly_budget}
+    form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
+    if not form.is_valid():
+        context = _shown(session) | {"form": form}
+        return render(request, "deviceauth/device.html", context, status=400 if form.is_bound else 200)
+    device_sessions.change(session=session, source=Source.of(request), **form.cleaned_data)
+    messages.success(request, _("Saved."))
+    return redirect("account_devices")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then end one device's session."""
+    session = get_object_or_404(_connected(request), pk=pk)
+    if request.method != "POST":
+        return render(request, "deviceauth/disconnect.html", {"devices": [session]})
+    device_sessions.revoke(session=session, source=Source.of(request))
+    messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
+    return redirect("account_devices")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def disconnect_all(request: HttpRequest) -> HttpResponse:
+    """Ask, then end them all."""
+    if request.method != "POST":
+        return render(request, "deviceauth/disconnect.html", {"devices": _connected(request)[:MOST]})
+    device_sessions.revoke_all(signed_in(request), Source.of(request))
+    messages.success(request, _("All your devices are disconnected."))
+    return redirect("account_devices")
+
+
+def _connected(request: HttpRequest) -> Any:
+    return DeviceSession.objects.live().filter(user=signed_in(request))
+
+
+def _shown(session: DeviceSession) -> dict[str, Any]:
+    return {"session": session, "permissions": words(session.scopes)}

@@ -1,0 +1,21 @@
+"""The last line before a log: what looks like a secret is written as what it is, not as what it says."""
+
+import logging
+import re
+
+SECRETS = re.compile(
+    r"(?P<name>(?:user_code|device_code|access_token|refresh_token|client_secret|password|token)['\"]?\s*(?:[=:]|%3D)\s*['\"]?"
+    r"|Bearer\s+|Basic\s+|/auth/device/undo/|/password/reset/key/|\bsk-)(?P<secret>[\w\-.~+/%:=]{4,})",
+    re.IGNORECASE,
+)
+
+
+def redact(text: str) -> str:
+    return SECRETS.sub(r"\g<name>[secret]", text)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Also over what an exception says, which a filter would not see."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))

@@ -1,0 +1,93 @@
+"""Mails wait in a table until they are sent, each once."""
+
+from contextlib import suppress
+from smtplib import SMTPException
+
+import pytest
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.management import call_command
+from django.db.transaction import atomic
+from django.utils import translation
+
+from accounts import mails
+from accounts.models import OutgoingMail
+from tests.concurrently import concurrently
+
+pytestmark = pytest.mark.django_db
+TEMPLATE = "deviceauth/email/old_token_used"
+
+
+@pytest.fixture
+def waiting(make_user):
+    user = make_user()
+    mails.tell(user, TEMPLATE, device="Firefox on Windows")
+    return user
+
+
+@pytest.fixture
+def server_away(monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise SMTPException("421 later")
+
+    monkeypatch.setattr(EmailMessage, "send", refuse)
+
+
+def test_a_mail_is_sent_once(waiting):
+    assert mail.outbox == []
+    call_command("send_mail")
+    call_command("send_mail")
+    assert [(sent.to, sent.subject) for sent in mail.outbox] == [
+        (["ann@example.com"], "SmartSpec: Firefox on Windows was disconnected to be safe")
+    ]
+    assert not OutgoingMail.objects.exists()
+
+
+def test_a_mail_of_something_that_was_undone_is_never_sent(make_user):
+    with suppress(ZeroDivisionError), atomic():
+        mails.tell(make_user(), TEMPLATE, device="x")
+        raise ZeroDivisionError
+    assert mails.send_due() == 0
+
+
+def test_a_server_that_is_away_delays_a_mail_and_loses_none(waiting, server_away, monkeypatch):
+    assert mails.send_due() == 0
+    kept = OutgoingMail.objects.get()
+    assert kept.tries == 1
+    assert 50 < (kept.next_try_at - kept.created_at).total_seconds() < 70
+    assert mails.send_due() == 0
+    assert OutgoingMail.objects.get().tries == 1
+    monkeypatch.undo()
+    OutgoingMail.objects.update(next_try_at=kept.created_at)
+    assert mails.send_due() == 1
+
+
+def test_after_ten_tries_it_stays_to_be_looked_at(waiting, server_away, caplog):
+    for _ in range(12):
+        OutgoingMail.objects.update(next_try_at="2020-01-01T00:00Z")
+        mails.send_due()
+    assert OutgoingMail.objects.get().tries == 10
+    assert [record.levelname for record in caplog.records if "was not sent" in record.message] == (
+        ["WARNING"] * 9 + ["ERROR"]
+    )
+
+
+def test_a_subject_is_one_line_whatever_is_in_it(make_user):
+    mails.tell(make_user(), TEMPLATE, device="a\r\nBcc: everybody@example.com")
+    assert mails.send_due() == 1
+    assert mail.outbox[0].subject == "SmartSpec: a Bcc: everybody@example.com was disconnected to be safe"
+
+
+def test_a_mail_is_in_the_language_asked_for(make_user):
+    mails.tell(make_user(), TEMPLATE, language="th", device="x")
+    assert "เพื่อความปลอดภัย" in OutgoingMail.objects.get().subject
+    assert translation.get_language() == "en"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_senders_at_once_each_mail_has_one(make_user):
+    user = make_user()
+    for number in range(8):
+        mails.tell(user, TEMPLATE, device=f"device {number}")
+    assert sum(concurrently(lambda _: mails.send_due(), threads=4)) == 8
+    assert len({sent.subject for sent in mail.outbox}) == len(mail.outbox) == 8

@@ -1,0 +1,180 @@
+"""Every state of the device pages in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from oauth2_provider.models import Application
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from accounts.models import User
+from deviceauth import device_flow, mails
+from deviceauth.models import DeviceCode, DeviceSession
+from tests.deviceauth.conftest import Device
+from tests.pages import CHROMIUM, DESKTOP, PHONE, chromium, log_in, look, uncomplaining
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
+]
+AGENT = {"headers": {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) SmartSpecPro/1.2"}}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def context(request: pytest.FixtureRequest, browser: Browser, live_server: Any, user: User) -> Iterator[BrowserContext]:
+    opened = browser.new_context(**request.param, base_url=live_server.url)
+    log_in(opened, user, live_server.url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, live_server: Any) -> Iterator[Page]:
+    with uncomplaining(context, live_server.url) as opened:
+        yield opened
+
+
+def asked(**extra: Any) -> Device:
+    return Device(extra=AGENT | extra).start()
+
+
+def answer(page: Page, device: Device, decision: str = "") -> None:
+    page.goto(f"/auth/device?user_code={device.codes['user_code']}")
+    page.locator("main button[type=submit]").click()
+    if decision:
+        page.locator(f"button[value={decision}]").click()
+
+
+def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
+    device = asked()
+    page.goto("/auth/device")
+    look(page, "1-enter")
+    page.goto(f"/auth/device?user_code={device.codes['user_code']}")
+    look(page, "2-enter-with-code")
+    page.locator("main button[type=submit]").click()
+    look(page, "3-confirm")
+    page.locator("button[value=allow]").click()
+    look(page, "4-allowed")
+    assert device.redeem().tokens["user"]["id"] == user.pk
+
+
+def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Application) -> None:
+    device = Device(client_id="tv-app", extra={"REMOTE_ADDR": "203.0.113.5"}).start(scope="llm:chat mcp:read mcp:write")
+    answer(page, device)
+    look(page, "5-confirm-elsewhere")
+    page.locator("button[value=deny]").click()
+    look(page, "6-denied")
+    assert device.row.status == DeviceCode.Status.DENIED
+
+
+def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
+    page.goto("/auth/device")
+    page.evaluate("document.querySelector('main form').noValidate = true")
+    page.locator("#user_code").fill("ABC")
+    page.locator("main button[type=submit]").click()
+    look(page, "7-malformed")
+    used = asked().approved_by(user).redeem()
+    answer(page, used)
+    look(page, "8-used")
+    expired = asked()
+    DeviceCode.objects.filter(pk=expired.row.pk).update(expires=timezone.now() - timedelta(seconds=1))
+    answer(page, expired)
+    look(page, "9-expired")
+    for _name in (*["10-unknown"] * 5, "11-too-many"):
+        page.goto("/auth/device?user_code=BBBB-BBBB")
+        page.locator("main button[type=submit]").click()
+    look(page, "11-too-many")
+
+
+def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -> None:
+    page.goto("/account/devices")
+    look(page, "12-no-devices")
+    asked().approved_by(user).redeem()
+    asked(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
+    DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(monthly_budget=5000)
+    page.goto("/account/devices")
+    look(page, "13-devices")
+    page.locator(".acts a").first.click()
+    look(page, "14-device")
+    page.locator("#id_monthly_budget").fill("250")
+    page.locator("main button[type=submit]").click()
+    look(page, "15-saved")
+    page.locator(".acts a").nth(1).click()
+    look(page, "16-disconnect")
+    page.locator("main button[type=submit]").click()
+    page.goto("/account/devices/disconnect")
+    look(page, "17-disconnect-all")
+    page.locator("main button[type=submit]").click()
+    assert not DeviceSession.objects.live().exists()
+
+
+def test_the_link_of_the_mail(page: Page, user: User) -> None:
+    device = asked().approved_by(user).redeem()
+    approval = DeviceSession.objects.get().approval
+    page.goto(mails.undo_link(approval).partition(":8000")[2])
+    look(page, "18-undo")
+    page.locator("main button[type=submit]").click()
+    look(page, "19-undone")
+    assert device.me().status_code == 401
+    page.goto("/auth/device/undo/nonsense")
+    look(page, "20-undo-unknown")
+
+
+def test_a_device_is_connected_by_keyboard_alone(page: Page, user: User) -> None:
+    device = asked()
+    page.goto("/auth/device")
+    expect(page.locator("#user_code")).to_be_focused()
+    page.keyboard.type(device.codes["user_code"].lower().replace("-", ""))
+    expect(page.locator("#user_code")).to_have_value(device.codes["user_code"])
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button[value=allow]")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.value") == "allow":
+            break
+    assert page.evaluate(
+        "getComputedStyle(document.activeElement).outlineStyle !== 'none' "
+        "|| getComputedStyle(document.activeElement).boxShadow !== 'none'"
+    )
+    page.keyboard.press("Enter")
+    page.wait_for_selector("p[role=status]")
+    assert device.redeem()
+
+
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+def test_it_works_without_javascript(browser: Browser, live_server: Any, user: User, decision: str) -> None:
+    device = asked()
+    plain = browser.new_context(java_script_enabled=False, base_url=live_server.url)
+    log_in(plain, user, live_server.url)
+    answer(plain.new_page(), device, decision)
+    wanted = {"allow": DeviceCode.Status.AUTHORIZED, "deny": DeviceCode.Status.DENIED}
+    assert device.row.status == wanted[decision]
+    plain.close()
+
+
+def test_allow_and_refuse_are_equally_prominent(page: Page) -> None:
+    answer(page, asked())
+    looks = [
+        page.locator(f"button[value={decision}]").evaluate(
+            "(one) => { const style = getComputedStyle(one);"
+            " return [one.offsetWidth, one.offsetHeight, style.color, style.backgroundColor, style.borderColor]; }"
+        )
+        for decision in ("allow", "deny")
+    ]
+    assert looks[0] == looks[1]
+
+
+def test_a_double_click_on_allow_is_one_approval(page: Page, user: User) -> None:
+    device = asked()
+    answer(page, device)
+    page.locator("button[value=allow]").dblclick()
+    page.wait_for_selector("p[role=status]")
+    assert device_flow.find(user_code=device.codes["user_code"], user=user).status == DeviceCode.Status.AUTHORIZED
