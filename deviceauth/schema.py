@@ -184,6 +184,7 @@ token = extend_schema(
             503,
             s400="`authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant`, "
             "`invalid_scope`, `invalid_request`, `unsupported_grant_type` or `unauthorized_client`.",
+            s429="Too many device codes from this address that nobody was given.",
         ),
     },
 )

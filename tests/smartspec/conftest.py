@@ -20,6 +20,8 @@ from tests.llmproxy.scripted_upstream import Upstream
 CSRF = "c" * 32
 LIMITS = [
     "DEVICE_CODE_RPM",
+    "DEVICE_CODE_RPH",
+    "DEVICE_UNKNOWN_CODES_RPM",
     "DEVICE_VERIFY_RPM",
     "DEVICE_WRONG_CODES_PER_ADDRESS",
     "DEVICE_WRONG_CODES_PER_USER",

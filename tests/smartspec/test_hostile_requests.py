@@ -18,7 +18,7 @@ DOCUMENT = json.loads(openapi.document())
 OPERATIONS = operations(DOCUMENT)
 PAGES = ["GET /", "GET /account", "GET /accounts/login/", "GET /auth/device", "POST /auth/device", "GET /admin/"]
 MANY = 1_000_000
-LIMITS = {name: str(MANY) for name in ("DEVICE_CODE_RPM", "DEVICE_VERIFY_RPM", "WEB_LLM_RPM")}
+LIMITS = {name: str(MANY) for name in ("DEVICE_CODE_RPM", "DEVICE_CODE_RPH", "DEVICE_VERIFY_RPM", "WEB_LLM_RPM")}
 
 Headers = list[tuple[str, str]]
 
