@@ -24,7 +24,7 @@ class Expired(Exception):
 
 @dataclass
 class Desktop:
-    """One installation. `keychain` survives a restart; `wait` sleeps some seconds; `send` is `post` or a test's network."""
+    """One installation. `keychain` survives a restart; `wait` sleeps seconds; `send` is `post`, or a bad network."""
 
     site: str
     wait: Callable[[float], None]
