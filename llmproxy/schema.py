@@ -241,9 +241,12 @@ def _question(operation: str, summary: str, schema: Node, refused: Node, *parame
     }
 
 
+SCOPE = {"WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")}
+
+
 def _traced(responses: Node) -> Node:
     return {
-        status: response | {"headers": response.get("headers", {}) | TRACE}
+        status: response | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
         for status, response in sorted(responses.items())
     }
 

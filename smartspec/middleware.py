@@ -16,6 +16,10 @@ from django.utils.translation import gettext as _
 from accounts.errors import envelope
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
+OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
+    500: ("server_error", "Something went wrong here."),
+    503: ("temporarily_unavailable", "The service is busy."),
+}
 BROWSER_PATHS = frozenset({"/api/auth/device/verify", "/api/auth/device/authorize", "/api/auth/me"})
 PROGRAMS = ("/api/", "/v1/", "/.well-known/", "/healthz", "/readyz")
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
@@ -90,8 +94,8 @@ def _is_text(query: str) -> bool:
 def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
     """An error in the dialect of the route: JSON for programs, text for people."""
     if request.path in OAUTH_PATHS:  # RFC 6749 §5.2
-        error = {500: "server_error", 503: "temporarily_unavailable"}.get(status, "invalid_request")
-        body = {"error": error, "error_description": message}
+        error, description = OAUTH_ERRORS.get(status, ("invalid_request", "The request is malformed."))
+        body = {"error": error, "error_description": description}
         return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
     if request.path in BROWSER_PATHS:
         return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
