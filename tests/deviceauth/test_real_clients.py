@@ -174,7 +174,7 @@ def test_authlib_finds_what_rfc_8414_wants_in_the_metadata(site: dict[str, str])
     server = AuthorizationServerMetadata(secure)
     for name in set(server.REGISTRY_KEYS) - OF_BROWSERS:
         getattr(server, f"validate_{name}")()
-    assert site["response_types_supported"] == []
+    assert not site["response_types_supported"]
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
