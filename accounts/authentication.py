@@ -1,10 +1,9 @@
-"""Who is calling: a bearer token, looked up by its hash in one indexed statement.
+"""Who is calling: an access token or an API key, looked up by its hash in one indexed statement.
 
 The same lookup serves Django REST framework and the plain gateway views.
 Source: RFC 6750; the token table is django-oauth-toolkit's, with hashed storage.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -17,7 +16,9 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts.models import User
+from accounts import api_keys
+from accounts.digests import checksum
+from accounts.models import ApiKey, User
 
 B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
 CHALLENGE = 'Bearer realm="smartspec"'
@@ -31,11 +32,12 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user and how they called: `token` is None for a browser session."""
+    """A user and how they called: by an access token, by an API key, or, with neither, in a browser."""
 
     user: User
     scopes: frozenset[str]
     token: AccessToken | None = None
+    key: ApiKey | None = None
 
 
 def bearer_token(request: HttpRequest) -> str | None:
@@ -45,9 +47,21 @@ def bearer_token(request: HttpRequest) -> str | None:
 
 
 def identify(token: str) -> Caller:
-    """The caller this bearer token stands for. Raises InvalidToken."""
+    """The caller this access token or API key stands for. Raises InvalidToken."""
     if not B64TOKEN.match(token):
         raise InvalidToken
+    return _by_key(token) if api_keys.is_key(token) else _by_token(token)
+
+
+def _by_key(plain: str) -> Caller:
+    key = ApiKey.objects.usable().filter(checksum=checksum(plain)).first()
+    if key is None:
+        raise InvalidToken
+    api_keys.note_use(key=key)
+    return Caller(user=key.user, scopes=api_keys.SCOPES, key=key)
+
+
+def _by_token(token: str) -> Caller:
     found = (
         AccessToken.objects.select_related("user__plan")
         .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
@@ -59,11 +73,6 @@ def identify(token: str) -> Caller:
     return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found)
 
 
-def checksum(token: str) -> str:
-    """What is stored of a token: SHA-256, in hexadecimal."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def signed_in(request: HttpRequest) -> User:
     """The user of a page that only a logged-in browser reaches."""
     if not isinstance(request.user, User):
@@ -72,9 +81,9 @@ def signed_in(request: HttpRequest) -> User:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …` for Django REST framework; `request.auth` is the AccessToken row."""
+    """`Authorization: Bearer …` for Django REST framework; `request.auth` is the row of the token or key."""
 
-    def authenticate(self, request: Request) -> tuple[User, AccessToken | None] | None:
+    def authenticate(self, request: Request) -> tuple[User, AccessToken | ApiKey | None] | None:
         token = bearer_token(request._request)
         if token is None:
             return None
@@ -82,7 +91,7 @@ class BearerAuthentication(BaseAuthentication):
             caller = identify(token)
         except InvalidToken as refusal:
             raise AuthenticationFailed(refusal.description, code="invalid_token") from None
-        return caller.user, caller.token
+        return caller.user, caller.token or caller.key
 
     def authenticate_header(self, request: Request) -> str:
         present = bearer_token(request._request) is not None

@@ -43,7 +43,7 @@ def pgbench(url: str, users: int, seconds: int, folder: Path) -> float:
     """Pairs a second of the very statements that credits/ledger.py sends."""
     from credits import ledger
 
-    hold = ledger._HOLD % (":user", HOLD, HOLD, ":ref", 1200, 10_000)
+    hold = ledger._HOLD % (":user", HOLD, HOLD, ":ref", 1200, 10_000, "''", "NULL")
     capture = ledger._CAPTURE % (":id", COST, "'smollm2'", f"'{str(METADATA).replace(chr(39), chr(34))}'")
     script = folder / "pairs.sql"
     script.write_text(

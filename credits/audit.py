@@ -79,7 +79,7 @@ load(Path(__file__).parent / "sql" / "audit")
 
 def invariants() -> dict[int, str]:
     """All of them by number, in a sentence each."""
-    return dict(sorted({number: check.text for number, check in CHECKS.items()}.items())) | {REPLAY: REPLAYED}
+    return dict(sorted(({number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}).items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """What the ledger refuses. After each of these nothing has changed."""
 
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
 from accounts.exceptions import Refusal
 
 
@@ -32,6 +35,33 @@ class InsufficientCredits(LedgerRefusal):
         super().__init__(message)
         self.required = required
         self.available = available
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUsage:
+    """What a device or key may spend in `month` (its first day, UTC), has spent of it, and holds for what runs."""
+
+    limit: int
+    held: int
+    spent: int
+    month: date
+
+    @property
+    def left(self) -> int:
+        return max(self.limit - self.held - self.spent, 0)
+
+    @property
+    def resets_at(self) -> datetime:
+        following = self.month.replace(day=1) + timedelta(days=31)
+        return datetime(following.year, following.month, 1, tzinfo=UTC)
+
+
+class BudgetUsedUp(InsufficientCredits):
+    """The balance would cover it, the monthly budget of the device or key does not."""
+
+    def __init__(self, message: str, *, required: int, available: int, usage: BudgetUsage) -> None:
+        super().__init__(message, required=required, available=min(available, usage.left))
+        self.usage = usage
 
 
 class TooManyHolds(LedgerRefusal):

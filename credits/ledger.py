@@ -18,6 +18,8 @@ from psycopg.types.json import Jsonb
 from accounts.models import MAX_CREDITS, User
 from credits.exceptions import (
     AlreadyRefunded,
+    BudgetUsage,
+    BudgetUsedUp,
     HoldEnded,
     IdempotencyConflict,
     InsufficientCredits,
@@ -81,25 +83,33 @@ def hold(
     seconds: int,
     at_least: int | None = None,
     max_open: int = MAX_OPEN_HOLDS,
+    credential: str = "",
+    budget: int | None = None,
 ) -> Hold:
     """Set aside `amount` credits for `seconds`, or what is available if that is `at_least` so much.
 
-    The same reference again gives the same hold. Raises InsufficientCredits, TooManyHolds,
-    IdempotencyConflict, UnknownAccount (also for an inactive user).
+    What `credential` (a device or API key; empty for a browser) holds and spends is counted by calendar
+    month, UTC; with a `budget` it gets no more than that leaves. The same reference again gives the same
+    hold. Raises InsufficientCredits, BudgetUsedUp, TooManyHolds, IdempotencyConflict, UnknownAccount (also
+    for an inactive user).
     """
     if not 0 <= (at_least := amount if at_least is None else at_least) <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"A hold is between 0 and {MAX_AMOUNT} credits.")
-    refusal, available, open_holds, *held = _row(_HOLD, [user.pk, amount, at_least, reference_id, seconds, max_open])
+    if budget is not None and not credential:
+        raise InvalidAmount("A budget is that of a device or key.")
+    asked = [user.pk, amount, at_least, reference_id, seconds, max_open, credential, budget]
+    refusal, available, open_holds, month, used_held, used_spent, *held = _row(_HOLD, asked)
     if refusal:
-        raise _refused({"code": refusal, "required": at_least, "available": available, "open_holds": open_holds})
+        facts = {"code": refusal, "required": at_least, "available": available, "open_holds": open_holds}
+        raise _refused({**facts, "limit": budget, "month": month, "held": used_held, "spent": used_spent})
     return Hold.from_db(connection.alias, _HELD, held)
 
 
 _HELD = ("id", "user_id", "amount", "state", "reference_id", "expires_at")
 _HOLD = """
-SELECT r.refusal, r.available, r.open_holds,
+SELECT r.refusal, r.available, r.open_holds, (r.counted).month, (r.counted).held, (r.counted).spent,
        (r.hold).id, (r.hold).user_id, (r.hold).amount, (r.hold).state, (r.hold).reference_id, (r.hold).expires_at
-  FROM ledger_hold(%s, %s, %s, %s, %s, %s) r
+  FROM ledger_hold(%s, %s, %s, %s, %s, %s, %s, %s) r
 """
 
 
@@ -279,6 +289,10 @@ def _refused(refusal: Mapping[str, Any]) -> LedgerRefusal:
         required, available = refusal["required"], refusal["available"]
         message = f"This needs {required} credits, and {available} are available."
         return InsufficientCredits(message, required=required, available=available)
+    if refusal["code"] == "budget_used_up":
+        usage = BudgetUsage(**{fact: refusal[fact] for fact in ("limit", "held", "spent", "month")})
+        message = f"This needs {refusal['required']} credits, and the monthly budget leaves {usage.left}."
+        return BudgetUsedUp(message, required=refusal["required"], available=refusal["available"], usage=usage)
     kind, message = _REFUSALS[refusal["code"]]
     return kind(message.format_map(refusal))
 

@@ -13,9 +13,9 @@ from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
 from accounts.models import LEDGER_FIELDS, User
-from credits.models import Allocation, AuditRun, Grant, Hold, Operation, Transaction
+from credits.models import Allocation, AuditRun, Grant, Hold, Operation, Spending, Transaction
 
-LEDGER = tuple(model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation))
+LEDGER = tuple(model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation, Spending))
 MIGRATED = ("django_migrations", "django_content_type", "auth_permission")  # `migrate` alone writes these
 APPENDED = (AuditRun._meta.db_table, "django_admin_log")  # what was written down stays
 VERBS = ("ledger_hold", "ledger_capture", "ledger_release", "ledger_sweep", "ledger_post", "ledger_refundable")

@@ -106,6 +106,12 @@ def _of_person(normal: str) -> DeviceCode | None:
     return DeviceCode.objects.select_related("application").of_person(normal).first()
 
 
+def note_opened(*, code: DeviceCode, user: User, source: Source) -> None:
+    """Write down who first looked at a request."""
+    if DeviceCode.objects.filter(pk=code.pk, opened_at=None).update(opened_at=timezone.now()):
+        events.record(Kind.PAGE_OPENED, user=user, source=source, code=code.pk)
+
+
 def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
     """Allow the device to act for this user; once more by the same user changes nothing.
 

@@ -37,16 +37,26 @@ def touch(*, token_family: uuid.UUID, source: Source) -> None:
     same.update(last_used_at=timezone.now(), address=source.address)
 
 
-def change(*, session: DeviceSession, name: str, monthly_budget: int | None, source: Source = UNKNOWN) -> bool:
-    """Give a connected device a name, and a budget in credits a month or none; False if it is not connected."""
-    wanted = {"name": name[:MAX_NAME], "monthly_budget": monthly_budget}
+def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bool:
+    """Give a device another name; False if it is not connected any more, or has this one."""
     with atomic():
-        changed = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(**wanted)
-        if changed and name != session.name:
+        same = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).exclude(name=name)
+        renamed = same.update(name=name[:MAX_NAME])
+        if renamed:
             _record(Kind.DEVICE_RENAMED, session, source, now=name)
-        if changed and monthly_budget != session.monthly_budget:
+    return bool(renamed)
+
+
+def set_budget(*, session: DeviceSession, monthly_budget: int | None, source: Source = UNKNOWN) -> bool:
+    """Limit what a device spends in a calendar month (UTC), in whole credits, from its next call on; None: no limit.
+
+    False if its session was revoked meanwhile; then nothing has changed.
+    """
+    with atomic():
+        limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(monthly_budget=monthly_budget)
+        if limited and monthly_budget != session.monthly_budget:
             _record(Kind.DEVICE_LIMITED, session, source, was=session.monthly_budget, now=monthly_budget)
-    return bool(changed)
+    return bool(limited)
 
 
 def revoke(*, session: DeviceSession, source: Source = UNKNOWN) -> bool:

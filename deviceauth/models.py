@@ -4,13 +4,14 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
+from oauth2_provider.models import AbstractDeviceGrant, AccessToken, RefreshToken
 
 from accounts import devices
-from accounts.models import User
+from accounts.models import MAX_CREDITS, User
 from deviceauth import codes
 
 
@@ -56,6 +57,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     status = models.CharField(_("status"), max_length=64, choices=Status.choices, default=Status.PENDING)
     last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    opened_at = models.DateTimeField(_("looked at"), null=True, editable=False)
     approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
     consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
     replayed_at = models.DateTimeField(_("sent again at"), null=True, editable=False)
@@ -118,6 +120,10 @@ class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
         """Sessions of whose tokens nothing is left."""
         return self.filter(~models.Exists(_tokens()))
 
+    def of_token(self, token: AccessToken) -> "DeviceSessionQuerySet":
+        """The session whose device has this access token; none for a token that was given otherwise."""
+        return self.filter(token_family__in=RefreshToken.objects.filter(access_token=token).values("token_family"))
+
 
 def _tokens() -> Any:
     return RefreshToken.objects.filter(token_family=models.OuterRef("token_family"))
@@ -125,7 +131,10 @@ def _tokens() -> Any:
 
 class DeviceSession(models.Model):
     """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate;
-    `approval` is that of its code, which the mail about it names; `language` is what its user read then."""
+    `approval` is that of its code, which the mail about it names; `language` is what its user read then.
+
+    `monthly_budget` is in whole credits, None for no limit but the balance.
+    """
 
     token_family = models.UUIDField(_("token family"), unique=True, editable=False)
     user = models.ForeignKey(
@@ -138,8 +147,10 @@ class DeviceSession(models.Model):
         verbose_name=_("application"),
     )
     name = models.CharField(_("name"), max_length=100)
-    monthly_budget = models.PositiveIntegerField(_("credits a month"), null=True, blank=True)
     scope = models.TextField(_("scope"), blank=True)
+    monthly_budget = models.PositiveIntegerField(
+        _("monthly budget"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)]
+    )
     address = models.CharField(_("last address"), max_length=45, blank=True)
     created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), default=timezone.now, editable=False)
@@ -156,6 +167,9 @@ class DeviceSession(models.Model):
         verbose_name_plural = _("device sessions")
         default_permissions = ("view",)
         permissions: ClassVar = [("revoke_devicesession", _("Can revoke device sessions"))]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(monthly_budget__gte=1), name="device_sessions_budget_from_one")
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -168,3 +182,8 @@ class DeviceSession(models.Model):
         """Whether it is older than DEVICE_SESSION_MAX_DAYS allows any session to be."""
         days = settings.DEVICE_SESSION_MAX_DAYS
         return bool(days) and self.created_at <= timezone.now() - timedelta(days=days)
+
+    @property
+    def credential(self) -> str:
+        """What the ledger counts its spending under."""
+        return f"device:{self.token_family.hex}"

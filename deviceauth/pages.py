@@ -19,9 +19,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from accounts import events
 from accounts.devices import Source, network
-from accounts.events import Kind
 from accounts.models import User
 from deviceauth import codes, device_flow, device_sessions, freshness, mails
 from deviceauth.exceptions import MalformedUserCode, TooManyTries, UsedUserCode, UserCodeRefusal
@@ -88,7 +86,7 @@ def _decide(request: HttpRequest, typed: str) -> HttpResponse:
             return _end(request, DENIED)
     if code.status != DeviceCode.Status.PENDING:
         raise UsedUserCode
-    events.record(Kind.PAGE_OPENED, user=user, source=source, code=code.pk)
+    device_flow.note_opened(code=code, user=user, source=source)
     return _confirm(request, code, typed)
 
 

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from deviceauth import account_pages, metadata, pages, views
+from deviceauth import metadata, pages, views
 
 urlpatterns = [
     path("api/auth/device/code", views.DeviceCodeView.as_view(), name="device_code"),
@@ -11,9 +11,5 @@ urlpatterns = [
     path("api/auth/me", views.MeView.as_view(), name="me"),
     path("auth/device", pages.device, name="device"),
     path("auth/device/undo/<str:token>", pages.undo, name="device_undo"),
-    path("account/devices", account_pages.devices, name="account_devices"),
-    path("account/devices/disconnect", account_pages.disconnect_all, name="account_devices_disconnect"),
-    path("account/devices/<int:pk>", account_pages.device, name="account_device"),
-    path("account/devices/<int:pk>/disconnect", account_pages.disconnect, name="account_device_disconnect"),
     path(".well-known/oauth-authorization-server", metadata.document, name="oauth_metadata"),
 ]

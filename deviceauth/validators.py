@@ -8,8 +8,8 @@ from django.utils import timezone
 from oauth2_provider.models import AccessToken, Application, RefreshToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
-from accounts.authentication import checksum
 from accounts.devices import UNKNOWN, Source
+from accounts.digests import checksum
 from accounts.models import User
 from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import InvalidClient, InvalidGrant

@@ -121,6 +121,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         "created_at",
         "user",
         "model",
+        "credential_name",
         "status",
         "prompt_tokens",
         "completion_tokens",

@@ -1,4 +1,4 @@
-"""Who calls the gateway: a bearer token, a browser session, or the backend with the static token (api.md §3, §5)."""
+"""Who calls the gateway: a token or key, a browser session, or the backend with the static token (api.md §3, §5)."""
 
 import hmac
 import re
@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
-from accounts.authentication import InvalidToken, bearer_token, identify
+from accounts.authentication import Caller, InvalidToken, bearer_token, identify
 from accounts.models import User
 from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
 
@@ -20,10 +20,19 @@ TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 
 @dataclass(frozen=True, slots=True)
 class GatewayCaller:
-    """`user` is None only for the static token; `charged` is False where such calls are free."""
+    """`caller` is None only for the static token; `charged` is False where such calls are free."""
 
-    user: User | None
+    caller: Caller | None
     charged: bool
+
+    @property
+    def user(self) -> User | None:
+        return self.caller.user if self.caller else None
+
+    @property
+    def only_models(self) -> list[str]:
+        """The models that the API key is limited to; empty for no such limit."""
+        return self.caller.key.allowed_models if self.caller and self.caller.key else []
 
 
 def authenticate(request: HttpRequest) -> GatewayCaller:
@@ -34,28 +43,28 @@ def authenticate(request: HttpRequest) -> GatewayCaller:
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
     if static and hmac.compare_digest(token.encode(), static.encode()):
         return _backend(request)
-    return GatewayCaller(user=_bearer(token), charged=True)
+    return GatewayCaller(_bearer(token), charged=True)
 
 
-def _bearer(token: str) -> User:
+def _bearer(token: str) -> Caller:
     try:
         caller = identify(token)
     except InvalidToken as refusal:
         raise Unauthorized(refusal.description) from None
     if SCOPE not in caller.scopes:
         raise InsufficientScope(_("This token may not talk to models: it needs the scope llm:chat."))
-    return caller.user
+    return caller
 
 
 def _backend(request: HttpRequest) -> GatewayCaller:
     """The Python backend without a user of its own; the user it speaks for pays, if it names one."""
     if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
-        return GatewayCaller(user=None, charged=False)
+        return GatewayCaller(None, charged=False)
     token = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(_("Send the user's token in x-user-token: this call must be charged to someone."))
     try:
-        return GatewayCaller(user=_bearer(token), charged=True)
+        return GatewayCaller(_bearer(token), charged=True)
     except Unauthorized as refusal:
         raise UserNotFound(refusal.message) from None
 
@@ -66,7 +75,7 @@ def _session(request: HttpRequest) -> GatewayCaller:
         raise MissingCredentials(_("Send an access token in the Authorization header."))
     if request.method not in ("GET", "HEAD"):
         _enforce_csrf(request)
-    return GatewayCaller(user=user, charged=True)
+    return GatewayCaller(Caller(user, frozenset({SCOPE})), charged=True)
 
 
 class _CsrfCheck(CsrfViewMiddleware):

@@ -1,5 +1,6 @@
 """Which models there are. Those of LLM_UPSTREAM_MODELS get their rows by themselves."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
-def find(name: str | None, user: User | None) -> LanguageModel:
+def find(name: str | None, user: User | None, only: Collection[str] = ()) -> LanguageModel:
     """The active model of this name, or the default one, that this user's plan allows.
 
-    Raises ModelNotFound.
+    `only` are the models that their API key is limited to, if any. Raises ModelNotFound.
     """
     if name is None:
         name = default_name()
     # A name is printable ASCII (LanguageModel.name); the database need not be asked about others.
     model = _get(name) if name.isascii() and name.isprintable() else None
-    if model is None or not _allowed(name, user):
+    if model is None or not _allowed(name, user, only):
         raise ModelNotFound(
-            _("The model %(name)s does not exist or is not in your plan.") % {"name": name[:200]}, param="model"
+            _("The model %(name)s does not exist, or is not one of your plan or key.") % {"name": name[:200]},
+            param="model",
         )
     return model
 
@@ -39,20 +41,20 @@ def default_name() -> str:
     return oldest
 
 
-def available(user: User | None) -> "QuerySet[LanguageModel]":
-    """The models that this user may use (None: that anyone may)."""
+def available(user: User | None, only: Collection[str] = ()) -> "QuerySet[LanguageModel]":
+    """The models that this user, and their key, may use (None: that anyone may)."""
     active = LanguageModel.objects.filter(is_active=True, provider__is_active=True).select_related("provider")
     if user is not None and user.plan.allowed_models:
         active = active.filter(name__in=user.plan.allowed_models)
-    return active
+    return active.filter(name__in=only) if only else active
 
 
-def listed(user: User | None) -> "list[LanguageModel]":
-    """What `GET /v1/models` shows this user."""
-    rows = list(available(user))
+def listed(user: User | None, only: Collection[str] = ()) -> "list[LanguageModel]":
+    """What `GET /v1/models` shows this user, or this user's key."""
+    rows = list(available(user, only))
     if not set(settings.LLM_UPSTREAM_MODELS) <= {row.name for row in rows}:
         adopt_environment()
-        rows = list(available(user))
+        rows = list(available(user, only))
     return rows
 
 
@@ -64,8 +66,9 @@ def _get(name: str) -> LanguageModel | None:
     return found
 
 
-def _allowed(name: str, user: User | None) -> bool:
-    return user is None or not user.plan.allowed_models or name in user.plan.allowed_models
+def _allowed(name: str, user: User | None, only: Collection[str]) -> bool:
+    of_plan = user.plan.allowed_models if user else []
+    return all(name in allowed for allowed in (of_plan, only) if allowed)
 
 
 def adopt_environment() -> int:

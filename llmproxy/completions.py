@@ -11,7 +11,7 @@ from accounts.failpoints import failpoint
 from credits import ledger
 from credits.exceptions import HoldEnded
 from credits.ledger import Capture
-from llmproxy import upstream
+from llmproxy import credentials, upstream
 from llmproxy.admission import Admission
 from llmproxy.exceptions import UpstreamFailure
 from llmproxy.metering import Meter, Reading
@@ -142,6 +142,7 @@ def _charge(run: Run, reading: Reading, cost: int) -> Capture | None:
             "completionTokens": reading.usage.completion_tokens,
             "usage": reading.source,
             "traceId": admission.trace_id,
+            **credentials.metadata(admission.credential),
         },
     )
 
@@ -151,6 +152,8 @@ def _write(run: Run, reading: Reading, cost: int, capture: Capture | None) -> Co
     return Completion.objects.create(
         generation_id=admission.generation_id,
         user=admission.user,
+        credential=admission.credential.id,
+        credential_name=admission.credential.name,
         hold=admission.hold,
         provider=admission.model.provider.slug,
         model=admission.model.name,

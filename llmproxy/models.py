@@ -132,6 +132,8 @@ class Completion(models.Model):
         related_name="completions",
         verbose_name=_("user"),
     )
+    credential = models.CharField(_("called by"), max_length=64, blank=True, db_default="")
+    credential_name = models.CharField(_("name of device or key"), max_length=100, blank=True, db_default="")
     hold = models.OneToOneField("credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold"))
     provider = models.CharField(_("provider"), max_length=50)
     model = models.CharField(_("model"), max_length=200)

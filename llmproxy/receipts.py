@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from llmproxy.credentials import described
 from llmproxy.models import Completion
 
 
@@ -14,6 +15,7 @@ def explain(completion: Completion) -> dict[str, Any]:
         "created": int(completion.created_at.timestamp()),
         "model": completion.model,
         "provider": completion.provider,
+        "called_by": described(completion.credential, completion.credential_name),
         "upstream_id": completion.upstream_id,
         "trace_id": completion.trace_id,
         "route": completion.route,

@@ -1,8 +1,16 @@
 from django.urls import path
 
-from llmproxy import views
+from llmproxy import device_pages, key_pages, views
 
 urlpatterns = [
+    path("account/devices", device_pages.devices, name="account_devices"),
+    path("account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"),
+    path("account/devices/<int:pk>", device_pages.device, name="account_device"),
+    path("account/devices/<int:pk>/disconnect", device_pages.disconnect, name="account_device_disconnect"),
+    path("account/keys", key_pages.keys, name="account_keys"),
+    path("account/keys/new", key_pages.new, name="account_key_new"),
+    path("account/keys/<int:pk>", key_pages.change, name="account_key"),
+    path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
     path("v1/chat/completions", views.chat_completions, name="chat_completions"),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),

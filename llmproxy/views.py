@@ -105,13 +105,16 @@ def llm_stream(request: HttpRequest) -> HttpResponseBase:
 def models(request: HttpRequest) -> HttpResponse:
     """`GET /v1/models`: the models this caller may use."""
     caller = callers.authenticate(request)
-    return JsonResponse({"object": "list", "data": [_model(row) for row in catalogue.listed(caller.user)]})
+    return JsonResponse(
+        {"object": "list", "data": [_model(row) for row in catalogue.listed(caller.user, caller.only_models)]}
+    )
 
 
 @gateway("GET", "HEAD")
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """`GET /v1/models/{name}`."""
-    return JsonResponse(_model(catalogue.find(name, callers.authenticate(request).user)))
+    caller = callers.authenticate(request)
+    return JsonResponse(_model(catalogue.find(name, caller.user, caller.only_models)))
 
 
 @gateway("GET", "HEAD")

@@ -106,6 +106,13 @@ SCOPES: dict[str, Any] = {
     "mcp:write": _("Change things through your connected tools"),
 }
 
+# API keys of one user that are not revoked.
+API_KEYS_PER_USER = 20
+# The last use of a key is written down at most once in so many seconds.
+API_KEY_NOTE_SECONDS = 60
+# A revoked or expired key is forgotten after so long.
+API_KEY_KEEP_SECONDS = 90 * 24 * 3600
+
 # --- Credits and the gateway --------------------------------------------------------------
 
 SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
@@ -176,7 +183,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",
     "smartspec.middleware.RejectMalformedRequests",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "accounts.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -271,6 +278,7 @@ ACCOUNT_FORMS = {
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "django_cache"},
 }
+EMAIL_TIMEOUT = 10  # seconds; unless EMAIL_URL says otherwise
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
@@ -357,6 +365,7 @@ STORAGES = {
 
 HTTPS = PUBLIC_ORIGIN.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]

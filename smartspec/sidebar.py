@@ -41,6 +41,7 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
         _("Devices"),
         (
             ("deviceauth.devicesession", "devices"),
+            ("accounts.apikey", "key"),
             ("deviceauth.devicecode", "pin"),
             ("oauth2_provider.application", "apps"),
         ),

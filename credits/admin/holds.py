@@ -34,6 +34,7 @@ class HoldAdmin(RowAdmin):
         "state",
         "countdown",
         "reference_id",
+        "credential",
         "created_at",
         "expires_at",
         "ended_at",

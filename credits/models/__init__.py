@@ -1,10 +1,11 @@
-"""Rows of the ledger. Only the verbs of credits/ledger.py write Transaction, Hold, Grant, Allocation and Operation."""
+"""Rows of the ledger. Only the verbs of credits/ledger.py write them, but for Approval, AuditRun and Package."""
 
 from credits.models.approvals import Approval
 from credits.models.grants import Allocation, Grant
 from credits.models.holds import Hold
 from credits.models.operations import AuditRun, Operation
 from credits.models.packages import Package
+from credits.models.spending import Spending
 from credits.models.transactions import Transaction
 
-__all__ = ["Allocation", "Approval", "AuditRun", "Grant", "Hold", "Operation", "Package", "Transaction"]
+__all__ = ["Allocation", "Approval", "AuditRun", "Grant", "Hold", "Operation", "Package", "Spending", "Transaction"]

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 class Hold(models.Model):
     """Credits set aside for one completion until its real cost is known.
 
-    `requested` was wanted and `at_least` would do; `amount` was there. `cost` is what the
+    `requested` was asked of the account and `at_least` would do; `amount` was there. `wanted` is what would
+    have been asked without the budget of the `credential` that called, NULL if that left enough. `cost` is what the
     completion came to and `captured` what of it was charged, both NULL until then: more than
     `amount` if the balance covered it, less if it did not. `pins` says which grants would burn.
     """
@@ -28,6 +29,8 @@ class Hold(models.Model):
         related_name="holds",
         verbose_name=_("user"),
     )
+    credential = models.CharField(_("called by"), max_length=64, blank=True, default="", db_default="")
+    wanted = models.BigIntegerField(_("wanted"), null=True, blank=True)
     requested = models.BigIntegerField(_("requested"), default=0)
     at_least = models.BigIntegerField(_("at least"), default=0)
     amount = models.BigIntegerField(_("amount"))

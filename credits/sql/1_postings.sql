@@ -1,5 +1,5 @@
 -- One posting: lock the account, write the row and its digest. Everything that moves a balance ends here.
--- Lock order everywhere: user row → hold → grants → insert. Every function is VOLATILE, so each statement in it
+-- Lock order everywhere: user row → hold → grants → insert → counters. Every function is VOLATILE, so each statement in it
 -- takes its own snapshot: what is read after the lock was waited for is what the other one left.
 
 -- What credits/ledger.py never asks for; whoever else calls a verb is told here.

@@ -1,13 +1,48 @@
 -- Credits set aside for a completion: hold, then capture, release or expiry.
 
+-- What a device or key holds and has spent of the month (UTC) that `p_now` is in; the account is locked.
+CREATE OR REPLACE FUNCTION ledger_counted(p_user bigint, p_credential text, p_now timestamptz)
+RETURNS credit_spending LANGUAGE plpgsql AS $$
+DECLARE
+    counted credit_spending;
+    v_month date := date_trunc('month', p_now AT TIME ZONE 'UTC')::date;
+BEGIN
+    SELECT * INTO counted FROM credit_spending
+     WHERE user_id = p_user AND credential = p_credential AND month = v_month;
+    counted.month := v_month;
+    counted.held := COALESCE(counted.held, 0);
+    counted.spent := COALESCE(counted.spent, 0);
+    RETURN counted;
+END $$;
+
+-- Counts what a hold of a device or key sets aside, frees and spends, in the month in which it was opened, whenever that is.
+CREATE OR REPLACE FUNCTION ledger_count(h credit_holds, p_held bigint, p_spent bigint DEFAULT 0) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_month date := date_trunc('month', h.created_at AT TIME ZONE 'UTC')::date;
+BEGIN
+    IF h.credential = '' THEN
+        RETURN;
+    END IF;
+    UPDATE credit_spending SET held = held + p_held, spent = spent + p_spent
+     WHERE user_id = h.user_id AND credential = h.credential AND month = v_month;
+    IF NOT FOUND THEN
+        INSERT INTO credit_spending (user_id, credential, month, held, spent)
+        VALUES (h.user_id, h.credential, v_month, p_held, p_spent);
+    END IF;
+END $$;
+
 -- Sets aside `p_amount`, or what is available if that is `p_at_least` so much. The same reference again: the same hold.
+-- `p_budget` is what `p_credential` may spend in a month: the account is asked for no more than that leaves.
 CREATE OR REPLACE FUNCTION ledger_hold(
     p_user bigint, p_amount bigint, p_at_least bigint, p_reference text, p_seconds integer, p_max_open integer,
-    OUT hold credit_holds, OUT refusal text, OUT available bigint, OUT open_holds integer
+    p_credential text DEFAULT '', p_budget bigint DEFAULT NULL,
+    OUT hold credit_holds, OUT refusal text, OUT available bigint, OUT open_holds integer, OUT counted credit_spending
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     account users;
     v_now timestamptz := clock_timestamp();
+    v_requested bigint;
 BEGIN
     PERFORM ledger_check(p_at_least, 0), ledger_check(p_amount, p_at_least);
     account := ledger_lock(p_user);
@@ -16,18 +51,27 @@ BEGIN
         RETURN;
     END IF;
     -- Holds of a worker that died count as spent until they expire; here nobody waits for the sweeper.
-    IF account.credits - account.credits_held < p_amount OR account.open_holds >= p_max_open THEN
+    IF p_budget IS NOT NULL THEN
+        counted := ledger_counted(p_user, p_credential, v_now);
+    END IF;
+    v_requested := GREATEST(LEAST(p_amount, p_budget - counted.held - counted.spent), 0); -- LEAST leaves NULLs out
+    IF LEAST(v_requested, account.credits - account.credits_held) < p_amount OR account.open_holds >= p_max_open THEN
         IF ledger_end_due_holds(p_user) > 0 THEN
             account := ledger_lock(p_user);
+            counted := ledger_counted(p_user, p_credential, v_now);
+            v_requested := GREATEST(LEAST(p_amount, p_budget - counted.held - counted.spent), 0);
         END IF;
     END IF;
     available := account.credits - account.credits_held;
     open_holds := account.open_holds;
     refusal := CASE WHEN LEAST(p_amount, available) < p_at_least THEN 'insufficient_credits'
+                    WHEN v_requested < p_at_least THEN 'budget_used_up'
                     WHEN open_holds >= p_max_open THEN 'too_many_holds' END;
     IF refusal IS NULL THEN
-        INSERT INTO credit_holds (user_id, requested, at_least, amount, state, reference_id, opened_op, created_at, expires_at)
-        VALUES (p_user, p_amount, p_at_least, LEAST(p_amount, available), 'open', p_reference, account.ledger_ops + 1,
+        INSERT INTO credit_holds (user_id, credential, wanted, requested, at_least, amount, state, reference_id, opened_op,
+                                  created_at, expires_at)
+        VALUES (p_user, p_credential, NULLIF(p_amount, v_requested), v_requested, p_at_least,
+                LEAST(v_requested, available), 'open', p_reference, account.ledger_ops + 1,
                 v_now, v_now + make_interval(secs => p_seconds))
             ON CONFLICT (user_id, reference_id) DO NOTHING
         RETURNING * INTO hold;
@@ -35,13 +79,15 @@ BEGIN
     IF hold.id IS NULL THEN
         SELECT * INTO hold FROM credit_holds WHERE user_id = p_user AND reference_id = p_reference;
         IF hold.id IS NOT NULL THEN
-            refusal := CASE WHEN (hold.requested, hold.at_least) <> (p_amount, p_at_least) THEN 'idempotency_conflict' END;
+            refusal := CASE WHEN (COALESCE(hold.wanted, hold.requested), hold.at_least, hold.credential)
+                                 <> (p_amount, p_at_least, p_credential) THEN 'idempotency_conflict' END;
         END IF;
         RETURN;
     END IF;
     UPDATE users u SET credits_held = u.credits_held + hold.amount, open_holds = u.open_holds + 1,
                        ledger_ops = u.ledger_ops + 1
      WHERE id = p_user;
+    PERFORM ledger_count(hold, hold.amount);
     IF account.grants_expire_at IS NOT NULL THEN
         hold.pins := ledger_pin(p_user, hold.amount);
         UPDATE credit_holds h SET pins = hold.pins WHERE h.id = hold.id AND hold.pins IS NOT NULL;
@@ -75,6 +121,7 @@ BEGIN
                 h.user_id, 'usage', -charged, p_description, p_metadata, h.reference_id,
                 p_hold => h.id, p_unhold => v_held, p_holds => v_open::int);
             PERFORM ledger_burn(posted, CASE WHEN v_open THEN h.pins END);
+            PERFORM ledger_count(h, -v_held, charged);
             v_op := posted.op;
         ELSE
             v_op := ledger_free(h);
@@ -106,6 +153,9 @@ DECLARE
 BEGIN
     IF h.state = 'open' AND h.pins IS NOT NULL THEN
         PERFORM ledger_unpin(h.pins);
+    END IF;
+    IF h.state = 'open' THEN
+        PERFORM ledger_count(h, -h.amount);
     END IF;
     UPDATE users SET credits_held = credits_held - CASE WHEN h.state = 'open' THEN h.amount ELSE 0 END,
                      open_holds = open_holds - (h.state = 'open')::int, ledger_ops = ledger_ops + 1

@@ -83,8 +83,18 @@ ALL: tuple[Verb, ...] = (
 
 
 def _hold(rng: Random, user: User, *, seconds: int) -> Hold:
+    """By a browser, or by a key or device, the latter with a budget that is soon used up."""
     reference = f"race-{secrets.token_hex(8)}"
-    return ledger.hold(user=user, amount=rng.randint(1, 20), at_least=1, reference_id=reference, seconds=seconds)
+    credential, budget = rng.choice((("", None), ("key:1", None), ("key:2", 500), ("device:a", 40)))
+    return ledger.hold(
+        user=user,
+        amount=rng.randint(1, 20),
+        at_least=1,
+        reference_id=reference,
+        seconds=seconds,
+        credential=credential,
+        budget=budget,
+    )
 
 
 def _recent(rng: Random, user: User, **which: object) -> Transaction | None:

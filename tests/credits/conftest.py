@@ -38,7 +38,7 @@ def give(user: User, amount: int, type: str = "bonus", **options: Any) -> Transa
     return ledger.add(user=user, amount=amount, type=type, **options)
 
 
-def hold(user: User, amount: int, reference: str | None = None, **options: int) -> Hold:
+def hold(user: User, amount: int, reference: str | None = None, **options: Any) -> Hold:
     reference = reference or f"gen_{next(_numbers)}"
     return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
 

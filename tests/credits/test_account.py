@@ -39,6 +39,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         self.user = User.objects.create_user(f"user{next(numbers)}@example.com", "x")
         self.account = Account()
         self.held: dict[str, Hold] = {}
+        self.credentials: dict[str, str] = {}
         self.moved_grants: set[int] = set()
         if credits:
             self.add("purchase", credits, None, 100)
@@ -59,6 +60,44 @@ class LedgerAndAccount(RuleBasedStateMachine):
             lambda: self.account.hold(reference, requested=amount, at_least=at_least),
         )
         return reference
+
+    @rule(
+        target=holds,
+        amount=st.integers(0, 50),
+        at_least=st.integers(0, 5),
+        credential=st.sampled_from(["key:1", "device:a"]),
+        budget=st.none() | st.integers(0, 60),
+    )
+    def hold_within_a_budget(self, amount: int, at_least: int, credential: str, budget: int | None) -> str:
+        """The account is asked for what the budget leaves, or not at all."""
+        reference = f"gen_{next(numbers)}"
+        at_least = min(amount, at_least)
+        left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+        if min(left, self.account.available) < amount:
+            self.end_due()
+            left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+        asked: dict[str, Any] = {"amount": amount, "at_least": at_least, "credential": credential, "budget": budget}
+        self.both(
+            lambda: self.held.__setitem__(
+                reference, ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked)
+            ),
+            lambda: self.asked_within(reference, left, amount, at_least),
+        )
+        if reference in self.held:
+            self.credentials[reference] = credential
+        return reference
+
+    def asked_within(self, reference: str, left: int, amount: int, at_least: int) -> None:
+        if left < at_least <= min(amount, self.account.available):
+            raise Refused("insufficient_credits", required=at_least, available=min(left, self.account.available))
+        if self.account.available < at_least:
+            raise Refused("insufficient_credits", required=at_least, available=self.account.available)
+        self.account.hold(reference, requested=left, at_least=at_least)
+
+    def counted(self, credential: str) -> int:
+        """What it holds and has spent, by the pure account."""
+        holds = [self.account.holds[name] for name, by in self.credentials.items() if by == credential]
+        return sum(hold.amount for hold in holds if hold.state == "open") + sum(hold.captured or 0 for hold in holds)
 
     @rule(reference=holds, cost=st.integers(0, 60))
     def capture(self, reference: str, cost: int) -> None:
@@ -87,9 +126,11 @@ class LedgerAndAccount(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def let_a_grant_expire(self, data: Any) -> None:
-        grants = list(Grant.objects.filter(user=self.user, expires_at=SOON).order_by("id"))
-        if grants:
-            grant = data.draw(st.sampled_from(grants))
+        # Only the one that burns first of its priority: a replay must find the order in which they have burned.
+        soon = Grant.objects.filter(user=self.user, expires_at=SOON).order_by("-id")
+        first = {grant.priority: grant for grant in soon}
+        if first:
+            grant = data.draw(st.sampled_from(list(first.values())))
             Grant.objects.filter(pk=grant.pk).update(expires_at=PAST, first_expires_at=PAST)
             User.objects.filter(pk=self.user.pk).update(grants_expire_at=PAST)
             self.account.grants[self.number_of(grant)].expires_at = PAST
@@ -153,6 +194,8 @@ class LedgerAndAccount(RuleBasedStateMachine):
         grants = self.user.grants.order_by("id").values_list("remaining", "pinned")
         assert list(grants) == [(grant.remaining, grant.pinned) for grant in self.account.grants.values()]
         assert real.available >= 0
+        for held, spent, credential in self.user.spending.values_list("held", "spent", "credential"):
+            assert held + spent == self.counted(credential)
 
     def teardown(self) -> None:
         if hasattr(self, "user"):

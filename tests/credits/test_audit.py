@@ -26,7 +26,7 @@ def busy(user: User) -> User:
     give(user, 20, "subscription", expires_at=LATER, allowance="pro/2026-11")
     usage = spend(user, 30)
     reverse("refund", usage, 5)
-    hold(user, 7)
+    hold(user, 7, credential="key:1", budget=9)
     reverse("restore", reverse("claw_back", purchase))
     with pytest.raises(InsufficientCredits):
         ledger.adjust(user=user, amount=-1000, reason="why", actor=None, idempotency_key="refused")
@@ -51,7 +51,7 @@ def test_a_sound_ledger_has_no_findings(busy: User) -> None:
     report = audit.run()
     assert report.findings == []
     assert (report.users, report.transactions, report.holds) == (1, 9, 2)
-    assert sorted(audit.invariants()) == list(range(1, 14))
+    assert sorted(audit.invariants()) == list(range(1, 15))
 
 
 def new_row(type: str, amount: int, **values: str) -> str:
@@ -113,6 +113,11 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
             'UPDATE credit_operations SET refusal = \'{"code": "idempotency_conflict"}\' WHERE refusal IS NOT NULL',
             "was refused",
         ),
+        (14, "UPDATE credit_spending SET spent = spent + 1", "key:1 is counted with 7 held and 1 spent"),
+        (14, "UPDATE credit_spending SET held = 0", "its holds say 7 and 0"),
+        (14, "UPDATE credit_spending SET month = month - 31", "0 held and 0 spent"),
+        (14, "DELETE FROM credit_spending", "key:1 is counted with 0 held"),
+        (14, "UPDATE credit_holds SET credential = '' WHERE state = 'open'", "its holds say 0 and 0"),
     ],
 )
 def test_the_audit_names_what_was_changed_behind_the_guards(
@@ -176,7 +181,7 @@ def test_an_account_with_very_many_operations_is_replayed_only_alone(
 def test_the_command_keeps_its_result_and_says_it(busy: User) -> None:
     out = StringIO()
     call_command("audit_ledger", stdout=out)
-    assert out.getvalue() == "1 users, 9 transactions, 2 holds, 13 invariants checked: the ledger is sound.\n"
+    assert out.getvalue() == "1 users, 9 transactions, 2 holds, 14 invariants checked: the ledger is sound.\n"
     last = AuditRun.objects.get()
     assert (last.transactions, last.problems, last.first_problem) == (9, 0, "")
 
@@ -196,7 +201,7 @@ def test_the_report_for_programs_lists_all_invariants(busy: User) -> None:
     call_command("audit_ledger", "--json", "--user", busy.email, stdout=out)
     report = json.loads(out.getvalue())
     assert report["sound"]
-    assert [one["number"] for one in report["invariants"]] == list(range(1, 14))
+    assert [one["number"] for one in report["invariants"]] == list(range(1, 15))
     assert not AuditRun.objects.exists()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -29,7 +30,7 @@ def user(make_user: MakeUser) -> User:
     return make_user(credits=50)
 
 
-def hold(user: User, amount: int, reference: str = "gen_1", **options: int) -> Hold:
+def hold(user: User, amount: int, reference: str = "gen_1", **options: Any) -> Hold:
     return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
 
 
@@ -269,6 +270,12 @@ def test_saving_a_stale_user_keeps_the_balance(user: User) -> None:
         "DELETE FROM credit_grants",
         "UPDATE credit_grants SET amount = 99, remaining = 99",
         "UPDATE credit_grants SET is_paid = true",
+        "UPDATE credit_holds SET credential = ''",
+        "UPDATE credit_holds SET wanted = 1",
+        "DELETE FROM credit_spending",
+        "TRUNCATE credit_spending",
+        "UPDATE credit_spending SET month = '2020-01-01'",
+        "UPDATE credit_spending SET credential = 'key:2'",
     ],
 )
 def test_the_database_refuses_to_change_history(user: User, statement: str) -> None:
@@ -282,7 +289,7 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
             "SELECT count(*) FROM pg_trigger WHERE tgenabled = 'A' AND NOT tgisinternal"
             " AND (tgrelid = 'users'::regclass OR tgrelid::regclass::text LIKE 'credit_%')"
         )
-        assert cursor.fetchone() == (8,)
+        assert cursor.fetchone() == (9,)
 
 
 @pytest.mark.parametrize(

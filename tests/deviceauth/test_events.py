@@ -39,6 +39,7 @@ def test_a_log_in_leaves_its_steps_in_order(person: Client, user: User) -> None:
     device = Device(extra=AT_WORK).start()
     device.poll()
     answer(person, device)
+    answer(person, device)
     answer(person, device, "allow")
     device.redeem()
     assert kinds() == ["code_requested", "page_opened", "code_approved", "code_redeemed"]

@@ -257,3 +257,13 @@ def test_the_page_has_no_inline_script_or_style(person: Client, desktop: Device)
 
 def test_a_wrong_method_is_refused(person: Client) -> None:
     assert person.put(PAGE).status_code == 405
+
+
+def test_what_is_refused_for_its_address_costs_the_account_nothing(person: Client, settings: Any) -> None:
+    settings.DEVICE_WRONG_CODES_PER_ADDRESS = 1
+
+    def guess(address: str) -> int:
+        return int(person.post(PAGE, {"user_code": "BBBB-BBBB"}, REMOTE_ADDR=address).status_code)
+
+    assert [guess("203.0.113.1") for _ in range(9)] == [404] + [429] * 8
+    assert [guess(f"203.0.113.{number}") for number in range(2, 7)] == [404] * 4 + [429]

@@ -104,6 +104,7 @@ def test_a_missing_refresh_token_is_an_invalid_request(device: Device) -> None:
 
 def test_a_refresh_token_is_bound_to_its_client(logged_in: Device, television: Device) -> None:
     assert television.refresh(logged_in.tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert DeviceSession.objects.get().revoked_at is None
     assert logged_in.refresh().status_code == 200
 
 

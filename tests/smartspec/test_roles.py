@@ -52,6 +52,7 @@ def test_roles_wait_for_the_permissions_of_migrate():
     [
         "accounts/user",
         "accounts/plan",
+        "accounts/apikey",
         "credits/transaction",
         "credits/hold",
         "credits/package",

@@ -11,6 +11,7 @@ SUPPORT = "Support"
 MAY = (
     "accounts.view_user",
     "accounts.view_plan",
+    "accounts.view_apikey",
     "accounts.view_authevent",
     "credits.view_transaction",
     "credits.view_grant",

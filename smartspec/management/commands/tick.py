@@ -17,6 +17,7 @@ JOBS = (
     "grant_allowances",
     "send_mail",
     "purge_device_codes",
+    "purge_api_keys",
     "purge_auth_events",
     "clearsessions",
     "audit_daily",

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.authentication import signed_in
 from accounts.devices import Source
 from accounts.models import MAX_CREDITS
+from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from deviceauth.pages import words
@@ -27,7 +28,7 @@ class DeviceForm(forms.Form):
     monthly_budget = forms.IntegerField(
         label=gettext_lazy("Credits a month"),
         required=False,
-        min_value=0,
+        min_value=1,
         max_value=MAX_CREDITS,
         help_text=gettext_lazy("The most this device may use in a calendar month (UTC). Empty: no limit of its own."),
     )
@@ -39,7 +40,8 @@ class DeviceForm(forms.Form):
 def devices(request: HttpRequest) -> HttpResponse:
     """Every connected device, the last used first."""
     sessions = _connected(request).select_related("application").order_by("-last_used_at")[:MOST]
-    return render(request, "deviceauth/devices.html", {"devices": [_shown(session) for session in sessions]})
+    spent = budgets.spent_this_month(signed_in(request))
+    return render(request, "llmproxy/devices.html", {"devices": [_shown(session, spent) for session in sessions]})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,9 +53,11 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     now = {"name": session.name, "monthly_budget": session.monthly_budget}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
-        context = _shown(session) | {"form": form}
-        return render(request, "deviceauth/device.html", context, status=400 if form.is_bound else 200)
-    device_sessions.change(session=session, source=Source.of(request), **form.cleaned_data)
+        context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
+        return render(request, "llmproxy/device.html", context, status=400 if form.is_bound else 200)
+    source = Source.of(request)
+    device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
+    device_sessions.set_budget(session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source)
     messages.success(request, _("Saved."))
     return redirect("account_devices")
 
@@ -65,7 +69,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then end one device's session."""
     session = get_object_or_404(_connected(request), pk=pk)
     if request.method != "POST":
-        return render(request, "deviceauth/disconnect.html", {"devices": [session]})
+        return render(request, "llmproxy/disconnect.html", {"devices": [session]})
     device_sessions.revoke(session=session, source=Source.of(request))
     messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
     return redirect("account_devices")
@@ -77,7 +81,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
 def disconnect_all(request: HttpRequest) -> HttpResponse:
     """Ask, then end them all."""
     if request.method != "POST":
-        return render(request, "deviceauth/disconnect.html", {"devices": _connected(request)[:MOST]})
+        return render(request, "llmproxy/disconnect.html", {"devices": _connected(request)[:MOST]})
     device_sessions.revoke_all(signed_in(request), Source.of(request))
     messages.success(request, _("All your devices are disconnected."))
     return redirect("account_devices")
@@ -87,5 +91,6 @@ def _connected(request: HttpRequest) -> Any:
     return DeviceSession.objects.live().filter(user=signed_in(request))
 
 
-def _shown(session: DeviceSession) -> dict[str, Any]:
-    return {"session": session, "permissions": words(session.scopes)}
+def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
+    permissions = words(session.scopes)
+    return {"session": session, "permissions": permissions, "spent": spent.get(session.credential, 0)}

@@ -1,0 +1,58 @@
+"""What a call came by, as the ledger counts it and the receipt names it: a device, an API key, or neither."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.authentication import Caller
+from accounts.models import ApiKey
+from deviceauth.models import DeviceSession
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """`id` is `device:…` or `key:…`, empty for a browser; `name` is its name as of now, `budget` in credits a month."""
+
+    id: str = ""
+    name: str = ""
+    budget: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """`device`, `key`, or empty."""
+        return self.id.partition(":")[0]
+
+    @property
+    def page(self) -> str:
+        """The path of the page where its budget is set."""
+        return f"/account/{self.kind}s"
+
+    @property
+    def facts(self) -> dict[str, str] | None:
+        """For receipts; it opens nothing."""
+        return described(self.id, self.name)
+
+
+NONE = Credential()
+
+
+def described(id: str, name: str) -> dict[str, str] | None:  # noqa: A002 – the word of the wire
+    """Kind, id and name apart, as the routes spell them; None for a browser."""
+    kind, _, own = id.partition(":")
+    return {"kind": kind, "id": own, "name": name} if kind else None
+
+
+def of(caller: Caller) -> Credential:
+    """One indexed statement for a device, none for a key, which is known already."""
+    if caller.key is not None:
+        return _of(caller.key)
+    session = DeviceSession.objects.of_token(caller.token).first() if caller.token else None
+    return _of(session) if session else NONE
+
+
+def _of(row: ApiKey | DeviceSession) -> Credential:
+    return Credential(row.credential, row.name, row.monthly_budget)
+
+
+def metadata(credential: Credential) -> dict[str, Any]:
+    """What the ledger's row keeps of it."""
+    return {"calledBy": credential.facts} if credential.id else {}
