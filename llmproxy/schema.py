@@ -56,7 +56,7 @@ RATES = {
 ADMITTED = {
     **RATES,
     "x-generation-id": header("Of the completion; `GET /v1/generation` takes it."),
-    "x-credits-clamped-max-tokens": header("Only if the balance limits the answer: to so many tokens."),
+    "x-credits-clamped-max-tokens": header("Only if the balance or a budget limits the answer: to so many tokens."),
 }
 CHARGED = {
     "x-credits-used": header("Credits charged."),
@@ -173,9 +173,19 @@ OUT_OF_CREDITS = {
                     {
                         "credits_required": whole(),
                         "credits_available": whole(),
-                        "affordable_tokens": whole("The longest answer that the balance covers.", minimum=0),
-                        "top_up_url": text(format="uri"),
-                    }
+                        "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
+                        "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
+                        "budget": record(
+                            {
+                                "limit": whole(),
+                                "spent": whole(),
+                                "held": whole(),
+                                "resets_at": text(format="date-time"),
+                            },
+                            description="Only if the monthly budget of the key or device is used up.",
+                        ),
+                    },
+                    optional=["budget"],
                 )
             }
         ),

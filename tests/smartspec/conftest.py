@@ -9,6 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import Application
 
+from accounts import api_keys
+from accounts.devices import Source
 from accounts.models import User
 from deviceauth import codes, schema
 from deviceauth.models import DeviceCode
@@ -46,6 +48,14 @@ def callers(ann: User, make_token: Callable[..., str]) -> dict[str, dict[str, An
         "device": {"headers": {"Authorization": f"Bearer {make_token(ann)}"}},
         "browser": {"headers": {"X-CSRFToken": CSRF}, "cookies": cookies},
     }
+
+
+@pytest.fixture
+def spent(ann: User, make_user: Callable[..., User], make_token: Callable[..., str]) -> dict[str, dict[str, Any]]:
+    """Who cannot pay for a second completion: one has no credits left, one a key whose budget is used up."""
+    poor = make_token(make_user("poor@example.com", credits=1))
+    key = api_keys.create(user=ann, name="CI", source=Source(), monthly_budget=1).plain
+    return {name: {"headers": {"Authorization": f"Bearer {token}"}} for name, token in (("poor", poor), ("key", key))}
 
 
 @pytest.fixture
