@@ -7,7 +7,9 @@ run: install ## Install what is missing and serve on PORT (8000)
 	@.venv/bin/python -m smartspec.launch
 
 test: install-dev ## Run all tests; ARGS="-k name" for some
-	@CHROMIUM=$$(tools/browser.sh) && TRPC_CLIENTS=$$(tools/trpc_clients.sh) && export CHROMIUM TRPC_CLIENTS && .venv/bin/python -m pytest $(ARGS)
+	@CHROMIUM=$$(tools/browser.sh) && TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
+	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
+	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS && .venv/bin/python -m pytest $(ARGS)
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh

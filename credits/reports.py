@@ -33,12 +33,13 @@ class HistoryQuery(serializers.Serializer[Any]):
 
 
 class TransactionSerializer(serializers.ModelSerializer[Transaction]):
-    balanceAfter = serializers.IntegerField(source="balance_after")  # noqa: N815 – the wire's spelling
-    createdAt = serializers.DateTimeField(source="created_at", format=None)  # noqa: N815
+    balanceAfter = serializers.IntegerField(source="balance_after", read_only=True)  # noqa: N815 – the wire's spelling
+    createdAt = serializers.DateTimeField(source="created_at", format=None, read_only=True)  # noqa: N815
 
     class Meta:
         model = Transaction
         fields = ["id", "amount", "type", "description", "balanceAfter", "createdAt", "metadata"]
+        read_only_fields = fields
 
 
 def history(user: User, asked: Any) -> dict[str, Any]:
@@ -58,13 +59,14 @@ def _transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
 
 class PackageSerializer(serializers.ModelSerializer[Package]):
     priceUsd = serializers.DecimalField(  # noqa: N815
-        source="price_usd", max_digits=10, decimal_places=2, coerce_to_string=False
+        source="price_usd", max_digits=10, decimal_places=2, coerce_to_string=False, read_only=True
     )
-    isPopular = serializers.BooleanField(source="is_popular")  # noqa: N815
+    isPopular = serializers.BooleanField(source="is_popular", read_only=True)  # noqa: N815
 
     class Meta:
         model = Package
         fields = ["id", "name", "description", "credits", "priceUsd", "isPopular"]
+        read_only_fields = fields
 
 
 def packages() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
-from credits import reports
+from credits import reports, schema
 
 
 def _user(request: Request) -> User:
@@ -16,11 +16,13 @@ def _user(request: Request) -> User:
 
 
 class BalanceView(APIView):
+    @schema.balance
     def get(self, request: Request) -> Response:
         return Response(reports.balance(_user(request)))
 
 
 class HistoryView(APIView):
+    @schema.history
     def get(self, request: Request) -> Response:
         return Response(reports.history(_user(request), request.query_params))
 
@@ -29,10 +31,12 @@ class PackagesView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
 
+    @schema.packages
     def get(self, request: Request) -> Response:
         return Response(reports.packages())
 
 
 class StatsView(APIView):
+    @schema.stats
     def get(self, request: Request) -> Response:
         return Response(reports.stats(_user(request), request.query_params))

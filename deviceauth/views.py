@@ -18,7 +18,7 @@ from accounts.authentication import BearerAuthentication
 from accounts.devices import Source
 from accounts.limits import AddressThrottle
 from accounts.models import User
-from deviceauth import codes, device_flow, freshness, oauth, parameters
+from deviceauth import codes, device_flow, freshness, oauth, parameters, schema
 from deviceauth.errors import render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
@@ -84,6 +84,7 @@ class DeviceCodeView(DeviceView):
 
     throttle_classes = (CodeThrottle, HourlyCodeThrottle)
 
+    @schema.code
     def post(self, request: Request) -> Response:
         given = parameters.read(request, "scope")
         scope = parameters.scope(request, is_first_party=given.is_first_party)
@@ -113,6 +114,7 @@ def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
 class DeviceTokenView(DeviceView):
     """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
 
+    @schema.token
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
         answer = oauth.tokens(given.values, request.path, Source.of(request._request))
@@ -122,6 +124,7 @@ class DeviceTokenView(DeviceView):
 class DeviceRevokeView(DeviceView):
     """RFC 7009."""
 
+    @schema.revoke
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
         answer = oauth.revocation(given.values, request.path, Source.of(request._request))
@@ -148,6 +151,7 @@ class VerifyView(BrowserView):
     permission_classes = (AllowAny,)
     throttle_classes = (VerifyThrottle,)
 
+    @schema.verify
     def get(self, request: Request) -> Response:
         typed = request.query_params.getlist("user_code")
         if len(typed) != 1:
@@ -179,6 +183,7 @@ class AuthorizeView(BrowserView):
     permission_classes = (IsAuthenticated,)
     unauthorized = "Please log in first"
 
+    @schema.authorize
     def post(self, request: Request) -> Response:
         typed = request.data.get("user_code")
         if not isinstance(typed, str):
@@ -197,6 +202,7 @@ class MeView(BrowserView):
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
 
+    @schema.me
     def get(self, request: Request) -> Response:
         user = cast(User, request.user)
         return Response(profile(user) | {"role": user.role})

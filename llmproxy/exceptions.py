@@ -13,7 +13,12 @@ from accounts.exceptions import Refusal
 
 
 class GatewayRefusal(Refusal):
-    """`param` names the offending parameter, `extra` are further keys of the error object."""
+    """`param` names the offending parameter, `extra` are further keys of the error object.
+
+    `challenge` says with which credentials it would work, where others would.
+    """
+
+    challenge = ""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after: int | None = None, **extra: Any) -> None:
         super().__init__(message)
@@ -35,8 +40,11 @@ class MissingCredentials(Unauthorized):
 
 
 class InsufficientScope(GatewayRefusal):
+    """RFC 6750 §3.1: the challenge names the scope that is missing."""
+
     status = 403
     code = "insufficient_scope"
+    challenge = 'Bearer realm="smartspec", error="insufficient_scope", scope="llm:chat"'
 
 
 class UserNotFound(GatewayRefusal):

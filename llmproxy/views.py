@@ -24,7 +24,6 @@ from llmproxy.exceptions import (
     InvalidRequest,
     RateLimited,
     RequestTooLarge,
-    Unauthorized,
 )
 from llmproxy.models import Completion, LanguageModel
 
@@ -69,8 +68,8 @@ def _refused(refusal: Refusal) -> HttpResponse:
     if isinstance(refusal, RateLimited):
         for name, value in refusal.headers.items():
             response[name] = value
-    if isinstance(refusal, Unauthorized):
-        response["WWW-Authenticate"] = refusal.challenge
+    if gateway_refusal and gateway_refusal.challenge:
+        response["WWW-Authenticate"] = gateway_refusal.challenge
     return response
 
 

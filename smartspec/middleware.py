@@ -1,7 +1,11 @@
-"""What no route may be bothered with: requests that are not text, and a database that is away."""
+"""What no route may be bothered with: requests that are not text, and a database that is away.
+
+Three dialects of "no" are spoken to programs (api.md §1, §3); what Django itself refuses is said in them too.
+"""
 
 import logging
 from collections.abc import Callable
+from http.client import responses
 from urllib.parse import unquote_to_bytes
 
 from django.core.paginator import InvalidPage
@@ -12,6 +16,14 @@ from django.utils.translation import gettext as _
 from accounts.errors import envelope
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
+OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
+    500: ("server_error", "Something went wrong here."),
+    503: ("temporarily_unavailable", "The service is busy."),
+}
+BROWSER_PATHS = frozenset({"/api/auth/device/verify", "/api/auth/device/authorize", "/api/auth/me"})
+PROGRAMS = ("/api/", "/v1/", "/.well-known/", "/healthz", "/readyz")
+# Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
+NOT_UTF_8 = "smartspec.not_utf_8"
 
 # What Django's admin lets through for a year 0 or a page "x" in the address.
 BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
@@ -20,13 +32,40 @@ logger = logging.getLogger(__name__)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
-class RejectMalformedRequests:
-    """400 for a path or query that is not UTF-8 or holds a NUL, which PostgreSQL cannot store."""
+class AnswerInDialect:
+    """What Django itself refuses, a wrong host or method, and what breaks: JSON for programs, not a page."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not (isinstance(response, HttpResponse) and request.path.startswith(PROGRAMS)):
+            return response
+        status = response.status_code
+        if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
+            said = answer(request, status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_"))
+            response.content = said.content
+            for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
+                response[name] = value
+        return response
+
+
+def _refusal(status: int) -> str:
+    if status >= 500:
+        return _("Something went wrong here. It is logged.")
+    return _("There is nothing at this address.") if status == 404 else _("This request cannot be answered.")
+
+
+class RejectMalformedRequests:
+    """400 for a path, query or body that is not UTF-8 or holds a NUL, which PostgreSQL cannot store."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if NOT_UTF_8 in request.META:
+            return answer(request, 400, _("Send UTF-8."), "charset")
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
             return answer(request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error")
         if any("\0" in value for value in request.COOKIES.values()):
@@ -55,9 +94,11 @@ def _is_text(query: str) -> bool:
 def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
     """An error in the dialect of the route: JSON for programs, text for people."""
     if request.path in OAUTH_PATHS:  # RFC 6749 §5.2
-        error = "invalid_request" if status == 400 else "temporarily_unavailable"
-        body = {"error": error, "error_description": message}
+        error, description = OAUTH_ERRORS.get(status, ("invalid_request", "The request is malformed."))
+        body = {"error": error, "error_description": description}
         return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
-    if request.path.startswith(("/api/", "/v1/")):
+    if request.path in BROWSER_PATHS:
+        return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
+    if request.path.startswith(PROGRAMS):
         return JsonResponse(envelope(status, message, code), status=status)
     return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

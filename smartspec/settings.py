@@ -173,12 +173,14 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.usersessions",
     "corsheaders",
+    "drf_spectacular",
     "oauth2_provider",
     "rest_framework",
 ]
 
 MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
+    "smartspec.middleware.AnswerInDialect",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",
@@ -367,6 +369,17 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "accounts.errors.render_refusal",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SmartSpec",
+    "DESCRIPTION": "Prepaid access to language models: device login, credits, and an OpenAI-compatible gateway.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "smartspec.openapi.complete"],
 }
 
 # --- Language, time, static files ---------------------------------------------------------

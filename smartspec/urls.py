@@ -7,13 +7,14 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from accounts.errors import not_found
-from smartspec import views
+from smartspec import openapi, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("favicon.ico", views.favicon),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
+    path("api/schema", openapi.serve, name="schema"),
     path("i18n/set", set_language, name="set_language"),
     # The one log-in page, so that its limits and second factors hold for administrators too. Django's own form
     # would take a password from whoever is logged in already; its change of a password would tell nobody.

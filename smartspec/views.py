@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from credits import ledger
@@ -30,6 +31,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
+@require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 while the process answers."""
@@ -37,6 +39,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 @csrf_exempt
+@require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 while the database answers too, else 503."""

@@ -12,6 +12,8 @@ from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
+from smartspec.middleware import NOT_UTF_8  # noqa: E402 – it translates, so Django has to be set up
+
 call_command("check", stdout=StringIO(), stderr=StringIO())
 
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
@@ -22,10 +24,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
     if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
         # Django decodes with whatever codec is named, base64 included, before any middleware runs.
-        start_response("400 Bad Request", [("Content-Type", "application/json")])
-        return [
-            b'{"error": {"message": "Send UTF-8.", "type": "invalid_request_error", "param": null, "code": "charset"}}'
-        ]
+        environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
     try:
         return django_application(environ, start_response)
     except BaseException:

@@ -14,6 +14,7 @@ step mypy .
 step lint-imports
 step djlint templates --lint --quiet
 step python -m smartspec.embedded_postgres -- python manage.py makemigrations --check --dry-run
+step python -m smartspec.embedded_postgres -- python manage.py spectacular --validate --fail-on-warn --file /dev/null
 set -a
 . ./.env.example
 set +a

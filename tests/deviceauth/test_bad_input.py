@@ -1,6 +1,7 @@
 """Whatever is sent to the OAuth routes: a clear 4xx in their dialect, nothing written, never a 5xx."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -71,6 +72,19 @@ BODIES = {
 def test_a_bad_body_is_refused(path: str, name: str) -> None:
     body, content_type = BODIES[name]
     assert refused(post(path, body, content_type))
+
+
+DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+\Z")  # RFC 6749 §5.2
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_description_is_ascii_in_every_language(path: str) -> None:
+    thai = {"Accept-Language": "th"}
+    answers = [post(path, body, content_type, headers=thai) for body, content_type in BODIES.values()]
+    answers += [post(path + query, b"{}", JSON, headers=thai) for query in ("?a=%00", "?%ff", "?a=b")]
+    answers += [Client().get(path, headers=thai), post(path, b"{}", JSON, headers=thai | {"Host": "evil.example"})]
+    for answer in answers:
+        assert DESCRIPTION.match(answer.json().get("error_description", "-")), answer.content
 
 
 @pytest.mark.parametrize("value", WRONG)

@@ -79,6 +79,15 @@ def streamed(*texts: str) -> Script:
     return events(*(chunk(text) for text in texts), chunk(finish="stop"), usage_chunk(), DONE)
 
 
+def as_asked(text: str) -> Script:
+    """JSON or a stream, as the request wants it."""
+
+    def script(handler: "Handler") -> None:
+        (streamed(text) if handler.upstream.sent["stream"] else answer(text))(handler)
+
+    return script
+
+
 def until_hung_up(*pieces: bytes) -> Script:
     """An SSE answer that falls silent until the other side closes the connection."""
 

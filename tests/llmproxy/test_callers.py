@@ -57,6 +57,8 @@ def test_an_inactive_user_is_401(client: Client, user: User, bearer: Any, upstre
 def test_a_token_without_the_scope_is_403(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
     response = post(client, bearer(user, "mcp:read"))
     assert (response.status_code, response.json()["error"]["code"]) == (403, "insufficient_scope")
+    challenge = 'Bearer realm="smartspec", error="insufficient_scope", scope="llm:chat"'  # RFC 6750 §3.1
+    assert response["WWW-Authenticate"] == challenge
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/v1/models"])

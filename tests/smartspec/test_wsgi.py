@@ -16,6 +16,7 @@ def call(content_type: str) -> tuple[str, bytes]:
     return said[0], b"".join(body)
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("charset", ["base64", "hex", "idna", "utf-16", "rot13", '"base64"'])
 def test_a_body_in_another_charset_is_400(charset: str) -> None:
     status, body = call(f"application/json; charset={charset}")

@@ -1,0 +1,100 @@
+"""The existing desktop application as a client of ours: what it sends, and what it makes of the answers.
+
+It never backs off, knows an error only by the word "expired", forgets its tokens at any refused refresh,
+and refreshes from every component that starts (api.md §1).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+TOKEN = "/api/auth/device/token"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+COMPONENTS = 3  # the application, its chat and its terminal
+Json = dict[str, Any]
+Send = Callable[[str, Json], requests.Response]
+
+
+class Expired(Exception):
+    """The text of an answer has this word in it: the application gives up and says so."""
+
+
+@dataclass
+class Desktop:
+    """One installation. `keychain` survives a restart; `wait` sleeps seconds; `send` is `post`, or a bad network."""
+
+    site: str
+    wait: Callable[[float], None]
+    keychain: Json = field(default_factory=dict)
+    opened: list[str] = field(default_factory=list)
+    polls: int = 0
+    send: Send = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.send = self.post
+
+    def post(self, path: str, body: Json) -> requests.Response:
+        return requests.post(self.site + path, json=body, timeout=30)
+
+    def log_in(self) -> bool:
+        """Whether tokens came before the countdown ended. Raises Expired."""
+        codes = self.send("/api/auth/device/code", {"scopes": ["llm:chat", "mcp:read"]}).json()
+        self.opened.append(codes["verification_uri_complete"])
+        left = codes["expires_in"]
+        while left > 0 and not self.keychain:
+            self.wait(codes["interval"])
+            left -= codes["interval"]
+            self.keychain |= self._poll(codes["device_code"])
+        return bool(self.keychain)
+
+    def _poll(self, device_code: str) -> Json:
+        """The tokens, or nothing for whatever else comes."""
+        self.polls += 1
+        try:
+            answer = self.send(TOKEN, {"grant_type": DEVICE_CODE, "device_code": device_code})
+            body = answer.json()
+        except (requests.RequestException, ValueError):
+            return {}
+        if answer.ok:
+            return dict(body)
+        text = str(body.get("error_description") or body.get("error"))
+        if "expired" in text:
+            raise Expired(text)
+        return {}
+
+    def refresh(self) -> None:
+        """Any answer that is not 2xx costs the tokens; no answer costs nothing."""
+        if not (token := self.keychain.get("refresh_token")):
+            return
+        try:
+            answer = self.send(TOKEN, {"grant_type": "refresh_token", "refresh_token": token})
+        except requests.RequestException:
+            return
+        if answer.ok:
+            self.keychain |= answer.json()
+        else:
+            self.keychain.clear()
+
+    def start(self) -> None:
+        """Every component refreshes by itself, all at once."""
+        with ThreadPoolExecutor(COMPONENTS) as components:
+            list(components.map(lambda _: self.refresh(), range(COMPONENTS)))
+
+    def get(self, path: str) -> Any:
+        """What a route answers, after one refresh if need be."""
+        answer = self._get(path)
+        if answer.status_code == 401:
+            self.refresh()
+            answer = self._get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _get(self, path: str) -> requests.Response:
+        return requests.get(self.site + path, headers=self.authorization, timeout=30)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keychain.get('access_token', '')}"}
