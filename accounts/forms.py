@@ -3,8 +3,11 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.core import context as current
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as code_forms
 from allauth.mfa.totp import forms as totp_forms
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn import forms as passkey_forms
 from django import forms
 from django.forms import Field
@@ -91,8 +94,14 @@ class ReauthenticateCodeForm(FactorCode, code_forms.ReauthenticateForm):
 
 
 class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
+    """Between the page and its answer allauth keeps the secret in the session, which is a row: here encrypted."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        session, adapter = current.request.session, get_adapter()
+        if current.request.method == "POST" and (kept := session.get(SECRET_SESSION_KEY)):
+            session[SECRET_SESSION_KEY] = adapter.decrypt(kept)
         super().__init__(*args, **kwargs)
+        session[SECRET_SESSION_KEY] = adapter.encrypt(self.secret)
         self.fields["code"].label = _("Code that the app shows")
 
 

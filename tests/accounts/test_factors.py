@@ -33,10 +33,13 @@ def test_an_app_is_set_up_after_the_password_and_its_codes_are_asked_for(client,
     page = client.get(ACTIVATE)
     assert "data:image/svg+xml" in page.content.decode()
     secret = page.context["form"].secret
+    assert client.post(ACTIVATE, {"code": "wrong"}).context["form"].secret == secret
+    assert secret not in str(dict(client.session))
     assert client.post(ACTIVATE, {"code": totp(secret)})["Location"] == CODES
     assert factors(ann) == {"totp", "recovery_codes"}
     assert "authenticator app is set up" in mails[-1].subject
     assert kinds(ann)[-2:] == ["factor_added", "factor_added"]
+    assert secret not in str(dict(client.session))
     other = Client()
     assert log_in(other)["Location"] == ENTER
     assert other.get("/account").status_code == 302
