@@ -12,11 +12,11 @@ KNOWN = {"login": "ann@example.com", "password": "correct horse battery"}
 
 
 @pytest.fixture
-def browser(make_user):
+def surfer(make_user):
     make_user()
-    browser = Client()
-    assert browser.post("/accounts/login/", KNOWN).status_code == 302
-    return browser
+    surfer = Client()
+    assert surfer.post("/accounts/login/", KNOWN).status_code == 302
+    return surfer
 
 
 def logged_in(cookie):
@@ -25,8 +25,8 @@ def logged_in(cookie):
     return stranger.get("/account").status_code == 200
 
 
-def test_the_database_does_not_hold_what_the_cookie_does(browser):
-    cookie = browser.cookies["sessionid"].value
+def test_the_database_does_not_hold_what_the_cookie_does(surfer):
+    cookie = surfer.cookies["sessionid"].value
     kept = Session.objects.get()
     assert kept.session_key == digest(cookie) != cookie
     assert cookie not in kept.session_data
@@ -34,7 +34,7 @@ def test_the_database_does_not_hold_what_the_cookie_does(browser):
     assert not logged_in(kept.session_key)
 
 
-def test_the_cookie_changes_at_log_in_and_ends_at_log_out(browser):
+def test_the_cookie_changes_at_log_in_and_ends_at_log_out(surfer):
     visitor = Client()
     visitor.cookies["sessionid"] = "chosen-by-somebody-else"
     visitor.post("/accounts/login/", KNOWN)
@@ -45,30 +45,30 @@ def test_the_cookie_changes_at_log_in_and_ends_at_log_out(browser):
     assert not logged_in(given)
 
 
-def test_a_session_that_goes_on_keeps_its_cookie(browser):
-    cookie = browser.cookies["sessionid"].value
-    browser.get("/accounts/reauthenticate/")
-    browser.post("/accounts/reauthenticate/", {"password": KNOWN["password"]})
-    assert logged_in(browser.cookies["sessionid"].value)
-    assert browser.cookies["sessionid"].value == cookie
+def test_a_session_that_goes_on_keeps_its_cookie(surfer):
+    cookie = surfer.cookies["sessionid"].value
+    surfer.get("/accounts/reauthenticate/")
+    surfer.post("/accounts/reauthenticate/", {"password": KNOWN["password"]})
+    assert logged_in(surfer.cookies["sessionid"].value)
+    assert surfer.cookies["sessionid"].value == cookie
 
 
-def test_what_a_session_holds_cannot_be_read_off_the_database(browser, settings):
-    browser.get("/auth/device?user_code=BCDF-GHJK")
-    session = browser.session
+def test_what_a_session_holds_cannot_be_read_off_the_database(surfer, settings):
+    surfer.get("/auth/device?user_code=BCDF-GHJK")
+    session = surfer.session
     session["note"] = "123456"
     session.save()
-    assert browser.session["note"] == "123456"
+    assert surfer.session["note"] == "123456"
     kept = Session.objects.get(session_key=session.session_key).session_data
     assert "123456" not in kept
     assert db.SessionStore().decode(kept) == {}
     settings.SECRET_KEY = "x" * 50
-    assert dict(browser.session.items()) == {}
+    assert dict(surfer.session.items()) == {}
 
 
-def test_the_server_can_end_a_session_by_its_key(browser):
+def test_the_server_can_end_a_session_by_its_key(surfer):
     SessionStore().delete(Session.objects.get().session_key)
-    assert not logged_in(browser.cookies["sessionid"].value)
+    assert not logged_in(surfer.cookies["sessionid"].value)
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x" * 4000, "é", "a;b"])
