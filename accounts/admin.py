@@ -28,7 +28,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import events, interventions, journal
+from accounts import interventions, journal
 from accounts.devices import Source, describe
 from accounts.factors import NAMES
 from accounts.filters import (
@@ -264,8 +264,7 @@ class FactorAdmin(ReadOnlyAdmin):
     def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
         with atomic():
             super().delete_model(request, obj)
-            kind = AuthEvent.Kind.FACTOR_REMOVED
-            events.record(kind, user=obj.user, source=Source.of(request), factor=obj.type)
+            interventions.factor_was_removed(obj.user, kind=obj.type, source=Source.of(request))
 
 
 @admin.register(LogEntry)

@@ -2,8 +2,9 @@
 
 from django.db.transaction import atomic
 
-from accounts import access, browsers, events
+from accounts import access, browsers, events, mails
 from accounts.devices import Source
+from accounts.factors import NAMES
 from accounts.models import AuthEvent, User
 
 
@@ -15,6 +16,13 @@ def password_was_set(user: User, *, source: Source) -> None:
     with atomic():
         access.end(user, source=source)
         events.record(AuthEvent.Kind.PASSWORD_CHANGED, user=user, source=source)
+        mails.tell(user, "accounts/email/new_password_by_us")
+
+
+def factor_was_removed(user: User, *, kind: str, source: Source) -> None:
+    """Somebody lost it; the next log-in does without."""
+    events.record(AuthEvent.Kind.FACTOR_REMOVED, user=user, source=source, factor=kind)
+    mails.tell(user, "accounts/email/factor_removed_by_us", factor=NAMES[kind])
 
 
 def was_deactivated(user: User, *, source: Source) -> None:

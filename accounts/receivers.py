@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth import signals as auth
 from django.http import HttpRequest
 
-from accounts import events, guesses
+from accounts import events, guesses, mails
 from accounts.devices import Source
 from accounts.models import AuthEvent, User
 
@@ -83,3 +83,4 @@ def _factor_removed(request: HttpRequest, user: User, authenticator: Authenticat
 def _factor_used(request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any) -> None:
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
         _record(Kind.RECOVERY_CODE_USED, request, user)
+        mails.tell(user, "accounts/email/recovery_code_used", source=Source.of(request))

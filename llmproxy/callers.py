@@ -93,6 +93,11 @@ def _enforce_csrf(request: HttpRequest) -> None:
     check.process_view(request, _exempt_from_nothing, (), {})
 
 
+def request_id() -> str:
+    """A new x-request-id, for questions to us about one answer."""
+    return f"req_{secrets.token_hex(12)}"
+
+
 def trace_id(request: HttpRequest) -> str:
     """The caller's x-trace-id if it is short printable ASCII, else a new one."""
     sent = request.META.get("HTTP_X_TRACE_ID", "")

@@ -1,6 +1,5 @@
 """The gateway's routes. Plain views: each request here pays for every layer."""
 
-import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -74,7 +73,7 @@ def _refused(refusal: Refusal) -> HttpResponse:
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response["x-request-id"] = f"req_{secrets.token_hex(12)}"
+    response["x-request-id"] = callers.request_id()
     response["x-trace-id"] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():

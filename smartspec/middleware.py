@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.utils.translation import gettext as _
 
 from accounts.errors import envelope
+from llmproxy import callers
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
 OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
@@ -21,6 +22,7 @@ OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
     503: ("temporarily_unavailable", "The service is busy."),
 }
 BROWSER_PATHS = frozenset({"/api/auth/device/verify", "/api/auth/device/authorize", "/api/auth/me"})
+GATEWAY = ("/v1/", "/api/llm/")
 PROGRAMS = ("/api/", "/v1/", "/.well-known/", "/healthz", "/readyz")
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
 NOT_UTF_8 = "smartspec.not_utf_8"
@@ -40,6 +42,8 @@ class AnswerInDialect:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        if request.path.startswith(GATEWAY) and "x-request-id" not in response:  # refused before its view
+            response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
         if not (isinstance(response, HttpResponse) and request.path.startswith(PROGRAMS)):
             return response
         status = response.status_code

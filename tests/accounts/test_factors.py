@@ -7,7 +7,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts import encryption
-from accounts.models import AuthEvent
+from accounts.models import AuthEvent, OutgoingMail
 from tests.accounts.conftest import confirm, factors, kinds, log_in, totp
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,7 @@ def test_a_recovery_code_works_once_and_is_written_down(client, ann, protect):
     log_in(client)
     assert client.post(ENTER, {"code": codes[0]})["Location"] == "/account"
     assert kinds(ann)[-2:] == ["recovery_code_used", "logged_in"]
+    assert OutgoingMail.objects.get(to=ann.email).subject == "SmartSpec: A recovery code was used"
     other = Client()
     log_in(other)
     assert other.post(ENTER, {"code": codes[0]}).status_code == 200
@@ -155,6 +156,8 @@ def test_a_superuser_removes_what_somebody_lost_and_sees_no_secret(client, ann, 
     client.post(f"/admin/mfa/authenticator/{row.pk}/delete/", {"post": "yes"})
     assert factors(ann) == {"recovery_codes"}
     assert AuthEvent.objects.get(user=ann).kind == "factor_removed"
+    told = OutgoingMail.objects.get(to=ann.email)
+    assert "authenticator app" in told.body
     assert log_in(Client())["Location"] == "/account"
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from oauth2_provider.models import RefreshToken
 
 from accounts import access
+from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
 from tests.accounts.conftest import PASSWORD, code_in, confirm, kinds, log_in
 from tests.deviceauth.conftest import Device
@@ -153,6 +154,7 @@ def test_the_command_line_does_as_well(ann, device, monkeypatch):
     ann.refresh_from_db()
     assert ann.check_password(NEW)
     assert (disconnected(), kinds(ann)[-1]) == (True, "password_changed")
+    assert OutgoingMail.objects.filter(to=ann.email, subject="SmartSpec: You have a new password").exists()
 
 
 def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device, make_user):

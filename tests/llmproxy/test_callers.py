@@ -192,3 +192,11 @@ def test_null_parameters_count_as_absent(client: Client, user: User, bearer: Any
     body = {**BODY, "model": None, "stream": None, "max_tokens": None, "n": None, "stop": None, "temperature": None}
     assert post(client, bearer(user), body=body).status_code == 200
     assert ledger.balance(user).credits == 49
+
+
+@pytest.mark.parametrize("path", ["/v1/models?x=%ff", "/v1/nothing", "/api/llm/nothing"])
+def test_what_no_view_answers_can_be_asked_about_too(client: Client, path: str) -> None:
+    response = client.get(path, headers={"x-trace-id": "trace-1"})
+    assert response.status_code in (400, 404)
+    assert response["x-request-id"].startswith("req_")
+    assert response["x-trace-id"] == "trace-1"
