@@ -11,10 +11,9 @@ from typing import Any
 
 import django_stubs_ext
 import environ
-from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
-from smartspec import development
+from smartspec import development, fixed
 from smartspec.environment import Environment
 
 django_stubs_ext.monkeypatch()
@@ -286,29 +285,13 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "SmartSpec: "
-ACCOUNT_FORMS = {
-    "login": "accounts.forms.LoginForm",
-    "signup": "accounts.forms.SignupForm",
-    "reset_password": "accounts.forms.ResetPasswordForm",
-    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
-    "change_password": "accounts.forms.ChangePasswordForm",
-    "set_password": "accounts.forms.SetPasswordForm",
-    "add_email": "accounts.forms.AddEmailForm",
-    "reauthenticate": "accounts.forms.ReauthenticateForm",
-    "confirm_email_verification_code": "accounts.forms.EmailCodeForm",
-}
+ACCOUNT_FORMS = fixed.ACCOUNT_FORMS
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_ADAPTER = "accounts.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "SmartSpec"
-MFA_FORMS = {
-    "authenticate": "accounts.forms.AuthenticateForm",
-    "reauthenticate": "accounts.forms.ReauthenticateCodeForm",
-    "activate_totp": "accounts.forms.ActivateTOTPForm",
-    "add_webauthn": "accounts.forms.AddPasskeyForm",
-    "edit_webauthn": "accounts.forms.EditPasskeyForm",
-}
+MFA_FORMS = fixed.MFA_FORMS
 # How old "last seen" of a browser on the security page may be.
 BROWSER_SEEN_SECONDS = 5 * 60
 # Limits must hold over all workers, and the database is the one thing they share.
@@ -359,28 +342,8 @@ OAUTH2_PROVIDER = {
 # E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/tokens.py).
 SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.BearerAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "EXCEPTION_HANDLER": "accounts.errors.render_refusal",
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "SmartSpec",
-    "DESCRIPTION": "Prepaid access to language models: device login, credits, and an OpenAI-compatible gateway.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "smartspec.openapi.complete"],
-}
+REST_FRAMEWORK = fixed.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = fixed.SPECTACULAR_SETTINGS
 
 # --- Language, time, static files ---------------------------------------------------------
 
@@ -417,76 +380,16 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "frame-ancestors": ["'none'"],
-        "form-action": ["'self'"],
-        "base-uri": ["'none'"],
-        "object-src": ["'none'"],
-    }
-}
-
-# Alpine, which Unfold is built with, evaluates attributes and sets styles: only the admin may.
-ADMIN_CONTENT_SECURITY = {
-    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
-    "style-src": ["'self'", "'unsafe-inline'"],
-}
+CONTENT_SECURITY_POLICY = fixed.CONTENT_SECURITY_POLICY
+ADMIN_CONTENT_SECURITY = fixed.ADMIN_CONTENT_SECURITY
 
 # --- Admin --------------------------------------------------------------------------------
 
-UNFOLD = {
-    "SITE_TITLE": "SmartSpec",
-    "SITE_HEADER": "SmartSpec",
-    "SITE_SUBHEADER": _("Administration"),
-    "SITE_SYMBOL": "toll",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
-    "STYLES": [lambda request: static("smartspec/admin.css")],
-    "SHOW_LANGUAGES": True,
-    "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},
-    # The blue of the pages.
-    "COLORS": {
-        "primary": {
-            "50": "#f0f8fd",
-            "100": "#dceffa",
-            "200": "#b5dff5",
-            "300": "#7cc7ec",
-            "400": "#38a9dd",
-            "500": "#0f8fc8",
-            "600": "#0172ad",
-            "700": "#025c8c",
-            "800": "#064d74",
-            "900": "#0b4060",
-            "950": "#072940",
-        }
-    },
-    "DASHBOARD_CALLBACK": "smartspec.dashboard.dashboard",
-}
+UNFOLD = fixed.UNFOLD
 
 # --- Logs ---------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "smartspec.redaction.RedactingFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # Every poll of a waiting device is a 4xx; what matters of them is in the events.
-        "django.request": {"level": "ERROR"},
-        "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
-        # These two write tokens at DEBUG.
-        "oauthlib": {"level": "INFO"},
-        "oauth2_provider": {"level": "WARNING"},
-    },
-}
+LOGGING = fixed.LOGGING
 
 # Names of variables that could not be read, and why; smartspec/checks.py refuses them.
 BAD_VARIABLES = env.bad

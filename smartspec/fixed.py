@@ -1,0 +1,117 @@
+"""Settings that no environment changes: how forms, routes, the admin, the OpenAPI document and the logs are made."""
+
+from typing import Any
+
+from django.templatetags.static import static
+from django.utils.translation import gettext_lazy as _
+
+ACCOUNT_FORMS: dict[str, Any] = {
+    "login": "accounts.forms.LoginForm",
+    "signup": "accounts.forms.SignupForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+    "set_password": "accounts.forms.SetPasswordForm",
+    "add_email": "accounts.forms.AddEmailForm",
+    "reauthenticate": "accounts.forms.ReauthenticateForm",
+    "confirm_email_verification_code": "accounts.forms.EmailCodeForm",
+}
+
+MFA_FORMS: dict[str, Any] = {
+    "authenticate": "accounts.forms.AuthenticateForm",
+    "reauthenticate": "accounts.forms.ReauthenticateCodeForm",
+    "activate_totp": "accounts.forms.ActivateTOTPForm",
+    "add_webauthn": "accounts.forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.forms.EditPasskeyForm",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "SmartSpec",
+    "DESCRIPTION": "Prepaid access to language models: device login, credits, and an OpenAI-compatible gateway.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "DISABLE_DOCSTRING_DESCRIPTIONS": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "smartspec.openapi.complete"],
+}
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "SmartSpec",
+    "SITE_HEADER": "SmartSpec",
+    "SITE_SUBHEADER": _("Administration"),
+    "SITE_SYMBOL": "toll",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
+    "STYLES": [lambda request: static("smartspec/admin.css")],
+    "SHOW_LANGUAGES": True,
+    "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},
+    # The blue of the pages.
+    "COLORS": {
+        "primary": {
+            "50": "#f0f8fd",
+            "100": "#dceffa",
+            "200": "#b5dff5",
+            "300": "#7cc7ec",
+            "400": "#38a9dd",
+            "500": "#0f8fc8",
+            "600": "#0172ad",
+            "700": "#025c8c",
+            "800": "#064d74",
+            "900": "#0b4060",
+            "950": "#072940",
+        }
+    },
+    "DASHBOARD_CALLBACK": "smartspec.dashboard.dashboard",
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": "smartspec.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Every poll of a waiting device is a 4xx; what matters of them is in the events.
+        "django.request": {"level": "ERROR"},
+        "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
+        # These two write tokens at DEBUG.
+        "oauthlib": {"level": "INFO"},
+        "oauth2_provider": {"level": "WARNING"},
+    },
+}
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "accounts.errors.render_refusal",
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+# Alpine, which Unfold is built with, evaluates attributes and sets styles: only the admin may.
+ADMIN_CONTENT_SECURITY: dict[str, Any] = {
+    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+}
