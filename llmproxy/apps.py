@@ -9,6 +9,9 @@ class LlmproxyConfig(AppConfig):
     verbose_name = _("Language models")
 
     def ready(self) -> None:
+        from accounts import closing
         from credits import audit
+        from llmproxy import credentials
 
+        closing.forgets_with(credentials.forget_person)
         audit.load(Path(__file__).parent / "sql" / "audit")

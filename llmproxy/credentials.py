@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.authentication import Caller
-from accounts.models import ApiKey
+from accounts.models import ApiKey, User
 from deviceauth.models import DeviceSession
+from llmproxy.models import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,6 @@ class Credential:
     def page(self) -> str:
         """The path of the page where its budget is set."""
         return f"/account/{self.kind}s"
-
-    @property
-    def facts(self) -> dict[str, str] | None:
-        """For receipts; it opens nothing."""
-        return described(self.id, self.name)
 
 
 NONE = Credential()
@@ -54,5 +50,11 @@ def _of(row: ApiKey | DeviceSession) -> Credential:
 
 
 def metadata(credential: Credential) -> dict[str, Any]:
-    """What the ledger's row keeps of it."""
-    return {"calledBy": credential.facts} if credential.id else {}
+    """What the ledger's row keeps of it: no name, because people choose names and the row outlives their account."""
+    kind, _, own = credential.id.partition(":")
+    return {"calledBy": {"kind": kind, "id": own}} if kind else {}
+
+
+def forget_person(user: User) -> None:
+    """Erase what the receipts of a deleted account say of its devices and keys, but for their numbers."""
+    Completion.objects.filter(user=user).exclude(credential_name="").update(credential_name="")

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import api_keys
+from accounts import api_keys, closing
 from accounts.devices import Source
 from accounts.models import ApiKey, User
 from credits import audit, budgets, ledger
@@ -186,7 +186,8 @@ def test_receipt_and_transaction_name_what_called(user: User, limited: tuple[str
     answer = call(token)
     named = {"kind": kind, "id": credential.partition(":")[2], "name": {"key": "CI", "device": "Laptop"}[kind]}
     assert get(token, f"/v1/generation?id={answer['x-generation-id']}").json()["called_by"] == named
-    assert Transaction.objects.get(type="usage").metadata["calledBy"] == named
+    without_name = {"kind": named["kind"], "id": named["id"]}
+    assert Transaction.objects.get(type="usage").metadata["calledBy"] == without_name
     assert budgets.spent_this_month(user) == {credential: 1}
     ApiKey.objects.update(name="Renamed")
     DeviceSession.objects.update(name="Renamed")
@@ -245,3 +246,12 @@ def test_a_device_costs_one_statement_more_than_a_key(user: User, device: tuple[
             call(token)
         counts.append(len(queries))
     assert counts == [9, 10]
+
+
+def test_a_closed_account_leaves_no_name_of_a_device_or_key(user: User, limited: tuple[str, str, str]) -> None:
+    _, credential, token = limited
+    assert call(token).status_code == 200
+    closing.close(user=user, source=Source())
+    left = Completion.objects.get()
+    assert (left.credential, left.credential_name) == (credential, "")
+    assert audit.run(user=user).findings == []
