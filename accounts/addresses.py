@@ -1,4 +1,4 @@
-"""Which e-mail addresses have had the sign-up bonus, without keeping the addresses (docs/decisions/0013)."""
+"""Which e-mail addresses have had the sign-up bonus, without keeping the addresses (docs/decisions/0012)."""
 
 from accounts import encryption
 from accounts.models import WelcomedAddress

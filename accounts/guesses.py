@@ -1,4 +1,4 @@
-"""Wrong passwords, counted so that nobody guesses one and nobody locks another person out (docs/decisions/0012).
+"""Wrong passwords, counted so that nobody guesses one and nobody locks another person out (docs/decisions/0011).
 
 The numbers are in settings.ACCOUNT_RATE_LIMITS; allauth counts them in the cache, which is in the database.
 """

@@ -1,4 +1,4 @@
-"""The credits a new user starts with, once their address is verified (docs/decisions/0013)."""
+"""The credits a new user starts with, once their address is verified (docs/decisions/0012)."""
 
 from datetime import timedelta
 from typing import Any

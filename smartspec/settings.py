@@ -273,7 +273,7 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
 ACCOUNT_RATE_LIMITS = {
     # Wrong passwords: of an account from one address; of an address; of an account from all new addresses.
-    # docs/decisions/0012. The first also counts wrong codes of a person's second factor.
+    # docs/decisions/0011. The first also counts wrong codes of a person's second factor.
     "login_failed": "5/5m/key,30/d/key",
     "guesses_of_address": "10/m/ip,100/h/ip",
     "guesses_at_account": "100/d/key",
