@@ -1,6 +1,5 @@
 """A person's account in a real browser: sign-up with a code, an authenticator app, a passkey, the end."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.accounts.conftest import totp
-from tests.e2e.site import RunningSite, running_site
+from tests.e2e.site import RunningSite
+from tests.pages import CHROMIUM, QUIET
 
-CHROMIUM = os.environ.get("CHROMIUM", "")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 PASSWORD = "a-long-enough-password"
 CODE = re.compile(r"^([B-Z]{4}-[B-Z]{4})\s*$", re.MULTILINE)
 PASSKEYS = {
@@ -32,26 +30,19 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    data: Path = tmp_path_factory.mktemp("site")
-    with running_site(data) as running:
-        # Browsers know passkeys for names, and for no number.
-        yield RunningSite(running.url.replace("127.0.0.1", "localhost"), running.environment)
-
-
 @pytest.fixture
 def person(site: RunningSite) -> Iterator[Page]:
     """A browser that must have nothing to complain of."""
+    url = site.url.replace("127.0.0.1", "localhost")  # browsers know passkeys for names, and for no number
     complaints: list[str] = []
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = launched.new_page(base_url=site.url, locale="en-US", reduced_motion="reduce")
+        page = launched.new_page(base_url=url, locale="en-US", reduced_motion="reduce")
         page.on("console", lambda said: complaints.append(said.text))
         page.on("request", lambda asked: complaints.append(asked.url) if asked.url[:4] == "http" else None)
         yield page
         launched.close()
-    assert [each for each in complaints if not each.startswith(site.url)] == []
+    assert [each for each in complaints if not each.startswith(url)] == []
 
 
 def look(page: Page) -> None:

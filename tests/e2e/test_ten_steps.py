@@ -1,8 +1,6 @@
 """The main job, end to end: a person, a device, a browser, a real model, and exact charges."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
@@ -10,11 +8,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.device import Device
-from tests.e2e.site import RunningSite, running_site
+from tests.e2e.site import RunningSite
+from tests.pages import CHROMIUM, QUIET
 
 EMAIL, PASSWORD = "ten@steps.example", "a-long-enough-password"
-CHROMIUM = os.environ.get("CHROMIUM", "")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 ROLES = """
 from django.db import connection
@@ -27,13 +24,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
 ]
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    data: Path = tmp_path_factory.mktemp("site")
-    with running_site(data) as running:
-        yield running
 
 
 @pytest.fixture
