@@ -186,7 +186,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
             if change and "is_active" in form.changed_data and not obj.is_active:
-                interventions.was_deactivated(obj, source=Source.of(request))
+                interventions.was_deactivated(obj, source=Source.of_administrator(request))
 
     def user_change_password(
         self,
@@ -200,7 +200,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             response: HttpResponse = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before and after and before.password != after.password:
-                interventions.password_was_set(after, source=Source.of(request))
+                interventions.password_was_set(after, source=Source.of_administrator(request))
         return response
 
 
@@ -264,7 +264,7 @@ class FactorAdmin(ReadOnlyAdmin):
     def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
         with atomic():
             super().delete_model(request, obj)
-            interventions.factor_was_removed(obj.user, kind=obj.type, source=Source.of(request))
+            interventions.factor_was_removed(obj.user, kind=obj.type, source=Source.of_administrator(request))
 
 
 @admin.register(LogEntry)

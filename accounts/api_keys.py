@@ -16,7 +16,7 @@ from django.db.transaction import atomic
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import events, mails
+from accounts import events, limits, mails
 from accounts.devices import Source
 from accounts.digests import checksum
 from accounts.events import Kind
@@ -56,6 +56,8 @@ def create(
 
     Raises TooManyKeys, AlreadyCreated.
     """
+    if not limits.take(f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600).allowed:
+        raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
     plain = f"sk-{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
         _lock(user)

@@ -6,6 +6,7 @@ Source: RFC 6750; the token table is django-oauth-toolkit's, with hashed storage
 
 import re
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
@@ -32,12 +33,16 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user and how they called: by an access token, by an API key, or, with neither, in a browser."""
+    """A user and how they called: by an access token, by an API key, or, with neither, in a browser.
+
+    `family` is the token's, which stays the same however often its device refreshes meanwhile.
+    """
 
     user: User
     scopes: frozenset[str]
     token: AccessToken | None = None
     key: ApiKey | None = None
+    family: UUID | None = None
 
 
 def bearer_token(request: HttpRequest) -> str | None:
@@ -63,14 +68,16 @@ def _by_key(plain: str) -> Caller:
 
 def _by_token(token: str) -> Caller:
     found = (
-        AccessToken.objects.select_related("user__plan")
+        AccessToken.objects.select_related("user__plan", "refresh_token")
         .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
-        .defer("user__password", "token", "application", "id_token")
+        .defer("user__password", "token", "application", "id_token", "refresh_token__token")
         .first()
     )
     if found is None or found.user is None:
         raise InvalidToken
-    return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found)
+    refresh_token = getattr(found, "refresh_token", None)
+    family = refresh_token.token_family if refresh_token else None
+    return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found, family=family)
 
 
 def signed_in(request: HttpRequest) -> User:

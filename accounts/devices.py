@@ -36,10 +36,16 @@ class Source:
 
     address: str = ""
     user_agent: str = ""
+    is_administrator: bool = False
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Source":
         return cls(address(request), user_agent(request))
+
+    @classmethod
+    def of_administrator(cls, request: HttpRequest) -> "Source":
+        """For what somebody does to the account of another: where they sit is not the other's to know."""
+        return cls(is_administrator=True)
 
 
 UNKNOWN = Source()  # the command line, or a program of ours
@@ -56,8 +62,15 @@ def client_address(request: HttpRequest) -> str:
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     proxies = settings.TRUSTED_PROXIES
     if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
-        return str(forwarded[-proxies].strip())
+        return without_port(forwarded[-proxies].strip())
     return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def without_port(address: str) -> str:
+    """Some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def network(address: str) -> str:
@@ -66,9 +79,9 @@ def network(address: str) -> str:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
-    if parsed.version == 6 and parsed.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(parsed)
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
 def address(request: HttpRequest) -> str:

@@ -26,7 +26,7 @@ def factor_was_removed(user: User, *, kind: str, source: Source) -> None:
 
 
 def was_deactivated(user: User, *, source: Source) -> None:
-    """Switched on again, the user logs in and connects everything anew."""
+    """Switched on again, the user logs in and connects every device anew; API keys open nothing meanwhile."""
     with atomic():
         access.end(user, source=source)
         browsers.end(user=user, browsers=browsers.every(user), source=source)

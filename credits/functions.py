@@ -29,6 +29,7 @@ def after_migrate(**kwargs: Any) -> None:
             cursor.execute(file.read_text())
         cursor.execute(_NOT_FOR_EVERYBODY)
         cursor.execute(_PIN_TRIGGERS)
+        cursor.execute(_GUARDS_ON)
         roles.grant(cursor)
 
 
@@ -53,3 +54,17 @@ _NOT_FOR_EVERYBODY = _VERBS.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM P
 _PIN_TRIGGERS = _EACH.replace("WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole").replace(
     "COMMAND", "ALTER FUNCTION %s SET search_path = public, pg_temp"
 )
+# Somebody may have switched one off to load rows, and not on again.
+_GUARDS_ON = """
+DO $$
+DECLARE
+    guard record;
+BEGIN
+    FOR guard IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger
+                  WHERE NOT tgisinternal AND tgenabled <> 'A' AND starts_with(tgrelid::regclass::text, 'credit_')
+                     OR NOT tgisinternal AND tgenabled <> 'A' AND tgrelid = 'users'::regclass
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.name, guard.tgname);
+    END LOOP;
+END $$
+"""

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 
 import oauth2_provider.admin  # noqa: F401 – it registers the admins that these replace
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -39,16 +40,20 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(self.may_revoke)
 
+    def open(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those that have not ended yet."""
+        raise NotImplementedError
+
     def end(self, row: Any, source: Source) -> bool:
         """End one row; False if it had ended."""
         raise NotImplementedError
 
     @admin.action(description=_("Revoke the selected rows"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
-        rows = chosen.select_related("user")
+        rows = self.open(chosen).select_related("user")
         if "confirmed" not in request.POST:
             return self._ask(request, rows)
-        ended = [row for row in rows if self.end(row, Source.of(request))]
+        ended = [row for row in rows if self.end(row, Source.of_administrator(request))]
         for row in ended:
             self.log_change(request, row, "Revoked.")
         message = ngettext("Revoked %d row.", "Revoked %d rows.", len(ended)) % len(ended)
@@ -81,6 +86,9 @@ class DeviceCodeAdmin(RevocableAdmin):
     question = _("Refuse these requests")
     consequence = _("These devices will be told that they were refused:")
 
+    def open(self, rows: QuerySet[DeviceCode]) -> QuerySet[DeviceCode]:
+        return rows.filter(status__in=[DeviceCode.Status.PENDING, DeviceCode.Status.AUTHORIZED])
+
     def end(self, row: DeviceCode, source: Source) -> bool:
         return device_flow.withdraw(code=row, source=source)
 
@@ -100,25 +108,49 @@ class DeviceSessionAdmin(RevocableAdmin):
     question = _("Revoke sessions")
     consequence = _("These devices will be logged out at once and must ask for a new code:")
 
+    def open(self, rows: QuerySet[DeviceSession]) -> QuerySet[DeviceSession]:
+        return rows.filter(revoked_at=None)
+
     def end(self, row: DeviceSession, source: Source) -> bool:
         return device_sessions.revoke(session=row, source=source)
+
+
+class ClientForm(forms.ModelForm[Application]):
+    """A name is required: the person who is asked to allow the device reads it."""
+
+    class Meta:
+        model = Application
+        fields = ("name", "client_id", "client_type")
+
+    def clean_name(self) -> str:
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if not name:
+            raise forms.ValidationError(_("Give it a name: people who connect it are shown it."))
+        return name
 
 
 @admin.register(Application)
 class ApplicationAdmin(CheckedActions, ModelAdmin):
     """Clients. A confidential one gets a secret that we draw, shown once; only its hash is kept."""
 
-    list_display = ("name", "client_id", "client_type", "authorization_grant_type", "created")
+    form = ClientForm
+    list_display = ("name", "client_id", "client_type", "created")
     list_filter = ("client_type",)
     search_fields = ("name", "client_id")
-    fields: ClassVar[list[str]] = ["name", "client_id", "client_type", "authorization_grant_type"]
+    fields: ClassVar[list[str]] = ["name", "client_id", "client_type"]
     actions_detail = ("new_secret",)
+    view_on_site = False  # the library's page of a client is not ours to show
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("client_id", "client_type") if obj else ()
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"client_type": Application.CLIENT_PUBLIC, "authorization_grant_type": Application.GRANT_DEVICE_CODE}
+        return {"client_type": Application.CLIENT_PUBLIC}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        if not change:
+            obj.authorization_grant_type = Application.GRANT_DEVICE_CODE  # there is no other one here
+        super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The desktop application's client must not go by accident: every desktop would be logged out."""

@@ -30,6 +30,7 @@ from deviceauth.exceptions import (
     ExpiredToken,
     ExpiredUserCode,
     InvalidGrant,
+    LoggedOut,
     MalformedUserCode,
     SlowDown,
     UnknownUserCode,
@@ -115,9 +116,11 @@ def note_opened(*, code: DeviceCode, user: User, source: Source) -> None:
 def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
     """Allow the device to act for this user; once more by the same user changes nothing.
 
-    The user is bound here and nowhere earlier, and told by mail. Raises UsedUserCode, ExpiredUserCode.
+    The user is bound here and nowhere earlier, and told by mail. Raises UsedUserCode, ExpiredUserCode,
+    LoggedOut.
     """
     with atomic():
+        _require_unchanged(user)
         approved = DeviceCode.objects.pending().filter(pk=code.pk)
         won = approved.update(
             status=Status.AUTHORIZED,
@@ -133,6 +136,14 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
     if not won and not (code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}):
         raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
     return code
+
+
+def _require_unchanged(user: User) -> None:
+    """Lock the user, and see that they are who they were when this request began: a password that is being
+    changed ends what was allowed under the old one, and could not see this approval yet."""
+    same = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True, password=user.password)
+    if not same.exists():
+        raise LoggedOut
 
 
 def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
@@ -213,4 +224,9 @@ def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:
 
 
 def _record(kind: Kind, code: DeviceCode, source: Source) -> None:
-    events.record(kind, user=code.user, source=source, code=code.pk, client=code.application.client_id)
+    events.record(kind, user=code.user, source=source, code=code.pk, client=code.application.client_id, **_named(code))
+
+
+def _named(code: DeviceCode) -> dict[str, str]:
+    """What the user of a code reads of it; before there is one, what it calls itself is in the event anyway."""
+    return {"device": code.device} if code.user_id else {}

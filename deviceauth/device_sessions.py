@@ -1,8 +1,10 @@
 """Everything that changes the session of an allowed device, and the tokens it stands for."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.transaction import atomic
 from django.utils import timezone
 from oauth2_provider.models import Application, RefreshToken
@@ -12,6 +14,7 @@ from accounts.devices import UNKNOWN, Source
 from accounts.events import Kind
 from accounts.models import User
 from deviceauth import mails
+from deviceauth.exceptions import InvalidGrant
 from deviceauth.models import DeviceCode, DeviceSession
 
 MAX_NAME = 100
@@ -32,9 +35,18 @@ def begin(*, code: DeviceCode, user: User, token_family: uuid.UUID, source: Sour
 
 
 def touch(*, token_family: uuid.UUID, source: Source) -> None:
-    """The device refreshed its tokens."""
-    same = DeviceSession.objects.filter(token_family=token_family)
-    same.update(last_used_at=timezone.now(), address=source.address)
+    """The device refreshed its tokens, in the transaction that writes them. Raises InvalidGrant if it is over."""
+    live = DeviceSession.objects.filter(token_family=token_family, revoked_at=None)
+    if not live.update(last_used_at=timezone.now(), address=source.address):
+        raise InvalidGrant
+
+
+def note_use(*, session: DeviceSession) -> None:
+    """The device called just now; written at most once in DEVICE_NOTE_SECONDS, so not with every call."""
+    seconds = timedelta(seconds=settings.DEVICE_NOTE_SECONDS)
+    if session.last_used_at <= timezone.now() - seconds:
+        stale = DeviceSession.objects.filter(pk=session.pk, last_used_at=session.last_used_at)
+        stale.update(last_used_at=timezone.now())
 
 
 def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bool:
@@ -74,7 +86,7 @@ def revoke_all(user: User, source: Source = UNKNOWN) -> int:
     with atomic():
         approved = DeviceCode.objects.approved().filter(user=user)
         refused = approved.update(status=DeviceCode.Status.DENIED)
-        sessions = DeviceSession.objects.filter(user=user, revoked_at=None)
+        sessions = DeviceSession.objects.filter(user=user, revoked_at=None).order_by("pk")
         return refused + sum(revoke(session=session, source=source) for session in sessions)
 
 

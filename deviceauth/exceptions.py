@@ -7,7 +7,7 @@ OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): to the device, rendered as `{"erro
 UserCodeRefusal (accounts.exceptions.Refusal): to the person and the browser
 ├── MalformedUserCode
 ├── UnknownUserCode, UsedUserCode, ExpiredUserCode
-└── TooManyTries
+└── LoggedOut, TooManyTries
 
 The existing desktop application stops polling when a text contains "expired": only ExpiredToken may.
 """
@@ -112,6 +112,15 @@ class ExpiredUserCode(UserCodeRefusal):
     code = "expired_user_code"
     title = _("This code has expired")
     text = _("Codes work for ten minutes. Ask your device for a new code.")
+
+
+class LoggedOut(UserCodeRefusal):
+    """The password changed, or the account was deactivated, while this page was open."""
+
+    status = 403
+    code = "logged_out"
+    title = _("Log in again")
+    text = _("Your password has just been changed. Log in again, then enter the code once more.")
 
 
 class TooManyTries(UserCodeRefusal):

@@ -8,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.models import AbstractDeviceGrant, AccessToken, RefreshToken
+from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
 
 from accounts import devices
 from accounts.models import MAX_CREDITS, User
@@ -119,10 +119,6 @@ class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def forgotten(self) -> "DeviceSessionQuerySet":
         """Sessions of whose tokens nothing is left."""
         return self.filter(~models.Exists(_tokens()))
-
-    def of_token(self, token: AccessToken) -> "DeviceSessionQuerySet":
-        """The session whose device has this access token; none for a token that was given otherwise."""
-        return self.filter(token_family__in=RefreshToken.objects.filter(access_token=token).values("token_family"))
 
 
 def _tokens() -> Any:

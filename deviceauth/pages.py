@@ -7,7 +7,7 @@ in two tabs at once. A GET never changes anything.
 import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -148,10 +148,15 @@ def undo(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         ended = device_sessions.undo(approval=approval, source=Source.of(request))
         return render(request, "deviceauth/undo.html", {"state": "ended" if ended else "over"})
-    return render(request, "deviceauth/undo.html", {"state": "ask", "name": _allowed_name(approval)})
+    allowed = _allowed(approval)
+    context = {"state": "ask", "device": allowed} if allowed else {"state": "over"}
+    return render(request, "deviceauth/undo.html", context)
 
 
-def _allowed_name(approval: uuid.UUID) -> str:
-    session = DeviceSession.objects.filter(approval=approval).first()
-    code = None if session else DeviceCode.objects.filter(approval=approval).first()
-    return session.name if session else code.device if code else ""
+def _allowed(approval: uuid.UUID) -> dict[str, Any] | None:
+    """What there still is to take back: the device, its application, and since when."""
+    session = DeviceSession.objects.live().filter(approval=approval).select_related("application").first()
+    if session:
+        return {"name": session.name, "application": session.application.name, "since": session.created_at}
+    code = DeviceCode.objects.approved().filter(approval=approval).select_related("application").first()
+    return code and {"name": code.device, "application": code.application.name, "since": code.approved_at}

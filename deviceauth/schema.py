@@ -26,6 +26,7 @@ OAUTH = Dialect(
     {
         400: "`invalid_request`, or what this route refuses (RFC 6749 §5.2, RFC 8628 §3.5).",
         401: "`invalid_client`: unknown, or its authentication failed.",
+        403: "Asked by a page of another site (Sec-Fetch-Site) that is not an allowed origin.",
         413: "The body is larger than 16 KiB.",
         415: "The body is neither a form nor JSON.",
         429: "Too many requests from this address in this minute.",
@@ -37,7 +38,7 @@ BROWSER = Dialect(
     {
         400: "That is not a user code, or the request is malformed.",
         401: "Nobody is logged in.",
-        403: "The CSRF token is missing or wrong.",
+        403: "The CSRF token is missing or wrong, or a page of another site asks.",
         404: "Nobody waits with this code.",
         410: "The code has expired.",
         413: "The body is too large.",
@@ -158,7 +159,7 @@ code = extend_schema(
     auth=CLIENT,
     responses={
         200: said("Show the user code, then poll the token route.", ref("DeviceAuthorization")),
-        **OAUTH.responses(400, 401, 413, 415, 429, 503),
+        **OAUTH.responses(400, 401, 403, 413, 415, 429, 503),
     },
 )
 token = extend_schema(
@@ -213,7 +214,7 @@ verify = extend_schema(
     ],
     responses={
         200: said("It waits, or was answered.", {"oneOf": [ref("Pending"), ref("Authorized")]}),
-        **BROWSER.responses(400, 404, 410, 429, 503),
+        **BROWSER.responses(400, 403, 404, 410, 429, 503),
     },
 )
 authorize = extend_schema(

@@ -33,8 +33,14 @@ class Try:
             self.paid[key] = rate
 
     def _budgets(self) -> list[tuple[str, int]]:
-        user = [(f"wrong_user_code:user:{self.user.pk}", settings.DEVICE_WRONG_CODES_PER_USER)] if self.user else []
-        return [*user, (f"wrong_user_code:{network(self.source.address)}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
+        """Of nobody in particular, and of who is logged in: the former must not use up the tries of the latter."""
+        where = network(self.source.address)
+        if self.user is None:
+            return [(f"wrong_user_code:anonymous:{where}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
+        return [
+            (f"wrong_user_code:user:{self.user.pk}", settings.DEVICE_WRONG_CODES_PER_USER),
+            (f"wrong_user_code:{where}", settings.DEVICE_WRONG_CODES_PER_ADDRESS),
+        ]
 
     def succeed(self) -> None:
         """The code was right: this one costs nothing."""

@@ -68,6 +68,12 @@ class Validator(OAuth2Validator):
         device_sessions.revoke(session=session, source=self.source)
         return True
 
+    def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+        """What the device was allowed: a narrower access token narrows none that follows (RFC 6749 §6)."""
+        family = request.refresh_token_instance.token_family
+        session = DeviceSession.objects.filter(token_family=family).first()
+        return session.scopes if session else list(super().get_original_scopes(refresh_token, request))
+
     def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
         """In django-oauth-toolkit's transaction: what is raised here undoes all of it."""
         created = dict(token)
@@ -115,9 +121,13 @@ def _user_block(request: Any) -> dict[str, Any] | None:
 
 def _require_not_revoked(pk: int) -> None:
     """Lock the presented refresh token and look again: since it was validated, its session may have been
-    revoked or its successor used, and django-oauth-toolkit would then start a second branch of the family."""
+    revoked or its successor used, and django-oauth-toolkit would then start a second branch of the family.
+
+    The successor is locked too: one that somebody is just deleting can still be read, but not locked.
+    """
     presented = RefreshToken.objects.select_for_update().get(pk=pk)
-    if presented.revoked and not AccessToken.objects.filter(source_refresh_token=presented).exists():
+    successors = AccessToken.objects.select_for_update(of=("self",)).filter(source_refresh_token=presented)
+    if presented.revoked and not list(successors):
         raise InvalidGrant
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.permissions import AllowAny, BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -36,6 +36,18 @@ class HourlyCodeThrottle(AddressThrottle):
 
 class VerifyThrottle(AddressThrottle):
     setting = "DEVICE_VERIFY_RPM"
+
+
+class NotFromAnotherSite(BasePermission):
+    """A page of another site could use up the tries and codes of whoever looks at it (Fetch Metadata, Sec-Fetch-Site).
+
+    The desktop application's webview is such a page, with an origin that is allowed.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        headers = request._request.headers
+        is_ours = headers.get("Origin") in settings.CORS_ALLOWED_ORIGINS
+        return is_ours or headers.get("Sec-Fetch-Site") != "cross-site"
 
 
 class OnlyJSON(BaseContentNegotiation):
@@ -69,7 +81,7 @@ class DeviceView(AuthView):
     """An OAuth endpoint: no login, form or JSON, everything in the body."""
 
     authentication_classes = ()
-    permission_classes = (AllowAny,)
+    permission_classes: Any = (AllowAny,)
     parser_classes = (parameters.JSONParser, parameters.FormParser)
     refuse = staticmethod(render_to_device)
 
@@ -82,6 +94,7 @@ class DeviceView(AuthView):
 class DeviceCodeView(DeviceView):
     """RFC 8628 §3.1, §3.2."""
 
+    permission_classes = (NotFromAnotherSite,)
     throttle_classes = (CodeThrottle, HourlyCodeThrottle)
 
     @schema.code
@@ -148,7 +161,7 @@ class VerifyView(BrowserView):
     """What a code stands for; public, so it says as little as possible."""
 
     authentication_classes = ()
-    permission_classes = (AllowAny,)
+    permission_classes = (NotFromAnotherSite,)
     throttle_classes = (VerifyThrottle,)
 
     @schema.verify

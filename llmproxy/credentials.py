@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from accounts.authentication import Caller
+from accounts.authentication import Caller, InvalidToken
 from accounts.models import ApiKey, User
+from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
+from llmproxy.exceptions import Unauthorized
 from llmproxy.models import Completion
 
 
@@ -38,11 +40,20 @@ def described(id: str, name: str) -> dict[str, str] | None:  # noqa: A002 – th
 
 
 def of(caller: Caller) -> Credential:
-    """One indexed statement for a device, none for a key, which is known already."""
+    """One indexed statement for a device, none for a key, which is known already.
+
+    Raises Unauthorized where the device was disconnected since its token was looked at: it is never taken for a
+    browser, which has no budget.
+    """
     if caller.key is not None:
         return _of(caller.key)
-    session = DeviceSession.objects.of_token(caller.token).first() if caller.token else None
-    return _of(session) if session else NONE
+    if caller.family is None:
+        return NONE
+    session = DeviceSession.objects.filter(token_family=caller.family, revoked_at=None).first()
+    if session is None:
+        raise Unauthorized(InvalidToken.description)
+    device_sessions.note_use(session=session)
+    return _of(session)
 
 
 def _of(row: ApiKey | DeviceSession) -> Credential:

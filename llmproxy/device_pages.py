@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts import limits
 from accounts.authentication import signed_in
 from accounts.devices import Source
 from accounts.models import MAX_CREDITS
@@ -33,13 +35,20 @@ class DeviceForm(forms.Form):
         help_text=gettext_lazy("The most this device may use in a calendar month (UTC). Empty: no limit of its own."),
     )
 
+    def clean_name(self) -> str:
+        """In one line: it stands in mails."""
+        name = " ".join(self.cleaned_data["name"].split())
+        if not name.isprintable():
+            raise forms.ValidationError(_("A name has only letters, digits and signs."))
+        return name
+
 
 @require_safe
 @never_cache
 @login_required
 def devices(request: HttpRequest) -> HttpResponse:
     """Every connected device, the last used first."""
-    sessions = _connected(request).select_related("application").order_by("-last_used_at")[:MOST]
+    sessions = _connected(request).order_by("-last_used_at")[:MOST]
     spent = budgets.spent_this_month(signed_in(request))
     return render(request, "llmproxy/devices.html", {"devices": [_shown(session, spent) for session in sessions]})
 
@@ -49,12 +58,15 @@ def devices(request: HttpRequest) -> HttpResponse:
 @login_required
 def device(request: HttpRequest, pk: int) -> HttpResponse:
     """One device: its name and its budget."""
-    session = get_object_or_404(_connected(request).select_related("application"), pk=pk)
+    session = get_object_or_404(_connected(request), pk=pk)
     now = {"name": session.name, "monthly_budget": session.monthly_budget}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
         context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
         return render(request, "llmproxy/device.html", context, status=400 if form.is_bound else 200)
+    if not limits.take(f"devices:{session.user_id}", limit=settings.DEVICE_CHANGES_PER_HOUR, period=3600).allowed:
+        messages.error(request, _("Too many changes. Wait a few minutes, then try again."))
+        return redirect("account_devices")
     source = Source.of(request)
     device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
     device_sessions.set_budget(session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source)
@@ -88,7 +100,7 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
 
 
 def _connected(request: HttpRequest) -> Any:
-    return DeviceSession.objects.live().filter(user=signed_in(request))
+    return DeviceSession.objects.live().filter(user=signed_in(request)).select_related("application")
 
 
 def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:

@@ -4,8 +4,9 @@ import logging
 import re
 
 SECRETS = re.compile(
-    r"(?P<name>(?:user_code|device_code|access_token|refresh_token|client_secret|password|token)['\"]?\s*(?:[=:]|%3D)\s*['\"]?"
-    r"|Bearer\s+|Basic\s+|/auth/device/undo/|/password/reset/key/|\bsk-)(?P<secret>[\w\-.~+/%:=]{4,})",
+    r"(?P<name>(?:user_code|device_code|access_token|refresh_token|client_secret|password\d?|token|sessionid)"
+    r"[\\'\"]{0,2}\s*(?:[=:]|%3D)\s*[\[\\'\"]{0,3}"
+    r"|Bearer\s+|Basic\s+|/auth/device/undo/|/password/reset/key/|(?<![A-Za-z0-9])sk-)(?P<secret>[^\s'\"\\,&\]}]{4,})",
     re.IGNORECASE,
 )
 

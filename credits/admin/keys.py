@@ -61,7 +61,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
             return None
         if "confirmed" not in request.POST:
             return self._confirm(request, keys)
-        revoked = [key for key in keys if api_keys.revoke(key=key, source=Source.of(request))]
+        revoked = [key for key in keys if api_keys.revoke(key=key, source=Source.of_administrator(request))]
         for key in revoked:
             self.log_change(request, key, "Revoked.")
         number = len(revoked)

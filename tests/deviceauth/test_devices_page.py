@@ -141,6 +141,7 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(person: C
     assert "The device is disconnected" in text(stranger.post(link))
     assert device.me().status_code == 401
     assert "not connected any more" in text(stranger.post(link))
+    assert "not connected any more" in text(stranger.get(link))
 
 
 def test_the_link_stops_a_device_that_has_not_redeemed_yet(person: Client, user: User) -> None:

@@ -293,7 +293,7 @@ def test_a_bad_percent_escape_is_400(path: str, query: str) -> None:
 
 
 def test_every_row_of_the_table_has_its_test() -> None:
-    named = re.findall(r"`(test_\w+)`", DOCUMENT.read_text())
+    named = re.findall(r"`(test_\w+)`", DOCUMENT.read_text().partition("\n## ")[0])
     assert len(named) == len(set(named)) > 30
     assert {*named, "test_every_row_of_the_table_has_its_test"} == {
         name for name in globals() if name.startswith("test_")
