@@ -1,8 +1,8 @@
 """What the administrators' lists read of a large ledger, by EXPLAIN: every filter, first and deep pages.
 
-On a database of its own, with ROWS transactions (300,000):
+On a database of its own, empty at first, with ROWS transactions (300,000):
 
-    ROWS=1000000 .venv/bin/python -m smartspec.embedded_postgres -- .venv/bin/python bench/admin_lists.py
+    ROWS=1000000 .venv/bin/python -m smartspec.embedded_postgres --data /tmp/lists -- .venv/bin/python bench/admin_lists.py
 """
 
 import argparse

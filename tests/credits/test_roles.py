@@ -12,6 +12,7 @@ from psycopg import errors
 
 from accounts.models import LEDGER_FIELDS, User
 from credits import audit, roles
+from credits.functions import after_migrate
 from tests.concurrently import concurrently
 from tests.credits.application import Application
 
@@ -210,3 +211,13 @@ def test_a_role_that_has_too_much_all_the_same_is_refused(application: Applicati
                 call_command("migrate", verbosity=0)
         finally:
             cursor.execute(f"REVOKE {privilege} FROM PUBLIC")
+
+
+@pytest.mark.django_db
+def test_a_guard_that_was_switched_off_is_on_after_the_next_migrate() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE credit_transactions DISABLE TRIGGER USER")
+        cursor.execute("ALTER TABLE users DISABLE TRIGGER users_check_balance")
+        after_migrate()
+        cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'A'")
+        assert cursor.fetchall() == []

@@ -187,3 +187,11 @@ def test_waiting_mails_are_shown_without_their_text(operator: Client, desktop: D
     assert "ann@example.com" in operator.get(mails).content.decode()
     pk = OutgoingMail.objects.get().pk
     assert "/auth/device/undo/" not in operator.get(f"{mails}{pk}/change/").content.decode()
+
+
+def test_a_client_needs_a_name_and_has_no_page_of_its_own(operator: Client) -> None:
+    nameless = {"name": " ", "client_id": "box", "client_type": "public"}
+    assert "people who connect it are shown it" in operator.post(f"{APPLICATIONS}add/", nameless).content.decode()
+    box, _ = make_client(operator, "public")
+    assert box.authorization_grant_type == Application.GRANT_DEVICE_CODE
+    assert "/admin/r/" not in operator.get(f"{APPLICATIONS}{box.pk}/change/").content.decode()

@@ -18,6 +18,7 @@ from credits import audit, budgets, ledger
 from credits.models import Hold, Transaction
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
+from llmproxy import catalogue
 from llmproxy import upstream as provider
 from llmproxy.models import Completion, LanguageModel
 from tests.concurrently import concurrently
@@ -255,3 +256,49 @@ def test_a_closed_account_leaves_no_name_of_a_device_or_key(user: User, limited:
     left = Completion.objects.get()
     assert (left.credential, left.credential_name) == (credential, "")
     assert audit.run(user=user).findings == []
+
+
+@pytest.fixture
+def laptop(user: User, upstream: Upstream) -> Device:
+    device = Device().start().approved_by(user).redeem()
+    DeviceSession.objects.update(monthly_budget=1)
+    return device
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have something happen between the look at a call's token and its hold."""
+    find = catalogue.find
+
+    def later(*asked: Any) -> LanguageModel:
+        act()
+        return find(*asked)
+
+    monkeypatch.setattr(catalogue, "find", later)
+
+
+def test_a_device_does_not_escape_its_budget_by_refreshing_while_it_calls(
+    user: User, laptop: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(laptop.tokens["access_token"]).status_code == 200
+    meanwhile(monkeypatch, laptop.refresh)
+    answer = call(laptop.tokens["access_token"])
+    assert (answer.status_code, answer.json()["error"]["budget"]["spent"]) == (402, 1)
+    assert ledger.balance(user).credits == 49
+
+
+def test_a_device_disconnected_while_it_calls_is_not_taken_for_a_browser(
+    user: User, laptop: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, lambda: device_sessions.revoke(session=DeviceSession.objects.get()))
+    assert call(laptop.tokens["access_token"]).status_code == 401
+    assert not Hold.objects.exists()
+
+
+def test_a_call_is_noted_as_a_devices_last_use(laptop: Device) -> None:
+    long_ago = timezone.now() - timedelta(hours=1)
+    DeviceSession.objects.update(last_used_at=long_ago)
+    call(laptop.tokens["access_token"])
+    noted = DeviceSession.objects.get().last_used_at
+    assert noted > long_ago
+    call(laptop.tokens["access_token"])
+    assert DeviceSession.objects.get().last_used_at == noted  # not with every call
