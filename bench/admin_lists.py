@@ -1,8 +1,9 @@
-"""What the administrators' lists read of a large ledger, by EXPLAIN: every filter, first and deep pages.
+r"""What the administrators' lists read of a large ledger, by EXPLAIN: every filter, first and deep pages.
 
 On a database of its own, empty at first, with ROWS transactions (300,000):
 
-    ROWS=1000000 .venv/bin/python -m smartspec.embedded_postgres --data /tmp/lists -- .venv/bin/python bench/admin_lists.py
+    ROWS=1000000 .venv/bin/python -m smartspec.embedded_postgres --data /tmp/lists -- \
+        .venv/bin/python -m bench.admin_lists
 """
 
 import argparse
@@ -10,10 +11,8 @@ import json
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 
 import django
@@ -22,10 +21,10 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from accounts.models import User  # noqa: E402
+from bench.browser import Browser  # noqa: E402
 
 ROWS = int(os.environ.get("ROWS", "300000"))
 USERS = 2000  # one of them made every third answer
@@ -75,7 +74,7 @@ def fill() -> None:
         cursor.execute("SET statement_timeout = '30s'")
 
 
-def measure(client: Client, name: str, path: str) -> None:
+def measure(client: Browser, name: str, path: str) -> None:
     """The rows that the statements of one page read, and what they walked."""
     started = time.perf_counter()
     with CaptureQueriesContext(connection) as queries:
@@ -108,7 +107,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     call_command("migrate", verbosity=0)
     fill()
-    client = Client(SERVER_NAME="127.0.0.1")
+    client = Browser(SERVER_NAME="127.0.0.1")
     client.force_login(User.objects.create_user("bench@example.com", "x", is_staff=True, is_superuser=True))
     rows, holds = "/admin/credits/transaction/?", "/admin/credits/hold/?"
     old = f"before={ROWS // 10}"

@@ -40,16 +40,16 @@ CSRF = "c" * 32
 
 def callers() -> dict[str, list[str]]:
     """The headers of each of them; needs the tables."""
-    from django.test import Client
     from django.utils import timezone
     from oauth2_provider.models import AccessToken
 
     from accounts.models import User
+    from bench.browser import Browser
     from credits import ledger
 
     user = User.objects.create_user("fuzz@example.com", "only for this run")
     ledger.adjust(user=user, amount=CREDITS, reason="Fuzzing", actor=None)
-    token, browser = secrets.token_urlsafe(32), Client()
+    token, browser = secrets.token_urlsafe(32), Browser()
     expires = timezone.now() + timedelta(days=1)
     AccessToken.objects.create(user=user, token=token, scope="llm:chat mcp:read", expires=expires)
     browser.force_login(user)

@@ -132,13 +132,13 @@ def answer_times(ask: Callable[[], object], times: int = 200) -> str:
 def pages(heavy: int) -> None:
     """Whole requests through Django, in this process, as the user with the most rows."""
     from django.conf import settings
-    from django.test import Client
 
     from accounts.models import User
+    from bench.browser import Browser
 
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     user = User.objects.get(pk=heavy)
-    client, boss = (Client(headers={"host": "127.0.0.1"}) for _ in range(2))
+    client, boss = (Browser(headers={"host": "127.0.0.1"}) for _ in range(2))
     client.force_login(user)
     boss.force_login(User.objects.create_superuser("boss@example.com", "x"))
     middle = user.ledger_seq // 2

@@ -17,30 +17,16 @@ from django.utils import timezone
 from oauth2_provider.models import AccessToken
 
 from accounts.models import User
-from accounts.sessions import SessionStore
+from bench.browser import Browser
 from credits import ledger
 
 # A password is not hashed for safety here, and the real hasher takes half a second.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS[1:]]
 
 
-def _session(client: Client) -> SessionStore:
-    """The session of a test's browser, by its cookie; a new one if it has none."""
-    cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
-    store = SessionStore.of(cookie.value if cookie else None)
-    if not cookie:
-        store.save()
-        client.cookies[settings.SESSION_COOKIE_NAME] = str(store.cookie)
-    return store
-
-
-def _set_login_cookies(client: Client, request: Any) -> None:
-    client.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie
-
-
-# Django's test client puts the key itself into the cookie.
-Client.session = property(_session)  # type: ignore[assignment]
-Client._set_login_cookies = _set_login_cookies  # type: ignore[attr-defined]
+# All tests' browsers are such as know our sessions.
+Client.session = Browser.session  # type: ignore[assignment]
+Client._set_login_cookies = Browser._set_login_cookies  # type: ignore[attr-defined]
 
 # Rows that migrations make stay; everything else goes after a committing test.
 KEPT = {
