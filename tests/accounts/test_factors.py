@@ -46,6 +46,11 @@ def test_an_app_is_set_up_after_the_password_and_its_codes_are_asked_for(client,
     assert other.post(ENTER, {"code": totp(secret)})["Location"] == "/account"
 
 
+def test_what_follows_a_passkeys_page_is_the_security_page(client, ann):
+    log_in(client)
+    assert client.get("/accounts/2fa/webauthn/")["Location"] == "/account/security"
+
+
 def test_a_code_works_once(client, ann, protect):
     secret, _ = protect(ann)
     code = totp(secret)
