@@ -172,6 +172,33 @@ def test_a_passkey_belongs_to_the_configured_host(client, settings, ann):
     assert asked.json()["request_options"]["publicKey"]["rpId"] == "smartspec.example"
 
 
+@pytest.fixture
+def passkey(ann):
+    return Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
+
+
+def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(client, ann, passkey, protect, monkeypatch):
+    monkeypatch.setattr("allauth.mfa.base.views.webauthn_auth.begin_authentication", lambda user: {})
+    log_in(client)
+    page = client.get(ENTER).content.decode()
+    assert "authenticator app" not in page
+    assert 0 < page.index("Use your passkey") < page.index("Recovery code")
+    protect(ann)
+    page = client.get(ENTER).content.decode()
+    assert 0 < page.index("authenticator app") < page.index("Use a passkey")
+    passkey.delete()
+    assert "passkey" not in client.get(ENTER).content.decode()
+
+
+def test_removing_the_last_factor_warns_that_the_password_is_enough(client, ann, passkey, protect):
+    client.force_login(ann)
+    confirm(client)
+    page, warning = f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/", "Your password alone is then enough"
+    assert warning in client.get(page).content.decode()
+    protect(ann)
+    assert warning not in client.get(page).content.decode()
+
+
 @pytest.mark.parametrize(
     "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}]
 )
