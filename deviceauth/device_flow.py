@@ -213,4 +213,5 @@ def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:
 
 
 def _record(kind: Kind, code: DeviceCode, source: Source) -> None:
-    events.record(kind, user=code.user, source=source, code=code.pk, client=code.application.client_id)
+    client = code.application.client_id
+    events.record(kind, user=code.user, source=source, code=code.pk, client=client, device=code.device)

@@ -47,7 +47,7 @@ def test_a_log_in_leaves_its_steps_in_order(person: Client, user: User) -> None:
     assert (asked.user, asked.address, asked.user_agent) == (None, "203.0.113.5", "SmartSpecPro/1.2 (Windows)")
     assert (opened.user, approved.user, redeemed.user) == (user, user, user)
     assert (approved.address, redeemed.address) == ("127.0.0.1", "203.0.113.5")
-    assert approved.details == {"code": device.row.pk, "client": "smartspec-desktop"}
+    assert approved.details == {"code": device.row.pk, "client": "smartspec-desktop", "device": device.row.device}
 
 
 def test_approving_twice_is_one_event_and_one_mail(person: Client, user: User, desktop: Device) -> None:
