@@ -15,6 +15,7 @@ from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from accounts import access, devices, guesses
 from accounts.devices import Source
@@ -25,6 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    # Also said to who entered wrong codes at sign-up, which ends on the log-in page.
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": _(
+            "Too many tries. Wait a few minutes, then try again. If you need a code from a mail, log in for a new one."
+        ),
+    }
+
     def clean_email(self, email: str) -> str:
         """Addresses are one person's in any letter case, so they are kept in one."""
         return str(super().clean_email(email)).strip().lower()

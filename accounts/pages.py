@@ -1,5 +1,6 @@
 """The security page: how a person logs in, where they are logged in, what happened, and the way out."""
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -7,8 +8,10 @@ from allauth.account.decorators import reauthentication_required
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -22,6 +25,7 @@ from accounts.forms import CloseForm
 from accounts.models import AuthEvent, User
 
 NEWEST = 20  # events on the page
+FAILURE_DAYS = 30  # over which log-ins that failed are counted
 
 
 @require_safe
@@ -29,13 +33,14 @@ NEWEST = 20  # events on the page
 @login_required
 def security(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    factors = Authenticator.objects.filter(user=user)
+    factors, events = Authenticator.objects.filter(user=user), AuthEvent.objects.filter(user=user)
     context = {
         "totp": factors.filter(type=Authenticator.Type.TOTP).first(),
         "passkeys": factors.filter(type=Authenticator.Type.WEBAUTHN).order_by("pk"),
         "recovery_codes": factors.filter(type=Authenticator.Type.RECOVERY_CODES).first(),
         "browsers": [_described(browser) for browser in browsers.of(user)],
-        "events": [_told(event) for event in AuthEvent.objects.filter(user=user)[:NEWEST]],
+        "events": [_told(event) for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]],
+        "failures": _failures(events),
     }
     return render(request, "accounts/security.html", context)
 
@@ -45,9 +50,21 @@ def _described(browser: browsers.Browser) -> dict[str, Any]:
 
 
 def _told(event: AuthEvent) -> dict[str, Any]:
-    """An event, and what it was about: a device, a browser or a second factor."""
-    about = event.details.get("device") or NAMES.get(event.details.get("factor", ""), "")
-    return {"row": event, "about": about, "device": devices.describe(event.user_agent) if event.user_agent else ""}
+    """An event, and what it was about: a device, a browser, a key or a second factor."""
+    details = event.details
+    return {
+        "row": event,
+        "about": details.get("device") or details.get("name") or NAMES.get(details.get("factor", ""), ""),
+        "by_us": details.get("by") == "administrator",
+        "device": devices.describe(event.user_agent) if event.user_agent else "",
+    }
+
+
+def _failures(events: QuerySet[AuthEvent]) -> dict[str, Any]:
+    """How many log-ins failed, and when the last. One by one they would hide everything else."""
+    since = timezone.now() - timedelta(days=FAILURE_DAYS)
+    failed = events.filter(kind=AuthEvent.Kind.LOG_IN_FAILED, created_at__gte=since)
+    return failed.aggregate(number=Count("pk"), latest=Max("created_at"))
 
 
 @require_POST

@@ -224,9 +224,5 @@ def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:
 
 
 def _record(kind: Kind, code: DeviceCode, source: Source) -> None:
-    events.record(kind, user=code.user, source=source, code=code.pk, client=code.application.client_id, **_named(code))
-
-
-def _named(code: DeviceCode) -> dict[str, str]:
-    """What the user of a code reads of it; before there is one, what it calls itself is in the event anyway."""
-    return {"device": code.device} if code.user_id else {}
+    client = code.application.client_id
+    events.record(kind, user=code.user, source=source, code=code.pk, client=client, device=code.device)

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.devices import Source, network
 from accounts.models import User
 from deviceauth import codes, device_flow, device_sessions, freshness, mails
-from deviceauth.exceptions import MalformedUserCode, TooManyTries, UsedUserCode, UserCodeRefusal
+from deviceauth.exceptions import MalformedUserCode, TooManyTries, UnknownUserCode, UsedUserCode, UserCodeRefusal
 from deviceauth.models import DeviceCode, DeviceSession
 
 ALLOWED = (
@@ -68,7 +68,7 @@ def device(request: HttpRequest) -> HttpResponse:
         return _enter(request, typed)
     try:
         return _decide(request, typed)
-    except MalformedUserCode as refusal:
+    except (MalformedUserCode, UnknownUserCode) as refusal:
         return _enter(request, typed, refusal)
     except UserCodeRefusal as refusal:
         return _refused(request, refusal)

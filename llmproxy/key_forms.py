@@ -81,13 +81,17 @@ class KeyForm(forms.Form):
 def _initial(key: ApiKey | None) -> dict[str, Any]:
     if key is None:
         return {"form": secrets.token_urlsafe(16)}
-    last_moment = key.expires_at - timedelta(microseconds=1) if key.expires_at else None
     return {
         "name": key.name,
-        "until": last_moment and last_moment.astimezone(UTC).date(),
+        "until": last_day(key),
         "monthly_budget": key.monthly_budget,
         "allowed_models": key.allowed_models,
     }
+
+
+def last_day(key: ApiKey) -> date | None:
+    """The day to whose end a key works, as it was entered."""
+    return (key.expires_at - timedelta(microseconds=1)).astimezone(UTC).date() if key.expires_at else None
 
 
 def _end_of(day: date) -> datetime:

@@ -22,7 +22,7 @@ from accounts.devices import Source
 from accounts.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.models import ApiKey
 from credits import budgets
-from llmproxy.key_forms import KeyForm
+from llmproxy.key_forms import KeyForm, last_day
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -34,7 +34,8 @@ def keys(request: HttpRequest) -> HttpResponse:
     """`/account/keys`: the user's keys, with what each has spent this month."""
     user = signed_in(request)
     spent = budgets.spent_this_month(user)
-    rows = [(key, spent.get(key.credential, 0)) for key in ApiKey.objects.live().filter(user=user)]
+    live = ApiKey.objects.live().filter(user=user)
+    rows = [(key, spent.get(key.credential, 0), last_day(key)) for key in live]
     return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
 
 

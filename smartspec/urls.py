@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
 from accounts.errors import not_found
+from accounts.factor_pages import RemovePasskey, SecondStep
 from smartspec import openapi, views
 
 urlpatterns = [
@@ -24,6 +25,9 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", RedirectView.as_view(pattern_name="account_security")),
+    path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="account_security")),
+    path("accounts/2fa/authenticate/", SecondStep.as_view()),
+    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", RemovePasskey.as_view()),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("accounts.urls")),
     path("", include("credits.urls")),

@@ -46,6 +46,11 @@ def test_an_app_is_set_up_after_the_password_and_its_codes_are_asked_for(client,
     assert other.post(ENTER, {"code": totp(secret)})["Location"] == "/account"
 
 
+def test_what_follows_a_passkeys_page_is_the_security_page(client, ann):
+    log_in(client)
+    assert client.get("/accounts/2fa/webauthn/")["Location"] == "/account/security"
+
+
 def test_a_code_works_once(client, ann, protect):
     secret, _ = protect(ann)
     code = totp(secret)
@@ -165,6 +170,33 @@ def test_a_passkey_belongs_to_the_configured_host(client, settings, ann):
     settings.DEBUG, settings.PUBLIC_HOST, settings.ALLOWED_HOSTS = False, "smartspec.example", ["localhost"]
     asked = client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json", "host": "localhost"})
     assert asked.json()["request_options"]["publicKey"]["rpId"] == "smartspec.example"
+
+
+@pytest.fixture
+def passkey(ann):
+    return Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
+
+
+def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(client, ann, passkey, protect, monkeypatch):
+    monkeypatch.setattr("allauth.mfa.base.views.webauthn_auth.begin_authentication", lambda user: {})
+    log_in(client)
+    page = client.get(ENTER).content.decode()
+    assert "authenticator app" not in page
+    assert 0 < page.index("Use your passkey") < page.index("Recovery code")
+    protect(ann)
+    page = client.get(ENTER).content.decode()
+    assert 0 < page.index("authenticator app") < page.index("Use a passkey")
+    passkey.delete()
+    assert "passkey" not in client.get(ENTER).content.decode()
+
+
+def test_removing_the_last_factor_warns_that_the_password_is_enough(client, ann, passkey, protect):
+    client.force_login(ann)
+    confirm(client)
+    page, warning = f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/", "Your password alone is then enough"
+    assert warning in client.get(page).content.decode()
+    protect(ann)
+    assert warning not in client.get(page).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def got_in(client):
 
 
 def refused(answer):
-    return "Too many failed" in answer.content.decode() or answer.status_code == 429
+    return "Too many tries" in answer.content.decode() or answer.status_code == 429
 
 
 def test_five_wrong_passwords_close_the_account_to_that_address_alone(client, ann):

@@ -89,12 +89,29 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
     assert [answer.status_code for answer in answers] == [200] * 4 + [302]
     assert client.post(CODE, {"code": code_in(mail.outbox[-1])})["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
+    assert "log in for a new one" in client.get("/accounts/login/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("short1x", "รหัสผ่านนี้สั้นเกินไป"),
+        ("password", "รหัสผ่านนี้มีคนใช้บ่อยเกินไป"),
+        ("8273645091", "รหัสผ่านนี้มีแต่ตัวเลข"),
+        ("ann@example.com", "รหัสผ่านนี้คล้ายกับอีเมลเกินไป"),
+    ],
+)
+def test_passwords_are_refused_in_thai_too(client, password, said):
+    answer = client.post("/accounts/signup/", {**NEW, "password1": password}, headers={"accept-language": "th"})
+    assert said in answer.content.decode()
 
 
 def test_a_new_code_can_be_asked_for(client, settings):
     settings.ACCOUNT_RATE_LIMITS = {"confirm_email": None}
     client.post("/accounts/signup/", NEW)
+    assert "on its way" not in client.get(CODE).content.decode()
     client.post(CODE, {"action": "resend"})
+    assert "A new code is on its way." in client.get(CODE).content.decode()
     first, second = (code_in(message) for message in mail.outbox)
     assert client.post(CODE, {"code": first}).status_code == 200
     assert client.post(CODE, {"code": second})["Location"] == "/account"

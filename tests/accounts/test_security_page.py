@@ -9,7 +9,9 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts import browsers
+from accounts import browsers, events
+from accounts.devices import UNKNOWN
+from accounts.events import Kind
 from tests.accounts.conftest import kinds, log_in
 
 pytestmark = pytest.mark.django_db
@@ -82,12 +84,36 @@ def test_ending_needs_a_post_and_a_log_in(client, ann, path):
 
 def test_it_shows_the_newest_events_of_this_user_alone(client, ann, make_user):
     for _ in range(25):
-        log_in(Client(), password="wrong")
+        events.record(Kind.LOGGED_OUT, user=ann, source=UNKNOWN)
     log_in(Client(), make_user("bob@example.com").email)
     client.force_login(ann)
-    events = client.get(PAGE).context["events"]
-    assert {str(event["row"]) for event in events} == {"Log-in failed"}
-    assert len(events) <= 20
+    shown = client.get(PAGE).context["events"]
+    assert {str(event["row"]) for event in shown} == {"Logged out"}
+    assert len(shown) == 20
+
+
+def test_failed_log_ins_are_counted_and_hide_nothing(client, ann):
+    events.record(Kind.PASSWORD_CHANGED, user=ann, source=UNKNOWN)
+    with time_machine.travel(timezone.now() - timedelta(days=31)):
+        events.record(Kind.LOG_IN_FAILED, user=ann, source=UNKNOWN)
+    for _ in range(25):
+        events.record(Kind.LOG_IN_FAILED, user=ann, source=UNKNOWN)
+    client.force_login(ann)
+    page = client.get(PAGE).content.decode()
+    assert "25 log-ins failed in the last 30 days" in page
+    assert "Password changed" in page
+
+
+def test_events_name_the_device_the_key_and_the_administrator(client, ann):
+    events.record(Kind.CODE_REDEEMED, user=ann, source=UNKNOWN, device="SmartSpecPro on macOS")
+    events.record(Kind.KEY_CREATED, user=ann, source=UNKNOWN, id=1, name="Nightly build")
+    client.force_login(ann)
+    page = client.get(PAGE).content.decode()
+    assert "SmartSpecPro on macOS" in page
+    assert "Nightly build" in page
+    assert "by an administrator" not in page
+    events.record(Kind.PASSWORD_CHANGED, user=ann, source=UNKNOWN, by="administrator")
+    assert "by an administrator" in client.get(PAGE).content.decode()
 
 
 def test_what_somebody_named_cannot_bring_markup_into_the_page(client, ann):

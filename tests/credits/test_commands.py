@@ -111,9 +111,9 @@ def test_seeding_twice_changes_nothing() -> None:
 def test_expire_holds_says_how_many() -> None:
     run("create_user", "ann@example.com", "--credits", "50")
     ledger.hold(user=User.objects.get(), amount=10, reference_id="gen_1", seconds=60)
-    assert run("expire_holds") == "0 holds expired, and the credits whose time is over.\n"
+    assert run("expire_holds") == ""
     Hold.objects.update(expires_at="2020-01-01T00:00Z")
-    assert run("expire_holds") == "1 holds expired, and the credits whose time is over.\n"
+    assert run("expire_holds") == "Holds expired: 1.\n"
 
 
 def test_audit_ledger_exits_with_1_and_names_the_user() -> None:
@@ -142,3 +142,8 @@ def test_the_demo_login_is_made_once_and_only_in_development(settings: Any) -> N
     email, password = run("seed_demo").split()
     assert User.objects.get(email=email).check_password(password)
     assert run("seed_demo") == ""
+
+
+def test_a_tick_with_nothing_to_do_says_nothing():
+    run("tick")  # the audit of the day
+    assert run("tick") == ""

@@ -159,11 +159,12 @@ def test_refusing_ends_the_code(person: Client, desktop: Device) -> None:
     assert desktop.poll().json()["error"] == "access_denied"
 
 
-def test_an_unknown_code_says_so(person: Client) -> None:
+def test_an_unknown_code_says_so_where_it_is_mended(person: Client) -> None:
     answer = enter(person, "BBBB-BBBB")
     assert answer.status_code == 404
     assert "do not know this code" in text(answer)
-    assert f'href="{PAGE}"' in text(answer)
+    assert 'value="BBBB-BBBB"' in text(answer)
+    assert "Compare this code" not in text(answer)
 
 
 @pytest.mark.parametrize("decision", ["", "allow", "deny"])

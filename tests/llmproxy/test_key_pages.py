@@ -10,6 +10,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
+from django.utils.dateformat import format as date_format
 
 from accounts import api_keys
 from accounts.authentication import identify
@@ -152,6 +153,7 @@ def test_a_key_works_to_the_end_of_its_last_day(person: Client) -> None:
     assert expires == datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
     change = page(person.get(f"{KEYS}/{ApiKey.objects.get().pk}"))
     assert f'value="{today.isoformat()}"' in change
+    assert f"Works until the end of {date_format(today, 'j M Y')} (UTC)" in page(person.get(KEYS))
 
 
 def test_too_many_keys_are_refused_in_words(person: Client, key: ApiKey, settings: Any) -> None:
@@ -166,7 +168,7 @@ def test_the_list_shows_what_was_spent_of_which_budget(person: Client, user: Use
     held = ledger.hold(user=user, amount=3, reference_id="gen_1", seconds=60, credential=key.credential, budget=40)
     ledger.capture(hold=held, cost=3)
     (row,) = person.get(KEYS).context["rows"]
-    assert row == (key, 3)
+    assert row == (key, 3, None)
     shown = page(person.get(KEYS))
     assert "of 40" in shown
     assert "Never used" in shown

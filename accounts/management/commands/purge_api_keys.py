@@ -9,4 +9,5 @@ class Command(BaseCommand):
     help = "Forget API keys that were revoked or have expired long ago."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"Deleted {api_keys.purge()} API keys.")
+        if gone := api_keys.purge():
+            self.stdout.write(f"API keys deleted: {gone}.")

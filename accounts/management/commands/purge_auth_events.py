@@ -19,4 +19,5 @@ class Command(BaseCommand):
         oldest = AuthEvent.objects.order_by("id")[:MOST].values_list("pk", "created_at")
         due = [pk for pk, created_at in oldest if created_at < before]
         gone, _ = AuthEvent.objects.filter(pk__in=due).delete()
-        self.stdout.write(f"Deleted {gone} events.")
+        if gone:
+            self.stdout.write(f"Events deleted: {gone}.")

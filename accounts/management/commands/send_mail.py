@@ -9,4 +9,5 @@ class Command(BaseCommand):
     help = "Send the mails that wait to be sent; what fails is tried again later."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"Sent {mails.send_due()} mails.")
+        if sent := mails.send_due():
+            self.stdout.write(f"Mails sent: {sent}.")

@@ -9,4 +9,5 @@ class Command(BaseCommand):
     help = "End holds past their expiry (their worker died) and credits past theirs. Safe to run at any time."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{ledger.expire_holds()} holds expired, and the credits whose time is over.")
+        if expired := ledger.expire_holds():
+            self.stdout.write(f"Holds expired: {expired}.")

@@ -9,4 +9,5 @@ class Command(BaseCommand):
     help = "Give users their plan's monthly credits, once per month. Safe to run at any time."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.write(f"{allowances.grant_due()} monthly allowances granted.")
+        if granted := allowances.grant_due():
+            self.stdout.write(f"Monthly allowances granted: {granted}.")

@@ -18,4 +18,5 @@ class Command(BaseCommand):
         codes, _ = DeviceCode.objects.filter(expires__lt=before).delete()
         clear_expired()
         sessions, _ = DeviceSession.objects.forgotten().delete()
-        self.stdout.write(f"Deleted {codes} device codes and {sessions} device sessions.")
+        if codes or sessions:
+            self.stdout.write(f"Device codes deleted: {codes}. Device sessions deleted: {sessions}.")
