@@ -13,10 +13,12 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import translation
 
+from accounts import encryption
 from accounts.models import OutgoingMail, User
 
 logger = logging.getLogger(__name__)
 
+PURPOSE = "mails"
 TRIES = 10  # each a minute times a power of two after the one before: the last after some eight hours
 
 
@@ -26,7 +28,16 @@ def tell(user: User, template: str, *, language: str | None = None, **context: A
         facts = {"user": user, "origin": settings.PUBLIC_ORIGIN, **context}
         subject = " ".join(render_to_string(f"{template}_subject.txt", facts).split())
         body = render_to_string(f"{template}_message.txt", facts).strip() + "\n"
-    OutgoingMail.objects.create(to=user.email, subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + subject, body=body)
+    OutgoingMail.objects.create(
+        to=user.email,
+        subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + subject,
+        body=encryption.encrypt(body, purpose=PURPOSE),
+    )
+
+
+def text(mail: OutgoingMail) -> str:
+    """What a waiting mail says; it can hold a link that is its reader's alone. Raises encryption.Unreadable."""
+    return encryption.decrypt(mail.body, purpose=PURPOSE)
 
 
 def send_due(limit: int = 100) -> int:
@@ -55,8 +66,8 @@ def _claim() -> OutgoingMail | None:
 
 def _send(mail: OutgoingMail) -> bool:
     try:
-        EmailMessage(subject=mail.subject, body=mail.body, to=[mail.to]).send()
-    except (OSError, SMTPException) as error:
+        EmailMessage(subject=mail.subject, body=text(mail), to=[mail.to]).send()
+    except (OSError, SMTPException, encryption.Unreadable) as error:
         logger.log(
             logging.ERROR if mail.tries == TRIES else logging.WARNING, "mail %s was not sent: %s", mail.pk, error
         )

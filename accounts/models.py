@@ -261,7 +261,7 @@ class OutgoingMail(models.Model):
 
     to = models.EmailField(_("to"))
     subject = models.CharField(_("subject"), max_length=200)
-    body = models.TextField(_("text"))
+    body = models.TextField(_("text, encrypted"), editable=False)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     next_try_at = models.DateTimeField(_("next try"), db_default=Now())
     created_at = models.DateTimeField(_("written"), db_default=Now())

@@ -91,3 +91,12 @@ def test_of_many_senders_at_once_each_mail_has_one(make_user):
         mails.tell(user, TEMPLATE, device=f"device {number}")
     assert sum(concurrently(lambda _: mails.send_due(), threads=4)) == 8
     assert len({sent.subject for sent in mail.outbox}) == len(mail.outbox) == 8
+
+
+def test_what_a_waiting_mail_says_cannot_be_read_off_the_database(waiting, settings, caplog):
+    kept = OutgoingMail.objects.get()
+    assert "replaced" in mails.text(kept)
+    assert "replaced" not in kept.body
+    settings.SECRET_KEY = "x" * 50  # and so the key that was derived from it
+    assert mails.send_due() == 0
+    assert "was not sent" in caplog.text
