@@ -11,10 +11,12 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib import messages
 from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import access, devices, guesses
 from accounts.devices import Source
@@ -67,9 +69,12 @@ class AccountAdapter(DefaultAccountAdapter):
             return bool(super().confirm_email(request, email_address))
 
     def set_password(self, user: User, password: str) -> None:
-        """With the end of all access that is no browser."""
+        """With the end of all access that is no browser. Raises an answer where the account changed meanwhile."""
+        before = user.password
+        user.set_password(password)  # takes its time, in which no other request waits for the row
         with atomic():
-            super().set_password(user, password)
+            _require_same(user, password=before)
+            user.save(update_fields=["password"])
             access.end(user, source=Source.of(current.request))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
@@ -98,3 +103,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def _notify(self, *args: Any, **kwargs: Any) -> None:
         with suppress(ImmediateHttpResponse):  # logged; what has happened is not undone for want of a mail
             super().send_notification_mail(*args, **kwargs)
+
+
+def _require_same(user: User, *, password: str) -> None:
+    """Lock the row; raises an answer if it was deactivated, or if its password is not this hash any more."""
+    row = User.objects.locked(user.pk)
+    if not row.is_active or row.password != password:
+        messages.error(current.request, _("This account was changed meanwhile. Please log in and try again."))
+        raise ImmediateHttpResponse(redirect("account_login"))

@@ -39,6 +39,8 @@ def close(*, user: User, source: Source) -> None:
     """
     with atomic():
         _refuse_last_superuser(user)
+        User.objects.locked(user.pk)
+        user.refresh_from_db()
         access.end(user, source=source)
         api_keys.revoke_all(user, source)
         browsers.end(user=user, browsers=browsers.every(user), source=source)

@@ -28,6 +28,7 @@ def factor_was_removed(user: User, *, kind: str, source: Source) -> None:
 def was_deactivated(user: User, *, source: Source) -> None:
     """Switched on again, the user logs in and connects everything anew."""
     with atomic():
+        User.objects.locked(user.pk)
         access.end(user, source=source)
         browsers.end(user=user, browsers=browsers.every(user), source=source)
         events.record(AuthEvent.Kind.DEACTIVATED, user=user, source=source)

@@ -1,7 +1,8 @@
 """Who a person is: the user and the plan. The credit columns of a user belong to credits/ledger.py."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -107,6 +108,10 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def locked(self, pk: int) -> "User":
+        """The user as the row is now, which nobody changes until this transaction ends. Raises User.DoesNotExist."""
+        return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+
     def get_by_natural_key(self, username: str | None) -> "User":
         return self.get(email=(username or "").lower())
 
@@ -140,6 +145,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     grants_expire_at = models.DateTimeField(null=True, editable=False)
     allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
 
+    _stored: Mapping[str, Any] = MappingProxyType({})  # the columns as the database last gave or took them
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
@@ -163,12 +170,47 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> "User":
+        user = super().from_db(*args, **kwargs)
+        user._stored = user._values()
+        return user
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "models.QuerySet[User] | None" = None,
+    ) -> None:
+        """Also what loads a deferred column."""
+        super().refresh_from_db(using, fields, from_queryset)
+        self._note_stored(fields)
+
     def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save all but the ledger's columns; a new user starts at zero."""
+        """Save what was changed since it was read, never the ledger's columns; a new user starts at zero.
+
+        So a request that read the row a while ago does not undo what others did to it meanwhile.
+        """
         if not self._state.adding:
-            named = {field.name for field in self._meta.concrete_fields if not field.primary_key}
-            update_fields = (named if update_fields is None else set(update_fields)) - LEDGER_FIELDS
+            update_fields = (self._changed() if update_fields is None else set(update_fields)) - LEDGER_FIELDS
         super().save(update_fields=update_fields, **kwargs)
+        self._note_stored(update_fields)
+
+    def _note_stored(self, fields: Iterable[str] | None) -> None:
+        """What is here of `fields`, or of all, is what the row has."""
+        now, concrete = self._values(), self._meta.concrete_fields
+        names = {field.attname for field in concrete if fields is None or {field.name, field.attname} & set(fields)}
+        self._stored = {**self._stored, **{name: now[name] for name in names if name in now}}
+
+    def _values(self) -> dict[str, Any]:
+        """What is here of each column that was read."""
+        names = (field.attname for field in self._meta.concrete_fields)
+        return {name: self.__dict__[name] for name in names if name in self.__dict__}
+
+    def _changed(self) -> set[str]:
+        return {
+            name for name, value in self._values().items() if name not in self._stored or self._stored[name] != value
+        }
 
     @property
     def available(self) -> int:

@@ -1,0 +1,87 @@
+"""Two requests about one account at once: what the slower one read does not undo what the other one did."""
+
+import pytest
+from django.contrib.auth.hashers import make_password
+
+from accounts import closing
+from accounts.devices import Source
+from accounts.models import User
+from tests.accounts.conftest import PASSWORD, log_in
+
+pytestmark = pytest.mark.django_db
+NEW = "another horse battery"
+CHANGE = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+
+
+@pytest.fixture
+def ann(make_user):
+    return make_user(is_staff=True)
+
+
+@pytest.fixture
+def while_hashing(monkeypatch):
+    """Have something happen while the new password is hashed."""
+
+    def happens(act):
+        def hashed(password):
+            if password == NEW:
+                act()
+            return make_password(password)
+
+        monkeypatch.setattr("django.contrib.auth.base_user.make_password", hashed)
+
+    return happens
+
+
+def test_saving_writes_only_what_was_changed_here(ann):
+    stale = User.objects.get(pk=ann.pk)
+    User.objects.filter(pk=ann.pk).update(is_active=False, is_staff=False, email="new@example.com", password="!")
+    stale.name = "Ann"
+    stale.save()
+    ann.refresh_from_db()
+    assert (ann.name, ann.is_active, ann.is_staff, ann.email) == ("Ann", False, False, "new@example.com")
+    assert ann.password == "!"
+
+
+def test_what_was_saved_counts_as_read(ann):
+    for name in ("Ann", ""):
+        ann.name = name
+        ann.save()
+        assert User.objects.get(pk=ann.pk).name == name
+
+
+def test_a_column_that_was_not_read_is_saved_once_it_is_set(ann):
+    partly = User.objects.only("pk").get(pk=ann.pk)
+    partly.name = "Ann"
+    assert partly.email == ann.email
+    partly.save()
+    assert User.objects.get(pk=ann.pk).name == "Ann"
+
+
+def test_a_deleted_account_stays_deleted_while_its_password_changes(client, ann, while_hashing):
+    log_in(client)
+    while_hashing(lambda: closing.close(user=User.objects.get(pk=ann.pk), source=Source()))
+    assert client.post("/accounts/password/change/", CHANGE).status_code == 400  # its session has ended
+    ann.refresh_from_db()
+    assert (ann.is_active, ann.is_staff, ann.email) == (
+        False,
+        False,
+        f"deleted-{ann.public_id.lower()}@deleted.invalid",
+    )
+    assert not ann.has_usable_password()
+
+
+def test_a_demotion_while_the_password_changes_stays(client, ann, while_hashing):
+    log_in(client)
+    while_hashing(lambda: User.objects.filter(pk=ann.pk).update(is_staff=False))
+    assert client.post("/accounts/password/change/", CHANGE)["Location"] == "/account/security"
+    ann.refresh_from_db()
+    assert (ann.is_staff, ann.check_password(NEW)) == (False, True)
+
+
+def test_of_two_new_passwords_the_second_is_refused_rather_than_winning(client, ann, while_hashing):
+    log_in(client)
+    while_hashing(lambda: User.objects.filter(pk=ann.pk).update(password="!"))
+    page = client.post("/accounts/password/change/", CHANGE, follow=True).content.decode()
+    assert "was changed meanwhile" in page
+    assert User.objects.get(pk=ann.pk).password == "!"
