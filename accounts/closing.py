@@ -5,6 +5,7 @@ from collections.abc import Callable
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db.transaction import atomic
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, api_keys, browsers, events
@@ -35,11 +36,12 @@ def forgets_with(forgetter: Forgetter) -> Forgetter:
 def close(*, user: User, source: Source) -> None:
     """Take every access away and forget the person. Credits that are left stay in the ledger and are lost.
 
-    What is held is still captured or released. Raises LastSuperuser.
+    What is held is still captured or released. Again: nothing happens. Raises LastSuperuser.
     """
     with atomic():
         _refuse_last_superuser(user)
-        User.objects.locked(user.pk)
+        if User.objects.locked(user.pk).closed_at is not None:
+            return
         user.refresh_from_db()
         access.end(user, source=source)
         api_keys.revoke_all(user, source)
@@ -67,6 +69,7 @@ def _forget(user: User) -> None:
     user.user_permissions.clear()
     user.email = f"deleted-{user.public_id.lower()}@{NOWHERE}"
     user.name = ""
+    user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
-    user.save(update_fields=["email", "name", "is_active", "is_staff", "is_superuser", "password"])
+    user.save(update_fields=["email", "name", "closed_at", "is_active", "is_staff", "is_superuser", "password"])

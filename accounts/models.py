@@ -132,6 +132,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)  # by the person, for good
     plan = models.ForeignKey(
         Plan, on_delete=models.PROTECT, db_column="plan", default="free", related_name="users", verbose_name=_("plan")
     )
@@ -162,6 +163,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.CheckConstraint(
                 condition=models.Q(credits_held__gte=0, credits_held__lte=models.F("credits")),
                 name="users_held_within_credits",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None) | models.Q(is_active=False), name="users_closed_stays_closed"
             ),
             models.CheckConstraint(condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"),
             models.CheckConstraint(condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"),

@@ -2,11 +2,13 @@
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError
+from django.db.transaction import atomic
 
 from accounts import closing
 from accounts.devices import Source
 from accounts.models import User
-from tests.accounts.conftest import PASSWORD, log_in
+from tests.accounts.conftest import PASSWORD, change_in_admin, kinds, log_in
 
 pytestmark = pytest.mark.django_db
 NEW = "another horse battery"
@@ -85,3 +87,48 @@ def test_of_two_new_passwords_the_second_is_refused_rather_than_winning(client, 
     page = client.post("/accounts/password/change/", CHANGE, follow=True).content.decode()
     assert "was changed meanwhile" in page
     assert User.objects.get(pk=ann.pk).password == "!"
+
+
+@pytest.fixture
+def operator(client, make_user):
+    user = make_user("operator@example.com", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    return user
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [{"email": "new@example.com"}, {"is_active": False}, {"is_staff": False}, {"name": "Ann"}]
+)
+def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, meanwhile):
+    seen = client.get(f"/admin/accounts/user/{ann.pk}/change/").context["adminform"].form.initial["seen"]
+    User.objects.filter(pk=ann.pk).update(**meanwhile)
+    answer = change_in_admin(client, ann, seen=seen, is_active="on")
+    assert "was changed meanwhile" in answer.content.decode()
+    assert User.objects.filter(pk=ann.pk, **meanwhile).exists()
+
+
+def test_the_page_carries_what_it_showed_where_nobody_sees_it(client, operator, ann):
+    assert '<input type="hidden" name="seen"' in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()
+    assert change_in_admin(client, ann, is_active="on", name="Ann").status_code == 302
+    assert User.objects.get(pk=ann.pk).name == "Ann"
+
+
+def test_a_deleted_account_can_only_be_looked_at(client, operator, ann):
+    closing.close(user=ann, source=Source())
+    path = f"/admin/accounts/user/{ann.pk}"
+    assert client.get(f"{path}/change/").status_code == 200
+    assert client.post(f"{path}/change/", {"is_active": "on"}).status_code == 403
+    assert client.get(f"{path}/password/").status_code == 403
+
+
+def test_the_database_keeps_a_deleted_account_closed(ann):
+    closing.close(user=ann, source=Source())
+    with pytest.raises(IntegrityError), atomic():
+        User.objects.filter(pk=ann.pk).update(is_active=True)
+
+
+def test_an_account_is_deleted_once(ann):
+    stale = User.objects.get(pk=ann.pk)
+    closing.close(user=ann, source=Source())
+    closing.close(user=stale, source=Source())
+    assert kinds(ann).count("closed") == 1

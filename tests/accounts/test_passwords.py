@@ -16,7 +16,7 @@ from oauth2_provider.models import RefreshToken
 from accounts import access
 from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
-from tests.accounts.conftest import PASSWORD, code_in, confirm, kinds, log_in
+from tests.accounts.conftest import PASSWORD, change_in_admin, code_in, confirm, kinds, log_in
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -161,12 +161,10 @@ def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device,
     other = Client()
     log_in(other)
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
-    empty = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    path = f"/admin/accounts/user/{ann.pk}/change/"
-    assert client.post(path, {"email": ann.email, "plan": "free", **empty}).status_code == 302
+    assert change_in_admin(client, ann).status_code == 302
     assert (is_in(other), disconnected()) == (False, True)
     assert "deactivated" in kinds(ann)
-    client.post(path, {"email": ann.email, "plan": "free", "is_active": "on", **empty})
+    change_in_admin(client, ann, is_active="on")
     assert not is_in(other)
 
 
