@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import access, devices, guesses
+from accounts.connections import give_back
 from accounts.devices import Source
 from accounts.models import User
 
@@ -90,6 +91,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Raises an answer of 503 where the mail server takes none: without the mail the next step is impossible."""
         device = devices.describe(devices.user_agent(current.request))
+        give_back()
         try:
             super().send_mail(template_prefix, email, {"origin": settings.PUBLIC_ORIGIN, "device": device, **context})
         except (SMTPException, OSError):
