@@ -3,7 +3,10 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.core import context as current
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.ratelimit import respond_429
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as code_forms
 from allauth.mfa.totp import forms as totp_forms
@@ -14,6 +17,7 @@ from django.forms import Field
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import guesses
 from accounts.factors import MAX_NAME
 from accounts.models import User
 
@@ -46,7 +50,13 @@ class SignupForm(PlainWords, allauth_forms.SignupForm):
 
 
 class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
-    pass
+    def save(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Send the mail. Raises an answer of 429 where there were too many."""
+        try:
+            guesses.count_reset(request, self.cleaned_data["email"], get_account_adapter().get_client_ip(request))
+        except guesses.TooManyGuesses:
+            raise ImmediateHttpResponse(respond_429(request)) from None
+        return super().save(request, **kwargs)
 
 
 class ResetPasswordKeyForm(PlainWords, allauth_forms.ResetPasswordKeyForm):

@@ -279,7 +279,9 @@ ACCOUNT_RATE_LIMITS = {
     "guesses_at_account": "100/d/key",
     # Mails that anybody can have sent to somebody.
     "confirm_email": "1/10s/key,10/h/key",
-    "reset_password": "20/m/ip,3/10m/key,10/d/key",
+    "reset_password": "20/m/ip",
+    "resets_from_network": "3/10m/key,10/d/key",
+    "resets_of_account": "50/d/key",
 }
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True

@@ -68,7 +68,7 @@ def noting_the_connection(held, act):
 
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_log_in_is_hashed(client, monkeypatch):
-    held = set()
+    held: set[object] = set()
     monkeypatch.setattr(PBKDF2PasswordHasher, "encode", noting_the_connection(held, lambda *args: "a$1$b$c"))
     assert log_in(client, "nobody@example.com").status_code == 200
     assert held == {None}
@@ -76,7 +76,8 @@ def test_no_connection_is_held_while_a_log_in_is_hashed(client, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_mail_is_sent(client, monkeypatch):
-    held, backend = set(), locmem.EmailBackend
+    held: set[object] = set()
+    backend = locmem.EmailBackend
     monkeypatch.setattr(backend, "send_messages", noting_the_connection(held, backend.send_messages))
     client.post("/accounts/password/reset/", {"email": "nobody@example.com"})
     assert held == {None}

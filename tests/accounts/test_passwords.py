@@ -1,6 +1,5 @@
 """New passwords: by the person, by mail, by an administrator, by the command line. Each ends what came before."""
 
-import re
 from datetime import timedelta
 from io import StringIO
 
@@ -16,7 +15,7 @@ from oauth2_provider.models import RefreshToken
 from accounts import access
 from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
-from tests.accounts.conftest import PASSWORD, change_in_admin, code_in, confirm, kinds, log_in
+from tests.accounts.conftest import PASSWORD, change_in_admin, code_in, confirm, kinds, log_in, reset_link
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -41,13 +40,6 @@ def is_in(client):
 
 def disconnected():
     return not DeviceSession.objects.filter(revoked_at=None).exists() and not RefreshToken.objects.filter(revoked=None)
-
-
-def reset_link(client, email):
-    client.post("/accounts/password/reset/", {"email": email})
-    found = re.search(r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body))
-    assert found
-    return found[1]
 
 
 def choose(client, link):
