@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from accounts import access, devices, guesses
 from accounts.connections import give_back
 from accounts.devices import Source
+from accounts.mailboxes import written
 from accounts.models import User
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 – stands for an unknown one, which limits count as one caller
@@ -29,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 class AccountAdapter(DefaultAccountAdapter):
     def clean_email(self, email: str) -> str:
-        """Addresses are one person's in any letter case, so they are kept in one."""
-        return str(super().clean_email(email)).strip().lower()
+        """Addresses are one person's however they are written, so they are kept in one way."""
+        return written(str(super().clean_email(email)))
 
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""

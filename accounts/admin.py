@@ -42,6 +42,7 @@ from accounts.filters import (
     chosen_user,
 )
 from accounts.keyset import KeysetChangeList
+from accounts.mailboxes import written
 from accounts.models import AuthEvent, OutgoingMail, Plan, User
 
 for taken_back in (EmailAddress, Group, Authenticator, UserSession):
@@ -53,10 +54,12 @@ ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
 
 
 class OneAddress(forms.ModelForm[User]):
-    """An address in lower case that nobody else logs in with."""
+    """An address in its one way of writing that nobody else logs in with."""
 
     def clean_email(self) -> str:
-        email = str(self.cleaned_data["email"]).lower()
+        email = str(self.cleaned_data["email"])
+        if not self.instance.pk or email != self.instance.email:
+            email = written(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if taken.exists() or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(_("Another user has this address."))

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import guesses
 from accounts.factors import MAX_NAME
+from accounts.mailboxes import looked_for, written
 from accounts.models import User
 
 
@@ -38,7 +39,8 @@ class PlainWords:
 
 
 class LoginForm(PlainWords, allauth_forms.LoginForm):
-    pass
+    def clean_login(self) -> str:
+        return looked_for(self.cleaned_data["login"])
 
 
 class SignupForm(PlainWords, allauth_forms.SignupForm):
@@ -50,6 +52,9 @@ class SignupForm(PlainWords, allauth_forms.SignupForm):
 
 
 class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
+    def clean_email(self) -> str:
+        return written(super().clean_email())
+
     def save(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Send the mail. Raises an answer of 429 where there were too many."""
         try:
@@ -150,7 +155,7 @@ class CloseForm(forms.Form):
         self.user = user
 
     def clean_email(self) -> str:
-        typed = str(self.cleaned_data["email"]).strip().lower()
+        typed = looked_for(self.cleaned_data["email"])
         if typed != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return typed

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.devices import MAX_USER_AGENT
+from accounts.mailboxes import looked_for, written
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
 LEDGER_FIELDS = frozenset(
@@ -100,7 +101,8 @@ def new_public_id() -> str:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email.strip().lower(), **fields)
+        """Raises ValidationError for an address that cannot be somebody's."""
+        user = self.model(email=written(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -113,7 +115,7 @@ class UserManager(BaseUserManager["User"]):
         return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=(username or "").lower())
+        return self.get(email=looked_for(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
