@@ -8,6 +8,7 @@ from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from accounts import access, devices, guesses
 from accounts.connections import give_back
@@ -25,6 +26,8 @@ from accounts.mailboxes import written
 from accounts.models import User
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 – stands for an unknown one, which limits count as one caller
+PROVED = "proved_for"  # in the session of somebody who is not logged in yet
+CHANGED = _("This account was changed meanwhile. Please log in and try again.")
 logger = logging.getLogger(__name__)
 
 
@@ -62,6 +65,21 @@ class AccountAdapter(DefaultAccountAdapter):
         for usage in self._counted if user else []:
             usage.rollback()
         return user
+
+    # --- Log-in in steps ------------------------------------------------------------------
+
+    def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> Any:
+        """What the first step proved holds for this password only."""
+        request.session[PROVED] = user.get_session_auth_hash()
+        return super().pre_login(request, user, **kwargs)
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """After the last step. Raises an answer where the account or its password changed since the first."""
+        if request.session.pop(PROVED, None) != user.get_session_auth_hash() or not user.is_active:
+            clear_login(request)
+            messages.error(request, CHANGED)
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
 
     # --- Acts whose parts are one ----------------------------------------------------------
 
@@ -112,5 +130,5 @@ def _require_same(user: User, *, password: str) -> None:
     """Lock the row; raises an answer if it was deactivated, or if its password is not this hash any more."""
     row = User.objects.locked(user.pk)
     if not row.is_active or row.password != password:
-        messages.error(current.request, _("This account was changed meanwhile. Please log in and try again."))
+        messages.error(current.request, CHANGED)
         raise ImmediateHttpResponse(redirect("account_login"))

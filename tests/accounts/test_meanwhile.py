@@ -132,3 +132,15 @@ def test_an_account_is_deleted_once(ann):
     closing.close(user=ann, source=Source())
     closing.close(user=stale, source=Source())
     assert kinds(ann).count("closed") == 1
+
+
+@pytest.mark.parametrize("meanwhile", [{"password": "!"}, {"is_active": False}])
+def test_a_log_in_that_waits_for_its_second_factor_ends_with_the_password(client, ann, protect, meanwhile):
+    _, codes = protect(ann)
+    log_in(client)
+    User.objects.filter(pk=ann.pk).update(**meanwhile)
+    answer = client.post("/accounts/2fa/authenticate/", {"code": codes[0]})
+    assert answer["Location"] == "/accounts/login/"
+    assert client.get("/accounts/2fa/authenticate/")["Location"] == "/accounts/login/"
+    User.objects.filter(pk=ann.pk).update(is_active=True)
+    assert client.get("/account").status_code == 302
