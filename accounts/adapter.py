@@ -39,6 +39,14 @@ class AccountAdapter(DefaultAccountAdapter):
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""
 
+    def save_user(self, request: Any, user: User, form: Any, commit: bool = True) -> User:  # noqa: FBT001, FBT002
+        """Raises IntegrityError where somebody else has signed up with this address while its password was hashed."""
+        super().save_user(request, user, form, commit=False)
+        if commit:
+            with atomic():
+                user.save()
+        return user
+
     # --- Limits ---------------------------------------------------------------------------
 
     def get_client_ip(self, request: HttpRequest) -> str:

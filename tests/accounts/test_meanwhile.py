@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.core import mail
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
@@ -144,3 +145,11 @@ def test_a_log_in_that_waits_for_its_second_factor_ends_with_the_password(client
     assert client.get("/accounts/2fa/authenticate/")["Location"] == "/accounts/login/"
     User.objects.filter(pk=ann.pk).update(is_active=True)
     assert client.get("/account").status_code == 302
+
+
+def test_of_two_sign_ups_at_once_with_one_address_the_second_is_told_by_mail(client, make_user, while_hashing):
+    while_hashing(make_user)
+    answer = client.post("/accounts/signup/", {"email": "ann@example.com", "password1": NEW})
+    assert answer["Location"] == "/accounts/confirm-email/"
+    assert User.objects.count() == 1
+    assert "already" in str(mail.outbox[-1].body)
