@@ -219,7 +219,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
         """An address that an administrator entered counts as verified."""
         with atomic():
+            before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
+            if obj.email != before:
+                interventions.address_was_changed(obj, before=before, source=Source.of(request))
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)

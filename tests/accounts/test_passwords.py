@@ -160,6 +160,16 @@ def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device,
     assert not is_in(other)
 
 
+def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(client, ann, device, make_user):
+    other = Client()
+    log_in(other)
+    client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
+    change_in_admin(client, ann, is_active="on", email="new@example.com")
+    assert (is_in(other), disconnected(), "email_changed" in kinds(ann)) == (False, True, True)
+    told = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
+    assert (told.to, "new@example.com" in told.body) == ("ann@example.com", True)
+
+
 def test_django_has_no_other_page_for_it(client, make_user):
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
