@@ -8,20 +8,26 @@ from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
+from django.contrib import messages
 from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts import access, devices, guesses
+from accounts.connections import give_back
 from accounts.devices import Source
+from accounts.mailboxes import written
 from accounts.models import User
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 – stands for an unknown one, which limits count as one caller
+PROVED = "proved_for"  # in the session of somebody who is not logged in yet
+CHANGED = _("This account was changed meanwhile. Please log in and try again.")
 logger = logging.getLogger(__name__)
 
 
@@ -34,11 +40,19 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def clean_email(self, email: str) -> str:
-        """Addresses are one person's in any letter case, so they are kept in one."""
-        return str(super().clean_email(email)).strip().lower()
+        """Addresses are one person's however they are written, so they are kept in one way."""
+        return written(str(super().clean_email(email)))
 
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""
+
+    def save_user(self, request: Any, user: User, form: Any, commit: bool = True) -> User:  # noqa: FBT001, FBT002
+        """Raises IntegrityError where somebody else has signed up with this address while its password was hashed."""
+        super().save_user(request, user, form, commit=False)
+        if commit:
+            with atomic():
+                user.save()
+        return user
 
     # --- Limits ---------------------------------------------------------------------------
 
@@ -67,6 +81,21 @@ class AccountAdapter(DefaultAccountAdapter):
             usage.rollback()
         return user
 
+    # --- Log-in in steps ------------------------------------------------------------------
+
+    def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> Any:
+        """What the first step proved holds for this password only."""
+        request.session[PROVED] = user.get_session_auth_hash()
+        return super().pre_login(request, user, **kwargs)
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        """After the last step. Raises an answer where the account or its password changed since the first."""
+        if request.session.pop(PROVED, None) != user.get_session_auth_hash() or not user.is_active:
+            clear_login(request)
+            messages.error(request, CHANGED)
+            raise ImmediateHttpResponse(redirect("account_login"))
+        super().login(request, user)
+
     # --- Acts whose parts are one ----------------------------------------------------------
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
@@ -75,9 +104,12 @@ class AccountAdapter(DefaultAccountAdapter):
             return bool(super().confirm_email(request, email_address))
 
     def set_password(self, user: User, password: str) -> None:
-        """With the end of all access that is no browser."""
+        """With the end of all access that is no browser. Raises an answer where the account changed meanwhile."""
+        before = user.password
+        user.set_password(password)  # takes its time, in which no other request waits for the row
         with atomic():
-            super().set_password(user, password)
+            _require_same(user, password=before)
+            user.save(update_fields=["password"])
             access.end(user, source=Source.of(current.request))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
@@ -93,6 +125,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Raises an answer of 503 where the mail server takes none: without the mail the next step is impossible."""
         device = devices.describe(devices.user_agent(current.request))
+        give_back()
         try:
             super().send_mail(template_prefix, email, {"origin": settings.PUBLIC_ORIGIN, "device": device, **context})
         except (SMTPException, OSError):
@@ -106,3 +139,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def _notify(self, *args: Any, **kwargs: Any) -> None:
         with suppress(ImmediateHttpResponse):  # logged; what has happened is not undone for want of a mail
             super().send_notification_mail(*args, **kwargs)
+
+
+def _require_same(user: User, *, password: str) -> None:
+    """Lock the row; raises an answer if it was deactivated, or if its password is not this hash any more."""
+    row = User.objects.locked(user.pk)
+    if not row.is_active or row.password != password:
+        messages.error(current.request, CHANGED)
+        raise ImmediateHttpResponse(redirect("account_login"))

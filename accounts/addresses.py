@@ -1,6 +1,7 @@
 """Which e-mail addresses have had the sign-up bonus, without keeping the addresses (docs/decisions/0012)."""
 
 from accounts import encryption
+from accounts.mailboxes import looked_for
 from accounts.models import WelcomedAddress
 
 PURPOSE = "addresses"
@@ -17,5 +18,5 @@ def welcome(email: str) -> bool:
 
 def digests(email: str) -> list[str]:
     """Of the mailbox: what follows a "+" only sorts a person's mail (RFC 5233)."""
-    name, _, host = email.strip().lower().rpartition("@")
+    name, _, host = looked_for(email).rpartition("@")
     return encryption.digests(f"{name.partition('+')[0]}@{host}", purpose=PURPOSE)

@@ -16,6 +16,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import BadRequest, ValidationError
+from django.db import connection
 from django.db.models import Model, QuerySet
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,6 +31,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts import interventions, journal
 from accounts.devices import Source, describe
+from accounts.digests import checksum
 from accounts.factors import NAMES
 from accounts.filters import (
     DebtFilter,
@@ -40,20 +42,24 @@ from accounts.filters import (
     chosen_user,
 )
 from accounts.keyset import KeysetChangeList
+from accounts.mailboxes import written
 from accounts.models import AuthEvent, OutgoingMail, Plan, User
 
 for taken_back in (EmailAddress, Group, Authenticator, UserSession):
     admin.site.unregister(taken_back)
 
 FREE = "free"  # the plan that every new user is on
+FACTS = ("date_joined", "last_login", "closed_at")
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
 
 
 class OneAddress(forms.ModelForm[User]):
-    """An address in lower case that nobody else logs in with."""
+    """An address in its one way of writing that nobody else logs in with."""
 
     def clean_email(self) -> str:
-        email = str(self.cleaned_data["email"]).lower()
+        email = str(self.cleaned_data["email"])
+        if not self.instance.pk or email != self.instance.email:
+            email = written(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if taken.exists() or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError(_("Another user has this address."))
@@ -69,9 +75,27 @@ class NewUserForm(OneAddress, UserCreationForm):
 
 
 class UserForm(OneAddress, UserChangeForm):
+    """It knows which user the page showed, so that a page from before does not undo what others did meanwhile."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
     class Meta:
         model = User
         fields = ("email",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = self._now = fingerprint(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("seen") != self._now:
+            raise forms.ValidationError(_("This user was changed meanwhile. Reload the page and try again."))
+        return dict(super().clean() or self.cleaned_data)
+
+
+def fingerprint(user: User) -> str:
+    """Of all that the user's page can change, but for the groups."""
+    return checksum(repr((user.email, user.name, user.plan_id, user.is_active, user.is_staff, user.is_superuser)))
 
 
 class CheckedActions:
@@ -155,12 +179,12 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     filter_horizontal = ()
     autocomplete_fields = ("groups",)
     inlines = (EmailAddressInline,)
-    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", "date_joined", "last_login")
+    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", *FACTS)
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
         (gettext_lazy("Access"), {"fields": ("is_active", *ONLY_SUPERUSERS)}),
-        (gettext_lazy("Facts"), {"fields": ("public_id", "date_joined", "last_login")}),
+        (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 
@@ -171,9 +195,23 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only a superuser changes an administrator: a password set here is a way in."""
-        allowed = super().has_change_permission(request, obj)
-        return allowed and (obj is None or not obj.is_staff or request.user.is_superuser)
+        """Only a superuser changes an administrator: a password set here is a way in. What is deleted stays so."""
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or (obj.closed_at is None and (not obj.is_staff or request.user.is_superuser))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        """Where it is about to be changed, under its lock: Django has opened the transaction by then."""
+        user: User | None = super().get_object(request, object_id, from_field)
+        if user is None or request.method != "POST" or not connection.in_atomic_block:
+            return user
+        return User.objects.locked(user.pk)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        (title, first), *others = super().get_fieldsets(request, obj)
+        if obj and self.has_change_permission(request, obj):
+            first = {**first, "fields": (*first["fields"], "seen")}
+        return [(title, first), *others]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False
@@ -181,7 +219,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
         """An address that an administrator entered counts as verified."""
         with atomic():
+            before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
+            if obj.email != before:
+                interventions.address_was_changed(obj, before=before, source=Source.of(request))
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)

@@ -1,10 +1,13 @@
 """The end of an account for good. The ledger keeps its rows; nobody can be told from them any more."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.db.transaction import atomic
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import access, api_keys, browsers, events
@@ -35,10 +38,13 @@ def forgets_with(forgetter: Forgetter) -> Forgetter:
 def close(*, user: User, source: Source) -> None:
     """Take every access away and forget the person. Credits that are left stay in the ledger and are lost.
 
-    What is held is still captured or released. Raises LastSuperuser.
+    What is held is still captured or released. Again: nothing happens. Raises LastSuperuser.
     """
     with atomic():
         _refuse_last_superuser(user)
+        if User.objects.locked(user.pk).closed_at is not None:
+            return
+        user.refresh_from_db()
         access.end(user, source=source)
         api_keys.revoke_all(user, source)
         browsers.end(user=user, browsers=browsers.every(user), source=source)
@@ -46,6 +52,27 @@ def close(*, user: User, source: Source) -> None:
         for forget in _forgetters:
             forget(user)
         events.record(AuthEvent.Kind.CLOSED, user=user, source=Source())
+
+
+def close_unverified() -> int:
+    """Close what was signed up UNVERIFIED_KEEP_SECONDS ago and never entered, so that its address is free again.
+
+    Returns how many. Such users are not deleted: the site's role may not (docs/roles.md).
+    """
+    before = timezone.now() - timedelta(seconds=settings.UNVERIFIED_KEEP_SECONDS)
+    never_entered = User.objects.filter(closed_at=None, last_login=None, date_joined__lt=before, is_staff=False)
+    unverified = never_entered.filter(emailaddress__verified=False).exclude(emailaddress__verified=True)
+    return sum(_close_unverified(user) for user in unverified.distinct())
+
+
+def _close_unverified(user: User) -> bool:
+    """Unless its address is being verified just now."""
+    with atomic():
+        addresses = EmailAddress.objects.select_for_update().filter(user=user)
+        if any(address.verified for address in addresses):
+            return False
+        close(user=user, source=Source())
+    return True
 
 
 def _refuse_last_superuser(user: User) -> None:
@@ -65,6 +92,7 @@ def _forget(user: User) -> None:
     user.user_permissions.clear()
     user.email = f"deleted-{user.public_id.lower()}@{NOWHERE}"
     user.name = ""
+    user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
-    user.save(update_fields=["email", "name", "is_active", "is_staff", "is_superuser", "password"])
+    user.save(update_fields=["email", "name", "closed_at", "is_active", "is_staff", "is_superuser", "password"])

@@ -3,18 +3,25 @@
 from typing import Any
 
 from allauth.account import forms as allauth_forms
+from allauth.account.adapter import get_adapter as get_account_adapter
+from allauth.account.internal.flows.email_verification import consume_email_verification_rate_limit
 from allauth.core import context as current
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.ratelimit import respond_429
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as code_forms
 from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn import forms as passkey_forms
 from django import forms
+from django.db import IntegrityError
 from django.forms import Field
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts import guesses
 from accounts.factors import MAX_NAME
+from accounts.mailboxes import looked_for, written
 from accounts.models import User
 
 
@@ -34,19 +41,38 @@ class PlainWords:
 
 
 class LoginForm(PlainWords, allauth_forms.LoginForm):
-    pass
+    def clean_login(self) -> str:
+        return looked_for(self.cleaned_data["login"])
 
 
 class SignupForm(PlainWords, allauth_forms.SignupForm):
+    account_already_exists: bool
+
     def try_save(self, request: HttpRequest) -> Any:
+        """Raises an answer of 429 where the address has had too many mails: nobody could verify it now."""
+        if not consume_email_verification_rate_limit(request, self.cleaned_data["email"], dry_run=True):
+            raise ImmediateHttpResponse(respond_429(request))
         if self.account_already_exists:
             # Takes as long as hashing a new account's password: the time must not tell who has one.
             User().set_password(self.cleaned_data["password1"])
-        return super().try_save(request)
+        try:
+            return super().try_save(request)
+        except IntegrityError:  # of two sign-ups at once this is the second
+            self.account_already_exists = True
+            return super().try_save(request)
 
 
 class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
-    pass
+    def clean_email(self) -> str:
+        return written(super().clean_email())
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Send the mail. Raises an answer of 429 where there were too many."""
+        try:
+            guesses.count_reset(request, self.cleaned_data["email"], get_account_adapter().get_client_ip(request))
+        except guesses.TooManyGuesses:
+            raise ImmediateHttpResponse(respond_429(request)) from None
+        return super().save(request, **kwargs)
 
 
 class ResetPasswordKeyForm(PlainWords, allauth_forms.ResetPasswordKeyForm):
@@ -140,7 +166,7 @@ class CloseForm(forms.Form):
         self.user = user
 
     def clean_email(self) -> str:
-        typed = str(self.cleaned_data["email"]).strip().lower()
+        typed = looked_for(self.cleaned_data["email"])
         if typed != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return typed

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from accounts.devices import network
 from accounts.models import AuthEvent, User
 
-RECENT = 50  # log-ins that are looked at
+RECENT = 50  # entries that are looked at
 _consume = partial(ratelimit.consume, app="allauth.account")
 
 
@@ -34,17 +34,31 @@ def count(request: HttpRequest, email: str, address: str) -> list[Any]:
     if not of_address:
         raise TooManyGuesses
     at_account = _consume(request, action="guesses_at_account", key=email.lower())
-    if not at_account and not _has_logged_in_from(email, address):
+    if not at_account and not _has_been_at(email, address):
         raise TooManyGuesses
     return [of_address, at_account] if at_account else [of_address]
 
 
-def forget_wrong_codes(request: HttpRequest, user: User) -> None:
-    """Let somebody with a new password try their second factor again: who used up the tries knew the old one."""
+def count_reset(request: HttpRequest, email: str, address: str) -> None:
+    """Count a mail with a link, of a network and of the account, so that strangers leave some to its owner.
+
+    The account's limit does not hold where its owner has been before. Raises TooManyGuesses.
+    """
+    if not _consume(request, action="resets_from_network", key=key(email, address)):
+        raise TooManyGuesses
+    if not _consume(request, action="resets_of_account", key=email.lower()) and not _has_been_at(email, address):
+        raise TooManyGuesses
+
+
+def forget(request: HttpRequest, user: User) -> None:
+    """Let somebody with a new password try it and their second factor: what was counted was about the old one."""
+    ratelimit.clear(request, app="allauth.account", action="guesses_at_account", key=user.email)
     ratelimit.clear(request, app="allauth.account", action="login_failed", key=f"mfa-auth-user-{user.pk}")
 
 
-def _has_logged_in_from(email: str, address: str) -> bool:
-    entered = AuthEvent.objects.filter(user__email=email.lower(), kind=AuthEvent.Kind.LOGGED_IN)
+def _has_been_at(email: str, address: str) -> bool:
+    """Whether the owner lately logged in there, or chose a new password through their mail."""
+    proofs = (AuthEvent.Kind.LOGGED_IN, AuthEvent.Kind.PASSWORD_RESET)
+    entered = AuthEvent.objects.filter(user__email=email.lower(), kind__in=proofs)
     lately = entered.order_by("-id").values_list("address", flat=True)[:RECENT]
     return network(address) in {network(each) for each in lately}

@@ -1,16 +1,30 @@
 """How what people and clients prove themselves with is hashed, each as its strength asks."""
 
+import threading
 from typing import Any
 
 import gevent
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from gevent import monkey
 
+from accounts.connections import give_back
+
+AT_ONCE = 4  # hashes of a worker; more would only take each other's processor
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
 
 class PasswordHasher(PBKDF2PasswordHasher):
-    """Django's own, but in a thread: a fifth of a second of arithmetic would halt every stream of the worker."""
+    """Django's own, but in a thread: a fifth of a second of arithmetic would halt every stream of the worker.
+
+    Nobody holds a database connection meanwhile, so that many log-ins at once keep none from the completions.
+    """
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
+        give_back()
+        with _turns:
+            return self._encode(password, salt, iterations)
+
+    def _encode(self, password: str, salt: str, iterations: int | None) -> str:
         compute: Any = super().encode
         if not monkey.is_module_patched("threading"):
             return str(compute(password, salt, iterations))

@@ -19,6 +19,15 @@ def password_was_set(user: User, *, source: Source) -> None:
         mails.tell(user, "accounts/email/new_password_by_us")
 
 
+def address_was_changed(user: User, *, before: str, source: Source) -> None:
+    """Whoever reads the mail of the old address gets in no more, and is told there."""
+    with atomic():
+        access.end(user, source=source)
+        browsers.end(user=user, browsers=browsers.every(user), source=source)
+        events.record(AuthEvent.Kind.EMAIL_CHANGED, user=user, source=source)
+        mails.tell(user, "accounts/email/new_address_by_us", to=before)
+
+
 def factor_was_removed(user: User, *, kind: str, source: Source) -> None:
     """Somebody lost it; the next log-in does without."""
     events.record(AuthEvent.Kind.FACTOR_REMOVED, user=user, source=source, factor=kind)
@@ -28,6 +37,7 @@ def factor_was_removed(user: User, *, kind: str, source: Source) -> None:
 def was_deactivated(user: User, *, source: Source) -> None:
     """Switched on again, the user logs in and connects every device anew; API keys open nothing meanwhile."""
     with atomic():
+        User.objects.locked(user.pk)
         access.end(user, source=source)
         browsers.end(user=user, browsers=browsers.every(user), source=source)
         events.record(AuthEvent.Kind.DEACTIVATED, user=user, source=source)

@@ -22,14 +22,17 @@ PURPOSE = "mails"
 TRIES = 10  # each a minute times a power of two after the one before: the last after some eight hours
 
 
-def tell(user: User, template: str, *, language: str | None = None, **context: Any) -> None:
-    """Have the user get `<template>_subject.txt` and `<template>_message.txt`, in `language` or the one in force."""
+def tell(user: User, template: str, *, to: str = "", language: str | None = None, **context: Any) -> None:
+    """Have the user get `<template>_subject.txt` and `<template>_message.txt`, in `language` or the one in force.
+
+    `to` is another address than the one they have now.
+    """
     with translation.override(language or translation.get_language()):
         facts = {"user": user, "origin": settings.PUBLIC_ORIGIN, **context}
         subject = " ".join(render_to_string(f"{template}_subject.txt", facts).split())
         body = render_to_string(f"{template}_message.txt", facts).strip() + "\n"
     OutgoingMail.objects.create(
-        to=user.email,
+        to=to or user.email,
         subject=settings.ACCOUNT_EMAIL_SUBJECT_PREFIX + subject,
         body=encryption.encrypt(body, purpose=PURPOSE),
     )

@@ -1,7 +1,8 @@
 """Who a person is: the user and the plan. The credit columns of a user belong to credits/ledger.py."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.devices import MAX_USER_AGENT
+from accounts.mailboxes import looked_for, written
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
 LEDGER_FIELDS = frozenset(
@@ -99,7 +101,8 @@ def new_public_id() -> str:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email.strip().lower(), **fields)
+        """Raises ValidationError for an address that cannot be somebody's."""
+        user = self.model(email=written(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -107,8 +110,12 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
+    def locked(self, pk: int) -> "User":
+        """The user as the row is now, which nobody changes until this transaction ends. Raises User.DoesNotExist."""
+        return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=(username or "").lower())
+        return self.get(email=looked_for(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -127,6 +134,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)  # by the person, for good
     plan = models.ForeignKey(
         Plan, on_delete=models.PROTECT, db_column="plan", default="free", related_name="users", verbose_name=_("plan")
     )
@@ -139,6 +147,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     ledger_digest = models.BinaryField(default=b"", db_default=b"", editable=False)
     grants_expire_at = models.DateTimeField(null=True, editable=False)
     allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
+
+    _stored: Mapping[str, Any] = MappingProxyType({})  # the columns as the database last gave or took them
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -156,6 +166,9 @@ class User(AbstractBaseUser, PermissionsMixin):
                 condition=models.Q(credits_held__gte=0, credits_held__lte=models.F("credits")),
                 name="users_held_within_credits",
             ),
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None) | models.Q(is_active=False), name="users_closed_stays_closed"
+            ),
             models.CheckConstraint(condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"),
             models.CheckConstraint(condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"),
         ]
@@ -163,12 +176,47 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> "User":
+        user = super().from_db(*args, **kwargs)
+        user._stored = user._values()
+        return user
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "models.QuerySet[User] | None" = None,
+    ) -> None:
+        """Also what loads a deferred column."""
+        super().refresh_from_db(using, fields, from_queryset)
+        self._note_stored(fields)
+
     def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save all but the ledger's columns; a new user starts at zero."""
+        """Save what was changed since it was read, never the ledger's columns; a new user starts at zero.
+
+        So a request that read the row a while ago does not undo what others did to it meanwhile.
+        """
         if not self._state.adding:
-            named = {field.name for field in self._meta.concrete_fields if not field.primary_key}
-            update_fields = (named if update_fields is None else set(update_fields)) - LEDGER_FIELDS
+            update_fields = (self._changed() if update_fields is None else set(update_fields)) - LEDGER_FIELDS
         super().save(update_fields=update_fields, **kwargs)
+        self._note_stored(update_fields)
+
+    def _note_stored(self, fields: Iterable[str] | None) -> None:
+        """What is here of `fields`, or of all, is what the row has."""
+        now, concrete = self._values(), self._meta.concrete_fields
+        names = {field.attname for field in concrete if fields is None or {field.name, field.attname} & set(fields)}
+        self._stored = {**self._stored, **{name: now[name] for name in names if name in now}}
+
+    def _values(self) -> dict[str, Any]:
+        """What is here of each column that was read."""
+        names = (field.attname for field in self._meta.concrete_fields)
+        return {name: self.__dict__[name] for name in names if name in self.__dict__}
+
+    def _changed(self) -> set[str]:
+        return {
+            name for name, value in self._values().items() if name not in self._stored or self._stored[name] != value
+        }
 
     @property
     def available(self) -> int:

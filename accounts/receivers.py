@@ -63,7 +63,7 @@ def _password_changed(request: HttpRequest, user: User, **signal: Any) -> None:
 
 
 def _password_reset(request: HttpRequest, user: User, **signal: Any) -> None:
-    guesses.forget_wrong_codes(request, user)
+    guesses.forget(request, user)
     _record(Kind.PASSWORD_RESET, request, user)
 
 

@@ -267,6 +267,7 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60
+UNVERIFIED_KEEP_SECONDS = 24 * 3600  # a sign-up that nobody verifies
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = 5
 # Not SUPPORTS_CHANGE: allauth offers it for new addresses only, which would tell them from taken ones.
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
@@ -282,7 +283,9 @@ ACCOUNT_RATE_LIMITS = {
     "guesses_at_account": "100/d/key",
     # Mails that anybody can have sent to somebody.
     "confirm_email": "1/10s/key,10/h/key",
-    "reset_password": "20/m/ip,3/10m/key,10/d/key",
+    "reset_password": "20/m/ip",
+    "resets_from_network": "3/10m/key,10/d/key",
+    "resets_of_account": "50/d/key",
 }
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True

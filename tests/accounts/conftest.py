@@ -78,3 +78,19 @@ def kinds(user: User) -> list[str]:
 
 def factors(user: User) -> set[str]:
     return set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+
+
+def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
+    """Open the user's page and save it with only these fields: what is no field of `sent` is emptied."""
+    path = f"/admin/accounts/user/{user.pk}/change/"
+    seen = client.get(path).context["adminform"].form.initial["seen"]
+    formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    return client.post(path, {"email": user.email, "plan": user.plan_id, "seen": seen, **formset, **sent})
+
+
+def reset_link(client: Client, email: str, **extra: Any) -> str:
+    """The path that a mail for a new password leads to."""
+    client.post("/accounts/password/reset/", {"email": email}, **extra)
+    found = re.search(r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body))
+    assert found
+    return found[1]

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from accounts.models import Plan, User
 from credits import ledger
 from credits.models import Package, Transaction
+from tests.accounts.conftest import change_in_admin
 
 pytestmark = pytest.mark.django_db
 LISTS = [
@@ -102,9 +103,8 @@ def test_only_a_superuser_changes_an_administrator(client, operator, ann, make_u
     support.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
     client.force_login(support)
     assert client.get(f"/admin/accounts/user/{operator.pk}/password/").status_code == 403
-    formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    sent = {"email": ann.email, "plan": "free", "is_active": "on", "is_superuser": "on", "is_staff": "on", **formset}
-    assert client.post(f"/admin/accounts/user/{ann.pk}/change/", sent).status_code == 302
+    answer = change_in_admin(client, ann, is_active="on", is_superuser="on", is_staff="on")
+    assert answer.status_code == 302
     ann.refresh_from_db()
     assert (ann.is_superuser, ann.is_staff) == (False, False)
 

@@ -4,7 +4,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 
 from accounts.models import AuthEvent
-from tests.accounts.conftest import kinds, log_in
+from tests.accounts.conftest import kinds, log_in, reset_link
 
 pytestmark = pytest.mark.django_db
 HOME, ABROAD = "198.51.100.7", "203.0.113.9"
@@ -61,6 +61,37 @@ def test_while_many_guess_the_owner_gets_in_from_where_they_were_before(client, 
         guess(client, f"192.0.2.{n}")
     log_in(client, REMOTE_ADDR=HOME)
     assert got_in(client)
+
+
+def test_who_chooses_a_new_password_by_mail_gets_in_in_a_new_place(client, ann):
+    for n in range(100):
+        guess(client, f"192.0.2.{n}")
+    link = reset_link(client, ann.email, REMOTE_ADDR=ABROAD)
+    form = client.get(link, follow=True, REMOTE_ADDR=ABROAD).redirect_chain[-1][0]
+    new = "another horse battery"
+    client.post(form, {"password1": new, "password2": new}, REMOTE_ADDR=ABROAD)
+    log_in(client, password=new, REMOTE_ADDR="192.0.2.200")
+    assert got_in(client)
+    for n in range(100):
+        guess(client, f"192.0.2.{n}")
+    log_in(client, password=new, REMOTE_ADDR=ABROAD)
+    assert got_in(client)
+
+
+def ask_for_a_link(client, address):
+    return client.post("/accounts/password/reset/", {"email": "ann@example.com"}, REMOTE_ADDR=address).status_code
+
+
+def test_links_that_strangers_ask_for_leave_some_to_the_owner(client, ann):
+    assert [ask_for_a_link(client, ABROAD) for _ in range(4)] == [302, 302, 302, 429]
+    assert ask_for_a_link(client, HOME) == 302
+
+
+def test_many_networks_together_do_not_flood_a_mailbox(client, ann):
+    AuthEvent.objects.create(user=ann, kind=AuthEvent.Kind.LOGGED_IN, address=HOME)
+    for n in range(50):
+        ask_for_a_link(client, f"192.0.2.{n}")
+    assert (ask_for_a_link(client, "192.0.2.200"), ask_for_a_link(client, HOME)) == (429, 302)
 
 
 def test_an_address_that_was_here_before_is_limited_as_any(client, ann):

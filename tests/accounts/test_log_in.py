@@ -1,12 +1,17 @@
 """Sign-up, log-in and log-out as a person meets them."""
 
 import re
+from datetime import timedelta
+from io import StringIO
 
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
 from django.core import mail
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User, WelcomedAddress
 from credits.models import Transaction
@@ -218,3 +223,29 @@ def test_a_mail_server_that_is_away_is_said_on_a_page(client, settings):
     answer = client.post("/accounts/signup/", NEW)
     assert answer.status_code == 503
     assert "cannot send mail" in answer.content.decode()
+
+
+def test_a_sign_up_that_is_refused_for_too_many_mails_makes_no_user(client):
+    for n in range(11):
+        with time_machine.travel(timezone.now() + timedelta(seconds=11 * n)):
+            answer = Client().post("/accounts/signup/", NEW)
+        User.objects.filter(email="ann@example.com").update(email=f"other{n}@example.com")
+        EmailAddress.objects.all().delete()
+    assert answer.status_code == 429
+    assert User.objects.count() == 10
+
+
+def test_an_address_that_nobody_verifies_is_free_again_after_a_day(client, make_user):
+    kept = make_user("bob@example.com")
+    client.post("/accounts/signup/", NEW)
+    call_command("purge_unverified")
+    assert User.objects.filter(email="ann@example.com").exists()
+    with time_machine.travel(timezone.now() + timedelta(hours=25)):
+        call_command("purge_unverified", stdout=StringIO())
+        assert "_auth_user_id" not in client.session
+        assert not User.objects.filter(email="ann@example.com").exists()
+        other = Client()
+        sign_up(other)
+        assert "_auth_user_id" in other.session
+    kept.refresh_from_db()
+    assert kept.is_active

@@ -1,6 +1,5 @@
 """New passwords: by the person, by mail, by an administrator, by the command line. Each ends what came before."""
 
-import re
 from datetime import timedelta
 from io import StringIO
 
@@ -14,9 +13,10 @@ from django.utils import timezone
 from oauth2_provider.models import RefreshToken
 
 from accounts import access
+from accounts.mails import text as mail_text
 from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
-from tests.accounts.conftest import PASSWORD, code_in, confirm, kinds, log_in
+from tests.accounts.conftest import PASSWORD, change_in_admin, code_in, confirm, kinds, log_in, reset_link
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -41,13 +41,6 @@ def is_in(client):
 
 def disconnected():
     return not DeviceSession.objects.filter(revoked_at=None).exists() and not RefreshToken.objects.filter(revoked=None)
-
-
-def reset_link(client, email):
-    client.post("/accounts/password/reset/", {"email": email})
-    found = re.search(r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body))
-    assert found
-    return found[1]
 
 
 def choose(client, link):
@@ -161,13 +154,21 @@ def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device,
     other = Client()
     log_in(other)
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
-    empty = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    path = f"/admin/accounts/user/{ann.pk}/change/"
-    assert client.post(path, {"email": ann.email, "plan": "free", **empty}).status_code == 302
+    assert change_in_admin(client, ann).status_code == 302
     assert (is_in(other), disconnected()) == (False, True)
     assert "deactivated" in kinds(ann)
-    client.post(path, {"email": ann.email, "plan": "free", "is_active": "on", **empty})
+    change_in_admin(client, ann, is_active="on")
     assert not is_in(other)
+
+
+def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(client, ann, device, make_user):
+    other = Client()
+    log_in(other)
+    client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
+    change_in_admin(client, ann, is_active="on", email="new@example.com")
+    assert (is_in(other), disconnected(), "email_changed" in kinds(ann)) == (False, True, True)
+    told = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
+    assert (told.to, "new@example.com" in mail_text(told)) == ("ann@example.com", True)
 
 
 def test_django_has_no_other_page_for_it(client, make_user):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.journal import Act
 from credits.models import Grant, Transaction
+from tests.accounts.conftest import change_in_admin
 from tests.concurrently import concurrently
 
 pytestmark = pytest.mark.django_db
@@ -168,9 +169,7 @@ def test_two_administrators_at_once_both_count(make_user):
 
 def test_a_stale_user_form_does_not_bring_the_old_balance_back(client, operator, ann):
     client.post(page(ann), form(client, ann))
-    sent = {"email": ann.email, "plan": "free", "is_active": "on", "credits": "1", "name": "Ann"}
-    formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    assert client.post(f"/admin/accounts/user/{ann.pk}/change/", {**sent, **formset}).status_code == 302
+    assert change_in_admin(client, ann, is_active="on", credits="1", name="Ann").status_code == 302
     assert balance(ann) == 150
     assert ann.name == "Ann"
 

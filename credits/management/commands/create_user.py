@@ -10,6 +10,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
+from accounts.mailboxes import written
 from accounts.models import Plan, User
 from credits import ledger
 from credits.bonus import grant_signup_bonus
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--admin", action="store_true", help="may use the admin and do everything there")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email = options["email"].strip().lower()
+        email = self._written(options["email"])
         password = options["password"] or secrets.token_urlsafe(12)
         plan = self._check(email, options["password"], options["plan"], options["credits"])
         try:
@@ -45,11 +46,14 @@ class Command(BaseCommand):
         shown = "" if options["password"] else f", password {password}"
         self.stdout.write(f"Created {email} with {balance} credits on plan {plan.slug}{shown}.")
 
-    def _check(self, email: str, password: str | None, slug: str, credits: int | None) -> Plan:
+    def _written(self, email: str) -> str:
         try:
-            validate_email(email)
+            validate_email(email.strip())
+            return written(email)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
+
+    def _check(self, email: str, password: str | None, slug: str, credits: int | None) -> Plan:
         self._warn_of_weak(password, email)
         if credits is not None and credits < 0:
             raise CommandError("--credits must not be negative.")

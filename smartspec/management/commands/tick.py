@@ -18,6 +18,7 @@ JOBS = (
     "send_mail",
     "purge_device_codes",
     "purge_api_keys",
+    "purge_unverified",
     "purge_auth_events",
     "clearsessions",
     "audit_daily",

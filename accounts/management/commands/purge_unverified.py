@@ -1,0 +1,14 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from accounts import closing
+
+
+class Command(BaseCommand):
+    help = "Free the addresses of sign-ups that nobody has verified within UNVERIFIED_KEEP_SECONDS."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        closed = closing.close_unverified()
+        if closed:
+            self.stdout.write(f"{closed} sign-ups that nobody verified are closed.")
