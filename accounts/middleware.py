@@ -6,6 +6,7 @@ from collections.abc import Callable
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import add_never_cache_headers
 
 SEEN = "seen_at"  # in the session, in seconds since 1970
 OF_PROGRAMS = ("/api/", "/v1/", "/static/")
@@ -31,3 +32,16 @@ def _note(request: HttpRequest) -> None:
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
         UserSession.objects.create_from_request(request)
         request.session[SEEN] = now
+
+
+class NeverStored:
+    """No browser or proxy keeps a page of log-in: some hold secrets, such as recovery codes, or who is logged in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.path.startswith("/accounts/"):
+            add_never_cache_headers(response)
+        return response

@@ -193,6 +193,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.SeenBrowsers",
+    "accounts.middleware.NeverStored",
 ]
 
 ROOT_URLCONF = "smartspec.urls"
