@@ -10,6 +10,18 @@ from accounts import encryption
 from accounts.models import AuthEvent, OutgoingMail
 from tests.accounts.conftest import confirm, factors, kinds, log_in, totp
 
+ODD = [
+    {"credential": text}
+    for text in (
+        '{"id": 1, "rawId": 2, "response": 3}',
+        '{"id": "YQ", "rawId": "YQ", "response": "x", "type": "public-key"}',
+        '{"id": "YQ", "rawId": "YQ", "response": {}, "type": "public-key"}',
+        '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": {"clientDataJSON": "YQ", '
+        '"authenticatorData": "YQ", "signature": "YQ", "userHandle": [1]}}',
+        '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": {"clientDataJSON": "YQ", '
+        '"authenticatorData": "YQ", "signature": "YQ", "userHandle": "_____w"}}',
+    )
+]
 pytestmark = pytest.mark.django_db
 ACTIVATE, ENTER, CODES = (f"/accounts/2fa/{path}/" for path in ("totp/activate", "authenticate", "recovery-codes"))
 
@@ -168,9 +180,23 @@ def test_a_passkey_belongs_to_the_configured_host(client, settings, ann):
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}]
+    "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}, *ODD]
 )
 def test_a_made_up_passkey_is_refused_cleanly(client, ann, sent):
     client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
     assert client.post("/accounts/2fa/webauthn/login/", sent)["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize("page", ["login/", "2fa/recovery-codes/", "2fa/totp/activate/", "email/", "reauthenticate/"])
+def test_pages_of_log_in_are_stored_nowhere(client, ann, page):
+    client.force_login(ann)
+    assert "no-store" in client.get(f"/accounts/{page}")["Cache-Control"]
+
+
+def test_with_an_app_that_cannot_be_read_any_more_recovery_codes_still_work(client, ann, protect):
+    _, codes = protect(ann)
+    Authenticator.objects.filter(type="totp").update(data={"secret": "of another key"})
+    log_in(client)
+    assert client.post("/accounts/2fa/authenticate/", {"code": "123456"}).status_code == 200
+    assert client.post("/accounts/2fa/authenticate/", {"code": codes[0]})["Location"] == "/account"
