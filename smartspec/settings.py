@@ -194,6 +194,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.SeenBrowsers",
     "accounts.middleware.NeverStored",
+    "accounts.middleware.TwiceAtOnce",
 ]
 
 ROOT_URLCONF = "smartspec.urls"

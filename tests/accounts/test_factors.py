@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
@@ -200,3 +201,23 @@ def test_with_an_app_that_cannot_be_read_any_more_recovery_codes_still_work(clie
     log_in(client)
     assert client.post("/accounts/2fa/authenticate/", {"code": "123456"}).status_code == 200
     assert client.post("/accounts/2fa/authenticate/", {"code": codes[0]})["Location"] == "/account"
+
+
+def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypatch):
+    activate = TOTP.activate
+    monkeypatch.setattr(TOTP, "activate", lambda user, secret: [activate(user, secret), activate(user, secret)][0])
+    log_in(client)
+    confirm(client)
+    secret = client.get("/accounts/2fa/totp/activate/").context["form"].secret
+    answer = client.post("/accounts/2fa/totp/activate/", {"code": totp(secret)})
+    assert answer["Location"] == "/account/security"
+    assert "twice at once" in client.get("/account/security").content.decode()
+
+
+@pytest.mark.parametrize("sent", ODD)
+def test_an_odd_new_passkey_is_refused_cleanly(client, ann, sent):
+    log_in(client)
+    confirm(client)
+    assert client.get("/accounts/2fa/webauthn/add/").status_code == 200
+    assert client.post("/accounts/2fa/webauthn/add/", {"name": "x", **sent}).status_code == 200
+    assert factors(ann) == set()
