@@ -1,5 +1,6 @@
 """Accounts in the admin. The user's page is registered by credits/admin.py, which adds credits to it."""
 
+import re
 from typing import Any
 
 import allauth.account.admin
@@ -29,7 +30,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts import interventions, journal
+from accounts import closing, interventions, journal
 from accounts.devices import Source, describe
 from accounts.digests import checksum
 from accounts.factors import NAMES
@@ -50,6 +51,7 @@ for taken_back in (EmailAddress, Group, Authenticator, UserSession):
 
 FREE = "free"  # the plan that every new user is on
 FACTS = ("date_joined", "last_login", "closed_at")
+FILTERS_ASK = re.compile(r"((id|slug|name)__)?(exact|in|isnull|isempty|gte?|lte?)")
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
 
 
@@ -88,9 +90,15 @@ class UserForm(OneAddress, UserChangeForm):
         self.initial["seen"] = self._now = fingerprint(self.instance)
 
     def clean(self) -> dict[str, Any]:
+        self._keep_last_superuser()
         if self.cleaned_data.get("seen") != self._now:
             raise forms.ValidationError(_("This user was changed meanwhile. Reload the page and try again."))
         return dict(super().clean() or self.cleaned_data)
+
+    def _keep_last_superuser(self) -> None:
+        stays = all(self.cleaned_data.get(flag, True) for flag in ("is_active", "is_superuser", "is_staff"))
+        if not stays and closing.is_last_superuser(self.instance):
+            raise forms.ValidationError(_("You are the only administrator. Make somebody else one first."))
 
 
 def fingerprint(user: User) -> str:
@@ -125,6 +133,15 @@ class ReadOnlyAdmin(ModelAdmin):
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
         """Rows among which all that the list shows are, and the key that orders them by an index."""
         return self.model._default_manager.all(), "id"
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what a filter of the list asks for: others guess at columns that it does not show, bit by bit."""
+        name, _, how = lookup.partition("__")
+        return not how or (name in self._filtered_fields() and FILTERS_ASK.fullmatch(how) is not None)
+
+    def _filtered_fields(self) -> set[str]:
+        named = (each[0] if isinstance(each, tuple) else each for each in self.list_filter)
+        return {each for each in named if isinstance(each, str)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -222,7 +239,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
             if obj.email != before:
-                interventions.address_was_changed(obj, before=before, source=Source.of(request))
+                interventions.address_was_changed(obj, before=before, source=Source.of_administrator(request))
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
@@ -303,8 +320,12 @@ class FactorAdmin(ReadOnlyAdmin):
         return bool(request.user.is_superuser)
 
     def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        """Recovery codes alone protect nothing, and would be in the way of new ones: they go with the last factor."""
         with atomic():
             super().delete_model(request, obj)
+            left = Authenticator.objects.filter(user=obj.user)
+            if not left.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
+                left.delete()
             interventions.factor_was_removed(obj.user, kind=obj.type, source=Source.of_administrator(request))
 
 

@@ -76,10 +76,22 @@ def _close_unverified(user: User) -> bool:
 
 
 def _refuse_last_superuser(user: User) -> None:
+    if is_last_superuser(user):
+        raise LastSuperuser(_("You are the only administrator. Make somebody else one first."))
+
+
+def is_last_superuser(user: User) -> bool:
     """Under the locks of all superusers, so that the last two do not leave together."""
     superusers = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
-    if {each.pk for each in superusers.select_for_update(no_key=True)} == {user.pk}:
-        raise LastSuperuser(_("You are the only administrator. Make somebody else one first."))
+    return {each.pk for each in superusers.select_for_update(no_key=True)} == {user.pk}
+
+
+def _forget_events(user: User) -> None:
+    """Also those of devices that asked for their code before anybody was known, which name no user."""
+    theirs = AuthEvent.objects.filter(user=user)
+    codes = theirs.filter(kind=AuthEvent.Kind.CODE_APPROVED).values_list("details__code", flat=True)
+    AuthEvent.objects.filter(user=None, details__code__in=list(codes)).update(address="", user_agent="", details={})
+    theirs.update(address="", user_agent="", details={})
 
 
 def _forget(user: User) -> None:
@@ -87,7 +99,7 @@ def _forget(user: User) -> None:
     Authenticator.objects.filter(user=user).delete()
     ApiKey.objects.filter(user=user).update(name="")
     OutgoingMail.objects.filter(to=user.email).delete()
-    AuthEvent.objects.filter(user=user).update(address="", user_agent="", details={})
+    _forget_events(user)
     user.groups.clear()
     user.user_permissions.clear()
     user.email = f"deleted-{user.public_id.lower()}@{NOWHERE}"

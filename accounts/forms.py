@@ -1,5 +1,6 @@
 """The forms of log-in and sign-up, said in our words."""
 
+import logging
 from typing import Any
 
 from allauth.account import forms as allauth_forms
@@ -10,6 +11,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.ratelimit import respond_429
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as code_forms
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn import forms as passkey_forms
@@ -20,9 +22,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts import guesses
+from accounts.encryption import Unreadable
 from accounts.factors import MAX_NAME
 from accounts.mailboxes import looked_for, written
 from accounts.models import User
+
+ODD_SHAPES = (TypeError, ValueError, LookupError, AttributeError)
+logger = logging.getLogger(__name__)
 
 
 class PlainWords:
@@ -111,11 +117,33 @@ class FactorCode(PlainWords):
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
 
-class AuthenticateForm(FactorCode, code_forms.AuthenticateForm):
+class ReadableCode(FactorCode):
+    user: User
+    authenticator: Authenticator
+    cleaned_data: dict[str, Any]
+
+    def clean_code(self) -> str:
+        """Where the app's secret cannot be read any more, recovery codes still work."""
+        try:
+            return str(super().clean_code())  # type: ignore[misc]
+        except Unreadable:
+            logger.exception("second factor of user %s", self.user.pk)
+        return self._recovery_code(self.cleaned_data["code"])
+
+    def _recovery_code(self, code: str) -> str:
+        rows = Authenticator.objects.filter(user=self.user, type=Authenticator.Type.RECOVERY_CODES)
+        for row in rows:
+            if row.wrap().validate_code(code):
+                row.user, self.authenticator = self.user, row
+                return code
+        raise get_adapter().validation_error("incorrect_code")
+
+
+class AuthenticateForm(ReadableCode, code_forms.AuthenticateForm):
     pass
 
 
-class ReauthenticateCodeForm(FactorCode, code_forms.ReauthenticateForm):
+class ReauthenticateCodeForm(ReadableCode, code_forms.ReauthenticateForm):
     pass
 
 
@@ -131,6 +159,28 @@ class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
         self.fields["code"].label = _("Code that the app shows")
 
 
+class SoundCredential:
+    """What a browser sent as a passkey's answer is JSON of any shape; the library fails in as many ways on it."""
+
+    def clean_credential(self) -> Any:
+        try:
+            return super().clean_credential()  # type: ignore[misc]
+        except ODD_SHAPES as error:
+            raise get_adapter().validation_error("incorrect_code") from error
+
+
+class LogInPasskeyForm(SoundCredential, passkey_forms.LoginWebAuthnForm):
+    pass
+
+
+class AuthenticatePasskeyForm(SoundCredential, passkey_forms.AuthenticateWebAuthnForm):
+    pass
+
+
+class ReauthenticatePasskeyForm(SoundCredential, passkey_forms.ReauthenticateWebAuthnForm):
+    pass
+
+
 class PasskeyName:
     fields: dict[str, Field]
 
@@ -140,6 +190,12 @@ class PasskeyName:
 
 
 class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
+    def clean(self) -> Any:
+        try:
+            return super().clean()
+        except ODD_SHAPES as error:
+            raise get_adapter().validation_error("incorrect_code") from error
+
     passwordless = forms.BooleanField(
         label=_("Log in with it alone, without a password"),
         help_text=_("Without this it is asked for after your password. Older security keys can only do that."),

@@ -5,7 +5,10 @@ from typing import Any
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import signals as auth
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.signals import pre_save
 from django.http import HttpRequest
 
 from accounts import events, guesses, mails
@@ -29,6 +32,7 @@ def connect() -> None:
     mfa.authenticator_removed.connect(_factor_removed)
     mfa.authenticator_used.connect(_factor_used)
     mfa.authentication_failed.connect(_wrong_code)
+    pre_save.connect(_name_no_person, sender=LogEntry)
 
 
 def _record(kind: Kind, request: HttpRequest, user: User, **details: str) -> None:
@@ -84,3 +88,10 @@ def _factor_used(request: HttpRequest, user: User, authenticator: Authenticator,
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
         _record(Kind.RECOVERY_CODE_USED, request, user)
         mails.tell(user, "accounts/email/recovery_code_used", source=Source.of(request))
+
+
+def _name_no_person(instance: LogEntry, **signal: Any) -> None:
+    """The administrators' log is kept for ever, so a user is in it without an address."""
+    if instance.content_type_id == ContentType.objects.get_for_model(User).pk:
+        ids = User.objects.filter(pk=instance.object_id).values_list("public_id", flat=True)
+        instance.object_repr = next(iter(ids), instance.object_repr)

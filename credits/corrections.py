@@ -99,4 +99,4 @@ def cancel(hold: Hold, reason: str, *, actor: User) -> None:
     with atomic():
         if not ledger.release(hold=hold):
             raise HoldEnded("This hold has ended meanwhile.")
-        journal.record(actor, Act.CANCELLED, hold, f"{hold.amount} credits of {hold.user}: {reason}")
+        journal.record(actor, Act.CANCELLED, hold, f"{hold.amount} credits of {hold.user.public_id}: {reason}")

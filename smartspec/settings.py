@@ -196,6 +196,8 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.SeenBrowsers",
+    "accounts.middleware.NeverStored",
+    "accounts.middleware.TwiceAtOnce",
 ]
 
 ROOT_URLCONF = "smartspec.urls"

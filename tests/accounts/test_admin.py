@@ -169,3 +169,24 @@ def test_a_package_with_odd_credits_is_refused(client, operator, amount):
 )
 def test_odd_addresses_in_the_admin_are_no_failures(client, operator, path):
     assert client.get(f"/admin/{path}", follow=True).status_code in {200, 400, 403, 404}
+
+
+@pytest.mark.parametrize("left_out", ["is_active", "is_superuser", "is_staff"])
+def test_the_last_superuser_stays_one(client, operator, make_user, left_out):
+    flags = {name: "on" for name in ("is_active", "is_superuser", "is_staff") if name != left_out}
+    answer = change_in_admin(client, operator, **flags)
+    assert "only administrator" in answer.content.decode()
+    make_user("root@example.com", is_staff=True, is_superuser=True)
+    assert change_in_admin(client, operator, **flags).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["outgoingmail/?body__contains=key", "outgoingmail/?body__startswith=a", "authevent/?user__password__contains=a"],
+)
+def test_columns_that_a_list_does_not_show_are_not_guessed_at(client, operator, path):
+    assert client.get(f"/admin/accounts/{path}").status_code == 400
+
+
+def test_a_list_is_still_filtered_by_its_filters(client, operator):
+    assert client.get("/admin/accounts/authevent/?kind__exact=logged_in").status_code == 200

@@ -3,6 +3,7 @@
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from accounts import access, closing
@@ -10,8 +11,8 @@ from accounts.devices import Source
 from accounts.models import AuthEvent, User
 from credits import audit, ledger
 from credits.models import Transaction
-from deviceauth.models import DeviceSession
-from tests.accounts.conftest import confirm, factors, kinds, log_in
+from deviceauth.models import DeviceCode, DeviceSession
+from tests.accounts.conftest import change_in_admin, confirm, factors, kinds, log_in
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -127,3 +128,21 @@ def test_who_says_so_twice_is_called_once(monkeypatch):
         register(print)
         register(print)
         assert known == [print]
+
+
+def test_events_of_a_device_before_anybody_was_known_are_forgotten_too(person, ann):
+    Device().start()
+    others = DeviceCode.objects.get().pk
+    Device().start().approved_by(ann).redeem()
+    AuthEvent.objects.filter(user=None).update(address="192.0.2.1", user_agent="curl")
+    person.post(PAGE, YES)
+    left = AuthEvent.objects.filter(user=None).exclude(address="").values_list("details__code", flat=True)
+    assert list(left) == [others]
+
+
+def test_the_administrators_log_names_a_user_without_their_address(client, ann, make_user):
+    client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
+    change_in_admin(client, ann, is_active="on", name="Other")
+    entry = LogEntry.objects.get()
+    assert entry.object_repr == ann.public_id
+    assert ann.email not in entry.change_message

@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from cryptography.fernet import Fernet
 from django.db import connection
 from django.test import Client
@@ -10,6 +11,18 @@ from accounts import encryption, mails
 from accounts.models import AuthEvent, OutgoingMail
 from tests.accounts.conftest import confirm, factors, kinds, log_in, totp
 
+ODD = [
+    {"credential": text}
+    for text in (
+        '{"id": 1, "rawId": 2, "response": 3}',
+        '{"id": "YQ", "rawId": "YQ", "response": "x", "type": "public-key"}',
+        '{"id": "YQ", "rawId": "YQ", "response": {}, "type": "public-key"}',
+        '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": {"clientDataJSON": "YQ", '
+        '"authenticatorData": "YQ", "signature": "YQ", "userHandle": [1]}}',
+        '{"id": "YQ", "rawId": "YQ", "type": "public-key", "response": {"clientDataJSON": "YQ", '
+        '"authenticatorData": "YQ", "signature": "YQ", "userHandle": "_____w"}}',
+    )
+]
 pytestmark = pytest.mark.django_db
 ACTIVATE, ENTER, CODES = (f"/accounts/2fa/{path}/" for path in ("totp/activate", "authenticate", "recovery-codes"))
 
@@ -159,7 +172,7 @@ def test_a_superuser_removes_what_somebody_lost_and_sees_no_secret(client, ann, 
     assert row.data["secret"] not in page
     assert client.get("/admin/mfa/authenticator/?q=ann").status_code == 200
     client.post(f"/admin/mfa/authenticator/{row.pk}/delete/", {"post": "yes"})
-    assert factors(ann) == {"recovery_codes"}
+    assert factors(ann) == set()  # codes alone protect nothing
     assert AuthEvent.objects.get(user=ann).kind == "factor_removed"
     told = OutgoingMail.objects.get(to=ann.email)
     assert "authenticator app" in mails.text(told)
@@ -200,9 +213,43 @@ def test_removing_the_last_factor_warns_that_the_password_is_enough(client, ann,
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}]
+    "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}, *ODD]
 )
 def test_a_made_up_passkey_is_refused_cleanly(client, ann, sent):
     client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
     assert client.post("/accounts/2fa/webauthn/login/", sent)["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize("page", ["login/", "2fa/recovery-codes/", "2fa/totp/activate/", "email/", "reauthenticate/"])
+def test_pages_of_log_in_are_stored_nowhere(client, ann, page):
+    client.force_login(ann)
+    assert "no-store" in client.get(f"/accounts/{page}")["Cache-Control"]
+
+
+def test_with_an_app_that_cannot_be_read_any_more_recovery_codes_still_work(client, ann, protect):
+    _, codes = protect(ann)
+    Authenticator.objects.filter(type="totp").update(data={"secret": "of another key"})
+    log_in(client)
+    assert client.post("/accounts/2fa/authenticate/", {"code": "123456"}).status_code == 200
+    assert client.post("/accounts/2fa/authenticate/", {"code": codes[0]})["Location"] == "/account"
+
+
+def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypatch):
+    activate = TOTP.activate
+    monkeypatch.setattr(TOTP, "activate", lambda user, secret: [activate(user, secret), activate(user, secret)][0])
+    log_in(client)
+    confirm(client)
+    secret = client.get("/accounts/2fa/totp/activate/").context["form"].secret
+    answer = client.post("/accounts/2fa/totp/activate/", {"code": totp(secret)})
+    assert answer["Location"] == "/account/security"
+    assert "twice at once" in client.get("/account/security").content.decode()
+
+
+@pytest.mark.parametrize("sent", ODD)
+def test_an_odd_new_passkey_is_refused_cleanly(client, ann, sent):
+    log_in(client)
+    confirm(client)
+    assert client.get("/accounts/2fa/webauthn/add/").status_code == 200
+    assert client.post("/accounts/2fa/webauthn/add/", {"name": "x", **sent}).status_code == 200
+    assert factors(ann) == set()
