@@ -159,7 +159,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         db_table = "users"
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        indexes = [models.Index(fields=["plan", "allowance"], name="users_by_allowance")]
+        indexes = [
+            models.Index(fields=["plan", "allowance"], name="users_by_allowance"),
+            models.Index(
+                fields=["date_joined"],
+                condition=models.Q(last_login=None, closed_at=None),
+                name="users_never_entered",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(Lower("email"), name="users_email_ci"),
             models.CheckConstraint(
