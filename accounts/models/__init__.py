@@ -1,0 +1,18 @@
+"""People, plans and keys; what happened to their access."""
+
+from accounts.models.keys import ApiKey
+from accounts.models.plans import MAX_CREDITS, Plan
+from accounts.models.records import AuthEvent, OutgoingMail
+from accounts.models.users import LEDGER_FIELDS, User, WelcomedAddress, new_public_id
+
+__all__ = [
+    "LEDGER_FIELDS",
+    "MAX_CREDITS",
+    "ApiKey",
+    "AuthEvent",
+    "OutgoingMail",
+    "Plan",
+    "User",
+    "WelcomedAddress",
+    "new_public_id",
+]

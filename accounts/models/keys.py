@@ -1,0 +1,82 @@
+"""The keys of people's own programs."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models.plans import MAX_CREDITS
+from accounts.models.users import User
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def live(self) -> "ApiKeyQuerySet":
+        """Keys that are not revoked; their date may be over."""
+        return self.filter(revoked_at=None)
+
+    def usable(self) -> "ApiKeyQuerySet":
+        """Keys that open something now, each with its user and plan."""
+        in_time = models.Q(expires_at=None) | models.Q(expires_at__gt=Now())
+        found = self.live().filter(in_time, user__is_active=True)
+        return found.select_related("user__plan").defer("user__password")
+
+
+class ApiKey(models.Model):
+    """A key that calls as its user, until it is revoked or `expires_at`. Of the key itself only a digest is stored.
+
+    `monthly_budget` is in whole credits, None for no limit but the balance; no `allowed_models` means all
+    of the plan.
+    """
+
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, db_index=False, related_name="api_keys", verbose_name=_("user")
+    )
+    name = models.CharField(_("name"), max_length=100)
+    last_characters = models.CharField(_("last characters"), max_length=4)
+    checksum = models.CharField(max_length=64, unique=True, editable=False)
+    form = models.CharField(max_length=64, editable=False)  # that it was made with: sent twice, made once
+    monthly_budget = models.PositiveIntegerField(
+        _("monthly budget"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)]
+    )
+    allowed_models = ArrayField(models.CharField(max_length=200), verbose_name=_("allowed models"), default=list)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "api_keys"
+        ordering = ["-id"]
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        default_permissions = ("view",)
+        permissions = [("revoke_apikey", _("Can revoke API keys"))]
+        indexes = [
+            models.Index(fields=["user", "-id"], name="api_keys_by_user"),
+            models.Index(fields=["-id"], condition=models.Q(revoked_at__isnull=False), name="api_keys_revoked"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "form"], name="api_keys_once_per_form"),
+            models.CheckConstraint(condition=models.Q(monthly_budget__gte=1), name="api_keys_budget_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def shown(self) -> str:
+        """What tells it apart and opens nothing."""
+        return f"sk-…{self.last_characters}"
+
+    @property
+    def credential(self) -> str:
+        """What the ledger counts its spending under."""
+        return f"key:{self.pk}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()

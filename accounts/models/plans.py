@@ -1,0 +1,67 @@
+"""What a user may do each month and minute."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+MAX_CREDITS = 1_000_000_000  # in one movement of the ledger
+
+
+class Plan(models.Model):
+    """What a user may do each month and minute. An empty limit means the installation's default."""
+
+    slug = models.CharField(_("slug"), max_length=50, primary_key=True)
+    name = models.CharField(_("name"), max_length=100)
+    monthly_credits = models.PositiveIntegerField(
+        _("monthly credits"),
+        default=0,
+        validators=[MaxValueValidator(MAX_CREDITS)],
+        help_text=_(
+            "Every active user of this plan gets them within a minute, for this month too. Another number counts from "
+            "the next month on."
+        ),
+    )
+    credits_roll_over = models.BooleanField(
+        _("unused monthly credits stay"),
+        default=False,
+        help_text=_("Otherwise they expire at the end of the month (UTC)."),
+    )
+    # The last month (year-month) in which everybody had theirs: months missed since then are made up for.
+    allowances_until = models.CharField(max_length=7, default="", editable=False)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    max_concurrent = models.PositiveIntegerField(
+        _("completions at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    allowed_models = ArrayField(
+        models.CharField(max_length=200),
+        verbose_name=_("allowed models"),
+        default=list,
+        blank=True,
+        help_text=_("Comma-separated model names; empty allows every model."),
+    )
+
+    class Meta:
+        db_table = "plans"
+        ordering = ["monthly_credits", "slug"]
+        verbose_name = _("plan")
+        verbose_name_plural = _("plans")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def rpm(self) -> int:
+        """Requests per minute and user."""
+        return self.requests_per_minute or settings.WEB_LLM_RPM
+
+    @property
+    def tpm(self) -> int:
+        """Tokens per minute and user."""
+        return self.tokens_per_minute or settings.WEB_LLM_TPM

@@ -1,0 +1,187 @@
+"""Who a person is. The credit columns of a user belong to credits/ledger.py."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.mailboxes import looked_for, written
+from accounts.models.plans import Plan
+
+# The ledger writes these with its own statements; a stale user.save() must not bring old values back.
+LEDGER_FIELDS = frozenset(
+    {
+        "credits",
+        "credits_held",
+        "credits_debt",
+        "open_holds",
+        "ledger_seq",
+        "ledger_ops",
+        "ledger_digest",
+        "grants_expire_at",
+        "allowance",
+    }
+)
+
+
+def new_public_id() -> str:
+    return f"usr_{secrets.token_urlsafe(16)}"
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Raises ValidationError for an address that cannot be somebody's."""
+        user = self.model(email=written(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def locked(self, pk: int) -> "User":
+        """The user as the row is now, which nobody changes until this transaction ends. Raises User.DoesNotExist."""
+        return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=looked_for(username or ""))
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person with a balance.
+
+    `credits` is the posted balance in whole credits, `credits_held` the part of it that running
+    completions have set aside, `credits_debt` what a lost dispute took beyond the balance.
+    `ledger_seq` counts the user's transactions, `ledger_ops` all that the ledger did for them,
+    `ledger_digest` is the digest of the last transaction. No grant expires before `grants_expire_at`;
+    `allowance` names the last monthly allowance, as plan/year-month.
+    """
+
+    public_id = models.CharField(_("public id"), max_length=40, unique=True, default=new_public_id, editable=False)
+    email = models.EmailField(_("e-mail address"), unique=True)
+    name = models.CharField(_("name"), max_length=150, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("may use the admin"), default=False)
+    date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)  # by the person, for good
+    plan = models.ForeignKey(
+        Plan, on_delete=models.PROTECT, db_column="plan", default="free", related_name="users", verbose_name=_("plan")
+    )
+    credits = models.BigIntegerField(_("balance"), default=0, db_default=0, editable=False)
+    credits_held = models.BigIntegerField(_("held"), default=0, db_default=0, editable=False)
+    credits_debt = models.BigIntegerField(_("debt"), default=0, db_default=0, editable=False)
+    open_holds = models.IntegerField(default=0, db_default=0, editable=False)
+    ledger_seq = models.BigIntegerField(default=0, db_default=0, editable=False)
+    ledger_ops = models.BigIntegerField(default=0, db_default=0, editable=False)
+    ledger_digest = models.BinaryField(default=b"", db_default=b"", editable=False)
+    grants_expire_at = models.DateTimeField(null=True, editable=False)
+    allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
+
+    _stored: Mapping[str, Any] = MappingProxyType({})  # the columns as the database last gave or took them
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    class Meta:
+        db_table = "users"
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        indexes = [
+            models.Index(fields=["plan", "allowance"], name="users_by_allowance"),
+            models.Index(
+                fields=["date_joined"],
+                condition=models.Q(last_login=None, closed_at=None),
+                name="users_never_entered",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="users_email_ci"),
+            models.CheckConstraint(
+                condition=models.Q(credits_held__gte=0, credits_held__lte=models.F("credits")),
+                name="users_held_within_credits",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closed_at=None) | models.Q(is_active=False), name="users_closed_stays_closed"
+            ),
+            models.CheckConstraint(condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"),
+            models.CheckConstraint(condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @classmethod
+    def from_db(cls, *args: Any, **kwargs: Any) -> "User":
+        user = super().from_db(*args, **kwargs)
+        user._stored = user._values()
+        return user
+
+    def refresh_from_db(
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "models.QuerySet[User] | None" = None,
+    ) -> None:
+        """Also what loads a deferred column."""
+        super().refresh_from_db(using, fields, from_queryset)
+        self._note_stored(fields)
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save what was changed since it was read, never the ledger's columns; a new user starts at zero.
+
+        So a request that read the row a while ago does not undo what others did to it meanwhile.
+        """
+        if not self._state.adding:
+            update_fields = (self._changed() if update_fields is None else set(update_fields)) - LEDGER_FIELDS
+        super().save(update_fields=update_fields, **kwargs)
+        self._note_stored(update_fields)
+
+    def _note_stored(self, fields: Iterable[str] | None) -> None:
+        """What is here of `fields`, or of all, is what the row has."""
+        now, concrete = self._values(), self._meta.concrete_fields
+        names = {field.attname for field in concrete if fields is None or {field.name, field.attname} & set(fields)}
+        self._stored = {**self._stored, **{name: now[name] for name in names if name in now}}
+
+    def _values(self) -> dict[str, Any]:
+        """What is here of each column that was read."""
+        names = (field.attname for field in self._meta.concrete_fields)
+        return {name: self.__dict__[name] for name in names if name in self.__dict__}
+
+    def _changed(self) -> set[str]:
+        return {
+            name for name, value in self._values().items() if name not in self._stored or self._stored[name] != value
+        }
+
+    @property
+    def available(self) -> int:
+        """Credits that can be spent now."""
+        return self.credits - self.credits_held
+
+    @property
+    def role(self) -> str:
+        return "admin" if self.is_staff else "user"
+
+    def get_short_name(self) -> str:
+        return self.name or self.email
+
+
+class WelcomedAddress(models.Model):
+    """An e-mail address that had the sign-up bonus, as a keyed digest: accounts/addresses.py."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+
+    class Meta:
+        db_table = "welcomed_addresses"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.digest
