@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
 
 from accounts import devices
-from accounts.models import MAX_CREDITS, User
+from accounts.models import MAX_CREDITS, Limits, User
 from deviceauth import codes
 
 
@@ -125,7 +125,7 @@ def _tokens() -> Any:
     return RefreshToken.objects.filter(token_family=models.OuterRef("token_family"))
 
 
-class DeviceSession(models.Model):
+class DeviceSession(Limits):
     """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate;
     `approval` is that of its code, which the mail about it names; `language` is what its user read then.
 

@@ -7,13 +7,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminURLInputWidget
 
 from accounts.admin import CheckedActions, ReadOnlyAdmin
 from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
-from llmproxy.models import ENVIRONMENT, Completion, LanguageModel, Provider
+from llmproxy.models import ENVIRONMENT, Completion, Deployment, LanguageModel, Provider
 
 
 class ProviderForm(forms.ModelForm[Provider]):
@@ -84,14 +84,20 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return bool(provider.key if provider.slug == ENVIRONMENT else provider.encrypted_key)
 
 
+class DeploymentInline(TabularInline):
+    model = Deployment
+    extra = 0
+    fields = ("provider", "upstream_name", "order", "weight", "is_active")
+
+
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "provider", "prompt_price", "cached_prompt_price", "completion_price", "is_active")
-    list_filter = ("is_active", "provider")
-    list_select_related = ("provider",)
-    search_fields = ("name", "upstream_name")
+    list_display = ("name", "prompt_price", "cached_prompt_price", "completion_price", "is_active")
+    list_filter = ("is_active", "providers")
+    search_fields = ("name", "deployments__upstream_name")
+    inlines = (DeploymentInline,)
     fieldsets = (
-        (None, {"fields": ("name", "provider", "upstream_name", "max_output_tokens", "is_active")}),
+        (None, {"fields": ("name", "max_output_tokens", "image_tokens", "is_active")}),
         (
             _("Prices in credits per 1,000 tokens"),
             {

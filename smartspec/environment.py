@@ -68,6 +68,12 @@ class Environment(environ.Env):
         self.bad[var] = f"{value} is not a number"
         return Decimal(default)
 
+    def price(self, var: str, default: str) -> Decimal | None:
+        """A finite decimal number; None where the variable is there and empty."""
+        if not str(self.get_value(var, cast=str, default=default)).strip():
+            return None
+        return self.decimal(var, default)
+
     def database(self, url: str) -> dict[str, Any]:
         """Django's DATABASES entry for a PostgreSQL URL. What is noted never shows the URL: it has a password."""
         postgresql = {"ENGINE": "smartspec.postgresql"}

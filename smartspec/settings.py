@@ -130,7 +130,8 @@ APPROVAL_SECONDS = 7 * 24 * 3600
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=100_000)
 AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
-WEB_LLM_CREDIT_PER_1K_TOKENS = env.decimal("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
+# None, where it is empty: models without prices of their own are not sold.
+WEB_LLM_CREDIT_PER_1K_TOKENS = env.price("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
@@ -142,6 +143,15 @@ LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
 # The longest answer of a model whose row does not say otherwise, in tokens.
 LLM_DEFAULT_MAX_TOKENS = 4096
+# The most tokens of an image whose model does not say otherwise.
+LLM_IMAGE_TOKENS = 2000
+# Providers asked for one completion at most, and how many failures in a row let one cool down, for how long.
+LLM_MAX_ATTEMPTS = 3
+LLM_COOL_AFTER_FAILURES = 3
+LLM_COOL_SECONDS = 30
+# A repeated request gets the first answer for so long, unless that was larger.
+IDEMPOTENCY_SECONDS = 24 * 3600
+IDEMPOTENT_ANSWER_BYTES = 1024 * 1024
 LLM_CONNECT_SECONDS = 5
 LLM_FIRST_BYTE_SECONDS = 120
 LLM_IDLE_SECONDS = 60

@@ -1,7 +1,7 @@
 """People, plans and keys; what happened to their access."""
 
 from accounts.models.keys import ApiKey
-from accounts.models.plans import MAX_CREDITS, Plan
+from accounts.models.plans import MAX_CREDITS, Limits, Plan
 from accounts.models.records import AuthEvent, OutgoingMail
 from accounts.models.users import LEDGER_FIELDS, User, WelcomedAddress, new_public_id
 
@@ -10,6 +10,7 @@ __all__ = [
     "MAX_CREDITS",
     "ApiKey",
     "AuthEvent",
+    "Limits",
     "OutgoingMail",
     "Plan",
     "User",

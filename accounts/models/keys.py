@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models.plans import MAX_CREDITS
+from accounts.models.plans import MAX_CREDITS, Limits
 from accounts.models.users import User
 
 
@@ -23,7 +23,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return found.select_related("user__plan").defer("user__password")
 
 
-class ApiKey(models.Model):
+class ApiKey(Limits):
     """A key that calls as its user, until it is revoked or `expires_at`. Of the key itself only a digest is stored.
 
     `monthly_budget` is in whole credits, None for no limit but the balance; no `allowed_models` means all

@@ -9,7 +9,24 @@ from django.utils.translation import gettext_lazy as _
 MAX_CREDITS = 1_000_000_000  # in one movement of the ledger
 
 
-class Plan(models.Model):
+class Limits(models.Model):
+    """Rates of the gateway, and how many completions may run at the same time; empty for no limit of its own."""
+
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    max_concurrent = models.PositiveIntegerField(
+        _("completions at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Plan(Limits):
     """What a user may do each month and minute. An empty limit means the installation's default."""
 
     slug = models.CharField(_("slug"), max_length=50, primary_key=True)
@@ -30,15 +47,6 @@ class Plan(models.Model):
     )
     # The last month (year-month) in which everybody had theirs: months missed since then are made up for.
     allowances_until = models.CharField(max_length=7, default="", editable=False)
-    requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    tokens_per_minute = models.PositiveIntegerField(
-        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
-    max_concurrent = models.PositiveIntegerField(
-        _("completions at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
     allowed_models = ArrayField(
         models.CharField(max_length=200),
         verbose_name=_("allowed models"),

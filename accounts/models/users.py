@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.mailboxes import looked_for, written
-from accounts.models.plans import Plan
+from accounts.models.plans import Limits, Plan
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
 LEDGER_FIELDS = frozenset(
@@ -54,14 +54,14 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=looked_for(username or ""))
 
 
-class User(AbstractBaseUser, PermissionsMixin):
+class User(Limits, AbstractBaseUser, PermissionsMixin):
     """A person with a balance.
 
     `credits` is the posted balance in whole credits, `credits_held` the part of it that running
     completions have set aside, `credits_debt` what a lost dispute took beyond the balance.
     `ledger_seq` counts the user's transactions, `ledger_ops` all that the ledger did for them,
     `ledger_digest` is the digest of the last transaction. No grant expires before `grants_expire_at`;
-    `allowance` names the last monthly allowance, as plan/year-month.
+    `allowance` names the last monthly allowance, as plan/year-month. Limits that are set are instead of the plan's.
     """
 
     public_id = models.CharField(_("public id"), max_length=40, unique=True, default=new_public_id, editable=False)

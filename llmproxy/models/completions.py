@@ -1,0 +1,130 @@
+"""The record of every completion, what a repeated request finds, and the rates of callers."""
+
+import secrets
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Coalesce, Now
+from django.utils.translation import gettext_lazy as _
+
+from llmproxy.models.providers import price
+from llmproxy.pricing import Prices, Usage
+
+
+def new_generation_id() -> str:
+    return f"gen_{secrets.token_urlsafe(18)}"
+
+
+class Completion(models.Model):
+    """One request and its answer: everything that explains its charge. Written once, with the charge."""
+
+    class UsageSource(models.TextChoices):
+        EXACT = "exact", _("Reported by the provider")
+        CAPPED = "capped", _("Reported by the provider beyond what was allowed")
+        ESTIMATED = "estimated", _("Estimated, the answer was cut short")
+        NONE = "none", _("Nothing was generated")
+
+    class Status(models.TextChoices):
+        COMPLETED = "completed", _("Completed")
+        INTERRUPTED = "interrupted", _("Caller left")
+        FAILED = "failed", _("Failed")
+
+    generation_id = models.CharField(_("id"), max_length=40, unique=True, default=new_generation_id)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="completions",
+        verbose_name=_("user"),
+    )
+    credential = models.CharField(_("called by"), max_length=64, blank=True, db_default="")
+    credential_name = models.CharField(_("name of device or key"), max_length=100, blank=True, db_default="")
+    # Each provider that was asked, in order: {"provider", "error", "ms"}; the last one is `provider`.
+    attempts = models.JSONField(_("attempts"), default=list, db_default=models.Value([], models.JSONField()))
+    hold = models.OneToOneField("credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold"))
+    provider = models.CharField(_("provider"), max_length=50)
+    model = models.CharField(_("model"), max_length=200)
+    upstream_id = models.CharField(_("id at the provider"), max_length=200, blank=True)
+    trace_id = models.CharField(_("trace id"), max_length=128)
+    route = models.CharField(_("route"), max_length=40)
+    is_stream = models.BooleanField(_("stream"))
+    status = models.CharField(_("status"), max_length=12, choices=Status)
+    error = models.CharField(_("error"), max_length=40, blank=True)
+    finish_reason = models.CharField(_("finish reason"), max_length=40, blank=True)
+    usage_source = models.CharField(_("usage"), max_length=10, choices=UsageSource)
+    prompt_tokens = models.PositiveBigIntegerField(_("prompt tokens"))
+    cached_tokens = models.PositiveBigIntegerField(_("cached tokens"))
+    completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
+    reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
+    prompt_price = price(_("prompt price"))
+    cached_prompt_price = price(_("cached prompt price"))
+    completion_price = price(_("completion price"))
+    choices = models.PositiveSmallIntegerField(_("choices"), db_default=1)
+    max_tokens = models.PositiveIntegerField(_("longest answer in tokens"), null=True)
+    clamped_max_tokens = models.PositiveIntegerField(_("answer limited to tokens"), null=True)
+    held = models.BigIntegerField(_("held"))
+    cost = models.BigIntegerField(_("cost"))
+    charged = models.BigIntegerField(_("charged"))
+    uncollected = models.BigIntegerField(_("not collected"))
+    balance_after = models.BigIntegerField(_("balance after"), null=True)
+    first_byte_ms = models.PositiveIntegerField(_("first byte (ms)"), null=True)
+    total_ms = models.PositiveIntegerField(_("total (ms)"))
+    created_at = models.DateTimeField(_("time"), db_default=Now())
+
+    class Meta:
+        db_table = "completions"
+        verbose_name = _("completion")
+        verbose_name_plural = _("completions")
+        indexes = [models.Index(fields=["user", "-id"], name="completions_by_user")]
+
+    def __str__(self) -> str:
+        return self.generation_id
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+
+    @property
+    def prices(self) -> Prices:
+        """The prices as frozen when the completion was admitted."""
+        return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price)
+
+
+class IdempotencyKey(models.Model):
+    """A request that said `Idempotency-Key`, and what its repetitions get, for IDEMPOTENCY_SECONDS.
+
+    `digest` is that of the route and the body; `answer` is encrypted JSON, empty while the first one runs
+    and where the answer cannot be given again.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, db_index=False)
+    key = models.CharField(max_length=255)
+    digest = models.CharField(max_length=64)
+    generation_id = models.CharField(max_length=40)
+    running_until = models.DateTimeField(null=True)
+    answer = models.TextField(blank=True, db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "llm_idempotency_keys"
+        constraints = [models.UniqueConstraint(Coalesce("user", 0), "key", name="llm_idempotency_keys_once")]
+        indexes = [models.Index(fields=["created_at"], name="llm_idempotency_keys_by_age")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Rate(models.Model):
+    """The generic cell rate of a user (no `credential`), device or key: when the next would be on time."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    credential = models.CharField(max_length=64, blank=True)
+    requests = models.DateTimeField(db_default=Now())
+    tokens = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "llm_rates"
+        constraints = [models.UniqueConstraint(fields=["user", "credential"], name="llm_rates_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.credential}"

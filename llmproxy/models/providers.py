@@ -1,0 +1,195 @@
+"""Providers, and the models that they serve, with their prices."""
+
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from llmproxy import keys
+from llmproxy.pricing import Prices
+
+ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* describes
+
+
+class KeyHeader(models.TextChoices):
+    """How a provider wants its key."""
+
+    BEARER = "bearer", "Authorization: Bearer …"
+    X_API_KEY = "x-api-key", "x-api-key: …"
+    API_KEY = "api-key", "api-key: …"
+
+
+class OnDisconnect(models.TextChoices):
+    """What becomes of the provider's answer when the caller leaves before its end."""
+
+    CANCEL = "cancel", _("Stop the provider at once")
+    DRAIN = "drain", _("Read on for the exact usage")
+
+
+class Endpoint(models.TextChoices):
+    """The routes of OpenAI's and Anthropic's APIs that we meter, by what comes after `/v1/`."""
+
+    CHAT = "chat/completions", "/v1/chat/completions"
+    TEXT = "completions", "/v1/completions"
+    EMBEDDINGS = "embeddings", "/v1/embeddings"
+    RESPONSES = "responses", "/v1/responses"
+    MESSAGES = "messages", "/v1/messages"
+
+
+def every_endpoint() -> list[str]:
+    return list(Endpoint.values)
+
+
+def _seconds(label: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
+    """A time-out of a provider's own; empty for the installation's."""
+    return models.PositiveSmallIntegerField(
+        label, null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(900)]
+    )
+
+
+class Provider(models.Model):
+    """An OpenAI-compatible endpoint. The one with the slug `environment` is configured by LLM_UPSTREAM_*."""
+
+    slug = models.SlugField(_("slug"), unique=True)
+    name = models.CharField(_("name"), max_length=100)
+    base_url = models.URLField(_("base URL"), blank=True, help_text=_("Up to and including /v1."))
+    encrypted_key = models.TextField(_("key, encrypted"), blank=True, editable=False)
+    key_header = models.CharField(
+        _("header of the key"), max_length=20, choices=KeyHeader, default=KeyHeader.BEARER, db_default=KeyHeader.BEARER
+    )
+    endpoints = ArrayField(
+        models.CharField(max_length=40, choices=Endpoint), verbose_name=_("routes it serves"), default=every_endpoint
+    )
+    connect_seconds = _seconds(_("seconds to connect"))
+    first_byte_seconds = _seconds(_("seconds to the first byte"))
+    idle_seconds = _seconds(_("seconds without a byte"))
+    on_disconnect = models.CharField(
+        _("when the caller leaves"),
+        max_length=10,
+        choices=OnDisconnect,
+        default=OnDisconnect.CANCEL,
+        db_default=OnDisconnect.CANCEL,
+    )
+    drain_seconds = models.PositiveSmallIntegerField(
+        _("seconds to read on"), default=30, db_default=30, validators=[MaxValueValidator(600)]
+    )
+    # Failures in a row, and until when others are asked first because of them.
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0, editable=False)
+    cooling_until = models.DateTimeField(_("cools down until"), null=True, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        db_table = "llm_providers"
+        ordering = ["name"]
+        verbose_name = _("provider")
+        verbose_name_plural = _("providers")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def url(self) -> str:
+        return settings.LLM_UPSTREAM_BASE_URL if self.slug == ENVIRONMENT else self.base_url.rstrip("/")
+
+    @property
+    def key(self) -> str:
+        """The provider's API key in plain text; raises keys.KeyUnreadable."""
+        return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else keys.decrypt(self.encrypted_key)
+
+    def without_key(self, text: str) -> str:
+        """What a provider said, for a log: some repeat the key that they were sent."""
+        try:
+            key = self.key
+        except keys.KeyUnreadable:
+            return text
+        return text.replace(key, "[our key]") if key else text
+
+    def set_key(self, plain: str) -> None:
+        self.encrypted_key = keys.encrypt(plain)
+
+
+def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(
+        label, max_digits=12, decimal_places=6, validators=[MinValueValidator(Decimal(0))], **options
+    )
+
+
+class LanguageModel(models.Model):
+    """A model as callers name it, with its own prices in credits per 1,000 tokens or the default ones."""
+
+    name = models.CharField(
+        _("name"), max_length=200, unique=True, validators=[RegexValidator(r"^[\x21-\x7e]+$", _("No spaces."))]
+    )
+    providers = models.ManyToManyField(
+        Provider, through="Deployment", related_name="models", verbose_name=_("providers")
+    )
+    max_output_tokens = models.PositiveIntegerField(
+        _("longest answer in tokens"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    image_tokens = models.PositiveIntegerField(
+        _("most tokens of an image"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    prompt_price = price(_("prompt price"), null=True, blank=True)
+    cached_prompt_price = price(_("cached prompt price"), null=True, blank=True)
+    completion_price = price(_("completion price"), null=True, blank=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        db_table = "language_models"
+        ordering = ["name"]
+        verbose_name = _("model")
+        verbose_name_plural = _("models")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def prices(self) -> Prices | None:
+        """The prices in force now, the cached one being the prompt's where it has none; None if it cannot be sold."""
+        default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+        prompt = default if self.prompt_price is None else self.prompt_price
+        completion = default if self.completion_price is None else self.completion_price
+        if prompt is None or completion is None:
+            return None
+        cached = prompt if self.cached_prompt_price is None else self.cached_prompt_price
+        return Prices(prompt=prompt, cached_prompt=cached, completion=completion)
+
+    @property
+    def output_limit(self) -> int:
+        return self.max_output_tokens or settings.LLM_DEFAULT_MAX_TOKENS
+
+
+class Deployment(models.Model):
+    """A model at one provider. Lower `order` is asked first; among equals chance decides, by `weight`."""
+
+    model = models.ForeignKey(LanguageModel, on_delete=models.CASCADE, related_name="deployments")
+    provider = models.ForeignKey(
+        Provider, on_delete=models.PROTECT, related_name="deployments", verbose_name=_("provider")
+    )
+    upstream_name = models.CharField(
+        _("name at the provider"), max_length=200, blank=True, help_text=_("Empty: the same name.")
+    )
+    order = models.PositiveSmallIntegerField(_("order"), default=0, db_default=0, help_text=_("Lower is asked first."))
+    weight = models.PositiveSmallIntegerField(
+        _("weight"), default=1, db_default=1, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+
+    class Meta:
+        db_table = "llm_deployments"
+        ordering = ["order", "pk"]
+        verbose_name = _("provider of the model")
+        verbose_name_plural = _("providers of the model")
+        constraints = [
+            models.UniqueConstraint(fields=["model", "provider", "upstream_name"], name="llm_deployments_once"),
+            models.CheckConstraint(condition=models.Q(weight__gte=1), name="llm_deployments_weight_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} @ {self.provider}"
