@@ -4,6 +4,7 @@ They are functions, because then one round trip locks, reads what is true after 
 and because the application's role can be allowed to call them and nothing else (docs/decisions/0007).
 """
 
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,24 @@ def after_migrate(**kwargs: Any) -> None:
         return
     with atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_AT_A_TIME)
-        cursor.execute(_DROP)
+        cursor.execute(_drop("ledger_"))
         for file in FILES:
             cursor.execute(file.read_text())
         cursor.execute(_NOT_FOR_EVERYBODY)
         cursor.execute(_PIN_TRIGGERS)
         cursor.execute(_GUARDS_ON)
         roles.grant(cursor)
+
+
+def replace(prefix: str, files: Iterable[Path], *, needed: Set[str]) -> None:
+    """Make the functions that begin with `prefix` those of these files; nothing where a `needed` table is missing."""
+    if not needed <= set(connection.introspection.table_names()):
+        return
+    with atomic(), connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME)
+        cursor.execute(_drop(prefix))
+        for file in files:
+            cursor.execute(file.read_text())
 
 
 # A lock that the application's role cannot take: it only reads this table.
@@ -47,8 +59,13 @@ BEGIN
 END $$
 """
 _VERBS = _EACH.replace("WHICH", "starts_with(proname, 'ledger_')")
-# The files are the whole truth: what is no longer in them goes, and a changed signature is no conflict.
-_DROP = _VERBS.replace("COMMAND", "DROP FUNCTION %s")
+
+
+def _drop(prefix: str) -> str:
+    """The files are the whole truth: what is no longer in them goes, and a changed signature is no conflict."""
+    return _EACH.replace("WHICH", f"starts_with(proname, '{prefix}')").replace("COMMAND", "DROP FUNCTION %s")
+
+
 _NOT_FOR_EVERYBODY = _VERBS.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM PUBLIC")
 # A deferred trigger runs at commit, from PostgreSQL 18 on as the owner, but with the names that the session looks up.
 _PIN_TRIGGERS = _EACH.replace("WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole").replace(

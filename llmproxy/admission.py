@@ -1,182 +1,164 @@
-"""May this completion run, and what may it cost? Decided before the provider hears of it."""
+"""May this completion run, and what may it cost? Decided, and held, in one statement before the provider hears of it.
+
+The statement is llmproxy/sql/1_admission.sql; here is what it is asked, and what its refusals are called.
+"""
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.utils.translation import gettext as _
 from psycopg.errors import LockNotAvailable
 
-from accounts import limits
 from accounts.failpoints import failpoint
-from accounts.models import Plan, User
 from credits import ledger
-from credits.exceptions import BudgetUsedUp, InsufficientCredits, TooManyHolds, UnknownAccount
-from credits.models import Hold
-from llmproxy import catalogue, credentials
-from llmproxy.callers import GatewayCaller
-from llmproxy.chat_request import ChatRequest
-from llmproxy.credentials import Credential
-from llmproxy.exceptions import OutOfCredits, RateLimited, Unauthorized
-from llmproxy.models import LanguageModel, new_generation_id
-from llmproxy.pricing import Prices, Usage
+from llmproxy import catalogue, refusals
+from llmproxy.bodies import Asked
+from llmproxy.callers import Presented
+from llmproxy.endpoints.base import Route
+from llmproxy.idempotency import Repeatable
+from llmproxy.models import new_generation_id
+from llmproxy.pricing import Prices
+from llmproxy.providers import Target
+
+_ADMIT = "SELECT gateway_admit(%s)::text"
 
 
 @dataclass(slots=True)
 class Admission:
-    """A completion that may run: its hold, its prices as of now, and the tokens its answer may have."""
+    """A completion that may run: its hold, its prices as of now, and the tokens its answer may have.
 
-    user: User | None
-    credential: Credential
-    request: ChatRequest
-    model: LanguageModel
-    prices: Prices
-    max_tokens: int
-    hold: Hold | None
-    clamped: bool  # the balance or a budget, not the caller, limits the answer
+    `certain_tokens` are more than the prompt can have. `rates` are what was counted against the caller's limits.
+    """
+
+    route: Route
+    path: str
+    asked: Asked
     trace_id: str
-    route: str
-    headers: dict[str, str]  # of the answer, whatever it will be
     generation_id: str
+    repeatable: Repeatable | None
+    user: int | None
+    credential: str
+    credential_name: str
+    model: str
+    prices: Prices
+    targets: list[Target]
+    certain_tokens: int
+    counted_tokens: int
+    max_tokens: int
+    clamped: bool  # the balance or a budget, not the caller, limits the answer
+    hold: int | None
+    held: int
+    rates: list[dict[str, Any]]
+    passed_headers: dict[str, str]
     started: float = field(default_factory=time.monotonic)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer, whatever it will be."""
+        said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
+        return said | ({"x-credits-clamped-max-tokens": str(self.max_tokens)} if self.clamped else {})
 
-def admit(caller: GatewayCaller, request: ChatRequest, *, trace_id: str, route: str) -> Admission:
-    """Check model and rates, hold what the completion may cost.
 
-    A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises ModelNotFound,
-    RateLimited, OutOfCredits, Unauthorized.
+def admit(
+    caller: Presented,
+    asked: Asked,
+    *,
+    route: Route,
+    path: str,
+    trace_id: str,
+    repeatable: Repeatable | None = None,
+    passed_headers: dict[str, str] | None = None,
+) -> Admission:
+    """Check caller, model and limits, hold what the completion may cost.
+
+    A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
     """
-    model = catalogue.find(request.model, caller.user, caller.only_models)
-    prices = model.prices
-    max_tokens = min(request.max_tokens or model.output_limit, model.output_limit)
-    headers = _take_rates(caller.user, request, max_tokens)
-    generation_id = new_generation_id()
-    credential = credentials.of(caller.caller) if caller.caller else credentials.NONE
-    hold, affordable = None, max_tokens
-    if caller.user is not None and caller.charged:
-        hold = _hold(caller.user, credential, request, prices, max_tokens, generation_id)
-        affordable = prices.affordable_tokens(hold.amount, request.prompt_tokens) // request.choices
-    clamped = affordable < max_tokens
-    max_tokens = max(min(max_tokens, affordable), 1)
-    headers["x-generation-id"] = generation_id
-    if clamped:
-        headers["x-credits-clamped-max-tokens"] = str(max_tokens)
+    started, generation_id = time.monotonic(), new_generation_id()
+    wanted = _wanted(caller, asked, route, generation_id, repeatable)
+    said = _decided(wanted)
+    if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
+        catalogue.adopt_environment()
+        said = _decided(wanted)
+    if "refusal" in said:
+        raise refusals.of(said, wanted, caller)
+    longest = min(said["longest"], said["affordable"]) if said["affordable"] is not None else said["longest"]
     return Admission(
-        user=caller.user,
-        credential=credential,
-        request=request,
-        model=model,
-        prices=prices,
-        max_tokens=max_tokens,
-        hold=hold,
-        clamped=clamped,
-        trace_id=trace_id,
         route=route,
-        headers=headers,
+        path=path,
+        asked=asked,
+        trace_id=trace_id,
         generation_id=generation_id,
+        repeatable=repeatable,
+        user=said["user"],
+        credential=said["credential"] or "",
+        credential_name=said["name"] or "",
+        model=said["model"],
+        prices=Prices(*map(Decimal, said["prices"])),
+        targets=[Target(**target) for target in said["targets"]],
+        certain_tokens=said["certain_tokens"],
+        counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
+        max_tokens=max(longest, min(said["longest"], 1)),
+        clamped=longest < said["longest"],
+        hold=said["hold"],
+        held=said["held"] or 0,
+        rates=said["rates"],
+        passed_headers=passed_headers or {},
+        started=started,
     )
 
 
-def _hold(
-    user: User, credential: Credential, request: ChatRequest, prices: Prices, max_tokens: int, generation_id: str
-) -> Hold:
-    floor = 0 if prices.free else max(settings.WEB_LLM_MIN_CREDITS, _cost(prices, request, 1))
-    # No text has more tokens than bytes: where the balance allows, the hold is certain to cover the cost.
-    certain = prices.cost(Usage(request.prompt_bytes, max_tokens * request.choices))
-    wanted = min(max(certain, floor), ledger.MAX_AMOUNT)
-    try:
-        return _hold_surely(
-            user=user,
-            amount=wanted,
-            at_least=min(floor, wanted),
-            reference_id=generation_id,
-            seconds=settings.HOLD_SECONDS,
-            max_open=user.plan.max_concurrent or ledger.MAX_OPEN_HOLDS,
-            credential=credential.id,
-            budget=credential.budget,
-        )
-    except BudgetUsedUp as refusal:
-        raise _out_of_budget(refusal, credential, prices, request) from None
-    except InsufficientCredits as refusal:
-        raise _out_of_credits(refusal, prices, request) from None
-    except TooManyHolds as refusal:
-        raise RateLimited(refusal.message, retry_after=1) from None
-    except UnknownAccount as refusal:
-        raise Unauthorized(refusal.message) from None
+def _wanted(
+    caller: Presented, asked: Asked, route: Route, generation_id: str, repeatable: Repeatable | None
+) -> dict[str, Any]:
+    price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+    return {
+        "checksum": caller.checksum,
+        "is_key": caller.is_key,
+        "user": caller.user,
+        "is_backend": caller.is_backend,
+        "model": catalogue.named(asked.model),
+        "endpoint": route.endpoint.value,
+        "price": None if price is None else str(price),
+        "longest": settings.LLM_DEFAULT_MAX_TOKENS,
+        "image_tokens": settings.LLM_IMAGE_TOKENS,
+        "prompt_bytes": asked.prompt_bytes,
+        "prompt_tokens": asked.prompt_tokens,
+        "images": asked.images,
+        "choices": asked.choices,
+        "max_tokens": asked.max_tokens,
+        "rpm": settings.WEB_LLM_RPM,
+        "tpm": settings.WEB_LLM_TPM,
+        "max_open": ledger.MAX_OPEN_HOLDS,
+        "least": settings.WEB_LLM_MIN_CREDITS,
+        "most": ledger.MAX_AMOUNT,
+        "reference": generation_id,
+        "seconds": settings.HOLD_SECONDS,
+        "key": repeatable.key if repeatable else None,
+        "digest": repeatable.digest if repeatable else None,
+        "key_seconds": settings.IDEMPOTENCY_SECONDS,
+        "note_seconds": settings.DEVICE_NOTE_SECONDS,
+    }
 
 
-def _hold_surely(**asked: Any) -> Hold:
-    """Hold, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
+def _decided(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
     failpoint("before-hold")
+    asked = orjson.dumps(wanted).decode()
     try:
-        return ledger.hold(**asked)
+        return _ask(asked)
     except (OperationalError, InterfaceError) as error:
         if connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
             raise  # who has waited for a lock in vain has waited long enough
         connection.close()
-        return ledger.hold(**asked)
+        return _ask(asked)
 
 
-def _cost(prices: Prices, request: ChatRequest, max_tokens: int) -> int:
-    return prices.cost(Usage(request.prompt_tokens, max_tokens * request.choices))
-
-
-def _out_of_credits(refusal: InsufficientCredits, prices: Prices, request: ChatRequest) -> OutOfCredits:
-    return OutOfCredits(
-        _("Not enough credits: this needs at least %(required)d, available: %(available)d.")
-        % {"required": refusal.required, "available": refusal.available},
-        credits_required=refusal.required,
-        credits_available=refusal.available,
-        affordable_tokens=prices.affordable_tokens(refusal.available, request.prompt_tokens),
-        top_up_url=f"{settings.PUBLIC_ORIGIN}/#packages",
-    )
-
-
-def _out_of_budget(refusal: BudgetUsedUp, credential: Credential, prices: Prices, request: ChatRequest) -> OutOfCredits:
-    """Buying credits would not help, so what leads on is the page of the budget."""
-    usage, page = refusal.usage, f"{settings.PUBLIC_ORIGIN}{credential.page}"
-    used_up = (
-        _("The monthly budget of your API key “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
-        if credential.kind == "key"
-        else _("The monthly budget of your device “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
-    ) % {"name": credential.name, "left": usage.left, "limit": usage.limit}
-    return OutOfCredits(
-        used_up + " " + _("Raise it at %(page)s.") % {"page": page},
-        credits_required=refusal.required,
-        credits_available=refusal.available,
-        affordable_tokens=prices.affordable_tokens(refusal.available, request.prompt_tokens),
-        top_up_url=page,
-        budget={
-            "limit": usage.limit,
-            "spent": usage.spent,
-            "held": usage.held,
-            "resets_at": usage.resets_at.isoformat().replace("+00:00", "Z"),
-        },
-    )
-
-
-def _take_rates(user: User | None, request: ChatRequest, max_tokens: int) -> dict[str, str]:
-    """Count this request; the x-ratelimit headers of its answer. Raises RateLimited."""
-    if user is None:
-        return {}
-    plan: Plan = user.plan
-    requests = limits.take(f"llm:{user.pk}:requests", limit=plan.rpm)
-    if not requests.allowed:
-        raise RateLimited(
-            _("Too many requests: your plan allows %(limit)d a minute.") % {"limit": requests.limit},
-            retry_after=requests.retry_after,
-            headers=limits.headers("requests", requests),
-        )
-    tokens = limits.take(
-        f"llm:{user.pk}:tokens", limit=plan.tpm, cost=request.prompt_tokens + max_tokens * request.choices
-    )
-    if not tokens.allowed:
-        raise RateLimited(
-            _("Too many tokens: your plan allows %(limit)d a minute.") % {"limit": tokens.limit},
-            retry_after=tokens.retry_after,
-            headers=limits.headers("requests", requests) | limits.headers("tokens", tokens),
-        )
-    return limits.headers("requests", requests) | limits.headers("tokens", tokens)
+def _ask(asked: str) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ADMIT, [asked])
+        said: dict[str, Any] = orjson.loads(cursor.fetchone()[0])
+    return said

@@ -9,9 +9,12 @@ class LlmproxyConfig(AppConfig):
     verbose_name = _("Language models")
 
     def ready(self) -> None:
+        from django.db.models.signals import post_migrate
+
         from accounts import closing
         from credits import audit
-        from llmproxy import credentials
+        from llmproxy import credentials, functions
 
+        post_migrate.connect(functions.after_migrate, sender=self)
         closing.forgets_with(credentials.forget_person)
         audit.load(Path(__file__).parent / "sql" / "audit")

@@ -3,14 +3,18 @@
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
-from accounts.authentication import Caller, InvalidToken, bearer_token, identify
+from accounts.api_keys import is_key
+from accounts.authentication import B64TOKEN, Caller, InvalidToken, bearer_token, identify
+from accounts.digests import checksum
 from accounts.models import User
 from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
 
@@ -46,25 +50,93 @@ def authenticate(request: HttpRequest) -> GatewayCaller:
     return GatewayCaller(_bearer(token), charged=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What came with a request that wants a completion; the statement that admits it says whose it is.
+
+    One of `checksum` (of a token, or of a key if `is_key`) and `user` (of a browser's session), neither for the
+    backend with its own token. With `speaks_for`, the checksum is that of the user's token that the backend sent.
+    """
+
+    checksum: str = ""
+    is_key: bool = False
+    user: int | None = None
+    is_backend: bool = False
+    speaks_for: bool = False
+
+
+class _Known:
+    """Checksums that were good a moment ago: their requests are worth reading. What they may is asked each time."""
+
+    def __init__(self, most: int = 10_000, seconds: float = 60) -> None:
+        self.most, self.seconds = most, seconds
+        self._until: dict[str, float] = {}
+
+    def __contains__(self, checksum: str) -> bool:
+        return self._until.get(checksum, 0) > time.monotonic()
+
+    def add(self, checksum: str) -> None:
+        if len(self._until) >= self.most:
+            self._until.clear()
+        self._until[checksum] = time.monotonic() + self.seconds
+
+
+_known = _Known()
+
+
+def present(request: HttpRequest) -> Presented:
+    """Who says they call, known well enough to read their request. Raises what `authenticate` raises."""
+    token = bearer_token(request) or request.META.get("HTTP_X_API_KEY", "").strip() or None
+    if token is None:
+        user = _session(request).user
+        return Presented(user=user.pk if user else None)
+    static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
+    if static and hmac.compare_digest(token.encode(), static.encode()):
+        if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
+            return Presented(is_backend=True)
+        return replace(_credential(_users_token(request), _backend_bearer), speaks_for=True)
+    return _credential(token, _bearer)
+
+
+def _credential(token: str, look_up: Callable[[str], Caller]) -> Presented:
+    sum_of = checksum(token) if B64TOKEN.match(token) else ""
+    if not sum_of or sum_of not in _known:
+        look_up(token)
+        _known.add(sum_of)
+    return Presented(sum_of, is_key=is_key(token))
+
+
 def _bearer(token: str) -> Caller:
     try:
         caller = identify(token)
     except InvalidToken as refusal:
         raise Unauthorized(refusal.description) from None
     if SCOPE not in caller.scopes:
-        raise InsufficientScope(_("This token may not talk to models: it needs the scope llm:chat."))
+        raise insufficient_scope()
     return caller
+
+
+def insufficient_scope() -> InsufficientScope:
+    return InsufficientScope(_("This token may not talk to models: it needs the scope llm:chat."))
 
 
 def _backend(request: HttpRequest) -> GatewayCaller:
     """The Python backend without a user of its own; the user it speaks for pays, if it names one."""
     if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
         return GatewayCaller(None, charged=False)
-    token = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
+    return GatewayCaller(_backend_bearer(_users_token(request)), charged=True)
+
+
+def _users_token(request: HttpRequest) -> str:
+    token: str = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(_("Send the user's token in x-user-token: this call must be charged to someone."))
+    return token
+
+
+def _backend_bearer(token: str) -> Caller:
     try:
-        return GatewayCaller(_bearer(token), charged=True)
+        return _bearer(token)
     except Unauthorized as refusal:
         raise UserNotFound(refusal.message) from None
 

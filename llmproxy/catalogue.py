@@ -4,46 +4,54 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from llmproxy.exceptions import ModelNotFound
-from llmproxy.models import ENVIRONMENT, LanguageModel, Provider
+from llmproxy.models import ENVIRONMENT, Deployment, LanguageModel, Provider
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
-def find(name: str | None, user: User | None, only: Collection[str] = ()) -> LanguageModel:
-    """The active model of this name, or the default one, that this user's plan allows.
+def find(name: str, user: User | None, only: Collection[str] = ()) -> LanguageModel:
+    """The active model of this name that this user's plan allows, and is priced.
 
     `only` are the models that their API key is limited to, if any. Raises ModelNotFound.
     """
+    found = next((row for row in listed(user, only) if row.name == named(name)), None)
+    if found is None:
+        raise not_found(name)
+    return found
+
+
+def named(name: str | None) -> str | None:
+    """The model that a request names, or the first of LLM_UPSTREAM_MODELS; None for the oldest there is.
+
+    Raises ModelNotFound for what cannot be the name of a model.
+    """
     if name is None:
-        name = default_name()
-    # A name is printable ASCII (LanguageModel.name); the database need not be asked about others.
-    model = _get(name) if name.isascii() and name.isprintable() else None
-    if model is None or not _allowed(name, user, only):
-        raise ModelNotFound(
-            _("The model %(name)s does not exist, or is not one of your plan or key.") % {"name": name[:200]},
-            param="model",
-        )
-    return model
+        return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
+    if not (name.isascii() and name.isprintable()):  # LanguageModel.name; the database need not be asked
+        raise not_found(name)
+    return name
 
 
-def default_name() -> str:
-    """The first of LLM_UPSTREAM_MODELS, else the oldest active model."""
-    if settings.LLM_UPSTREAM_MODELS:
-        return str(settings.LLM_UPSTREAM_MODELS[0])
-    oldest = available(None).order_by("pk").values_list("name", flat=True).first()
-    if oldest is None:
-        raise ModelNotFound(_("No model is configured yet."), param="model")
-    return oldest
+def not_found(name: str | None) -> ModelNotFound:
+    """The refusal of a model that does not exist, or not for this caller."""
+    if name is None:
+        return ModelNotFound(_("No model is configured yet."), param="model")
+    return ModelNotFound(
+        _("The model %(name)s does not exist, or is not one of your plan or key.") % {"name": name[:200]},
+        param="model",
+    )
 
 
 def available(user: User | None, only: Collection[str] = ()) -> "QuerySet[LanguageModel]":
     """The models that this user, and their key, may use (None: that anyone may)."""
-    active = LanguageModel.objects.filter(is_active=True, provider__is_active=True).select_related("provider")
+    served = Deployment.objects.filter(model=OuterRef("pk"), is_active=True, provider__is_active=True)
+    active = LanguageModel.objects.filter(Exists(served), is_active=True).prefetch_related("deployments__provider")
     if user is not None and user.plan.allowed_models:
         active = active.filter(name__in=user.plan.allowed_models)
     return active.filter(name__in=only) if only else active
@@ -55,20 +63,7 @@ def listed(user: User | None, only: Collection[str] = ()) -> "list[LanguageModel
     if not set(settings.LLM_UPSTREAM_MODELS) <= {row.name for row in rows}:
         adopt_environment()
         rows = list(available(user, only))
-    return rows
-
-
-def _get(name: str) -> LanguageModel | None:
-    found = available(None).filter(name=name).first()
-    if found is None and name in settings.LLM_UPSTREAM_MODELS:
-        adopt_environment()
-        found = available(None).filter(name=name).first()
-    return found
-
-
-def _allowed(name: str, user: User | None, only: Collection[str]) -> bool:
-    of_plan = user.plan.allowed_models if user else []
-    return all(name in allowed for allowed in (of_plan, only) if allowed)
+    return [row for row in rows if row.prices is not None]
 
 
 def adopt_environment() -> int:
@@ -79,8 +74,10 @@ def adopt_environment() -> int:
     if not settings.LLM_UPSTREAM_BASE_URL:
         return 0
     provider, _made = Provider.objects.get_or_create(slug=ENVIRONMENT, defaults={"name": "Environment"})
-    made = [
-        LanguageModel.objects.get_or_create(name=name, defaults={"provider": provider})[1]
-        for name in settings.LLM_UPSTREAM_MODELS
-    ]
-    return sum(made)
+    made = 0
+    for name in settings.LLM_UPSTREAM_MODELS:
+        model, is_new = LanguageModel.objects.get_or_create(name=name)
+        if is_new:
+            Deployment.objects.get_or_create(model=model, provider=provider)
+        made += is_new
+    return made

@@ -2,25 +2,32 @@
 
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
+import orjson
+from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
-from django.db.transaction import atomic
 
 from accounts.failpoints import failpoint
 from credits import ledger
-from credits.exceptions import HoldEnded
-from credits.ledger import Capture
-from llmproxy import credentials, upstream
+from llmproxy import credentials, departures, idempotency, providers, upstream
 from llmproxy.admission import Admission
-from llmproxy.exceptions import UpstreamFailure
-from llmproxy.metering import Meter, Reading
+from llmproxy.exceptions import UpstreamFailure, UpstreamRejected
+from llmproxy.metering import Reading
 from llmproxy.models import Completion
+from llmproxy.providers import Target
+from llmproxy.receipts import Receipt
+from llmproxy.upstream import Call, Response
 
 logger = logging.getLogger(__name__)
 
-PATH = "/chat/completions"
+Read = TypeVar("Read")
+Status = Completion.Status
+
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
+_SETTLE = "SELECT gateway_settle(%s)::text"
 
 
 class Run:
@@ -28,25 +35,72 @@ class Run:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.meter = Meter(
-            prompt_bytes=admission.request.prompt_bytes,
-            max_completion_tokens=admission.max_tokens * admission.request.choices,
+        self.meter = admission.route.meter(
+            prompt_bytes=admission.asked.prompt_bytes,
+            images=admission.asked.images,
+            certain_tokens=admission.certain_tokens,
+            max_completion_tokens=admission.max_tokens * admission.asked.choices,
         )
-        self.status = Completion.Status.INTERRUPTED
+        self.call = Call()
+        self.status = Status.INTERRUPTED
         self.error = ""
+        self.attempts: list[dict[str, Any]] = []
+        self.target: Target | None = None  # that was asked last
         self.first_byte: float | None = None
-        self.receipt: Completion | None = None
+        self.receipt: Receipt | None = None
 
-    def call_upstream(self) -> upstream.Response:
-        """The provider's answer, its headers read. Raises UpstreamFailure."""
-        model = self.admission.model
-        body = self.admission.request.upstream_body(
-            model=model.upstream_name or model.name, max_tokens=self.admission.max_tokens
-        )
+    def ask(self, read: Callable[[Response, Target], Read]) -> Read:
+        """What `read` makes of the first provider's answer that is one. Raises the last one's UpstreamFailure."""
         if not connection.in_atomic_block:
             connection.close()  # back to the pool: no connection is held while the provider works
         failpoint("after-hold")
-        return upstream.post(model.provider, PATH, body, self.admission.trace_id)
+        targets = providers.in_order(self.admission.targets)[: settings.LLM_MAX_ATTEMPTS]
+        for left, target in zip(range(len(targets) - 1, -1, -1), targets, strict=True):
+            try:
+                return self._attempt(target, read)
+            except UpstreamFailure as failure:
+                rejected = isinstance(failure, UpstreamRejected)
+                if rejected or self.call.is_stopped or not left or self._is_late():
+                    raise
+        raise AssertionError("a model that was admitted has a provider")
+
+    def _attempt(self, target: Target, read: Callable[[Response, Target], Read]) -> Read:
+        admission, started = self.admission, time.monotonic()
+        self.target = target
+        body = admission.asked.upstream_body(
+            model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
+        )
+        headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
+        error = ""
+        try:
+            path = f"/{admission.route.endpoint.value}"
+            answer = read(upstream.post(target, path, body, headers, self.call), target)
+        except UpstreamFailure as failure:
+            error = failure.code[:40]
+            self._blame(target, failure)
+            raise
+        finally:
+            attempt = {"provider": target.slug, "error": error, "ms": _milliseconds(started, time.monotonic())}
+            self.attempts.append(attempt)
+        providers.note_success(target)
+        return answer
+
+    def _blame(self, target: Target, failure: UpstreamFailure) -> None:
+        """Note why it failed; the provider's own words are for our log only."""
+        if self.call.is_stopped:
+            return
+        if not isinstance(failure, UpstreamRejected):
+            providers.note_failure(target, failure)
+        logger.warning(
+            "completion %s failed at provider %s: %s %s",
+            self.admission.generation_id,
+            target.slug,
+            failure.code,
+            target.without_key(failure.detail),
+        )
+
+    def _is_late(self) -> bool:
+        return time.monotonic() - self.admission.started > settings.LLM_FIRST_BYTE_SECONDS
 
     def observe(self, answer: Any) -> None:
         if self.first_byte is None:
@@ -54,46 +108,57 @@ class Run:
         self.meter.observe(answer)
 
     def fail(self, failure: UpstreamFailure) -> None:
-        """Note why it failed; the provider's own words are for our log only."""
-        self.status, self.error = Completion.Status.FAILED, failure.code[:40]
-        provider = self.admission.model.provider
-        logger.warning(
-            "completion %s failed at provider %s: %s %s",
-            self.admission.generation_id,
-            provider.slug,
-            failure.code,
-            provider.without_key(failure.detail),
-        )
+        """The answer ends here; a provider that we hung up on has not failed."""
+        if not self.call.is_stopped:
+            self.status, self.error = Status.FAILED, failure.code[:40]
 
-    def settle(self) -> Completion:
+    def fail_midway(self, failure: UpstreamFailure) -> None:
+        """As `fail`, after the provider's answer began."""
+        self.fail(failure)
+        if self.target is not None:
+            self._blame(self.target, failure)
+            self.attempts[-1]["error"] = self.error
+
+    def settle(self, answer: Any = None) -> Receipt:
         """Capture what was used or release the hold, and write the receipt. Again: the same receipt."""
         if self.receipt is None:
             failpoint("before-capture")
-            self.receipt = _settle_surely(self)
+            self.receipt = _settle_surely(self, answer)
             failpoint("after-capture")
         return self.receipt
 
 
-def complete(admission: Admission) -> tuple[dict[str, Any], Completion]:
-    """The provider's JSON answer and its receipt. Raises UpstreamFailure, with nothing charged."""
-    run = Run(admission)
+def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
+    """The provider's JSON answer and its receipt. Raises UpstreamFailure, with nothing charged.
+
+    Where the other end of `sock` leaves meanwhile, the provider is stopped, if it is one that is.
+    """
+    run, answer = Run(admission), None
+    read = partial(_read_json, admission)
     try:
-        answer = upstream.read_json(run.call_upstream())
+        with departures.watching(sock if providers.may_stop(admission.targets) else None, run.call.stop):
+            answer = run.ask(read)
         run.observe(answer)
-        run.status = Completion.Status.COMPLETED
+        run.status = Status.COMPLETED
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
     finally:
-        receipt = run.settle()
+        run.call.finish()
+        receipt = run.settle(answer)
     return answer, receipt
 
 
-def _settle_surely(run: Run) -> Completion:
+def _read_json(admission: Admission, response: Response, target: Target) -> dict[str, Any]:
+    return upstream.read_json(response, admission.route.is_answer)
+
+
+def _settle_surely(run: Run, answer: Any) -> Receipt:
     """Settle, also when the database restarts meanwhile or the reply to a commit is lost."""
+    said = orjson.dumps(_settlement(run, run.meter.reading(), answer)).decode()
     for attempt in range(SETTLE_TRIES):
         try:
-            return _settle_once(run)
+            return _settle_once(run, said)
         except (OperationalError, InterfaceError):
             connection.close()
             if attempt == SETTLE_TRIES - 1:
@@ -103,87 +168,86 @@ def _settle_surely(run: Run) -> Completion:
     raise AssertionError("unreachable")
 
 
-def _settle_once(run: Run) -> Completion:
+def _settle_once(run: Run, said: str) -> Receipt:
     try:
-        with atomic():
-            return _settle(run)
+        with connection.cursor() as cursor:
+            cursor.execute(_SETTLE, [said])
+            settled = orjson.loads(cursor.fetchone()[0])
     except IntegrityError:  # the commit before this try took effect
-        return Completion.objects.get(generation_id=run.admission.generation_id)
-
-
-def _settle(run: Run) -> Completion:
-    reading = run.meter.reading()
-    cost = run.admission.prices.cost(reading.usage) if run.admission.hold else 0
-    try:
-        receipt = _write(run, reading, cost, _charge(run, reading, cost))
-    except HoldEnded:
-        # The commit before this try took effect, or an operator cancelled the hold meanwhile.
-        written = Completion.objects.filter(generation_id=run.admission.generation_id).first()
-        return written or _write(run, reading, cost, None)
+        settled = None
     failpoint("before-capture-commits")
-    return receipt
+    if settled is None:
+        return Receipt.of(Completion.objects.get(generation_id=run.admission.generation_id))
+    return Receipt(
+        generation_id=run.admission.generation_id,
+        model=run.admission.model,
+        upstream_id=run.meter.upstream_id,
+        usage=run.meter.reading().usage,
+        charged=settled["charged"],
+        balance_after=settled["balance_after"],
+        created=settled["created"],
+    )
 
 
-def _charge(run: Run, reading: Reading, cost: int) -> Capture | None:
-    admission = run.admission
-    if admission.hold is None:
-        return None
-    if cost == 0 and run.status != Completion.Status.COMPLETED:
-        ledger.release(hold=admission.hold)
-        return None
-    return ledger.capture(
-        hold=admission.hold,
-        cost=min(cost, ledger.MAX_AMOUNT),
-        description=admission.model.name,
-        metadata={
+def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
+    """The columns of the completion, and what settles with it."""
+    admission, usage = run.admission, reading.usage
+    repeatable = admission.repeatable
+    completed = run.status == Status.COMPLETED
+    return {
+        "generation_id": admission.generation_id,
+        "user_id": admission.user,
+        "credential": admission.credential,
+        "credential_name": admission.credential_name,
+        "hold_id": admission.hold,
+        "provider": run.target.slug if run.target else "",
+        "model": admission.model,
+        "upstream_id": run.meter.upstream_id,
+        "trace_id": admission.trace_id,
+        "route": admission.path,
+        "is_stream": admission.asked.stream,
+        "status": run.status,
+        "error": run.error,
+        "finish_reason": run.meter.finish_reason[:40],
+        "usage_source": reading.source,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "prompt_price": str(admission.prices.prompt),
+        "cached_prompt_price": str(admission.prices.cached_prompt),
+        "completion_price": str(admission.prices.completion),
+        "choices": admission.asked.choices,
+        "max_tokens": admission.max_tokens,
+        "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
+        "attempts": run.attempts,
+        "held": admission.held,
+        "cost": admission.prices.cost(usage) if admission.hold else 0,
+        "first_byte_ms": _milliseconds(admission.started, run.first_byte) if run.first_byte else None,
+        "total_ms": _milliseconds(admission.started, time.monotonic()),
+        "most": ledger.MAX_AMOUNT,
+        "metadata": {
             "generationId": admission.generation_id,
-            "model": admission.model.name,
-            "promptTokens": reading.usage.prompt_tokens,
-            "completionTokens": reading.usage.completion_tokens,
+            "model": admission.model,
+            "promptTokens": usage.prompt_tokens,
+            "completionTokens": usage.completion_tokens,
             "usage": reading.source,
             "traceId": admission.trace_id,
             **credentials.metadata(admission.credential),
         },
-    )
+        "unused": _unused(admission, usage.total_tokens),
+        "key": repeatable.key if repeatable else None,
+        "answer": idempotency.sealed(answer) if repeatable and completed and not admission.asked.stream else "",
+    }
 
 
-def _write(run: Run, reading: Reading, cost: int, capture: Capture | None) -> Completion:
-    admission, usage = run.admission, reading.usage
-    return Completion.objects.create(
-        generation_id=admission.generation_id,
-        user=admission.user,
-        credential=admission.credential.id,
-        credential_name=admission.credential.name,
-        hold=admission.hold,
-        provider=admission.model.provider.slug,
-        model=admission.model.name,
-        upstream_id=run.meter.upstream_id,
-        trace_id=admission.trace_id,
-        route=admission.route,
-        is_stream=admission.request.stream,
-        status=run.status,
-        error=run.error,
-        finish_reason=run.meter.finish_reason[:40],
-        usage_source=reading.source,
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        completion_tokens=usage.completion_tokens,
-        prompt_price=admission.prices.prompt,
-        cached_prompt_price=admission.prices.cached_prompt,
-        completion_price=admission.prices.completion,
-        clamped_max_tokens=admission.max_tokens if admission.clamped else None,
-        held=admission.hold.amount if admission.hold else 0,
-        cost=cost,
-        charged=capture.charged if capture else 0,
-        uncollected=cost - (capture.charged if capture else 0),
-        balance_after=capture.balance_after if capture else _balance(admission),
-        first_byte_ms=_milliseconds(admission.started, run.first_byte) if run.first_byte else None,
-        total_ms=_milliseconds(admission.started, time.monotonic()),
-    )
-
-
-def _balance(admission: Admission) -> int | None:
-    return ledger.balance(admission.user).credits if admission.user else None
+def _unused(admission: Admission, used: int) -> dict[str, float]:
+    """The seconds of each token rate that were counted for tokens which then were not used, by credential."""
+    return {
+        scope["credential"]: max(min(admission.counted_tokens, limit) - used, 0) * 60 / limit
+        for scope in admission.rates
+        if scope["tokens"] and (limit := scope["tokens"]["limit"])
+    }
 
 
 def _milliseconds(start: float, end: float) -> int:

@@ -2,8 +2,8 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, RequestTooLarge, ModelNotFound, GenerationNotFound
-├── RateLimited, OutOfCredits
+├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
+├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed
 └── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected
 """
 
@@ -20,10 +20,19 @@ class GatewayRefusal(Refusal):
 
     challenge = ""
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after: int | None = None, **extra: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
         super().__init__(message)
         self.param = param
         self.retry_after = retry_after
+        self.headers = headers or {}
         self.extra = extra
 
 
@@ -62,6 +71,11 @@ class InvalidRequest(GatewayRefusal):
     code = "invalid_request_error"
 
 
+class MethodNotAllowed(GatewayRefusal):
+    status = 405
+    code = "method_not_allowed"
+
+
 class RequestTooLarge(GatewayRefusal):
     status = 413
     code = "request_too_large"
@@ -83,9 +97,24 @@ class RateLimited(GatewayRefusal):
     status = 429
     code = "rate_limit_exceeded"
 
-    def __init__(self, message: str, *, retry_after: int, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
-        self.headers = headers or {}
+
+class IdempotencyConflict(GatewayRefusal):
+    status = 409
+    code = "idempotency_conflict"
+
+
+class Replayed(GatewayRefusal):
+    """A second completion is refused, and the answer of the first one given: what it was, and what it was charged."""
+
+    status = 200
+    code = "replayed"
+
+    def __init__(self, answer: Any, generation_id: str, charged: int, balance_after: int | None) -> None:
+        super().__init__("")
+        self.answer = answer
+        self.generation_id = generation_id
+        self.charged = charged
+        self.balance_after = balance_after
 
 
 class OutOfCredits(GatewayRefusal):

@@ -12,11 +12,16 @@ ESTIMATE_BYTES_PER_TOKEN = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one completion; `cached_tokens` is the part of `prompt_tokens` that the provider had cached."""
+    """Tokens of one completion.
+
+    `cached_tokens` is the part of `prompt_tokens` that the provider had cached, `reasoning_tokens` the part of
+    `completion_tokens` that is not shown.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -31,10 +36,6 @@ class Prices:
     cached_prompt: Decimal
     completion: Decimal
 
-    @property
-    def free(self) -> bool:
-        return not (self.prompt or self.cached_prompt or self.completion)
-
     def cost(self, usage: Usage) -> int:
         """Whole credits: rounded up, at least 1 for any priced token, 0 where there was none."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
@@ -45,15 +46,10 @@ class Prices:
         ) / 1000
         return int(exact.to_integral_value(rounding=ROUND_CEILING))
 
-    def affordable_tokens(self, credits: int, prompt_tokens: int) -> int:
-        """How many completion tokens `credits` pay for, after the prompt; never negative."""
-        left = credits * 1000 - prompt_tokens * max(self.prompt, self.cached_prompt)
-        return max(0, int(left / self.completion)) if self.completion else 2**31
 
-
-def held_tokens(text: bytes) -> int:
-    """A cautious estimate of the tokens in UTF-8 `text`: what a balance must cover for a call to run."""
-    return math.ceil(len(text) / HOLD_BYTES_PER_TOKEN)
+def held_tokens(size: int) -> int:
+    """A cautious estimate of the tokens in `size` bytes of UTF-8: what a balance must cover for a call to run."""
+    return math.ceil(size / HOLD_BYTES_PER_TOKEN)
 
 
 def estimated_tokens(size: int) -> int:

@@ -1,10 +1,30 @@
 """A completion explained: what was used, at which prices, and how that became whole credits."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from llmproxy.credentials import described
 from llmproxy.models import Completion
+from llmproxy.pricing import Usage
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What the answer itself says of its charge; the row of the completion says all. `created` is Unix time."""
+
+    generation_id: str
+    model: str
+    upstream_id: str
+    usage: Usage
+    charged: int
+    balance_after: int | None
+    created: int
+
+    @classmethod
+    def of(cls, row: Completion) -> "Receipt":
+        created = int(row.created_at.timestamp())
+        return cls(row.generation_id, row.model, row.upstream_id, row.usage, row.charged, row.balance_after, created)
 
 
 def explain(completion: Completion) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -9,28 +10,52 @@ from django.utils.translation import gettext as _
 from sseclient import Event
 
 from accounts.failpoints import failpoint
-from llmproxy import dialects, upstream
+from llmproxy import departures, providers, upstream
 from llmproxy.admission import Admission
-from llmproxy.completions import Run
-from llmproxy.dialects import Dialect
+from llmproxy.completions import Run, Status
+from llmproxy.endpoints.base import KEEP_ALIVE
+from llmproxy.events import EventStream
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
-from llmproxy.metering import is_usage_only
-from llmproxy.models import Completion
-from llmproxy.upstream import EventStream
+from llmproxy.models.providers import OnDisconnect
+from llmproxy.providers import Target
+from llmproxy.upstream import Response
 
 
-def open_stream(admission: Admission, dialect: Dialect) -> "Relay":
-    """Call the provider. Raises UpstreamFailure, with nothing charged, if it does not accept."""
+def open_stream(admission: Admission, sock: Any = None) -> "Relay":
+    """Call the provider, and the next if it fails before it says anything. Raises UpstreamFailure, nothing charged.
+
+    `sock` is the caller's connection: whoever hangs up is not answered any more.
+    """
     run, relay = Run(admission), None
+    watched = departures.watch(sock if providers.may_stop(admission.targets) else None, run.call.stop)
     try:
-        relay = Relay(run, EventStream(run.call_upstream()), dialect)
+        relay = Relay(run, run.ask(run_events(run)), watched)
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
     finally:
         if relay is None:
+            departures.forget(watched)
             run.settle()
     return relay
+
+
+def run_events(run: Run) -> Any:
+    """What makes a stream of a provider's answer, once it has said something or is merely slow."""
+    streamed = run.admission.route.streamed(run.admission.asked)
+
+    def read(response: Response, target: Target) -> EventStream:
+        events = EventStream(response, run.call, idle_seconds=target.idle_seconds or settings.LLM_IDLE_SECONDS)
+        try:
+            events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
+            if (first := events.first) is not None and streamed.failed(first, upstream.decode(first.data)):
+                raise UpstreamError(_("The provider failed. Try again."), detail=first.data[:2000])
+        except UpstreamFailure:
+            events.close()
+            raise
+        return events
+
+    return read
 
 
 class Relay:
@@ -39,16 +64,21 @@ class Relay:
     Not a generator, because closing one that was never started runs none of its code.
     """
 
-    def __init__(self, run: Run, events: EventStream, dialect: Dialect) -> None:
+    def __init__(self, run: Run, events: EventStream, watched: int | None = None) -> None:
         self.run = run
         self.events = events
-        self.dialect = dialect
-        self.asked = run.admission.request.include_usage
-        self.reported: dict[str, Any] | None = None
+        self.stream = run.admission.route.streamed(run.admission.asked)
+        self.deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
+        self._watched = watched
+        self._is_limited = False
 
     def close(self) -> None:
-        """Stop the provider at once and settle, if the end of the stream has not done so."""
+        """Stop the provider at once, or read on where that is its policy, and settle; nothing after the end."""
+        departures.forget(self._watched)
         try:
+            target = self.run.target
+            if self.run.receipt is None and target is not None and target.on_disconnect == OnDisconnect.DRAIN:
+                self._drain(target.drain_seconds)
             self.events.close()
         finally:
             self.run.settle()
@@ -57,39 +87,52 @@ class Relay:
         failure: UpstreamFailure | None = None
         try:
             yield from self._answer()
-            self.run.status = Completion.Status.COMPLETED
+            if self.run.call.is_stopped:
+                return  # to nobody
+            self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
             failure = caught
-            self.run.fail(caught)
-        self.close()
+            self.run.fail_midway(caught)
+        departures.forget(self._watched)
+        self.events.close()
         receipt = self.run.settle()
         if failure:
-            yield self.dialect.failure(failure, receipt)
-        yield dialects.usage_chunk(receipt, self.reported) if self.asked else self.dialect.bill(receipt)
-        yield dialects.DONE
+            yield self.stream.failure(failure, receipt)
+        elif self._is_limited:
+            yield self.stream.limited(receipt)
+        yield self.stream.end(receipt)
 
     def _answer(self) -> Iterator[bytes]:
-        deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
         for event in self.events:
-            if time.monotonic() > deadline:
+            if time.monotonic() > self.deadline:
                 raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
             if event is None:
-                yield dialects.KEEP_ALIVE
-            elif (passed := self._observe(event)) is not None:
+                yield KEEP_ALIVE
+                continue
+            chunk = self._observed(event)
+            if (passed := self.stream.passed(event, chunk)) is not None:
                 yield passed
                 failpoint("mid-stream")
-        if not (self.events.done or self.run.meter.finish_reason):
+            if self.stream.is_last(event, chunk):
+                return
+            if self.run.meter.is_beyond:
+                self.run.meter.finish_reason, self._is_limited = "length", True
+                return
+        if not (self.run.call.is_stopped or self.events.done or self.stream.is_whole(self.run.meter)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
-    def _observe(self, event: Event) -> bytes | None:
-        """Meter one event; the bytes to pass on, or None for the usage chunk, which waits for the bill."""
+    def _observed(self, event: Event) -> Any:
         chunk = upstream.decode(event.data)
         if chunk is None:
             raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
-        if event.event == "error" or (isinstance(chunk, dict) and chunk.get("error")):
+        if self.stream.failed(event, chunk):
             raise UpstreamError(_("The provider failed during the answer."), detail=event.data[:2000])
         self.run.observe(chunk)
-        if is_usage_only(chunk):
-            self.reported = chunk
-            return None
-        return dialects.relayed(event)
+        return chunk
+
+    def _drain(self, seconds: float) -> None:
+        """Read on without a reader, for the usage that comes at the end."""
+        self.deadline = min(self.deadline, time.monotonic() + seconds)
+        with suppress(UpstreamFailure):
+            for _passed in self._answer():
+                pass

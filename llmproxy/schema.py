@@ -19,7 +19,8 @@ from accounts.schema import (
     text,
     whole,
 )
-from llmproxy.chat_request import MAX_CHOICES, MAX_MESSAGES, MAX_TOKENS
+from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
+from llmproxy.endpoints.chat import MAX_MESSAGES
 
 GATEWAY = Dialect(
     "Error",

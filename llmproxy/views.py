@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -11,17 +12,17 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts.errors import envelope
 from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, chat_request, completions, dialects, receipts, relay
+from llmproxy import callers, catalogue, completions, idempotency, receipts, relay
 from llmproxy.admission import Admission, admit
-from llmproxy.callers import GatewayCaller
-from llmproxy.dialects import Dialect
+from llmproxy.endpoints.base import Route
+from llmproxy.endpoints.chat import CHAT, DesktopChat
 from llmproxy.exceptions import (
     GatewayRefusal,
     GenerationNotFound,
     InvalidRequest,
-    RateLimited,
+    MethodNotAllowed,
+    Replayed,
     RequestTooLarge,
 )
 from llmproxy.models import Completion, LanguageModel
@@ -29,20 +30,20 @@ from llmproxy.models import Completion, LanguageModel
 View = Callable[..., HttpResponseBase]
 
 
-def gateway(*methods: str) -> Callable[[View], View]:
-    """A route of the gateway: refusals in its envelope, and the headers that every answer has."""
+def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
+    """A route of the gateway: refusals in the envelope of `route`, and the headers that every answer has."""
 
     def decorate(view: View) -> View:
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
             request.trace_id = callers.trace_id(request)  # type: ignore[attr-defined]
-            if request.method not in methods:
-                return _finished(request, _method_not_allowed(methods))
             try:
+                if request.method not in methods:
+                    raise _method_not_allowed(methods)
                 response = view(request, **captured)
             except Refusal as refusal:
-                response = _refused(refusal)
+                response = _refused(refusal, route)
             return _finished(request, response)
 
         return wrapped
@@ -50,25 +51,29 @@ def gateway(*methods: str) -> Callable[[View], View]:
     return decorate
 
 
-def _method_not_allowed(methods: tuple[str, ...]) -> HttpResponse:
+def _method_not_allowed(methods: tuple[str, ...]) -> MethodNotAllowed:
     allowed = ", ".join(methods)
-    body = envelope(405, _("Use %(methods)s here.") % {"methods": allowed}, "method_not_allowed")
-    return JsonResponse(body, status=405, headers={"Allow": allowed})
+    return MethodNotAllowed(_("Use %(methods)s here.") % {"methods": allowed}, headers={"Allow": allowed})
 
 
-def _refused(refusal: Refusal) -> HttpResponse:
-    gateway_refusal = refusal if isinstance(refusal, GatewayRefusal) else None
-    extra = gateway_refusal.extra if gateway_refusal else {}
-    param = gateway_refusal.param if gateway_refusal else None
-    body = envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
-    response = JsonResponse(body, status=refusal.status)
-    if gateway_refusal and gateway_refusal.retry_after:
-        response["Retry-After"] = str(gateway_refusal.retry_after)
-    if isinstance(refusal, RateLimited):
+def _refused(refusal: Refusal, route: Route) -> HttpResponse:
+    if isinstance(refusal, Replayed):
+        return _replayed(refusal)
+    response = JsonResponse(route.refusal(refusal), status=refusal.status)
+    if isinstance(refusal, GatewayRefusal):
+        if refusal.retry_after:
+            response["Retry-After"] = str(refusal.retry_after)
+        if refusal.challenge:
+            response["WWW-Authenticate"] = refusal.challenge
         for name, value in refusal.headers.items():
             response[name] = value
-    if gateway_refusal and gateway_refusal.challenge:
-        response["WWW-Authenticate"] = gateway_refusal.challenge
+    return response
+
+
+def _replayed(first: Replayed) -> HttpResponse:
+    response = _billed(first.answer, first.charged, first.balance_after)
+    response["x-generation-id"] = first.generation_id
+    response["Idempotency-Replayed"] = "true"
     return response
 
 
@@ -81,23 +86,21 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     return response
 
 
-@gateway("POST")
-def chat_completions(request: HttpRequest) -> HttpResponseBase:
-    """`POST /v1/chat/completions`: JSON, or SSE when `stream` is true."""
-    admission = _admit(request, "/v1/chat/completions", stream=None)
-    return _stream(request, admission, dialects.OpenAI()) if admission.request.stream else _answer(admission)
+def _completing(route: Route, *, stream: bool | None = None) -> View:
+    """A view that completes: JSON, or SSE when the body says so, unless `stream` does."""
+
+    @gateway("POST", route=route)
+    def view(request: HttpRequest) -> HttpResponseBase:
+        admission = _admit(request, route, stream=stream)
+        sock = request.META.get("gunicorn.socket")
+        return _stream(admission, sock) if admission.asked.stream else _answer(admission, sock)
+
+    return view
 
 
-@gateway("POST")
-def llm_chat(request: HttpRequest) -> HttpResponseBase:
-    """`POST /api/llm/chat`: always JSON."""
-    return _answer(_admit(request, "/api/llm/chat", stream=False))
-
-
-@gateway("POST")
-def llm_stream(request: HttpRequest) -> HttpResponseBase:
-    """`POST /api/llm/stream`: always SSE, with events of their own for the bill and for a failure."""
-    return _stream(request, _admit(request, "/api/llm/stream", stream=True), dialects.Named())
+chat_completions = _completing(CHAT)
+llm_chat = _completing(CHAT, stream=False)
+llm_stream = _completing(DesktopChat(), stream=True)
 
 
 @gateway("GET", "HEAD")
@@ -128,12 +131,13 @@ def generation(request: HttpRequest) -> HttpResponse:
 
 
 def _model(row: LanguageModel) -> dict[str, Any]:
-    prices = row.prices
+    prices, deployments = row.prices, list(row.deployments.all())
+    assert prices is not None  # what has none is not listed  # noqa: S101
     return {
         "id": row.name,
         "object": "model",
         "created": int(row.created_at.timestamp()),
-        "owned_by": row.provider.slug,
+        "owned_by": deployments[0].provider.slug,
         "max_output_tokens": row.output_limit,
         "credits_per_1k_tokens": {
             "prompt": float(prices.prompt),
@@ -143,11 +147,19 @@ def _model(row: LanguageModel) -> dict[str, Any]:
     }
 
 
-def _admit(request: HttpRequest, route: str, *, stream: bool | None) -> Admission:
+def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admission:
     raw = _body(request)
-    caller: GatewayCaller = callers.authenticate(request)
-    asked = chat_request.parse(raw, stream=stream)
-    admission = admit(caller, asked, trace_id=request.trace_id, route=route)  # type: ignore[attr-defined]
+    caller = callers.present(request)
+    asked = route.parse(raw, stream=stream)
+    admission = admit(
+        caller,
+        asked,
+        route=route,
+        path=request.path,
+        trace_id=request.trace_id,  # type: ignore[attr-defined]
+        repeatable=idempotency.of(request, request.path, raw),
+        passed_headers={name: value for name in route.passed_headers if (value := request.headers.get(name))},
+    )
     request.admission = admission  # type: ignore[attr-defined]
     return admission
 
@@ -164,21 +176,25 @@ def _body(request: HttpRequest) -> bytes:
         raise InvalidRequest(_("The body ended early.")) from None
 
 
-def _answer(admission: Admission) -> HttpResponse:
-    answer, receipt = completions.complete(admission)
-    credits = dialects.credits_of(receipt)
-    response = JsonResponse({**answer, "_credits": credits})
-    response["x-credits-used"] = str(receipt.charged)
-    if receipt.balance_after is not None:
-        response["x-credits-remaining"] = str(receipt.balance_after)
+def _answer(admission: Admission, sock: Any) -> HttpResponse:
+    answer, receipt = completions.complete(admission, sock)
+    return _billed(answer, receipt.charged, receipt.balance_after)
+
+
+def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
+    body = orjson.dumps({**answer, "_credits": {"used": charged, "remaining": balance_after}})
+    response = HttpResponse(body, content_type="application/json")
+    response["x-credits-used"] = str(charged)
+    if balance_after is not None:
+        response["x-credits-remaining"] = str(balance_after)
     return response
 
 
-def _stream(request: HttpRequest, admission: Admission, dialect: Dialect) -> HttpResponseBase:
+def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
     # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
-    if (sock := request.META.get("gunicorn.socket")) is not None:
+    if sock is not None:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
-    response = StreamingHttpResponse(relay.open_stream(admission, dialect), content_type="text/event-stream")
+    response = StreamingHttpResponse(relay.open_stream(admission, sock), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
     return response

@@ -1,6 +1,7 @@
 """The record of every completion, what a repeated request finds, and the rates of callers."""
 
 import secrets
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
@@ -90,6 +91,12 @@ class Completion(models.Model):
         return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price)
 
 
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    def old(self) -> "IdempotencyKeyQuerySet":
+        """Keys that say nothing any more."""
+        return self.filter(created_at__lt=Now() - timedelta(seconds=settings.IDEMPOTENCY_SECONDS))
+
+
 class IdempotencyKey(models.Model):
     """A request that said `Idempotency-Key`, and what its repetitions get, for IDEMPOTENCY_SECONDS.
 
@@ -104,6 +111,8 @@ class IdempotencyKey(models.Model):
     running_until = models.DateTimeField(null=True)
     answer = models.TextField(blank=True, db_default="")
     created_at = models.DateTimeField(db_default=Now())
+
+    objects = IdempotencyKeyQuerySet.as_manager()
 
     class Meta:
         db_table = "llm_idempotency_keys"

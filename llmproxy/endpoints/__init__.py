@@ -1,0 +1,1 @@
+"""The routes that are metered. No other reaches a provider."""

@@ -1,0 +1,171 @@
+"""`/v1/chat/completions`, and the desktop's own two spellings of it.
+
+Source: OpenAI API reference, "Create chat completion"; api.md §3.
+"""
+
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+from sseclient import Event
+
+from llmproxy import bodies
+from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS, Asked, Body
+from llmproxy.endpoints.base import Route, Stream, bill, credits_of, event
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering import is_usage_only
+from llmproxy.models import Endpoint
+from llmproxy.receipts import Receipt
+
+# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
+# own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).
+FORWARDED = frozenset(
+    """
+    messages audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
+    metadata min_p modalities model n parallel_tool_calls prediction presence_penalty prompt_cache_key
+    reasoning_effort repetition_penalty response_format safety_identifier seed stop store stream stream_options
+    temperature tool_choice tools top_k top_logprobs top_p user verbosity
+    """.split()  # noqa: SIM905 – a list of forty strings would take forty lines
+)
+MAX_MESSAGES = 10_000
+# Both spellings of one limit, the newer first: the newer wins where both are given.
+LIMITS = ("max_completion_tokens", "max_tokens")
+DONE = b"data: [DONE]\n\n"
+
+
+class Chat(Route):
+    endpoint = Endpoint.CHAT
+
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+        body = bodies.parsed(raw)
+        asked_stream = bodies.flag(body, "stream") or False
+        options = bodies.record(body, "stream_options") or {}
+        include_usage = bodies.flag(options, "include_usage") or False
+        images = _check_messages(body)
+        bodies.check_ranges(body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2))
+        bodies.check_strings(body, "stop")
+        limits = {name: bodies.whole(body, name, MAX_TOKENS) for name in LIMITS}
+        limit = next((name for name in LIMITS if limits[name] is not None), "max_tokens")
+        choices = bodies.whole(body, "n", MAX_CHOICES) or 1
+        kept = bodies.only(body, FORWARDED - {*LIMITS, "stream_options"})
+        kept["stream"] = asked_stream if stream is None else stream
+        if kept["stream"]:
+            kept["stream_options"] = {**options, "include_usage": True}
+        size, tokens = bodies.measured(
+            body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
+        )
+        pictured = sum(len(image) for image in images)
+        return Asked(
+            body=kept,
+            model=bodies.text(body, "model"),
+            stream=kept["stream"],
+            prompt_bytes=size - pictured,
+            prompt_tokens=bodies.held_tokens(size - pictured),
+            limit=limit,
+            max_tokens=limits[limit],
+            choices=choices,
+            images=len(images),
+            include_usage=include_usage,
+        )
+
+    def is_answer(self, answer: Body) -> bool:
+        return isinstance(answer.get("choices"), list)
+
+    def streamed(self, asked: Asked) -> Stream:
+        return Chunks(asked)
+
+
+CHAT = Chat()
+
+
+class DesktopChat(Chat):
+    """`/api/llm/stream`: the bill and a failure are events with names of their own."""
+
+    def streamed(self, asked: Asked) -> Stream:
+        return NamedChunks(asked)
+
+
+def _check_messages(body: Body) -> list[str]:
+    """The images in the messages, as they stand in the body; each is tokens by its size in pixels, not in bytes."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
+        raise InvalidRequest(
+            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES}, param="messages"
+        )
+    images: list[str] = []
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            param = f"messages.{index}"
+            raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
+        content = message.get("content")
+        if not (content is None or isinstance(content, str)):
+            images += _images(content, f"messages.{index}.content")
+    return images
+
+
+def _images(content: Any, param: str) -> list[str]:
+    if not (isinstance(content, list) and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)):
+        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    images = []
+    for part in content:
+        if part["type"] == "image_url":
+            address = part.get("image_url")
+            url = address.get("url") if isinstance(address, dict) else address
+            if not isinstance(url, str):
+                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+            images.append(url)
+    return images
+
+
+class Chunks(Stream):
+    """Chunks, then `[DONE]`. The usage chunk waits for the bill, and only comes if it was asked for."""
+
+    reported: Body | None = None
+
+    def passed(self, event: Event, chunk: Any) -> bytes | None:
+        if is_usage_only(chunk):
+            self.reported = chunk
+            return None
+        return super().passed(event, chunk)
+
+    def limited(self, receipt: Receipt) -> bytes:
+        return event(orjson.dumps({**_chunk(receipt), "choices": [_choice("length")]}))
+
+    def end(self, receipt: Receipt) -> bytes:
+        return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
+
+    def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
+        return event(orjson.dumps({**_chunk(receipt), "choices": [_choice("error")], **CHAT.refusal(refusal)}))
+
+    def bill(self, receipt: Receipt) -> bytes:
+        return bill(receipt)
+
+    def _usage(self, receipt: Receipt) -> bytes:
+        usage = {
+            "prompt_tokens": receipt.usage.prompt_tokens,
+            "completion_tokens": receipt.usage.completion_tokens,
+            "total_tokens": receipt.usage.total_tokens,
+        }
+        chunk = self.reported or {**_chunk(receipt), "choices": [], "usage": usage}
+        return event(orjson.dumps({**chunk, "_credits": credits_of(receipt)}))
+
+
+class NamedChunks(Chunks):
+    def bill(self, receipt: Receipt) -> bytes:
+        return event(orjson.dumps(credits_of(receipt)), b"credits")
+
+    def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
+        return event(orjson.dumps({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
+
+
+def _choice(finish_reason: str) -> Body:
+    return {"index": 0, "delta": {}, "finish_reason": finish_reason}
+
+
+def _chunk(receipt: Receipt) -> Body:
+    return {
+        "id": receipt.upstream_id or receipt.generation_id,
+        "object": "chat.completion.chunk",
+        "created": receipt.created,
+        "model": receipt.model,
+    }

@@ -1,0 +1,50 @@
+-- The end of a completion: its charge, its row, the rates it did not use and what a repetition gets, all or nothing.
+-- `p` has the columns of the completion, and what is not one of them. A completion that has ended already is left as it is.
+CREATE OR REPLACE FUNCTION gateway_settle(p jsonb) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    done completions := jsonb_populate_record(NULL::completions, p);
+    captured record;
+    v_created timestamptz := clock_timestamp();
+BEGIN
+    done.charged := 0;
+    IF done.hold_id IS NOT NULL AND done.cost = 0 AND done.status <> 'completed' THEN
+        PERFORM ledger_release(done.hold_id);
+        SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
+    ELSIF done.hold_id IS NOT NULL THEN
+        SELECT * INTO captured
+          FROM ledger_capture(done.hold_id, LEAST(done.cost, (p ->> 'most')::bigint), done.model, p -> 'metadata');
+        IF captured.refusal IS NOT NULL AND EXISTS (SELECT FROM completions WHERE generation_id = done.generation_id) THEN
+            RETURN NULL;
+        END IF;
+        done.charged := COALESCE(captured.charged, 0);  -- nothing, if an operator cancelled the hold meanwhile
+        done.balance_after := COALESCE(captured.balance_after, (SELECT credits FROM users WHERE id = done.user_id));
+    ELSE
+        SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
+    END IF;
+    INSERT INTO completions (
+        generation_id, user_id, credential, credential_name, hold_id, provider, model, upstream_id, trace_id, route, is_stream,
+        status, error, finish_reason, usage_source, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens,
+        prompt_price, cached_prompt_price, completion_price, choices, max_tokens, clamped_max_tokens, attempts, held, cost,
+        charged, uncollected, balance_after, first_byte_ms, total_ms, created_at
+    ) VALUES (
+        done.generation_id, done.user_id, done.credential, done.credential_name, done.hold_id, done.provider, done.model,
+        done.upstream_id, done.trace_id, done.route, done.is_stream, done.status, done.error, done.finish_reason,
+        done.usage_source, done.prompt_tokens, done.cached_tokens, done.completion_tokens, done.reasoning_tokens,
+        done.prompt_price, done.cached_prompt_price, done.completion_price, done.choices, done.max_tokens,
+        done.clamped_max_tokens, done.attempts, done.held, done.cost, done.charged, done.cost - done.charged,
+        done.balance_after, done.first_byte_ms, done.total_ms, v_created
+    );
+    -- What was counted and not used: `unused` are seconds of the rate, by credential.
+    UPDATE llm_rates r SET tokens = r.tokens - make_interval(secs => u.value::double precision)
+      FROM jsonb_each_text(p -> 'unused') u WHERE r.user_id = done.user_id AND r.credential = u.key;
+    IF p ->> 'key' IS NULL THEN
+        NULL;
+    ELSIF done.charged = 0 AND done.status <> 'completed' THEN
+        DELETE FROM llm_idempotency_keys WHERE generation_id = done.generation_id AND key = p ->> 'key';
+    ELSE
+        UPDATE llm_idempotency_keys SET running_until = NULL, answer = COALESCE(p ->> 'answer', '')
+         WHERE generation_id = done.generation_id AND key = p ->> 'key';
+    END IF;
+    RETURN json_build_object('charged', done.charged, 'balance_after', done.balance_after,
+                             'created', extract(epoch FROM v_created)::bigint);
+END $$;
