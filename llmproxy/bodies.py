@@ -24,8 +24,8 @@ MAX_TOKENS = 10_000_000
 class Asked:
     """A valid request, whatever the route. `body` has only what a provider may get.
 
-    `prompt_tokens` is estimated, `prompt_bytes` bounds it for certain, both without the `images`, which are
-    counted apart. `max_tokens` is the caller's own limit of the answer, None for the model's, 0 where the
+    `prompt_bytes` bounds the tokens of the prompt for certain, without those of the `images`, which are counted
+    apart. `max_tokens` is the caller's own limit of the answer, None for the model's, 0 where the
     answer has no tokens. `limit` is how the route spells it, `choices` how many answers are asked for.
     """
 
@@ -33,12 +33,16 @@ class Asked:
     model: str | None
     stream: bool
     prompt_bytes: int
-    prompt_tokens: int
     limit: str = ""
     max_tokens: int | None = None
     choices: int = 1
     images: int = 0
     include_usage: bool = False
+
+    @property
+    def prompt_tokens(self) -> int:
+        """A cautious estimate."""
+        return held_tokens(self.prompt_bytes)
 
     def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
         """What the provider gets: its name of the model, our limit, and usage always asked for."""
@@ -61,13 +65,12 @@ def parsed(raw: bytes) -> Body:
     return body
 
 
-def measured(*parts: Any) -> tuple[int, int]:
-    """The bytes of these parts as JSON, and the tokens they are held for. Raises InvalidRequest if nested too deeply."""
+def measured(*parts: Any) -> int:
+    """The bytes of these parts as JSON. Raises InvalidRequest if they are nested too deeply."""
     try:
-        size = len(orjson.dumps(parts))  # it reads deeper than it writes
+        return len(orjson.dumps(parts))  # it reads deeper than it writes
     except TypeError:
         raise InvalidRequest(_("The body is nested too deeply.")) from None
-    return size, held_tokens(size)
 
 
 def only(body: Body, names: frozenset[str]) -> Body:

@@ -40,7 +40,8 @@ def watch(sock: Any, leave: Callable[[], None]) -> int | None:
 
 
 def forget(number: int | None) -> None:
-    if number is not None and _watched.pop(number, None):
+    if number in _watched:
+        del _watched[number]
         with suppress(OSError, ValueError):
             _epoll.unregister(number)
 
@@ -71,7 +72,7 @@ def _has_left(number: int) -> bool:
     with suppress(OSError):
         line = _socket.socket(fileno=_socket.dup(number))
         try:
-            line.setblocking(False)
+            line.settimeout(0)
             return not line.recv(1, _socket.MSG_PEEK)
         finally:
             line.close()

@@ -23,7 +23,7 @@ from llmproxy.exceptions import (
 Facts = dict[str, Any]
 
 
-def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:
+def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa: C901 – one line each
     """The refusal that `said` the statement, which was asked for `wanted`."""
     match said["refusal"]:
         case "invalid_token" | "unknown_account":
@@ -50,7 +50,7 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:
 
 def rate_headers(rates: list[Facts]) -> dict[str, str]:
     """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    headers = {}
+    headers: dict[str, str] = {}
     for kind in ("requests", "tokens"):
         limits = [scope[kind] for scope in rates if scope[kind]]
         if limits:

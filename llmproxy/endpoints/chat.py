@@ -51,16 +51,13 @@ class Chat(Route):
         kept["stream"] = asked_stream if stream is None else stream
         if kept["stream"]:
             kept["stream_options"] = {**options, "include_usage": True}
-        size, tokens = bodies.measured(
-            body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
-        )
+        size = bodies.measured(body["messages"], body.get("tools"), body.get("functions"), body.get("response_format"))
         pictured = sum(len(image) for image in images)
         return Asked(
             body=kept,
             model=bodies.text(body, "model"),
             stream=kept["stream"],
             prompt_bytes=size - pictured,
-            prompt_tokens=bodies.held_tokens(size - pictured),
             limit=limit,
             max_tokens=limits[limit],
             choices=choices,

@@ -125,7 +125,7 @@ class LanguageModel(models.Model):
     name = models.CharField(
         _("name"), max_length=200, unique=True, validators=[RegexValidator(r"^[\x21-\x7e]+$", _("No spaces."))]
     )
-    providers = models.ManyToManyField(
+    providers: "models.ManyToManyField[Provider, Deployment]" = models.ManyToManyField(
         Provider, through="Deployment", related_name="models", verbose_name=_("providers")
     )
     max_output_tokens = models.PositiveIntegerField(

@@ -21,7 +21,7 @@ BEGIN
          WHERE k.checksum = p_checksum AND k.revoked_at IS NULL AND u.is_active
            AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp());
     ELSIF p_checksum <> '' THEN
-        SELECT u.id, a.scope, r.token_family, 'device:' || s.id, s.name, s.monthly_budget, s.last_used_at,
+        SELECT u.id, a.scope, r.token_family, 'device:' || replace(s.token_family::text, '-', ''), s.name, s.monthly_budget, s.last_used_at,
                s.requests_per_minute, s.tokens_per_minute, s.max_concurrent
           INTO id, v_scope, v_family, credential, name, budget, last_used_at, rpm, tpm, concurrent
           FROM oauth2_provider_accesstoken a
@@ -250,11 +250,11 @@ END $$;
 -- A device or key called just now; written at most once in a while, so not with every call.
 CREATE OR REPLACE FUNCTION gateway_note_use(p_credential text, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v_id bigint := split_part(p_credential, ':', 2)::bigint;
+    v_own text := split_part(p_credential, ':', 2);
 BEGIN
     IF starts_with(p_credential, 'key:') THEN
-        UPDATE api_keys SET last_used_at = p_now WHERE id = v_id;
+        UPDATE api_keys SET last_used_at = p_now WHERE id = v_own::bigint;
     ELSE
-        UPDATE device_sessions SET last_used_at = p_now WHERE id = v_id;
+        UPDATE device_sessions SET last_used_at = p_now WHERE token_family = v_own::uuid;
     END IF;
 END $$;
