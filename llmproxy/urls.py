@@ -1,8 +1,12 @@
-from django.urls import path
+from django.urls import path, re_path
 
-from llmproxy import device_pages, key_pages, views
+from llmproxy import device_pages, key_pages, receipt_pages, views
 
 urlpatterns = [
+    re_path(
+        r"^account/completions/(?P<generation_id>gen_[\w-]{1,36})$", receipt_pages.completion, name="account_completion"
+    ),
+    path("billing", receipt_pages.billing, name="billing"),
     path("account/devices", device_pages.devices, name="account_devices"),
     path("account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"),
     path("account/devices/<int:pk>", device_pages.device, name="account_device"),
