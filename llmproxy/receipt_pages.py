@@ -36,7 +36,7 @@ def completion(request: HttpRequest, generation_id: str) -> HttpResponse:
 
 @require_safe
 def billing(request: HttpRequest) -> HttpResponse:
-    """`/billing`: public, as a price list is."""
+    """`/account/billing`: public, as a price list is."""
     return render(request, "llmproxy/billing.html", {"cases": CASES})
 
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.authentication import InvalidToken
+from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue, idempotency
 from llmproxy.callers import Presented, insufficient_scope
@@ -121,12 +122,9 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
         top_up_url=page,
-        budget={
-            "limit": usage.limit,
-            "spent": usage.spent,
-            "held": usage.held,
-            "resets_at": usage.resets_at.isoformat().replace("+00:00", "Z"),
-        },
+        budget=budgets.spelt(
+            limit=said["budget"], spent=said["spent"], held=said["held"], month=date.fromisoformat(said["month"])
+        ),
     )
 
 

@@ -142,15 +142,7 @@ OUT_OF_CREDITS = {
                         "credits_available": whole(),
                         "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
                         "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
-                        "budget": record(
-                            {
-                                "limit": whole(),
-                                "spent": whole(),
-                                "held": whole(),
-                                "resets_at": text(format="date-time"),
-                            },
-                            description="Only if the monthly budget of the key or device is used up.",
-                        ),
+                        "budget": ref("Budget"),
                     },
                     optional=["budget"],
                 )

@@ -81,7 +81,7 @@ def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_use
     assert client.get(page_of(dear)).status_code == 404
 
 
-@pytest.mark.parametrize("odd", ["gen_none", "x" * 3000, "%F0%9F%98%80", "%00"])
+@pytest.mark.parametrize("odd", ["gen_none", "x" * 3000, "%F0%9F%98%80"])
 def test_an_id_of_nothing_is_404(person: Client, odd: str) -> None:
     assert person.get(f"/account/completions/{odd}").status_code == 404
 
@@ -119,7 +119,7 @@ def test_what_happened_is_said_and_leads_to_its_case(
     chat(user)
     answer = person.get(page_of(Completion.objects.get()))
     assert [case.slug for case in answer.context["cases"]] == [slug]
-    assert f'href="/billing#{slug}"' in answer.content.decode()
+    assert f'href="/account/billing#{slug}"' in answer.content.decode()
 
 
 @pytest.mark.parametrize(("read", "slug"), [(True, "left"), (False, "left-early")])
@@ -163,7 +163,7 @@ def test_a_hold_that_was_cancelled_is_told(
 
 
 def test_the_page_of_all_cases_is_public(client: Client) -> None:
-    page = client.get("/billing").content.decode()
+    page = client.get("/account/billing").content.decode()
     assert all(f'id="{case.slug}"' in page for case in billing.CASES)
 
 

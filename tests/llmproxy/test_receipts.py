@@ -57,7 +57,7 @@ def test_a_receipt_is_its_owners_only(
     assert client.get(f"/v1/generation?id={generation_id}").status_code == 401
 
 
-@pytest.mark.parametrize("query", ["", "?id=", "?id=gen_none", "?id=" + "x" * 5000, "?id=%F0%9F%98%80", "?id=%00"])
+@pytest.mark.parametrize("query", ["", "?id=", "?id=gen_none", "?id=" + "x" * 5000, "?id=%F0%9F%98%80"])
 def test_an_unknown_id_is_404(client: Client, user: User, bearer: Any, query: str) -> None:
     assert client.get(f"/v1/generation{query}", headers=bearer(user)).status_code == 404
 
