@@ -1,0 +1,159 @@
+"""Other gateways: each in a folder of its own under .venv/bench-peers, installed when it is first asked for.
+
+None of them authenticates users, holds or captures credits here, or keeps anything; LiteLLM checks one master key.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from bench import ports, usage
+from bench.gateway.targets import Target
+from smartspec import processes
+from smartspec.drill.scratch import ROOT
+from smartspec.embedded_postgres import free_port
+from smartspec.site import say, tail
+
+FOLDER = ROOT / ".venv" / "bench-peers"
+INSTALL_SECONDS, START_SECONDS = 900, 120
+LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"
+
+
+class PeerAbsentError(Exception):
+    """It cannot be measured here; the text says why."""
+
+
+def install(name: str, *commands: list[str]) -> Path:
+    """The peer's folder, with what the commands put there; once."""
+    folder, stamp = FOLDER / name, FOLDER / f"{name}.installed"
+    wanted = "\n".join(" ".join(command) for command in commands)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return folder
+    say(f"  installing {name} into {folder.relative_to(ROOT)} (once) ...")
+    folder.mkdir(parents=True, exist_ok=True)
+    for command in commands:
+        _install(name, folder, command)
+    stamp.write_text(wanted)
+    return folder
+
+
+def _install(name: str, folder: Path, command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise PeerAbsentError(f"{name} cannot be installed: {error}") from error
+    if done.returncode:
+        raise PeerAbsentError(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
+
+
+@contextmanager
+def _running(
+    name: str, command: list[str], port: int, log: Path, path: str, **more: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """The peer until the end of the block, once it answers this path. It gets no variable but those named here."""
+    environment = {"PATH": f"{Path(command[0]).parent}:/usr/sbin:/usr/bin:/bin", "HOME": str(log.parent), **more}
+    with log.open("w") as output:
+        process = processes.start(
+            command, cwd=log.parent, env=environment, stdout=output, stderr=output, process_group=0,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def check() -> None:
+        if process.poll() is not None:
+            raise PeerAbsentError(f"{name} does not start.\n{tail(log)}")
+
+    try:
+        try:
+            ports.wait_for_answer(port, path, check, START_SECONDS)
+        except TimeoutError as error:
+            raise PeerAbsentError(f"{name}: {error}\n{tail(log)}") from error
+        yield process
+    finally:
+        processes.stop(process)
+
+
+_LITELLM = """
+model_list:
+  - model_name: bench
+    litellm_params: {{model: openai/bench, api_base: "http://127.0.0.1:{mock}/v1", api_key: none}}
+litellm_settings: {{telemetry: false, num_retries: 0}}
+general_settings: {{master_key: sk-bench}}
+"""
+
+
+@contextmanager
+def litellm(mock: int, folder: Path) -> Iterator[Target]:
+    """LiteLLM's proxy with one worker, without a database, so without users and budgets."""
+    installed = install("litellm", [sys.executable, "-m", "venv", "."], ["bin/pip", "install", "-q", LITELLM])
+    (config := folder / "litellm.yaml").write_text(_LITELLM.format(mock=mock))
+    port = free_port()
+    command = [str(installed / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--num_workers", "1", "--telemetry", "False"]
+    variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"}
+    with _running("litellm", command, port, folder / "litellm.log", "/health/liveliness", **variables) as process:
+        yield Target("LiteLLM", port, process.pid, {"Authorization": "Bearer sk-bench"})
+
+
+_LOOPBACK = """
+const {Server} = require("net"), listen = Server.prototype.listen;
+Server.prototype.listen = function (port, ...rest) {
+    if (typeof port === "object") return listen.call(this, {...port, host: "127.0.0.1"}, ...rest);
+    return listen.call(this, port, "127.0.0.1", ...rest.filter(one => typeof one === "function"));
+};
+"""
+
+
+@contextmanager
+def portkey(mock: int, folder: Path) -> Iterator[Target]:
+    """Portkey's gateway, in one Node process. It would listen everywhere: what it loads first keeps it on loopback."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not (node and npm):
+        raise PeerAbsentError("portkey needs Node 20 and npm")
+    npm_install = [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY]
+    server = install("portkey", npm_install) / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    (loopback := folder / "loopback.cjs").write_text(_LOOPBACK)
+    port = free_port()
+    command = [node, "--require", str(loopback), str(server), "--headless", f"--port={port}"]
+    headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1"}
+    variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
+    with _running("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
+        yield Target("Portkey", port, process.pid, {**headers, "Authorization": "Bearer none"})
+
+
+_NGINX = """
+{user}
+daemon off; worker_processes 1; pid nginx.pid; error_log stderr error;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off;
+    client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .; uwsgi_temp_path .; scgi_temp_path .;
+    upstream mock {{ server 127.0.0.1:{mock}; keepalive 64; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+@contextmanager
+def nginx(mock: int, folder: Path) -> Iterator[Target]:
+    """nginx's proxy_pass with one worker: what relaying alone costs."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if not program:
+        raise PeerAbsentError("nginx is not installed (Debian: apt-get install nginx)")
+    port, user = free_port(), "user root;" if os.geteuid() == 0 else ""
+    (config := folder / "nginx.conf").write_text(_NGINX.format(mock=mock, port=port, user=user))
+    command = [program, "-p", str(folder), "-c", str(config), "-e", "stderr"]
+    with _running("nginx", command, port, folder / "nginx.log", "/") as process:
+        yield Target("nginx", port, usage.children(process.pid)[0])
+
+
+Peer = Callable[[int, Path], AbstractContextManager[Target]]
+PEERS: dict[str, Peer] = {"litellm": litellm, "portkey": portkey, "nginx": nginx}
