@@ -14,12 +14,14 @@ HEAD_END = b"\r\n\r\n"
 TIMES = re.compile(rb"@(\d+\.\d+)(?:/(\d+\.\d+))? ")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
+CREDITS = re.compile(rb'"_credits": ?\{"used": ?(\d+)')
 LAST = b"0\r\n\r\n"
 DONE = b"data: [DONE]"
 ERROR = re.compile(rb'"error" ?:')
 KEPT = 4096  # bytes of the end of an answer
 
-WHOLE, REFUSED, FAILED, CUT, LATE = "whole", "refused", "error event", "cut off", "no answer in time"
+WHOLE, REFUSED, FAILED, CUT = "whole", "refused", "error event", "cut off"
+SILENT, LATE = "ended without saying so", "no answer in time"
 
 
 def request(host: str, path: str, headers: Mapping[str, str], text: str, *, stream: bool, **more: object) -> bytes:
@@ -111,7 +113,7 @@ class Exchange(asyncio.Protocol):
             return REFUSED
         if ERROR.search(self.tail):
             return FAILED
-        return WHOLE if DONE in self.tail or self.missing == 0 else CUT
+        return WHOLE if DONE in self.tail or self.missing == 0 else SILENT
 
     def _end(self, how: str) -> None:
         if not self.ended.done():
@@ -127,6 +129,7 @@ class Answer:
 
     how: str
     status: int
+    began: float
     seconds: float
     added: float | None
     head: bytes
@@ -138,6 +141,12 @@ class Answer:
         found = re.search(rb"\r\nx-generation-id: *(\S+)", self.head, re.IGNORECASE)
         return found[1].decode() if found else ""
 
+    @property
+    def credits(self) -> int | None:
+        """What the gateway says it cost."""
+        found = CREDITS.search(self.tail)
+        return int(found[1]) if found else None
+
 
 async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
     """One exchange on a connection of its own, over within that time whatever the other side does."""
@@ -147,13 +156,15 @@ async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
         async with asyncio.timeout(seconds):
             _, exchange = await loop.create_connection(lambda: Exchange(sent, count, began), "127.0.0.1", port)
     except TimeoutError:
-        return Answer(LATE, 0, time.monotonic() - began, None, b"", b"")
+        return Answer(LATE, 0, began, time.monotonic() - began, None, b"", b"")
     except OSError:
-        return Answer(CUT, 0, time.monotonic() - began, None, b"", b"")
+        return Answer(CUT, 0, began, time.monotonic() - began, None, b"", b"")
     timer = loop.call_later(seconds, exchange.give_up)
     how = await exchange.ended
     timer.cancel()
-    return Answer(how, exchange.status, (exchange.end or 0) - began, exchange.added, exchange.head, exchange.tail)
+    return Answer(
+        how, exchange.status, began, (exchange.end or 0) - began, exchange.added, exchange.head, exchange.tail
+    )
 
 
 async def keep_open(

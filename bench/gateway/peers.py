@@ -98,26 +98,33 @@ def litellm(mock: int, folder: Path) -> Iterator[Target]:
         yield Target("LiteLLM", port, process.pid, {"Authorization": "Bearer sk-bench"})
 
 
-_LOOPBACK = """
+_FIRST = """
 const {Server} = require("net"), listen = Server.prototype.listen;
 Server.prototype.listen = function (port, ...rest) {
     if (typeof port === "object") return listen.call(this, {...port, host: "127.0.0.1"}, ...rest);
     return listen.call(this, port, "127.0.0.1", ...rest.filter(one => typeof one === "function"));
+};
+const {fetch, Response, Headers} = globalThis;
+globalThis.fetch = async (...asked) => {
+    const answer = await fetch(...asked);
+    if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return answer;
+    return new Response(answer.body, {status: answer.status, headers: new Headers(answer.headers)});
 };
 """
 
 
 @contextmanager
 def portkey(mock: int, folder: Path) -> Iterator[Target]:
-    """Portkey's gateway, in one Node process. It would listen everywhere: what it loads first keeps it on loopback."""
+    """Portkey's gateway, in one Node process, which loads something first: it would listen everywhere, and refuse all
+    streams, as it adds headers to the provider's own, which Node 20 does not let anybody change."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not (node and npm):
         raise PeerAbsentError("portkey needs Node 20 and npm")
     npm_install = [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY]
     server = install("portkey", npm_install) / "node_modules/@portkey-ai/gateway/build/start-server.js"
-    (loopback := folder / "loopback.cjs").write_text(_LOOPBACK)
+    (first := folder / "first.cjs").write_text(_FIRST)
     port = free_port()
-    command = [node, "--require", str(loopback), str(server), "--headless", f"--port={port}"]
+    command = [node, "--require", str(first), str(server), "--headless", f"--port={port}"]
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1"}
     variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
     with _running("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
