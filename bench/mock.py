@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from bench import ports
@@ -118,7 +118,7 @@ class Upstream(asyncio.Protocol):
         self.transport.write(data)
         self._answer_next()
 
-    def _later(self, milliseconds: int, act, *given) -> None:  # type: ignore[no-untyped-def]
+    def _later(self, milliseconds: int, act: Callable[..., None], *given: bytes | float) -> None:
         if milliseconds:
             self.timer = self.loop.call_later(milliseconds / 1000, act, *given)
         else:

@@ -13,14 +13,19 @@ import sys
 import time
 from contextlib import ExitStack
 from random import Random
+from typing import TYPE_CHECKING
 
 from bench import books, isolated
+from bench.isolated import Gateway
 from smartspec import processes
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
 from smartspec.embedded_postgres import free_port
 from smartspec.postgres_binaries import DatabaseUnavailableError
 from smartspec.site import LaunchError, say
+
+if TYPE_CHECKING:
+    from bench.chaos.faults import Provider
 
 WORKERS = 2
 APART_SECONDS = 6  # between one fault's end and the next
@@ -56,26 +61,33 @@ def run(asked: argparse.Namespace) -> bool:
         others = isolated.bare_site(opened.folder, dict(os.environ))
         upstream = f"http://127.0.0.1:{port}/v1"
         isolated.make_tables(opened, upstream)
-        tokens = isolated.make_users()
-        url = opened.database.sites_url(opened.wire)  # the wire finds the database again after each restart
-        from bench.chaos import faults, verdict
-        from bench.chaos.load import Load
+        from bench.chaos.faults import Provider
 
-        provider = faults.Provider(others, port)
+        provider = Provider(others, port)
         running.callback(provider.kill)
         provider.start()
+        tokens = isolated.make_users()
+        url = opened.database.sites_url(opened.wire)  # the wire finds the database again after each restart
         gateway = running.enter_context(isolated.serving(opened, upstream, url, tokens, workers=WORKERS))
-        say(f"{asked.streams} streams and {asked.json} JSON callers for {asked.seconds:g} s, seed {asked.seed}")
-        load = Load(gateway.port, tokens, patience=asked.patience, seed=asked.seed)
-        scene = faults.Scene(gateway, provider, Random(asked.seed))
-        until = time.monotonic() + asked.seconds
-        load.start(asked.streams, asked.json, asked.seconds)
-        events = list(faults.inflict(scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun))
-        ended = load.wait()
-        left, expired = verdict.end_of_holds()
-        checked = verdict.checks(load, ended=ended, closed=books.close(0), left=left, expired=expired)
-        for text in verdict.lines(load, events, checked):
-            say(text)
+        return kill(gateway, provider, asked)
+
+
+def kill(gateway: Gateway, provider: "Provider", asked: argparse.Namespace) -> bool:
+    """Let everybody call, kill one after the other meanwhile, and look at what is left."""
+    from bench.chaos import faults, verdict
+    from bench.chaos.load import Load
+
+    say(f"{asked.streams} streams and {asked.json} JSON callers for {asked.seconds:g} s, seed {asked.seed}")
+    load = Load(gateway.port, gateway.tokens, patience=asked.patience, seed=asked.seed)
+    scene = faults.Scene(gateway, provider, Random(asked.seed))
+    until = time.monotonic() + asked.seconds
+    load.start(asked.streams, asked.json, asked.seconds)
+    events = list(faults.inflict(scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun))
+    ended = load.wait()
+    left, expired = verdict.end_of_holds()
+    checked = verdict.checks(load, ended=ended, closed=books.close(0), left=left, expired=expired)
+    for text in verdict.lines(load, events, checked):
+        say(text)
     return all(check.good for check in checked)
 
 

@@ -12,10 +12,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from bench import isolated, mock
 from bench.gateway import figures, peers, tables, wrk
 from bench.gateway.figures import Plan
+from bench.gateway.packages import PeerAbsentError
 from bench.gateway.targets import DIRECT, OURS, Target
 from smartspec import processes
 from smartspec.drill import scratch
@@ -61,6 +63,7 @@ def names(text: str) -> list[str]:
 
 def run(asked: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
+    there = dict(_installed(asked.peers))  # with the variables of this shell, which pip and npm may need
     with ExitStack() as running:
         opened = running.enter_context(scratch.opened())
         port = free_port()
@@ -69,7 +72,7 @@ def run(asked: argparse.Namespace) -> None:
         targets = [
             Target(DIRECT, port, source.process.pid),
             _ours(opened, port, running),
-            *_theirs(asked.peers, port, opened, running),
+            *_theirs(there, port, opened, running),
         ]
         if not wrk.is_there():
             say(wrk.HINT)
@@ -91,12 +94,20 @@ def _ours(opened: scratch.Scratch, port: int, running: ExitStack) -> Target:
     return Target(OURS, gateway.port, gateway.workers[0], tokens=tuple(tokens), database=gateway.postmaster)
 
 
-def _theirs(wanted: list[str], port: int, opened: scratch.Scratch, running: ExitStack) -> Iterator[Target]:
+def _installed(wanted: list[str]) -> Iterator[tuple[str, Path]]:
     for name in wanted:
+        try:
+            yield name, peers.PEERS[name].install()
+        except PeerAbsentError as absent:
+            say(f"  absent: {absent}")
+
+
+def _theirs(there: dict[str, Path], port: int, opened: scratch.Scratch, running: ExitStack) -> Iterator[Target]:
+    for name, program in there.items():
         (folder := opened.folder / name).mkdir()
         try:
-            yield running.enter_context(peers.PEERS[name](port, folder))
-        except peers.PeerAbsentError as absent:
+            yield running.enter_context(peers.PEERS[name].serve(program, port, folder))
+        except PeerAbsentError as absent:
             say(f"  absent: {absent}")
 
 

@@ -59,12 +59,7 @@ def _json(figures: Figures, targets: list[Target], plan: Plan, folder: Path) -> 
         for target in targets:
             run = runs.json_completions(target, clients, plan.seconds, folder)
             figures.json[target.name, clients].append(run)
-            load = run.load
-            _tell(
-                target,
-                f"JSON, {clients} clients: {load.per_second:,.0f}/s, p50 {load.p50:.2f} ms, p99 {load.p99:.1f} ms, "
-                f"{load.failed} failed; CPU each {run.cpu:.2f} ms" + _and(run.database, "PostgreSQL {:.2f} ms"),
-            )
+            _tell(target, f"JSON, {clients} at once: {_completions(run)}")
             _close_books(figures, target)
 
 
@@ -93,6 +88,13 @@ def _crowd(figures: Figures, targets: list[Target]) -> None:
         _close_books(figures, target)
 
 
+def _completions(run: runs.Json) -> str:
+    load = run.load
+    cpu = f"CPU each {run.cpu:.2f} ms" + (f", PostgreSQL {run.database:.2f} ms" if run.database else "")
+    failed = f"; FAILED {load.failed}" if load.failed else ""
+    return f"{load.per_second:,.0f}/s, p50 {load.p50:.2f} ms, p99 {load.p99:.1f} ms; {cpu}{failed}"
+
+
 def _midst(run: runs.Midst) -> str:
     return (
         f"{run.chunk_cpu:.0f} µs of CPU per chunk, {run.chunks:,} of them under way p50 {run.p50:.2f} ms, "
@@ -108,10 +110,6 @@ def _close_books(figures: Figures, target: Target) -> None:
 
 def _tell(target: Target, text: str) -> None:
     say(f"    {target.name:<12} {text}")
-
-
-def _and(value: float, text: str) -> str:
-    return f", {text.format(value)}" if value else ""
 
 
 def _failed(failed: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Other gateways: each in a folder of its own under .venv/bench-peers, installed when it is first asked for.
+"""Other gateways, started as their documentation says, one worker each.
 
 None of them authenticates users, holds or captures credits here, or keeps anything; LiteLLM checks one master key.
 """
@@ -9,45 +9,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import ports, usage
+from bench.gateway.packages import PeerAbsentError, install
 from bench.gateway.targets import Target
 from smartspec import processes
-from smartspec.drill.scratch import ROOT
 from smartspec.embedded_postgres import free_port
-from smartspec.site import say, tail
+from smartspec.site import tail
 
-FOLDER = ROOT / ".venv" / "bench-peers"
-INSTALL_SECONDS, START_SECONDS = 900, 120
+START_SECONDS = 120
 LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"
-
-
-class PeerAbsentError(Exception):
-    """It cannot be measured here; the text says why."""
-
-
-def install(name: str, *commands: list[str]) -> Path:
-    """The peer's folder, with what the commands put there; once."""
-    folder, stamp = FOLDER / name, FOLDER / f"{name}.installed"
-    wanted = "\n".join(" ".join(command) for command in commands)
-    if stamp.exists() and stamp.read_text() == wanted:
-        return folder
-    say(f"  installing {name} into {folder.relative_to(ROOT)} (once) ...")
-    folder.mkdir(parents=True, exist_ok=True)
-    for command in commands:
-        _install(name, folder, command)
-    stamp.write_text(wanted)
-    return folder
-
-
-def _install(name: str, folder: Path, command: list[str]) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PeerAbsentError(f"{name} cannot be installed: {error}") from error
-    if done.returncode:
-        raise PeerAbsentError(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
 
 
 @contextmanager
@@ -85,10 +58,13 @@ general_settings: {{master_key: sk-bench}}
 """
 
 
+def install_litellm() -> Path:
+    return install("litellm", [sys.executable, "-m", "venv", "."], ["bin/pip", "install", "-q", LITELLM])
+
+
 @contextmanager
-def litellm(mock: int, folder: Path) -> Iterator[Target]:
+def litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     """LiteLLM's proxy with one worker, without a database, so without users and budgets."""
-    installed = install("litellm", [sys.executable, "-m", "venv", "."], ["bin/pip", "install", "-q", LITELLM])
     (config := folder / "litellm.yaml").write_text(_LITELLM.format(mock=mock))
     port = free_port()
     command = [str(installed / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
@@ -113,18 +89,20 @@ globalThis.fetch = async (...asked) => {
 """
 
 
+def install_portkey() -> Path:
+    if not (shutil.which("node") and (npm := shutil.which("npm"))):
+        raise PeerAbsentError("portkey needs Node 20 and npm")
+    return install("portkey", [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY])
+
+
 @contextmanager
-def portkey(mock: int, folder: Path) -> Iterator[Target]:
+def portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     """Portkey's gateway, in one Node process, which loads something first: it would listen everywhere, and refuse all
     streams, as it adds headers to the provider's own, which Node 20 does not let anybody change."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not (node and npm):
-        raise PeerAbsentError("portkey needs Node 20 and npm")
-    npm_install = [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY]
-    server = install("portkey", npm_install) / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    server = installed / "node_modules/@portkey-ai/gateway/build/start-server.js"
     (first := folder / "first.cjs").write_text(_FIRST)
     port = free_port()
-    command = [node, "--require", str(first), str(server), "--headless", f"--port={port}"]
+    command = [shutil.which("node") or "node", "--require", str(first), str(server), "--headless", f"--port={port}"]
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1"}
     variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
     with _running("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
@@ -149,18 +127,36 @@ http {{
 """
 
 
-@contextmanager
-def nginx(mock: int, folder: Path) -> Iterator[Target]:
-    """nginx's proxy_pass with one worker: what relaying alone costs."""
+def find_nginx() -> Path:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if not program:
         raise PeerAbsentError("nginx is not installed (Debian: apt-get install nginx)")
+    return Path(program)
+
+
+@contextmanager
+def nginx(program: Path, mock: int, folder: Path) -> Iterator[Target]:
+    """nginx's proxy_pass with one worker: what relaying alone costs."""
     port, user = free_port(), "user root;" if os.geteuid() == 0 else ""
     (config := folder / "nginx.conf").write_text(_NGINX.format(mock=mock, port=port, user=user))
-    command = [program, "-p", str(folder), "-c", str(config), "-e", "stderr"]
+    command = [str(program), "-p", str(folder), "-c", str(config), "-e", "stderr"]
     with _running("nginx", command, port, folder / "nginx.log", "/") as process:
         yield Target("nginx", port, usage.children(process.pid)[0])
 
 
-Peer = Callable[[int, Path], AbstractContextManager[Target]]
-PEERS: dict[str, Peer] = {"litellm": litellm, "portkey": portkey, "nginx": nginx}
+@dataclass(frozen=True)
+class Peer:
+    """`install` gives what `serve` starts; it takes minutes, once, and may raise PeerAbsentError, as `serve` may.
+
+    `serve` gets that, the port of the mock and a folder for what it writes.
+    """
+
+    install: Callable[[], Path]
+    serve: Callable[[Path, int, Path], AbstractContextManager[Target]]
+
+
+PEERS = {
+    "litellm": Peer(install_litellm, litellm),
+    "portkey": Peer(install_portkey, portkey),
+    "nginx": Peer(find_nginx, nginx),
+}

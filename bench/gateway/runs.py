@@ -42,7 +42,8 @@ def json_completions(target: Target, clients: int, seconds: float, folder: Path)
     wrk.load(target, clients=clients, seconds=WARM_UP_SECONDS, folder=folder)
     before = _cpu(target)
     load = wrk.load(target, clients=clients, seconds=seconds, folder=folder)
-    cpu, database = (1000 * (now - then) / load.requests for now, then in zip(_cpu(target), before, strict=True))
+    each = 1000 / max(load.requests, 1)
+    cpu, database = ((now - then) * each for now, then in zip(_cpu(target), before, strict=True))
     return Json(load, cpu, database)
 
 
