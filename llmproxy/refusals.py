@@ -67,7 +67,7 @@ def rate_headers(rates: list[Facts]) -> dict[str, str]:
 
 def _rate(said: Facts) -> RateLimited:
     kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
-    refused = said["rates"][-1]
+    refused = said["refused"]
     limit = refused[kind]
     words = {
         "requests": (
@@ -92,7 +92,8 @@ def _running(said: Facts) -> RateLimited:
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
-    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1)
+    headers = rate_headers(said["rates"])
+    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
 
 
 def _out_of_credits(said: Facts) -> OutOfCredits:
