@@ -64,10 +64,10 @@ def write(text: str) -> None:
 
 def _about(plan: Plan, load: float) -> str:
     return (
-        f"{_machine()}, load {load:.1f} before the start. Rounds: {plan.rounds}, of {plan.seconds:g} s each; medians. All "
-        "targets in turn, each with one worker, all on loopback and on the same cores, with the mock provider and the "
-        f"load. {OURS} authenticates one of 1,000 bearer tokens each time, holds, captures and writes the receipt in a "
-        "durable PostgreSQL; the peers do nothing of the kind."
+        f"{_machine()}, load {load:.1f} before the start. Rounds: {plan.rounds}, of {plan.seconds:g} s each; medians. "
+        "All targets in turn, each with one worker, all on loopback and on the same cores, with the mock provider and "
+        f"the load. {OURS} authenticates one of 1,000 bearer tokens each time, holds, captures and writes the "
+        "receipt in a durable PostgreSQL; the peers do nothing of the kind."
     )
 
 
