@@ -169,7 +169,9 @@ def test_a_stream(chat: Chat, user: User, upstream: Upstream, settings: Any, cas
 EARLY = {
     "500": ours(script.error(500)),
     "400": failed(script.error(400, code="context_length_exceeded"), status=400, error="context_length_exceeded"),
-    "an error event at once": ours(script.events(b'data: {"error": {"message": "no"}}\n\n')),
+    "an error event at once": ours(
+        script.raw(b'data: {"error": {"message": "no"}}\n\n', content_type="text/event-stream")
+    ),
     "hung up": ours(lambda handler: handler.connection.shutdown(2)),
 }
 
