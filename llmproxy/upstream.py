@@ -37,12 +37,16 @@ class Call:
     """What is under way at a provider, so that it can be stopped at any moment, by any thread."""
 
     def __init__(self) -> None:
-        self.is_stopped = False
+        self.is_left = False  # by the caller: nobody wants the answer any more
         self.sock: Any = None  # while the answer is under way
 
-    def stop(self) -> None:
-        """Hang up. Only wakes whoever reads: what one thread reads, another must not close."""
-        self.is_stopped = True
+    def leave(self) -> None:
+        """The caller has gone: hang up, now and after whatever comes next."""
+        self.is_left = True
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Only wakes whoever reads: what one thread reads, another must not close."""
         with suppress(OSError, ValueError, AttributeError):  # the last byte may just have arrived
             # Of the descriptor, not by gevent's object: that belongs to the thread of its hub.
             line = _socket.socket(fileno=os.dup(self.sock.fileno()))
@@ -146,8 +150,8 @@ def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], cal
         raise failure_of(error) from error
     finally:
         _sender.call = None
-    if call.is_stopped:
-        call.stop()
+    if call.is_left:
+        call.hang_up()
     if not 200 <= response.status < 300:
         raise _refusal(response, target)
     return response
