@@ -86,7 +86,9 @@ _known = _Known()
 
 def present(request: HttpRequest) -> Presented:
     """Who says they call, known well enough to read their request. Raises what `authenticate` raises."""
-    token = bearer_token(request) or request.META.get("HTTP_X_API_KEY", "").strip() or None
+    token = bearer_token(request)
+    if token is None:
+        token = request.META.get("HTTP_X_API_KEY")
     if token is None:
         user = _session(request).user
         return Presented(user=user.pk if user else None)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef
+from django.db.transaction import atomic
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -76,8 +77,9 @@ def adopt_environment() -> int:
     provider, _made = Provider.objects.get_or_create(slug=ENVIRONMENT, defaults={"name": "Environment"})
     made = 0
     for name in settings.LLM_UPSTREAM_MODELS:
-        model, is_new = LanguageModel.objects.get_or_create(name=name)
-        if is_new:
-            Deployment.objects.get_or_create(model=model, provider=provider)
+        with atomic():  # whoever finds the model finds its provider too
+            model, is_new = LanguageModel.objects.get_or_create(name=name)
+            if is_new:
+                Deployment.objects.create(model=model, provider=provider)
         made += is_new
     return made

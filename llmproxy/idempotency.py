@@ -9,12 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from accounts import encryption
+from llmproxy import wire
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.models import IdempotencyKey
 
@@ -42,14 +42,14 @@ def of(request: HttpRequest, path: str, raw: bytes) -> Repeatable | None:
 
 def sealed(answer: Any) -> str:
     """What is stored of an answer; empty for one too large to be kept."""
-    plain = orjson.dumps(answer)
+    plain = wire.encode(answer)
     return encryption.encrypt(plain.decode(), purpose=PURPOSE) if len(plain) <= settings.IDEMPOTENT_ANSWER_BYTES else ""
 
 
 def opened(stored: str) -> Any:
     """The answer; None for one that a changed key has made unreadable."""
     try:
-        return orjson.loads(encryption.decrypt(stored, purpose=PURPOSE))
+        return wire.decode(encryption.decrypt(stored, purpose=PURPOSE))
     except encryption.Unreadable:
         return None
 

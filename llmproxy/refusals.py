@@ -1,12 +1,13 @@
 """What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.authentication import InvalidToken
+from credits.exceptions import BudgetUsage
 from llmproxy import catalogue, idempotency
 from llmproxy.callers import Presented, insufficient_scope
 from llmproxy.exceptions import (
@@ -108,12 +109,12 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
-    left = max(said["budget"] - said["spent"] - said["held"], 0)
+    usage = BudgetUsage(said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"]))
     used_up = (
         _("The monthly budget of your API key “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
         if kind == "key"
         else _("The monthly budget of your device “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
-    ) % {"name": said["name"], "left": left, "limit": said["budget"]}
+    ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + " " + _("Raise it at %(page)s.") % {"page": page},
         credits_required=said["required"],
@@ -121,18 +122,12 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
         affordable_tokens=said["affordable_tokens"] or 0,
         top_up_url=page,
         budget={
-            "limit": said["budget"],
-            "spent": said["spent"],
-            "held": said["held"],
-            "resets_at": _next_month(said["month"]),
+            "limit": usage.limit,
+            "spent": usage.spent,
+            "held": usage.held,
+            "resets_at": usage.resets_at.isoformat().replace("+00:00", "Z"),
         },
     )
-
-
-def _next_month(month: str) -> str:
-    first = date.fromisoformat(month)
-    year, following = first.year + first.month // 12, first.month % 12 + 1
-    return datetime(year, following, 1, tzinfo=UTC).isoformat().replace("+00:00", "Z")
 
 
 def _repeated(said: Facts) -> GatewayRefusal:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from sseclient import Event
 
 from accounts.failpoints import failpoint
-from llmproxy import departures, providers, upstream
+from llmproxy import departures, providers, wire
 from llmproxy.admission import Admission
 from llmproxy.completions import Run, Status
 from llmproxy.endpoints.base import KEEP_ALIVE
@@ -48,7 +48,7 @@ def run_events(run: Run) -> Any:
         events = EventStream(response, run.call, idle_seconds=target.idle_seconds or settings.LLM_IDLE_SECONDS)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
-            if (first := events.first) is not None and streamed.failed(first, upstream.decode(first.data)):
+            if (first := events.first) is not None and streamed.failed(first, wire.decode(first.data)):
                 raise UpstreamError(_("The provider failed. Try again."), detail=first.data[:2000])
         except UpstreamFailure:
             events.close()
@@ -122,7 +122,7 @@ class Relay:
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _observed(self, event: Event) -> Any:
-        chunk = upstream.decode(event.data)
+        chunk = wire.decode(event.data)
         if chunk is None:
             raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
         if self.stream.failed(event, chunk):

@@ -1,7 +1,6 @@
 """The live connection to a provider: one pooled HTTP client per process, bounded in every direction."""
 
 import _socket
-import json
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from llmproxy import wire
 from llmproxy.exceptions import (
     InvalidRequest,
     UpstreamError,
@@ -31,7 +31,6 @@ Response = urllib3.BaseHTTPResponse
 
 CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
-MAX_DEPTH = 100  # of an answer
 
 
 class Call:
@@ -201,7 +200,7 @@ def read_json(response: Response, is_answer: Callable[[dict[str, Any]], bool]) -
         raise failure_of(error) from error
     finally:
         response.close()  # an answer read to its end has gone back to the pool already
-    answer = decode(raw)
+    answer = wire.decode(raw)
     if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
         raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000]))
     return answer
@@ -217,20 +216,3 @@ def _read(response: Response) -> bytes:
         if time.monotonic() > deadline:
             raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
     return bytes(body)
-
-
-def decode(text: bytes | str) -> Any:
-    """JSON as providers write it, half characters included; None if it is none, or nested beyond reason."""
-    try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            value = json.loads(text)  # orjson refuses a lone surrogate, which a token that splits an emoji is
-        except (ValueError, RecursionError):
-            return None
-    return None if _is_deeper(value, MAX_DEPTH) else value
-
-
-def _is_deeper(value: Any, depth: int) -> bool:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth < 0 or any(_is_deeper(one, depth - 1) for one in inner if isinstance(one, dict | list))

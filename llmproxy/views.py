@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -13,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, completions, idempotency, receipts, relay
+from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
 from llmproxy.admission import Admission, admit
 from llmproxy.endpoints.base import Route
 from llmproxy.endpoints.chat import CHAT, DesktopChat
@@ -182,7 +181,7 @@ def _answer(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = orjson.dumps({**answer, "_credits": {"used": charged, "remaining": balance_after}})
+    body = wire.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
     response = HttpResponse(body, content_type="application/json")
     response["x-credits-used"] = str(charged)
     if balance_after is not None:

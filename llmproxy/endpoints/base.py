@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-import orjson
 from sseclient import Event
 
 from accounts.errors import envelope
+from llmproxy import wire
 from llmproxy.bodies import Asked
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering import Meter
@@ -91,7 +91,7 @@ def relayed(upstream: Event) -> bytes:
 
 def bill(receipt: Receipt) -> bytes:
     """The bill as a comment: nothing that a client of the route does not know."""
-    return b": credits " + orjson.dumps(credits_of(receipt)) + b"\n\n"
+    return b": credits " + wire.encode(credits_of(receipt)) + b"\n\n"
 
 
 def credits_of(receipt: Receipt) -> dict[str, int | None]:

@@ -5,11 +5,10 @@ Source: OpenAI API reference, "Create chat completion"; api.md §3.
 
 from typing import Any
 
-import orjson
 from django.utils.translation import gettext as _
 from sseclient import Event
 
-from llmproxy import bodies
+from llmproxy import bodies, wire
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS, Asked, Body
 from llmproxy.endpoints.base import Route, Stream, bill, credits_of, event
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
@@ -126,13 +125,13 @@ class Chunks(Stream):
         return super().passed(event, chunk)
 
     def limited(self, receipt: Receipt) -> bytes:
-        return event(orjson.dumps({**_chunk(receipt), "choices": [_choice("length")]}))
+        return event(wire.encode({**_chunk(receipt), "choices": [_choice("length")]}))
 
     def end(self, receipt: Receipt) -> bytes:
         return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(orjson.dumps({**_chunk(receipt), "choices": [_choice("error")], **CHAT.refusal(refusal)}))
+        return event(wire.encode({**_chunk(receipt), "choices": [_choice("error")], **CHAT.refusal(refusal)}))
 
     def bill(self, receipt: Receipt) -> bytes:
         return bill(receipt)
@@ -144,15 +143,15 @@ class Chunks(Stream):
             "total_tokens": receipt.usage.total_tokens,
         }
         chunk = self.reported or {**_chunk(receipt), "choices": [], "usage": usage}
-        return event(orjson.dumps({**chunk, "_credits": credits_of(receipt)}))
+        return event(wire.encode({**chunk, "_credits": credits_of(receipt)}))
 
 
 class NamedChunks(Chunks):
     def bill(self, receipt: Receipt) -> bytes:
-        return event(orjson.dumps(credits_of(receipt)), b"credits")
+        return event(wire.encode(credits_of(receipt)), b"credits")
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(orjson.dumps({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
+        return event(wire.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
 
 
 def _choice(finish_reason: str) -> Body:

@@ -141,6 +141,7 @@ DECLARE
     asked record;
     own record;
     held record;
+    hold credit_holds;
     known json;
     v_now timestamptz := clock_timestamp();
     v_rates llm_rates[] := '{}';
@@ -211,8 +212,12 @@ BEGIN
                                                   + v_longest * asked.choices * model.completion) / 1000)), asked.most);
         SELECT * INTO held FROM ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
                                             account.concurrent, caller.credential, caller.budget);
+        IF held.refusal = 'budget_used_up' THEN
+            held.available := GREATEST(LEAST(held.available, caller.budget - (held.counted).held - (held.counted).spent), 0);
+        END IF;
+        hold := held.hold;
         v_affordable := CASE WHEN model.completion > 0 THEN
-            floor(GREATEST(COALESCE((held.hold).amount, held.available) * 1000
+            floor(GREATEST(COALESCE(hold.amount, held.available) * 1000
                            - v_prompt * GREATEST(model.prompt, model.cached_prompt), 0) / model.completion) END;
         IF held.refusal IS NOT NULL THEN
             RETURN json_build_object(
@@ -244,7 +249,7 @@ BEGIN
         'user', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
         'prices', json_build_array(model.prompt::text, model.cached_prompt::text, model.completion::text),
         'targets', model.targets, 'prompt_tokens', v_prompt, 'certain_tokens', v_certain, 'longest', v_longest,
-        'affordable', v_affordable / asked.choices, 'hold', (held.hold).id, 'held', (held.hold).amount, 'rates', v_said);
+        'affordable', v_affordable / asked.choices, 'hold', hold.id, 'held', hold.amount, 'rates', v_said);
 END $$;
 
 -- A device or key called just now; written at most once in a while, so not with every call.

@@ -73,7 +73,8 @@ def test_a_model_of_a_provider_in_the_admin_is_served_with_its_key(
     provider = Provider(name="Cloud", slug="cloud", base_url=upstream.url)
     provider.set_key("sk-cloud")
     provider.save()
-    LanguageModel.objects.create(name="bright", provider=provider, upstream_name="bright-2026", prompt_price=100)
+    model = LanguageModel.objects.create(name="bright", prompt_price=100)
+    model.deployments.create(provider=provider, upstream_name="bright-2026")
     answer = chat(user, model="bright", max_tokens=10).json()
     assert answer["_credits"]["used"] == 3  # 20 prompt tokens at 100, 5 at 1, rounded up once
     body, headers = upstream.requests[-1]
@@ -84,7 +85,7 @@ def test_a_key_that_cannot_be_decrypted_is_503_and_frees_the_hold(
     chat: Callable[..., Any], user: User, upstream: Upstream
 ) -> None:
     provider = Provider.objects.create(name="Cloud", slug="cloud", base_url=upstream.url, encrypted_key="rubbish")
-    LanguageModel.objects.create(name="bright", provider=provider)
+    LanguageModel.objects.create(name="bright").deployments.create(provider=provider)
     assert chat(user, model="bright").json()["error"]["code"] == "upstream_unavailable"
     assert (Completion.objects.get().charged, User.objects.get(pk=user.pk).credits_held) == (0, 0)
 

@@ -1,5 +1,6 @@
 """What goes wrong while a completion runs, in the one process of the tests. docs/faults.md says where the rest is."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from django.utils import timezone
 from accounts.models import User
 from credits import audit, ledger
 from credits.models import Hold, Transaction
+from llmproxy import admission, catalogue
 from llmproxy.models import Completion, LanguageModel
 from smartspec.drill.database import (
     WAITING,
@@ -96,11 +98,11 @@ def charged_once(user: User, credits: int) -> None:
 def test_a_hold_that_cannot_lock_its_account_is_503_and_nothing_is_held(
     impatient: None, asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
 ) -> None:
-    hold = mock.Mock(side_effect=ledger.hold)
-    monkeypatch.setattr(ledger, "hold", hold)
+    ask_once = mock.Mock(side_effect=admission._ask)
+    monkeypatch.setattr(admission, "_ask", ask_once)
     with locked(user):
         response = asking().result(10)
-    assert hold.call_count == 1  # who has waited in vain is told so
+    assert ask_once.call_count == 1  # who has waited in vain is told so
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert upstream.requests == []
     assert not Hold.objects.exists()
@@ -140,15 +142,16 @@ def test_no_connection_is_kept_while_the_provider_works(asking: Asking, user: Us
 def test_the_victim_of_a_deadlock_holds_at_the_second_try(
     asking: Asking, user: User, upstream: Upstream, monkeypatch: Any
 ) -> None:
+    catalogue.adopt_environment()
     stale = ledger.hold(user=user, amount=50, reference_id="stale", seconds=0)
-    hold = mock.Mock(side_effect=ledger.hold)
-    monkeypatch.setattr(ledger, "hold", hold)
+    ask_twice = mock.Mock(side_effect=admission._ask)
+    monkeypatch.setattr(admission, "_ask", ask_twice)
     with suppress(OperationalError), atomic():
         ask("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
         answer = asking()  # locks the account, and waits for the hold that it has to expire
         deadlock(user)
     assert answer.result(10).status_code == 200
-    assert hold.call_count == 2
+    assert ask_twice.call_count == 2
     charged_once(user, 1)
 
 
@@ -215,18 +218,18 @@ def test_a_web_servers_clock_that_is_wrong_decides_nothing(
 def test_a_hold_whose_reply_was_lost_is_asked_for_again_by_the_same_reference(
     chat: Chat, user: User, upstream: Upstream, monkeypatch: Any
 ) -> None:
-    real = ledger.hold
+    real = admission._ask
     references: list[str] = []
 
-    def lost(**asked: Any) -> Hold:
-        references.append(asked["reference_id"])
-        held = real(**asked)
+    def lost(asked: str) -> dict[str, Any]:
+        references.append(json.loads(asked)["reference"])
+        said = real(asked)
         if len(references) == 1:
             raise OperationalError
-        return held
+        return said
 
-    monkeypatch.setattr(ledger, "hold", lost)
-    assert chat(user).status_code == 200
+    monkeypatch.setattr(admission, "_ask", lost)
+    assert chat(user, headers={"Idempotency-Key": "once"}).status_code == 200
     assert references[0] == references[1]
     assert Hold.objects.count() == 1
     charged_once(user, 1)

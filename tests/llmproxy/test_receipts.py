@@ -55,9 +55,9 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
     upstream.script = script.answer(usage=(1500, 600))
     read, operator = provider.read_json, make_user("operator@example.com")
 
-    def cancelled_meanwhile(answer: Any) -> Any:
+    def cancelled_meanwhile(*asked: Any) -> Any:
         corrections.cancel(Hold.objects.get(), "Stuck", actor=operator)
-        return read(answer)
+        return read(*asked)
 
     monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
     before = user.credits

@@ -155,11 +155,10 @@ def test_a_cut_connection_is_a_failure_too(chat: Chat, user: User, upstream: Ups
 
 
 def test_llm_stream_reports_a_failure_in_an_event_of_its_own(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(b'data: {"error": "x"}\n\n')
-    text = text_of(chat(user, "/api/llm/stream"))
-    assert text.startswith('event: error\ndata: {"error":')
-    assert text.endswith('event: credits\ndata: {"used":0,"remaining":50}\n\ndata: [DONE]\n\n')
-    assert settled(user).charged == 0
+    upstream.script = script.events(script.chunk("Hel"), b'data: {"error": "x"}\n\n')
+    _, failure, bill, done = text_of(chat(user, "/api/llm/stream")).strip().split("\n\n")
+    assert failure.startswith('event: error\ndata: {"error":')
+    assert (bill, done) == ('event: credits\ndata: {"used":1,"remaining":49}', "data: [DONE]")
 
 
 def test_reported_usage_counts_even_if_the_stream_then_breaks(chat: Chat, user: User, upstream: Upstream) -> None:
@@ -210,7 +209,7 @@ def test_a_line_and_its_blank_line_may_come_apart(chat: Chat, user: User, upstre
 
 
 def test_an_event_of_very_many_lines_is_refused(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(b"data:1\n" * 100_000 + b"\n")
+    upstream.script = script.events(script.chunk("Hi"), b"data:1\n" * 100_000 + b"\n")
     started = time.monotonic()
     assert '"upstream_error"' in text_of(chat(user, stream=True))
     assert time.monotonic() - started < 5
@@ -228,7 +227,7 @@ def test_half_a_character_passes_unchanged(chat: Chat, user: User, upstream: Ups
 
 
 def test_an_error_event_is_a_failure(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(b'event: error\ndata: {"message": "x"}\n\n')
+    upstream.script = script.events(script.chunk("Hi"), b'event: error\ndata: {"message": "x"}\n\n')
     assert '"upstream_error"' in text_of(chat(user, stream=True))
     assert settled(user).status == "failed"
 
