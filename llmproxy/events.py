@@ -74,6 +74,12 @@ class EventStream:
             self.done = item is not None
             return
 
+    def finish(self) -> None:
+        """The answer is whole: its connection can be used again, if it ends at once."""
+        with suppress(Empty):
+            item = self._events.get(timeout=REUSE_SECONDS)
+            self._ended = item is None or (isinstance(item, Event) and item.data == DONE)
+
     def close(self) -> None:
         """Stop the provider, unless it has ended by itself."""
         if not self._ended:
@@ -83,6 +89,8 @@ class EventStream:
     def _read(self) -> None:
         try:
             for event in SSEClient(sse.whole_events(self._chunks())).events():
+                if event.data == "null":  # llama.cpp, before the answers to several prompts
+                    continue
                 if not self._put(event):
                     return
                 if event.data == DONE:

@@ -96,11 +96,12 @@ class Relay:
         departures.forget(self._watched)
         self.events.close()
         receipt = self.run.settle()
+        ending = b""
         if failure:
-            yield self.stream.failure(failure, receipt)
+            ending = self.stream.failure(failure, receipt)
         elif self._is_limited:
-            yield self.stream.limited(receipt)
-        yield self.stream.end(receipt)
+            ending = self.stream.limited(receipt)
+        yield ending + self.stream.end(receipt)
 
     def _answer(self) -> Iterator[bytes]:
         for event in self.events:
@@ -114,20 +115,21 @@ class Relay:
                 yield passed
                 failpoint("mid-stream")
             if self.stream.is_last(event, chunk):
+                self.events.finish()
                 return
             if self.run.meter.is_beyond:
                 self.run.meter.finish_reason, self._is_limited = "length", True
                 return
-        if not (self.run.call.is_stopped or self.events.done or self.stream.is_whole(self.run.meter)):
+        if not (self.run.call.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _observed(self, event: Event) -> Any:
         chunk = wire.decode(event.data)
         if chunk is None:
             raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+        self.run.observe(chunk)  # also of a failure: some tell what was used until then
         if self.stream.failed(event, chunk):
             raise UpstreamError(_("The provider failed during the answer."), detail=event.data[:2000])
-        self.run.observe(chunk)
         return chunk
 
     def _drain(self, seconds: float) -> None:

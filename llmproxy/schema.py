@@ -68,7 +68,7 @@ BILL = {"used": 1, "remaining": 99}
 GENERATION_ID = "gen_0123456789abcdef01234567"
 
 
-def _or_null(kind: str, **more: Any) -> Node:
+def or_null(kind: str, **more: Any) -> Node:
     return {"type": [kind, "null"], **more}
 
 
@@ -82,16 +82,16 @@ MESSAGE = record(
 CHAT_REQUEST = record(
     {
         "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": ref("ChatMessage")},
-        "model": _or_null("string", description="Without it the default model answers."),
-        "stream": _or_null("boolean"),
-        "stream_options": _or_null("object", properties={"include_usage": _or_null("boolean")}),
-        "max_completion_tokens": _or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "max_tokens": _or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "n": _or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "temperature": _or_null("number", minimum=0, maximum=2),
-        "top_p": _or_null("number", minimum=0, maximum=1),
-        "presence_penalty": _or_null("number", minimum=-2, maximum=2),
-        "frequency_penalty": _or_null("number", minimum=-2, maximum=2),
+        "model": or_null("string", description="Without it the default model answers."),
+        "stream": or_null("boolean"),
+        "stream_options": or_null("object", properties={"include_usage": or_null("boolean")}),
+        "max_completion_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
+        "max_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
+        "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
+        "temperature": or_null("number", minimum=0, maximum=2),
+        "top_p": or_null("number", minimum=0, maximum=1),
+        "presence_penalty": or_null("number", minimum=-2, maximum=2),
+        "frequency_penalty": or_null("number", minimum=-2, maximum=2),
         "stop": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": text()}]},
     },
     optional=[
@@ -148,8 +148,8 @@ RECEIPT = record(
         **{name: text() for name in ("model", "provider", "upstream_id", "trace_id", "route")},
         "stream": {"type": "boolean"},
         "status": text(enum=["completed", "failed", "interrupted"]),
-        "error": _or_null("string"),
-        "finish_reason": _or_null("string"),
+        "error": or_null("string"),
+        "finish_reason": or_null("string"),
         "usage": record(
             {
                 "source": text(enum=["exact", "estimated", "capped"]),
@@ -158,40 +158,36 @@ RECEIPT = record(
         ),
         "credits_per_1k_tokens": record({name: text("A decimal number.") for name in _PRICES}),
         "rounding": text(),
-        "clamped_max_tokens": _or_null("integer"),
-        "credits": record({**{name: whole(minimum=0) for name in _NUMBERS}, "balance_after": _or_null("integer")}),
-        "first_byte_ms": _or_null("integer"),
+        "clamped_max_tokens": or_null("integer"),
+        "credits": record({**{name: whole(minimum=0) for name in _NUMBERS}, "balance_after": or_null("integer")}),
+        "first_byte_ms": or_null("integer"),
         "total_ms": whole("Milliseconds.", minimum=0),
     },
     description="All that is needed to compute `cost` again.",
 )
-OUT_OF_CREDITS = {
-    "allOf": [
-        ref("Error"),
-        record(
+OUT_OF_CREDITS_FACTS = record(
+    {
+        "error": record(
             {
-                "error": record(
+                "credits_required": whole(),
+                "credits_available": whole(),
+                "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
+                "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
+                "budget": record(
                     {
-                        "credits_required": whole(),
-                        "credits_available": whole(),
-                        "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
-                        "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
-                        "budget": record(
-                            {
-                                "limit": whole(),
-                                "spent": whole(),
-                                "held": whole(),
-                                "resets_at": text(format="date-time"),
-                            },
-                            description="Only if the monthly budget of the key or device is used up.",
-                        ),
+                        "limit": whole(),
+                        "spent": whole(),
+                        "held": whole(),
+                        "resets_at": text(format="date-time"),
                     },
-                    optional=["budget"],
-                )
-            }
-        ),
-    ]
-}
+                    description="Only if the monthly budget of the key or device is used up.",
+                ),
+            },
+            optional=["budget"],
+        )
+    }
+)
+OUT_OF_CREDITS = {"allOf": [ref("Error"), OUT_OF_CREDITS_FACTS]}
 SCHEMAS: Node = {
     "ChatMessage": MESSAGE,
     "ChatRequest": CHAT_REQUEST,
@@ -220,19 +216,30 @@ USER_TOKEN = parameter(
 )
 
 
-def _chat(operation: str, summary: str, *media: Node, said: str = "The answer.") -> Node:
-    """A route that completes a chat; `media` are the contents of its 200, `said` is its description."""
+def completes(
+    operation: str,
+    summary: str,
+    *media: Node,
+    said: str = "The answer.",
+    asks: str = "ChatRequest",
+    dialect: Dialect = GATEWAY,
+    refuses: str = "OutOfCredits",
+) -> Node:
+    """A route that completes; `media` are the contents of its 200, `said` is its description.
+
+    `asks` is the schema of the request, `refuses` that of the 402.
+    """
     content = {name: described for kind in media for name, described in kind.items()}
     headers = ADMITTED | (CHARGED if JSON in content else {})
-    refused = GATEWAY.answers(*CHAT_STATUSES)
-    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref("OutOfCredits"))
+    refused = dialect.answers(*CHAT_STATUSES)
+    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
     return {
         "post": {
             "operationId": operation,
             "tags": ["gateway"],
             "summary": summary,
             "parameters": [TRACE_ID, USER_TOKEN],
-            "requestBody": {"required": True, "content": {JSON: {"schema": ref("ChatRequest")}}},
+            "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
             "responses": _traced({"200": {"description": said, "content": content, "headers": headers}, **refused}),
         }
@@ -265,25 +272,26 @@ def _traced(responses: Node) -> Node:
 _JSON: Node = {JSON: {"schema": ref("ChatCompletion")}}
 
 
-def _events(*names: str) -> Node:
+def events(*names: str, example: Node = CHUNK) -> Node:
     """A stream of events with these names; `message` is that of an event without one."""
-    event = record({"event": text(enum=list(names)), "data": text("JSON, or `[DONE]`.")}, optional=["event"])
-    return {EVENTS: {"schema": event, "example": CHUNK}}
+    name = text(enum=list(names)) if names else text("As in `data`.")
+    event = record({"event": name, "data": text("JSON, or `[DONE]`.")}, optional=["event"])
+    return {EVENTS: {"schema": event, "example": example}}
 
 
 PATHS: Node = {
-    "/v1/chat/completions": _chat(
+    "/v1/chat/completions": completes(
         "chat_completions",
         "Complete a chat: JSON, or events when `stream` is true",
         _JSON,
-        _events("message"),
+        events("message"),
         said=STREAM % ": credits",
     ),
-    "/api/llm/chat": _chat("llm_chat", "Complete a chat: always JSON", _JSON),
-    "/api/llm/stream": _chat(
+    "/api/llm/chat": completes("llm_chat", "Complete a chat: always JSON", _JSON),
+    "/api/llm/stream": completes(
         "llm_stream",
         "Complete a chat: always events",
-        _events("message", "credits", "error"),
+        events("message", "credits", "error"),
         said=STREAM % "event: credits\\n    data:",
     ),
     "/v1/models": _question(

@@ -128,6 +128,7 @@ class Upstream:
     url: str
     script: Script = field(default_factory=answer)
     requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -143,6 +144,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.upstream.requests.append((body, dict(self.headers)))
+        self.upstream.paths.append(self.path)
         try:
             self.upstream.script(self)
         except OSError:

@@ -46,7 +46,8 @@ SOMEBODY.config.generation.update(with_security_parameters=False)
 OPERATIONS = operations(SOMEBODY.raw_schema)
 
 
-CHATS = [label for label in OPERATIONS if label.endswith(("/chat", "/stream", "/completions"))]
+METERED = ("/chat", "/stream", "/completions", "/embeddings", "/responses", "/messages")
+CHATS = [label for label in OPERATIONS if label.endswith(METERED)]
 
 
 def require_conformance(case: Any, *, but: Any = None, **caller: Any) -> int:
