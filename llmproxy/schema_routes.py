@@ -202,7 +202,7 @@ SCHEMAS: Node = {
     "ResponsesRequest": RESPONSES_REQUEST,
     "Response": RESPONSE,
     "MessagesRequest": MESSAGES_REQUEST,
-    "Message": MESSAGE,
+    "AnthropicMessage": MESSAGE,
     "MessagesError": MESSAGES_ERROR,
     "MessagesOutOfCredits": {"allOf": [ref("MessagesError"), OUT_OF_CREDITS_FACTS]},
 }
@@ -245,7 +245,7 @@ PATHS: Node = {
     "/v1/messages": completes(
         "messages",
         "Anthropic's Messages API: JSON, or events when `stream` is true. The key may come as `x-api-key`",
-        _json("Message"),
+        _json("AnthropicMessage"),
         events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
         said=TYPED_STREAM % "message_stop",
         asks="MessagesRequest",
