@@ -11,7 +11,6 @@ NAMES = (
     "after-hold",
     "mid-stream",
     "before-capture",
-    "before-capture-commits",
     "after-capture",
 )
 ARMED = os.environ.get("SMARTSPEC_FAILPOINT", "")

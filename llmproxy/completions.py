@@ -178,7 +178,6 @@ def _settle_once(run: Run, said: str) -> Receipt:
             settled = orjson.loads(cursor.fetchone()[0])
     except IntegrityError:  # the commit before this try took effect
         settled = None
-    failpoint("before-capture-commits")
     if settled is None:
         return Receipt.of(Completion.objects.get(generation_id=run.admission.generation_id))
     return Receipt(

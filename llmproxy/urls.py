@@ -2,7 +2,19 @@ from django.urls import path
 
 from llmproxy import device_pages, key_pages, views
 
+# Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
+METERED = {
+    "/v1/chat/completions": views.chat_completions,
+    "/v1/completions": views.completions_of_text,
+    "/v1/embeddings": views.embeddings,
+    "/v1/messages": views.messages,
+    "/v1/responses": views.responses,
+    "/api/llm/chat": views.llm_chat,
+    "/api/llm/stream": views.llm_stream,
+}
+
 urlpatterns = [
+    *(path(address[1:], view) for address, view in METERED.items()),
     path("account/devices", device_pages.devices, name="account_devices"),
     path("account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"),
     path("account/devices/<int:pk>", device_pages.device, name="account_device"),
@@ -11,14 +23,7 @@ urlpatterns = [
     path("account/keys/new", key_pages.new, name="account_key_new"),
     path("account/keys/<int:pk>", key_pages.change, name="account_key"),
     path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
-    path("v1/chat/completions", views.chat_completions, name="chat_completions"),
-    path("v1/completions", views.completions_of_text, name="completions"),
-    path("v1/embeddings", views.embeddings, name="embeddings"),
-    path("v1/messages", views.messages, name="messages"),
-    path("v1/responses", views.responses, name="responses"),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),
     path("v1/models/<path:name>", views.model),
-    path("api/llm/chat", views.llm_chat, name="llm_chat"),
-    path("api/llm/stream", views.llm_stream, name="llm_stream"),
 ]

@@ -214,6 +214,16 @@ MIDDLEWARE = [
     "accounts.middleware.TwiceAtOnce",
 ]
 
+# What a program's completion passes: it has a token, and neither session nor page (smartspec/wsgi.py).
+GATEWAY_MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.middleware.AnswerInDialect",
+    "django.middleware.security.SecurityMiddleware",
+    "smartspec.middleware.RejectMalformedRequests",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+
 ROOT_URLCONF = "smartspec.urls"
 WSGI_APPLICATION = "smartspec.wsgi.application"
 APPEND_SLASH = False

@@ -6,16 +6,46 @@ from collections.abc import Callable, Iterable
 from io import StringIO
 from typing import Any
 
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
+from django.http import HttpRequest
+from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
-from smartspec.middleware import NOT_UTF_8  # noqa: E402 – it translates, so Django has to be set up
+from llmproxy.urls import METERED  # noqa: E402 – Django has to be set up
+from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
 
+
+class GatewayHandler(WSGIHandler):
+    """Django for programs' completions alone: known addresses, and none of what serves browsers."""
+
+    matches: dict[str, ResolverMatch]
+
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 – Django's signature
+        every, settings.MIDDLEWARE = settings.MIDDLEWARE, settings.GATEWAY_MIDDLEWARE
+        try:
+            super().load_middleware(is_async)
+        finally:
+            settings.MIDDLEWARE = every
+        self.matches = {path: resolve(path) for path in METERED}
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        request.resolver_match = self.matches[request.path_info]
+        return request.resolver_match
+
+    def serves(self, environ: dict[str, Any]) -> bool:
+        """Whether a request is its own: the others have a session, or an address that is not metered."""
+        bearer = environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
+        return (bearer or "HTTP_X_API_KEY" in environ) and environ.get("PATH_INFO") in self.matches
+
+
+gateway = GatewayHandler()
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
@@ -26,7 +56,8 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         # Django decodes with whatever codec is named, base64 included, before any middleware runs.
         environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
     try:
-        return django_application(environ, start_response)
+        handler = gateway if gateway.serves(environ) else django_application
+        return handler(environ, start_response)
     except BaseException:
         # Without an answer there is no request_finished, and the pool would miss its connection for ever.
         connections.close_all()

@@ -64,12 +64,30 @@ def _dies_while_its_hold_waits(scene: Scene) -> Answer:
         with locked(scene.caller.user):
             answer = pool.submit(scene.chat)
             wait_until_one_waits()
-            log = scene.worker.child.log.read_text()
-            os.kill(int(re.findall(r"Booting worker with pid: (\d+)", log)[-1]), signal.SIGKILL)
-            scene.worker.was_killed()
-        database.wait_until_idle()  # PostgreSQL does what it was asked, although nobody listens any more
-        scene.worker.wait_until_ready()
+            _kill(scene)
+        _settle_down(scene)
         return answer.result()
+
+
+def _dies_while_its_capture_waits(scene: Scene) -> Answer:
+    with ThreadPoolExecutor(1) as pool:
+        with ExitStack() as lock:
+            answer = _asked_until_said(scene, pool, lambda: lock.enter_context(locked(scene.caller.user)))
+            wait_until_one_waits()
+            _kill(scene)
+        _settle_down(scene)
+        return answer()
+
+
+def _kill(scene: Scene) -> None:
+    log = scene.worker.child.log.read_text()
+    os.kill(int(re.findall(r"Booting worker with pid: (\d+)", log)[-1]), signal.SIGKILL)
+    scene.worker.was_killed()
+
+
+def _settle_down(scene: Scene) -> None:
+    database.wait_until_idle()  # PostgreSQL does what it was asked, although nobody listens any more
+    scene.worker.wait_until_ready()
 
 
 def _killed(name: str, failpoint: str, charged: int = 0, *, orphan: bool, stream: bool = False) -> Fault:
@@ -182,7 +200,7 @@ def _dead_pool(scene: Scene) -> Answer:
     return scene.chat()
 
 
-HOLD, CAPTURE, COMMIT = b"ledger_hold(", b"ledger_capture(", b"COMMIT"
+HOLD, CAPTURE = b"gateway_admit(", b"gateway_settle("  # each commits by itself
 
 # Of one completion the credits are those that provider.USAGE costs, or none at all.
 FAULTS = (
@@ -191,7 +209,7 @@ FAULTS = (
     _killed("after the hold, before the provider", "after-hold", orphan=True),
     _killed("mid-stream", "mid-stream", orphan=True, stream=True),
     _killed("after the provider, before the capture", "before-capture", orphan=True),
-    _killed("before the capture commits", "before-capture-commits", orphan=True, stream=True),
+    Fault("worker killed while its capture waits for a lock", _dies_while_its_capture_waits, provider.COST, None),
     _killed("after the capture, before the answer", "after-capture", provider.COST, orphan=False),
     Fault("backend terminated before the hold commits", _as_the_hold_waits, provider.COST),
     Fault(
@@ -207,7 +225,7 @@ FAULTS = (
     Fault("backend terminated before the capture commits", _as_the_capture_waits, provider.COST, stream=True),
     Fault(
         "backend terminated after the capture, before the answer",
-        _line(COMMIT, "nothing", database.terminate_workers),
+        _line(CAPTURE, "nothing", database.terminate_workers),
         provider.COST,
     ),
     Fault(
@@ -218,8 +236,8 @@ FAULTS = (
     ),
     Fault("postmaster killed before the capture, restarted during it", _away_for_the_capture, provider.COST),
     Fault("reply to the hold lost", _line(HOLD, "reply"), provider.COST),
-    Fault("reply to the capture's commit lost", _line(COMMIT, "reply"), provider.COST),
-    Fault("reply to the capture's commit lost, streaming", _line(COMMIT, "reply"), provider.COST, stream=True),
+    Fault("reply to the capture lost", _line(CAPTURE, "reply"), provider.COST),
+    Fault("reply to the capture lost, streaming", _line(CAPTURE, "reply"), provider.COST, stream=True),
     Fault("pool hands out a dead connection", _dead_pool, provider.COST),
     Fault("connection dies under the hold", _line(HOLD, "request"), provider.COST),
     Fault("connection dies under the capture", _line(CAPTURE, "request"), provider.COST),

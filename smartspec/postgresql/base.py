@@ -1,21 +1,25 @@
 from typing import Any
 
 from django.db.backends.postgresql import base
+from gevent.monkey import get_original
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
+POLLIN = 1
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """With CONN_HEALTH_CHECKS the pool waits 1, 2, 4 … seconds after each dead connection that it finds.
+    """With CONN_HEALTH_CHECKS the pool asks the server each time, and waits 1, 2, 4 … s after each dead connection.
 
     After a restart of the server all of them are dead, and a request would give up first. So they are looked
-    at here: where one is dead the pool looks at all the others before it is asked again.
+    at here: a server that has gone has closed the line, which takes no question. Where one is dead the pool
+    looks at all the others before it is asked again.
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         connection: Connection = super().get_new_connection(conn_params)
         pool: ConnectionPool | None = self.pool  # type: ignore[attr-defined]
-        if not pool:
+        if not pool or not _has_news(connection):
             return connection
         try:
             pool.check_connection(connection)
@@ -24,3 +28,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool.check()
             connection = super().get_new_connection(conn_params)
         return connection
+
+
+def _has_news(connection: Connection) -> bool:
+    """Whether there is something to read on a line that waits for questions: its end, most likely."""
+    line = get_original("select", "poll")()
+    line.register(connection.fileno(), POLLIN)
+    return bool(line.poll(0))
