@@ -55,6 +55,7 @@ class Messages(Route):
         body = bodies.parsed(raw)
         bodies.refuse(body, RUN_BY_ANTHROPIC, _("%(name)s is not offered here: what it costs cannot be metered."))
         bodies.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
+        bodies.check_strings(body, "stop_sequences")
         bodies.check_tools(body, _is_callers_tool)
         images = message_blocks.check(body)
         max_tokens = bodies.whole(body, "max_tokens", MAX_TOKENS)
