@@ -1,6 +1,7 @@
 """What a provider says on the routes besides chat; usage is (prompt, completion) tokens, or None."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.llmproxy import scripted_upstream
@@ -104,13 +105,17 @@ def _json(body: dict[str, Any]) -> Script:
     return raw(json.dumps(body).encode())
 
 
-ANSWERS = {
+ANSWERS: dict[str, Callable[..., Script]] = {
     "/v1/completions": text_answer,
     "/v1/embeddings": vectors,
     "/v1/responses": response_answer,
     "/v1/messages": message_answer,
 }
-STREAMS = {"/v1/completions": text_pieces, "/v1/responses": response_pieces, "/v1/messages": message_pieces}
+STREAMS: dict[str, Callable[..., list[bytes]]] = {
+    "/v1/completions": text_pieces,
+    "/v1/responses": response_pieces,
+    "/v1/messages": message_pieces,
+}
 
 
 def as_asked(text: str) -> Script:
