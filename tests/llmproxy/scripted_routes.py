@@ -56,10 +56,14 @@ def response_piece(text: str, number: int = 1) -> bytes:
 def response_pieces(*texts: str, usage: Usage = (20, 5), last: str = "completed") -> list[bytes]:
     whole = response("".join(texts), usage, status=last)
     begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    item: dict[str, Any] = whole["output"][0]
+    part = item["content"][0] | {"text": ""}
     return [
         event("response.created", response=begun, sequence_number=0),
+        event("response.output_item.added", item=item | {"content": []}, output_index=0, sequence_number=0),
+        event("response.content_part.added", part=part, item_id="msg_1", output_index=0, content_index=0),
         *(response_piece(text, number) for number, text in enumerate(texts, 1)),
-        event("response.output_item.done", item=whole["output"][0], output_index=0, sequence_number=98),
+        event("response.output_item.done", item=item, output_index=0, sequence_number=98),
         event(f"response.{last}", response=whole, sequence_number=99),
     ]
 
