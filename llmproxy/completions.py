@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import orjson
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.utils.translation import gettext as _
 
 from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import credentials, departures, idempotency, providers, upstream
 from llmproxy.admission import Admission
-from llmproxy.exceptions import UpstreamFailure, UpstreamRejected
+from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.providers import Target
@@ -61,8 +62,9 @@ class Run:
             try:
                 return self._attempt(target, read)
             except UpstreamFailure as failure:
-                rejected = isinstance(failure, UpstreamRejected)
-                if rejected or self.call.is_stopped or not left or self._is_late():
+                if self.call.is_stopped:
+                    raise CallerLeft(_("The connection was closed before the answer came.")) from failure
+                if isinstance(failure, UpstreamRejected) or not left or self._is_late():
                     raise
         raise AssertionError("a model that was admitted has a provider")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from sseclient import Event
 
 from accounts.failpoints import failpoint
 from llmproxy import departures, providers, wire
@@ -18,6 +17,7 @@ from llmproxy.events import EventStream
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.models.providers import OnDisconnect
 from llmproxy.providers import Target
+from llmproxy.sse import Event
 from llmproxy.upstream import Response
 
 
@@ -49,7 +49,7 @@ def run_events(run: Run) -> Any:
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
             if (first := events.first) is not None and streamed.failed(first, wire.decode(first.data)):
-                raise UpstreamError(_("The provider failed. Try again."), detail=first.data[:2000])
+                raise UpstreamError(_("The provider failed. Try again."), detail=_shown(first))
         except UpstreamFailure:
             events.close()
             raise
@@ -94,34 +94,42 @@ class Relay:
             failure = caught
             self.run.fail_midway(caught)
         departures.forget(self._watched)
-        self.events.close()
+        if not self.events.done:
+            self.events.close()
         receipt = self.run.settle()
-        ending = b""
-        if failure:
-            ending = self.stream.failure(failure, receipt)
-        elif self._is_limited:
-            ending = self.stream.limited(receipt)
-        yield ending + self.stream.end(receipt)
+        last = self.stream.failure(failure, receipt) if failure else b""
+        yield last + (self.stream.limited(receipt) if self._is_limited else b"") + self.stream.end(receipt)
+        self.events.close()
 
     def _answer(self) -> Iterator[bytes]:
-        for event in self.events:
+        """What came together goes on together."""
+        for batch in self.events:
             if time.monotonic() > self.deadline:
                 raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
-            if event is None:
-                yield KEEP_ALIVE
-                continue
-            chunk = self._observed(event)
-            if (passed := self.stream.passed(event, chunk)) is not None:
-                yield passed
-                failpoint("mid-stream")
-            if self.stream.is_last(event, chunk):
-                self.events.finish()
-                return
-            if self.run.meter.is_beyond:
-                self.run.meter.finish_reason, self._is_limited = "length", True
+            passed: list[bytes] = []
+            try:
+                is_over = any(self._is_last(event, passed) for event in batch)
+            finally:
+                if passed or not batch:
+                    yield b"".join(passed) or KEEP_ALIVE
+                    failpoint("mid-stream")
+            if is_over:
                 return
         if not (self.run.call.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
+
+    def _is_last(self, event: Event, passed: list[bytes]) -> bool:
+        """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
+        if event.data == b"null":  # llama.cpp, before the answers to several prompts
+            return False
+        chunk = self._observed(event)
+        if (text := self.stream.passed(event, chunk)) is not None:
+            passed.append(text)
+        if self.stream.is_last(event, chunk):
+            self.events.done = True
+        elif self.run.meter.is_beyond:
+            self.run.meter.finish_reason, self._is_limited = "length", True
+        return self._is_limited or self.events.done
 
     def _observed(self, event: Event) -> Any:
         chunk = wire.decode(event.data)
@@ -129,7 +137,7 @@ class Relay:
             raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
         self.run.observe(chunk)  # also of a failure: some tell what was used until then
         if self.stream.failed(event, chunk):
-            raise UpstreamError(_("The provider failed during the answer."), detail=event.data[:2000])
+            raise UpstreamError(_("The provider failed during the answer."), detail=_shown(event))
         return chunk
 
     def _drain(self, seconds: float) -> None:
@@ -138,3 +146,7 @@ class Relay:
         with suppress(UpstreamFailure):
             for _passed in self._answer():
                 pass
+
+
+def _shown(event: Event) -> str:
+    return event.data[:2000].decode(errors="replace")

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
-from sseclient import Event
 
 from llmproxy import bodies, wire
 from llmproxy.bodies import MAX_TOKENS, Asked, Body
 from llmproxy.endpoints import message_blocks
-from llmproxy.endpoints.base import Route, Stream, bill, event, relayed
+from llmproxy.endpoints.base import Route, Stream, bill, event
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.meters import MessagesMeter
 from llmproxy.models import Endpoint
 from llmproxy.receipts import Receipt
+from llmproxy.sse import Event
 
 # Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
 FORWARDED = frozenset(
@@ -128,7 +128,7 @@ class MessageEvents(Stream):
     def passed(self, event: Event, chunk: Any) -> bytes | None:
         match chunk.get("type") if isinstance(chunk, dict) else None:
             case "message_stop":
-                self.last = relayed(event)
+                self.last = event.raw
                 return None
             case "content_block_start":
                 self.open_block = chunk.get("index")

@@ -7,15 +7,15 @@ tokens. Source: OpenAI API reference, "Create a model response" and "Streaming e
 from typing import Any
 
 from django.utils.translation import gettext as _
-from sseclient import Event
 
 from llmproxy import bodies, wire
 from llmproxy.bodies import MAX_TOKENS, Asked, Body
-from llmproxy.endpoints.base import Route, Stream, bill, event, relayed
+from llmproxy.endpoints.base import Route, Stream, bill, event
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.meters import ResponsesMeter
 from llmproxy.models import Endpoint
 from llmproxy.receipts import Receipt
+from llmproxy.sse import Event
 
 FORWARDED = frozenset(
     """
@@ -144,7 +144,7 @@ class ResponseEvents(Stream):
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
         if self._note(chunk) in LAST:
-            self.last = relayed(event)
+            self.last = event.raw
             return None
         return super().passed(event, chunk)
 
