@@ -125,11 +125,11 @@ class Relay:
         chunk = self._observed(event)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
-        if self.stream.is_last(event, chunk):
+        if is_last := self.stream.is_last(event, chunk):
             self.events.done = True
         elif self.run.meter.is_beyond:
             self.run.meter.finish_reason, self._is_limited = "length", True
-        return self._is_limited or self.events.done
+        return is_last or self._is_limited
 
     def _observed(self, event: Event) -> Any:
         chunk = wire.decode(event.data)
