@@ -39,6 +39,8 @@ class Run:
         self.meter = admission.route.meter(
             prompt_bytes=admission.asked.prompt_bytes,
             images=admission.asked.images,
+            prompt_ids=admission.asked.prompt_ids,
+            echoed_bytes=admission.asked.echoed_bytes,
             certain_tokens=admission.certain_tokens,
             max_completion_tokens=admission.max_tokens * admission.asked.choices,
         )
@@ -117,6 +119,7 @@ class Run:
     def fail_midway(self, failure: UpstreamFailure) -> None:
         """As `fail`, after the provider's answer began."""
         self.fail(failure)
+        self.meter.is_broken = True
         if self.target is not None:
             self._blame(self.target, failure)
             self.attempts[-1]["error"] = self.error

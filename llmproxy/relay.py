@@ -117,25 +117,29 @@ class Relay:
                     failpoint("mid-stream")
             if is_over:
                 return
-        if not (self.run.call.is_left or self.events.done or self.stream.is_whole(self.run.meter)):
+        if not (self.run.call.is_left or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:
         """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
+        if event.data == b"null":  # llama.cpp, before the answers to several prompts
+            return False
         chunk = self._observed(event)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
-        if self.run.meter.is_beyond:
+        if is_last := self.stream.is_last(event, chunk):
+            self.events.done = True
+        elif self.run.meter.is_beyond:
             self.run.meter.finish_reason, self._is_limited = "length", True
-        return self._is_limited or self.stream.is_last(event, chunk)
+        return is_last or self._is_limited
 
     def _observed(self, event: Event) -> Any:
         chunk = wire.decode(event.data)
         if chunk is None:
             raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+        self.run.observe(chunk)  # also of a failure: some tell what was used until then
         if self.stream.failed(event, chunk):
             raise UpstreamError(_("The provider failed during the answer."), detail=_shown(event))
-        self.run.observe(chunk)
         return chunk
 
     def _drain(self, seconds: float) -> None:

@@ -124,6 +124,7 @@ _pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 # Statuses with which a provider says that the caller's own request is at fault.
 CALLERS_FAULT = frozenset({400, 413, 415, 422})
+BUSY = frozenset({429, 503, 529})  # 529 is Anthropic's
 
 
 def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call) -> Response:
@@ -193,7 +194,7 @@ def _refusal(response: Response, target: Target) -> UpstreamFailure:
     detail = f"{response.status} {text[:2000]!r}"
     if response.status in CALLERS_FAULT:
         return _rejected(response.status, text, target)
-    if response.status == 429 or response.status == 503:
+    if response.status in BUSY:
         return UpstreamUnavailable(_("The provider is busy. Try again in a moment."), detail=detail, retry_after=5)
     return UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
 
