@@ -117,6 +117,6 @@ class EventStream:
             self._response._fp.close()  # type: ignore[attr-defined]
             self._response.release_conn()
         else:
-            self._call.stop()
+            self._call.hang_up()
             self._response.close()
         self._call.finish()

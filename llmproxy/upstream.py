@@ -41,8 +41,12 @@ class Call:
         self.sock: Any = None  # while the answer is under way
 
     def stop(self) -> None:
-        """Hang up. Only wakes whoever reads: what one thread reads, another must not close."""
+        """Hang up for good: nobody wants an answer any more."""
         self.is_stopped = True
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Stop this provider. Only wakes whoever reads: what one thread reads, another must not close."""
         with suppress(OSError, ValueError, AttributeError):  # the last byte may just have arrived
             # Of the descriptor, not by gevent's object: that belongs to the thread of its hub.
             line = _socket.socket(fileno=os.dup(self.sock.fileno()))
