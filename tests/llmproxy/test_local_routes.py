@@ -79,8 +79,9 @@ def test_it_responds(sdk: openai.OpenAI, user: User) -> None:
 
 
 def test_it_writes_messages(claude: anthropic.Anthropic, user: User) -> None:
-    answer = claude.messages.create(model="smollm2", max_tokens=8, messages=HI)
-    with claude.messages.stream(model="smollm2", max_tokens=8, messages=HI) as stream:
+    asked: Any = {"model": "smollm2", "max_tokens": 8, "messages": HI, "extra_body": {"temperature": 0}}
+    answer = claude.messages.create(**asked)
+    with claude.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
     told = [
         (one.usage.input_tokens + (one.usage.cache_read_input_tokens or 0), one.usage.output_tokens)
