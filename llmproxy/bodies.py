@@ -9,6 +9,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import orjson
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.pricing import held_tokens
@@ -165,23 +166,27 @@ def unknown_type(param: str) -> InvalidRequest:
     return InvalidRequest(_("%(param)s is of a type that this route does not take.") % {"param": param}, param=param)
 
 
-def typed(body: Body, name: str, kind: type[Kind], words: str) -> Kind | None:
+KINDS = {str: gettext_lazy("a string"), bool: gettext_lazy("a boolean"), dict: gettext_lazy("an object")}
+
+
+def typed(body: Body, name: str, kind: type[Kind]) -> Kind | None:
+    """The member, of one of KINDS; None where it is absent or null."""
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": words}, param=name)
+        raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": KINDS[kind]}, param=name)
     return value
 
 
 def text(body: Body, name: str) -> str | None:
-    return typed(body, name, str, _("a string"))
+    return typed(body, name, str)
 
 
 def flag(body: Body, name: str) -> bool | None:
-    return typed(body, name, bool, _("a boolean"))
+    return typed(body, name, bool)
 
 
 def record(body: Body, name: str) -> Body | None:
-    return typed(body, name, dict, _("an object"))
+    return typed(body, name, dict)
 
 
 def whole(body: Body, name: str, most: int, least: int = 1) -> int | None:

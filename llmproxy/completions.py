@@ -62,7 +62,7 @@ class Run:
             try:
                 return self._attempt(target, read)
             except UpstreamFailure as failure:
-                if self.call.is_stopped:
+                if self.call.is_left:
                     raise CallerLeft(_("The connection was closed before the answer came.")) from failure
                 if isinstance(failure, UpstreamRejected) or not left or self._is_late():
                     raise
@@ -91,7 +91,7 @@ class Run:
 
     def _blame(self, target: Target, failure: UpstreamFailure) -> None:
         """Note why it failed; the provider's own words are for our log only."""
-        if self.call.is_stopped:
+        if self.call.is_left:
             return
         if not isinstance(failure, UpstreamRejected):
             providers.note_failure(target, failure)
@@ -113,7 +113,7 @@ class Run:
 
     def fail(self, failure: UpstreamFailure) -> None:
         """The answer ends here; a provider that we hung up on has not failed."""
-        if not self.call.is_stopped:
+        if not self.call.is_left:
             self.status, self.error = Status.FAILED, failure.code[:40]
 
     def fail_midway(self, failure: UpstreamFailure) -> None:
@@ -141,7 +141,7 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     run, answer = Run(admission), None
     read = partial(_read_json, admission)
     try:
-        with departures.watching(sock if providers.may_stop(admission.targets) else None, run.call.stop):
+        with departures.watching(sock if providers.may_stop(admission.targets) else None, run.call.leave):
             answer = run.ask(read)
         run.observe(answer)
         run.status = Status.COMPLETED
@@ -245,12 +245,15 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
     }
 
 
-def _unused(admission: Admission, used: int) -> dict[str, float]:
+def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
     """The seconds of each token rate that were counted for tokens which then were not used, by credential."""
     return {
-        scope["credential"]: max(min(admission.counted_tokens, limit) - used, 0) * 60 / limit
+        scope["credential"]: {
+            "seconds": max(min(admission.counted_tokens, tokens["limit"]) - used, 0) * 60 / tokens["limit"],
+            "until": tokens["until"],
+        }
         for scope in admission.rates
-        if scope["tokens"] and (limit := scope["tokens"]["limit"])
+        if (tokens := scope["tokens"])
     }
 
 

@@ -57,13 +57,18 @@ class EventStream:
             self._first = self._batch(left)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether it is over without an event."""
+        return self._is_over and not self._first
+
+    @property
     def first(self) -> Event | None:
         """The first event, if it has come."""
         return self._first[0] if self._first else None
 
     @property
     def _is_over(self) -> bool:
-        return self.done or self._body.is_over or self._call.is_stopped
+        return self.done or self._body.is_over or self._call.is_left
 
     def __iter__(self) -> Iterator[list[Event]]:
         silent_since = time.monotonic()
@@ -83,7 +88,7 @@ class EventStream:
         try:
             data = self._received(seconds)
             events = self._events.feed(self._body.feed(data))
-            if not data and not self._call.is_stopped:
+            if not data and not self._call.is_left:
                 self._body.end()
             if self._is_over:
                 events += self._events.end()
@@ -112,7 +117,7 @@ class EventStream:
         if self.done and not self._body.is_over:
             with suppress(UpstreamFailure):
                 self._batch(0)
-        if self._body.is_over and not self._call.is_stopped:
+        if self._body.is_over and not self._call.is_left:
             self._sock.settimeout(self._timeout)
             self._response._fp.close()  # type: ignore[attr-defined]
             self._response.release_conn()

@@ -27,7 +27,7 @@ def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     `sock` is the caller's connection: whoever hangs up is not answered any more.
     """
     run, relay = Run(admission), None
-    watched = departures.watch(sock if providers.may_stop(admission.targets) else None, run.call.stop)
+    watched = departures.watch(sock if providers.may_stop(admission.targets) else None, run.call.leave)
     try:
         relay = Relay(run, run.ask(run_events(run)), watched)
     except UpstreamFailure as failure:
@@ -48,6 +48,8 @@ def run_events(run: Run) -> Any:
         events = EventStream(response, run.call, idle_seconds=target.idle_seconds or settings.LLM_IDLE_SECONDS)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
+            if events.is_empty:
+                raise UpstreamError(_("The provider failed. Try again."), detail="no event")
             if (first := events.first) is not None and streamed.failed(first, wire.decode(first.data)):
                 raise UpstreamError(_("The provider failed. Try again."), detail=_shown(first))
         except UpstreamFailure:
@@ -87,7 +89,7 @@ class Relay:
         failure: UpstreamFailure | None = None
         try:
             yield from self._answer()
-            if self.run.call.is_stopped:
+            if self.run.call.is_left:
                 return  # to nobody
             self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
@@ -115,7 +117,7 @@ class Relay:
                     failpoint("mid-stream")
             if is_over:
                 return
-        if not (self.run.call.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
+        if not (self.run.call.is_left or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:

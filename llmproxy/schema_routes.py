@@ -5,6 +5,7 @@ from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
 from llmproxy.endpoints.embeddings import MAX_DIMENSIONS, MAX_INPUTS
 from llmproxy.endpoints.responses import MAX_ITEMS
 from llmproxy.endpoints.text import MAX_LOGPROBS, MAX_PROMPTS
+from llmproxy.receipt_schema import or_null
 from llmproxy.schema import (
     BILL,
     COMPLETION,
@@ -14,7 +15,6 @@ from llmproxy.schema import (
     STREAM,
     completes,
     events,
-    or_null,
 )
 
 MESSAGES_MAX = 100_000

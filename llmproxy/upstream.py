@@ -37,16 +37,16 @@ class Call:
     """What is under way at a provider, so that it can be stopped at any moment, by any thread."""
 
     def __init__(self) -> None:
-        self.is_stopped = False
+        self.is_left = False  # by the caller: nobody wants the answer any more
         self.sock: Any = None  # while the answer is under way
 
-    def stop(self) -> None:
-        """Hang up for good: nobody wants an answer any more."""
-        self.is_stopped = True
+    def leave(self) -> None:
+        """The caller has gone: hang up, now and after whatever comes next."""
+        self.is_left = True
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Stop this provider. Only wakes whoever reads: what one thread reads, another must not close."""
+        """Only wakes whoever reads: what one thread reads, another must not close."""
         with suppress(OSError, ValueError, AttributeError):  # the last byte may just have arrived
             # Of the descriptor, not by gevent's object: that belongs to the thread of its hub.
             line = _socket.socket(fileno=os.dup(self.sock.fileno()))
@@ -66,9 +66,28 @@ _sender = _Sender()
 
 
 class _Noted:
-    """A connection that tells the call that it serves by which socket."""
+    """A connection that tells the call that it serves by which socket, and sends a request at once.
+
+    http.client sends headers and body one after the other, which wakes the provider for the first half.
+    """
 
     sock: Any
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(whole)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self._parts is None or not isinstance(data, bytes):
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
@@ -99,7 +118,8 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-_pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
+# As many as a worker can have callers: one that is not kept is a line in the log.
+_pool = urllib3.PoolManager(num_pools=50, maxsize=5000, retries=False)
 _pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 # Statuses with which a provider says that the caller's own request is at fault.
@@ -131,8 +151,8 @@ def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], cal
         raise failure_of(error) from error
     finally:
         _sender.call = None
-    if call.is_stopped:
-        call.stop()
+    if call.is_left:
+        call.hang_up()
     if not 200 <= response.status < 300:
         raise _refusal(response, target)
     return response
