@@ -130,12 +130,12 @@ class MessagesMeter(Meter):
 
     def reading(self) -> Reading:
         """Of an answer that was cut, the exact prompt and an estimate of the rest; of none by a failure, nothing."""
-        prompt = self.counts.get("input_tokens")
-        if self.reported or prompt is None or (self.is_broken and not self.generated_bytes):
+        if self.reported or not self.counts or (self.is_broken and not self.generated_bytes):
             return super().reading()
         told = self._told()
+        prompt = told.prompt_tokens if "input_tokens" in self.counts else self.prompt_estimate
         generated = max(estimated_tokens(self.generated_bytes), told.completion_tokens)
-        usage = Usage(told.prompt_tokens, generated, told.cached_tokens, min(told.reasoning_tokens, generated))
+        usage = Usage(prompt, generated, told.cached_tokens, min(told.reasoning_tokens, generated))
         return Reading(self._believed(usage).usage, "estimated")
 
     def _message(self, message: Answer) -> None:

@@ -4,6 +4,7 @@ Source: Anthropic API reference, "Messages", "Streaming messages", "Errors" and 
 """
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,18 +124,26 @@ class MessageEvents(Stream):
     """Typed events. Clients stop reading at the last one, so the bill goes before it."""
 
     last = b""
+    has_started = False
     open_block: int | None = None
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
-        match chunk.get("type") if isinstance(chunk, dict) else None:
-            case "message_stop":
-                self.last = event.raw
-                return None
-            case "content_block_start":
-                self.open_block = chunk.get("index")
-            case "content_block_stop":
-                self.open_block = None
-        return super().passed(event, chunk)
+        kind = chunk.get("type") if isinstance(chunk, dict) else None
+        if kind == "message_stop":
+            self.last = event.raw
+            return None
+        start = b""
+        if not self.has_started and kind != "ping":
+            # llama.cpp forgets to, where the first token is half a character; clients would read nothing.
+            start, self.has_started = (b"" if kind == "message_start" else self._start()), True
+        if kind in ("content_block_start", "content_block_stop"):
+            self.open_block = chunk.get("index") if kind == "content_block_start" else None
+        return start + event.raw
+
+    def _start(self) -> bytes:
+        message = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": []}
+        end = {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}}
+        return _event({"type": "message_start", "message": {**message, "model": self.asked.body.get("model"), **end}})
 
     def is_last(self, event: Event, chunk: Any) -> bool:
         return bool(self.last)

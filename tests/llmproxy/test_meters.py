@@ -153,6 +153,10 @@ def test_a_message_cut_short_has_its_exact_prompt_and_an_estimate() -> None:
     assert messages(block(type="text_delta", text="x" * 40)) == (100, 0, 10, "estimated")
 
 
+def test_a_completion_that_was_told_counts_although_the_prompt_was_not() -> None:
+    assert messages(block(type="text_delta", text="x"), END) == (100, 0, 40, "estimated")
+
+
 def test_a_prompt_whose_answer_failed_before_it_began_is_not_charged() -> None:
     meter = fed(MessagesMeter, START)
     meter.is_broken = True

@@ -235,6 +235,15 @@ def test_anthropic_streams(claude: anthropic.Anthropic, user: User) -> None:
     assert charged(user) == 1
 
 
+def test_anthropic_reads_a_stream_whose_start_the_provider_forgot(
+    claude: anthropic.Anthropic, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(*said.message_pieces("Hello")[1:])
+    with claude.messages.stream(model="small", max_tokens=50, messages=ASKED) as stream:
+        assert "".join(stream.text_stream) == "Hello"
+    assert (charged(user), Completion.objects.get().completion_tokens) == (1, 5)
+
+
 def test_anthropic_calls_tools(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
     pieces = said.message_pieces()

@@ -229,7 +229,7 @@ def test_a_stream_that_breaks_is_charged_by_what_went_by(
 def test_an_error_before_anything_was_said_is_plain_json(
     route: Spoken, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.events(b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n')
+    upstream.script = script.until_hung_up(b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n')
     response = call(route, user, stream=True)
     assert (response.status_code, error_of(route, response)["code"]) == (502, "upstream_error")
     assert settled(user).charged == 0
