@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from llmproxy import keys
 from llmproxy.pricing import Prices
 
+MAX_ERROR_LENGTH = 40
 ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* describes
 
 
@@ -80,6 +81,10 @@ class Provider(models.Model):
     # Failures in a row, and until when others are asked first because of them.
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0, editable=False)
     cooling_until = models.DateTimeField(_("cools down until"), null=True, editable=False)
+    last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
+    last_error = models.CharField(
+        _("kind of the last failure"), max_length=MAX_ERROR_LENGTH, blank=True, db_default="", editable=False
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
