@@ -1,4 +1,4 @@
-.PHONY: help run test check lock clean install install-dev
+.PHONY: help run test check bench lock clean install install-dev
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -13,6 +13,9 @@ test: install-dev ## Run all tests; ARGS="-k name" for some
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
+
+bench: install ## Measure the gateway beside its peers (15 minutes); ARGS="--write" keeps it
+	@.venv/bin/python -m bench.gateway $(ARGS)
 
 lock: install ## Write the exact versions of the requirements files anew
 	@tools/lock.sh

@@ -74,7 +74,7 @@ END $$;
 
 -- What a limit of `p_limit` a minute says to `p_cost` more, where the last one was on time at `p_arrival` (GCRA).
 CREATE OR REPLACE FUNCTION gateway_rate(
-    p_arrival timestamptz, p_now timestamptz, p_limit integer, p_cost bigint,
+    p_arrival timestamptz, p_now timestamptz, p_limit bigint, p_cost bigint,
     OUT arrival timestamptz, OUT allowed boolean, OUT said json
 ) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -94,7 +94,7 @@ END $$;
 
 -- The rates of a user (no credential), device or key: the row that counts `p_tokens` more, and what the limits say to it.
 CREATE OR REPLACE FUNCTION gateway_rates(
-    p_user bigint, p_credential text, p_rpm integer, p_tpm integer, p_tokens bigint, p_now timestamptz,
+    p_user bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_tokens bigint, p_now timestamptz,
     OUT rate llm_rates, OUT refusal text, OUT said json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -156,7 +156,7 @@ BEGIN
     SELECT * INTO asked FROM jsonb_to_record(p) AS a(
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text, price numeric,
         longest integer, image_tokens integer, prompt_bytes bigint, prompt_tokens bigint, images integer, choices integer,
-        max_tokens integer, rpm integer, tpm integer, max_open integer, least bigint, most bigint, reference text,
+        max_tokens bigint, rpm bigint, tpm bigint, max_open integer, least bigint, most bigint, reference text,
         seconds integer, key text, digest text, key_seconds integer, note_seconds integer);
     SELECT * INTO caller FROM gateway_caller(asked.checksum, asked.is_key, asked."user");
     IF caller.refusal IS NOT NULL AND NOT asked.is_backend THEN

@@ -1,0 +1,127 @@
+"""A whole site for a measurement, in a folder that goes afterwards: a durable PostgreSQL, and gunicorn as deployed.
+
+The process that opens one becomes the owner of its tables; the workers run as the application's role.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import ports, usage
+from smartspec import embedded_postgres
+from smartspec.drill import scratch
+from smartspec.drill.scratch import Scratch
+from smartspec.site import Child, Site
+
+USERS = 1000
+CREDITS = 1_000_000_000
+MANY = 1_000_000_000  # requests or tokens a minute: never a limit
+START_SECONDS = 60
+MODEL = "bench"
+
+
+@dataclass
+class Gateway:
+    """The running site; `tokens` are its users' access tokens."""
+
+    scratch: Scratch
+    site: Site
+    master: Child
+    tokens: list[str]
+
+    @property
+    def port(self) -> int:
+        return self.site.port
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve."""
+        return usage.children(self.master.process.pid)
+
+    @property
+    def postmaster(self) -> int:
+        return int((self.scratch.database.data / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    def wait_until_ready(self) -> None:
+        ports.wait_for_answer(self.port, "/readyz", self.master.check, START_SECONDS)
+
+
+def environment(opened: Scratch, upstream: str, url: str, **more: str) -> dict[str, str]:
+    """That of a deployed site: with DEBUG on, Django keeps a log of every statement."""
+    variables = {
+        "DEBUG": "false",
+        "DATABASE_URL": url,
+        "LLM_UPSTREAM_BASE_URL": upstream,
+        "LLM_UPSTREAM_MODELS": MODEL,
+        "WEB_LLM_RPM": str(MANY),
+        "WEB_LLM_TPM": str(MANY),
+    }
+    return opened.environment(opened.wire, **(variables | more))
+
+
+def direct_url(opened: Scratch) -> str:
+    """Of the application's role, with no wire of the drill between."""
+    return embedded_postgres.application_url(opened.database.url, opened.database.data)
+
+
+def make_tables(opened: Scratch, upstream: str) -> None:
+    """Become the owner of the tables, and make them. As fast as that can be; all later commits are durable."""
+    own = opened.own_environment() | {"LLM_UPSTREAM_BASE_URL": upstream, "LLM_UPSTREAM_MODELS": MODEL, "DEBUG": "false"}
+    own |= {"PUBLIC_ORIGIN": "http://127.0.0.1"}
+    scratch.become(own)
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+
+    from llmproxy import catalogue
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+        call_command("migrate", verbosity=0)
+        catalogue.adopt_environment()
+        cursor.execute("RESET synchronous_commit")
+
+
+def make_users(users: int = USERS, credits: int = CREDITS) -> list[str]:
+    """So many users with ample credits and rates, and the access token of each."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+    from oauth2_provider.models import AccessToken
+
+    from accounts.models import Plan
+    from bench import many_rows
+
+    many_rows.make_users(users, credits)
+    Plan.objects.update(requests_per_minute=MANY, tokens_per_minute=MANY, max_concurrent=None)
+    tokens = [secrets.token_urlsafe(32) for _ in range(users)]
+    expires = timezone.now() + timedelta(days=1)
+    for number, token in enumerate(tokens, 1):
+        AccessToken.objects.create(user_id=number, token=token, scope="llm:chat", expires=expires)
+    return tokens
+
+
+@contextmanager
+def serving(opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1) -> Iterator[Gateway]:
+    """gunicorn as gunicorn.conf.py has it, ready to be asked."""
+    port = embedded_postgres.free_port()
+    variables = {
+        "PORT": str(port),
+        "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
+        "WEB_CONCURRENCY": str(workers),
+        "PGAPPNAME": scratch.WORKER,
+    }
+    site = Site(scratch.ROOT, port, environment(opened, upstream, url, **variables))
+    with site.child(f"web server {port}", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi") as master:
+        gateway = Gateway(opened, site, master, tokens)
+        gateway.wait_until_ready()
+        yield gateway
+
+
+def bare_site(folder: Path, variables: dict[str, str]) -> Site:
+    """Where other programs of a measurement run, the mock and the peers; their logs are in the folder."""
+    return Site(scratch.ROOT, 0, variables | {"DATA_DIR": str(folder)})
