@@ -94,7 +94,7 @@ class Run:
         )
         headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
-        attempt = {"provider": target.slug, "error": ""}
+        attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         try:
             return read(upstream.post(target, path, body, headers, self.call, seconds), target)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, When
 from django.db.models.functions import Greatest, Now
 
 from llmproxy import keys
@@ -126,12 +126,16 @@ def note_failure(target: Target, failure: UpstreamFailure) -> None:
     One that says for how long it wants to be left alone cools down for that long at once.
     """
     counted = F("failures") + 1
-    until = Greatest(Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS), F("cooling_until"))
-    if not failure.cool_seconds:
-        often = Q(failures__gte=settings.LLM_COOL_AFTER_FAILURES - 1)
-        until = Case(When(often, then=until), default=F("cooling_until"))
+    cooling = Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS)
+    least = 0 if failure.cool_seconds else settings.LLM_COOL_AFTER_FAILURES - 1
     _note(
-        target, failures=counted, cooling_until=until, last_failure_at=Now(), last_error=failure.code[:MAX_ERROR_LENGTH]
+        target,
+        failures=counted,
+        cooling_until=Case(
+            When(failures__gte=least, then=Greatest(cooling, F("cooling_until"))), default=F("cooling_until")
+        ),
+        last_failure_at=Now(),
+        last_error=failure.code[:MAX_ERROR_LENGTH],
     )
 
 

@@ -65,13 +65,20 @@ def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], cal
     return response
 
 
-def get(target: Target, path: str, seconds: float) -> Response:
-    """Ask a provider about itself; the caller must close the answer, of whatever status. Raises UpstreamFailure."""
-    call = Call()
-    call.first_byte_by = time.monotonic() + seconds
-    response = _sent(target, "GET", path, _headers(target), None, call)
-    call.wait_at_most(seconds)
-    return response
+def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
+    """The status and body of what a provider says about itself, empty beyond `most` bytes. Raises UpstreamFailure."""
+    call, until = Call(), time.monotonic() + seconds
+    call.first_byte_by = until
+    # Anthropic's does not answer without; others do not know it.
+    extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
+    response = _sent(target, "GET", path, _headers(target) | extra, None, call)
+    try:
+        return response.status, _body(response, call, wait=seconds, until=until, most=most)
+    except HTTPError as error:
+        raise failure_of(error) from error
+    finally:
+        call.finish()
+        response.close()
 
 
 def _sent(
@@ -191,8 +198,9 @@ def read_json(
     response: Response, is_answer: Callable[[dict[str, Any]], bool], call: Call, idle_seconds: float
 ) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
+    until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
     try:
-        raw = _read(response, call, idle_seconds)
+        raw = _body(response, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
     except HTTPError as error:
         raise failure_of(error) from error
     finally:
@@ -204,15 +212,15 @@ def read_json(
     return answer
 
 
-def _read(response: Response, call: Call, idle_seconds: float) -> bytes:
+def _body(response: Response, call: Call, *, wait: float, until: float, most: int) -> bytes:
     """The body, bounded in bytes and in time; empty if it is too large. Its first byte has the time of the headers."""
-    deadline, body = time.monotonic() + settings.LLM_COMPLETION_SECONDS, bytearray()
-    call.wait_at_most(max(call.first_byte_by - time.monotonic(), idle_seconds))
+    body = bytearray()
+    call.wait_at_most(max(call.first_byte_by - time.monotonic(), wait))
     while chunk := response.read1(CHUNK_BYTES):
-        call.wait_at_most(idle_seconds)
+        call.wait_at_most(wait)
         body += chunk
-        if len(body) > settings.LLM_MAX_ANSWER_BYTES:
+        if len(body) > most:
             return b""
-        if time.monotonic() > deadline:
+        if time.monotonic() > until:
             raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
     return bytes(body)

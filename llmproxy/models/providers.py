@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from llmproxy import keys
@@ -166,6 +167,18 @@ class LanguageModel(models.Model):
         return Prices(prompt=prompt, cached_prompt=cached, completion=completion)
 
     @property
+    def obstacle(self) -> str | Promise:
+        """Why this model is not sold now; empty if it is."""
+        deployments = [row for row in self.deployments.all() if row.is_active]
+        if not self.is_active:
+            return _("it is switched off")
+        if not deployments:
+            return _("it has no provider")
+        if not any(row.provider.is_active for row in deployments):
+            return _("its providers are switched off")
+        return "" if self.prices else _("it has no price, and there is no default")
+
+    @property
     def output_limit(self) -> int:
         return self.max_output_tokens or settings.LLM_DEFAULT_MAX_TOKENS
 
@@ -197,4 +210,4 @@ class Deployment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} @ {self.provider}"
+        return f"{self.model} @ {self.provider}"
