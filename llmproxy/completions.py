@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import orjson
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.utils.translation import gettext as _
 
 from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import credentials, departures, idempotency, providers, upstream
 from llmproxy.admission import Admission
 from llmproxy.connections import Call
-from llmproxy.exceptions import UpstreamFailure, UpstreamRejected
+from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -68,9 +69,10 @@ class Run:
             try:
                 return self._attempt(target, read, until - time.monotonic())
             except UpstreamFailure as failure:
-                rejected = isinstance(failure, UpstreamRejected)
+                if self.has_left:
+                    raise CallerLeft(_("The connection was closed before the answer came.")) from failure
                 late = until - time.monotonic() < LEAST_SECONDS
-                if rejected or late or self.has_left or not left:
+                if isinstance(failure, UpstreamRejected) or late or not left:
                     raise
         raise AssertionError("a model that was admitted has a provider")
 
@@ -135,8 +137,8 @@ class Run:
         self.meter.observe(answer)
 
     def fail(self, failure: UpstreamFailure) -> None:
-        """The answer ends here; a provider that we hung up on has not failed."""
-        if not self.is_stopped:
+        """The answer ends here; whoever left it does not care why."""
+        if not self.has_left:
             self.status, self.error = Status.FAILED, failure.code[:MAX_ERROR_LENGTH]
 
     def fail_midway(self, failure: UpstreamFailure) -> None:

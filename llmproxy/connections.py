@@ -22,8 +22,8 @@ class Call:
     def __init__(self) -> None:
         self.is_stopped = False
         self.is_reused = False  # the connection has served another call before
+        self.sock: Any = None  # while the answer is under way
         self.first_byte_by = 0.0  # when the answer should have begun, by the monotonic clock
-        self._sock: Any = None
         self._line: Any = None
         self._lock = _new_lock()
 
@@ -31,7 +31,7 @@ class Call:
         """This connection serves the call, until `finish`."""
         with self._lock:
             self._let_go()
-            self._sock = sock
+            self.sock = sock
             self._line = _socket.socket(fileno=os.dup(sock.fileno()))
             if self.is_stopped:
                 self._hang_up()
@@ -49,9 +49,9 @@ class Call:
 
     def wait_at_most(self, seconds: float) -> None:
         """How long each further read waits for the provider's next bytes."""
-        if self._sock is not None:
+        if self.sock is not None:
             with suppress(OSError):  # closed meanwhile: the read will tell
-                self._sock.settimeout(seconds)
+                self.sock.settimeout(seconds)
 
     def _hang_up(self) -> None:
         if self._line is not None:
@@ -61,7 +61,7 @@ class Call:
     def _let_go(self) -> None:
         if self._line is not None:
             self._line.close()
-        self._sock = self._line = None
+        self.sock = self._line = None
 
 
 class Sender(local):

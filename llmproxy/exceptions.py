@@ -4,7 +4,7 @@ GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
 ├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed
-└── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected
+└── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
 """
 
 from typing import Any
@@ -149,6 +149,13 @@ class UpstreamUnavailable(UpstreamFailure):
 class UpstreamTimeout(UpstreamFailure):
     status = 504
     code = "upstream_timeout"
+
+
+class CallerLeft(UpstreamFailure):
+    """Nobody reads this, except a caller that closed only its sending half."""
+
+    status = 400
+    code = "caller_left"
 
 
 class UpstreamRejected(UpstreamFailure):

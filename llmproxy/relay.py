@@ -6,7 +6,6 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from sseclient import Event
 
 from accounts.failpoints import failpoint
 from llmproxy import departures, wire
@@ -14,9 +13,10 @@ from llmproxy.admission import Admission
 from llmproxy.completions import Run, Status
 from llmproxy.departures import Watch
 from llmproxy.endpoints.base import KEEP_ALIVE, Stream
-from llmproxy.events import DONE, EventStream
+from llmproxy.events import EventStream
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.providers import Target
+from llmproxy.sse import Event
 from llmproxy.upstream import Response
 
 
@@ -48,8 +48,8 @@ def run_events(run: Run) -> Any:
         events = EventStream(response, run.call, idle_seconds=target.idle)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
-            if (first := events.first) is not None and first.data != DONE:
-                _check(streamed, first)
+            if events.first is not None:
+                _value(streamed, events.first)
         except UpstreamFailure:
             events.close()
             raise
@@ -58,13 +58,13 @@ def run_events(run: Run) -> Any:
     return read
 
 
-def _check(streamed: Stream, event: Event) -> Any:
-    """The value in an event; raises UpstreamError for one that says that the provider failed."""
+def _value(streamed: Stream, event: Event) -> Any:
+    """What an event says; raises UpstreamError where that is that the provider failed."""
     chunk = wire.decode(event.data)
     if chunk is None:
         raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
     if streamed.failed(event, chunk):
-        raise UpstreamError(_("The provider failed during the answer."), detail=event.data[:2000])
+        raise UpstreamError(_("The provider failed. Try again."), detail=event.data[:2000].decode(errors="replace"))
     return chunk
 
 
@@ -103,33 +103,39 @@ class Relay:
             failure = caught
             self.run.fail_midway(caught)
         departures.forget(self._watched)
-        self.events.close()
+        if not self.events.done:
+            self.events.close()
         receipt = self.run.settle()
-        if failure:
-            yield self.stream.failure(failure, receipt)
-        elif self._is_limited:
-            yield self.stream.limited(receipt)
-        yield self.stream.end(receipt)
+        last = self.stream.failure(failure, receipt) if failure else b""
+        yield last + (self.stream.limited(receipt) if self._is_limited else b"") + self.stream.end(receipt)
+        self.events.close()
 
     def _answer(self) -> Iterator[bytes]:
-        for event in self.events:
-            if event is None:
-                yield KEEP_ALIVE
-                continue
-            chunk = self._observed(event)
-            if (passed := self.stream.passed(event, chunk)) is not None:
-                yield passed
-                failpoint("mid-stream")
-            if self.stream.is_last(event, chunk):
-                return
-            if self.run.meter.is_beyond:
-                self.run.meter.finish_reason, self._is_limited = "length", True
+        """What came together goes on together."""
+        for batch in self.events:
+            passed: list[bytes] = []
+            try:
+                is_over = any(self._is_last(event, passed) for event in batch)
+            finally:
+                if passed or not batch:
+                    yield b"".join(passed) or KEEP_ALIVE
+                    failpoint("mid-stream")
+            if is_over:
                 return
         if not (self.run.is_stopped or self.events.done or self.stream.is_whole(self.run.meter)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
+    def _is_last(self, event: Event, passed: list[bytes]) -> bool:
+        """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
+        chunk = self._observed(event)
+        if (text := self.stream.passed(event, chunk)) is not None:
+            passed.append(text)
+        if self.run.meter.is_beyond:
+            self.run.meter.finish_reason, self._is_limited = "length", True
+        return self._is_limited or self.stream.is_last(event, chunk)
+
     def _observed(self, event: Event) -> Any:
-        chunk = _check(self.stream, event)
+        chunk = _value(self.stream, event)
         self.run.observe(chunk)
         return chunk
 

@@ -17,7 +17,10 @@ def decode(text: bytes | str) -> Any:
             value = json.loads(text)  # orjson refuses lone surrogates
         except (ValueError, RecursionError):
             return None
-    return None if _is_deeper(value, MAX_DEPTH) else value
+    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(map(text.count, brackets)) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):  # type: ignore[arg-type]
+        return None
+    return value
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

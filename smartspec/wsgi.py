@@ -1,11 +1,13 @@
 """The WSGI application that gunicorn serves. It does not start with settings that the checks refuse."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
 
+import gevent
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
@@ -16,6 +18,7 @@ from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
+from accounts.errors import envelope  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402 – Django has to be set up
 from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
@@ -49,12 +52,39 @@ gateway = GatewayHandler()
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
+TOO_SLOW = json.dumps(envelope(408, "The body did not come in time.", "request_timeout")).encode()
+
+
+def _receive(environ: dict[str, Any]) -> bool:
+    """Have the body before anything is done for the request; False for one that comes too slowly.
+
+    gunicorn gives headers `keepalive` seconds, and a body all the time in the world. What is too long is refused
+    unread.
+    """
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not (length.isdecimal() and len(length) < 16 and 0 < int(length) <= settings.WEB_LLM_MAX_BODY_BYTES):
+        return True
+    timeout = gevent.Timeout.start_new(settings.REQUEST_BODY_SECONDS)
+    try:
+        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))
+    except gevent.Timeout as passed:
+        if passed is not timeout:
+            raise
+        return False
+    finally:
+        timeout.close()
+    return True
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Django, behind the two things that it cannot do for itself."""
     charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
     if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
         # Django decodes with whatever codec is named, base64 included, before any middleware runs.
         environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
+    if not _receive(environ):
+        start_response("408 Request Timeout", [("Content-Type", "application/json"), ("Connection", "close")])
+        return [TOO_SLOW]
     try:
         handler = gateway if gateway.serves(environ) else django_application
         return handler(environ, start_response)

@@ -2,8 +2,6 @@
 
 from typing import Any, ClassVar
 
-from sseclient import Event
-
 from accounts.errors import envelope
 from llmproxy import wire
 from llmproxy.bodies import Asked
@@ -11,6 +9,7 @@ from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering import Meter
 from llmproxy.models import Endpoint
 from llmproxy.receipts import Receipt
+from llmproxy.sse import Event
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -53,7 +52,7 @@ class Stream:
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
         """What the caller gets of this event now; None for nothing."""
-        return relayed(event)
+        return event.raw
 
     def is_last(self, event: Event, chunk: Any) -> bool:
         """Whether the answer is whole with this event, where no [DONE] comes after it."""
@@ -79,14 +78,6 @@ class Stream:
 def event(data: bytes, name: bytes = b"") -> bytes:
     prefix = b"event: " + name + b"\n" if name else b""
     return prefix + b"data: " + data + b"\n\n"
-
-
-def relayed(upstream: Event) -> bytes:
-    """The provider's event with LF endings and its data unchanged."""
-    name = f"event: {upstream.event}\n" if upstream.event != "message" else ""
-    number = f"id: {upstream.id}\n" if upstream.id else ""
-    data = upstream.data.replace("\n", "\ndata: ")
-    return f"{name}{number}data: {data}\n\n".encode()
 
 
 def bill(receipt: Receipt) -> bytes:

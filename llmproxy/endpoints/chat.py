@@ -6,7 +6,6 @@ Source: OpenAI API reference, "Create chat completion"; api.md §3.
 from typing import Any
 
 from django.utils.translation import gettext as _
-from sseclient import Event
 
 from llmproxy import bodies, wire
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS, Asked, Body
@@ -15,6 +14,7 @@ from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering import is_usage_only
 from llmproxy.models import Endpoint
 from llmproxy.receipts import Receipt
+from llmproxy.sse import Event
 
 # What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
 # own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).

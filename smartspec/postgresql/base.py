@@ -6,6 +6,7 @@ from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
 POLLIN = 1
+poll: Any = get_original("select", "poll")  # gevent's would ask its hub
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -32,6 +33,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 def _has_news(connection: Connection) -> bool:
     """Whether there is something to read on a line that waits for questions: its end, most likely."""
-    line = get_original("select", "poll")()
+    line = poll()
     line.register(connection.fileno(), POLLIN)
     return bool(line.poll(0))

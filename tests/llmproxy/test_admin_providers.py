@@ -286,10 +286,8 @@ def test_a_list_is_narrowed_and_bounded(admin: Client, provider: Provider, upstr
     address = f"{PROVIDERS}{provider.pk}/import/"
     page = admin.get(address)
     assert (len(page.context["rows"]), page.context["more"]) == (500, 100)
-    assert [row.name for row in admin.get(f"{address}?q=M59").context["rows"]] == [
-        "m59",
-        *(f"m59{n}" for n in range(10)),
-    ]
+    found = [row.name for row in admin.get(f"{address}?q=M59").context["rows"]]
+    assert found == ["m59", *(f"m59{number}" for number in range(10))]
 
 
 def test_names_in_a_list_are_shown_and_not_run(admin: Client, provider: Provider, upstream: Upstream) -> None:

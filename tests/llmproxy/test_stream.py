@@ -254,3 +254,55 @@ def test_many_events_in_one_packet_are_not_an_endless_event(
     settings.LLM_MAX_EVENT_BYTES = 1000
     upstream.script = script.events(script.chunk("x") * 100, script.chunk(finish="stop"), script.DONE)
     assert text_of(chat(user, stream=True)).count('"x"') == 100
+
+
+def test_a_whole_stream_leaves_its_connection_to_the_next(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.as_asked("Hello")
+    for _ in range(3):
+        text_of(chat(user, stream=True))
+    assert chat(user).status_code == 200
+    assert len(set(upstream.ports)) == 1
+
+
+def test_a_stream_that_was_left_takes_its_connection_along(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.until_hung_up(script.chunk("Hi"))
+    response = chat(user, stream=True)
+    next(iter(response.streaming_content))
+    response.close()
+    assert upstream.hung_up.wait(3)
+    upstream.script = script.answer()
+    assert chat(user).status_code == 200
+    assert len(set(upstream.ports)) == 2
+
+
+def test_a_provider_that_ignores_the_limit_is_ended_at_it(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.until_hung_up(*[script.chunk("word ") for _ in range(500)])
+    text = text_of(chat(user, stream=True, max_tokens=100))
+    assert upstream.hung_up.wait(3)
+    *_, last, bill, done = text.strip().split("\n\n")
+    assert json.loads(last.removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
+    assert (bill, done) == (': credits {"used":1,"remaining":49}', "data: [DONE]")
+    assert text.count("word ") < 200
+    receipt = settled(user)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "length", 100)
+
+
+def test_a_slow_reader_stops_the_provider_and_takes_no_memory(chat: Chat, user: User, upstream: Upstream) -> None:
+    sent: list[int] = []
+
+    def endless(handler: Any) -> None:
+        script.events_open(handler)
+        handler.connection.settimeout(2)
+        for _ in range(100_000):
+            chunk = script.chunk("x" * 1000)
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            sent.append(len(chunk))
+
+    upstream.script = endless
+    response = chat(user, stream=True)
+    next(iter(response.streaming_content))
+    time.sleep(0.5)
+    before = sum(sent)
+    time.sleep(0.5)
+    assert sum(sent) == before < 16 * 1024 * 1024  # what the sockets of both ends hold
+    response.close()

@@ -1,0 +1,98 @@
+"""Where the body of an HTTP/1.1 answer ends: bytes in, the body's bytes out. Pure.
+
+Source: RFC 9112, sections 6.3, "Message Body Length", and 7.1, "Chunked Transfer Coding".
+"""
+
+import re
+
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
+LONGEST_LINE = 4096
+
+
+class Malformed(ValueError):
+    """The bytes are not what the coding says."""
+
+
+class Chunked:
+    """The chunked coding; trailers are read and dropped."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._left = 0  # of the chunk under way, with its line end
+        self._in_trailers = False
+        self._pending = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises Malformed."""
+        if self._pending:
+            data, self._pending = self._pending + data, b""
+        pieces: list[bytes] = []
+        at = 0
+        while at < len(data) and not self.is_over:
+            if self._in_trailers:
+                at = self._trailer(data, at)
+            elif self._left:
+                at = self._piece(data, at, pieces)
+            else:
+                at = self._size(data, at)
+        return b"".join(pieces)
+
+    def end(self) -> None:
+        """The connection has ended. Raises Malformed where the body had not."""
+        if not self.is_over:
+            raise Malformed("the connection ended within a chunk, or before the last one")
+
+    def _piece(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        end = min(at + self._left, len(data))
+        content = end - max(2 - (self._left - (end - at)), 0)  # the last two bytes of a chunk are its line end
+        if content > at:
+            pieces.append(data[at:content])
+        self._left -= end - at
+        if not self._left and not data.endswith(b"\n", at, end):
+            raise Malformed("a chunk does not end where it said")
+        return end
+
+    def _size(self, data: bytes, at: int) -> int:
+        line = SIZE.match(data, at)
+        if line is None:
+            return self._more(data, at)
+        size = int(line[1], 16)
+        self._in_trailers = size == 0
+        self._left = size + 2 if size else 0
+        return line.end()
+
+    def _trailer(self, data: bytes, at: int) -> int:
+        end = data.find(b"\n", at)
+        if end < 0:
+            return self._more(data, at)
+        self.is_over = not data[at:end].strip(b"\r")
+        return end + 1
+
+    def _more(self, data: bytes, at: int) -> int:
+        """Keep what may become a line."""
+        if len(data) - at > LONGEST_LINE or b"\n" in data[at:]:
+            raise Malformed("this is not the size of a chunk")
+        self._pending = data[at:]
+        return len(data)
+
+
+class Sized:
+    """A body of `length` bytes, or, with None, all until the connection ends."""
+
+    def __init__(self, length: int | None) -> None:
+        self._left = length
+        self.is_over = length == 0
+
+    def feed(self, data: bytes) -> bytes:
+        if self._left is None:
+            return data
+        data = data[: self._left]
+        self._left -= len(data)
+        self.is_over = self._left == 0
+        return data
+
+    def end(self) -> None:
+        """The connection has ended. Raises Malformed where the body had not."""
+        if self._left:
+            raise Malformed(f"{self._left} bytes are missing")
+        self.is_over = True

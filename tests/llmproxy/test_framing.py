@@ -1,0 +1,109 @@
+"""The pure parts of reading a stream: however the bytes are cut, the same comes out."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmproxy.exceptions import UpstreamError
+from llmproxy.framing import Chunked, Malformed, Sized
+from llmproxy.sse import Events
+
+chunks = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
+cuts = st.lists(st.integers(1, 40), min_size=1, max_size=30)
+lines = st.sampled_from(["data: {}", "data:x", "data: a b", "event: e", "id: 7", ": comment", "retry: 3", "data"])
+ENDS = ("\n", "\r\n", "\r")
+
+
+def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    """These bytes in pieces of these sizes, over and over."""
+    pieces, at, turn = [], 0, 0
+    while at < len(data):
+        size = sizes[turn % len(sizes)]
+        pieces.append(data[at : at + size])
+        at, turn = at + size, turn + 1
+    return pieces
+
+
+def chunked(parts: Sequence[bytes], extension: bytes, trailers: bytes) -> bytes:
+    body = b"".join(b"%x%s\r\n%s\r\n" % (len(part), extension, part) for part in parts)
+    return body + b"0\r\n" + trailers + b"\r\n"
+
+
+@given(chunks, cuts, st.sampled_from([b"", b";a=b", b" "]), st.sampled_from([b"", b"x: y\r\n"]))
+def test_a_chunked_body_is_its_chunks_however_it_comes(
+    parts: list[bytes], sizes: list[int], extension: bytes, trailers: bytes
+) -> None:
+    body = Chunked()
+    got = b"".join(body.feed(piece) for piece in cut(chunked(parts, extension, trailers), sizes))
+    assert (got, body.is_over) == (b"".join(parts), True)
+    body.end()
+
+
+@given(chunks, cuts, st.integers(1, 5))
+def test_a_chunked_body_that_is_cut_is_not_over(parts: list[bytes], sizes: list[int], missing: int) -> None:
+    body = Chunked()
+    for piece in cut(chunked(parts, b"", b"")[:-missing], sizes):
+        body.feed(piece)
+    with pytest.raises(Malformed):
+        body.end()
+
+
+def _read_all(data: bytes) -> None:
+    body = Chunked()
+    body.feed(data)
+    body.end()
+
+
+@pytest.mark.parametrize(
+    "broken", [b"x\r\n", b"-1\r\n", b"5\r\nHelloXX", b"fffffffff\r\n", b"\r\n", b"1" * 5000, b"2\r\nabc\r\n"]
+)
+def test_what_is_not_chunked_is_refused(broken: bytes) -> None:
+    with pytest.raises(Malformed):
+        _read_all(broken)
+
+
+@given(st.binary(max_size=60), cuts, st.integers(0, 60))
+def test_a_body_of_a_length_ends_there(data: bytes, sizes: list[int], length: int) -> None:
+    body = Sized(length)
+    got = b"".join(body.feed(piece) for piece in cut(data, sizes))
+    assert got == data[:length]
+    assert body.is_over == (len(data) >= length)
+
+
+def test_a_body_without_a_length_ends_with_the_connection() -> None:
+    body = Sized(None)
+    assert (body.feed(b"all"), body.is_over) == (b"all", False)
+    body.end()
+    assert body.is_over
+
+
+def read(pieces: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
+    events = Events()
+    found = [event for piece in pieces for event in events.feed(piece)]
+    return [(event.event, event.data, event.raw) for event in [*found, *events.end()]]
+
+
+@given(st.lists(st.lists(lines, min_size=1, max_size=4), max_size=5), st.sampled_from(ENDS), cuts, st.booleans())
+def test_events_are_the_same_however_they_come(
+    blocks: list[list[str]], end: str, sizes: list[int], is_ended: bool
+) -> None:
+    text = (end * 2).join(end.join(block) for block in blocks) + (end * 2 if is_ended else "")
+    whole = read([text.encode()])
+    assert read(cut(text.encode(), sizes)) == whole
+    assert read([text.replace(end, "\n").encode()]) == whole
+    assert all(raw.endswith(b"\n\n") and b"\r" not in raw for _, _, raw in whole)
+
+
+def test_one_line_of_data_is_passed_as_it_came() -> None:
+    assert read([b'data: {"a":  1}\n\n']) == [("message", b'{"a":  1}', b'data: {"a":  1}\n\n')]
+
+
+def test_an_event_of_several_lines_is_passed_with_its_name_and_data() -> None:
+    assert read([b"retry: 5\nevent: e\ndata: a\ndata: b\n\n"]) == [("e", b"a\nb", b"event: e\ndata: a\ndata: b\n\n")]
+
+
+def test_an_event_of_too_many_lines_is_refused() -> None:
+    with pytest.raises(UpstreamError):
+        Events().feed(b"data: x\n" * 1000 + b"\n")

@@ -1,0 +1,100 @@
+"""Requests that are too slow, too deep, too many or too long, sent to a real gunicorn: bounded, and nothing held."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from credits.models import Hold
+from tests.llmproxy import scripted_upstream
+from tests.smartspec.gunicorn import Said, Server, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HEAD = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with scripted_upstream.serving() as provider:
+        upstream = {"LLM_UPSTREAM_BASE_URL": provider.url, "LLM_UPSTREAM_MODELS": "small"}
+        with serving(tmp_path, REQUEST_BODY_SECONDS="1", **upstream) as running:
+            yield running
+            assert provider.requests == []
+
+
+@pytest.fixture
+def login(make_user: Any, make_token: Any) -> str:
+    return f"Authorization: Bearer {make_token(make_user(credits=50))}\r\n"
+
+
+def trickle(server: Server, *pieces: bytes, seconds: float) -> tuple[bytes, float]:
+    """Send these pieces one after the other, a moment apart, until the other side has had enough."""
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.1) as line:
+        for piece in pieces:
+            if time.monotonic() - started > seconds:
+                break
+            try:
+                line.sendall(piece)
+                if received := line.recv(65536):
+                    return received, time.monotonic() - started
+                break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+    return b"", time.monotonic() - started
+
+
+def test_a_body_that_comes_too_slowly_is_408(server: Server, login: str) -> None:
+    head = f"{HEAD}{login}Content-Length: 1000\r\n\r\n".encode()
+    received, seconds = trickle(server, head, *[b"{"] * 100, seconds=10)
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert b'"request_timeout"' in received
+    assert seconds < 5
+    assert not Hold.objects.exists()
+
+
+def test_headers_that_come_too_slowly_end_the_connection(server: Server) -> None:
+    received, seconds = trickle(server, HEAD.encode(), *[b"x-a: b\r\n"] * 200, seconds=20)
+    assert received == b""
+    assert seconds < 12
+
+
+def send(server: Server, login: str, body: bytes, more: str = "") -> Said:
+    head = f"{HEAD}{login}{more}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return server.send(head.encode() + body)
+
+
+DEEP = {"messages": [{"role": "user", "content": "x"}], "metadata": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "statuses"),
+    [
+        (json.dumps(DEEP).replace("null", "[" * 1000 + "]" * 1000).encode(), (400,)),
+        (b'{"messages": ' + b"[" * 1000 + b"]" * 1000 + b"}", (400,)),
+        (b'{"messages": [' + b'{"role":"user","content":"x"},' * 1_000_000 + b"null]}", (413, 0)),
+        (b'{"messages": [' + b'{"role":"u"},' * 100_000 + b"null]}", (400,)),
+        (b'{"messages": [' + b"[]," * 600_000 + b"null]}", (400,)),
+    ],
+    ids=["deep metadata", "deep messages", "a million messages", "as many as fit", "lists and nothing else"],
+)
+def test_what_is_too_deep_or_too_many_is_refused_and_nothing_held(
+    server: Server, login: str, body: bytes, statuses: tuple[int, ...]
+) -> None:
+    started = time.monotonic()
+    assert send(server, login, body).status in statuses
+    assert time.monotonic() - started < 5
+    assert not Hold.objects.exists()
+    assert User.objects.get().credits_held == 0
+
+
+def test_a_header_of_100_kb_is_refused(server: Server, login: str) -> None:
+    assert send(server, login, b"{}", more=f"x-a: {'b' * 100_000}\r\n").status in (400, 431, 0)
