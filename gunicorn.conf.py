@@ -7,7 +7,7 @@ bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '800
 # and psycopg, loaded after that, then waits through gevent too.
 worker_class = "gevent"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_connections = 2000
+worker_connections = 5000  # beyond it not even /healthz is answered
 preload_app = False  # a connection pool must not be opened before the fork
 keepalive = 5
 timeout = 60  # seconds a worker may block its event loop

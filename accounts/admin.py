@@ -44,7 +44,7 @@ from accounts.filters import (
 )
 from accounts.keyset import KeysetChangeList
 from accounts.mailboxes import written
-from accounts.models import AuthEvent, OutgoingMail, Plan, User
+from accounts.models import LIMITS, AuthEvent, OutgoingMail, Plan, User
 
 for taken_back in (EmailAddress, Group, Authenticator, UserSession):
     admin.site.unregister(taken_back)
@@ -52,7 +52,7 @@ for taken_back in (EmailAddress, Group, Authenticator, UserSession):
 FREE = "free"  # the plan that every new user is on
 FACTS = ("date_joined", "last_login", "closed_at")
 FILTERS_ASK = re.compile(r"((id|slug|name)__)?(exact|in|isnull|isempty|gte?|lte?)")
-ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups")
+ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups", *LIMITS)
 
 
 class OneAddress(forms.ModelForm[User]):
@@ -103,7 +103,8 @@ class UserForm(OneAddress, UserChangeForm):
 
 def fingerprint(user: User) -> str:
     """Of all that the user's page can change, but for the groups."""
-    return checksum(repr((user.email, user.name, user.plan_id, user.is_active, user.is_staff, user.is_superuser)))
+    facts = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
+    return checksum(repr([getattr(user, fact) for fact in facts]))
 
 
 class CheckedActions:
@@ -200,7 +201,11 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
-        (gettext_lazy("Access"), {"fields": ("is_active", *ONLY_SUPERUSERS)}),
+        (
+            gettext_lazy("Limits"),
+            {"fields": LIMITS, "description": gettext_lazy("Instead of the plan's. Empty: what the plan says.")},
+        ),
+        (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)

@@ -5,9 +5,10 @@ The key itself is known here and nowhere else, once: to whoever creates it.
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from django.conf import settings
 from django.db.models import Q
@@ -25,6 +26,8 @@ from accounts.models import ApiKey, User
 
 SCOPES = frozenset({"llm:chat"})
 SECRET_BYTES = 32
+Rates = Mapping[str, int | None]  # by the names in accounts.models.LIMITS
+NO_LIMITS: Rates = MappingProxyType({})
 # An access token is 43 random characters, and one in 64³ begins with these three as well: so the length counts too.
 KEY = re.compile(r"sk-[A-Za-z0-9_-]{43}\Z")
 
@@ -50,6 +53,7 @@ def create(
     expires_at: datetime | None = None,
     monthly_budget: int | None = None,
     allowed_models: Sequence[str] = (),
+    rates: Rates = NO_LIMITS,
     form: str = "",
 ) -> Created:
     """A new key, of which its user is told by mail. `form` names the form it was asked with, which makes one key.
@@ -71,6 +75,7 @@ def create(
             expires_at=expires_at,
             monthly_budget=monthly_budget,
             allowed_models=list(allowed_models),
+            **rates,
         )
         events.record(Kind.KEY_CREATED, user=user, source=source, id=key.pk, name=name)
         mails.tell(user, "accounts/email/key_created", key=key, source=source)
@@ -100,13 +105,12 @@ def change(
     expires_at: datetime | None,
     monthly_budget: int | None,
     allowed_models: Sequence[str],
+    rates: Rates = NO_LIMITS,
 ) -> ApiKey:
-    """Give a key another name, expiry, budget or list of models, from the next call on. Raises KeyRevoked."""
+    """Give a key another name, expiry, budget, list of models or limits, from the next call on. Raises KeyRevoked."""
     with atomic():
-        changed = ApiKey.objects.live().filter(pk=key.pk)
-        if not changed.update(
-            name=name, expires_at=expires_at, monthly_budget=monthly_budget, allowed_models=list(allowed_models)
-        ):
+        now = {"name": name, "expires_at": expires_at, "monthly_budget": monthly_budget, **rates}
+        if not ApiKey.objects.live().filter(pk=key.pk).update(allowed_models=list(allowed_models), **now):
             raise KeyRevoked(_("This key was revoked meanwhile. Nothing was changed."))
         events.record(Kind.KEY_CHANGED, user=key.user, source=source, id=key.pk, name=name)
     key.refresh_from_db()

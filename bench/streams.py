@@ -174,7 +174,7 @@ async def keep_open(
 
     async def call(number: int) -> list[Answer]:
         await asyncio.sleep(number * apart)
-        answers = []
+        answers = [await ask_once()]
         while time.monotonic() < until:
             answers.append(await ask_once())
         return answers

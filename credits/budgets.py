@@ -1,4 +1,7 @@
-"""What the devices and API keys of a user have spent in the month that is: for pages; the ledger itself limits."""
+"""What the devices and API keys of a user have spent in the month that is: to show; the ledger itself limits."""
+
+from datetime import UTC, date, datetime
+from typing import Any
 
 from django.db import connection
 
@@ -12,7 +15,27 @@ def spent_this_month(user: User) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
+def state(user: User, credential: str, limit: int) -> dict[str, Any]:
+    """A device's or key's budget of `limit` credits, as the routes spell it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE, [user.pk, credential])
+        month, spent, held = cursor.fetchone()
+    return spelt(limit=limit, spent=spent, held=held, month=month)
+
+
+def spelt(*, limit: int, spent: int, held: int, month: date) -> dict[str, Any]:
+    """A budget on the wire; `month` is the first day of the month that is."""
+    following = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
+    resets_at = following.isoformat().replace("+00:00", "Z")
+    return {"limit": limit, "spent": spent, "held": held, "resets_at": resets_at}
+
+
 _SPENT = """
 SELECT credential, spent FROM credit_spending
  WHERE user_id = %s AND month = date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date
+"""
+_STATE = """
+SELECT this.month, COALESCE(s.spent, 0), COALESCE(s.held, 0)
+  FROM (SELECT date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date AS month) this
+  LEFT JOIN credit_spending s ON s.user_id = %s AND s.credential = %s AND s.month = this.month
 """

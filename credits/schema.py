@@ -45,13 +45,19 @@ TRPC = Dialect(
 )
 
 SCHEMAS: Node = {
+    "Budget": record(
+        {"limit": whole(), "spent": whole(), "held": whole(), "resets_at": text(format="date-time")},
+        description="The monthly budget of the device or API key that asks, if it has one.",
+    ),
     "Balance": record(
         {
             "credits": whole("The posted balance, in whole credits."),
             "plan": text("The plan's slug."),
             "held": whole("What running completions have set aside.", minimum=0),
             "available": whole("credits − held"),
+            "budget": ref("Budget"),
         },
+        optional=["budget"],
         examples=[BALANCE],
     ),
     "Stats": record(

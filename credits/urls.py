@@ -5,8 +5,6 @@ from credits import pages, trpc, views
 urlpatterns = [
     path("account", pages.account, name="account"),
     path("account/transactions", pages.transactions, name="account_transactions"),
-    path("v1/credits", views.BalanceView.as_view(), name="credits"),
-    path("api/v1/credits/balance", views.BalanceView.as_view()),
     path("api/credits/history", views.HistoryView.as_view(), name="credits_history"),
     path("api/credits/packages", views.PackagesView.as_view(), name="credits_packages"),
     path("api/credits/stats", views.StatsView.as_view(), name="credits_stats"),

@@ -15,12 +15,6 @@ def _user(request: Request) -> User:
     return request.user
 
 
-class BalanceView(APIView):
-    @schema.balance
-    def get(self, request: Request) -> Response:
-        return Response(reports.balance(_user(request)))
-
-
 class HistoryView(APIView):
     @schema.history
     def get(self, request: Request) -> Response:

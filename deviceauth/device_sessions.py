@@ -10,6 +10,7 @@ from django.utils import timezone
 from oauth2_provider.models import Application, RefreshToken
 
 from accounts import events
+from accounts.api_keys import Rates
 from accounts.devices import UNKNOWN, Source
 from accounts.events import Kind
 from accounts.models import User
@@ -68,6 +69,21 @@ def set_budget(*, session: DeviceSession, monthly_budget: int | None, source: So
         limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(monthly_budget=monthly_budget)
         if limited and monthly_budget != session.monthly_budget:
             _record(Kind.DEVICE_LIMITED, session, source, was=session.monthly_budget, now=monthly_budget)
+    return bool(limited)
+
+
+def set_rates(*, session: DeviceSession, rates: Rates, source: Source = UNKNOWN) -> bool:
+    """Limit how often a device calls, by the names in accounts.models.LIMITS. False if it was revoked meanwhile."""
+    was = {name: getattr(session, name) for name in rates}
+    with atomic():
+        limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(**rates)
+        if limited and was != rates:
+            _record(
+                Kind.DEVICE_LIMITED,
+                session,
+                source,
+                **{name: f"{was[name]} → {now}" for name, now in rates.items() if was[name] != now},
+            )
     return bool(limited)
 
 

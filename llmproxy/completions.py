@@ -269,12 +269,15 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
     }
 
 
-def _unused(admission: Admission, used: int) -> dict[str, float]:
+def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
     """The seconds of each token rate that were counted for tokens which then were not used, by credential."""
     return {
-        scope["credential"]: max(min(admission.counted_tokens, limit) - used, 0) * 60 / limit
+        scope["credential"]: {
+            "seconds": max(min(admission.counted_tokens, tokens["limit"]) - used, 0) * 60 / tokens["limit"],
+            "until": tokens["until"],
+        }
         for scope in admission.rates
-        if scope["tokens"] and (limit := scope["tokens"]["limit"])
+        if (tokens := scope["tokens"])
     }
 
 

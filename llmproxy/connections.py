@@ -74,11 +74,30 @@ sender = Sender()
 
 
 class _Noted:
-    """A connection that tells the call that it serves by which socket."""
+    """A connection that tells the call that it serves by which socket, and sends a request at once.
+
+    http.client sends headers and body one after the other, which wakes the provider for the first half.
+    """
 
     sock: Any
     call: Call | None = None
     has_served = False
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._parts = []
+        try:
+            super().request(*args, **kwargs)  # type: ignore[misc]
+            whole = b"".join(self._parts)
+        finally:
+            self._parts = None
+        super().send(whole)  # type: ignore[misc]
+
+    def send(self, data: Any) -> None:
+        if self._parts is None or not isinstance(data, bytes):
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._parts.append(data)
 
     def connect(self) -> None:
         self.has_served = False
@@ -124,5 +143,6 @@ class _SecurePool(_Kept, urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-pool = urllib3.PoolManager(num_pools=20, maxsize=1000, retries=False)
+# As many as a worker can have callers: one that is not kept is a line in the log.
+pool = urllib3.PoolManager(num_pools=50, maxsize=5000, retries=False)
 pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

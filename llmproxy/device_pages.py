@@ -21,11 +21,12 @@ from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from deviceauth.pages import words
+from llmproxy.limit_forms import LimitsForm, rates_of
 
 MOST = 200  # devices on the page
 
 
-class DeviceForm(forms.Form):
+class DeviceForm(LimitsForm):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
     monthly_budget = forms.IntegerField(
         label=gettext_lazy("Credits a month"),
@@ -57,9 +58,9 @@ def devices(request: HttpRequest) -> HttpResponse:
 @never_cache
 @login_required
 def device(request: HttpRequest, pk: int) -> HttpResponse:
-    """One device: its name and its budget."""
+    """One device: its name, its budget and its limits."""
     session = get_object_or_404(_connected(request), pk=pk)
-    now = {"name": session.name, "monthly_budget": session.monthly_budget}
+    now = {"name": session.name, "monthly_budget": session.monthly_budget, **rates_of(session)}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
         context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
@@ -70,6 +71,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     source = Source.of(request)
     device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
     device_sessions.set_budget(session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source)
+    device_sessions.set_rates(session=session, rates=form.rates, source=source)
     messages.success(request, _("Saved."))
     return redirect("account_devices")
 

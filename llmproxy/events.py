@@ -60,7 +60,7 @@ class EventStream:
         until = time.monotonic() + seconds
         while not (self._first or self._is_over) and (left := until - time.monotonic()) > 0:
             self._first = self._batch(left)
-        if self._is_over and not (self._first or self.done):
+        if self._is_over and not self._first:
             raise UpstreamError(_("The provider failed. Try again."), detail="an answer without an event")
 
     @property

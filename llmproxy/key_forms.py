@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import MAX_CREDITS, ApiKey, User
 from llmproxy import catalogue
+from llmproxy.limit_forms import LimitsForm, rates_of
 
 LONGEST = timedelta(days=3660)  # that a key with a date works
 ISO = "%Y-%m-%d"
 
 
-class KeyForm(forms.Form):
+class KeyForm(LimitsForm):
     """`form` is the number of this very form, so that sending it twice makes one key."""
 
     name = forms.CharField(
@@ -75,6 +76,7 @@ class KeyForm(forms.Form):
             "expires_at": _end_of(asked["until"]) if asked["until"] else None,
             "monthly_budget": asked["monthly_budget"],
             "allowed_models": asked["allowed_models"],
+            "rates": self.rates,
         }
 
 
@@ -86,6 +88,7 @@ def _initial(key: ApiKey | None) -> dict[str, Any]:
         "until": last_day(key),
         "monthly_budget": key.monthly_budget,
         "allowed_models": key.allowed_models,
+        **rates_of(key),
     }
 
 

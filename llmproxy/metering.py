@@ -118,7 +118,8 @@ def count(value: Any) -> int | None:
 
 
 def text(value: Any) -> str:
-    return value.replace("\0", "")[:200] if isinstance(value, str) else ""
+    """What a row can hold of a provider's string: no NUL, and no half of a character."""
+    return value.replace("\0", "")[:200].encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def size_of(value: Any, depth: int = 0) -> int:

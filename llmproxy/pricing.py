@@ -29,6 +29,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a bill: so many tokens of one kind, at a price in credits per 1,000."""
+
+    kind: str
+    tokens: int
+    price: Decimal
+
+    @property
+    def amount(self) -> Decimal:
+        """Exact credits, before any rounding."""
+        return self.tokens * self.price / 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """Credits per 1,000 tokens of each kind."""
 
@@ -36,15 +50,22 @@ class Prices:
     cached_prompt: Decimal
     completion: Decimal
 
+    def lines(self, usage: Usage) -> tuple[Line, ...]:
+        """The bill, line by line; every token is in one of them."""
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        return (
+            Line("prompt", usage.prompt_tokens - cached, self.prompt),
+            Line("cached_prompt", cached, self.cached_prompt),
+            Line("completion", usage.completion_tokens, self.completion),
+        )
+
+    def exact(self, usage: Usage) -> Decimal:
+        """The sum of the lines."""
+        return sum((line.amount for line in self.lines(usage)), Decimal(0))
+
     def cost(self, usage: Usage) -> int:
         """Whole credits: rounded up, at least 1 for any priced token, 0 where there was none."""
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        exact = (
-            (usage.prompt_tokens - cached) * self.prompt
-            + cached * self.cached_prompt
-            + usage.completion_tokens * self.completion
-        ) / 1000
-        return int(exact.to_integral_value(rounding=ROUND_CEILING))
+        return int(self.exact(usage).to_integral_value(rounding=ROUND_CEILING))
 
 
 def held_tokens(size: int) -> int:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.authentication import InvalidToken
+from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue, idempotency
 from llmproxy.callers import Presented, insufficient_scope
@@ -66,7 +67,7 @@ def rate_headers(rates: list[Facts]) -> dict[str, str]:
 
 def _rate(said: Facts) -> RateLimited:
     kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
-    refused = said["rates"][-1]
+    refused = said["refused"]
     limit = refused[kind]
     words = {
         "requests": (
@@ -91,7 +92,8 @@ def _running(said: Facts) -> RateLimited:
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
-    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1)
+    headers = rate_headers(said["rates"])
+    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
 
 
 def _out_of_credits(said: Facts) -> OutOfCredits:
@@ -121,12 +123,9 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
         top_up_url=page,
-        budget={
-            "limit": usage.limit,
-            "spent": usage.spent,
-            "held": usage.held,
-            "resets_at": usage.resets_at.isoformat().replace("+00:00", "Z"),
-        },
+        budget=budgets.spelt(
+            limit=said["budget"], spent=said["spent"], held=said["held"], month=date.fromisoformat(said["month"])
+        ),
     )
 
 

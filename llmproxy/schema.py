@@ -1,7 +1,5 @@
 """How the gateway's routes look in the OpenAPI document. They are plain views, so it is all written here."""
 
-from typing import Any
-
 from accounts.schema import (
     BEARER,
     ENVELOPE,
@@ -21,6 +19,7 @@ from accounts.schema import (
 )
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
 from llmproxy.endpoints.chat import MAX_MESSAGES
+from llmproxy.receipt_schema import GENERATION_ID, PRICES, RECEIPT, or_null
 
 GATEWAY = Dialect(
     "Error",
@@ -65,12 +64,6 @@ CHARGED = {
 }
 CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
-GENERATION_ID = "gen_0123456789abcdef01234567"
-
-
-def _or_null(kind: str, **more: Any) -> Node:
-    return {"type": [kind, "null"], **more}
-
 
 MESSAGE = record(
     {
@@ -82,16 +75,16 @@ MESSAGE = record(
 CHAT_REQUEST = record(
     {
         "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": ref("ChatMessage")},
-        "model": _or_null("string", description="Without it the default model answers."),
-        "stream": _or_null("boolean"),
-        "stream_options": _or_null("object", properties={"include_usage": _or_null("boolean")}),
-        "max_completion_tokens": _or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "max_tokens": _or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "n": _or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "temperature": _or_null("number", minimum=0, maximum=2),
-        "top_p": _or_null("number", minimum=0, maximum=1),
-        "presence_penalty": _or_null("number", minimum=-2, maximum=2),
-        "frequency_penalty": _or_null("number", minimum=-2, maximum=2),
+        "model": or_null("string", description="Without it the default model answers."),
+        "stream": or_null("boolean"),
+        "stream_options": or_null("object", properties={"include_usage": or_null("boolean")}),
+        "max_completion_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
+        "max_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
+        "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
+        "temperature": or_null("number", minimum=0, maximum=2),
+        "top_p": or_null("number", minimum=0, maximum=1),
+        "presence_penalty": or_null("number", minimum=-2, maximum=2),
+        "frequency_penalty": or_null("number", minimum=-2, maximum=2),
         "stop": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": text()}]},
     },
     optional=[
@@ -128,7 +121,6 @@ COMPLETION = record(
         }
     ],
 )
-_PRICES = ("prompt", "cached_prompt", "completion")
 MODEL = record(
     {
         "id": text("What a request calls it."),
@@ -136,34 +128,8 @@ MODEL = record(
         "created": whole("Unix time."),
         "owned_by": text("The provider's slug."),
         "max_output_tokens": whole(minimum=1),
-        "credits_per_1k_tokens": record({name: {"type": "number", "minimum": 0} for name in _PRICES}),
+        "credits_per_1k_tokens": record({name: {"type": "number", "minimum": 0} for name in PRICES}),
     }
-)
-_NUMBERS = ("held", "cost", "charged", "uncollected")
-RECEIPT = record(
-    {
-        "id": text(examples=[GENERATION_ID]),
-        "object": text(enum=["generation"]),
-        "created": whole("Unix time."),
-        **{name: text() for name in ("model", "provider", "upstream_id", "trace_id", "route")},
-        "stream": {"type": "boolean"},
-        "status": text(enum=["completed", "failed", "interrupted"]),
-        "error": _or_null("string"),
-        "finish_reason": _or_null("string"),
-        "usage": record(
-            {
-                "source": text(enum=["exact", "estimated", "capped"]),
-                **{name: whole(minimum=0) for name in ("prompt_tokens", "cached_tokens", "completion_tokens")},
-            }
-        ),
-        "credits_per_1k_tokens": record({name: text("A decimal number.") for name in _PRICES}),
-        "rounding": text(),
-        "clamped_max_tokens": _or_null("integer"),
-        "credits": record({**{name: whole(minimum=0) for name in _NUMBERS}, "balance_after": _or_null("integer")}),
-        "first_byte_ms": _or_null("integer"),
-        "total_ms": whole("Milliseconds.", minimum=0),
-    },
-    description="All that is needed to compute `cost` again.",
 )
 OUT_OF_CREDITS = {
     "allOf": [
@@ -176,15 +142,7 @@ OUT_OF_CREDITS = {
                         "credits_available": whole(),
                         "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
                         "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
-                        "budget": record(
-                            {
-                                "limit": whole(),
-                                "spent": whole(),
-                                "held": whole(),
-                                "resets_at": text(format="date-time"),
-                            },
-                            description="Only if the monthly budget of the key or device is used up.",
-                        ),
+                        "budget": ref("Budget"),
                     },
                     optional=["budget"],
                 )

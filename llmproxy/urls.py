@@ -1,6 +1,7 @@
-from django.urls import path
+from django.urls import path, re_path
 
-from llmproxy import device_pages, key_pages, views
+from llmproxy import device_pages, key_pages, receipt_pages, views
+from llmproxy.balance_views import CreditsView
 
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
 METERED = {
@@ -10,6 +11,10 @@ METERED = {
 }
 
 urlpatterns = [
+    re_path(
+        r"^account/completions/(?P<generation_id>gen_[\w-]{1,36})$", receipt_pages.completion, name="account_completion"
+    ),
+    path("account/billing", receipt_pages.billing, name="billing"),
     *(path(address[1:], view) for address, view in METERED.items()),
     path("account/devices", device_pages.devices, name="account_devices"),
     path("account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"),
@@ -19,6 +24,8 @@ urlpatterns = [
     path("account/keys/new", key_pages.new, name="account_key_new"),
     path("account/keys/<int:pk>", key_pages.change, name="account_key"),
     path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
+    path("v1/credits", CreditsView.as_view(), name="credits"),
+    path("api/v1/credits/balance", CreditsView.as_view()),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),
     path("v1/models/<path:name>", views.model),

@@ -1,5 +1,6 @@
 """The gateway's routes. Plain views: each request here pays for every layer."""
 
+import socket
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -26,6 +27,7 @@ from llmproxy.exceptions import (
 )
 from llmproxy.models import Completion, LanguageModel
 
+CORK = getattr(socket, "TCP_CORK", None)  # Linux
 View = Callable[..., HttpResponseBase]
 
 
@@ -177,7 +179,12 @@ def _body(request: HttpRequest) -> bytes:
 
 def _answer(admission: Admission, sock: Any) -> HttpResponse:
     answer, receipt = completions.complete(admission, sock)
-    return _billed(answer, receipt.charged, receipt.balance_after)
+    response = _billed(answer, receipt.charged, receipt.balance_after)
+    if CORK and sock is not None:
+        # Headers and body in one packet, though gunicorn sends one after the other.
+        sock.setsockopt(socket.IPPROTO_TCP, CORK, 1)
+        response._resource_closers.append(lambda: sock.setsockopt(socket.IPPROTO_TCP, CORK, 0))  # type: ignore[attr-defined]
+    return response
 
 
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:

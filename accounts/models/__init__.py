@@ -1,12 +1,13 @@
 """People, plans and keys; what happened to their access."""
 
 from accounts.models.keys import ApiKey
-from accounts.models.plans import MAX_CREDITS, Limits, Plan
+from accounts.models.plans import LIMITS, MAX_CREDITS, Limits, Plan
 from accounts.models.records import AuthEvent, OutgoingMail
 from accounts.models.users import LEDGER_FIELDS, User, WelcomedAddress, new_public_id
 
 __all__ = [
     "LEDGER_FIELDS",
+    "LIMITS",
     "MAX_CREDITS",
     "ApiKey",
     "AuthEvent",

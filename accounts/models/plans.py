@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 MAX_CREDITS = 1_000_000_000  # in one movement of the ledger
+LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")  # the fields of Limits
 
 
 class Limits(models.Model):

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -11,12 +11,13 @@ from random import Random
 
 from django.db import connection
 
-from bench import mock
+from bench import mock, usage
 from bench.isolated import Gateway
 from smartspec import processes
 from smartspec.site import Child, Site
 
 SHORT, LONG = 2.0, 10.0  # seconds that something is away; the gateway tries to settle for about six
+FROZEN = 6.0
 REST_SECONDS = LONG + 5  # in which nothing more is killed, so that all can be seen to work again
 
 
@@ -56,13 +57,11 @@ class Scene:
     random: Random
 
     def kill_worker(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.random.choice(self.gateway.workers), signal.SIGKILL)
+        workers = self.gateway.workers
+        _tell(self.random.sample(workers, min(len(workers), 1)), signal.SIGKILL)
 
     def kill_workers(self) -> None:
-        for pid in self.gateway.workers:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _tell(self.gateway.workers, signal.SIGKILL)
 
     def kill_provider(self) -> None:
         self.provider.kill()
@@ -75,6 +74,15 @@ class Scene:
         self.gateway.scratch.database.start()
         connection.close()
 
+    def freeze_database(self) -> None:
+        """No connection breaks, and nothing answers."""
+        frozen = list(usage.tree(self.gateway.postmaster))
+        _tell(frozen, signal.SIGSTOP)
+        try:
+            time.sleep(FROZEN)
+        finally:
+            _tell(frozen, signal.SIGCONT)
+
     def kill_database_for_long(self) -> None:
         self.kill_database(LONG)
 
@@ -86,11 +94,18 @@ class Scene:
         connection.close()
 
 
+def _tell(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 KINDS: dict[str, Callable[[Scene], None]] = {
     "a worker": Scene.kill_worker,
     f"the provider, away for {SHORT:g} s": Scene.kill_provider,
     f"PostgreSQL, away for {SHORT:g} s": Scene.kill_database,
     "all workers": Scene.kill_workers,
+    f"PostgreSQL, frozen for {FROZEN:g} s": Scene.freeze_database,
     "PostgreSQL and a worker": Scene.kill_database_and_worker,
     f"PostgreSQL, away for {LONG:g} s": Scene.kill_database_for_long,
 }

@@ -1,5 +1,6 @@
 """Medians of the rounds, ratios to the peers and targets, as Markdown; docs/benchmarks.md keeps the last ones."""
 
+import math
 import os
 import platform
 import re
@@ -63,10 +64,10 @@ def write(text: str) -> None:
 
 def _about(plan: Plan, load: float) -> str:
     return (
-        f"{_machine()}, load {load:.1f} before the start. Medians of {plan.rounds} rounds of {plan.seconds:g} s, all "
-        "targets in turn, each with one worker, all on loopback and on the same cores, with the mock provider and the "
-        f"load. {OURS} authenticates one of 1,000 bearer tokens each time, holds, captures and writes the receipt in a "
-        "durable PostgreSQL; the peers do nothing of the kind."
+        f"{_machine()}, load {load:.1f} before the start. Rounds: {plan.rounds}, of {plan.seconds:g} s each; medians. "
+        "All targets in turn, each with one worker, all on loopback and on the same cores, with the mock provider and "
+        f"the load. {OURS} authenticates one of 1,000 bearer tokens each time, holds, captures and writes the "
+        "receipt in a durable PostgreSQL; the peers do nothing of the kind."
     )
 
 
@@ -84,7 +85,7 @@ def _json(medians: Medians, names: list[str]) -> Iterator[str]:
     ours = medians.json(OURS, SOME, "per_second")
     for name in names:
         rate = medians.json(name, SOME, "per_second")
-        cells = [f"{rate:,.0f}", f"{ours / rate:.2f}"]
+        cells = [f"{rate:,.0f}", f"{ours / rate:.2g}"]
         cells += [f"{medians.json(name, clients, of):.2f}" for clients in (SOME, FEW) for of in ("p50", "p99")]
         cells += [_cpu(medians, name)]
         yield f"| {name} | {' | '.join(cells)} |"
@@ -106,7 +107,7 @@ def _streams(medians: Medians, names: list[str]) -> Iterator[str]:
     for name in names:
         cpu = medians.chunk(name, "chunk_cpu")
         cells = [f"{medians.first(name, of):.2f}" for of in ("p50", "p99")]
-        cells += [f"{cpu:.0f}", f"{ours / cpu:.2f}"]
+        cells += [f"{cpu:.0f}", f"{ours / cpu:.2g}"]
         cells += [f"{medians.chunk(name, of):.2f}" for of in ("p50", "p99")]
         yield f"| {name} | {' | '.join(cells)} |"
 
@@ -125,11 +126,17 @@ def _targets(medians: Medians, measured: Figures) -> Iterator[str]:
     yield "| target | wanted | measured | |"
     yield "| --- | ---: | ---: | --- |"
     for name, wanted, value, met in (*_json_targets(medians), *_stream_targets(medians), *_crowd_targets(measured)):
-        said = "not measured" if value != value else f"{value:,.2f}"  # NaN is not itself
-        yield f"| {name} | {wanted} | {said} | {'' if value != value else 'met' if met(value) else 'missed'} |"
+        if math.isnan(value):
+            yield f"| {name} | {wanted} | not measured | |"
+            continue
+        yield f"| {name} | {wanted} | {_short(value)} | {'met' if met(value) else 'missed'} |"
 
 
 Line = tuple[str, str, float, Callable[[float], bool]]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.2f}" if value % 1 else f"{value:,.0f}"
 
 
 def _json_targets(medians: Medians) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from accounts import api_keys
 from accounts.admin import CheckedActions, ReadOnlyAdmin
 from accounts.devices import Source
 from accounts.filters import OneUserFilter, WrittenFilter, chosen_user
-from accounts.models import ApiKey
+from accounts.models import LIMITS, ApiKey
 from credits import budgets
 
 
@@ -26,7 +26,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     search_fields = ("user__email",)
     search_help_text = _("Whole e-mail or public id")
     fields = readonly_fields = (
-        *("user", "name", "shown", "monthly_budget", "spent", "allowed_models"),
+        *("user", "name", "shown", "monthly_budget", "spent", "allowed_models", *LIMITS),
         *("created_at", "last_used_at", "expires_at", "revoked_at"),
     )
     actions = ("revoke",)

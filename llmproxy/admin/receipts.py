@@ -4,12 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
+from llmproxy import receipt_pages
 from llmproxy.models import Completion, Provider
 
 
@@ -50,6 +51,16 @@ class CompletionAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     search_fields = ("generation_id",)
     search_help_text = _("Whole e-mail, public id, completion or trace")
+    change_form_before_template = "llmproxy/admin_receipt.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Above the columns, the receipt that the user sees."""
+        row = self.get_object(request, object_id)
+        context = (receipt_pages.shown(row) if row else {}) | (extra_context or {})
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Completion], search_term: str

@@ -1,7 +1,7 @@
 """The record of every completion, what a repeated request finds, and the rates of callers."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -83,12 +83,17 @@ class Completion(models.Model):
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens, self.reasoning_tokens)
 
     @property
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
         return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price)
+
+    @property
+    def began_at(self) -> datetime:
+        """When it was asked for: the row is written at its end."""
+        return self.created_at - timedelta(milliseconds=self.total_ms)
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):

@@ -72,7 +72,8 @@ BEGIN
                     WHEN targets IS NULL THEN 'route_not_served' END;
 END $$;
 
--- What a limit of `p_limit` a minute says to `p_cost` more, where the last one was on time at `p_arrival` (GCRA).
+-- What a limit of `p_limit` a minute says to `p_cost` more, where the last one was on time at `p_arrival` (GCRA). No limit
+-- says nothing.
 CREATE OR REPLACE FUNCTION gateway_rate(
     p_arrival timestamptz, p_now timestamptz, p_limit bigint, p_cost bigint,
     OUT arrival timestamptz, OUT allowed boolean, OUT said json
@@ -87,14 +88,17 @@ BEGIN
     IF allowed THEN
         v_ahead := v_ahead + v_cost;
     END IF;
+    IF p_limit IS NULL THEN
+        RETURN;
+    END IF;
     said := json_build_object('limit', p_limit, 'remaining', GREATEST(floor((60.000001 - v_ahead) / v_unit), 0),
-                              'reset', round(v_ahead::numeric, 3),
+                              'reset', round(v_ahead::numeric, 3), 'until', extract(epoch FROM arrival),
                               'retry_after', GREATEST(ceil(v_ahead + v_cost - 60), 1));
 END $$;
 
--- The rates of a user (no credential), device or key: the row that counts `p_tokens` more, and what the limits say to it.
+-- The rates of a user (no credential), device or key: the row that counts so many more, and what the limits say to that.
 CREATE OR REPLACE FUNCTION gateway_rates(
-    p_user bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_tokens bigint, p_now timestamptz,
+    p_user bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
     OUT rate llm_rates, OUT refusal text, OUT said json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -102,7 +106,7 @@ DECLARE
     tokens record;
 BEGIN
     SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_user AND r.credential = p_credential;
-    requests := gateway_rate(rate.requests, p_now, p_rpm, 1);
+    requests := gateway_rate(rate.requests, p_now, p_rpm, p_requests);
     tokens := gateway_rate(rate.tokens, p_now, p_tpm, p_tokens);
     rate.user_id := p_user;
     rate.credential := p_credential;
@@ -110,6 +114,15 @@ BEGIN
     rate.tokens := COALESCE(tokens.arrival, p_now);
     refusal := CASE WHEN NOT requests.allowed THEN 'requests' WHEN NOT tokens.allowed THEN 'tokens' END;
     said := json_build_object('credential', p_credential, 'requests', requests.said, 'tokens', tokens.said);
+END $$;
+
+-- What the limits of user and device or key say where nothing is counted: for a refusal.
+CREATE OR REPLACE FUNCTION gateway_uncounted(caller record, account record, p_now timestamptz) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN json_build_array(
+        (gateway_rates(caller.id, '', account.rpm, account.tpm, 0, 0, p_now)).said,
+        (gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 0, 0, p_now)).said);
 END $$;
 
 -- What the same Idempotency-Key means for a request with this digest; NULL if the request may run.
@@ -186,23 +199,24 @@ BEGIN
     v_prompt := asked.prompt_tokens + asked.images * model.image_tokens;
     v_longest := LEAST(asked.max_tokens, model.longest);
     IF caller.id IS NOT NULL THEN
-        SELECT * INTO own FROM gateway_rates(caller.id, '', account.rpm, account.tpm, v_prompt + v_longest * asked.choices,
-                                             v_now);
+        SELECT * INTO own FROM gateway_rates(caller.id, '', account.rpm, account.tpm, 1,
+                                             v_prompt + v_longest * asked.choices, v_now);
         v_rates := v_rates || own.rate;
         v_said := v_said || own.said;
         IF own.refusal IS NULL AND (caller.rpm IS NOT NULL OR caller.tpm IS NOT NULL) THEN
-            SELECT * INTO own FROM gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm,
+            SELECT * INTO own FROM gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 1,
                                                  v_prompt + v_longest * asked.choices, v_now);
             v_rates := v_rates || own.rate;
             v_said := v_said || own.said;
         END IF;
         IF own.refusal IS NOT NULL THEN
-            RETURN json_build_object('refusal', 'too_many_' || own.refusal, 'rates', v_said, 'name', caller.name);
+            RETURN json_build_object('refusal', 'too_many_' || own.refusal, 'refused', own.said, 'name', caller.name,
+                                     'rates', gateway_uncounted(caller, account, v_now));
         END IF;
         IF caller.concurrent <= (SELECT count(*) FROM credit_holds h WHERE h.user_id = caller.id AND h.state = 'open'
                                     AND h.credential = caller.credential AND h.expires_at > v_now) THEN
             RETURN json_build_object('refusal', 'too_many_running', 'credential', caller.credential, 'name', caller.name,
-                                     'limit', caller.concurrent);
+                                     'limit', caller.concurrent, 'rates', gateway_uncounted(caller, account, v_now));
         END IF;
         IF model.prompt + model.cached_prompt + model.completion > 0 THEN
             v_floor := GREATEST(asked.least, ceil((v_prompt * model.prompt + LEAST(v_longest, 1) * asked.choices
@@ -224,7 +238,8 @@ BEGIN
                 'refusal', held.refusal, 'required', LEAST(v_floor, v_wanted), 'available', held.available,
                 'affordable_tokens', v_affordable, 'credential', caller.credential, 'name', caller.name,
                 'budget', caller.budget, 'spent', (held.counted).spent, 'held', (held.counted).held,
-                'month', (held.counted).month, 'limit', account.concurrent);
+                'month', (held.counted).month, 'limit', account.concurrent,
+                'rates', gateway_uncounted(caller, account, v_now));
         END IF;
         INSERT INTO llm_rates (user_id, credential, requests, tokens)
         SELECT r.user_id, r.credential, r.requests, r.tokens FROM unnest(v_rates) r

@@ -34,9 +34,13 @@ BEGIN
         done.clamped_max_tokens, done.attempts, done.held, done.cost, done.charged, done.cost - done.charged,
         done.balance_after, done.first_byte_ms, done.total_ms, v_created
     );
-    -- What was counted and not used: `unused` are seconds of the rate, by credential.
-    UPDATE llm_rates r SET tokens = r.tokens - make_interval(secs => u.value::double precision)
-      FROM jsonb_each_text(p -> 'unused') u WHERE r.user_id = done.user_id AND r.credential = u.key;
+    -- What was counted and not used: `seconds` of the rate, by credential. Not what has become free with time, which is up to
+    -- `until`: that would be free twice.
+    UPDATE llm_rates r
+       SET tokens = r.tokens - make_interval(secs => LEAST(
+               (u.value ->> 'seconds')::double precision,
+               GREATEST((u.value ->> 'until')::double precision - extract(epoch FROM v_created), 0)))
+      FROM jsonb_each(p -> 'unused') u WHERE r.user_id = done.user_id AND r.credential = u.key;
     IF p ->> 'key' IS NULL THEN
         NULL;
     ELSIF done.charged = 0 AND done.status <> 'completed' THEN

@@ -3,20 +3,33 @@
 import math
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+from django.db import connection
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
+import llmproxy
 from accounts.models import User
-from credits import corrections
-from credits.models import Hold
+from credits import corrections, ledger
+from credits.models import Hold, Transaction
+from llmproxy import receipts
 from llmproxy import upstream as provider
-from llmproxy.models import Completion
+from llmproxy.models import Completion, LanguageModel
+from llmproxy.pricing import Prices, Usage
+from llmproxy.receipt_schema import RECEIPT
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
 
 pytestmark = pytest.mark.django_db
+
+tokens = st.integers(0, 2**40)
+usages = st.builds(Usage, tokens, tokens, tokens, tokens)
+prices = st.builds(Prices, *[st.decimals(0, Decimal("999999.999999"), places=6) for _ in range(3)])
 
 
 @pytest.fixture
@@ -66,3 +79,112 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
     assert (receipt.status, receipt.cost, receipt.charged, receipt.uncollected) == ("completed", 3, 0, 3)
     user.refresh_from_db()
     assert (user.credits, user.credits_held) == (before, 0)
+
+
+def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
+    """Not stored."""
+    return Completion(
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        prompt_price=price.prompt,
+        cached_prompt_price=price.cached_prompt,
+        completion_price=price.completion,
+        **{"hold_id": 1, **fields},
+    )
+
+
+@given(usages, prices)
+def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(usage: Usage, price: Prices) -> None:
+    row = row_of(usage, price)
+    said = receipts._arithmetic(row)
+    lines = [(Decimal(line["tokens"]), Decimal(line["credits_per_1k_tokens"]), line) for line in said["lines"]]
+    assert all(tokens * price / 1000 == Decimal(line["credits"]) for tokens, price, line in lines)
+    assert sum(Decimal(line["credits"]) for _, _, line in lines) == Decimal(said["sum"])
+    assert math.ceil(Decimal(said["sum"])) == receipts.recompute(row) == price.cost(usage)
+    assert sum(tokens for tokens, _, _ in lines) == usage.prompt_tokens + usage.completion_tokens
+
+
+def test_the_audits_sql_and_this_python_agree() -> None:
+    text = (Path(llmproxy.__file__).parent / "sql/audit").glob("*.sql")
+    sql = "".join(path.read_text() for path in text)
+    due = sql[sql.index("ceil(") : sql.index(" AS due")]
+
+    @given(usages, prices)
+    def agree(usage: Usage, price: Prices) -> None:
+        row = row_of(usage, price)
+        names = [f.attname for f in Completion._meta.concrete_fields if f"c.{f.attname}" in due]
+        typed = ", ".join(f"%({name})s::{'numeric' if 'price' in name else 'bigint'} AS {name}" for name in names)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {due} FROM (SELECT {typed}) c", {name: getattr(row, name) for name in names})
+            assert cursor.fetchone()[0] == receipts.recompute(row)
+
+    agree()
+
+
+def test_whom_nothing_was_held_for_pays_nothing() -> None:
+    one = Prices(Decimal(1), Decimal(1), Decimal(1))
+    assert receipts.recompute(row_of(Usage(9000, 9000), one, hold_id=None)) == 0
+
+
+def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream) -> None:
+    chat(user)  # so that the model has a row
+    LanguageModel.objects.filter(name="small").update(
+        prompt_price=Decimal(2), cached_prompt_price=Decimal("0.5"), completion_price=Decimal("4.000001")
+    )
+    usage = {
+        "prompt_tokens": 3000,
+        "completion_tokens": 500,
+        "prompt_tokens_details": {"cached_tokens": 2000},
+        "completion_tokens_details": {"reasoning_tokens": 400},
+    }
+    upstream.script = script.answer(usage=usage)
+    answer = chat(user, n=2, max_tokens=1000)
+    receipt = client.get(f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)).json()
+    jsonschema.validate(receipt, RECEIPT)
+    assert receipt["arithmetic"] == {
+        "lines": [
+            {"kind": "prompt", "tokens": 1000, "credits_per_1k_tokens": "2", "credits": "2"},
+            {"kind": "cached_prompt", "tokens": 2000, "credits_per_1k_tokens": "0.5", "credits": "1"},
+            {"kind": "completion", "tokens": 500, "credits_per_1k_tokens": "4.000001", "credits": "2.0000005"},
+        ],
+        "sum": "5.0000005",
+    }
+    assert receipt["recompute"] == receipt["credits"]["cost"] == receipt["credits"]["charged"] == 6
+    assert receipt["usage"]["reasoning_tokens"] == 400
+    assert (receipt["choices"], receipt["max_tokens"], receipt["clamped_max_tokens"]) == (2, 1000, None)
+    assert [(one["provider"], one["error"]) for one in receipt["attempts"]] == [("environment", "")]
+    assert (receipt["ended"], receipt["began_at"][-1]) == ("stop", "Z")
+    assert set(receipt) == set(RECEIPT["properties"])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "ended", "source"),
+    [
+        (script.error(500), "upstream_error", "none"),
+        (script.error(400, code="context_length_exceeded"), "context_length_exceeded", "none"),
+        (script.answer("word " * 2000, usage=None), "stop", "estimated"),
+        (script.answer(usage=(20, 2**39)), "stop", "capped"),
+    ],
+)
+def test_every_receipt_fits_its_schema(
+    client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream, behaviour: Any, ended: str, source: str
+) -> None:
+    upstream.script = behaviour
+    answer = chat(user)
+    receipt = client.get(f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)).json()
+    jsonschema.validate(receipt, RECEIPT)
+    assert (receipt["ended"], receipt["usage"]["source"]) == (ended, source)
+    assert receipt["recompute"] == receipt["credits"]["cost"]
+    assert receipt["attempts"][0]["error"] == ("" if ended == "stop" else ended)
+
+
+def test_a_receipt_says_what_came_back(client: Client, user: User, bearer: Any, generation_id: str) -> None:
+    usage = Transaction.objects.get(type="usage")
+    for amount in (1, 2):
+        ledger.refund(transaction=usage, amount=amount, reason="Sorry", actor=None, idempotency_key=f"r{amount}")
+    receipt = client.get(f"/v1/generation?id={generation_id}", headers=bearer(user)).json()
+    assert (receipt["credits"]["charged"], receipt["credits"]["refunded"]) == (3, 3)
+    assert [row["credits"] for row in receipt["refunds"]] == [1, 2]
+    jsonschema.validate(receipt, RECEIPT)

@@ -15,7 +15,7 @@ from accounts.models import User
 from deviceauth import codes, schema
 from deviceauth.models import DeviceCode
 from llmproxy.models import Completion
-from llmproxy.schema import GENERATION_ID
+from llmproxy.receipt_schema import GENERATION_ID
 from tests.llmproxy import scripted_upstream
 from tests.llmproxy.scripted_upstream import Upstream
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts import browsers, limits
+from llmproxy import idempotency
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Command(BaseCommand):
                 failed = [job for job in JOBS if not self._done(job)]
                 limits.forget_idle()
                 browsers.forget_ended()
+                idempotency.forget_old()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         if failed:

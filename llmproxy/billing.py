@@ -1,0 +1,106 @@
+"""What is charged in which case, in plain words: for the receipt of a completion and for the page of all cases.
+
+docs/billing.md says the same in full, case by case, with the test that proves it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from credits.models import Hold
+from llmproxy.models import Completion
+
+Status, Source = Completion.Status, Completion.UsageSource
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`slug` is its place on the page."""
+
+    slug: str
+    happened: Any
+    charged: Any
+
+
+CASES = (
+    Case("answered", _("The answer arrived"), _("You pay for the tokens that the provider counted.")),
+    Case(
+        "not-counted",
+        _("The answer arrived, but the provider did not count it"),
+        _("The tokens are estimated from the length of the texts: one for every four bytes, which is on the low side."),
+    ),
+    Case(
+        "capped",
+        _("The provider counted more than the answer was allowed"),
+        _("You pay for what was allowed, never for more."),
+    ),
+    Case(
+        "refused",
+        _("We refused the request"),
+        _("Nothing was asked of a provider, and nothing is held or charged. There is no receipt."),
+    ),
+    Case(
+        "failed",
+        _("The provider refused the request, or failed before it said anything"),
+        _("Nothing is charged. Another provider of the model may have been asked first."),
+    ),
+    Case(
+        "broken",
+        _("The answer broke off"),
+        _("You pay for your request and for what had arrived. Without the provider's own count it is estimated."),
+    ),
+    Case("left-early", _("You left before the answer began"), _("Nothing is charged.")),
+    Case(
+        "left",
+        _("You left during the answer"),
+        _(
+            "You pay for your request and for what had been written by then, estimated. Some providers are listened to "
+            "for a few seconds more, and then it is their exact count."
+        ),
+    ),
+    Case(
+        "short",
+        _("The answer cost more than you had"),
+        _("What was left is charged. The rest is our loss: you do not owe it."),
+    ),
+    Case(
+        "cancelled",
+        _("An administrator freed the held credits meanwhile"),
+        _("Nothing is charged, whatever the answer cost."),
+    ),
+    Case(
+        "crashed",
+        _("We failed before the charge was written"),
+        _("Nothing is charged. What was held is yours again within half an hour. There is no receipt."),
+    ),
+    Case(
+        "price",
+        _("A price was changed during the answer"),
+        _("The price from when the answer began counts, and is on its receipt."),
+    ),
+    Case(
+        "repeated",
+        _("The same request came again"),
+        _("With the same Idempotency-Key it gets the first answer, without a charge. Without one it is a new request."),
+    ),
+)
+_BY_SLUG = {case.slug: case for case in CASES}
+
+
+def cases_of(completion: Completion) -> list[Case]:
+    """What happened to this completion: one case, and another where its cost was not collected."""
+    slugs = [_ending(completion)]
+    if completion.uncollected:
+        cancelled = completion.hold is not None and completion.hold.state == Hold.State.RELEASED
+        slugs.append("cancelled" if cancelled else "short")
+    return [_BY_SLUG[slug] for slug in slugs]
+
+
+def _ending(completion: Completion) -> str:
+    used = completion.usage.total_tokens > 0
+    if completion.status == Status.INTERRUPTED:
+        return "left" if used else "left-early"
+    if completion.status == Status.FAILED:
+        return "broken" if used else "failed"
+    return {Source.ESTIMATED: "not-counted", Source.CAPPED: "capped"}.get(Source(completion.usage_source), "answered")

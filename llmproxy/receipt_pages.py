@@ -1,0 +1,71 @@
+"""A completion's receipt for its user, and what is charged in which case."""
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.authentication import signed_in
+from llmproxy import receipts
+from llmproxy.billing import CASES, cases_of
+from llmproxy.models import Completion, Provider
+
+KINDS = {"prompt": _("Your request"), "cached_prompt": _("Your request, cached"), "completion": _("The answer")}
+FAILURES = {
+    "": _("answered"),
+    "upstream_error": _("failed"),
+    "upstream_unavailable": _("was not available"),
+    "upstream_timeout": _("did not answer in time"),
+}
+REFUSED = _("refused the request")
+
+
+@require_safe
+@never_cache
+@login_required
+def completion(request: HttpRequest, generation_id: str) -> HttpResponse:
+    """`/account/completions/gen_…`: one's own only."""
+    own = Completion.objects.filter(user=signed_in(request)).select_related("hold")
+    found = get_object_or_404(own, generation_id=generation_id)
+    return render(request, "llmproxy/completion.html", shown(found))
+
+
+@require_safe
+def billing(request: HttpRequest) -> HttpResponse:
+    """`/account/billing`: public, as a price list is."""
+    return render(request, "llmproxy/billing.html", {"cases": CASES})
+
+
+def shown(row: Completion) -> dict[str, Any]:
+    """What llmproxy/receipt.html needs."""
+    back = receipts.refunds(row)
+    return {
+        "completion": row,
+        "cases": cases_of(row),
+        "lines": [_line(line) for line in row.prices.lines(row.usage)],
+        "sum": receipts.plain(row.prices.exact(row.usage)),
+        "attempts": _attempts(row),
+        "refunds": back,
+        "refunded": sum(refund.amount for refund in back),
+    }
+
+
+def _line(line: Any) -> dict[str, Any]:
+    price, amount = receipts.plain(line.price), receipts.plain(line.amount)
+    return {"label": KINDS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
+
+
+def _attempts(row: Completion) -> list[dict[str, Any]]:
+    names = dict(Provider.objects.filter(slug__in=[a["provider"] for a in row.attempts]).values_list("slug", "name"))
+    return [
+        {
+            "provider": names.get(attempt["provider"], attempt["provider"]),
+            "words": FAILURES.get(attempt["error"], REFUSED),
+            "ms": attempt["ms"],
+        }
+        for attempt in row.attempts
+    ]

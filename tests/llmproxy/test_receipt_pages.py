@@ -1,0 +1,207 @@
+"""The receipt as people read it: on the account page's links, on its own page, and in the admin."""
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Browser
+
+from accounts.models import User
+from credits import corrections, ledger
+from credits.models import Hold, Transaction
+from llmproxy import billing
+from llmproxy import upstream as provider
+from llmproxy.models import Completion, LanguageModel
+from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.conftest import text_of
+from tests.llmproxy.scripted_upstream import Upstream
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, chromium, log_in, look, uncomplaining
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Chat = Callable[..., Any]
+
+
+def words(answer: Any) -> str:
+    """What stands on a page, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+
+
+def page_of(row: Completion) -> str:
+    return f"/account/completions/{row.generation_id}"
+
+
+@pytest.fixture
+def dear(chat: Chat, user: User, upstream: Upstream) -> Completion:
+    """With cached and reasoning tokens, at three prices: 6 credits."""
+    chat(user)
+    LanguageModel.objects.filter(name="small").update(
+        prompt_price=Decimal(2), cached_prompt_price=Decimal("0.5"), completion_price=Decimal("4.000001")
+    )
+    details = {"prompt_tokens_details": {"cached_tokens": 2000}, "completion_tokens_details": {"reasoning_tokens": 400}}
+    upstream.script = script.answer(usage={"prompt_tokens": 3000, "completion_tokens": 500, **details})
+    return Completion.objects.get(generation_id=chat(user)["x-generation-id"])
+
+
+@pytest.fixture
+def person(client: Client, user: User) -> Client:
+    client.force_login(user)
+    return client
+
+
+def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> None:
+    for page in ("/account", "/account/transactions"):
+        assert f'href="{page_of(dear)}"' in person.get(page).content.decode()
+
+
+def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
+    page = words(person.get(page_of(dear)))
+    for said in (
+        "The answer arrived. You pay for the tokens that the provider counted.",
+        "Your request 1,000 2 2",
+        "Your request, cached 2,000 0.5 1",
+        "The answer 500 4.000001 2.0000005",
+        "Sum 5.0000005",
+        "Rounded up to whole credits 6",
+        "400 tokens of the answer were reasoning",
+        f"Held at the beginning {dear.held}",
+        "Charged at the end 6",
+        f"Balance after {dear.balance_after}",
+        "answered",
+    ):
+        assert said in page
+    assert "Refunded" not in page
+
+
+def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_user: Any) -> None:
+    assert client.get(page_of(dear)).status_code == 302
+    client.force_login(make_user("bob@example.com"))
+    assert client.get(page_of(dear)).status_code == 404
+
+
+@pytest.mark.parametrize("odd", ["gen_none", "x" * 3000, "%F0%9F%98%80"])
+def test_an_id_of_nothing_is_404(person: Client, odd: str) -> None:
+    assert person.get(f"/account/completions/{odd}").status_code == 404
+
+
+def test_a_receipt_is_only_read(person: Client, dear: Completion) -> None:
+    assert person.post(page_of(dear)).status_code == 405
+
+
+def test_a_refund_is_on_the_receipt(person: Client, dear: Completion) -> None:
+    usage = Transaction.objects.get(hold=dear.hold, type="usage")
+    ledger.refund(transaction=usage, amount=4, reason="Sorry", actor=None, idempotency_key="r")
+    assert "Refunded +4" in words(person.get(page_of(dear)))
+
+
+def test_the_providers_that_were_asked_are_named(person: Client, chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.error(500)
+    chat(user)
+    page = words(person.get(page_of(Completion.objects.get())))
+    assert re.search(r"Providers asked \S+ failed \d+ ms", page)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "slug"),
+    [
+        (script.answer(usage=(20, 5)), "answered"),
+        (script.answer("word " * 2000, usage=None), "not-counted"),
+        (script.answer(usage=(20, 2**39)), "capped"),
+        (script.error(500), "failed"),
+    ],
+)
+def test_what_happened_is_said_and_leads_to_its_case(
+    person: Client, chat: Chat, user: User, upstream: Upstream, behaviour: script.Script, slug: str
+) -> None:
+    upstream.script = behaviour
+    chat(user)
+    answer = person.get(page_of(Completion.objects.get()))
+    assert [case.slug for case in answer.context["cases"]] == [slug]
+    assert f'href="/account/billing#{slug}"' in answer.content.decode()
+
+
+@pytest.mark.parametrize(("read", "slug"), [(True, "left"), (False, "left-early")])
+def test_who_left_is_told_so(person: Client, chat: Chat, user: User, upstream: Upstream, read: Any, slug: str) -> None:
+    upstream.script = script.until_hung_up(script.chunk("word " * 50))
+    response = chat(user, stream=True)
+    if read:
+        next(iter(response.streaming_content))
+    response.close()
+    assert [case.slug for case in billing.cases_of(Completion.objects.get())] == [slug]
+
+
+def test_an_answer_that_broke_off_is_told_so(chat: Chat, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(script.chunk("word " * 50), cut=True)
+    text_of(chat(user, stream=True))
+    assert [case.slug for case in billing.cases_of(Completion.objects.get())] == ["broken"]
+
+
+def test_what_could_not_be_collected_is_told(person: Client, chat: Chat, make_user: Any, upstream: Upstream) -> None:
+    poor = make_user("poor@example.com", credits=2)
+    upstream.script = script.answer(usage=(9000, 20))
+    chat(poor)
+    person.force_login(poor)
+    answer = person.get(page_of(Completion.objects.get()))
+    assert [case.slug for case in answer.context["cases"]] == ["answered", "short"]
+    assert "Not collected 8" in words(answer)
+
+
+def test_a_hold_that_was_cancelled_is_told(
+    chat: Chat, user: User, make_user: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, operator = provider.read_json, make_user("operator@example.com")
+
+    def cancelled_meanwhile(*asked: Any) -> Any:
+        corrections.cancel(Hold.objects.get(), "Stuck", actor=operator)
+        return read(*asked)
+
+    monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
+    chat(user)
+    assert [case.slug for case in billing.cases_of(Completion.objects.get())] == ["answered", "cancelled"]
+
+
+def test_the_page_of_all_cases_is_public(client: Client) -> None:
+    page = client.get("/account/billing").content.decode()
+    assert all(f'id="{case.slug}"' in page for case in billing.CASES)
+
+
+def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
+    for said in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 6", "Charged at the end 6"):
+        assert said in page
+    assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_receipts_in_a_browser(
+    kind: dict[str, Any], theme: str, browser: Browser, live_server: Any, user: User, dear: Completion, make_user: Any
+) -> None:
+    usage = Transaction.objects.get(hold=dear.hold, type="usage")
+    ledger.refund(transaction=usage, amount=4, reason="Sorry", actor=None, idempotency_key="r")
+    context = browser.new_context(**{**kind, "color_scheme": theme}, base_url=live_server.url)
+    log_in(context, user, live_server.url)
+    with uncomplaining(context, live_server.url) as page:
+        page.goto("/account/transactions")
+        page.locator("main a", has_text=re.compile("Usage|ใช้")).first.click()
+        look(page, f"receipt-{theme}")
+        page.locator(".notice a").first.click()
+        look(page, f"billing-{theme}")
+    log_in(context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url)
+    page = context.new_page()
+    page.goto(f"/admin/llmproxy/completion/{dear.pk}/change/")
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if SCREENSHOTS:
+        page.screenshot(path=f"{SCREENSHOTS}/admin-receipt-{theme}-{kind['viewport']['width']}.png", full_page=True)
+    assert wide <= 0
+    context.close()
