@@ -125,7 +125,7 @@ def _wanted(
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
         "image_tokens": settings.LLM_IMAGE_TOKENS,
-        "prompt_bytes": asked.prompt_bytes,
+        "prompt_bytes": asked.most_prompt_tokens,
         "prompt_tokens": asked.prompt_tokens,
         "images": asked.images,
         "choices": asked.choices,

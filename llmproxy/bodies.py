@@ -3,11 +3,13 @@
 Checked is what this service acts on; any other parameter is the provider's to judge.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import orjson
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.pricing import held_tokens
@@ -25,8 +27,9 @@ class Asked:
     """A valid request, whatever the route. `body` has only what a provider may get.
 
     `prompt_bytes` bounds the tokens of the prompt for certain, without those of the `images`, which are counted
-    apart. `max_tokens` is the caller's own limit of the answer, None for the model's, 0 where the
-    answer has no tokens. `limit` is how the route spells it, `choices` how many answers are asked for.
+    apart, and without the `prompt_ids`, tokens that are known to be so many. `max_tokens` is the caller's own
+    limit of the answer, None for the model's, 0 where the answer has no tokens. `limit` is how the route spells it,
+    `choices` how many answers are asked for; `echoed_bytes` of the prompt come back in them.
     """
 
     body: Body
@@ -37,12 +40,19 @@ class Asked:
     max_tokens: int | None = None
     choices: int = 1
     images: int = 0
+    prompt_ids: int = 0
+    echoed_bytes: int = 0
     include_usage: bool = False
 
     @property
     def prompt_tokens(self) -> int:
         """A cautious estimate."""
-        return held_tokens(self.prompt_bytes)
+        return held_tokens(self.prompt_bytes) + self.prompt_ids
+
+    @property
+    def most_prompt_tokens(self) -> int:
+        """What the prompt cannot exceed, images apart."""
+        return self.prompt_bytes + self.prompt_ids
 
     def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
         """What the provider gets: its name of the model, our limit, and usage always asked for."""
@@ -80,23 +90,103 @@ def only(body: Body, names: frozenset[str]) -> Body:
     return kept
 
 
-def typed(body: Body, name: str, kind: type[Kind], words: str) -> Kind | None:
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """How many texts there are, their bytes, and how many tokens come as numbers."""
+
+    count: int
+    size: int = 0
+    ids: int = 0
+
+
+def texts(body: Body, name: str, most: int) -> Texts:
+    """The member is a text, or a list of them, each as a string or as a list of tokens; at most so many."""
+    value = body.get(name)
+    if isinstance(value, str):
+        return Texts(1, measured(value))
+    if _are_tokens(value):
+        return Texts(1, ids=len(value))
+    if isinstance(value, list) and 1 <= len(value) <= most:
+        if all(isinstance(one, str) for one in value):
+            return Texts(len(value), measured(value))
+        if all(_are_tokens(one) for one in value):
+            return Texts(len(value), ids=sum(map(len, value)))
+    raise InvalidRequest(
+        _("%(name)s must be a text or a list of tokens, or a list of at most %(most)d of them.")
+        % {"name": name, "most": most},
+        param=name,
+    )
+
+
+def _are_tokens(value: Any) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and bool(value) and all(type(one) is int and 0 <= one < 2**31 for one in value)
+
+
+def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
+    """Put into `kept` whether to stream, with usage at the end; True if the caller wants to see that."""
+    asked = flag(body, "stream") or False
+    options = record(body, "stream_options") or {}
+    include_usage = flag(options, "include_usage") or False
+    kept["stream"] = asked if stream is None else stream
+    if kept["stream"]:
+        kept["stream_options"] = {**options, "include_usage": True}
+    return include_usage
+
+
+def refuse(body: Body, names: Iterable[str], words: str) -> None:
+    """None of these members says anything. Raises InvalidRequest with `words` about `%(name)s`."""
+    for name in names:
+        if body.get(name):
+            raise InvalidRequest(words % {"name": name}, param=name)
+
+
+def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
+    """All tools are such as the caller runs; those of a provider cost what no usage tells."""
+    tools = body.get("tools")
+    if tools is not None and not isinstance(tools, list):
+        raise InvalidRequest(_("%(name)s must be a list.") % {"name": "tools"}, param="tools")
+    for index, tool in enumerate(tools or ()):
+        if not isinstance(tool, dict) or not is_callers(tool.get("type")):
+            param = f"tools.{index}"
+            raise InvalidRequest(
+                _("%(param)s is not a tool that you run yourself: only those can be metered.") % {"param": param},
+                param=param,
+            )
+
+
+def unmeasured(param: str) -> InvalidRequest:
+    return InvalidRequest(
+        _("%(param)s cannot be measured before it is sent: send the content itself, not an id or address.")
+        % {"param": param},
+        param=param,
+    )
+
+
+def unknown_type(param: str) -> InvalidRequest:
+    return InvalidRequest(_("%(param)s is of a type that this route does not take.") % {"param": param}, param=param)
+
+
+KINDS = {str: gettext_lazy("a string"), bool: gettext_lazy("a boolean"), dict: gettext_lazy("an object")}
+
+
+def typed(body: Body, name: str, kind: type[Kind]) -> Kind | None:
+    """The member, of one of KINDS; None where it is absent or null."""
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": words}, param=name)
+        raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": KINDS[kind]}, param=name)
     return value
 
 
 def text(body: Body, name: str) -> str | None:
-    return typed(body, name, str, _("a string"))
+    return typed(body, name, str)
 
 
 def flag(body: Body, name: str) -> bool | None:
-    return typed(body, name, bool, _("a boolean"))
+    return typed(body, name, bool)
 
 
 def record(body: Body, name: str) -> Body | None:
-    return typed(body, name, dict, _("an object"))
+    return typed(body, name, dict)
 
 
 def whole(body: Body, name: str, most: int, least: int = 1) -> int | None:

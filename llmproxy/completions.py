@@ -16,7 +16,7 @@ from credits import ledger
 from llmproxy import credentials, departures, idempotency, providers, upstream
 from llmproxy.admission import Admission
 from llmproxy.connections import Call
-from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected
+from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -42,6 +42,8 @@ class Run:
         self.meter = admission.route.meter(
             prompt_bytes=admission.asked.prompt_bytes,
             images=admission.asked.images,
+            prompt_ids=admission.asked.prompt_ids,
+            echoed_bytes=admission.asked.echoed_bytes,
             certain_tokens=admission.certain_tokens,
             max_completion_tokens=admission.max_tokens * admission.asked.choices,
         )
@@ -83,7 +85,7 @@ class Run:
         for target in ordered if usable else []:
             if target.problem is not None:
                 logger.error("provider %s cannot be asked: %s", target.slug, target.problem)
-                self.attempts.append({"provider": target.slug, "error": "unusable_key", "ms": 0})
+                self.attempts.append({"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0})
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
     def _attempt(self, target: Target, read: Callable[[Response, Target], Read], left: float) -> Read:
@@ -101,7 +103,7 @@ class Run:
         try:
             return read(upstream.post(target, path, body, headers, self.call, seconds), target)
         except UpstreamFailure as failure:
-            attempt["error"] = failure.code[:MAX_ERROR_LENGTH]
+            attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             self._blame(target, failure)
             raise
         finally:
@@ -144,6 +146,7 @@ class Run:
     def fail_midway(self, failure: UpstreamFailure) -> None:
         """As `fail`, after the provider's answer began."""
         self.fail(failure)
+        self.meter.is_broken = True
         if self.target is not None:
             self._blame(self.target, failure)
             self.attempts[-1]["error"] = self.error

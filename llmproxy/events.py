@@ -44,7 +44,7 @@ class EventStream:
         self._first: list[Event] | None = None
         self._buffered = self._taken(raw.fp)
         self._is_closed = False
-        self.done = False  # the provider has said [DONE]
+        self.done = False  # the provider has said [DONE], or what else is its last event
 
     def _taken(self, reader: Any) -> bytes:
         """What http.client has read beyond the headers, without waiting for more."""

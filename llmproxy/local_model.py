@@ -32,7 +32,7 @@ def model_file() -> Path | None:
 
 def parameters(*, model: Path, port: int) -> Any:
     """What llama.cpp's server is told: loopback only, no pages, few and short contexts."""
-    from xllamacpp import CommonParams
+    from xllamacpp import CommonParams, llama_pooling_type
 
     params = CommonParams()
     params.model.path = str(model)
@@ -41,6 +41,8 @@ def parameters(*, model: Path, port: int) -> Any:
     params.port = port
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = PARALLEL
+    params.embedding = True  # it completes all the same
+    params.pooling_type = llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.ui = False
     params.endpoint_slots = False
     return params

@@ -30,16 +30,24 @@ class Meter:
     """
 
     def __init__(
-        self, *, prompt_bytes: int, max_completion_tokens: int, images: int = 0, certain_tokens: int = 0
+        self,
+        *,
+        prompt_bytes: int,
+        max_completion_tokens: int,
+        images: int = 0,
+        prompt_ids: int = 0,
+        echoed_bytes: int = 0,
+        certain_tokens: int = 0,
     ) -> None:
-        self.prompt_estimate = estimated_tokens(prompt_bytes) + images * IMAGE_TOKENS
-        self.certain_tokens = max(certain_tokens, prompt_bytes)
+        self.prompt_estimate = estimated_tokens(prompt_bytes) + images * IMAGE_TOKENS + prompt_ids
+        self.certain_tokens = max(certain_tokens, prompt_bytes + prompt_ids)
         self.max_completion_tokens = max_completion_tokens
         self.reported: Usage | None = None
-        self.generated_bytes = 0
+        self.generated_bytes = -echoed_bytes  # they go by, but nobody generated them
         self.pieces = 0
         self.upstream_id = ""
         self.finish_reason = ""
+        self.is_broken = False  # the provider failed; a prompt without an answer is then not charged
 
     def observe(self, answer: Any) -> None:
         """Take note of usage, text and finish reason; anything of another shape is not an answer."""
@@ -72,7 +80,7 @@ class Meter:
         """The provider's own figure; without one an estimate of what went by; nothing for nothing."""
         if self.reported is not None:
             return self._believed(self.reported)
-        if not self.generated_bytes:
+        if self.generated_bytes <= 0:
             return Reading(Usage(0, 0), "none")
         generated = min(estimated_tokens(self.generated_bytes), self.max_completion_tokens)
         return Reading(Usage(self.prompt_estimate, generated), "estimated")

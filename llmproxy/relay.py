@@ -19,6 +19,8 @@ from llmproxy.providers import Target
 from llmproxy.sse import Event
 from llmproxy.upstream import Response
 
+NOTHING = b"null"  # llama.cpp, before the answers to several prompts
+
 
 def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     """Call the provider, and the next if it fails before it says anything. Raises UpstreamFailure, nothing charged.
@@ -48,8 +50,8 @@ def run_events(run: Run) -> Any:
         events = EventStream(response, run.call, idle_seconds=target.idle)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
-            if events.first is not None:
-                _value(streamed, events.first)
+            if (first := events.first) is not None and first.data != NOTHING:
+                _check(streamed, first, _value(first))
         except UpstreamFailure:
             events.close()
             raise
@@ -58,14 +60,17 @@ def run_events(run: Run) -> Any:
     return read
 
 
-def _value(streamed: Stream, event: Event) -> Any:
-    """What an event says; raises UpstreamError where that is that the provider failed."""
+def _value(event: Event) -> Any:
     chunk = wire.decode(event.data)
     if chunk is None:
         raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+    return chunk
+
+
+def _check(streamed: Stream, event: Event, chunk: Any) -> None:
+    """Raises UpstreamError, where the provider says that it failed."""
     if streamed.failed(event, chunk):
         raise UpstreamError(_("The provider failed. Try again."), detail=event.data[:2000].decode(errors="replace"))
-    return chunk
 
 
 class Relay:
@@ -122,21 +127,26 @@ class Relay:
                     failpoint("mid-stream")
             if is_over:
                 return
-        if not (self.run.is_stopped or self.events.done or self.stream.is_whole(self.run.meter)):
+        if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:
         """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
+        if event.data == NOTHING:
+            return False
         chunk = self._observed(event)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
-        if self.run.meter.is_beyond:
+        if is_last := self.stream.is_last(event, chunk):
+            self.events.done = True
+        elif self.run.meter.is_beyond:
             self.run.meter.finish_reason, self._is_limited = "length", True
-        return self._is_limited or self.stream.is_last(event, chunk)
+        return is_last or self._is_limited
 
     def _observed(self, event: Event) -> Any:
-        chunk = _value(self.stream, event)
-        self.run.observe(chunk)
+        chunk = _value(event)
+        self.run.observe(chunk)  # also of a failure: some tell what was used until then
+        _check(self.stream, event, chunk)
         return chunk
 
     def _drain(self, seconds: float) -> None:

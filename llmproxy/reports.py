@@ -14,22 +14,23 @@ from django.utils import timezone
 
 from accounts.filters import MARGIN
 from accounts.keyset import edge
+from llmproxy.exceptions import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.models import Completion, Provider
 
 DAYS = 7
 CACHE_SECONDS = 60
 CACHE_KEY = "llmproxy.provider_days"
 
-# Each attempt is a call; a failed one that was not the last led to the next provider. What was answered, reported and
-# charged belongs to the last provider asked.
+# Each attempt is a call; one that was not the last led to the next provider. Who leaves, or asks for what cannot be, is
+# no failure of the provider's. What was answered, reported and charged belongs to the last provider asked.
 _BY_DAY = """
 WITH recent AS (
     SELECT *, (created_at AT TIME ZONE %(zone)s)::date AS day FROM completions
      WHERE id >= %(first)s AND created_at >= %(since)s
 ), asked AS (
     SELECT day, a.attempt ->> 'provider' AS provider, count(*) AS calls,
-           count(*) FILTER (WHERE a.attempt ->> 'error' <> '') AS failures,
-           count(*) FILTER (WHERE a.attempt ->> 'error' <> '' AND a.number < jsonb_array_length(attempts)) AS fallbacks
+           count(*) FILTER (WHERE a.attempt ->> 'error' = ANY (%(failures)s)) AS failures,
+           count(*) FILTER (WHERE a.number < jsonb_array_length(attempts)) AS fallbacks
       FROM recent, jsonb_array_elements(attempts) WITH ORDINALITY AS a(attempt, number) GROUP BY 1, 2
 ), answered AS (
     SELECT day, provider,
@@ -82,6 +83,7 @@ def last_successes() -> dict[str, datetime]:
 def _ask() -> Iterator[ProviderDay]:
     since = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=DAYS - 1)
     asked: dict[str, Any] = {
+        "failures": [kind.code for kind in (UpstreamError, UpstreamUnavailable, UpstreamTimeout)],
         "zone": timezone.get_current_timezone_name(),
         "since": since,
         "first": edge(Completion.objects.all(), "id", "created_at", since - MARGIN),

@@ -65,6 +65,7 @@ CHARGED = {
 CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
 
+
 MESSAGE = record(
     {
         "role": text(),
@@ -131,25 +132,21 @@ MODEL = record(
         "credits_per_1k_tokens": record({name: {"type": "number", "minimum": 0} for name in PRICES}),
     }
 )
-OUT_OF_CREDITS = {
-    "allOf": [
-        ref("Error"),
-        record(
+OUT_OF_CREDITS_FACTS = record(
+    {
+        "error": record(
             {
-                "error": record(
-                    {
-                        "credits_required": whole(),
-                        "credits_available": whole(),
-                        "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
-                        "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
-                        "budget": ref("Budget"),
-                    },
-                    optional=["budget"],
-                )
-            }
-        ),
-    ]
-}
+                "credits_required": whole(),
+                "credits_available": whole(),
+                "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
+                "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
+                "budget": ref("Budget"),
+            },
+            optional=["budget"],
+        )
+    }
+)
+OUT_OF_CREDITS = {"allOf": [ref("Error"), OUT_OF_CREDITS_FACTS]}
 SCHEMAS: Node = {
     "ChatMessage": MESSAGE,
     "ChatRequest": CHAT_REQUEST,
@@ -178,19 +175,30 @@ USER_TOKEN = parameter(
 )
 
 
-def _chat(operation: str, summary: str, *media: Node, said: str = "The answer.") -> Node:
-    """A route that completes a chat; `media` are the contents of its 200, `said` is its description."""
+def completes(
+    operation: str,
+    summary: str,
+    *media: Node,
+    said: str = "The answer.",
+    asks: str = "ChatRequest",
+    dialect: Dialect = GATEWAY,
+    refuses: str = "OutOfCredits",
+) -> Node:
+    """A route that completes; `media` are the contents of its 200, `said` is its description.
+
+    `asks` is the schema of the request, `refuses` that of the 402.
+    """
     content = {name: described for kind in media for name, described in kind.items()}
     headers = ADMITTED | (CHARGED if JSON in content else {})
-    refused = GATEWAY.answers(*CHAT_STATUSES)
-    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref("OutOfCredits"))
+    refused = dialect.answers(*CHAT_STATUSES)
+    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
     return {
         "post": {
             "operationId": operation,
             "tags": ["gateway"],
             "summary": summary,
             "parameters": [TRACE_ID, USER_TOKEN],
-            "requestBody": {"required": True, "content": {JSON: {"schema": ref("ChatRequest")}}},
+            "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
             "responses": _traced({"200": {"description": said, "content": content, "headers": headers}, **refused}),
         }
@@ -223,25 +231,26 @@ def _traced(responses: Node) -> Node:
 _JSON: Node = {JSON: {"schema": ref("ChatCompletion")}}
 
 
-def _events(*names: str) -> Node:
+def events(*names: str, example: Node = CHUNK) -> Node:
     """A stream of events with these names; `message` is that of an event without one."""
-    event = record({"event": text(enum=list(names)), "data": text("JSON, or `[DONE]`.")}, optional=["event"])
-    return {EVENTS: {"schema": event, "example": CHUNK}}
+    name = text(enum=list(names)) if names else text("As in `data`.")
+    event = record({"event": name, "data": text("JSON, or `[DONE]`.")}, optional=["event"])
+    return {EVENTS: {"schema": event, "example": example}}
 
 
 PATHS: Node = {
-    "/v1/chat/completions": _chat(
+    "/v1/chat/completions": completes(
         "chat_completions",
         "Complete a chat: JSON, or events when `stream` is true",
         _JSON,
-        _events("message"),
+        events("message"),
         said=STREAM % ": credits",
     ),
-    "/api/llm/chat": _chat("llm_chat", "Complete a chat: always JSON", _JSON),
-    "/api/llm/stream": _chat(
+    "/api/llm/chat": completes("llm_chat", "Complete a chat: always JSON", _JSON),
+    "/api/llm/stream": completes(
         "llm_stream",
         "Complete a chat: always events",
-        _events("message", "credits", "error"),
+        events("message", "credits", "error"),
         said=STREAM % "event: credits\\n    data:",
     ),
     "/v1/models": _question(

@@ -6,6 +6,10 @@ from llmproxy.balance_views import CreditsView
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
 METERED = {
     "/v1/chat/completions": views.chat_completions,
+    "/v1/completions": views.completions_of_text,
+    "/v1/embeddings": views.embeddings,
+    "/v1/messages": views.messages,
+    "/v1/responses": views.responses,
     "/api/llm/chat": views.llm_chat,
     "/api/llm/stream": views.llm_stream,
 }

@@ -17,6 +17,10 @@ from llmproxy import callers, catalogue, completions, idempotency, receipts, rel
 from llmproxy.admission import Admission, admit
 from llmproxy.endpoints.base import Route
 from llmproxy.endpoints.chat import CHAT, DesktopChat
+from llmproxy.endpoints.embeddings import EMBEDDINGS
+from llmproxy.endpoints.messages import MESSAGES
+from llmproxy.endpoints.responses import RESPONSES
+from llmproxy.endpoints.text import TEXT
 from llmproxy.exceptions import (
     GatewayRefusal,
     GenerationNotFound,
@@ -100,6 +104,10 @@ def _completing(route: Route, *, stream: bool | None = None) -> View:
 
 
 chat_completions = _completing(CHAT)
+completions_of_text = _completing(TEXT)
+embeddings = _completing(EMBEDDINGS, stream=False)
+responses = _completing(RESPONSES)
+messages = _completing(MESSAGES)
 llm_chat = _completing(CHAT, stream=False)
 llm_stream = _completing(DesktopChat(), stream=True)
 
@@ -159,7 +167,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
         path=request.path,
         trace_id=request.trace_id,  # type: ignore[attr-defined]
         repeatable=idempotency.of(request, request.path, raw),
-        passed_headers={name: value for name in route.passed_headers if (value := request.headers.get(name))},
+        passed_headers=route.passed_headers(request.headers),
     )
     request.admission = admission  # type: ignore[attr-defined]
     return admission

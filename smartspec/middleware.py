@@ -1,6 +1,6 @@
 """What no route may be bothered with: requests that are not text, and a database that is away.
 
-Three dialects of "no" are spoken to programs (api.md §1, §3); what Django itself refuses is said in them too.
+Four dialects of "no" are spoken to programs (api.md §1, §3); what Django itself refuses is said in them too.
 """
 
 import logging
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.errors import envelope
 from llmproxy import callers
+from llmproxy.endpoints import messages
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
 OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
@@ -22,6 +23,7 @@ OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
     503: ("temporarily_unavailable", "The service is busy."),
 }
 BROWSER_PATHS = frozenset({"/api/auth/device/verify", "/api/auth/device/authorize", "/api/auth/me"})
+MESSAGES_PATH = "/v1/messages"
 GATEWAY = ("/v1/", "/api/llm/")
 PROGRAMS = ("/api/", "/v1/", "/.well-known/", "/healthz", "/readyz")
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
@@ -105,6 +107,8 @@ def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpRe
         return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
     if request.path in BROWSER_PATHS:
         return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
+    if request.path == MESSAGES_PATH:
+        return JsonResponse(messages.envelope(status, message, code), status=status)
     if request.path.startswith(PROGRAMS):
         return JsonResponse(envelope(status, message, code), status=status)
     return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

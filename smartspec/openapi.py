@@ -16,9 +16,10 @@ import accounts.schema
 import credits.schema
 import deviceauth.schema
 import llmproxy.schema
+import llmproxy.schema_routes
 from accounts.schema import ENVELOPE, JSON, Node, answer, header, record, text
 
-APPS = (accounts.schema, credits.schema, deviceauth.schema, llmproxy.schema)
+APPS = (accounts.schema, credits.schema, deviceauth.schema, llmproxy.schema, llmproxy.schema_routes)
 SECONDS = 3600  # a client may keep it so long
 
 _STATE = {"status": text(enum=["ok", "unavailable"])}

@@ -55,10 +55,14 @@ CORS_URLS_REGEX = r"^/(api|v1)/"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_HEADERS = [
     "accept",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",  # which its SDK sends from where there is an origin
+    "anthropic-version",
     "authorization",
     "content-type",
     "idempotency-key",
     "trpc-accept",
+    "x-api-key",
     "x-requested-with",
     "x-trace-id",
 ]

@@ -1,5 +1,6 @@
 """What a route has to say about itself, so that all are admitted, relayed and charged by the same code."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from accounts.errors import envelope
@@ -19,7 +20,10 @@ class Route:
 
     endpoint: ClassVar[Endpoint]
     meter: ClassVar[type[Meter]] = Meter
-    passed_headers: ClassVar[tuple[str, ...]] = ()  # of the request, as they are, to the provider
+
+    def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """What of the request's headers the provider gets."""
+        return {}
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         """The request in `raw`; `stream` overrides what the body says. Raises InvalidRequest."""
@@ -58,9 +62,9 @@ class Stream:
         """Whether the answer is whole with this event, where no [DONE] comes after it."""
         return False
 
-    def is_whole(self, meter: Meter) -> bool:
-        """Whether an answer that ends here without [DONE] or last event is all there, not cut."""
-        return bool(meter.finish_reason)
+    def is_whole(self, meter: Meter, *, done: bool) -> bool:
+        """Whether an answer that ends here without its last event is all there, not cut; `done` is after [DONE]."""
+        return done or bool(meter.finish_reason)
 
     def limited(self, receipt: Receipt) -> bytes:
         """What ends an answer that we end, because it is as long as was paid for."""

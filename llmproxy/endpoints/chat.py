@@ -37,19 +37,15 @@ class Chat(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
-        asked_stream = bodies.flag(body, "stream") or False
-        options = bodies.record(body, "stream_options") or {}
-        include_usage = bodies.flag(options, "include_usage") or False
         images = _check_messages(body)
         bodies.check_ranges(body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2))
         bodies.check_strings(body, "stop")
+        bodies.check_tools(body, lambda kind: kind in ("function", "custom"))
         limits = {name: bodies.whole(body, name, MAX_TOKENS) for name in LIMITS}
         limit = next((name for name in LIMITS if limits[name] is not None), "max_tokens")
         choices = bodies.whole(body, "n", MAX_CHOICES) or 1
         kept = bodies.only(body, FORWARDED - {*LIMITS, "stream_options"})
-        kept["stream"] = asked_stream if stream is None else stream
-        if kept["stream"]:
-            kept["stream_options"] = {**options, "include_usage": True}
+        include_usage = bodies.stream_usage(body, kept, stream)
         size = bodies.measured(body["messages"], body.get("tools"), body.get("functions"), body.get("response_format"))
         pictured = sum(len(image) for image in images)
         return Asked(
@@ -110,13 +106,20 @@ def _images(content: Any, param: str) -> list[str]:
             if not isinstance(url, str):
                 raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
             images.append(url)
+        elif isinstance(file := part.get("file"), dict) and file.get("file_id"):
+            raise bodies.unmeasured(param)  # and it may be another caller's
     return images
 
 
 class Chunks(Stream):
     """Chunks, then `[DONE]`. The usage chunk waits for the bill, and only comes if it was asked for."""
 
+    kind = "chat.completion.chunk"
     reported: Body | None = None
+
+    def choice(self, finish_reason: str) -> Body:
+        """Nothing more of the answer, and why."""
+        return {"index": 0, "delta": {}, "finish_reason": finish_reason}
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
         if is_usage_only(chunk):
@@ -125,13 +128,14 @@ class Chunks(Stream):
         return super().passed(event, chunk)
 
     def limited(self, receipt: Receipt) -> bytes:
-        return event(wire.encode({**_chunk(receipt), "choices": [_choice("length")]}))
+        return event(wire.encode({**self._chunk(receipt), "choices": [self.choice("length")]}))
 
     def end(self, receipt: Receipt) -> bytes:
         return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(wire.encode({**_chunk(receipt), "choices": [_choice("error")], **CHAT.refusal(refusal)}))
+        chunk = {**self._chunk(receipt), "choices": [self.choice("error")], **CHAT.refusal(refusal)}
+        return event(wire.encode(chunk))
 
     def bill(self, receipt: Receipt) -> bytes:
         return bill(receipt)
@@ -142,8 +146,16 @@ class Chunks(Stream):
             "completion_tokens": receipt.usage.completion_tokens,
             "total_tokens": receipt.usage.total_tokens,
         }
-        chunk = self.reported or {**_chunk(receipt), "choices": [], "usage": usage}
+        chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": usage}
         return event(wire.encode({**chunk, "_credits": credits_of(receipt)}))
+
+    def _chunk(self, receipt: Receipt) -> Body:
+        return {
+            "id": receipt.upstream_id or receipt.generation_id,
+            "object": self.kind,
+            "created": receipt.created,
+            "model": receipt.model,
+        }
 
 
 class NamedChunks(Chunks):
@@ -152,16 +164,3 @@ class NamedChunks(Chunks):
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
         return event(wire.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
-
-
-def _choice(finish_reason: str) -> Body:
-    return {"index": 0, "delta": {}, "finish_reason": finish_reason}
-
-
-def _chunk(receipt: Receipt) -> Body:
-    return {
-        "id": receipt.upstream_id or receipt.generation_id,
-        "object": "chat.completion.chunk",
-        "created": receipt.created,
-        "model": receipt.model,
-    }

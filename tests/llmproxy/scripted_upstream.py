@@ -213,6 +213,7 @@ class Upstream:
     offers: Script = field(default_factory=lambda: listing("small", "large"))
     gets: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)  # that the requests came from
     hung_up: threading.Event = field(default_factory=threading.Event)
 
@@ -229,6 +230,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.upstream.requests.append((body, dict(self.headers)))
+        self.upstream.paths.append(self.path)
         self.upstream.ports.append(self.client_address[1])
         try:
             self.upstream.script(self)

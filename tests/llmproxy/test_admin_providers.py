@@ -367,11 +367,18 @@ def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any]
     second.script = script.events(script.chunk("word " * 100), cut=True)
     text_of(chat(user, model="bright", max_tokens=1000, stream=True))
     chat(user, model="bright", max_tokens=10)
+    second.script = script.error(400, code="context_length_exceeded")
+    chat(user, model="bright", max_tokens=10)
     Completion.objects.update(first_byte_ms=120)
     rows = {row.provider: row for row in reports.by_day()}
     first, then = rows["first"], rows["second"]
     assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (3, 3, 3, 0, 0)
-    assert (then.calls, then.failures, then.fallbacks, then.tokens) == (3, 2, 0, 3010)
+    assert (then.calls, then.failures, then.fallbacks, then.tokens) == (
+        4,
+        2,
+        0,
+        3010,
+    )  # the fourth is the caller's fault
     assert then.charged == sum(Completion.objects.values_list("charged", flat=True))
     assert (then.first_byte_ms, then.name) == (120, "Second")
     page = admin.get(f"{PROVIDERS}figures/").content.decode()

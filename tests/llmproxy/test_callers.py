@@ -177,7 +177,7 @@ def test_a_cookie_with_a_nul_is_400(client: Client) -> None:
 def test_an_unknown_route_is_404_for_every_method() -> None:
     client = Client(enforce_csrf_checks=True)
     for method in ("GET", "POST", "DELETE"):
-        response = client.generic(method, "/v1/embeddings", b"{}", content_type="application/json")
+        response = client.generic(method, "/v1/audio/speech", b"{}", content_type="application/json")
         assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 

@@ -100,7 +100,7 @@ def test_before_the_first_byte(call: Any, several: Several, user: User, close: A
         assert upstream.hung_up.wait(1)
         done = receipt(user)
         assert (done.status, done.charged, done.error) == ("interrupted", 0, "")
-        assert done.attempts[0]["provider"] == "only"
+        assert (done.attempts[0]["provider"], done.attempts[0]["error"]) == ("only", "caller_left")
         assert several.provider("only").failures == 0
         Completion.objects.all().delete()
         upstream.requests.clear()

@@ -389,7 +389,7 @@ def test_a_provider_whose_key_is_unreadable_is_passed_over(
     first = several.add("first", encrypted_key="rubbish")
     several.add("second")
     assert said(ask()) == "second"
-    assert (first.requests, tried()) == ([], [("first", "unusable_key"), ("second", "")])
+    assert (first.requests, tried()) == ([], [("first", "upstream_unavailable"), ("second", "")])
     assert several.provider("first").failures == 0
     assert "provider first cannot be asked" in caplog.text
 

@@ -16,7 +16,7 @@ from deviceauth import codes, schema
 from deviceauth.models import DeviceCode
 from llmproxy.models import Completion
 from llmproxy.receipt_schema import GENERATION_ID
-from tests.llmproxy import scripted_upstream
+from tests.llmproxy import scripted_routes, scripted_upstream
 from tests.llmproxy.scripted_upstream import Upstream
 
 CSRF = "c" * 32
@@ -63,7 +63,7 @@ def no_limits(settings: Any) -> None:
     """Else most requests would meet a 429 and nothing behind it."""
     for name in LIMITS:
         setattr(settings, name, 1_000_000)
-    settings.WEB_LLM_TPM = 10**12
+    settings.WEB_LLM_TPM = 2_000_000_000
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def upstream(settings: Any) -> Iterator[Upstream]:
     with scripted_upstream.serving() as served:
         settings.LLM_UPSTREAM_BASE_URL = served.url
         settings.LLM_UPSTREAM_MODELS = ["smollm2"]
-        served.script = scripted_upstream.as_asked("Hello")
+        served.script = scripted_routes.as_asked("Hello")
         yield served
 
 

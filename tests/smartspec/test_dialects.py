@@ -9,7 +9,17 @@ from django.urls import resolve
 from smartspec import wsgi
 
 OAUTH, BROWSER, ENVELOPE = "/api/auth/device/token", "/api/auth/device/verify", "/v1/models"
-PROGRAMS = [OAUTH, BROWSER, ENVELOPE, "/healthz", "/readyz", "/.well-known/oauth-authorization-server", "/api/schema"]
+MESSAGES = "/v1/messages"
+PROGRAMS = [
+    OAUTH,
+    MESSAGES,
+    BROWSER,
+    ENVELOPE,
+    "/healthz",
+    "/readyz",
+    "/.well-known/oauth-authorization-server",
+    "/api/schema",
+]
 
 
 def is_in_dialect(path: str, answer: Any) -> bool:
@@ -17,6 +27,8 @@ def is_in_dialect(path: str, answer: Any) -> bool:
     error = answer.json()["error"]
     if path == OAUTH:
         return isinstance(error, str) and isinstance(answer.json()["error_description"], str)
+    if path == MESSAGES:
+        return answer.json()["type"] == "error" and set(error) == {"type", "message", "code"}
     return set(error) == ({"message"} if path == BROWSER else {"message", "type", "param", "code"})
 
 
@@ -38,7 +50,7 @@ def test_a_wrong_method_is_405_and_says_which_is_right(path: str) -> None:
     assert is_in_dialect(path, answer)
 
 
-@pytest.mark.parametrize("path", [OAUTH, BROWSER, ENVELOPE])
+@pytest.mark.parametrize("path", [OAUTH, BROWSER, MESSAGES, ENVELOPE])
 def test_what_breaks_is_500_in_the_dialect(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_down(*_: object) -> None:
         raise LookupError
@@ -51,14 +63,14 @@ def test_what_breaks_is_500_in_the_dialect(path: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", [OAUTH, BROWSER, ENVELOPE])
+@pytest.mark.parametrize("path", [OAUTH, BROWSER, MESSAGES, ENVELOPE])
 def test_a_body_in_another_charset_is_400_in_the_dialect(path: str) -> None:
     said: list[Any] = []
     environ = RequestFactory().post(path).environ | {"CONTENT_TYPE": "application/json; charset=base64"}
     body = b"".join(wsgi.application(environ, lambda *head: said.extend(head)))
     assert said[0] == "400 Bad Request"
     assert (b"error_description" in body) == (path == OAUTH)
-    assert (b'"code": "charset"' in body) == (path == ENVELOPE)
+    assert (b'"code": "charset"' in body) == (path in (ENVELOPE, MESSAGES))
 
 
 def test_pages_keep_their_own_words() -> None:

@@ -93,7 +93,7 @@ def test_every_operation_says_who_may_call_it(document: Node) -> None:
 
 
 def test_every_refusal_is_in_the_dialect_of_its_route(document: Node) -> None:
-    dialects = {"OAuthError", "Message", "Error", "OutOfCredits", "TrpcError"}
+    dialects = {"OAuthError", "Message", "Error", "OutOfCredits", "TrpcError", "MessagesError", "MessagesOutOfCredits"}
     for label, operation in operations(document):
         for status, response in operation["responses"].items():
             schema = response["content"]["application/json"]["schema"] if status >= "4" else {}

@@ -1,0 +1,163 @@
+"""`/v1/messages`: Anthropic's Messages API.
+
+Source: Anthropic API reference, "Messages", "Streaming messages", "Errors" and "Beta headers".
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from llmproxy import bodies, wire
+from llmproxy.bodies import MAX_TOKENS, Asked, Body
+from llmproxy.endpoints import message_blocks
+from llmproxy.endpoints.base import Route, Stream, bill, event
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.meters import MessagesMeter
+from llmproxy.models import Endpoint
+from llmproxy.receipts import Receipt
+from llmproxy.sse import Event
+
+# Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
+FORWARDED = frozenset(
+    """
+    cache_control max_tokens messages metadata model output_config stop_sequences stream system temperature thinking
+    tool_choice tools top_k top_p
+    """.split()  # noqa: SIM905
+)
+RUN_BY_ANTHROPIC = ("container", "mcp_servers", "context_management")
+# Anthropic describes these to the model in so many tokens that the request does not show.
+CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")
+TOOL_TOKENS = 1500
+VERSION = "2023-06-01"
+HEADER = re.compile(r"[\x21-\x7e ]{1,1000}\Z")
+# Those that change the form of an answer, not its price; the parameters of others are not passed on anyway.
+BETAS = re.compile(
+    r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking|output-128k|pdfs"
+    r"|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z"
+)
+
+
+class Messages(Route):
+    endpoint = Endpoint.MESSAGES
+    meter = MessagesMeter
+
+    def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        version = headers.get("anthropic-version", "")
+        betas = [beta for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", "")) if BETAS.match(beta)]
+        return {
+            "anthropic-version": version if HEADER.match(version) else VERSION,
+            **({"anthropic-beta": ",".join(betas)} if betas else {}),
+        }
+
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+        body = bodies.parsed(raw)
+        bodies.refuse(body, RUN_BY_ANTHROPIC, _("%(name)s is not offered here: what it costs cannot be metered."))
+        bodies.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
+        bodies.check_strings(body, "stop_sequences")
+        bodies.check_tools(body, _is_callers_tool)
+        images = message_blocks.check(body)
+        max_tokens = bodies.whole(body, "max_tokens", MAX_TOKENS)
+        if max_tokens is None:
+            raise InvalidRequest(_("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens")
+        kept = bodies.only(body, FORWARDED - {"max_tokens"})
+        kept["stream"] = (bodies.flag(body, "stream") or False) if stream is None else stream
+        size = bodies.measured(body["messages"], body.get("system"), body.get("tools"), body.get("output_config"))
+        described = [tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")]
+        return Asked(
+            body=kept,
+            model=bodies.text(body, "model"),
+            stream=kept["stream"],
+            prompt_bytes=size - sum(map(len, images)),
+            prompt_ids=TOOL_TOKENS * len(described),
+            limit="max_tokens",
+            max_tokens=max_tokens,
+            images=len(images),
+        )
+
+    def is_answer(self, answer: Body) -> bool:
+        return isinstance(answer.get("content"), list)
+
+    def streamed(self, asked: Asked) -> Stream:
+        return MessageEvents(asked)
+
+    def refusal(self, refusal: Any) -> Body:
+        gateway = refusal if isinstance(refusal, GatewayRefusal) else None
+        extra = {"param": gateway.param, **gateway.extra} if gateway else {}
+        return envelope(refusal.status, refusal.message, refusal.code, **extra)
+
+
+MESSAGES = Messages()
+
+
+def _is_callers_tool(kind: Any) -> bool:
+    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
+
+
+TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+def envelope(status: int, message: str, code: str, **extra: Any) -> Body:
+    """Anthropic's form of an error, with our code and facts as further keys."""
+    kind = TYPES.get(status, "invalid_request_error")
+    known = {name: value for name, value in extra.items() if value is not None}
+    return {"type": "error", "error": {"type": kind, "message": message, "code": code, **known}}
+
+
+STOP = event(b'{"type":"message_stop"}', b"message_stop")
+
+
+class MessageEvents(Stream):
+    """Typed events. Clients stop reading at the last one, so the bill goes before it."""
+
+    last = b""
+    open_block: int | None = None
+
+    def passed(self, event: Event, chunk: Any) -> bytes | None:
+        match chunk.get("type") if isinstance(chunk, dict) else None:
+            case "message_stop":
+                self.last = event.raw
+                return None
+            case "content_block_start":
+                self.open_block = chunk.get("index")
+            case "content_block_stop":
+                self.open_block = None
+        return super().passed(event, chunk)
+
+    def is_last(self, event: Event, chunk: Any) -> bool:
+        return bool(self.last)
+
+    def is_whole(self, meter: Any, *, done: bool) -> bool:
+        return bool(meter.finish_reason)
+
+    def limited(self, receipt: Receipt) -> bytes:
+        stop = {"type": "content_block_stop", "index": self.open_block}
+        delta = {
+            "type": "message_delta",
+            "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
+            "usage": {"output_tokens": receipt.usage.completion_tokens},
+        }
+        return (b"" if self.open_block is None else _event(stop)) + _event(delta)
+
+    def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
+        self.last = _event(MESSAGES.refusal(refusal))
+        return b""
+
+    def end(self, receipt: Receipt) -> bytes:
+        return bill(receipt) + (self.last or STOP)
+
+
+def _event(value: Body) -> bytes:
+    return event(wire.encode(value), str(value["type"]).encode())

@@ -1,0 +1,335 @@
+"""What holds on every metered route: the same admission, charge, refusals and ends, each in its own dialect."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from credits import ledger
+from credits.models import Hold
+from llmproxy.models import Completion
+from tests.llmproxy import scripted_routes as said
+from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.conftest import text_of
+from tests.llmproxy.scripted_upstream import Upstream
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """How one route is spoken to: its least body, the name of its limit, and a piece of a stream."""
+
+    path: str
+    body: dict[str, Any]
+    limit: str = "max_tokens"
+    piece: Callable[[str], bytes] | None = None
+    start: tuple[bytes, ...] = ()
+    reason: str = "stop"
+
+
+MESSAGE = [{"role": "user", "content": "Hi"}]
+TEXT = Spoken("/v1/completions", {"prompt": "Hi", "max_tokens": 900}, piece=said.text_piece)
+EMBEDDINGS = Spoken("/v1/embeddings", {"input": "Hi"}, limit="")
+RESPONSES = Spoken(
+    "/v1/responses",
+    {"input": "Hi"},
+    "max_output_tokens",
+    said.response_piece,
+    (said.response_pieces()[0],),
+    "completed",
+)
+MESSAGES = Spoken(
+    "/v1/messages",
+    {"messages": MESSAGE, "max_tokens": 900},
+    "max_tokens",
+    said.message_piece,
+    (said.message_start(),),
+    "end_turn",
+)
+ROUTES = [TEXT, EMBEDDINGS, RESPONSES, MESSAGES]
+STREAMED = [TEXT, RESPONSES, MESSAGES]
+every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+every_stream = pytest.mark.parametrize("route", STREAMED, ids=lambda route: route.path)
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def call(client: Client, bearer: Any) -> Call:
+    """Call a route as a user; keyword arguments are added to its least body."""
+
+    def post(route: Spoken, user: User, *, headers: Any = None, **more: Any) -> Any:
+        sent = {**bearer(user), **(headers or {})}
+        return client.post(route.path, route.body | more, content_type="application/json", headers=sent)
+
+    return post
+
+
+def error_of(route: Spoken, response: Any) -> dict[str, Any]:
+    """The error, after a look at its envelope."""
+    body: dict[str, Any] = response if isinstance(response, dict) else response.json()
+    assert ("type" in body) == (route is MESSAGES)
+    return body["error"]  # type: ignore[no-any-return]
+
+
+def last_event(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and data of the last event that is not [DONE] or a comment."""
+    event = [one for one in text.strip().split("\n\n") if "data: {" in one][-1]
+    name = event.split("\n")[0].removeprefix("event: ") if event.startswith("event: ") else ""
+    return name, json.loads(event.partition("data: ")[2])
+
+
+def settled(user: User) -> Completion:
+    assert ledger.balance(user).held == 0
+    assert not Hold.objects.filter(state="open").exists()
+    return Completion.objects.get()
+
+
+@every_route
+def test_an_answer_is_charged_by_its_usage(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    usage = (1500, 0 if route is EMBEDDINGS else 600)
+    upstream.script = said.ANSWERS[route.path]("Hello", usage)
+    response = call(route, user)
+    cost = 2 if route is EMBEDDINGS else 3
+    assert response.json()["_credits"] == {"used": cost, "remaining": 50 - cost}
+    assert (response["x-credits-used"], upstream.paths) == (str(cost), [route.path])
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.charged, receipt.route) == (
+        "completed",
+        "exact",
+        cost,
+        route.path,
+    )
+    assert (receipt.prompt_tokens, receipt.completion_tokens) == usage
+
+
+@every_stream
+def test_a_stream_is_relayed_and_billed_before_its_last_event(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    pieces = said.STREAMS[route.path]("Hel", "lo", usage=(1500, 600))
+    upstream.script = script.events(*pieces)
+    text = text_of(call(route, user, stream=True))
+    bill = ': credits {"used":3,"remaining":47}\n\n'
+    shown = pieces if route is not TEXT else [pieces[0], pieces[1], pieces[2], pieces[-1]]
+    assert text == b"".join(shown[:-1]).decode() + bill + shown[-1].decode()
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.finish_reason) == ("completed", "exact", route.reason)
+
+
+@every_route
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_only_post_is_taken(route: Spoken, client: Client, user: User, bearer: Any, method: str) -> None:
+    response = getattr(client, method)(route.path, headers=bearer(user))
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert error_of(route, response)["code"] == "method_not_allowed"
+
+
+@every_route
+def test_without_credentials_the_answer_is_401(route: Spoken, client: Client, upstream: Upstream) -> None:
+    response = client.post(route.path, route.body, content_type="application/json")
+    assert (response.status_code, error_of(route, response)["type"]) == (401, "authentication_error")
+    assert response["WWW-Authenticate"].startswith("Bearer")
+    assert upstream.requests == []
+
+
+@every_route
+def test_the_key_may_come_as_anthropics_header(
+    route: Spoken, client: Client, user: User, make_token: Any, upstream: Upstream
+) -> None:
+    upstream.script = said.ANSWERS[route.path]()
+    headers = {"x-api-key": make_token(user)}
+    assert client.post(route.path, route.body, content_type="application/json", headers=headers).status_code == 200
+
+
+@every_route
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 2000, b"[" * 300_000])
+def test_what_is_no_json_object_is_400(
+    route: Spoken, client: Client, user: User, bearer: Any, upstream: Upstream, raw: bytes
+) -> None:
+    response = client.post(route.path, raw, content_type="application/json", headers=bearer(user))
+    assert response.status_code == 400
+    assert error_of(route, response)["type"] == "invalid_request_error"
+    assert upstream.requests == []
+
+
+@every_route
+def test_without_credits_the_provider_is_not_asked(
+    route: Spoken, call: Call, make_user: Any, upstream: Upstream
+) -> None:
+    response = call(route, make_user("poor@example.com"))
+    error = error_of(route, response)
+    assert (response.status_code, error["code"]) == (402, "insufficient_credits")
+    assert error["type"] == ("billing_error" if route is MESSAGES else "insufficient_quota")
+    assert (error["credits_required"], error["credits_available"]) == (1, 0)
+    assert error["top_up_url"].startswith("http")
+    assert upstream.requests == []
+
+
+@every_stream
+def test_a_balance_for_a_short_answer_gets_a_short_answer(
+    route: Spoken, call: Call, make_user: Any, upstream: Upstream
+) -> None:
+    upstream.script = said.ANSWERS[route.path]()
+    response = call(route, make_user("poor@example.com", credits=1), **{route.limit: 4000})
+    limit = int(response["x-credits-clamped-max-tokens"])
+    assert 900 < limit < 1000
+    assert upstream.sent[route.limit] == limit == Completion.objects.get().clamped_max_tokens
+
+
+FAILURES = {400: 400, 413: 413, 422: 422, 401: 502, 402: 502, 429: 503, 500: 502, 503: 503, 529: 503}
+
+
+@every_route
+@pytest.mark.parametrize("status", FAILURES)
+def test_a_refusal_of_the_provider_costs_nothing(
+    route: Spoken, call: Call, user: User, upstream: Upstream, status: int
+) -> None:
+    upstream.script = script.error(status, "secret" if FAILURES[status] > 500 else "too long")
+    response = call(route, user)
+    assert response.status_code == FAILURES[status]
+    assert "secret" not in error_of(route, response)["message"]
+    receipt = settled(user)
+    assert (receipt.status, receipt.charged) == ("failed", 0)
+
+
+@every_route
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"x", b'{"error": {"message": "secret"}}'])
+def test_what_is_no_answer_costs_nothing(
+    route: Spoken, call: Call, user: User, upstream: Upstream, answer: bytes
+) -> None:
+    upstream.script = script.raw(answer)
+    response = call(route, user)
+    assert (response.status_code, error_of(route, response)["code"]) == (502, "upstream_error")
+    assert settled(user).charged == 0
+
+
+@every_stream
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_stream_that_breaks_is_charged_by_what_went_by(
+    route: Spoken, call: Call, user: User, upstream: Upstream, cut: bool
+) -> None:
+    assert route.piece
+    upstream.script = script.events(*route.start, route.piece("word " * 800), cut=cut)
+    text = text_of(call(route, user, stream=True, **{route.limit: 4000}))
+    name, error = last_event(text)
+    assert name == ("" if route is TEXT else "error")
+    assert (error if route is RESPONSES else error["error"])["code"] == "upstream_error"
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("failed", "estimated", 1000)
+    assert text.index(": credits") < text.index("upstream_error") if route is not TEXT else text.endswith("[DONE]\n\n")
+
+
+@every_stream
+def test_an_error_before_anything_was_said_is_plain_json(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n')
+    response = call(route, user, stream=True)
+    assert (response.status_code, error_of(route, response)["code"]) == (502, "upstream_error")
+    assert settled(user).charged == 0
+
+
+@every_stream
+def test_who_leaves_pays_for_what_was_generated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    assert route.piece
+    upstream.script = script.until_hung_up(*route.start, route.piece("word " * 800))
+    response = call(route, user, stream=True, **{route.limit: 4000})
+    read = iter(response.streaming_content)
+    while b"word" not in next(read):
+        pass
+    response.close()
+    assert upstream.hung_up.wait(2)
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("interrupted", "estimated", 1000)
+
+
+@every_stream
+def test_an_answer_longer_than_was_paid_for_ends_well_formed(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    assert route.piece
+    upstream.script = script.events(*route.start, *[route.piece("word ")] * 200)
+    text = text_of(call(route, user, stream=True, **{route.limit: 2}))
+    assert text.count("word ") < 100
+    receipt = settled(user)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "length", 2)
+    name, event = last_event(text)
+    if route is TEXT:
+        assert event["choices"] == [{"index": 0, "text": "", "logprobs": None, "finish_reason": "length"}]
+    elif route is RESPONSES:
+        assert (name, event["response"]["incomplete_details"]) == (
+            "response.incomplete",
+            {"reason": "max_output_tokens"},
+        )
+    else:
+        assert (name, '"stop_reason":"max_tokens"' in text) == ("message_stop", True)
+
+
+@every_route
+def test_an_answer_without_usage_is_estimated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    upstream.script = said.ANSWERS[route.path]("word " * 800, None)
+    call(route, user, **({route.limit: 4000} if route.limit else {}))
+    receipt = settled(user)
+    assert receipt.usage_source == "estimated"
+    assert receipt.completion_tokens == (0 if route is EMBEDDINGS else 1000)
+    assert 0 < receipt.prompt_tokens < 20
+
+
+@every_stream
+def test_a_stream_without_usage_is_estimated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    upstream.script = script.events(*said.STREAMS[route.path]("word " * 800, usage=None))
+    text_of(call(route, user, stream=True, **{route.limit: 4000}))
+    receipt = settled(user)
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("completed", "estimated", 1000)
+
+
+@every_route
+def test_a_repeated_request_gets_the_first_answer_and_is_charged_once(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    upstream.script = said.ANSWERS[route.path]()
+    first, second = (call(route, user, headers={"Idempotency-Key": "one"}) for _ in range(2))
+    assert first.json() == second.json()
+    assert second["Idempotency-Replayed"] == "true"
+    assert (len(upstream.requests), settled(user).charged) == (1, 1)
+    other = call(route, user, headers={"Idempotency-Key": "one"}, top_p=0.5)
+    assert (other.status_code, error_of(route, other)["code"]) == (409, "idempotency_conflict")
+
+
+@every_route
+def test_parameters_of_a_provider_of_its_own_do_not_pass(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    upstream.script = said.ANSWERS[route.path]()
+    odd = {"service_tier": "priority", "speed": "fast", "inference_geo": "us", "n_predict": 9, "min_tokens": 9}
+    assert call(route, user, **odd).status_code == 200
+    assert not set(odd) & set(upstream.sent)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/messages/count_tokens",
+        "/v1/messages/batches",
+        "/v1/responses/resp_1",
+        "/v1/responses/resp_1/cancel",
+        "/v1/responses/input_tokens",
+        "/v1/files",
+        "/v1/batches",
+        "/v1/audio/speech",
+        "/v1/images/generations",
+        "/v1/moderations",
+    ],
+)
+def test_nothing_passes_that_is_not_metered(
+    client: Client, user: User, bearer: Any, upstream: Upstream, path: str, method: str
+) -> None:
+    assert getattr(client, method)(path, headers=bearer(user)).status_code == 404
+    assert upstream.requests == []
