@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0003_gateway'),
+        ('llmproxy', '0004_fewer_indexes'),
     ]
 
     operations = [
