@@ -106,6 +106,7 @@ def test_what_comes_in_pieces_and_whole_counts_once() -> None:
     ended = {"type": "response.completed", "response": {"status": "completed", "output": [item]}}
     assert responses(delta("x" * 40), done, ended)[2] == 10
     assert responses(done, ended)[2] == responses(ended)[2] == 10
+    assert responses(delta("x" * 400), done)[2] == 100
     call = {"type": "function_call", "name": "look", "arguments": "x" * 36, "call_id": "c" * 99}
     thought = {
         "type": "reasoning",

@@ -13,6 +13,7 @@ from llmproxy.endpoints.messages import MESSAGES
 from llmproxy.endpoints.responses import RESPONSES
 from llmproxy.endpoints.text import TEXT
 from llmproxy.exceptions import InvalidRequest
+from llmproxy.pricing import held_tokens
 
 SAID = [{"role": "user", "content": "Hi"}]
 LEAST: dict[Route, dict[str, Any]] = {
@@ -55,6 +56,7 @@ def test_prompts_of_every_form_multiply_the_answers(prompt: Any, choices: int, i
     asked = parsed(TEXT, prompt=prompt, n=2, max_tokens=5)
     assert (asked.choices, asked.prompt_ids, asked.max_tokens) == (choices, ids, 5)
     assert asked.most_prompt_tokens == asked.prompt_bytes + ids
+    assert asked.prompt_tokens == held_tokens(asked.prompt_bytes) + ids
     assert asked.body["prompt"] == prompt
 
 
