@@ -95,8 +95,16 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
 
     @admin.display(description=_("last success"))
     def last_success(self, provider: Provider) -> str:
-        at = reports.last_successes().get(provider.slug)
+        at = getattr(provider, "last_success_at", None)
         return _ago(at) if at else "–"
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """One question for all rows of the page."""
+        page = super().get_changelist_instance(request)
+        known = reports.last_successes()
+        for provider in page.result_list:
+            provider.last_success_at = known.get(provider.slug)
+        return page
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_connection)

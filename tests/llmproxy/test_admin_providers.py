@@ -11,7 +11,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -386,15 +388,18 @@ def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any]
     assert "less than a minute ago" in admin.get(PROVIDERS).content.decode()
 
 
-def test_figures_by_day_are_of_a_week_and_asked_for_once_a_minute(
-    chat: Callable[..., Any], user: User, several: Several, django_assert_num_queries: Any
-) -> None:
+def test_figures_by_day_are_of_a_week_and_counted_once(chat: Callable[..., Any], user: User, several: Several) -> None:
     several.add("only")
-    chat(user, model="bright", max_tokens=10)
-    Completion.objects.update(created_at=timezone.now() - timedelta(days=8))
-    assert reports.by_day() == []
-    with django_assert_num_queries(1):  # the cache
+    for _day in range(3):
+        chat(user, model="bright", max_tokens=10)
+    for ago, row in zip((0, 2, 8), Completion.objects.order_by("-pk"), strict=True):
+        Completion.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=ago))
+    days = [(row.day, row.calls, row.name) for row in reports.by_day()]
+    today = timezone.localdate()
+    assert days == [(today, 1, "Only"), (today - timedelta(days=2), 1, "Only")]
+    with CaptureQueriesContext(connection) as queries:
         reports.by_day()
+    assert not any("completions" in query["sql"] for query in queries)
 
 
 def test_figures_are_for_who_may_see_completions(staff: Any, provider: Provider) -> None:

@@ -416,3 +416,15 @@ def test_a_caller_learns_nothing_of_our_accounts(ask: Any, several: Several) -> 
     answer = ask()
     assert "secret" not in answer.content.decode()
     assert [error for _, error in tried()] == ["upstream_error"] * 2
+
+
+def test_reading_on_for_the_usage_ends_after_its_seconds(ask: Any, several: Several, user: User) -> None:
+    """Also where no connection is watched, so that only writing tells that the caller has left."""
+    upstream = several.add("only", script.until_hung_up(script.chunk("Hi")), on_disconnect="drain", drain_seconds=1)
+    response = ask(stream=True)
+    next(iter(response.streaming_content))
+    started = time.monotonic()
+    response.close()
+    assert 0.9 < time.monotonic() - started < 2
+    assert upstream.hung_up.wait(1)
+    assert Completion.objects.get().status == "interrupted"
