@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -252,13 +253,19 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+TLS: ssl.SSLContext | None = None  # with which a test may have it served
+
+
 @contextmanager
 def serving() -> Iterator[Upstream]:
     class BoundHandler(Handler):
         pass
 
     server = Server(("127.0.0.1", 0), BoundHandler)
-    BoundHandler.upstream = upstream = Upstream(f"http://127.0.0.1:{server.server_port}/v1")
+    if TLS is not None:
+        server.socket = TLS.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if TLS is None else "https"
+    BoundHandler.upstream = upstream = Upstream(f"{scheme}://127.0.0.1:{server.server_port}/v1")
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield upstream
