@@ -82,7 +82,10 @@ CASES = (
     Case(
         "repeated",
         _("The same request came again"),
-        _("With the same Idempotency-Key it gets the first answer, without a charge. Without one it is a new request."),
+        _(
+            "With the same Idempotency-Key it gets the first answer, without a charge; a stream cannot be given twice, "
+            "and is not charged twice either. Without one it is a new request."
+        ),
     ),
 )
 _BY_SLUG = {case.slug: case for case in CASES}

@@ -8,15 +8,15 @@ from typing import Any, TypeVar
 
 import orjson
 from django.conf import settings
-from django.db import IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
 
 from accounts.failpoints import failpoint
 from credits import ledger
-from llmproxy import credentials, departures, idempotency, providers, upstream
+from llmproxy import credentials, departures, idempotency, providers, upstream, wire
 from llmproxy.admission import Admission
 from llmproxy.connections import Call
-from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
+from llmproxy.exceptions import CallerLeft, UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -31,6 +31,7 @@ Status = Completion.Status
 
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
 LEAST_SECONDS = 1  # that a try has to be worth it
+WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
 _SETTLE = "SELECT gateway_settle(%s)::text"
 
 
@@ -113,7 +114,7 @@ class Run:
         """Note why it failed; the provider's own words are for our log only."""
         if self.is_stopped:
             return
-        if not isinstance(failure, UpstreamRejected):
+        if failure.tells_of_health and not isinstance(failure, UpstreamRejected):
             providers.note_failure(target, failure)
         logger.warning(
             "completion %s failed at provider %s: %s %s",
@@ -136,7 +137,10 @@ class Run:
     def observe(self, answer: Any) -> None:
         if self.first_byte is None:
             self.first_byte = time.monotonic()
-        self.meter.observe(answer)
+        try:
+            self.meter.observe(answer)
+        except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+            raise UpstreamError(_("The provider's answer could not be read."), detail=repr(error)) from error
 
     def fail(self, failure: UpstreamFailure) -> None:
         """The answer ends here; whoever left it does not care why."""
@@ -187,8 +191,16 @@ def _read_json(run: Run, response: Response, target: Target) -> dict[str, Any]:
 
 
 def _settle_surely(run: Run, answer: Any) -> Receipt:
-    """Settle, also when the database restarts meanwhile or the reply to a commit is lost."""
-    said = orjson.dumps(_settlement(run, run.meter.reading(), answer)).decode()
+    """Settle, also when the database restarts meanwhile, the reply to a commit is lost, or a row cannot hold a text."""
+    settlement = _settlement(run, run.meter.reading(), answer)
+    try:
+        return _settle_again(run, wire.encode(settlement).decode())
+    except DataError:
+        logger.exception("completion %s: settled without the provider's words", run.admission.generation_id)
+        return _settle_again(run, wire.encode({**settlement, **WORDLESS}).decode())
+
+
+def _settle_again(run: Run, said: str) -> Receipt:
     for attempt in range(SETTLE_TRIES):
         try:
             return _settle_once(run, said)

@@ -1,7 +1,9 @@
 """Connections to providers: one pool per process, and for each call a way to hang up on it, and on nothing else."""
 
 import _socket
+import http.client
 import os
+import ssl
 from contextlib import suppress
 from threading import local
 from typing import Any
@@ -73,6 +75,43 @@ class Sender(local):
 sender = Sender()
 
 
+class _Answer(http.client.HTTPResponse):
+    """An answer that leaves nothing behind: what a provider says beyond its end must not answer somebody else."""
+
+    def _read_status(self) -> Any:
+        """The final status: others may come before it (RFC 9110 §15.2), and http.client skips 100 alone."""
+        while True:
+            said = super()._read_status()  # type: ignore[misc]
+            if not 101 < said[1] < 200:
+                return said
+            http.client.parse_headers(self.fp)
+
+    def _close_conn(self) -> None:
+        reader: Any = self.fp
+        if _has_more(reader):
+            with suppress(OSError):
+                reader.raw._sock.shutdown(_socket.SHUT_RDWR)  # the pool will find it closed
+        super()._close_conn()  # type: ignore[misc]
+
+
+def _has_more(reader: Any) -> bool:
+    """Whether there is something beyond an answer's end, or an end of the line, on its connection."""
+    sock = getattr(getattr(reader, "raw", None), "_sock", None)
+    if sock is None:
+        return False
+    patience = sock.gettimeout()
+    try:
+        sock.settimeout(0)
+        return bool(reader.peek())
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except (OSError, ValueError):
+        return True
+    finally:
+        with suppress(OSError):
+            sock.settimeout(patience)
+
+
 class _Noted:
     """A connection that tells the call that it serves by which socket, and sends a request at once.
 
@@ -116,11 +155,11 @@ class _Noted:
 
 
 class _Connection(_Noted, urllib3.connection.HTTPConnection):
-    pass
+    response_class = _Answer
 
 
 class _SecureConnection(_Noted, urllib3.connection.HTTPSConnection):
-    pass
+    response_class = _Answer
 
 
 class _Kept:

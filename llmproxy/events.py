@@ -17,6 +17,7 @@ from llmproxy.sse import Event
 from llmproxy.upstream import CHUNK_BYTES, Response, failure_of
 
 DONE = b"[DONE]"
+AT_ONCE_SECONDS, MOST_AT_ONCE = 0.001, 8
 LEAST_SECONDS = 0.001  # zero would be no wait, but another way of reading
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 
@@ -44,6 +45,7 @@ class EventStream:
         self._first: list[Event] | None = None
         self._buffered = self._taken(raw.fp)
         self._is_closed = False
+        self._at_once = 0  # reads in a row that had not to be waited for
         self.done = False  # the provider has said [DONE], or what else is its last event
 
     def _taken(self, reader: Any) -> bytes:
@@ -51,9 +53,13 @@ class EventStream:
         self._timeout = self._sock.gettimeout()
         self._sock.settimeout(0)
         try:
-            return bytes(reader.peek())
+            return bytes(reader.read(len(reader.peek())))
         except NOT_YET:
             return b""
+        except (OSError, ValueError) as error:  # it hung up right after the headers
+            self._call.finish()
+            self._response.close()
+            raise failure_of(error) from error
 
     def await_first(self, seconds: float) -> None:
         """Wait for the first events, which stay to be read, or for no longer than this. Raises UpstreamFailure."""
@@ -114,12 +120,20 @@ class EventStream:
             if not data:
                 self._sock.settimeout(max(min(now + seconds, self._silent_until, self._deadline) - now, LEAST_SECONDS))
                 data = self._sock.recv(CHUNK_BYTES)
+                self._be_fair(time.monotonic() - now)
         except TimeoutError:
             if time.monotonic() >= self._silent_until:
                 raise UpstreamTimeout(_("The provider stopped answering."), detail="idle") from None
             raise
         self._waits = False
         return data
+
+    def _be_fair(self, waited: float) -> None:
+        """Let others have their turn: a provider that always has more to read would never let go of the worker."""
+        self._at_once = self._at_once + 1 if waited < AT_ONCE_SECONDS else 0
+        if self._at_once >= MOST_AT_ONCE:
+            self._at_once = 0
+            time.sleep(0)
 
     def close(self) -> None:
         """Give the connection back if the answer is over, or ends at once; else hang up."""
@@ -129,7 +143,7 @@ class EventStream:
         if self.done and not self._body.is_over:
             with suppress(UpstreamFailure):
                 self._batch(0)
-        if self._body.is_over and not self._call.is_stopped:
+        if self._body.is_over and not (self._body.has_more or self._call.is_stopped):
             self._sock.settimeout(self._timeout)
             self._response._fp.close()  # type: ignore[attr-defined]
             self._response.release_conn()

@@ -134,6 +134,7 @@ class UpstreamFailure(GatewayRefusal):
         super().__init__(message, retry_after=retry_after)
         self.detail = detail
         self.cool_seconds = cool_seconds
+        self.tells_of_health = True  # of the provider's; not, where it has no such route or model
 
 
 class UpstreamError(UpstreamFailure):

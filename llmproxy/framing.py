@@ -18,6 +18,7 @@ class Chunked:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.has_more = False  # something came after it
         self._left = 0  # of the chunk under way, with its line end
         self._in_trailers = False
         self._pending = b""
@@ -35,6 +36,7 @@ class Chunked:
                 at = self._piece(data, at, pieces)
             else:
                 at = self._size(data, at)
+        self.has_more = self.has_more or at < len(data)
         return b"".join(pieces)
 
     def end(self) -> None:
@@ -82,10 +84,12 @@ class Sized:
     def __init__(self, length: int | None) -> None:
         self._left = length
         self.is_over = length == 0
+        self.has_more = length is None  # such a connection ends with it
 
     def feed(self, data: bytes) -> bytes:
         if self._left is None:
             return data
+        self.has_more = len(data) > self._left
         data = data[: self._left]
         self._left -= len(data)
         self.is_over = self._left == 0

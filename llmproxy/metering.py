@@ -8,6 +8,8 @@ from llmproxy.pricing import Usage, estimated_tokens
 PROMPT_SLACK_TOKENS = 50_000
 IMAGE_TOKENS = 85  # the least that an image costs at OpenAI, for an estimate that is charged
 PIECES_SLACK = 64
+# Chunks without text come besides, but not without end.
+CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8
 LONGEST_TOKEN = 64  # bytes: vocabularies have longer runs of spaces, which no answer consists of
 MAX_DEPTH = 32
 NOT_TEXT = frozenset({"role", "id", "type", "index"})
@@ -45,12 +47,14 @@ class Meter:
         self.reported: Usage | None = None
         self.generated_bytes = -echoed_bytes  # they go by, but nobody generated them
         self.pieces = 0
+        self.answers = 0  # chunks, with or without text
         self.upstream_id = ""
         self.finish_reason = ""
         self.is_broken = False  # the provider failed; a prompt without an answer is then not charged
 
     def observe(self, answer: Any) -> None:
         """Take note of usage, text and finish reason; anything of another shape is not an answer."""
+        self.answers += 1
         if isinstance(answer, dict):
             self.look(answer)
 
@@ -74,6 +78,8 @@ class Meter:
     def is_beyond(self) -> bool:
         """Whether more has come than was allowed, for certain: a piece is a token or more, and few are so long."""
         most = self.max_completion_tokens
+        if self.answers > CHUNKS_SLACK + CHUNKS_A_TOKEN * most:
+            return True
         return self.pieces > most + PIECES_SLACK or self.generated_bytes > LONGEST_TOKEN * (most + PIECES_SLACK)
 
     def reading(self) -> Reading:
@@ -125,9 +131,9 @@ def count(value: Any) -> int | None:
     return value if whole and 0 <= value < 2**40 else None
 
 
-def text(value: Any) -> str:
+def text(value: Any, most: int = 200) -> str:
     """What a row can hold of a provider's string: no NUL, and no half of a character."""
-    return value.replace("\0", "")[:200].encode(errors="replace").decode() if isinstance(value, str) else ""
+    return value.replace("\0", "")[:most].encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def size_of(value: Any, depth: int = 0) -> int:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import orjson
-
+from llmproxy import wire
 from llmproxy.metering import Meter, Reading, count, detail, size_of, text
 from llmproxy.pricing import Usage, estimated_tokens
 
@@ -152,7 +151,7 @@ class MessagesMeter(Meter):
 
     def _block(self, block: Any) -> None:
         if isinstance(block, dict):
-            called = orjson.dumps(block["input"]).decode() if block.get("input") else None
+            called = wire.encode(block["input"]).decode() if block.get("input") else None
             self.generated([called, *(block.get(name) for name in ("text", "thinking", "partial_json", "name"))])
 
     def _end(self, ended: Any) -> None:

@@ -139,4 +139,6 @@ def _repeated(said: Facts) -> GatewayRefusal:
         "still_running": _("The first request with this Idempotency-Key still runs."),
     }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
     retry_after = 1 if said["refusal"] == "still_running" else None
-    return IdempotencyConflict(words, retry_after=retry_after, generation_id=said["generation_id"])
+    # OpenAI's and Anthropic's clients would repeat a 409.
+    headers = {} if retry_after else {"x-should-retry": "false"}
+    return IdempotencyConflict(words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"])

@@ -70,7 +70,7 @@ def _value(event: Event) -> Any:
 def _check(streamed: Stream, event: Event, chunk: Any) -> None:
     """Raises UpstreamError, where the provider says that it failed."""
     if streamed.failed(event, chunk):
-        raise UpstreamError(_("The provider failed. Try again."), detail=event.data[:2000].decode(errors="replace"))
+        raise UpstreamError(_("The provider failed. Try again."), detail=repr(event.data[:2000]))
 
 
 class Relay:

@@ -28,6 +28,7 @@ from llmproxy.exceptions import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from llmproxy.metering import text
 from llmproxy.models.providers import KeyHeader
 from llmproxy.providers import Target
 
@@ -35,6 +36,7 @@ Response = urllib3.BaseHTTPResponse
 
 CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
+ERROR_SECONDS = 5  # for all of it
 
 
 # Statuses with which a provider says that the caller's own request is at fault.
@@ -48,6 +50,8 @@ OUR_CODES = frozenset(
     """.split()  # noqa: SIM905 – a list of a dozen strings would take a dozen lines
 )
 OUR_WORDS = re.compile(r"not a valid model|api key not valid|credit balance is too low", re.IGNORECASE)
+# Statuses with which a provider says that it has no such route, or model; its others may be well.
+NOT_SERVED = frozenset({404, 405, 501})
 # Statuses with which a provider says that it has too much to do; 529 is Anthropic's.
 BUSY = frozenset({429, 503, 529})
 BUSY_SECONDS = 5  # where it does not say for how long
@@ -60,8 +64,10 @@ def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], cal
     """
     call.first_byte_by = time.monotonic() + seconds
     response = _sent(target, "POST", path, {**_headers(target), **headers}, body, call)
-    if not 200 <= response.status < 300:
-        raise _refusal(response, target)
+    if response.status != 200 and not 200 < response.status < 204:
+        unpooled: Any = response
+        unpooled._pool = None  # whatever its body does, nobody else is answered with it
+        raise _refusal(response, target, call)
     return response
 
 
@@ -138,23 +144,27 @@ def failure_of(error: Exception) -> UpstreamFailure:
     return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
 
 
-def _refusal(response: Response, target: Target) -> UpstreamFailure:
-    """A status that is not 2xx: the caller's fault passes through, our account's troubles do not."""
+def _refusal(response: Response, target: Target, call: Call) -> UpstreamFailure:
+    """A status that brings no answer: the caller's fault passes through, our account's troubles do not."""
+    until = call.first_byte_by = time.monotonic() + ERROR_SECONDS
     try:
-        text = response.read(ERROR_BYTES)
-    except HTTPError:
-        text = b""
+        raw = _body(response, call, wait=ERROR_SECONDS, until=until, most=ERROR_BYTES)
+    except (HTTPError, UpstreamTimeout):
+        raw = b""
     finally:
+        call.finish()
         response.close()
-    detail = f"{response.status} {text[:2000]!r}"
-    said = _error(text)
+    detail = f"{response.status} {raw[:2000]!r}"
+    said = _error(raw)
     if response.status in CALLERS_FAULT and not _is_ours(said):
         return _rejected(response.status, said, target)
     if response.status in BUSY:
         wait = _retry_after(response)
         message = _("The provider is busy. Try again in a moment.")
         return UpstreamUnavailable(message, detail=detail, retry_after=wait or BUSY_SECONDS, cool_seconds=wait)
-    return UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
+    failure = UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
+    failure.tells_of_health = response.status not in NOT_SERVED
+    return failure
 
 
 def _retry_after(response: Response) -> int | None:
@@ -167,9 +177,9 @@ def _retry_after(response: Response) -> int | None:
     return min(ceil(seconds), settings.LLM_COOL_MAX_SECONDS) or None
 
 
-def _error(text: bytes) -> dict[str, Any]:
+def _error(raw: bytes) -> dict[str, Any]:
     """The error object of OpenAI's envelope, or what there is instead."""
-    body = wire.decode(text)
+    body = wire.decode(raw)
     error = body.get("error", body) if isinstance(body, dict) else {}
     return error if isinstance(error, dict) else {"message": error}
 
@@ -182,11 +192,15 @@ def _is_ours(said: dict[str, Any]) -> bool:
 
 
 def _rejected(status: int, said: dict[str, Any], target: Target) -> UpstreamRejected:
+    message, code, param = (
+        text(target.without_key(_string(said, *names) or ""), most)
+        for names, most in ((("message",), 2000), (("code", "type"), 100), (("param",), 200))
+    )
     return UpstreamRejected(
-        target.without_key(_string(said, "message") or _("The provider refused this request."))[:2000],
+        message or _("The provider refused this request."),
         status=status,
-        code=(_string(said, "code", "type") or InvalidRequest.code)[:100],
-        param=_string(said, "param"),
+        code=code or InvalidRequest.code,
+        param=param or None,
     )
 
 
@@ -216,7 +230,7 @@ def _body(response: Response, call: Call, *, wait: float, until: float, most: in
     """The body, bounded in bytes and in time; empty if it is too large. Its first byte has the time of the headers."""
     body = bytearray()
     call.wait_at_most(max(call.first_byte_by - time.monotonic(), wait))
-    while chunk := response.read1(CHUNK_BYTES):
+    while chunk := response.read1(CHUNK_BYTES, decode_content=False):
         call.wait_at_most(wait)
         body += chunk
         if len(body) > most:

@@ -3,9 +3,11 @@
 Source: OpenAI API reference, "Create chat completion"; api.md §3.
 """
 
+import re
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from llmproxy import bodies, wire
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS, Asked, Body
@@ -20,13 +22,19 @@ from llmproxy.sse import Event
 # own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).
 FORWARDED = frozenset(
     """
-    messages audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
-    metadata min_p modalities model n parallel_tool_calls prediction presence_penalty prompt_cache_key
-    reasoning_effort repetition_penalty response_format safety_identifier seed stop store stream stream_options
+    messages frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
+    metadata min_p model n parallel_tool_calls presence_penalty prompt_cache_key
+    reasoning_effort repetition_penalty response_format safety_identifier seed stop stream stream_options
     temperature tool_choice tools top_k top_logprobs top_p user verbosity
     """.split()  # noqa: SIM905 – a list of forty strings would take forty lines
 )
 MAX_MESSAGES = 10_000
+# What a message may consist of besides images and files: its tokens are no more than its bytes.
+PARTS = frozenset({"text", "refusal", "input_audio"})
+ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# Sound costs a multiple of text, and a prediction that does not come true is billed as if it were an answer.
+COSTS_MORE = ("audio", "prediction")
+UNMETERED: Any = gettext_lazy("%(name)s is not offered here: what it costs cannot be metered.")
 # Both spellings of one limit, the newer first: the newer wins where both are given.
 LIMITS = ("max_completion_tokens", "max_tokens")
 DONE = b"data: [DONE]\n\n"
@@ -37,6 +45,7 @@ class Chat(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
+        bodies.refuse(body, COSTS_MORE, UNMETERED)
         images = _check_messages(body)
         bodies.check_ranges(body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2))
         bodies.check_strings(body, "stop")
@@ -89,6 +98,8 @@ def _check_messages(body: Body) -> list[str]:
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             param = f"messages.{index}"
             raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
+        if message.get("audio"):
+            raise bodies.unmeasured(f"messages.{index}.audio")
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
             images += _images(content, f"messages.{index}.content")
@@ -106,9 +117,18 @@ def _images(content: Any, param: str) -> list[str]:
             if not isinstance(url, str):
                 raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
             images.append(url)
-        elif isinstance(file := part.get("file"), dict) and file.get("file_id"):
-            raise bodies.unmeasured(param)  # and it may be another caller's
+        elif part["type"] == "file":
+            _check_file(part.get("file"), param)
+        elif part["type"] not in PARTS:
+            raise bodies.unknown_type(param)
     return images
+
+
+def _check_file(file: Any, param: str) -> None:
+    """Its bytes must be here: an id may be another caller's file, and nobody knows how long what an address has is."""
+    data = file.get("file_data") if isinstance(file, dict) else None
+    if not isinstance(data, str) or file.get("file_id") or ADDRESS.match(data):
+        raise bodies.unmeasured(param)
 
 
 class Chunks(Stream):

@@ -96,9 +96,18 @@ def _check_input(body: Body) -> list[str]:
         # An item with nothing but an id is a reference to one that the provider keeps.
         if not isinstance(item, dict) or (item.get("type") or ("role" in item and "message")) not in ITEMS:
             raise bodies.unknown_type(param)
+        if _is_reference(item):
+            raise bodies.unmeasured(param)
         for name in ("content", "output", "summary"):
             images += _images(item.get(name), f"{param}.{name}")
     return images
+
+
+def _is_reference(item: Body) -> bool:
+    """Whether an item is only named, and the provider would look it up under the operator's account."""
+    if item.get("type") == "reasoning":
+        return not (item.get("encrypted_content") or item.get("summary") or item.get("content"))
+    return item.get("type", "message") == "message" and not item.get("content")
 
 
 def _images(content: Any, param: str) -> list[str]:
@@ -108,7 +117,7 @@ def _images(content: Any, param: str) -> list[str]:
         raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
     images = []
     for part in content:
-        if part.get("file_id") or part.get("file_url"):
+        if part.get("file_id") or part.get("file_url") or "://" in str(part.get("file_data") or "")[:64]:
             raise bodies.unmeasured(param)
         if part.get("type") == "input_image":
             if not isinstance(part.get("image_url"), str):
