@@ -7,6 +7,7 @@ so ENCRYPTION_KEYS can be set later, and what was stored before stays readable.
 import base64
 import hashlib
 import hmac
+from contextlib import suppress
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -27,6 +28,14 @@ def decrypt(stored: str, *, purpose: str) -> str:
         return _fernet(purpose).decrypt(stored.encode()).decode()
     except InvalidToken:
         raise Unreadable(f"The {purpose} were encrypted with a key that ENCRYPTION_KEYS does not list.") from None
+
+
+def rotated(stored: str, *, purpose: str) -> str | None:
+    """The same text under the newest key; None if it is already. Raises Unreadable."""
+    with suppress(InvalidToken):
+        Fernet(_keys(purpose)[0]).decrypt(stored.encode())
+        return None
+    return encrypt(decrypt(stored, purpose=purpose), purpose=purpose)
 
 
 def digests(plain: str, *, purpose: str) -> list[str]:

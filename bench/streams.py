@@ -26,7 +26,7 @@ SILENT, LATE = "ended without saying so", "no answer in time"
 
 def request(host: str, path: str, headers: Mapping[str, str], text: str, *, stream: bool, **more: object) -> bytes:
     """The bytes of one request for a completion."""
-    asked: dict[str, object] = {"model": "bench", "messages": [{"role": "user", "content": text}], "max_tokens": 64}
+    asked: dict[str, object] = {"model": "bench", "messages": [{"role": "user", "content": text}], "max_tokens": 4096}
     asked |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     body = json.dumps(asked | more)
     lines = {"Host": host, "Content-Type": "application/json", "Content-Length": str(len(body)), **headers}

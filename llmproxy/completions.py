@@ -15,12 +15,14 @@ from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import credentials, departures, idempotency, providers, upstream
 from llmproxy.admission import Admission
-from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected
+from llmproxy.connections import Call
+from llmproxy.exceptions import CallerLeft, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
+from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.providers import Target
 from llmproxy.receipts import Receipt
-from llmproxy.upstream import Call, Response
+from llmproxy.upstream import Response
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ Read = TypeVar("Read")
 Status = Completion.Status
 
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
+LEAST_SECONDS = 1  # that a try has to be worth it
 _SETTLE = "SELECT gateway_settle(%s)::text"
 
 
@@ -44,7 +47,9 @@ class Run:
             certain_tokens=admission.certain_tokens,
             max_completion_tokens=admission.max_tokens * admission.asked.choices,
         )
-        self.call = Call()
+        self.call = Call()  # that is under way, or was last
+        self.is_stopped = False
+        self.has_left = False  # the caller
         self.status = Status.INTERRUPTED
         self.error = ""
         self.attempts: list[dict[str, Any]] = []
@@ -53,45 +58,60 @@ class Run:
         self.receipt: Receipt | None = None
 
     def ask(self, read: Callable[[Response, Target], Read]) -> Read:
-        """What `read` makes of the first provider's answer that is one. Raises the last one's UpstreamFailure."""
+        """What `read` makes of the first provider's answer that is one. Raises the last one's UpstreamFailure.
+
+        All tries together wait no longer than the most patient of them alone would (docs/decisions/0017).
+        """
         if not connection.in_atomic_block:
             connection.close()  # back to the pool: no connection is held while the provider works
         failpoint("after-hold")
-        targets = providers.in_order(self.admission.targets)[: settings.LLM_MAX_ATTEMPTS]
+        targets = self._targets()
+        until = time.monotonic() + max(target.first_byte for target in targets)
         for left, target in zip(range(len(targets) - 1, -1, -1), targets, strict=True):
             try:
-                return self._attempt(target, read)
+                return self._attempt(target, read, until - time.monotonic())
             except UpstreamFailure as failure:
-                if self.call.is_left:
+                if self.has_left:
                     raise CallerLeft(_("The connection was closed before the answer came.")) from failure
-                if isinstance(failure, UpstreamRejected) or not left or self._is_late():
+                late = until - time.monotonic() < LEAST_SECONDS
+                if isinstance(failure, UpstreamRejected) or late or not left:
                     raise
         raise AssertionError("a model that was admitted has a provider")
 
-    def _attempt(self, target: Target, read: Callable[[Response, Target], Read]) -> Read:
+    def _targets(self) -> list[Target]:
+        """Whom to ask, in order. Who has a key that cannot be sent is passed over, unless there is nobody else."""
+        ordered = providers.in_order(self.admission.targets)
+        usable = [target for target in ordered if target.problem is None]
+        for target in ordered if usable else []:
+            if target.problem is not None:
+                logger.error("provider %s cannot be asked: %s", target.slug, target.problem)
+                self.attempts.append({"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0})
+        return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
+
+    def _attempt(self, target: Target, read: Callable[[Response, Target], Read], left: float) -> Read:
         admission, started = self.admission, time.monotonic()
-        self.target = target
+        self.target, self.call = target, Call()
+        if self.is_stopped:
+            self.call.stop()
         body = admission.asked.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
-        error = ""
+        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
+        attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
+        self.attempts.append(attempt)
         try:
-            path = f"/{admission.route.endpoint.value}"
-            answer = read(upstream.post(target, path, body, headers, self.call), target)
+            return read(upstream.post(target, path, body, headers, self.call, seconds), target)
         except UpstreamFailure as failure:
-            error = failure.code[:40]
+            attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             self._blame(target, failure)
             raise
         finally:
-            attempt = {"provider": target.slug, "error": error, "ms": _milliseconds(started, time.monotonic())}
-            self.attempts.append(attempt)
-        providers.note_success(target)
-        return answer
+            attempt["ms"] = _milliseconds(started, time.monotonic())
 
     def _blame(self, target: Target, failure: UpstreamFailure) -> None:
         """Note why it failed; the provider's own words are for our log only."""
-        if self.call.is_left:
+        if self.is_stopped:
             return
         if not isinstance(failure, UpstreamRejected):
             providers.note_failure(target, failure)
@@ -103,8 +123,15 @@ class Run:
             target.without_key(failure.detail),
         )
 
-    def _is_late(self) -> bool:
-        return time.monotonic() - self.admission.started > settings.LLM_FIRST_BYTE_SECONDS
+    def leave(self) -> float:
+        """The caller has left: in so many seconds what is still under way is stopped."""
+        self.has_left = True
+        return self.target.drain_seconds if self.target is not None and self.target.drains else 0
+
+    def stop(self) -> None:
+        """Hang up on the provider, and on each that would be called after it."""
+        self.is_stopped = True
+        self.call.stop()
 
     def observe(self, answer: Any) -> None:
         if self.first_byte is None:
@@ -112,9 +139,9 @@ class Run:
         self.meter.observe(answer)
 
     def fail(self, failure: UpstreamFailure) -> None:
-        """The answer ends here; a provider that we hung up on has not failed."""
-        if not self.call.is_left:
-            self.status, self.error = Status.FAILED, failure.code[:40]
+        """The answer ends here; whoever left it does not care why."""
+        if not self.has_left:
+            self.status, self.error = Status.FAILED, failure.code[:MAX_ERROR_LENGTH]
 
     def fail_midway(self, failure: UpstreamFailure) -> None:
         """As `fail`, after the provider's answer began."""
@@ -130,21 +157,22 @@ class Run:
             failpoint("before-capture")
             self.receipt = _settle_surely(self, answer)
             failpoint("after-capture")
+            if self.status == Status.COMPLETED and self.target is not None:
+                providers.note_success(self.target)  # of a whole answer: one that always breaks off should cool down
         return self.receipt
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
     """The provider's JSON answer and its receipt. Raises UpstreamFailure, with nothing charged.
 
-    Where the other end of `sock` leaves meanwhile, the provider is stopped, if it is one that is.
+    Where the other end of `sock` leaves meanwhile, the provider is stopped, or read on for a while: its policy.
     """
     run, answer = Run(admission), None
-    read = partial(_read_json, admission)
     try:
-        with departures.watching(sock if providers.may_stop(admission.targets) else None, run.call.leave):
-            answer = run.ask(read)
+        with departures.watching(sock, run):
+            answer = run.ask(partial(_read_json, run))
         run.observe(answer)
-        run.status = Status.COMPLETED
+        run.status = Status.INTERRUPTED if run.has_left else Status.COMPLETED
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
@@ -154,8 +182,8 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     return answer, receipt
 
 
-def _read_json(admission: Admission, response: Response, target: Target) -> dict[str, Any]:
-    return upstream.read_json(response, admission.route.is_answer)
+def _read_json(run: Run, response: Response, target: Target) -> dict[str, Any]:
+    return upstream.read_json(response, run.admission.route.is_answer, run.call, target.idle)
 
 
 def _settle_surely(run: Run, answer: Any) -> Receipt:
@@ -197,7 +225,6 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
     """The columns of the completion, and what settles with it."""
     admission, usage = run.admission, reading.usage
     repeatable = admission.repeatable
-    completed = run.status == Status.COMPLETED
     return {
         "generation_id": admission.generation_id,
         "user_id": admission.user,
@@ -241,7 +268,7 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
         },
         "unused": _unused(admission, usage.total_tokens),
         "key": repeatable.key if repeatable else None,
-        "answer": idempotency.sealed(answer) if repeatable and completed and not admission.asked.stream else "",
+        "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
     }
 
 

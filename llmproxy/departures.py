@@ -2,48 +2,76 @@
 
 Writing tells only by and by that nobody reads: the first bytes after a hang-up are still taken. It is a real thread,
 also under gevent, because it sleeps in the kernel; it hangs up on providers, and touches nothing of a greenlet's.
+A caller who closes only the sending half of the connection has left too: it is what proxies take it for.
 """
 
 import _socket
-from collections.abc import Callable, Iterator
+import heapq
+import itertools
+import logging
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from gevent.monkey import get_original
 
-# EPOLLIN | EPOLLRDHUP | EPOLLONESHOT, which gevent takes out of `select`; zero where there is no epoll (macOS).
+logger = logging.getLogger(__name__)
+
+# EPOLLRDHUP | EPOLLONESHOT, which gevent takes out of `select`; there is no epoll on macOS.
 ON_HANG_UP = 0x2000 | 1 << 30
-_watched: dict[int, Callable[[], None]] = {}
 _epoll: Any = None
 
 
+class Leaver(Protocol):
+    """What is under way for the caller who may leave. Both are called by another thread, and must not wait."""
+
+    def leave(self) -> float:
+        """The caller has left: what becomes of the answer ends in so many seconds."""
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watch:
+    """A caller's connection, by its number, from `watch` to `forget`."""
+
+    number: int
+    leaver: Leaver
+
+
+_watched: dict[int, Watch] = {}
+
+
 @contextmanager
-def watching(sock: Any, leave: Callable[[], None]) -> Iterator[None]:
-    """Call `leave`, in another thread, if the other end of this socket closes meanwhile; None is not watched."""
-    number = watch(sock, leave)
+def watching(sock: Any, leaver: Leaver) -> Iterator[None]:
+    """Tell `leaver` if the other end of this socket closes meanwhile; None is not watched."""
+    watch_ = watch(sock, leaver)
     try:
         yield
     finally:
-        forget(number)
+        forget(watch_)
 
 
-def watch(sock: Any, leave: Callable[[], None]) -> int | None:
+def watch(sock: Any, leaver: Leaver) -> Watch | None:
     """As `watching`, until `forget` gets what this returns."""
     epoll = _started()
     if sock is None or epoll is None:
         return None
-    number: int = sock.fileno()
-    _watched[number] = leave
-    with suppress(OSError):  # closed already: whoever writes will see
-        epoll.register(number, ON_HANG_UP)
-    return number
+    watch_ = Watch(sock.fileno(), leaver)
+    _watched[watch_.number] = watch_
+    with suppress(OSError, ValueError):  # closed already: whoever writes will see
+        epoll.register(watch_.number, ON_HANG_UP)
+    return watch_
 
 
-def forget(number: int | None) -> None:
-    if number in _watched:
-        del _watched[number]
+def forget(watch_: Watch | None) -> None:
+    """Again: nothing. Where the number is another connection's by now, that one stays watched."""
+    if watch_ is not None and _watched.get(watch_.number) is watch_:
+        del _watched[watch_.number]
         with suppress(OSError, ValueError):
-            _epoll.unregister(number)
+            _epoll.unregister(watch_.number)
 
 
 def _started() -> Any:
@@ -60,20 +88,31 @@ def _started() -> Any:
 
 
 def _watch(epoll: Any) -> None:
+    due: list[tuple[float, int, Watch]] = []
+    count = itertools.count()
     while True:
-        for number, _event in epoll.poll():
-            leave = _watched.get(number)
-            if leave is not None and _has_left(number):
-                leave()
+        for number, _event in epoll.poll(max(due[0][0] - time.monotonic(), 0) if due else None):
+            watch_ = _watched.get(number)
+            if watch_ is not None and _has_left(number):
+                heapq.heappush(due, (time.monotonic() + watch_.leaver.leave(), next(count), watch_))
+        while due and due[0][0] <= time.monotonic():
+            _when, _number, watch_ = heapq.heappop(due)
+            if _watched.get(watch_.number) is watch_:
+                watch_.leaver.stop()
 
 
 def _has_left(number: int) -> bool:
     """Whether this is still a connection, at its end: the number may be somebody else's by now."""
-    with suppress(OSError):
+    try:
         line = _socket.socket(fileno=_socket.dup(number))
-        try:
-            line.settimeout(0)
-            return not line.recv(1, _socket.MSG_PEEK)
-        finally:
-            line.close()
-    return False
+    except OSError:
+        return False
+    try:
+        line.settimeout(0)
+        return not line.recv(1, _socket.MSG_PEEK)
+    except ConnectionError:  # reset
+        return True
+    except OSError:  # nothing to read, or no connection
+        return False
+    finally:
+        line.close()

@@ -10,29 +10,34 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from llmproxy import sse
-from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout
+from llmproxy.connections import Call
+from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.framing import Chunked, Sized
 from llmproxy.sse import Event
-from llmproxy.upstream import CHUNK_BYTES, Call, Response, failure_of
+from llmproxy.upstream import CHUNK_BYTES, Response, failure_of
 
 DONE = b"[DONE]"
+LEAST_SECONDS = 0.001  # zero would be no wait, but another way of reading
 NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 
 class EventStream:
     """Iterating yields the events that came together, until [DONE] or the end; none after LLM_KEEP_ALIVE_SECONDS.
 
-    A failure of the provider, or `idle_seconds` of its silence, is raised as UpstreamFailure. Nothing is read
-    ahead: a caller slower than the provider stops the provider, not our memory. A wait that ends without a byte does
-    no harm to the socket, as it would to http.client's reader; that is why it is read here. `close` releases the
-    connection, or makes the provider stop.
+    A failure of the provider, `idle_seconds` of its silence, or the end of the time that the whole answer has, is
+    raised as UpstreamFailure. Nothing is read ahead: a caller slower than the provider stops the provider, not our
+    memory. A wait that ends without a byte does no harm to the socket, as it would to http.client's reader; that is
+    why it is read here. `close` releases the connection, or makes the provider stop.
     """
 
-    def __init__(self, response: Response, call: Call, *, idle_seconds: int) -> None:
+    def __init__(self, response: Response, call: Call, *, idle_seconds: float) -> None:
         self._response = response
         self._call = call
         self._sock: Any = call.sock
         self._idle_seconds = idle_seconds
+        self._silent_until = call.first_byte_by
+        self._waits = True  # for the provider: while nobody does, it is not silent, but they read slowly
+        self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
         raw: Any = response._fp  # type: ignore[attr-defined]
         self._body: Chunked | Sized = Chunked() if raw.chunked else Sized(raw.length)
         self._events = sse.Events()
@@ -55,40 +60,35 @@ class EventStream:
         until = time.monotonic() + seconds
         while not (self._first or self._is_over) and (left := until - time.monotonic()) > 0:
             self._first = self._batch(left)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is over without an event."""
-        return self._is_over and not self._first
+        if self._is_over and not self._first:
+            raise UpstreamError(_("The provider failed. Try again."), detail="an answer without an event")
 
     @property
     def first(self) -> Event | None:
         """The first event, if it has come."""
         return self._first[0] if self._first else None
 
+    def end_in(self, seconds: float) -> None:
+        """The whole answer has no more time than this."""
+        self._deadline = min(self._deadline, time.monotonic() + seconds)
+
     @property
     def _is_over(self) -> bool:
-        return self.done or self._body.is_over or self._call.is_left
+        return self.done or self._body.is_over or self._call.is_stopped
 
     def __iter__(self) -> Iterator[list[Event]]:
-        silent_since = time.monotonic()
         if self._first:
             batch, self._first = self._first, None
             yield batch
         while not self._is_over:
-            found = self._batch(settings.LLM_KEEP_ALIVE_SECONDS)
-            if found is not None:
-                silent_since = time.monotonic()
-            elif time.monotonic() - silent_since >= self._idle_seconds:
-                raise UpstreamTimeout(_("The provider stopped answering."), detail="idle")
-            yield found or []
+            yield self._batch(settings.LLM_KEEP_ALIVE_SECONDS) or []
 
     def _batch(self, seconds: float) -> list[Event] | None:
-        """The events that came with the next bytes; None if there were none in this time."""
+        """The events that came with the next bytes; None if there were no bytes in this time."""
         try:
             data = self._received(seconds)
             events = self._events.feed(self._body.feed(data))
-            if not data and not self._call.is_left:
+            if not data and not self._call.is_stopped:
                 self._body.end()
             if self._is_over:
                 events += self._events.end()
@@ -103,10 +103,22 @@ class EventStream:
         return events
 
     def _received(self, seconds: float) -> bytes:
+        """The next bytes; raises TimeoutError if there are none now, UpstreamTimeout if there is no time for more."""
+        now = time.monotonic()
+        if now > self._deadline:
+            raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
+        if not self._waits:
+            self._waits, self._silent_until = True, now + self._idle_seconds
         data, self._buffered = self._buffered, b""
-        if not data:
-            self._sock.settimeout(seconds)
-            data = self._sock.recv(CHUNK_BYTES)
+        try:
+            if not data:
+                self._sock.settimeout(max(min(now + seconds, self._silent_until, self._deadline) - now, LEAST_SECONDS))
+                data = self._sock.recv(CHUNK_BYTES)
+        except TimeoutError:
+            if time.monotonic() >= self._silent_until:
+                raise UpstreamTimeout(_("The provider stopped answering."), detail="idle") from None
+            raise
+        self._waits = False
         return data
 
     def close(self) -> None:
@@ -117,11 +129,11 @@ class EventStream:
         if self.done and not self._body.is_over:
             with suppress(UpstreamFailure):
                 self._batch(0)
-        if self._body.is_over and not self._call.is_left:
+        if self._body.is_over and not self._call.is_stopped:
             self._sock.settimeout(self._timeout)
             self._response._fp.close()  # type: ignore[attr-defined]
             self._response.release_conn()
         else:
-            self._call.hang_up()
+            self._call.stop()
             self._response.close()
         self._call.finish()

@@ -123,11 +123,17 @@ class OutOfCredits(GatewayRefusal):
 
 
 class UpstreamFailure(GatewayRefusal):
-    """Base of everything the provider did wrong; `detail` is for our log, never for the caller."""
+    """Base of everything the provider did wrong; `detail` is for our log, never for the caller.
 
-    def __init__(self, message: str, *, detail: str = "", retry_after: int | None = None) -> None:
+    `cool_seconds` is for how long the provider itself asked to be left alone, if it did.
+    """
+
+    def __init__(
+        self, message: str, *, detail: str = "", retry_after: int | None = None, cool_seconds: int | None = None
+    ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.detail = detail
+        self.cool_seconds = cool_seconds
 
 
 class UpstreamError(UpstreamFailure):

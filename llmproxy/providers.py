@@ -1,5 +1,6 @@
 """Whom to ask for a completion: the providers of its model, in order, and how they have been doing."""
 
+import logging
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +9,16 @@ from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models import Case, F, When
+from django.db.models.functions import Greatest, Now
 
 from llmproxy import keys
 from llmproxy.exceptions import UpstreamFailure
 from llmproxy.models import ENVIRONMENT, Provider
-from llmproxy.models.providers import OnDisconnect
+from llmproxy.models.providers import MAX_ERROR_LENGTH, OnDisconnect
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Target:
     is_cooling: bool = False
 
     @classmethod
-    def of(cls, row: Provider, **fields: Any) -> "Target":
+    def of(cls, row: Provider) -> "Target":
+        """The provider alone, without a model."""
         return cls(
             provider=row.pk,
             slug=row.slug,
@@ -49,10 +54,24 @@ class Target:
             encrypted_key=row.encrypted_key,
             key_header=row.key_header,
             connect_seconds=row.connect_seconds,
-            first_byte_seconds=row.first_byte_seconds,
-            idle_seconds=row.idle_seconds,
-            **fields,
         )
+
+    @property
+    def connect(self) -> float:
+        return self.connect_seconds or settings.LLM_CONNECT_SECONDS
+
+    @property
+    def first_byte(self) -> float:
+        return self.first_byte_seconds or settings.LLM_FIRST_BYTE_SECONDS
+
+    @property
+    def idle(self) -> float:
+        return self.idle_seconds or settings.LLM_IDLE_SECONDS
+
+    @property
+    def drains(self) -> bool:
+        """Whether it is to be read on for `drain_seconds` when the caller leaves."""
+        return self.on_disconnect == OnDisconnect.DRAIN
 
     @property
     def url(self) -> str:
@@ -62,6 +81,15 @@ class Target:
     def key(self) -> str:
         """The provider's API key in plain text; raises keys.KeyUnreadable."""
         return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else _decrypted(self.encrypted_key)
+
+    @property
+    def problem(self) -> str | None:
+        """Why its key cannot be sent, for the operator; None if it can."""
+        try:
+            key = self.key
+        except keys.KeyUnreadable as unreadable:
+            return str(unreadable)
+        return None if key.isascii() and (key.isprintable() or not key) else "its key is not printable ASCII"
 
     def without_key(self, text: str) -> str:
         """What a provider said, for a log: some repeat the key that they were sent."""
@@ -78,7 +106,10 @@ def _decrypted(stored: str) -> str:
 
 
 def in_order(targets: Iterable[Target]) -> list[Target]:
-    """By order, among equals by chance with their weights; who is cooling down comes last."""
+    """By order, among equals by chance with their weights; who is cooling down comes last.
+
+    The chance is Efraimidis' and Spirakis' (2006): the first, and each next of those left, is drawn by weight.
+    """
     drawn = [(target.is_cooling, target.order, -(random.random() ** (1 / target.weight)), target) for target in targets]  # noqa: S311 – not a secret
     return [target for *_, target in sorted(drawn, key=lambda one: one[:3])]
 
@@ -86,17 +117,34 @@ def in_order(targets: Iterable[Target]) -> list[Target]:
 def note_success(target: Target) -> None:
     """Forget the failures of a provider that answers again."""
     if target.failures:
-        Provider.objects.filter(pk=target.provider).update(failures=0, cooling_until=None)
+        _note(target, failures=0, cooling_until=None)
 
 
 def note_failure(target: Target, failure: UpstreamFailure) -> None:
-    """Count it; a provider that keeps failing cools down: others are asked before it for LLM_COOL_SECONDS."""
-    failed = Provider.objects.filter(pk=target.provider)
-    failed.update(failures=F("failures") + 1)
-    cooling = Now() + timedelta(seconds=failure.retry_after or settings.LLM_COOL_SECONDS)
-    failed.filter(failures__gte=settings.LLM_COOL_AFTER_FAILURES).update(cooling_until=cooling)
+    """Count it; a provider that keeps failing cools down: others are asked before it for LLM_COOL_SECONDS.
+
+    One that says for how long it wants to be left alone cools down for that long at once.
+    """
+    counted = F("failures") + 1
+    cooling = Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS)
+    least = 0 if failure.cool_seconds else settings.LLM_COOL_AFTER_FAILURES - 1
+    _note(
+        target,
+        failures=counted,
+        cooling_until=Case(
+            When(failures__gte=least, then=Greatest(cooling, F("cooling_until"))), default=F("cooling_until")
+        ),
+        last_failure_at=Now(),
+        last_error=failure.code[:MAX_ERROR_LENGTH],
+    )
 
 
-def may_stop(targets: Iterable[Target]) -> bool:
-    """Whether a caller's leaving stops the provider; where one is to be read to the end, none is stopped early."""
-    return all(target.on_disconnect == OnDisconnect.CANCEL for target in targets)
+def _note(target: Target, **values: Any) -> None:
+    """Never in the way of an answer: what cannot be written down is logged. No connection is kept for it."""
+    try:
+        Provider.objects.filter(pk=target.provider).update(**values)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("how provider %s is doing could not be noted: %r", target.slug, error)
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()

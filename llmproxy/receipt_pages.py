@@ -20,6 +20,7 @@ FAILURES = {
     "upstream_error": _("failed"),
     "upstream_unavailable": _("was not available"),
     "upstream_timeout": _("did not answer in time"),
+    "caller_left": _("was stopped when the caller left"),
 }
 REFUSED = _("refused the request")
 

@@ -1,6 +1,5 @@
 """A streamed answer on its way from the provider to the caller, event by event."""
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -9,16 +8,18 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.failpoints import failpoint
-from llmproxy import departures, providers, wire
+from llmproxy import departures, wire
 from llmproxy.admission import Admission
 from llmproxy.completions import Run, Status
-from llmproxy.endpoints.base import KEEP_ALIVE
+from llmproxy.departures import Watch
+from llmproxy.endpoints.base import KEEP_ALIVE, Stream
 from llmproxy.events import EventStream
-from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
-from llmproxy.models.providers import OnDisconnect
+from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.providers import Target
 from llmproxy.sse import Event
 from llmproxy.upstream import Response
+
+NOTHING = b"null"  # llama.cpp, before the answers to several prompts
 
 
 def open_stream(admission: Admission, sock: Any = None) -> "Relay":
@@ -27,7 +28,7 @@ def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     `sock` is the caller's connection: whoever hangs up is not answered any more.
     """
     run, relay = Run(admission), None
-    watched = departures.watch(sock if providers.may_stop(admission.targets) else None, run.call.leave)
+    watched = departures.watch(sock, run)
     try:
         relay = Relay(run, run.ask(run_events(run)), watched)
     except UpstreamFailure as failure:
@@ -36,6 +37,7 @@ def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     finally:
         if relay is None:
             departures.forget(watched)
+            run.call.finish()
             run.settle()
     return relay
 
@@ -45,13 +47,11 @@ def run_events(run: Run) -> Any:
     streamed = run.admission.route.streamed(run.admission.asked)
 
     def read(response: Response, target: Target) -> EventStream:
-        events = EventStream(response, run.call, idle_seconds=target.idle_seconds or settings.LLM_IDLE_SECONDS)
+        events = EventStream(response, run.call, idle_seconds=target.idle)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
-            if events.is_empty:
-                raise UpstreamError(_("The provider failed. Try again."), detail="no event")
-            if (first := events.first) is not None and streamed.failed(first, wire.decode(first.data)):
-                raise UpstreamError(_("The provider failed. Try again."), detail=_shown(first))
+            if (first := events.first) is not None and first.data != NOTHING:
+                _check(streamed, first, _value(first))
         except UpstreamFailure:
             events.close()
             raise
@@ -60,36 +60,48 @@ def run_events(run: Run) -> Any:
     return read
 
 
+def _value(event: Event) -> Any:
+    chunk = wire.decode(event.data)
+    if chunk is None:
+        raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+    return chunk
+
+
+def _check(streamed: Stream, event: Event, chunk: Any) -> None:
+    """Raises UpstreamError, where the provider says that it failed."""
+    if streamed.failed(event, chunk):
+        raise UpstreamError(_("The provider failed. Try again."), detail=event.data[:2000].decode(errors="replace"))
+
+
 class Relay:
     """Iterate for the bytes of the answer; `close` when the caller has them all or has gone.
 
     Not a generator, because closing one that was never started runs none of its code.
     """
 
-    def __init__(self, run: Run, events: EventStream, watched: int | None = None) -> None:
+    def __init__(self, run: Run, events: EventStream, watched: Watch | None = None) -> None:
         self.run = run
         self.events = events
         self.stream = run.admission.route.streamed(run.admission.asked)
-        self.deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
         self._watched = watched
         self._is_limited = False
 
     def close(self) -> None:
         """Stop the provider at once, or read on where that is its policy, and settle; nothing after the end."""
-        departures.forget(self._watched)
         try:
             target = self.run.target
-            if self.run.receipt is None and target is not None and target.on_disconnect == OnDisconnect.DRAIN:
+            if self.run.receipt is None and target is not None and target.drains:
                 self._drain(target.drain_seconds)
             self.events.close()
         finally:
+            departures.forget(self._watched)
             self.run.settle()
 
     def __iter__(self) -> Iterator[bytes]:
         failure: UpstreamFailure | None = None
         try:
             yield from self._answer()
-            if self.run.call.is_left:
+            if self.run.has_left:
                 return  # to nobody
             self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
@@ -106,8 +118,6 @@ class Relay:
     def _answer(self) -> Iterator[bytes]:
         """What came together goes on together."""
         for batch in self.events:
-            if time.monotonic() > self.deadline:
-                raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
             passed: list[bytes] = []
             try:
                 is_over = any(self._is_last(event, passed) for event in batch)
@@ -117,12 +127,12 @@ class Relay:
                     failpoint("mid-stream")
             if is_over:
                 return
-        if not (self.run.call.is_left or self.stream.is_whole(self.run.meter, done=self.events.done)):
+        if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:
         """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
-        if event.data == b"null":  # llama.cpp, before the answers to several prompts
+        if event.data == NOTHING:
             return False
         chunk = self._observed(event)
         if (text := self.stream.passed(event, chunk)) is not None:
@@ -134,21 +144,14 @@ class Relay:
         return is_last or self._is_limited
 
     def _observed(self, event: Event) -> Any:
-        chunk = wire.decode(event.data)
-        if chunk is None:
-            raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+        chunk = _value(event)
         self.run.observe(chunk)  # also of a failure: some tell what was used until then
-        if self.stream.failed(event, chunk):
-            raise UpstreamError(_("The provider failed during the answer."), detail=_shown(event))
+        _check(self.stream, event, chunk)
         return chunk
 
     def _drain(self, seconds: float) -> None:
         """Read on without a reader, for the usage that comes at the end."""
-        self.deadline = min(self.deadline, time.monotonic() + seconds)
+        self.events.end_in(seconds)
         with suppress(UpstreamFailure):
             for _passed in self._answer():
                 pass
-
-
-def _shown(event: Event) -> str:
-    return event.data[:2000].decode(errors="replace")

@@ -1,20 +1,25 @@
-"""The live connection to a provider: one pooled HTTP client per process, bounded in every direction."""
+"""Asking a provider, bounded in every direction, and what its refusals mean."""
 
-import _socket
-import os
-import threading
+import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from math import ceil
 from typing import Any
 
-import orjson
 import urllib3
 from django.conf import settings
 from django.utils.translation import gettext as _
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InvalidHeader,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+)
 
 from llmproxy import wire
+from llmproxy.connections import Call, pool, sender
 from llmproxy.exceptions import (
     InvalidRequest,
     UpstreamError,
@@ -23,7 +28,6 @@ from llmproxy.exceptions import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from llmproxy.keys import KeyUnreadable
 from llmproxy.models.providers import KeyHeader
 from llmproxy.providers import Target
 
@@ -33,138 +37,89 @@ CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
 
 
-class Call:
-    """What is under way at a provider, so that it can be stopped at any moment, by any thread."""
-
-    def __init__(self) -> None:
-        self.is_left = False  # by the caller: nobody wants the answer any more
-        self.sock: Any = None  # while the answer is under way
-
-    def leave(self) -> None:
-        """The caller has gone: hang up, now and after whatever comes next."""
-        self.is_left = True
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """Only wakes whoever reads: what one thread reads, another must not close."""
-        with suppress(OSError, ValueError, AttributeError):  # the last byte may just have arrived
-            # Of the descriptor, not by gevent's object: that belongs to the thread of its hub.
-            line = _socket.socket(fileno=os.dup(self.sock.fileno()))
-            line.shutdown(_socket.SHUT_RDWR)
-            line.close()
-
-    def finish(self) -> None:
-        """The answer is there, or will not come: its connection may serve somebody else."""
-        self.sock = None
-
-
-class _Sender(threading.local):
-    call: Call | None = None
-
-
-_sender = _Sender()
-
-
-class _Noted:
-    """A connection that tells the call that it serves by which socket, and sends a request at once.
-
-    http.client sends headers and body one after the other, which wakes the provider for the first half.
-    """
-
-    sock: Any
-    _parts: list[bytes] | None = None
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._parts = []
-        try:
-            super().request(*args, **kwargs)  # type: ignore[misc]
-            whole = b"".join(self._parts)
-        finally:
-            self._parts = None
-        super().send(whole)  # type: ignore[misc]
-
-    def send(self, data: Any) -> None:
-        if self._parts is None or not isinstance(data, bytes):
-            super().send(data)  # type: ignore[misc]
-        else:
-            self._parts.append(data)
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self._note()
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        self._note()
-        super().putrequest(*args, **kwargs)  # type: ignore[misc]
-
-    def _note(self) -> None:
-        if _sender.call is not None:
-            _sender.call.sock = self.sock
-
-
-class _Connection(_Noted, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Noted, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-# As many as a worker can have callers: one that is not kept is a line in the log.
-_pool = urllib3.PoolManager(num_pools=50, maxsize=5000, retries=False)
-_pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-
 # Statuses with which a provider says that the caller's own request is at fault.
 CALLERS_FAULT = frozenset({400, 413, 415, 422})
-BUSY = frozenset({429, 503, 529})  # 529 is Anthropic's
+# 400s that are ours: a name of a model or a key of our configuration, or our bill there. As OpenAI, Anthropic, Google,
+# OpenRouter and Groq put it.
+OUR_CODES = frozenset(
+    """
+    model_not_found invalid_model model_decommissioned deploymentnotfound unknown_model invalid_api_key api_key_invalid
+    insufficient_quota billing_error billing_hard_limit_reached authentication_error permission_error not_found_error
+    """.split()  # noqa: SIM905 – a list of a dozen strings would take a dozen lines
+)
+OUR_WORDS = re.compile(r"not a valid model|api key not valid|credit balance is too low", re.IGNORECASE)
+# Statuses with which a provider says that it has too much to do; 529 is Anthropic's.
+BUSY = frozenset({429, 503, 529})
+BUSY_SECONDS = 5  # where it does not say for how long
 
 
-def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call) -> Response:
+def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float) -> Response:
     """Send a completion and wait for the answer's headers; the caller must close the answer.
 
-    Raises UpstreamFailure; a status other than 2xx is one.
+    It should begin within `seconds`. Raises UpstreamFailure; a status other than 2xx is one.
     """
-    timeout = urllib3.Timeout(
-        connect=target.connect_seconds or settings.LLM_CONNECT_SECONDS,
-        read=target.first_byte_seconds or settings.LLM_FIRST_BYTE_SECONDS,
-    )
-    _sender.call = call
-    try:
-        response = _pool.request(
-            "POST",
-            target.url + path,
-            body=body,
-            headers={**_headers(target), **headers},
-            timeout=timeout,
-            preload_content=False,
-            redirect=False,
-        )
-    except HTTPError as error:
-        raise failure_of(error) from error
-    finally:
-        _sender.call = None
-    if call.is_left:
-        call.hang_up()
+    call.first_byte_by = time.monotonic() + seconds
+    response = _sent(target, "POST", path, {**_headers(target), **headers}, body, call)
     if not 200 <= response.status < 300:
         raise _refusal(response, target)
     return response
 
 
-def _headers(target: Target) -> dict[str, str]:
+def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
+    """The status and body of what a provider says about itself, empty beyond `most` bytes. Raises UpstreamFailure."""
+    call, until = Call(), time.monotonic() + seconds
+    call.first_byte_by = until
+    # Anthropic's does not answer without; others do not know it.
+    extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
+    response = _sent(target, "GET", path, _headers(target) | extra, None, call)
     try:
-        key = target.key
-    except KeyUnreadable as unreadable:
-        raise UpstreamUnavailable(_("The provider is not available."), detail=str(unreadable)) from None
-    if not (key.isascii() and key.isprintable()):
-        raise UpstreamUnavailable(_("The provider is not available."), detail="its key is not printable ASCII")
+        return response.status, _body(response, call, wait=seconds, until=until, most=most)
+    except HTTPError as error:
+        raise failure_of(error) from error
+    finally:
+        call.finish()
+        response.close()
+
+
+def _sent(
+    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes | None, call: Call
+) -> Response:
+    """Send; once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1)."""
+    try:
+        try:
+            return _send(target, method, path, headers, body, call)
+        except ProtocolError as error:
+            if call.is_stopped or not (call.is_reused and isinstance(error.args[-1], ConnectionError)):
+                raise
+            return _send(target, method, path, headers, body, call)
+    except HTTPError as error:
+        raise failure_of(error) from error
+
+
+def _send(
+    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes | None, call: Call
+) -> Response:
+    left = max(call.first_byte_by - time.monotonic(), 0.001)
+    sender.call = call
+    try:
+        return pool.request(
+            method,
+            target.url + path,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=min(target.connect, left), read=left),
+            preload_content=False,
+            redirect=False,
+        )
+    finally:
+        sender.call = None
+
+
+def _headers(target: Target) -> dict[str, str]:
+    """Raises UpstreamUnavailable, if the key is none that can be sent."""
+    if (problem := target.problem) is not None:
+        raise UpstreamUnavailable(_("The provider is not available."), detail=problem)
+    key = target.key
     named = {"Authorization": f"Bearer {key}"} if target.key_header == KeyHeader.BEARER else {target.key_header: key}
     return {
         **(named if key else {}),
@@ -192,19 +147,41 @@ def _refusal(response: Response, target: Target) -> UpstreamFailure:
     finally:
         response.close()
     detail = f"{response.status} {text[:2000]!r}"
-    if response.status in CALLERS_FAULT:
-        return _rejected(response.status, text, target)
+    said = _error(text)
+    if response.status in CALLERS_FAULT and not _is_ours(said):
+        return _rejected(response.status, said, target)
     if response.status in BUSY:
-        return UpstreamUnavailable(_("The provider is busy. Try again in a moment."), detail=detail, retry_after=5)
+        wait = _retry_after(response)
+        message = _("The provider is busy. Try again in a moment.")
+        return UpstreamUnavailable(message, detail=detail, retry_after=wait or BUSY_SECONDS, cool_seconds=wait)
     return UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
 
 
-def _rejected(status: int, text: bytes, target: Target) -> UpstreamRejected:
+def _retry_after(response: Response) -> int | None:
+    """The seconds that Retry-After says (RFC 9110 §10.2.3), at most LLM_COOL_MAX_SECONDS; None for nothing it says."""
+    said = response.headers.get("Retry-After")
     try:
-        error = orjson.loads(text)["error"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        error = {}
-    said = error if isinstance(error, dict) else {"message": error}
+        seconds = urllib3.Retry().parse_retry_after(said) if said else 0
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+    return min(ceil(seconds), settings.LLM_COOL_MAX_SECONDS) or None
+
+
+def _error(text: bytes) -> dict[str, Any]:
+    """The error object of OpenAI's envelope, or what there is instead."""
+    body = wire.decode(text)
+    error = body.get("error", body) if isinstance(body, dict) else {}
+    return error if isinstance(error, dict) else {"message": error}
+
+
+def _is_ours(said: dict[str, Any]) -> bool:
+    """Whether an error is about what the caller has no part in: which model we name, with which key, and who pays."""
+    codes = {str(said.get(name)).lower() for name in ("code", "type", "status")}
+    words = _string(said, "message") or ""
+    return said.get("param") == "model" or bool(codes & OUR_CODES) or OUR_WORDS.search(words) is not None
+
+
+def _rejected(status: int, said: dict[str, Any], target: Target) -> UpstreamRejected:
     return UpstreamRejected(
         target.without_key(_string(said, "message") or _("The provider refused this request."))[:2000],
         status=status,
@@ -217,13 +194,17 @@ def _string(said: dict[str, Any], *names: str) -> str | None:
     return next((said[name] for name in names if isinstance(said.get(name), str)), None)
 
 
-def read_json(response: Response, is_answer: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def read_json(
+    response: Response, is_answer: Callable[[dict[str, Any]], bool], call: Call, idle_seconds: float
+) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
+    until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
     try:
-        raw = _read(response)
+        raw = _body(response, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
     except HTTPError as error:
         raise failure_of(error) from error
     finally:
+        call.finish()
         response.close()  # an answer read to its end has gone back to the pool already
     answer = wire.decode(raw)
     if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
@@ -231,13 +212,15 @@ def read_json(response: Response, is_answer: Callable[[dict[str, Any]], bool]) -
     return answer
 
 
-def _read(response: Response) -> bytes:
-    """The body, bounded in bytes and in time; empty if it is too large."""
-    deadline, body = time.monotonic() + settings.LLM_COMPLETION_SECONDS, bytearray()
+def _body(response: Response, call: Call, *, wait: float, until: float, most: int) -> bytes:
+    """The body, bounded in bytes and in time; empty if it is too large. Its first byte has the time of the headers."""
+    body = bytearray()
+    call.wait_at_most(max(call.first_byte_by - time.monotonic(), wait))
     while chunk := response.read1(CHUNK_BYTES):
+        call.wait_at_most(wait)
         body += chunk
-        if len(body) > settings.LLM_MAX_ANSWER_BYTES:
+        if len(body) > most:
             return b""
-        if time.monotonic() > deadline:
+        if time.monotonic() > until:
             raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
     return bytes(body)

@@ -20,6 +20,7 @@ from accounts.keyset import edge
 from accounts.models import User
 from credits.countdown import span
 from credits.models import Approval, AuditRun, Transaction
+from llmproxy.models import Provider
 
 DAYS = 30
 NEWEST = 10
@@ -56,6 +57,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["audit"] = audit_tile()
         context["figures"] = [*_now(), *_lately()]
         context["newest"] = _newest()
+        if request.user.has_perm("llmproxy.view_provider"):
+            context["figures"].append(_providers())
     return context
 
 
@@ -96,6 +99,14 @@ def _now() -> list[Figure]:
             f"{reverse('admin:credits_approval_changelist')}?state__exact=pending",
         ),
     ]
+
+
+def _providers() -> Figure:
+    sums = Provider.objects.filter(is_active=True).aggregate(
+        every=Count("pk"), failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now()))
+    )
+    note = _("of %(every)s: the last call failed") % {"every": intcomma(sums["every"])}
+    return Figure(_("Providers"), sums["failing"], note, reverse("admin:llmproxy_provider_changelist"))
 
 
 def _lately() -> list[Figure]:

@@ -153,6 +153,8 @@ LLM_IMAGE_TOKENS = 2000
 LLM_MAX_ATTEMPTS = 3
 LLM_COOL_AFTER_FAILURES = 3
 LLM_COOL_SECONDS = 30
+# The longest cool-down that a provider can ask for itself (Retry-After).
+LLM_COOL_MAX_SECONDS = 600
 # A repeated request gets the first answer for so long, unless that was larger.
 IDEMPOTENCY_SECONDS = 24 * 3600
 IDEMPOTENT_ANSWER_BYTES = 1024 * 1024

@@ -30,11 +30,12 @@ class Completion(models.Model):
         INTERRUPTED = "interrupted", _("Caller left")
         FAILED = "failed", _("Failed")
 
-    generation_id = models.CharField(_("id"), max_length=40, unique=True, default=new_generation_id)
+    generation_id = models.CharField(_("id"), max_length=40, default=new_generation_id)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         null=True,
+        db_index=False,
         related_name="completions",
         verbose_name=_("user"),
     )
@@ -77,6 +78,8 @@ class Completion(models.Model):
         verbose_name = _("completion")
         verbose_name_plural = _("completions")
         indexes = [models.Index(fields=["user", "-id"], name="completions_by_user")]
+        # Not `unique` on the field, which would make an index for LIKE too, at each completion's expense.
+        constraints = [models.UniqueConstraint(fields=["generation_id"], name="completions_once")]
 
     def __str__(self) -> str:
         return self.generation_id

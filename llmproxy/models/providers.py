@@ -7,11 +7,13 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from llmproxy import keys
 from llmproxy.pricing import Prices
 
+MAX_ERROR_LENGTH = 40
 ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* describes
 
 
@@ -80,6 +82,10 @@ class Provider(models.Model):
     # Failures in a row, and until when others are asked first because of them.
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0, editable=False)
     cooling_until = models.DateTimeField(_("cools down until"), null=True, editable=False)
+    last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
+    last_error = models.CharField(
+        _("kind of the last failure"), max_length=MAX_ERROR_LENGTH, blank=True, db_default="", editable=False
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -161,6 +167,18 @@ class LanguageModel(models.Model):
         return Prices(prompt=prompt, cached_prompt=cached, completion=completion)
 
     @property
+    def obstacle(self) -> str | Promise:
+        """Why this model is not sold now; empty if it is."""
+        deployments = [row for row in self.deployments.all() if row.is_active]
+        if not self.is_active:
+            return _("it is switched off")
+        if not deployments:
+            return _("it has no provider")
+        if not any(row.provider.is_active for row in deployments):
+            return _("its providers are switched off")
+        return "" if self.prices else _("it has no price, and there is no default")
+
+    @property
     def output_limit(self) -> int:
         return self.max_output_tokens or settings.LLM_DEFAULT_MAX_TOKENS
 
@@ -192,4 +210,4 @@ class Deployment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.model_id} @ {self.provider}"
+        return f"{self.model} @ {self.provider}"

@@ -2,9 +2,11 @@
 
 import json
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,9 +27,18 @@ def error(status: int, message: str = "No", **fields: Any) -> Script:
     return raw(json.dumps({"error": {"message": message, **fields}}).encode(), status=status)
 
 
-def raw(body: bytes, *, status: int = 200, content_type: str = "application/json") -> Script:
+def listing(*names: Any) -> Script:
+    """The models that a provider says it has."""
+    return raw(json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in names]}).encode())
+
+
+def raw(
+    body: bytes, *, status: int = 200, content_type: str = "application/json", headers: dict[str, str] | None = None
+) -> Script:
     def script(handler: "Handler") -> None:
         handler.send_response(status)
+        for name, value in (headers or {}).items():
+            handler.send_header(name, value)
         handler.send_header("Content-Type", content_type)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -101,6 +112,27 @@ def until_hung_up(*pieces: bytes) -> Script:
     return script
 
 
+def until_hung_up_without_a_word(handler: "Handler") -> None:
+    """No answer, until the other side closes the connection."""
+    handler.close_connection = True
+    handler.connection.settimeout(10)
+    if handler.connection.recv(1) == b"":
+        handler.upstream.hung_up.set()
+
+
+def begun_until_hung_up(body: bytes) -> Script:
+    """The headers and the beginning of a JSON answer, until the other side closes the connection."""
+
+    def script(handler: "Handler") -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body) + 1))
+        handler.end_headers()
+        handler.wfile.write(body)
+        until_hung_up_without_a_word(handler)
+
+    return script
+
+
 def events_open(handler: "Handler", *pieces: bytes) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "text/event-stream")
@@ -108,6 +140,58 @@ def events_open(handler: "Handler", *pieces: bytes) -> None:
     handler.end_headers()
     for piece in pieces:
         handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+
+
+def silence_of(seconds: float) -> Script:
+    """Accept the request and say nothing for so long."""
+    return lambda handler: time.sleep(seconds)
+
+
+def after(seconds: float, then: Script) -> Script:
+    def script(handler: "Handler") -> None:
+        time.sleep(seconds)
+        then(handler)
+
+    return script
+
+
+def pausing(seconds: float, *pieces: bytes) -> Script:
+    """An SSE answer with a pause after each piece."""
+
+    def script(handler: "Handler") -> None:
+        events_open(handler)
+        for piece in pieces:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            time.sleep(seconds)
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return script
+
+
+def begun(body: bytes, *, cut: bool = False) -> Script:
+    """The beginning of a JSON answer; then nothing for some seconds, or the end of the connection."""
+
+    def script(handler: "Handler") -> None:
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body) + 1))
+        handler.end_headers()
+        handler.wfile.write(body)
+        if not cut:
+            handler.upstream.hung_up.wait(5)
+
+    return script
+
+
+def hang_up(handler: "Handler") -> None:
+    """Close the connection without an answer."""
+    handler.close_connection = True
+
+
+def once(first: Script, then: Script) -> Script:
+    scripts = iter([first])
+    return lambda handler: next(scripts, then)(handler)
 
 
 def silence(handler: "Handler") -> None:
@@ -123,10 +207,12 @@ def usage_of(usage: Any) -> Any:
 
 @dataclass
 class Upstream:
-    """`script` is what the next requests get; `requests` are the bodies and headers that came."""
+    """`script` is what the next requests get, `offers` each GET; `requests` are the bodies and headers that came."""
 
     url: str
     script: Script = field(default_factory=answer)
+    offers: Script = field(default_factory=lambda: listing("small", "large"))
+    gets: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)  # that the requests came from
@@ -153,6 +239,11 @@ class Handler(BaseHTTPRequestHandler):
             self.upstream.hung_up.set()
             self.close_connection = True
 
+    def do_GET(self) -> None:
+        self.upstream.gets.append((self.path, dict(self.headers)))
+        with suppress(OSError):
+            self.upstream.offers(self)
+
     def log_message(self, format: str, *args: Any) -> None:
         pass
 
@@ -162,13 +253,19 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+TLS: ssl.SSLContext | None = None  # with which a test may have it served
+
+
 @contextmanager
 def serving() -> Iterator[Upstream]:
     class BoundHandler(Handler):
         pass
 
     server = Server(("127.0.0.1", 0), BoundHandler)
-    BoundHandler.upstream = upstream = Upstream(f"http://127.0.0.1:{server.server_port}/v1")
+    if TLS is not None:
+        server.socket = TLS.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if TLS is None else "https"
+    BoundHandler.upstream = upstream = Upstream(f"{scheme}://127.0.0.1:{server.server_port}/v1")
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield upstream

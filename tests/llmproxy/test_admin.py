@@ -14,7 +14,8 @@ from tests.llmproxy.scripted_upstream import Upstream
 pytestmark = pytest.mark.django_db
 
 PROVIDERS = "/admin/llmproxy/provider/"
-NEW = {"name": "Cloud", "slug": "cloud", "base_url": "https://models.example/v1", "is_active": "on"}
+REST = {"key_header": "bearer", "endpoints": ["chat/completions"], "on_disconnect": "cancel", "drain_seconds": "30"}
+NEW = {"name": "Cloud", "slug": "cloud", "base_url": "https://models.example/v1", "is_active": "on", **REST}
 
 
 @pytest.fixture
@@ -62,7 +63,9 @@ def test_an_impossible_lookup_is_400(admin: Client, query: str) -> None:
 def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Upstream) -> None:
     catalogue.adopt_environment()
     provider = Provider.objects.get(slug="environment")
-    admin.post(f"{PROVIDERS}{provider.pk}/change/", {"name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"})
+    admin.post(
+        f"{PROVIDERS}{provider.pk}/change/", {**REST, "name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"}
+    )
     provider.refresh_from_db()
     assert (provider.name, provider.slug, provider.url) == ("Ours", "environment", upstream.url)
 

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from credits.models import AuditRun
+from llmproxy.models import Provider
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +63,15 @@ def test_an_old_audit_is_shown_as_such(client, audited):
 def test_who_may_not_see_transactions_sees_no_audit(client, make_user):
     client.force_login(make_user("helper@example.com", is_staff=True))
     assert "audit" not in client.get("/admin/").context
+
+
+def test_providers_that_fail_are_counted_for_who_may_see_them(client, make_user):
+    Provider.objects.create(slug="good", name="Good", base_url="https://models.example/v1")
+    Provider.objects.create(slug="bad", name="Bad", base_url="https://models.example/v1", failures=2)
+    Provider.objects.create(slug="off", name="Off", base_url="https://models.example/v1", failures=2, is_active=False)
+    figure = next(one for one in client.get("/admin/").context["figures"] if "provider" in one.link)
+    assert (figure.value, figure.note) == (1, "of 2: the last call failed")
+    support = make_user("support@example.com", is_staff=True)
+    support.user_permissions.add(Permission.objects.get(codename="view_transaction"))
+    client.force_login(support)
+    assert "provider" not in "".join(one.link for one in client.get("/admin/").context["figures"])

@@ -1,0 +1,158 @@
+"""The page that takes over models which a provider lists."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
+
+from llmproxy import offers
+from llmproxy.models import LanguageModel, Provider
+
+MOST_SHOWN = 500
+MOST_AT_ONCE = 200
+PRICES = ("prompt_price", "cached_prompt_price", "completion_price")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model that the provider offers, and why it cannot be chosen, if so."""
+
+    name: str
+    is_known: bool
+    obstacle: str
+    is_chosen: bool = False
+
+
+def _price(label: Any, help_text: Any = "") -> forms.DecimalField:
+    return forms.DecimalField(
+        label=label,
+        help_text=help_text,
+        required=False,
+        min_value=0,
+        max_digits=12,
+        decimal_places=6,
+        widget=UnfoldAdminDecimalFieldWidget(),
+    )
+
+
+class ImportForm(forms.Form):
+    """Names are checked against what the provider offers now."""
+
+    prompt_price = _price(gettext_lazy("Prompt price"))
+    cached_prompt_price = _price(gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt."))
+    completion_price = _price(gettext_lazy("Completion price"))
+    use_default = forms.BooleanField(
+        label=gettext_lazy("Sell them at the default price"), required=False, widget=UnfoldBooleanSwitchWidget()
+    )
+    names = forms.MultipleChoiceField(
+        error_messages={
+            "required": gettext_lazy("Choose at least one model."),
+            "invalid_choice": gettext_lazy("%(value)s cannot be imported, or is not offered any more."),
+        }
+    )
+
+    def __init__(self, data: Any, *, names: list[str]) -> None:
+        super().__init__(data)
+        self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+        if default is None:
+            del self.fields["use_default"]
+        else:
+            self.fields["use_default"].help_text = _("%(price)s credits per 1,000 tokens.") % {"price": default}
+
+    def clean_names(self) -> list[str]:
+        names: list[str] = self.cleaned_data["names"]
+        if len(names) > MOST_AT_ONCE:
+            raise forms.ValidationError(_("Choose at most %(most)d models at once.") % {"most": MOST_AT_ONCE})
+        return names
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        given = [name for name in PRICES if cleaned.get(name) is not None]
+        if given and not {"prompt_price", "completion_price"} <= set(given):
+            raise forms.ValidationError(_("Give both prices, of the prompt and of the completion, or none."))
+        if given and cleaned.get("use_default"):
+            raise forms.ValidationError(_("Give prices, or sell at the default price, not both."))
+        return cleaned
+
+    @property
+    def prices(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in PRICES}
+
+    @property
+    def is_priced(self) -> bool:
+        return self.cleaned_data["prompt_price"] is not None or bool(self.cleaned_data.get("use_default"))
+
+
+class ImportPage:
+    """Ask the provider, show what it offers, and take over what was chosen."""
+
+    def __init__(self, request: HttpRequest, model_admin: Any, provider: Provider) -> None:
+        self.request = request
+        self.model_admin = model_admin
+        self.provider = provider
+        self.back = reverse("admin:llmproxy_provider_change", args=[provider.pk])
+
+    def respond(self) -> HttpResponseBase:
+        try:
+            names = offers.of(self.provider).names
+        except offers.NoOffers as problem:
+            messages.error(self.request, f"{self.provider}: {problem}")
+            return HttpResponseRedirect(self.back)
+        rows = list(self._rows(names))
+        possible = [row.name for row in rows if not row.obstacle]
+        form = ImportForm(self.request.POST if self.request.method == "POST" else None, names=possible)
+        if form.is_bound and form.is_valid():
+            self._take(form)
+            return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
+        return self._page(form, rows)
+
+    def _rows(self, names: list[str]) -> Iterator[Row]:
+        served = offers.served(self.provider)
+        known = set(LanguageModel.objects.filter(name__in=names).values_list("name", flat=True))
+        chosen = set(self.request.POST.getlist("names"))
+        for name in names:
+            obstacle = _("is there") if name in served else ""
+            if not offers.can_be_named(name):
+                obstacle = _("has a name that no model here can have")
+            yield Row(name, name in known, obstacle, name in chosen)
+
+    def _page(self, form: ImportForm, rows: list[Row]) -> TemplateResponse:
+        wanted = self.request.GET.get("q", "").strip()
+        found = [row for row in rows if wanted.lower() in row.name.lower()]
+        context = self.model_admin.admin_site.each_context(self.request) | {
+            "title": _("Models of %(provider)s") % {"provider": self.provider},
+            "form": form,
+            "rows": found[:MOST_SHOWN],
+            "more": max(len(found) - MOST_SHOWN, 0),
+            "wanted": wanted,
+            "back": self.back,
+            "opts": self.model_admin.model._meta,
+        }
+        return TemplateResponse(self.request, "llmproxy/import_models.html", context)
+
+    def _take(self, form: ImportForm) -> None:
+        taken = offers.take(self.provider, form.cleaned_data["names"], prices=form.prices, is_active=form.is_priced)
+        for model in taken.added:
+            self.model_admin.log_addition(self.request, model, f"Imported from {self.provider}.")
+        for model in taken.joined:
+            self.model_admin.log_change(self.request, model, f"Served by {self.provider} as well.")
+        self._tell(len(taken.added), len(taken.joined), is_active=form.is_priced)
+
+    def _tell(self, added: int, joined: int, *, is_active: bool) -> None:
+        says = [ngettext("%d model was added.", "%d models were added.", added) % added]
+        if added and not is_active:
+            says.append(_("They are switched off until they have a price."))
+        if joined:
+            text = ngettext("%d has this provider as well now.", "%d have this provider as well now.", joined)
+            says.append(text % joined)
+        messages.success(self.request, " ".join(says))

@@ -1,0 +1,61 @@
+"""How a provider is entered. Its key goes in, and never out."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminURLInputWidget,
+)
+
+from llmproxy.models import ENVIRONMENT, Endpoint, Provider
+
+ADDRESS = _("Enter the address, up to and including /v1.")
+
+
+class ProviderForm(forms.ModelForm[Provider]):
+    base_url = forms.URLField(
+        label=_("Base URL"),
+        required=False,
+        assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget(),
+        help_text=_("Up to and including /v1."),
+    )
+    new_key = forms.CharField(
+        label=_("New API key"),
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_("Kept encrypted and never shown again. Leave empty to keep the present one."),
+    )
+    endpoints = forms.MultipleChoiceField(
+        label=_("Routes it serves"),
+        choices=Endpoint.choices,
+        initial=Endpoint.values,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+    )
+
+    class Meta:
+        model = Provider
+        fields = ("name", "slug", "is_active")  # and what the admin adds; a read-only URL would become a plain field
+
+    def clean_base_url(self) -> str:
+        """A key in the address would be shown wherever the address is."""
+        address = str(self.cleaned_data["base_url"])
+        if address and (not address.startswith(("http://", "https://")) or any(sign in address for sign in "@?#")):
+            raise forms.ValidationError(ADDRESS)
+        return address
+
+    def clean_new_key(self) -> str:
+        key = str(self.cleaned_data["new_key"])
+        if not (key.isascii() and key.isprintable()):
+            raise forms.ValidationError(_("A key has only letters, digits and signs of ASCII."))
+        return key
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if "base_url" in cleaned and not cleaned["base_url"] and cleaned.get("slug", self.instance.slug) != ENVIRONMENT:
+            self.add_error("base_url", ADDRESS)
+        return cleaned

@@ -1,0 +1,194 @@
+"""Providers: how they are reached and how they do, a test of the connection, and the import of their models."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+
+from accounts.admin import CheckedActions
+from credits.countdown import span
+from llmproxy import keys, offers, reports
+from llmproxy.admin.imports import ImportPage
+from llmproxy.admin.provider_form import ProviderForm
+from llmproxy.models import ENVIRONMENT, Endpoint, Provider
+
+MOST_TESTS = 10  # at once: each can take offers.SECONDS
+
+
+@admin.register(Provider)
+class ProviderAdmin(CheckedActions, ModelAdmin):
+    form = ProviderForm
+    list_display = ("name", "address", "has_key", "health", "last_success", "failed", "is_active")
+    list_filter = ("is_active",)
+    search_fields = ("name", "slug")
+    actions = ("test_chosen",)
+    actions_detail = ("import_models",)
+    actions_list = ("figures",)
+    change_form_outer_before_template = "llmproxy/test_connection.html"
+    environment = ("slug", "base_url")  # what LLM_UPSTREAM_* says is changed there
+    found = ("key_line", "health", "failed")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        return (*self.found, *self.environment) if obj and obj.slug == ENVIRONMENT else self.found
+
+    def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
+        key = ("key_line",) if obj else ()
+        if obj is None or obj.slug != ENVIRONMENT:
+            key = (*key, "new_key", "key_header")
+        waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
+        sets = [
+            (None, {"fields": ("name", "slug", "base_url", *key, "endpoints", "is_active")}),
+            (_("Time-outs"), {"fields": waits, "description": _("Empty: what the installation has for all.")}),
+            (_("When the caller leaves"), {"fields": ("on_disconnect", "drain_seconds")}),
+        ]
+        return [*sets, (_("Health"), {"fields": ("health", "failed")})] if obj else sets
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"endpoints": Endpoint.values, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001 – Django's signature
+        if key := form.cleaned_data.get("new_key"):
+            obj.set_key(key)
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description=_("address"))
+    def address(self, provider: Provider) -> str:
+        return provider.url or "–"
+
+    @admin.display(description=_("key"), boolean=True)
+    def has_key(self, provider: Provider) -> bool | None:
+        """Whether there is one; neither yes nor no, if it cannot be read any more."""
+        try:
+            return bool(provider.key)
+        except keys.KeyUnreadable:
+            return None
+
+    @admin.display(description=_("key"))
+    def key_line(self, provider: Provider) -> str:
+        has = self.has_key(provider)
+        if has is None:
+            return gettext("It cannot be read any more: enter it again.")
+        return gettext("There is one.") if has else gettext("There is none.")
+
+    @admin.display(description=_("health"))
+    def health(self, provider: Provider) -> str:
+        now = timezone.now()
+        if provider.cooling_until and provider.cooling_until > now:
+            return gettext("Cools down: %(span)s") % {"span": span(provider.cooling_until - now)}
+        number = provider.failures
+        return ngettext("%d failure in a row", "%d failures in a row", number) % number if number else gettext("Good")
+
+    @admin.display(description=_("last failure"))
+    def failed(self, provider: Provider) -> str:
+        if provider.last_failure_at is None:
+            return "–"
+        return f"{_ago(provider.last_failure_at)} ({provider.last_error})"
+
+    @admin.display(description=_("last success"))
+    def last_success(self, provider: Provider) -> str:
+        at = getattr(provider, "last_success_at", None)
+        return _ago(at) if at else "–"
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """One question for all rows of the page."""
+        page = super().get_changelist_instance(request)
+        known = reports.last_successes()
+        for provider in page.result_list:
+            provider.last_success_at = known.get(provider.slug)
+        return page
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.test_connection)
+        return [path("<path:object_id>/test/", view, name="llmproxy_provider_test"), *super().get_urls()]
+
+    def test_connection(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        provider = self.get_object(request, object_id)
+        if not self.has_change_permission(request, provider):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if provider is None:
+            return HttpResponseRedirect(reverse("admin:llmproxy_provider_changelist"))
+        self._test(request, provider)
+        return HttpResponseRedirect(reverse("admin:llmproxy_provider_change", args=[provider.pk]))
+
+    @admin.action(description=_("Test the connection"), permissions=["change"])
+    def test_chosen(self, request: HttpRequest, chosen: QuerySet[Provider]) -> None:
+        for provider in chosen[:MOST_TESTS]:
+            self._test(request, provider)
+
+    def _test(self, request: HttpRequest, provider: Provider) -> None:
+        """A real request, outside of any transaction; its result as a message."""
+        try:
+            found = offers.of(provider)
+        except offers.NoOffers as problem:
+            messages.error(request, f"{provider}: {problem}")
+        else:
+            level = messages.WARNING if found.is_slow else messages.SUCCESS
+            messages.add_message(request, level, f"{provider}: {found.says}")
+
+    def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        needed = ("llmproxy.change_provider", "llmproxy.add_languagemodel", "llmproxy.add_deployment")
+        return bool(request.user.has_perms(needed))
+
+    @action(description=_("Import models"), url_path="import", permissions=["import"], icon="download")  # type: ignore[untyped-decorator]
+    def import_models(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        provider = self.get_object(request, object_id)
+        if provider is None:
+            return HttpResponseRedirect(reverse("admin:llmproxy_provider_changelist"))
+        return ImportPage(request, self, provider).respond()
+
+    def has_figures_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perms(("llmproxy.view_provider", "llmproxy.view_completion")))
+
+    @action(description=_("Figures by day"), url_path="figures", permissions=["figures"], icon="query_stats")  # type: ignore[untyped-decorator]
+    def figures(self, request: HttpRequest) -> HttpResponseBase:
+        context = self.admin_site.each_context(request) | {
+            "title": gettext("Providers by day"),
+            "rows": reports.by_day(),
+            "days": reports.DAYS,
+            "opts": self.model._meta,
+        }
+        return TemplateResponse(request, "llmproxy/provider_days.html", context)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """One after the other: each deletion says why it cannot be."""
+        found: dict[str, Any] = super().get_actions(request)
+        found.pop("delete_selected", None)
+        return found
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        provider = self.get_object(request, object_id)
+        if provider is not None and (problem := why_kept(provider)):
+            messages.error(request, problem)
+            return HttpResponseRedirect(reverse("admin:llmproxy_provider_change", args=[provider.pk]))
+        response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        return response
+
+
+def why_kept(provider: Provider) -> str:
+    """Why this provider cannot be deleted; empty if it can."""
+    names = sorted(set(provider.deployments.values_list("model__name", flat=True)))
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+    return ngettext(
+        "It serves %(models)d model: %(shown)s. Give it another provider first, or switch this one off.",
+        "It serves %(models)d models: %(shown)s. Give them another provider first, or switch this one off.",
+        len(names),
+    ) % {"models": len(names), "shown": shown}
+
+
+def _ago(at: Any) -> str:
+    return gettext("%(time)s ago") % {"time": span(timezone.now() - at)}

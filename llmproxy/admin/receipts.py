@@ -1,0 +1,76 @@
+"""Completions, to look at."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
+
+from accounts.admin import ReadOnlyAdmin
+from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
+from llmproxy import receipt_pages
+from llmproxy.models import Completion, Provider
+
+
+class ProviderFilter(DropdownFilter):
+    """From the providers: to ask the completions which there are would read all of them."""
+
+    title = _("provider")
+    parameter_name = "provider"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Provider.objects.values_list("slug", "name")[:MOST])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Completion]) -> QuerySet[Completion]:
+        return queryset.filter(provider=self.value()) if self.value() else queryset
+
+
+@admin.register(Completion)
+class CompletionAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "user",
+        "model",
+        "credential_name",
+        "status",
+        "prompt_tokens",
+        "completion_tokens",
+        "charged",
+        "total_ms",
+    )
+    list_filter = (
+        OneUserFilter,
+        ("status", ChoicesDropdownFilter),
+        ("usage_source", ChoicesDropdownFilter),
+        ProviderFilter,
+        ("created_at", WrittenFilter),
+    )
+    list_filter_submit = True
+    list_select_related = ("user",)
+    search_fields = ("generation_id",)
+    search_help_text = _("Whole e-mail, public id, completion or trace")
+    change_form_before_template = "llmproxy/admin_receipt.html"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Above the columns, the receipt that the user sees."""
+        row = self.get_object(request, object_id)
+        context = (receipt_pages.shown(row) if row else {}) | (extra_context or {})
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Completion], search_term: str
+    ) -> tuple[QuerySet[Completion], bool]:
+        """One index for each kind of term; a trace, which has none, is looked for when nothing else is it."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (user := chosen_user("", term)) is not None:
+            return queryset.filter(user=user), False
+        if found := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
+            return queryset.filter(pk__in=list(found)), False
+        return queryset.filter(trace_id=term), False

@@ -1,0 +1,142 @@
+"""What a provider offers, as it says itself (`GET /models`): whether it answers at all, and models to take over."""
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Max
+from django.db.transaction import atomic
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from llmproxy import upstream, wire
+from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
+from llmproxy.models import Deployment, LanguageModel, Provider
+from llmproxy.providers import Target
+
+SECONDS = 10
+SLOW_SECONDS = 3
+MAX_BYTES = 8 * 1024 * 1024
+MAX_OFFERS = 2000
+NAME_FIELD = LanguageModel._meta.get_field("name")
+
+
+class NoOffers(Exception):
+    """The provider does not say what it offers; the text is for the operator, and says what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The names of a provider's models, in its own order, and how long it took to say them."""
+
+    names: list[str]
+    seconds: float
+
+    @property
+    def is_slow(self) -> bool:
+        return self.seconds > SLOW_SECONDS
+
+    @property
+    def says(self) -> str:
+        milliseconds, number = round(self.seconds * 1000), len(self.names)
+        text = ngettext(
+            "It answers in %(ms)d ms and offers %(models)d model.",
+            "It answers in %(ms)d ms and offers %(models)d models.",
+            number,
+        ) % {"ms": milliseconds, "models": number}
+        return _("It is slow. %(says)s") % {"says": text} if self.is_slow else text
+
+
+def of(provider: Provider) -> Offers:
+    """Ask, for SECONDS at most. Raises NoOffers."""
+    target, started = Target.of(provider), time.monotonic()
+    if not target.url:
+        raise NoOffers(_("It has no address."))
+    if target.problem is not None:
+        raise NoOffers(_("Its key cannot be used. Enter it again."))
+    try:
+        status, raw = upstream.get(target, "/models", seconds=SECONDS, most=MAX_BYTES)
+    except UpstreamFailure as failure:
+        raise NoOffers(_why(failure)) from failure
+    if problem := _refusal(status):
+        raise NoOffers(problem)
+    return Offers(_names(wire.decode(raw)), time.monotonic() - started)
+
+
+def _why(failure: UpstreamFailure) -> str:
+    if isinstance(failure, UpstreamTimeout):
+        return _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS}
+    if isinstance(failure, UpstreamUnavailable):
+        return _("Nothing answers at this address. Check it, and that the provider runs.")
+    return _("The connection broke off. Check whether it is http or https, and its certificate.")
+
+
+def _refusal(status: int) -> str:
+    """What an answer of this status means; empty for a good one."""
+    if 200 <= status < 300:
+        return ""
+    if status in (401, 403):
+        text = _("It answers, but refuses the key (status %(status)d).")
+    elif status in (404, 405):
+        text = _("It answers, but lists no models (status %(status)d). Check that the base URL ends as it should: /v1.")
+    elif 300 <= status < 400:
+        text = _("It leads elsewhere (status %(status)d). Enter the address that it leads to.")
+    else:
+        text = _("It answers with an error (status %(status)d).")
+    return text % {"status": status}
+
+
+def _names(said: Any) -> list[str]:
+    """Of OpenAI's list, or one without its envelope. Raises NoOffers."""
+    rows = said.get("data", said.get("models")) if isinstance(said, dict) else said
+    if not isinstance(rows, list):
+        raise NoOffers(_("Something answers there, but it is no OpenAI-compatible API. Check the base URL."))
+    names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[:MAX_OFFERS]
+
+
+def can_be_named(name: str) -> bool:
+    """Whether a model of ours can have this name."""
+    try:
+        NAME_FIELD.run_validators(name)
+    except ValidationError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The models that are new, and those that were there and have one provider more."""
+
+    added: list[LanguageModel]
+    joined: list[LanguageModel]
+
+
+def take(provider: Provider, names: Collection[str], *, prices: dict[str, Decimal | None], is_active: bool) -> Taken:
+    """Have these models served by this provider; again: nothing.
+
+    New ones get `prices` and `is_active`. Those that are there keep theirs, and their other providers are asked first.
+    """
+    taken = Taken([], [])
+    with atomic():
+        for name in names:
+            model, is_new = LanguageModel.objects.get_or_create(name=name, defaults={**prices, "is_active": is_active})
+            last = model.deployments.aggregate(last=Max("order"))["last"]
+            _row, is_more = Deployment.objects.get_or_create(
+                model=model,
+                provider=provider,
+                upstream_name=name,
+                defaults={"order": 0 if last is None else min(last + 1, 32767)},
+            )
+            if is_new or is_more:
+                (taken.added if is_new else taken.joined).append(model)
+    return taken
+
+
+def served(provider: Provider) -> set[str]:
+    """The provider's own names of the models that it serves already."""
+    rows = provider.deployments.values_list("upstream_name", "model__name")
+    return {upstream_name or name for upstream_name, name in rows}

@@ -1,0 +1,103 @@
+"""The pages of providers and models in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.core.cache import cache
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, expect
+
+from accounts.models import User
+from llmproxy.models import Completion, Deployment, LanguageModel, Provider
+from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.scripted_upstream import Upstream
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, chromium, log_in, uncomplaining
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
+]
+OURS = "[data-ours]"
+WIDE_DARK: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}, "color_scheme": "dark", "locale": "th-TH"}
+NARROW_LIGHT: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "locale": "en-GB"}
+
+
+def seen(page: Page, name: str) -> None:
+    """Nothing to scroll sideways; no axe violation in what is ours, within Unfold's frame; a picture if wanted."""
+    if SCREENSHOTS:
+        kind = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}-{kind}.png", full_page=True)
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{name} is {wide} px too wide"
+    if page.locator(OURS).count():
+        found = Axe().run(page, context=OURS)
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture(params=[DESKTOP, PHONE, WIDE_DARK, NARROW_LIGHT], ids=["desktop", "phone", "wide-dark", "narrow-light"])
+def page(request: pytest.FixtureRequest, browser: Browser, live_server: Any, make_user: Any) -> Iterator[Page]:
+    boss: User = make_user("boss@example.com", is_staff=True, is_superuser=True)
+    context = browser.new_context(**request.param, base_url=live_server.url)
+    log_in(context, boss, live_server.url)
+    with uncomplaining(context, live_server.url) as opened:
+        yield opened
+    context.close()
+
+
+@pytest.fixture
+def provider(upstream: Upstream) -> Provider:
+    upstream.offers = script.listing("gpt-5", "gpt-5-mini", "text-embedding-3-large", "has a space", "small")
+    row = Provider(name="Cloud", slug="cloud", base_url=upstream.url, failures=4, last_error="upstream_timeout")
+    row.last_failure_at = timezone.now()
+    row.cooling_until = timezone.now() + timedelta(minutes=3)
+    row.set_key("sk-cloud")
+    row.save()
+    other = Provider.objects.create(name="Local", slug="local", base_url="http://127.0.0.1:9/v1")
+    small = LanguageModel.objects.create(name="small", prompt_price=1, completion_price=4)
+    Deployment.objects.create(model=small, provider=other)
+    LanguageModel.objects.create(name="asleep", is_active=False)
+    return row
+
+
+def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Provider) -> None:
+    page.goto("/admin/llmproxy/provider/")
+    seen(page, "providers-list")
+    page.goto(f"/admin/llmproxy/provider/{provider.pk}/change/")
+    seen(page, "providers-form")
+    page.locator(f"form[action$='/{provider.pk}/test/'] button").click()
+    expect(page.get_by_text("Cloud:")).to_be_visible()
+    seen(page, "providers-tested")
+    page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
+    page.locator("input[name=names][value=gpt-5]").check()
+    page.locator("input[name=prompt_price]").fill("1")
+    page.locator("main form[method=post] button[type=submit], #content-main form[method=post] button").last.click()
+    seen(page, "providers-import-refused")
+    page.locator("input[name=completion_price]").fill("4")
+    page.locator("#content-main form[method=post] button").last.click()
+    expect(page.get_by_role("link", name="gpt-5", exact=True)).to_be_visible()
+    seen(page, "providers-models")
+    assert LanguageModel.objects.get(name="gpt-5").obstacle == ""
+
+
+def test_the_figures_by_day(page: Page, provider: Provider, chat: Any, user: User, upstream: Upstream) -> None:
+    cache.clear()
+    chat(user, model="large")
+    chat(user, model="large")
+    failed = [
+        {"provider": "cloud", "error": "upstream_timeout", "ms": 5},
+        {"provider": "environment", "error": "", "ms": 5},
+    ]
+    Completion.objects.filter(pk=Completion.objects.latest("pk").pk).update(attempts=failed)
+    page.goto("/admin/llmproxy/provider/figures/")
+    seen(page, "providers-days")
