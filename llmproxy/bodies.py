@@ -103,12 +103,12 @@ def texts(body: Body, name: str, most: int) -> Texts:
     """The member is a text, or a list of them, each as a string or as a list of tokens; at most so many."""
     value = body.get(name)
     if isinstance(value, str):
-        return Texts(1, measured(value))
+        return Texts(1, size_of(value))
     if _are_tokens(value):
         return Texts(1, ids=len(value))
     if isinstance(value, list) and 1 <= len(value) <= most:
         if all(isinstance(one, str) for one in value):
-            return Texts(len(value), measured(value))
+            return Texts(len(value), sum(map(size_of, value)))
         if all(_are_tokens(one) for one in value):
             return Texts(len(value), ids=sum(map(len, value)))
     raise InvalidRequest(
@@ -116,6 +116,10 @@ def texts(body: Body, name: str, most: int) -> Texts:
         % {"name": name, "most": most},
         param=name,
     )
+
+
+def size_of(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _are_tokens(value: Any) -> TypeGuard[list[int]]:

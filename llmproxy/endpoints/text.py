@@ -40,7 +40,7 @@ class Text(Route):
             body=kept,
             model=bodies.text(body, "model"),
             stream=kept["stream"],
-            prompt_bytes=prompts.size + len((bodies.text(body, "suffix") or "").encode(errors="replace")),
+            prompt_bytes=prompts.size + bodies.size_of(bodies.text(body, "suffix") or ""),
             prompt_ids=prompts.ids,
             echoed_bytes=echoed * choices,
             limit="max_tokens",

@@ -333,3 +333,41 @@ def test_nothing_passes_that_is_not_metered(
 ) -> None:
     assert getattr(client, method)(path, headers=bearer(user)).status_code == 404
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("route", [TEXT, EMBEDDINGS], ids=lambda route: route.path)
+def test_tokens_that_come_as_numbers_are_held_and_estimated_as_so_many(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
+    upstream.script = said.ANSWERS[route.path]("Hello", None)
+    name = "prompt" if route is TEXT else "input"
+    call(route, user, **{name: [7] * 5000, "max_tokens": 3000})
+    assert (settled(user).held, settled(user).prompt_tokens) == (8 if route is TEXT else 5, 5000)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_echo_is_not_charged_as_an_answer(call: Call, user: User, upstream: Upstream, stream: bool) -> None:
+    prompt, more = "word " * 4000, {"echo": True, "stream": stream}
+    pieces = said.text_pieces(prompt, "x" * 40, usage=None)
+    upstream.script = script.events(*pieces) if stream else said.text_answer(prompt + "x" * 40, None)
+    response = call(TEXT, user, prompt=prompt, max_tokens=30, **more)
+    if stream:
+        text_of(response)
+    receipt = settled(user)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "stop", 10)
+
+
+def test_a_prompt_whose_message_failed_before_it_began_is_not_charged(
+    call: Call, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(said.message_start(3000), cut=True)
+    assert "upstream_error" in text_of(call(MESSAGES, user, stream=True))
+    assert (settled(user).charged, settled(user).status) == (0, "failed")
+
+
+def test_who_leaves_a_message_before_it_began_pays_for_its_prompt(call: Call, user: User, upstream: Upstream) -> None:
+    upstream.script = script.until_hung_up(said.message_start(3000))
+    response = call(MESSAGES, user, stream=True)
+    next(iter(response.streaming_content))
+    response.close()
+    assert (settled(user).charged, settled(user).prompt_tokens, settled(user).usage_source) == (4, 3000, "estimated")
