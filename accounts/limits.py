@@ -87,15 +87,6 @@ class AddressThrottle(BaseThrottle):
         return self.rate.retry_after if self.rate else None
 
 
-def headers(kind: str, rate: Rate) -> dict[str, str]:
-    """`x-ratelimit-*` as OpenAI's API reference spells them; the reset in seconds with its unit."""
-    return {
-        f"x-ratelimit-limit-{kind}": str(rate.limit),
-        f"x-ratelimit-remaining-{kind}": str(rate.remaining),
-        f"x-ratelimit-reset-{kind}": f"{rate.reset:.3f}s",
-    }
-
-
 def forget_idle() -> None:
     """Delete what says nothing any more: the keys whose rate is free again, and allauth's counts in the cache."""
     with connection.cursor() as cursor:

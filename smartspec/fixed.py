@@ -5,6 +5,40 @@ from typing import Any
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+CORS_ALLOW_HEADERS: list[str] = [
+    "accept",
+    "anthropic-beta",
+    "anthropic-dangerous-direct-browser-access",  # which its SDK sends from where there is an origin
+    "anthropic-version",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "trpc-accept",
+    "x-api-key",
+    "x-requested-with",
+    "x-trace-id",
+]
+
+CORS_EXPOSE_HEADERS: list[str] = [
+    "retry-after",
+    "x-credits-clamped-max-tokens",
+    "x-credits-remaining",
+    "x-credits-used",
+    "x-generation-id",
+    "x-request-id",
+    "x-trace-id",
+    *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),
+]
+
+GATEWAY_MIDDLEWARE: list[str] = [
+    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.middleware.AnswerInDialect",
+    "django.middleware.security.SecurityMiddleware",
+    "smartspec.middleware.RejectMalformedRequests",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+
 ACCOUNT_FORMS: dict[str, Any] = {
     "login": "accounts.forms.LoginForm",
     "signup": "accounts.forms.SignupForm",
@@ -15,6 +49,19 @@ ACCOUNT_FORMS: dict[str, Any] = {
     "add_email": "accounts.forms.AddEmailForm",
     "reauthenticate": "accounts.forms.ReauthenticateForm",
     "confirm_email_verification_code": "accounts.forms.EmailCodeForm",
+}
+
+ACCOUNT_RATE_LIMITS: dict[str, str] = {
+    # Wrong passwords: of an account from one address; of an address; of an account from all new addresses.
+    # docs/decisions/0011. The first also counts wrong codes of a person's second factor.
+    "login_failed": "5/5m/key,30/d/key",
+    "guesses_of_address": "10/m/ip,100/h/ip",
+    "guesses_at_account": "100/d/key",
+    # Mails that anybody can have sent to somebody.
+    "confirm_email": "1/10s/key,10/h/key",
+    "reset_password": "20/m/ip",
+    "resets_from_network": "3/10m/key,10/d/key",
+    "resets_of_account": "50/d/key",
 }
 
 MFA_FORMS: dict[str, Any] = {

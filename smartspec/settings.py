@@ -53,29 +53,8 @@ CORS_ALLOWED_ORIGINS = env.list(
 # A path of its own origin only: neither the pages nor the admin are for other origins.
 CORS_URLS_REGEX = r"^/(api|v1)/"
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = [
-    "accept",
-    "anthropic-beta",
-    "anthropic-dangerous-direct-browser-access",  # which its SDK sends from where there is an origin
-    "anthropic-version",
-    "authorization",
-    "content-type",
-    "idempotency-key",
-    "trpc-accept",
-    "x-api-key",
-    "x-requested-with",
-    "x-trace-id",
-]
-CORS_EXPOSE_HEADERS = [
-    "retry-after",
-    "x-credits-clamped-max-tokens",
-    "x-credits-remaining",
-    "x-credits-used",
-    "x-generation-id",
-    "x-request-id",
-    "x-trace-id",
-    *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),
-]
+CORS_ALLOW_HEADERS = fixed.CORS_ALLOW_HEADERS
+CORS_EXPOSE_HEADERS = fixed.CORS_EXPOSE_HEADERS
 # How many proxies in front of us append to X-Forwarded-For; 0 believes only the socket.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
@@ -218,14 +197,7 @@ MIDDLEWARE = [
 ]
 
 # What a program's completion passes: it has a token, and neither session nor page (smartspec/wsgi.py).
-GATEWAY_MIDDLEWARE = [
-    "corsheaders.middleware.CorsMiddleware",
-    "smartspec.middleware.AnswerInDialect",
-    "django.middleware.security.SecurityMiddleware",
-    "smartspec.middleware.RejectMalformedRequests",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
-]
+GATEWAY_MIDDLEWARE = fixed.GATEWAY_MIDDLEWARE
 
 ROOT_URLCONF = "smartspec.urls"
 WSGI_APPLICATION = "smartspec.wsgi.application"
@@ -296,18 +268,7 @@ ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
-ACCOUNT_RATE_LIMITS = {
-    # Wrong passwords: of an account from one address; of an address; of an account from all new addresses.
-    # docs/decisions/0011. The first also counts wrong codes of a person's second factor.
-    "login_failed": "5/5m/key,30/d/key",
-    "guesses_of_address": "10/m/ip,100/h/ip",
-    "guesses_at_account": "100/d/key",
-    # Mails that anybody can have sent to somebody.
-    "confirm_email": "1/10s/key,10/h/key",
-    "reset_password": "20/m/ip",
-    "resets_from_network": "3/10m/key,10/d/key",
-    "resets_of_account": "50/d/key",
-}
+ACCOUNT_RATE_LIMITS = fixed.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified

@@ -131,6 +131,12 @@ class IdempotencyKey(models.Model):
         return self.key
 
 
+class RateQuerySet(models.QuerySet["Rate"]):
+    def idle(self) -> "RateQuerySet":
+        """Rates that are free again, and say nothing."""
+        return self.filter(requests__lt=Now(), tokens__lt=Now())
+
+
 class Rate(models.Model):
     """The generic cell rate of a user (no `credential`), device or key: when the next would be on time."""
 
@@ -138,6 +144,8 @@ class Rate(models.Model):
     credential = models.CharField(max_length=64, blank=True)
     requests = models.DateTimeField(db_default=Now())
     tokens = models.DateTimeField(db_default=Now())
+
+    objects = RateQuerySet.as_manager()
 
     class Meta:
         db_table = "llm_rates"

@@ -181,18 +181,20 @@ BEGIN
            COALESCE(u.tokens_per_minute, pl.tokens_per_minute, asked.tpm) AS tpm
       INTO account FROM users u JOIN plans pl ON pl.slug = u.plan WHERE u.id = caller.id FOR NO KEY UPDATE OF u;
     v_now := clock_timestamp();
+    SELECT * INTO model
+      FROM gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
+    IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0 OR model.name = ANY (account.allowed_models))
+       OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0 OR model.name = ANY (caller.key_models)) THEN
+        RETURN json_build_object('refusal', 'model_not_found');
+    END IF;
+    -- A key that may not use the model is not given its answers either; a model that is gone takes none of them back.
     IF asked.key IS NOT NULL THEN
         known := gateway_known(caller.id, asked.key, asked.digest, asked.reference, asked.key_seconds, v_now);
         IF known IS NOT NULL THEN
             RETURN known;
         END IF;
     END IF;
-    SELECT * INTO model
-      FROM gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
-    IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0 OR model.name = ANY (account.allowed_models))
-       OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0 OR model.name = ANY (caller.key_models)) THEN
-        RETURN json_build_object('refusal', 'model_not_found');
-    ELSIF model.refusal IS NOT NULL THEN
+    IF model.refusal IS NOT NULL THEN
         RETURN json_build_object('refusal', model.refusal);
     END IF;
     v_certain := asked.prompt_bytes + asked.images * model.image_tokens;

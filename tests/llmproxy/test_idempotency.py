@@ -15,7 +15,7 @@ from accounts.models import User
 from credits import audit, ledger
 from credits.models import Hold, Transaction
 from llmproxy import idempotency
-from llmproxy.models import Completion, IdempotencyKey
+from llmproxy.models import Completion, IdempotencyKey, LanguageModel, Rate
 from tests.clock import moving
 from tests.concurrently import concurrently
 from tests.llmproxy import scripted_upstream as script
@@ -259,3 +259,24 @@ def test_tick_forgets_old_keys(ask: Ask, upstream: Upstream) -> None:
         ask("new")
         call_command("tick", verbosity=0)
     assert IdempotencyKey.objects.get().key == "new"
+
+
+def test_a_key_that_may_not_use_the_model_gets_none_of_its_answers(ask: Ask, user: User, upstream: Upstream) -> None:
+    assert ask(model="large").status_code == 200
+    limited = api_keys.create(user=user, name="Small", source=Source(), allowed_models=["small"]).plain
+    answer = ask(model="large", token=limited)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_a_repetition_is_answered_though_its_model_is_gone(ask: Ask, user: User, upstream: Upstream) -> None:
+    first = ask(model="large")
+    LanguageModel.objects.update(is_active=False)
+    assert ask(model="large").content == first.content
+
+
+def test_tick_forgets_rates_that_are_free_again(ask: Ask, user: User, upstream: Upstream) -> None:
+    ask(max_tokens=1)
+    assert Rate.objects.exists()
+    Rate.objects.update(requests=user.date_joined, tokens=user.date_joined)
+    call_command("tick")
+    assert not Rate.objects.exists()

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from accounts import browsers, limits
 from llmproxy import idempotency
+from llmproxy.models import Rate
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Command(BaseCommand):
                 limits.forget_idle()
                 browsers.forget_ended()
                 idempotency.forget_old()
+                Rate.objects.idle().delete()
             finally:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         if failed:
