@@ -25,6 +25,7 @@ from llmproxy.pricing import Prices
 from llmproxy.providers import Target
 
 _ADMIT = "SELECT gateway_admit(%s)::text"
+RETRY_SECONDS = 1  # a connection that broke may not be the only one: the pool's others die one after the other
 
 
 @dataclass(slots=True)
@@ -147,14 +148,17 @@ def _wanted(
 def _decided(wanted: dict[str, Any]) -> dict[str, Any]:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
     failpoint("before-hold")
-    asked = orjson.dumps(wanted).decode()
-    try:
-        return _ask(asked)
-    except (OperationalError, InterfaceError) as error:
-        if connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
-            raise  # who has waited for a lock in vain has waited long enough
-        connection.close()
-        return _ask(asked)
+    asked, until, pause = orjson.dumps(wanted).decode(), time.monotonic() + RETRY_SECONDS, 0.01
+    while True:
+        try:
+            return _ask(asked)
+        except (OperationalError, InterfaceError) as error:
+            late = time.monotonic() > until
+            if late or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
+                raise  # who has waited for a lock in vain has waited long enough
+            connection.close()
+            time.sleep(pause)
+            pause *= 2
 
 
 def _ask(asked: str) -> dict[str, Any]:

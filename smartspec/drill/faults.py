@@ -181,11 +181,11 @@ def _deadlocked(scene: Scene) -> Answer:
 # --- the line between them ----------------------------------------------------------------
 
 
-def _line(text: bytes, loses: str, then: Callable[[], None] = lambda: None) -> Act:
-    """Ask; the line breaks when the worker sends this."""
+def _line(text: bytes, loses: str, then: Callable[[], None] = lambda: None, times: int = 1) -> Act:
+    """Ask; the line breaks when the worker sends this, and so many times."""
 
     def act(scene: Scene) -> Answer:
-        trap = scene.scratch.wire.set_trap(text, loses=loses, then=then)
+        trap = scene.scratch.wire.set_trap(text, loses=loses, then=then, times=times)
         answer = scene.chat()
         if not trap.sprung.is_set():
             raise DrillError(f"no worker sent {text.decode()}")
@@ -240,7 +240,9 @@ FAULTS = (
     Fault("reply to the capture lost, streaming", _line(CAPTURE, "reply"), provider.COST, stream=True),
     Fault("pool hands out a dead connection", _dead_pool, provider.COST),
     Fault("connection dies under the hold", _line(HOLD, "request"), provider.COST),
+    Fault("connections die under the hold, three in turn", _line(HOLD, "request", times=3), provider.COST),
     Fault("connection dies under the capture", _line(CAPTURE, "request"), provider.COST),
+    Fault("connections die under the capture, three in turn", _line(CAPTURE, "request", times=3), provider.COST),
     Fault("lock timeout at the hold", _waits_in_vain, 0, status=503, slow=True),
     Fault("deadlock victim at the capture", _deadlocked, provider.COST),
     Fault(

@@ -20,12 +20,13 @@ def _nothing() -> None:
 
 @dataclass
 class Trap:
-    """Springs once, when a client's message contains `text`: loses the `request`, the `reply`, or (`nothing`)
-    lets both pass and then calls `then`."""
+    """Springs when a client's message contains `text`, and so many `times`: loses the `request`, the `reply`, or
+    (`nothing`) lets both pass and then calls `then`."""
 
     text: bytes
     loses: str
     then: Callable[[], None] = _nothing
+    times: int = 1
     sprung: threading.Event = field(default_factory=threading.Event)
 
 
@@ -41,8 +42,8 @@ class Wire:
         self.port = int(self.listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def set_trap(self, text: bytes, *, loses: str, then: Callable[[], None] = _nothing) -> Trap:
-        self.trap = Trap(text, loses, then)
+    def set_trap(self, text: bytes, *, loses: str, then: Callable[[], None] = _nothing, times: int = 1) -> Trap:
+        self.trap = Trap(text, loses, then, times)
         return self.trap
 
     def cut(self) -> int:
@@ -61,8 +62,10 @@ class Wire:
         trap = self.trap
         if trap is None or trap.text not in message:
             return None
-        self.trap = None
-        trap.sprung.set()
+        trap.times -= 1
+        if not trap.times:
+            self.trap = None
+            trap.sprung.set()
         return trap
 
     def _accept(self) -> None:

@@ -109,6 +109,11 @@ def test_a_dead_connection_is_replaced(drill: Table) -> None:
     assert drill.survived("connection dies under the capture") == "2"
 
 
+def test_connections_that_die_one_after_the_other_do_not_stop_an_answer(drill: Table) -> None:
+    assert drill.survived("connections die under the hold, three in turn") == "2"
+    assert drill.survived("connections die under the capture, three in turn") == "2"
+
+
 def test_the_victim_of_a_deadlock_captures_at_the_second_try(drill: Table) -> None:
     assert drill.survived("deadlock victim at the capture") == "2"
 
