@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import orjson
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
@@ -17,6 +16,7 @@ from llmproxy import credentials, departures, idempotency, providers, upstream, 
 from llmproxy.admission import Admission
 from llmproxy.connections import Call
 from llmproxy.exceptions import CallerLeft, UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
+from llmproxy.flights import Flights
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -32,7 +32,7 @@ Status = Completion.Status
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
 LEAST_SECONDS = 1  # that a try has to be worth it
 WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
-_SETTLE = "SELECT gateway_settle(%s)::text"
+_settlements = Flights("gateway_settle")
 
 
 class Run:
@@ -205,7 +205,6 @@ def _settle_again(run: Run, said: str) -> Receipt:
         try:
             return _settle_once(run, said)
         except (OperationalError, InterfaceError):
-            connection.close()
             if attempt == SETTLE_TRIES - 1:
                 logger.critical("completion %s could not be settled: its hold will expire", run.admission.generation_id)
                 raise
@@ -215,9 +214,7 @@ def _settle_again(run: Run, said: str) -> Receipt:
 
 def _settle_once(run: Run, said: str) -> Receipt:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTLE, [said])
-            settled = orjson.loads(cursor.fetchone()[0])
+        settled = _settlements.ask(said, user=run.admission.user or 0)
     except IntegrityError:  # the commit before this try took effect
         settled = None
     if settled is None:
