@@ -100,6 +100,7 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "source": completion.usage_source,
         "prompt_tokens": completion.prompt_tokens,
         "cached_tokens": completion.cached_tokens,
+        "cache_write_tokens": completion.cache_write_tokens,
         "completion_tokens": completion.completion_tokens,
         "reasoning_tokens": completion.reasoning_tokens,
     }

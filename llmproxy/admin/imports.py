@@ -19,7 +19,7 @@ from llmproxy.models import LanguageModel, Provider
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-PRICES = ("prompt_price", "cached_prompt_price", "completion_price")
+PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class ImportForm(forms.Form):
 
     prompt_price = _price(gettext_lazy("Prompt price"))
     cached_prompt_price = _price(gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt."))
+    cache_write_price = _price(gettext_lazy("Cache write price"), gettext_lazy("Empty: as the prompt."))
     completion_price = _price(gettext_lazy("Completion price"))
     use_default = forms.BooleanField(
         label=gettext_lazy("Sell them at the default price"), required=False, widget=UnfoldBooleanSwitchWidget()

@@ -56,10 +56,12 @@ class Completion(models.Model):
     usage_source = models.CharField(_("usage"), max_length=10, choices=UsageSource)
     prompt_tokens = models.PositiveBigIntegerField(_("prompt tokens"))
     cached_tokens = models.PositiveBigIntegerField(_("cached tokens"))
+    cache_write_tokens = models.PositiveBigIntegerField(_("tokens written to a cache"), db_default=0)
     completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
     prompt_price = price(_("prompt price"))
     cached_prompt_price = price(_("cached prompt price"))
+    cache_write_price = price(_("cache write price"), null=True)  # none in rows from before there was one
     completion_price = price(_("completion price"))
     choices = models.PositiveSmallIntegerField(_("choices"), db_default=1)
     max_tokens = models.PositiveIntegerField(_("longest answer in tokens"), null=True)
@@ -86,12 +88,19 @@ class Completion(models.Model):
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt_tokens, self.completion_tokens, self.cached_tokens, self.reasoning_tokens)
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+            cache_write_tokens=self.cache_write_tokens,
+        )
 
     @property
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
-        return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price)
+        written = self.prompt_price if self.cache_write_price is None else self.cache_write_price
+        return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price, written)
 
     @property
     def began_at(self) -> datetime:

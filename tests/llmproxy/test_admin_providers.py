@@ -211,10 +211,12 @@ def test_models_are_imported_with_their_prices(admin: Client, provider: Provider
     upstream.offers = script.listing("gpt-5", "gpt-5-mini", "other")
     address = f"{PROVIDERS}{provider.pk}/import/"
     assert "gpt-5-mini" in admin.get(address).content.decode()
-    sent = {"names": ["gpt-5", "gpt-5-mini"], "prompt_price": "1.5", "completion_price": "6"}
+    prices = {"prompt_price": "1.5", "cache_write_price": "1.875", "completion_price": "6"}
+    sent = {"names": ["gpt-5", "gpt-5-mini"], **prices}
     assert admin.post(address, sent)["Location"] == MODELS
     model = LanguageModel.objects.get(name="gpt-5")
     assert (model.prompt_price, model.cached_prompt_price, model.completion_price) == (Decimal("1.5"), None, 6)
+    assert model.cache_write_price == Decimal("1.875")
     assert (model.is_active, model.obstacle) == (True, "")
     assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
     assert LanguageModel.objects.count() == 2
@@ -249,6 +251,7 @@ def test_the_default_price_is_taken_when_that_is_said(admin: Client, provider: P
         {"names": ["small"], "prompt_price": "1", "completion_price": "-1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "NaN"},
         {"names": ["small"], "cached_prompt_price": "1"},
+        {"names": ["small"], "cache_write_price": "1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "1", "use_default": "on"},
     ],
 )
