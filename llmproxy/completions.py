@@ -101,9 +101,14 @@ class Run:
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
+        status: int | None = None
         try:
-            return read(upstream.post(target, path, body, headers, self.call, seconds), target)
+            response = upstream.post(target, path, body, headers, self.call, seconds)
+            status = response.status
+            return read(response, target)
         except UpstreamFailure as failure:
+            if said := status or failure.answered:
+                attempt["status"] = said
             attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             self._blame(target, failure)
             raise

@@ -61,6 +61,14 @@ def shown(row: Completion) -> dict[str, Any]:
     }
 
 
+def shown_to_operator(row: Completion) -> dict[str, Any]:
+    """The same, and with which status a provider refused."""
+    page = shown(row)
+    for attempt, asked in zip(page["attempts"], row.attempts, strict=True):
+        attempt["status"] = asked.get("status")
+    return page
+
+
 def _line(line: Any) -> dict[str, Any]:
     price, amount = receipts.plain(line.price), receipts.plain(line.amount)
     return {"label": KINDS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}

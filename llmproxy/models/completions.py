@@ -41,7 +41,8 @@ class Completion(models.Model):
     )
     credential = models.CharField(_("called by"), max_length=64, blank=True, db_default="")
     credential_name = models.CharField(_("name of device or key"), max_length=100, blank=True, db_default="")
-    # Each provider that was asked, in order: {"provider", "error", "ms"}; the last one is `provider`.
+    # Each provider that was asked, in order: {"provider", "error", "ms"}, and the "status" of an answer that was none.
+    # The last one is `provider`.
     attempts = models.JSONField(_("attempts"), default=list, db_default=models.Value([], models.JSONField()))
     hold = models.OneToOneField("credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold"))
     provider = models.CharField(_("provider"), max_length=50)

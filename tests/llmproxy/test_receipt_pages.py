@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from accounts.models import User
 from credits import corrections, ledger
 from credits.models import Hold, Transaction
-from llmproxy import billing
+from llmproxy import billing, receipts
 from llmproxy import upstream as provider
 from llmproxy.models import Completion, LanguageModel
 from tests.llmproxy import scripted_upstream as script
@@ -187,6 +187,33 @@ def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make
     for said in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 7", "Charged at the end 7"):
         assert said in page
     assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
+
+
+ANSWERS = {
+    "refused": (script.error(500, "secret"), 500),
+    "unpaid": (script.error(402, "secret"), 402),
+    "busy": (script.error(529, "secret"), 529),
+    "the caller's fault": (script.error(422, "secret"), 422),
+    "no answer in a good one": (script.raw(b"secret"), 200),
+    "nothing": (script.hang_up, None),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "status"), ANSWERS.values(), ids=ANSWERS)
+def test_the_providers_status_is_for_the_operator_only(
+    client: Client, chat: Chat, user: User, bearer: Any, make_user: Any, upstream: Upstream, behaviour: Any, status: Any
+) -> None:
+    upstream.script = behaviour
+    chat(user)
+    row = Completion.objects.get()
+    assert row.attempts[0].get("status") == status
+    assert set(receipts.explain(row)["attempts"][0]) == {"provider", "error", "ms"}
+    client.force_login(user)
+    assert "HTTP" not in words(client.get(page_of(row)))
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    page = words(client.get(f"/admin/llmproxy/completion/{row.pk}/change/"))
+    assert (f"HTTP {status}" in page) == (status is not None)
+    assert "secret" not in page
 
 
 @pytest.fixture(scope="module")
