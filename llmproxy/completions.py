@@ -101,9 +101,14 @@ class Run:
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
+        status: int | None = None
         try:
-            return read(upstream.post(target, path, body, headers, self.call, seconds), target)
+            response = upstream.post(target, path, body, headers, self.call, seconds)
+            status = response.status
+            return read(response, target)
         except UpstreamFailure as failure:
+            if said := status or failure.answered:
+                attempt["status"] = said
             attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             self._blame(target, failure)
             raise
@@ -252,10 +257,12 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
         "usage_source": reading.source,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
         "completion_tokens": usage.completion_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "prompt_price": str(admission.prices.prompt),
         "cached_prompt_price": str(admission.prices.cached_prompt),
+        "cache_write_price": str(admission.prices.cache_write),
         "completion_price": str(admission.prices.completion),
         "choices": admission.asked.choices,
         "max_tokens": admission.max_tokens,

@@ -14,7 +14,13 @@ from llmproxy import receipts
 from llmproxy.billing import CASES, cases_of
 from llmproxy.models import Completion, Provider
 
-KINDS = {"prompt": _("Your request"), "cached_prompt": _("Your request, cached"), "completion": _("The answer")}
+KINDS = {
+    "prompt": _("Your request"),
+    "cached_prompt": _("Your request, cached"),
+    "cache_write": _("Your request, written to a cache"),
+    "completion": _("The answer"),
+}
+CACHE = ("cached_prompt", "cache_write")  # which most completions have nothing of
 FAILURES = {
     "": _("answered"),
     "upstream_error": _("failed"),
@@ -47,12 +53,20 @@ def shown(row: Completion) -> dict[str, Any]:
     return {
         "completion": row,
         "cases": cases_of(row),
-        "lines": [_line(line) for line in row.prices.lines(row.usage)],
+        "lines": [_line(line) for line in row.prices.lines(row.usage) if line.tokens or line.kind not in CACHE],
         "sum": receipts.plain(row.prices.exact(row.usage)),
         "attempts": _attempts(row),
         "refunds": back,
         "refunded": sum(refund.amount for refund in back),
     }
+
+
+def shown_to_operator(row: Completion) -> dict[str, Any]:
+    """The same, and with which status a provider refused."""
+    page = shown(row)
+    for attempt, asked in zip(page["attempts"], row.attempts, strict=True):
+        attempt["status"] = asked.get("status")
+    return page
 
 
 def _line(line: Any) -> dict[str, Any]:
