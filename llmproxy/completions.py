@@ -14,7 +14,7 @@ from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import credentials, departures, idempotency, providers, upstream, wire
 from llmproxy.admission import Admission
-from llmproxy.connections import Call
+from llmproxy.connections import Answer, Call
 from llmproxy.exceptions import CallerLeft, UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
 from llmproxy.flights import Flights
 from llmproxy.metering import Reading
@@ -22,7 +22,6 @@ from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.providers import Target
 from llmproxy.receipts import Receipt
-from llmproxy.upstream import Response
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class Run:
         self.first_byte: float | None = None
         self.receipt: Receipt | None = None
 
-    def ask(self, read: Callable[[Response, Target], Read]) -> Read:
+    def ask(self, read: Callable[[Answer, Target], Read]) -> Read:
         """What `read` makes of the first provider's answer that is one. Raises the last one's UpstreamFailure.
 
         All tries together wait no longer than the most patient of them alone would (docs/decisions/0017).
@@ -89,7 +88,7 @@ class Run:
                 self.attempts.append({"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0})
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
-    def _attempt(self, target: Target, read: Callable[[Response, Target], Read], left: float) -> Read:
+    def _attempt(self, target: Target, read: Callable[[Answer, Target], Read], left: float) -> Read:
         admission, started = self.admission, time.monotonic()
         self.target, self.call = target, Call()
         if self.is_stopped:
@@ -191,8 +190,8 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     return answer, receipt
 
 
-def _read_json(run: Run, response: Response, target: Target) -> dict[str, Any]:
-    return upstream.read_json(response, run.admission.route.is_answer, run.call, target.idle)
+def _read_json(run: Run, answer: Answer, target: Target) -> dict[str, Any]:
+    return upstream.read_json(answer, run.admission.route.is_answer, run.call, target.idle)
 
 
 def _settle_surely(run: Run, answer: Any) -> Receipt:

@@ -1,17 +1,32 @@
-"""Connections to providers: one pool per process, and for each call a way to hang up on it, and on nothing else."""
+"""HTTP/1.1 to providers: connections are kept for the next call, and each call can be hung up on alone."""
 
 import _socket
-import http.client
 import os
+import select
+import socket
 import ssl
+import time
+from collections import defaultdict
 from contextlib import suppress
-from threading import local
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import urllib3
 from gevent.monkey import get_original
 
+from llmproxy.framing import Body, Head, Malformed
+
+POLLIN = 1
+_poll: Any = get_original("select", "poll") or select.poll  # gevent's would ask its hub
 _new_lock: Any = get_original("_thread", "allocate_lock")
+
+CHUNK_BYTES = 64 * 1024
+MAX_KEPT = 5000  # to one provider: as many as a worker can have callers
+KEPT_SECONDS = 30  # after which something between us may have forgotten the connection
+
+
+class NotReachableError(OSError):
+    """There is no connection to the provider."""
 
 
 class Call:
@@ -23,7 +38,6 @@ class Call:
 
     def __init__(self) -> None:
         self.is_stopped = False
-        self.is_reused = False  # the connection has served another call before
         self.sock: Any = None  # while the answer is under way
         self.first_byte_by = 0.0  # when the answer should have begun, by the monotonic clock
         self._line: Any = None
@@ -66,122 +80,167 @@ class Call:
         self.sock = self._line = None
 
 
-class Sender(local):
-    """The call that this thread, or greenlet, is sending."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a provider listens."""
 
-    call: Call | None = None
-
-
-sender = Sender()
-
-
-class _Answer(http.client.HTTPResponse):
-    """An answer that leaves nothing behind: what a provider says beyond its end must not answer somebody else."""
-
-    def _read_status(self) -> Any:
-        """The final status: others may come before it (RFC 9110 §15.2), and http.client skips 100 alone."""
-        while True:
-            said = super()._read_status()  # type: ignore[misc]
-            if not 101 < said[1] < 200:
-                return said
-            http.client.parse_headers(self.fp)
-
-    def _close_conn(self) -> None:
-        reader: Any = self.fp
-        if _has_more(reader):
-            with suppress(OSError):
-                reader.raw._sock.shutdown(_socket.SHUT_RDWR)  # the pool will find it closed
-        super()._close_conn()  # type: ignore[misc]
+    host: str
+    port: int
+    is_secure: bool
 
 
-def _has_more(reader: Any) -> bool:
-    """Whether there is something beyond an answer's end, or an end of the line, on its connection."""
-    sock = getattr(getattr(reader, "raw", None), "_sock", None)
-    if sock is None:
-        return False
-    patience = sock.gettimeout()
-    try:
-        sock.settimeout(0)
-        return bool(reader.peek())
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return False
-    except (OSError, ValueError):
-        return True
-    finally:
-        with suppress(OSError):
-            sock.settimeout(patience)
+@cache
+def tls() -> ssl.SSLContext:
+    """Who is who on the Internet: as the system's certificates have it."""
+    return ssl.create_default_context()
 
 
-class _Noted:
-    """A connection that tells the call that it serves by which socket, and sends a request at once.
+class Kept:
+    """Connections that have served somebody and may serve the next."""
 
-    http.client sends headers and body one after the other, which wakes the provider for the first half.
-    """
+    def __init__(self) -> None:
+        self._idle: dict[Address, list[tuple[Any, float]]] = defaultdict(list)
 
-    sock: Any
-    call: Call | None = None
-    has_served = False
-    _parts: list[bytes] | None = None
+    def take(self, address: Address) -> Any:
+        """One that is still open, and silent: what a provider says unasked must not answer anybody."""
+        idle = self._idle[address]
+        while idle:
+            sock, since = idle.pop()
+            if time.monotonic() - since < KEPT_SECONDS and not _has_news(sock):
+                return sock
+            sock.close()
+        return None
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        self._parts = []
-        try:
-            super().request(*args, **kwargs)  # type: ignore[misc]
-            whole = b"".join(self._parts)
-        finally:
-            self._parts = None
-        super().send(whole)  # type: ignore[misc]
-
-    def send(self, data: Any) -> None:
-        if self._parts is None or not isinstance(data, bytes):
-            super().send(data)  # type: ignore[misc]
+    def keep(self, address: Address, sock: Any) -> None:
+        idle = self._idle[address]
+        if len(idle) < MAX_KEPT:
+            idle.append((sock, time.monotonic()))
         else:
-            self._parts.append(data)
+            sock.close()
 
-    def connect(self) -> None:
-        self.has_served = False
-        super().connect()  # type: ignore[misc]
-        self._note()
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        self._note()
-        super().putrequest(*args, **kwargs)  # type: ignore[misc]
-
-    def _note(self) -> None:
-        self.call = sender.call
-        if self.call is not None and self.sock is not None:
-            self.call.is_reused = self.has_served
-            self.call.begin(self.sock)
+    def clear(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop()[0].close()
 
 
-class _Connection(_Noted, urllib3.connection.HTTPConnection):
-    response_class = _Answer
+kept = Kept()
 
 
-class _SecureConnection(_Noted, urllib3.connection.HTTPSConnection):
-    response_class = _Answer
+def _has_news(sock: Any) -> bool:
+    line = _poll()
+    line.register(sock.fileno(), POLLIN)
+    return bool(line.poll(0))
 
 
-class _Kept:
-    """A pool whose connections serve nobody any more by the time that they are free."""
+def connect(address: Address, call: Call, *, connect_seconds: float, until: float) -> Any:
+    """A new connection, which serves `call`. Raises NotReachableError, and OSError for one that is not secure."""
+    try:
+        sock = socket.create_connection((address.host, address.port), timeout=connect_seconds)
+    except (OSError, UnicodeError) as error:  # also: no such name, or none that can be
+        raise NotReachableError(repr(error)) from error
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        call.begin(sock)
+        if not address.is_secure:
+            return sock
+        sock.settimeout(max(until - time.monotonic(), 0.001))
+        secure = tls().wrap_socket(sock, server_hostname=address.host)
+        call.begin(secure)
+    except BaseException:
+        sock.close()
+        raise
+    return secure
 
-    def _put_conn(self, conn: Any) -> None:
-        if conn is not None:
-            conn.has_served = True
-            if conn.call is not None:
-                conn.call.finish()
-                conn.call = None
-        super()._put_conn(conn)  # type: ignore[misc]
+
+class Answer:
+    """A provider's answer whose headers have come. It must be closed, or released."""
+
+    def __init__(self, head: Head, rest: bytes, address: Address, sock: Any) -> None:
+        self.status, self.headers = head.status, head.headers
+        self.body: Body = head.body()
+        self._is_kept = head.is_kept
+        self._rest = rest  # what came of the body with the headers
+        self._address = address
+        self.sock = sock
+
+    def take_rest(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def read(self) -> bytes:
+        """More of the body within the socket's time-out; empty at its end. Raises OSError, Malformed."""
+        while not self.body.is_over:
+            data = self.take_rest() or self.sock.recv(CHUNK_BYTES)
+            if not data:
+                self.body.end()
+                break
+            if content := self.body.feed(data):
+                return content
+        return b""
+
+    def release(self) -> None:
+        """Give the connection back, if the answer is over and nothing came after it."""
+        sock, self.sock = self.sock, None
+        if sock is None:
+            return
+        if self._is_kept and self.body.is_over and not self.body.has_more and not _has_read_on(sock):
+            kept.keep(self._address, sock)
+        else:
+            sock.close()
+
+    def close(self) -> None:
+        sock, self.sock = self.sock, None
+        if sock is not None:
+            sock.close()
 
 
-class _Pool(_Kept, urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
+def _has_read_on(sock: Any) -> bool:
+    """Whether TLS has something that nobody has read yet, which the kernel cannot see."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
-class _SecurePool(_Kept, urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+def send(address: Address, request: bytes, call: Call, *, connect_seconds: float) -> Answer:
+    """Ask, and read the answer's headers until `call.first_byte_by`. Raises OSError, Malformed.
+
+    Once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1).
+    """
+    sock = kept.take(address)
+    if sock is not None:
+        try:
+            call.begin(sock)
+            return _asked(address, sock, request, call)
+        except ConnectionError:
+            if call.is_stopped:
+                raise
+    left = min(connect_seconds, max(call.first_byte_by - time.monotonic(), 0.001))
+    sock = connect(address, call, connect_seconds=left, until=call.first_byte_by)
+    return _asked(address, sock, request, call)
 
 
-# As many as a worker can have callers: one that is not kept is a line in the log.
-pool = urllib3.PoolManager(num_pools=50, maxsize=5000, retries=False)
-pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+def _asked(address: Address, sock: Any, request: bytes, call: Call) -> Answer:
+    try:
+        sock.settimeout(max(call.first_byte_by - time.monotonic(), 0.001))
+        with suppress(BrokenPipeError):  # it may have answered before it hung up
+            sock.sendall(request)
+        return Answer(*_head(sock, call), address, sock)
+    except BaseException:
+        call.finish()
+        sock.close()
+        raise
+
+
+def _head(sock: Any, call: Call) -> tuple[Head, bytes]:
+    """The final headers: others may come before them (RFC 9110 §15.2). Raises ConnectionError for no answer at all."""
+    data = b""
+    while True:
+        if (end := Head.end(data)) is not None:
+            head = Head.parse(data[:end])
+            data = data[end:]
+            if head.is_final:
+                return head, data
+            continue
+        sock.settimeout(max(call.first_byte_by - time.monotonic(), 0.001))
+        if not (more := sock.recv(CHUNK_BYTES)):
+            raise Malformed("the connection ended within the headers") if data else ConnectionResetError("no answer")
+        data += more

@@ -1,25 +1,21 @@
 """The events of a provider's streamed answer, read straight from its socket (docs/decisions/0003)."""
 
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from llmproxy import sse
-from llmproxy.connections import Call
+from llmproxy.connections import CHUNK_BYTES, Answer, Call
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
-from llmproxy.framing import Chunked, Sized
 from llmproxy.sse import Event
-from llmproxy.upstream import CHUNK_BYTES, Response, failure_of
+from llmproxy.upstream import failure_of
 
 DONE = b"[DONE]"
 AT_ONCE_SECONDS, MOST_AT_ONCE = 0.001, 8
 LEAST_SECONDS = 0.001  # zero would be no wait, but another way of reading
-NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 
 class EventStream:
@@ -27,39 +23,24 @@ class EventStream:
 
     A failure of the provider, `idle_seconds` of its silence, or the end of the time that the whole answer has, is
     raised as UpstreamFailure. Nothing is read ahead: a caller slower than the provider stops the provider, not our
-    memory. A wait that ends without a byte does no harm to the socket, as it would to http.client's reader; that is
-    why it is read here. `close` releases the connection, or makes the provider stop.
+    memory. `close` releases the connection, or makes the provider stop.
     """
 
-    def __init__(self, response: Response, call: Call, *, idle_seconds: float) -> None:
-        self._response = response
+    def __init__(self, answer: Answer, call: Call, *, idle_seconds: float) -> None:
+        self._answer = answer
         self._call = call
-        self._sock: Any = call.sock
+        self._sock = answer.sock
         self._idle_seconds = idle_seconds
         self._silent_until = call.first_byte_by
         self._waits = True  # for the provider: while nobody does, it is not silent, but they read slowly
         self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
-        raw: Any = response._fp  # type: ignore[attr-defined]
-        self._body: Chunked | Sized = Chunked() if raw.chunked else Sized(raw.length)
+        self._body = answer.body
         self._events = sse.Events()
         self._first: list[Event] | None = None
-        self._buffered = self._taken(raw.fp)
+        self._buffered = answer.take_rest()
         self._is_closed = False
         self._at_once = 0  # reads in a row that had not to be waited for
         self.done = False  # the provider has said [DONE], or what else is its last event
-
-    def _taken(self, reader: Any) -> bytes:
-        """What http.client has read beyond the headers, without waiting for more."""
-        self._timeout = self._sock.gettimeout()
-        self._sock.settimeout(0)
-        try:
-            return bytes(reader.read(len(reader.peek())))
-        except NOT_YET:
-            return b""
-        except (OSError, ValueError) as error:  # it hung up right after the headers
-            self._call.finish()
-            self._response.close()
-            raise failure_of(error) from error
 
     def await_first(self, seconds: float) -> None:
         """Wait for the first events, which stay to be read, or for no longer than this. Raises UpstreamFailure."""
@@ -143,11 +124,9 @@ class EventStream:
         if self.done and not self._body.is_over:
             with suppress(UpstreamFailure):
                 self._batch(0)
-        if self._body.is_over and not (self._body.has_more or self._call.is_stopped):
-            self._sock.settimeout(self._timeout)
-            self._response._fp.close()  # type: ignore[attr-defined]
-            self._response.release_conn()
+        if self._body.is_over and not self._call.is_stopped:
+            self._answer.release()
         else:
             self._call.stop()
-            self._response.close()
+            self._answer.close()
         self._call.finish()

@@ -1,10 +1,17 @@
-"""Where the body of an HTTP/1.1 answer ends: bytes in, the body's bytes out. Pure.
+"""An HTTP/1.1 answer: its headers, and where its body ends. Bytes in, the body's bytes out. Pure.
 
-Source: RFC 9112, sections 6.3, "Message Body Length", and 7.1, "Chunked Transfer Coding".
+Source: RFC 9112, sections 4, "Status Line", 5, "Field Syntax", 6.3, "Message Body Length", and 7.1, "Chunked Transfer
+Coding".
 """
 
 import re
+from dataclasses import dataclass
 
+STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r?\n")
+END = re.compile(rb"\r?\n\r?\n")
+FOLD = re.compile(rb"\r?\n[ \t]+")
+LONGEST_HEAD = 64 * 1024
+WITHOUT_BODY = (204, 304)
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
 LONGEST_LINE = 4096
 
@@ -100,3 +107,60 @@ class Sized:
         if self._left:
             raise Malformed(f"{self._left} bytes are missing")
         self.is_over = True
+
+
+Body = Chunked | Sized
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers, whose names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    is_kept: bool  # the connection lasts longer than the answer
+
+    @staticmethod
+    def end(data: bytes) -> int | None:
+        """Where the body begins; None if that has not come yet. Raises Malformed."""
+        if found := END.search(data):
+            return found.end()
+        if len(data) > LONGEST_HEAD:
+            raise Malformed("the headers do not end")
+        return None
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Head":
+        """Raises Malformed."""
+        if (line := STATUS.match(data)) is None:
+            raise Malformed("this is not a status line of HTTP/1.1")
+        headers: dict[str, str] = {}
+        for field in FOLD.sub(b" ", data[line.end() :]).decode("latin-1").splitlines():
+            name, colon, value = field.partition(":")
+            if not colon and field:
+                raise Malformed("this is not a header")
+            name, value = name.strip().lower(), value.strip()
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        wants_end = "close" in headers.get("connection", "").lower()
+        return cls(int(line[2]), headers, is_kept=line[1] == b"1" and not wants_end)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this is the answer, and not news of it (RFC 9110 §15.2)."""
+        return self.status >= 200 or self.status == 101
+
+    def body(self) -> Body:
+        """Raises Malformed, where its end is not certain."""
+        coding, length = self.headers.get("transfer-encoding"), self.headers.get("content-length")
+        if self.status in WITHOUT_BODY:
+            return Sized(0)
+        if coding is not None:
+            if coding.lower() != "chunked":
+                raise Malformed(f"the coding {coding} is not known")
+            return Chunked()
+        if length is None:
+            return Sized(None)
+        lengths = {one.strip() for one in length.split(",")}
+        if len(lengths) > 1 or not re.fullmatch("[0-9]{1,15}", length := lengths.pop()):
+            raise Malformed(f"a body of {length} bytes is none")
+        return Sized(int(length))

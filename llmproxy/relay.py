@@ -11,13 +11,13 @@ from accounts.failpoints import failpoint
 from llmproxy import departures, wire
 from llmproxy.admission import Admission
 from llmproxy.completions import Run, Status
+from llmproxy.connections import Answer
 from llmproxy.departures import Watch
 from llmproxy.endpoints.base import KEEP_ALIVE, Stream
 from llmproxy.events import EventStream
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.providers import Target
 from llmproxy.sse import Event
-from llmproxy.upstream import Response
 
 NOTHING = b"null"  # llama.cpp, before the answers to several prompts
 
@@ -46,8 +46,8 @@ def run_events(run: Run) -> Any:
     """What makes a stream of a provider's answer, once it has said something or is merely slow."""
     streamed = run.admission.route.streamed(run.admission.asked)
 
-    def read(response: Response, target: Target) -> EventStream:
-        events = EventStream(response, run.call, idle_seconds=target.idle)
+    def read(answer: Answer, target: Target) -> EventStream:
+        events = EventStream(answer, run.call, idle_seconds=target.idle)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
             if (first := events.first) is not None and first.data != NOTHING:

@@ -3,23 +3,17 @@
 import re
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import ceil
 from typing import Any
+from urllib.parse import quote, urlsplit
 
-import urllib3
 from django.conf import settings
 from django.utils.translation import gettext as _
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    InvalidHeader,
-    NewConnectionError,
-    ProtocolError,
-    ReadTimeoutError,
-)
 
-from llmproxy import wire
-from llmproxy.connections import Call, pool, sender
+from llmproxy import connections, wire
+from llmproxy.connections import Address, Answer, Call, NotReachableError
 from llmproxy.exceptions import (
     InvalidRequest,
     UpstreamError,
@@ -32,9 +26,6 @@ from llmproxy.metering import text
 from llmproxy.models.providers import KeyHeader
 from llmproxy.providers import Target
 
-Response = urllib3.BaseHTTPResponse
-
-CHUNK_BYTES = 64 * 1024
 ERROR_BYTES = 64 * 1024
 ERROR_SECONDS = 5  # for all of it
 
@@ -54,21 +45,20 @@ OUR_WORDS = re.compile(r"not a valid model|api key not valid|credit balance is t
 NOT_SERVED = frozenset({404, 405, 501})
 # Statuses with which a provider says that it has too much to do; 529 is Anthropic's.
 BUSY = frozenset({429, 503, 529})
+RETRY_SECONDS = re.compile(r"[0-9]{1,20}\Z")
 BUSY_SECONDS = 5  # where it does not say for how long
 
 
-def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float) -> Response:
+def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float) -> Answer:
     """Send a completion and wait for the answer's headers; the caller must close the answer.
 
     It should begin within `seconds`. Raises UpstreamFailure; a status other than 2xx is one.
     """
     call.first_byte_by = time.monotonic() + seconds
-    response = _sent(target, "POST", path, {**_headers(target), **headers}, body, call)
-    if response.status != 200 and not 200 < response.status < 204:
-        unpooled: Any = response
-        unpooled._pool = None  # whatever its body does, nobody else is answered with it
-        raise _refusal(response, target, call)
-    return response
+    answer = _sent(target, "POST", path, {**_headers(target), **headers}, body, call)
+    if answer.status != 200 and not 200 < answer.status < 204:
+        raise _refusal(answer, target, call)
+    return answer
 
 
 def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
@@ -77,48 +67,34 @@ def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, b
     call.first_byte_by = until
     # Anthropic's does not answer without; others do not know it.
     extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
-    response = _sent(target, "GET", path, _headers(target) | extra, None, call)
+    answer = _sent(target, "GET", path, _headers(target) | extra, b"", call)
     try:
-        return response.status, _body(response, call, wait=seconds, until=until, most=most)
-    except HTTPError as error:
+        return answer.status, _body(answer, call, wait=seconds, until=until, most=most)
+    except (OSError, ValueError) as error:
         raise failure_of(error) from error
     finally:
         call.finish()
-        response.close()
+        answer.close()
 
 
-def _sent(
-    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes | None, call: Call
-) -> Response:
-    """Send; once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1)."""
+def _sent(target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Answer:
+    address, where, host = _place(target.url)
+    fields = {"Host": host, **headers, "Content-Length": len(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = f"{method} {where}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
     try:
-        try:
-            return _send(target, method, path, headers, body, call)
-        except ProtocolError as error:
-            if call.is_stopped or not (call.is_reused and isinstance(error.args[-1], ConnectionError)):
-                raise
-            return _send(target, method, path, headers, body, call)
-    except HTTPError as error:
+        return connections.send(address, request, call, connect_seconds=target.connect)
+    except (OSError, ValueError) as error:
         raise failure_of(error) from error
 
 
-def _send(
-    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes | None, call: Call
-) -> Response:
-    left = max(call.first_byte_by - time.monotonic(), 0.001)
-    sender.call = call
-    try:
-        return pool.request(
-            method,
-            target.url + path,
-            body=body,
-            headers=headers,
-            timeout=urllib3.Timeout(connect=min(target.connect, left), read=left),
-            preload_content=False,
-            redirect=False,
-        )
-    finally:
-        sender.call = None
+@lru_cache(maxsize=1000)
+def _place(url: str) -> tuple[Address, str, str]:
+    """Where to connect for a base URL, the path before ours there, and the Host header."""
+    parts = urlsplit(url)
+    is_secure = parts.scheme == "https"
+    address = Address(parts.hostname or "", parts.port or (443 if is_secure else 80), is_secure)
+    return address, quote(parts.path, safe="/%:@!$&'()*+,;=~"), parts.netloc.rpartition("@")[2]
 
 
 def _headers(target: Target) -> dict[str, str]:
@@ -137,44 +113,48 @@ def _headers(target: Target) -> dict[str, str]:
 
 def failure_of(error: Exception) -> UpstreamFailure:
     detail = repr(error)
-    if isinstance(error, ConnectTimeoutError | NewConnectionError):
+    if isinstance(error, NotReachableError):
         return UpstreamUnavailable(_("The provider is not reachable. Try again."), detail=detail, retry_after=5)
-    if isinstance(error, ReadTimeoutError):
+    if isinstance(error, TimeoutError):
         return UpstreamTimeout(_("The provider did not answer in time. Nothing was charged."), detail=detail)
     return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
 
 
-def _refusal(response: Response, target: Target, call: Call) -> UpstreamFailure:
+def _refusal(answer: Answer, target: Target, call: Call) -> UpstreamFailure:
     """A status that brings no answer: the caller's fault passes through, our account's troubles do not."""
     until = call.first_byte_by = time.monotonic() + ERROR_SECONDS
     try:
-        raw = _body(response, call, wait=ERROR_SECONDS, until=until, most=ERROR_BYTES)
-    except (HTTPError, UpstreamTimeout):
+        raw = _body(answer, call, wait=ERROR_SECONDS, until=until, most=ERROR_BYTES)
+    except (OSError, ValueError, UpstreamTimeout):
         raw = b""
     finally:
         call.finish()
-        response.close()
-    detail = f"{response.status} {raw[:2000]!r}"
+        answer.close()  # whatever its body does, nobody else is answered with it
+    detail = f"{answer.status} {raw[:2000]!r}"
     said = _error(raw)
-    if response.status in CALLERS_FAULT and not _is_ours(said):
-        return _rejected(response.status, said, target)
-    if response.status in BUSY:
-        wait = _retry_after(response)
+    if answer.status in CALLERS_FAULT and not _is_ours(said):
+        return _rejected(answer.status, said, target)
+    if answer.status in BUSY:
+        wait = _retry_after(answer)
         message = _("The provider is busy. Try again in a moment.")
-        return UpstreamUnavailable(message, detail=detail, retry_after=wait or BUSY_SECONDS, cool_seconds=wait)
-    failure = UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
-    failure.tells_of_health = response.status not in NOT_SERVED
+        failure: UpstreamFailure = UpstreamUnavailable(
+            message, detail=detail, retry_after=wait or BUSY_SECONDS, cool_seconds=wait
+        )
+    else:
+        failure = UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
+        failure.tells_of_health = answer.status not in NOT_SERVED
+    failure.answered = answer.status
     return failure
 
 
-def _retry_after(response: Response) -> int | None:
+def _retry_after(answer: Answer) -> int | None:
     """The seconds that Retry-After says (RFC 9110 §10.2.3), at most LLM_COOL_MAX_SECONDS; None for nothing it says."""
-    said = response.headers.get("Retry-After")
+    said = answer.headers.get("retry-after", "")
     try:
-        seconds = urllib3.Retry().parse_retry_after(said) if said else 0
-    except (InvalidHeader, ValueError, OverflowError):
+        seconds = float(said) if RETRY_SECONDS.match(said) else parsedate_to_datetime(said).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
-    return min(ceil(seconds), settings.LLM_COOL_MAX_SECONDS) or None
+    return min(max(ceil(seconds), 0), settings.LLM_COOL_MAX_SECONDS) or None
 
 
 def _error(raw: bytes) -> dict[str, Any]:
@@ -209,28 +189,28 @@ def _string(said: dict[str, Any], *names: str) -> str | None:
 
 
 def read_json(
-    response: Response, is_answer: Callable[[dict[str, Any]], bool], call: Call, idle_seconds: float
+    answer: Answer, is_answer: Callable[[dict[str, Any]], bool], call: Call, idle_seconds: float
 ) -> dict[str, Any]:
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
     until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
     try:
-        raw = _body(response, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
-    except HTTPError as error:
+        raw = _body(answer, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
+    except (OSError, ValueError) as error:
         raise failure_of(error) from error
     finally:
         call.finish()
-        response.close()  # an answer read to its end has gone back to the pool already
-    answer = wire.decode(raw)
-    if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
+        answer.release()
+    said = wire.decode(raw)
+    if not isinstance(said, dict) or said.get("error") or not is_answer(said):
         raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000]))
-    return answer
+    return said
 
 
-def _body(response: Response, call: Call, *, wait: float, until: float, most: int) -> bytes:
+def _body(answer: Answer, call: Call, *, wait: float, until: float, most: int) -> bytes:
     """The body, bounded in bytes and in time; empty if it is too large. Its first byte has the time of the headers."""
     body = bytearray()
     call.wait_at_most(max(call.first_byte_by - time.monotonic(), wait))
-    while chunk := response.read1(CHUNK_BYTES, decode_content=False):
+    while chunk := answer.read():
         call.wait_at_most(wait)
         body += chunk
         if len(body) > most:

@@ -46,9 +46,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
-    monkeypatch.setitem(connections.pool.connection_pool_kw, "ca_certs", str(certificate))
+    context = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(connections, "tls", lambda: context)
     yield
-    connections.pool.clear()
+    connections.kept.clear()
 
 
 @pytest.fixture
