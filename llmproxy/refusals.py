@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.authentication import InvalidToken
+from accounts.authentication import InvalidKey, InvalidToken
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue, idempotency
@@ -29,9 +29,8 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
     """The refusal that `said` the statement, which was asked for `wanted`."""
     match said["refusal"]:
         case "invalid_token" | "unknown_account":
-            return (
-                UserNotFound(InvalidToken.description) if caller.speaks_for else Unauthorized(InvalidToken.description)
-            )
+            words = (InvalidKey if caller.is_key else InvalidToken)().description
+            return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
         case "insufficient_scope":
             return insufficient_scope()
         case "model_not_found" | "model_without_price":
