@@ -43,9 +43,9 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
         case "too_many_running" | "too_many_holds":
             return _running(said)
         case "insufficient_credits":
-            return _out_of_credits(said)
+            return _out_of_credits(said, _thinking(wanted))
         case "budget_used_up":
-            return _out_of_budget(said)
+            return _out_of_budget(said, _thinking(wanted))
     return _repeated(said)
 
 
@@ -95,10 +95,21 @@ def _running(said: Facts) -> RateLimited:
     return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
 
 
-def _out_of_credits(said: Facts) -> OutOfCredits:
+def _thinking(wanted: Facts) -> str:
+    """Why an answer cannot be as short as the credits are, and what then."""
+    if wanted["least_tokens"] <= 1:
+        return ""
+    words = _("With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one.")
+    return " " + words % {"tokens": wanted["least_tokens"]}
+
+
+def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
+    words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
+        "required": said["required"],
+        "available": said["available"],
+    }
     return OutOfCredits(
-        _("Not enough credits: this needs at least %(required)d, available: %(available)d.")
-        % {"required": said["required"], "available": said["available"]},
+        words + why,
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
@@ -106,7 +117,7 @@ def _out_of_credits(said: Facts) -> OutOfCredits:
     )
 
 
-def _out_of_budget(said: Facts) -> OutOfCredits:
+def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
@@ -117,7 +128,7 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
         else _("The monthly budget of your device “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
-        used_up + " " + _("Raise it at %(page)s.") % {"page": page},
+        used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,

@@ -170,7 +170,7 @@ BEGIN
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text, price numeric,
         longest integer, image_tokens integer, prompt_bytes bigint, prompt_tokens bigint, images integer, choices integer,
         max_tokens bigint, rpm bigint, tpm bigint, max_open integer, least bigint, most bigint, reference text,
-        seconds integer, key text, digest text, key_seconds integer, note_seconds integer);
+        seconds integer, key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
     SELECT * INTO caller FROM gateway_caller(asked.checksum, asked.is_key, asked."user");
     IF caller.refusal IS NOT NULL AND NOT asked.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
@@ -221,8 +221,8 @@ BEGIN
                                      'limit', caller.concurrent, 'rates', gateway_uncounted(caller, account, v_now));
         END IF;
         IF model.prompt + model.cached_prompt + model.completion > 0 THEN
-            v_floor := GREATEST(asked.least, ceil((v_prompt * model.prompt + LEAST(v_longest, 1) * asked.choices
-                                                   * model.completion) / 1000));
+            v_floor := GREATEST(asked.least, ceil((v_prompt * model.prompt + LEAST(v_longest, COALESCE(asked.least_tokens, 1))
+                                                   * asked.choices * model.completion) / 1000));
         END IF;
         v_wanted := LEAST(GREATEST(v_floor, ceil((v_certain * GREATEST(model.prompt, model.cached_prompt)
                                                   + v_longest * asked.choices * model.completion) / 1000)), asked.most);

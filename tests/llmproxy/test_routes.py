@@ -182,6 +182,57 @@ def test_a_balance_for_a_short_answer_gets_a_short_answer(
     assert upstream.sent[route.limit] == limit == Completion.objects.get().clamped_max_tokens
 
 
+THINKING = {"type": "enabled", "budget_tokens": 3000, "display": "omitted"}
+
+
+@pytest.mark.parametrize(("credits", "budget"), [(50, 3000), (3, 2990), (2, 1990)])
+def test_a_shorter_answer_leaves_less_for_thinking(
+    call: Call, make_user: Any, upstream: Upstream, credits: int, budget: int
+) -> None:
+    def strict(handler: script.Handler) -> None:
+        """As Anthropic is."""
+        sent = upstream.sent
+        good = 1024 <= sent["thinking"]["budget_tokens"] < sent["max_tokens"]
+        (said.message_answer() if good else script.error(400))(handler)
+
+    upstream.script = strict
+    response = call(MESSAGES, make_user("poor@example.com", credits=credits), max_tokens=4000, thinking=THINKING)
+    assert response.status_code == 200
+    sent = upstream.sent["thinking"]
+    assert (sent["type"], sent["display"]) == ("enabled", "omitted")
+    assert budget - 20 < sent["budget_tokens"] <= budget
+    told = response.get("x-credits-clamped-budget-tokens")
+    assert told == (None if budget == 3000 else str(int(response["x-credits-clamped-max-tokens"]) - 1))
+    assert sent["budget_tokens"] == int(told or 3000)
+
+
+def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
+    call: Call, make_user: Any, upstream: Upstream
+) -> None:
+    poor = make_user("poor@example.com", credits=1)
+    response = call(MESSAGES, poor, max_tokens=4000, thinking=THINKING)
+    error = error_of(MESSAGES, response)
+    assert (response.status_code, error["code"], error["credits_required"]) == (402, "insufficient_credits", 2)
+    assert "thinking" in error["message"]
+    assert "1025" in error["message"]
+    assert (upstream.requests, Hold.objects.count()) == ([], 0)
+    upstream.script = said.message_answer()
+    assert call(MESSAGES, poor, max_tokens=4000).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "thinking",
+    [{"type": "adaptive"}, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 9000}, {"type": "enabled"}, None],
+)
+def test_thinking_without_a_budget_below_the_limit_is_the_providers_to_judge(
+    call: Call, make_user: Any, upstream: Upstream, thinking: Any
+) -> None:
+    upstream.script = said.message_answer()
+    response = call(MESSAGES, make_user("poor@example.com", credits=1), max_tokens=4000, thinking=thinking)
+    assert (response.status_code, upstream.sent.get("thinking")) == (200, thinking)
+    assert "x-credits-clamped-budget-tokens" not in response
+
+
 FAILURES = {400: 400, 413: 413, 422: 422, 401: 502, 402: 502, 429: 503, 500: 502, 503: 503, 529: 503}
 
 
