@@ -142,13 +142,14 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
 def _repeated(said: Facts) -> GatewayRefusal:
     """The same Idempotency-Key again: its first answer, or why there is none."""
     answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
+    rates = rate_headers(said.get("rates", []))
     if answer is not None:
-        return Replayed(answer, said["generation_id"], *said["bill"])
+        return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
     }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = {} if retry_after else {"x-should-retry": "false"}
+    headers = rates if retry_after else {"x-should-retry": "false", **rates}
     return IdempotencyConflict(words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"])

@@ -65,8 +65,9 @@ def _method_not_allowed(methods: tuple[str, ...]) -> MethodNotAllowed:
 
 def _refused(refusal: Refusal, route: Route) -> HttpResponse:
     if isinstance(refusal, Replayed):
-        return _replayed(refusal)
-    response = JsonResponse(route.refusal(refusal), status=refusal.status)
+        response = _replayed(refusal)
+    else:
+        response = JsonResponse(route.refusal(refusal), status=refusal.status)
     if isinstance(refusal, GatewayRefusal):
         if refusal.retry_after:
             response["Retry-After"] = str(refusal.retry_after)

@@ -116,7 +116,7 @@ BEGIN
     said := json_build_object('credential', p_credential, 'requests', requests.said, 'tokens', tokens.said);
 END $$;
 
--- What the limits of user and device or key say where nothing is counted: for a refusal.
+-- What the limits of user and device or key say where nothing is counted: for a refusal or a repetition.
 CREATE OR REPLACE FUNCTION gateway_uncounted(caller record, account record, p_now timestamptz) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -191,7 +191,7 @@ BEGIN
     IF asked.key IS NOT NULL THEN
         known := gateway_known(caller.id, asked.key, asked.digest, asked.reference, asked.key_seconds, v_now);
         IF known IS NOT NULL THEN
-            RETURN known;
+            RETURN known::jsonb || jsonb_build_object('rates', gateway_uncounted(caller, account, v_now));
         END IF;
     END IF;
     IF model.refusal IS NOT NULL THEN
