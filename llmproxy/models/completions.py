@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
-from llmproxy.models.providers import price
+from llmproxy.models.providers import Endpoint, price
 from llmproxy.pricing import Prices, Usage
 
 
@@ -92,6 +92,11 @@ class Completion(models.Model):
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
         return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a text was asked for, which has a first word and an end."""
+        return self.route != Endpoint.EMBEDDINGS.label
 
     @property
     def began_at(self) -> datetime:
