@@ -108,12 +108,13 @@ def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
         "required": said["required"],
         "available": said["available"],
     }
+    page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
-        words + why,
+        words + why + " " + _("How to get more: %(page)s") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=f"{settings.PUBLIC_ORIGIN}/#packages",
+        top_up_url=page,
     )
 
 

@@ -296,6 +296,8 @@ EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
+# Whom people ask for credits; empty: nobody is named.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
 
 # --- OAuth --------------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("LLM_UPSTREAM_BASE_URL", "models.example", "smartspec.E004"),
         ("EMBEDDED_DATABASE", True, "smartspec.E005"),
         ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
+        ("SUPPORT_EMAIL", "Ann <ann@example.com>", "smartspec.E010"),
+        ("SUPPORT_EMAIL", "", "smartspec.I002"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
