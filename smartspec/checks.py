@@ -49,6 +49,7 @@ def _numbers() -> Iterator[CheckMessage]:
         "WEB_LLM_MIN_CREDITS": 0,
         "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
         "WEB_LLM_MAX_BODY_BYTES": 1024,
+        "LLM_DEFAULT_MAX_TOKENS": 1,
         "WEB_LLM_RPM": 1,
         "WEB_LLM_TPM": 1,
         "DEVICE_CODE_RPM": 1,

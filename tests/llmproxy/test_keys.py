@@ -169,6 +169,15 @@ def test_a_budget_ends_with_402_that_says_whose_and_where_to_raise_it(
     assert ledger.balance(user).credits == 48
 
 
+def test_a_prompt_of_more_tokens_than_were_held_can_pass_a_budget_once(
+    user: User, limited: tuple[str, str, str], upstream: Upstream
+) -> None:
+    upstream.script = script.answer(usage=(5000, 5))  # of a prompt of 25 bytes
+    assert call(limited[2]).json()["_credits"] == {"used": 6, "remaining": 44}
+    answer = call(limited[2])
+    assert (answer.status_code, answer.json()["error"]["budget"]["spent"]) == (402, 6)
+
+
 def test_a_budget_for_a_short_answer_gets_a_short_answer(
     user: User, limited: tuple[str, str, str], upstream: Upstream
 ) -> None:

@@ -34,6 +34,7 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("PUBLIC_ORIGIN", "", "smartspec.E001"),
         ("PUBLIC_ORIGIN", "https://example.com/path", "smartspec.E001"),
         ("PUBLIC_ORIGIN", "ftp://example.com", "smartspec.E001"),
+        ("LLM_DEFAULT_MAX_TOKENS", 0, "smartspec.E002"),
         ("WEB_LLM_RPM", 0, "smartspec.E002"),
         ("ADJUST_APPROVAL_CREDITS", -1, "smartspec.E002"),
         ("SUPPORT_ADJUST_CREDITS", -1, "smartspec.E002"),
