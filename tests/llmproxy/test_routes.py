@@ -341,6 +341,17 @@ def test_a_stream_without_usage_is_estimated(route: Spoken, call: Call, user: Us
 
 
 @every_route
+def test_usage_beyond_what_was_allowed_is_capped(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    usage = (2**30, 0) if route is EMBEDDINGS else (20, 5000)
+    upstream.script = said.ANSWERS[route.path]("Hello", usage)
+    call(route, user, **({route.limit: 1000} if route.limit else {}))
+    receipt = settled(user)
+    assert receipt.usage_source == "capped"
+    assert receipt.completion_tokens == (0 if route is EMBEDDINGS else 1000)
+    assert receipt.prompt_tokens < 51_000
+
+
+@every_route
 def test_a_repeated_request_gets_the_first_answer_and_is_charged_once(
     route: Spoken, call: Call, user: User, upstream: Upstream
 ) -> None:
