@@ -153,11 +153,12 @@ def _wanted(
 def _decided(wanted: dict[str, Any]) -> dict[str, Any]:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
     failpoint("before-hold")
-    asked, until, pause = orjson.dumps(wanted).decode(), time.monotonic() + RETRY_SECONDS, 0.01
+    asked, until, pause = orjson.dumps(wanted).decode(), None, 0.01
     while True:
         try:
             return _ask(asked)
         except (OperationalError, InterfaceError) as error:
+            until = until or time.monotonic() + RETRY_SECONDS  # a deadlock is found after a second
             late = time.monotonic() > until
             if late or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
                 raise  # who has waited for a lock in vain has waited long enough
