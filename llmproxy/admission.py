@@ -19,12 +19,13 @@ from llmproxy import catalogue, refusals
 from llmproxy.bodies import Asked
 from llmproxy.callers import Presented
 from llmproxy.endpoints.base import Route
+from llmproxy.flights import Flights
 from llmproxy.idempotency import Repeatable
 from llmproxy.models import new_generation_id
 from llmproxy.pricing import Prices
 from llmproxy.providers import Target
 
-_ADMIT = "SELECT gateway_admit(%s)::text"
+_admissions = Flights("gateway_admit")
 RETRY_SECONDS = 1  # a connection that broke may not be the only one: the pool's others die one after the other
 
 
@@ -84,10 +85,10 @@ def admit(
     """
     started, generation_id = time.monotonic(), new_generation_id()
     wanted = _wanted(caller, asked, route, generation_id, repeatable)
-    said = _decided(wanted)
+    said = _decided(wanted, caller)
     if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
         catalogue.adopt_environment()
-        said = _decided(wanted)
+        said = _decided(wanted, caller)
     if "refusal" in said:
         raise refusals.of(said, wanted, caller)
     longest = min(said["longest"], said["affordable"]) if said["affordable"] is not None else said["longest"]
@@ -102,7 +103,7 @@ def admit(
         credential=said["credential"] or "",
         credential_name=said["name"] or "",
         model=said["model"],
-        prices=Prices(*map(Decimal, said["prices"])),
+        prices=Prices(*map(Decimal, [*said["prices"], said["cache_write_price"]])),
         targets=[Target(**target) for target in said["targets"]],
         certain_tokens=said["certain_tokens"],
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
@@ -150,25 +151,21 @@ def _wanted(
     }
 
 
-def _decided(wanted: dict[str, Any]) -> dict[str, Any]:
+def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
     failpoint("before-hold")
-    asked, until, pause = orjson.dumps(wanted).decode(), None, 0.01
+    asked, until, pause = orjson.dumps(wanted).decode(), 0.0, 0.01
     while True:
         try:
-            return _ask(asked)
+            return _ask(asked, caller)
         except (OperationalError, InterfaceError) as error:
-            until = until or time.monotonic() + RETRY_SECONDS  # a deadlock is found after a second
-            late = time.monotonic() > until
-            if late or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
+            until = until or time.monotonic() + RETRY_SECONDS
+            if time.monotonic() > until or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
                 raise  # who has waited for a lock in vain has waited long enough
-            connection.close()
             time.sleep(pause)
             pause *= 2
 
 
-def _ask(asked: str) -> dict[str, Any]:
-    with connection.cursor() as cursor:
-        cursor.execute(_ADMIT, [asked])
-        said: dict[str, Any] = orjson.loads(cursor.fetchone()[0])
+def _ask(asked: str, caller: Presented) -> dict[str, Any]:
+    said: dict[str, Any] = _admissions.ask(asked, user=caller.account)
     return said

@@ -158,18 +158,27 @@ def refuse(body: Body, names: Iterable[str], words: str) -> None:
             raise InvalidRequest(words % {"name": name}, param=name)
 
 
+def check_cache(block: Body, param: str) -> None:
+    """It is to be cached for five minutes, if at all: an hour costs more than the one price of a write says."""
+    control = block.get("cache_control")
+    if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
+        name = f"{param}.cache_control.ttl".lstrip(".")
+        raise InvalidRequest(_('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name)
+
+
 def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
     """All tools are such as the caller runs; those of a provider cost what no usage tells."""
     tools = body.get("tools")
     if tools is not None and not isinstance(tools, list):
         raise InvalidRequest(_("%(name)s must be a list.") % {"name": "tools"}, param="tools")
     for index, tool in enumerate(tools or ()):
+        param = f"tools.{index}"
         if not isinstance(tool, dict) or not is_callers(tool.get("type")):
-            param = f"tools.{index}"
             raise InvalidRequest(
                 _("%(param)s is not a tool that you run yourself: only those can be metered.") % {"param": param},
                 param=param,
             )
+        check_cache(tool, param)
 
 
 def unmeasured(param: str) -> InvalidRequest:

@@ -56,6 +56,7 @@ class Presented:
 
     One of `checksum` (of a token, or of a key if `is_key`) and `user` (of a browser's session), neither for the
     backend with its own token. With `speaks_for`, the checksum is that of the user's token that the backend sent.
+    `account` is whose checksum it was a moment ago: good for an order, not for an answer.
     """
 
     checksum: str = ""
@@ -63,6 +64,7 @@ class Presented:
     user: int | None = None
     is_backend: bool = False
     speaks_for: bool = False
+    account: int = 0
 
 
 class _Known:
@@ -70,15 +72,17 @@ class _Known:
 
     def __init__(self, most: int = 10_000, seconds: float = 60) -> None:
         self.most, self.seconds = most, seconds
-        self._until: dict[str, float] = {}
+        self._users: dict[str, tuple[float, int]] = {}
 
-    def __contains__(self, checksum: str) -> bool:
-        return self._until.get(checksum, 0) > time.monotonic()
+    def get(self, checksum: str) -> int | None:
+        """The user."""
+        until, user = self._users.get(checksum, (0, 0))
+        return user if until > time.monotonic() else None
 
-    def add(self, checksum: str) -> None:
-        if len(self._until) >= self.most:
-            self._until.clear()
-        self._until[checksum] = time.monotonic() + self.seconds
+    def add(self, checksum: str, user: int) -> None:
+        if len(self._users) >= self.most:
+            self._users.clear()
+        self._users[checksum] = time.monotonic() + self.seconds, user
 
 
 _known = _Known()
@@ -91,7 +95,7 @@ def present(request: HttpRequest) -> Presented:
         token = request.META.get("HTTP_X_API_KEY")
     if token is None:
         user = _session(request).user
-        return Presented(user=user.pk if user else None)
+        return Presented(user=user.pk if user else None, account=user.pk if user else 0)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
     if static and hmac.compare_digest(token.encode(), static.encode()):
         if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
@@ -102,10 +106,11 @@ def present(request: HttpRequest) -> Presented:
 
 def _credential(token: str, look_up: Callable[[str], Caller]) -> Presented:
     sum_of = checksum(token) if B64TOKEN.match(token) else ""
-    if not sum_of or sum_of not in _known:
-        look_up(token)
-        _known.add(sum_of)
-    return Presented(sum_of, is_key=is_key(token))
+    account = _known.get(sum_of)
+    if account is None:
+        account = look_up(token).user.pk
+        _known.add(sum_of, account)
+    return Presented(sum_of, is_key=is_key(token), account=account)
 
 
 def _bearer(token: str) -> Caller:

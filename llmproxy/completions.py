@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import orjson
 from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.utils.translation import gettext as _
@@ -17,6 +16,7 @@ from llmproxy import credentials, departures, idempotency, providers, upstream, 
 from llmproxy.admission import Admission
 from llmproxy.connections import Call
 from llmproxy.exceptions import CallerLeft, UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
+from llmproxy.flights import Flights
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -32,7 +32,7 @@ Status = Completion.Status
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
 LEAST_SECONDS = 1  # that a try has to be worth it
 WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
-_SETTLE = "SELECT gateway_settle(%s)::text"
+_settlements = Flights("gateway_settle")
 
 
 class Run:
@@ -101,9 +101,14 @@ class Run:
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
+        status: int | None = None
         try:
-            return read(upstream.post(target, path, body, headers, self.call, seconds), target)
+            response = upstream.post(target, path, body, headers, self.call, seconds)
+            status = response.status
+            return read(response, target)
         except UpstreamFailure as failure:
+            if said := status or failure.answered:
+                attempt["status"] = said
             attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             self._blame(target, failure)
             raise
@@ -205,7 +210,6 @@ def _settle_again(run: Run, said: str) -> Receipt:
         try:
             return _settle_once(run, said)
         except (OperationalError, InterfaceError):
-            connection.close()
             if attempt == SETTLE_TRIES - 1:
                 logger.critical("completion %s could not be settled: its hold will expire", run.admission.generation_id)
                 raise
@@ -215,9 +219,7 @@ def _settle_again(run: Run, said: str) -> Receipt:
 
 def _settle_once(run: Run, said: str) -> Receipt:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_SETTLE, [said])
-            settled = orjson.loads(cursor.fetchone()[0])
+        settled = _settlements.ask(said, user=run.admission.user or 0)
     except IntegrityError:  # the commit before this try took effect
         settled = None
     if settled is None:
@@ -255,10 +257,12 @@ def _settlement(run: Run, reading: Reading, answer: Any) -> dict[str, Any]:
         "usage_source": reading.source,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
         "completion_tokens": usage.completion_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "prompt_price": str(admission.prices.prompt),
         "cached_prompt_price": str(admission.prices.cached_prompt),
+        "cache_write_price": str(admission.prices.cache_write),
         "completion_price": str(admission.prices.completion),
         "choices": admission.asked.choices,
         "max_tokens": admission.max_tokens,

@@ -127,6 +127,7 @@ class OutOfCredits(GatewayRefusal):
 class UpstreamFailure(GatewayRefusal):
     """Base of everything the provider did wrong; `detail` is for our log, never for the caller.
 
+    Where the provider refused with a status, `detail` begins with it.
     `cool_seconds` is for how long the provider itself asked to be left alone, if it did.
     """
 
@@ -137,6 +138,12 @@ class UpstreamFailure(GatewayRefusal):
         self.detail = detail
         self.cool_seconds = cool_seconds
         self.tells_of_health = True  # of the provider's; not, where it has no such route or model
+
+    @property
+    def answered(self) -> int | None:
+        """The status that the provider refused with, for the operator; None where there was none."""
+        first = self.detail.partition(" ")[0]
+        return int(first) if len(first) == 3 and first.isdecimal() else None
 
 
 class UpstreamError(UpstreamFailure):
@@ -169,3 +176,7 @@ class UpstreamRejected(UpstreamFailure):
         self.status = status
         self.code = code
         self.param = param
+
+    @property
+    def answered(self) -> int:
+        return self.status

@@ -94,9 +94,9 @@ class Meter:
     def _believed(self, reported: Usage) -> Reading:
         prompt = min(reported.prompt_tokens, PROMPT_SLACK_TOKENS + 4 * self.certain_tokens)
         completion = min(reported.completion_tokens, self.max_completion_tokens)
-        believed = Usage(
-            prompt, completion, min(reported.cached_tokens, prompt), min(reported.reasoning_tokens, completion)
-        )
+        cached = min(reported.cached_tokens, prompt)
+        written = min(reported.cache_write_tokens, prompt - cached)
+        believed = Usage(prompt, completion, cached, min(reported.reasoning_tokens, completion), written)
         return Reading(believed, "exact" if believed == reported else "capped")
 
 
@@ -116,8 +116,14 @@ def usage_of(reported: Any) -> Usage | None:
     reasoning = detail(reported, "completion_tokens_details", "reasoning_tokens")
     if reasoning and count(reported.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
-    cached = min(detail(reported, "prompt_tokens_details", "cached_tokens"), prompt)
-    return Usage(prompt, completion, cached, min(reasoning, completion))
+    cached, written = cache_of(reported, "prompt_tokens_details", prompt)
+    return Usage(prompt, completion, cached, min(reasoning, completion), written)
+
+
+def cache_of(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:
+    """The tokens of a prompt that were read from a cache, and those that were written to one."""
+    cached = min(detail(reported, group, "cached_tokens"), prompt)
+    return cached, min(detail(reported, group, "cache_write_tokens"), prompt - cached)
 
 
 def detail(reported: dict[str, Any], group: str, name: str) -> int:

@@ -1,9 +1,10 @@
 """The meters of the routes other than chat. Pure, as the one in metering.py that they extend."""
 
+from dataclasses import replace
 from typing import Any
 
 from llmproxy import wire
-from llmproxy.metering import Meter, Reading, count, detail, size_of, text
+from llmproxy.metering import Meter, Reading, cache_of, count, detail, size_of, text
 from llmproxy.pricing import Usage, estimated_tokens
 
 Answer = dict[str, Any]
@@ -90,9 +91,9 @@ def responses_usage(reported: Any) -> Usage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    cached = min(detail(reported, "input_tokens_details", "cached_tokens"), prompt)
+    cached, written = cache_of(reported, "input_tokens_details", prompt)
     reasoning = min(detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
-    return Usage(prompt, completion, cached, reasoning)
+    return Usage(prompt, completion, cached, reasoning, written)
 
 
 COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
@@ -134,7 +135,7 @@ class MessagesMeter(Meter):
         told = self._told()
         prompt = told.prompt_tokens if "input_tokens" in self.counts else self.prompt_estimate
         generated = max(estimated_tokens(self.generated_bytes), told.completion_tokens)
-        usage = Usage(prompt, generated, told.cached_tokens, min(told.reasoning_tokens, generated))
+        usage = replace(told, prompt_tokens=prompt, completion_tokens=generated)
         return Reading(self._believed(usage).usage, "estimated")
 
     def _message(self, message: Answer) -> None:
@@ -162,4 +163,4 @@ class MessagesMeter(Meter):
     def _told(self) -> Usage:
         """`input_tokens` are those that were neither read from a cache nor written to one."""
         plain, written, cached, completion = (self.counts.get(name, 0) for name in COUNTS)
-        return Usage(plain + written + cached, completion, cached, min(self.hidden, completion))
+        return Usage(plain + written + cached, completion, cached, min(self.hidden, completion), written)

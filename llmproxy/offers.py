@@ -17,6 +17,7 @@ from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavai
 from llmproxy.models import Deployment, LanguageModel, Provider
 from llmproxy.providers import Target
 
+PATH = "/models"
 SECONDS = 10
 SLOW_SECONDS = 3
 MAX_BYTES = 8 * 1024 * 1024
@@ -58,12 +59,20 @@ def of(provider: Provider) -> Offers:
     if target.problem is not None:
         raise NoOffers(_("Its key cannot be used. Enter it again."))
     try:
-        status, raw = upstream.get(target, "/models", seconds=SECONDS, most=MAX_BYTES)
+        status, raw = upstream.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
     except UpstreamFailure as failure:
         raise NoOffers(_why(failure)) from failure
-    if problem := _refusal(status):
+    if problem := _refusal(status, target.url):
         raise NoOffers(problem)
-    return Offers(_names(wire.decode(raw)), time.monotonic() - started)
+    return Offers(_names(wire.decode(raw), target.url), time.monotonic() - started)
+
+
+def told(provider: Provider, says: str) -> str:
+    """For the operator: who was asked, at which address, and what came of it."""
+    if not provider.url:
+        return f"{provider}: {says}"
+    address = provider.url + PATH
+    return _("%(provider)s, asked at %(address)s: %(says)s") % {"provider": provider, "address": address, "says": says}
 
 
 def _why(failure: UpstreamFailure) -> str:
@@ -74,14 +83,14 @@ def _why(failure: UpstreamFailure) -> str:
     return _("The connection broke off. Check whether it is http or https, and its certificate.")
 
 
-def _refusal(status: int) -> str:
+def _refusal(status: int, url: str) -> str:
     """What an answer of this status means; empty for a good one."""
     if 200 <= status < 300:
         return ""
     if status in (401, 403):
         text = _("It answers, but refuses the key (status %(status)d).")
     elif status in (404, 405):
-        text = _("It answers, but lists no models (status %(status)d). Check that the base URL ends as it should: /v1.")
+        return _("It answers, but lists no models (status %(status)d).") % {"status": status} + _hint(url)
     elif 300 <= status < 400:
         text = _("It leads elsewhere (status %(status)d). Enter the address that it leads to.")
     else:
@@ -89,11 +98,18 @@ def _refusal(status: int) -> str:
     return text % {"status": status}
 
 
-def _names(said: Any) -> list[str]:
+def _hint(url: str) -> str:
+    """What is wrong more often than all else."""
+    if url.endswith("/v1"):
+        return " " + _("Check the base URL.")
+    return " " + _("The base URL does not end in /v1, as most do: try it with that.")
+
+
+def _names(said: Any, url: str) -> list[str]:
     """Of OpenAI's list, or one without its envelope. Raises NoOffers."""
     rows = said.get("data", said.get("models")) if isinstance(said, dict) else said
     if not isinstance(rows, list):
-        raise NoOffers(_("Something answers there, but it is no OpenAI-compatible API. Check the base URL."))
+        raise NoOffers(_("Something answers there, but it is no OpenAI-compatible API.") + _hint(url))
     names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[:MAX_OFFERS]
 

@@ -14,14 +14,15 @@ ESTIMATE_BYTES_PER_TOKEN = 4.0
 class Usage:
     """Tokens of one completion.
 
-    `cached_tokens` is the part of `prompt_tokens` that the provider had cached, `reasoning_tokens` the part of
-    `completion_tokens` that is not shown.
+    Parts of `prompt_tokens` are `cached_tokens`, which the provider had cached, and `cache_write_tokens`, which it
+    put there; `reasoning_tokens` is the part of `completion_tokens` that is not shown.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -49,13 +50,16 @@ class Prices:
     prompt: Decimal
     cached_prompt: Decimal
     completion: Decimal
+    cache_write: Decimal
 
     def lines(self, usage: Usage) -> tuple[Line, ...]:
         """The bill, line by line; every token is in one of them."""
         cached = min(usage.cached_tokens, usage.prompt_tokens)
+        written = min(usage.cache_write_tokens, usage.prompt_tokens - cached)
         return (
-            Line("prompt", usage.prompt_tokens - cached, self.prompt),
+            Line("prompt", usage.prompt_tokens - cached - written, self.prompt),
             Line("cached_prompt", cached, self.cached_prompt),
+            Line("cache_write", written, self.cache_write),
             Line("completion", usage.completion_tokens, self.completion),
         )
 

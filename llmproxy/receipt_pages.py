@@ -15,7 +15,13 @@ from llmproxy.billing import CASES, cases_of
 from llmproxy.models import Completion, Provider
 from llmproxy.pricing import Line
 
-KINDS = {"prompt": _("Your request"), "cached_prompt": _("Your request, cached"), "completion": _("The answer")}
+KINDS = {
+    "prompt": _("Your request"),
+    "cached_prompt": _("Your request, cached"),
+    "cache_write": _("Your request, written to a cache"),
+    "completion": _("The answer"),
+}
+CACHE = ("cached_prompt", "cache_write")  # which most completions have nothing of
 FAILURES = {
     "": _("answered"),
     "upstream_error": _("failed"),
@@ -60,7 +66,15 @@ def shown(row: Completion) -> dict[str, Any]:
 
 
 def _says_something(line: Line, row: Completion) -> bool:
-    return bool(line.tokens) or line.kind == "prompt" or (line.kind == "completion" and row.is_written)
+    return bool(line.tokens) or not (line.kind in CACHE or (line.kind == "completion" and not row.is_written))
+
+
+def shown_to_operator(row: Completion) -> dict[str, Any]:
+    """The same, and with which status a provider refused."""
+    page = shown(row)
+    for attempt, asked in zip(page["attempts"], row.attempts, strict=True):
+        attempt["status"] = asked.get("status")
+    return page
 
 
 def _line(line: Line) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from accounts.schema import Node, record, text, whole
 from llmproxy.models import Completion
 
 GENERATION_ID = "gen_0123456789abcdef01234567"
-PRICES = ("prompt", "cached_prompt", "completion")
-_TOKENS = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
+PRICES = ("prompt", "cached_prompt", "cache_write", "completion")
+_TOKENS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
 _CREDITS = ("held", "cost", "charged", "uncollected", "refunded")
 _DECIMAL = text("A decimal number, exact.")
 _TIME = text(format="date-time")
@@ -60,7 +60,7 @@ RECEIPT = record(
                 "source": text(enum=list(Completion.UsageSource.values)),
                 **{name: whole(minimum=0) for name in _TOKENS},
             },
-            description="Cached tokens are part of the prompt's, reasoning tokens of the completion's.",
+            description="Cached and written tokens are part of the prompt's, reasoning tokens of the completion's.",
         ),
         "credits_per_1k_tokens": record(
             dict.fromkeys(PRICES, _DECIMAL), description="As they were when the completion began."

@@ -11,6 +11,7 @@ from llmproxy.models import Completion
 from llmproxy.pricing import Line, Usage
 
 ROUNDING = "up to whole credits, once"
+ATTEMPT = ("provider", "error", "ms")  # what callers may know; a provider's status is between it and us
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ def explain(completion: Completion) -> dict[str, Any]:
         "created": int(completion.created_at.timestamp()),
         "model": completion.model,
         "provider": completion.provider,
-        "attempts": completion.attempts,
+        "attempts": [{name: attempt[name] for name in ATTEMPT} for attempt in completion.attempts],
         "called_by": described(completion.credential, completion.credential_name),
         "upstream_id": completion.upstream_id,
         "trace_id": completion.trace_id,
@@ -100,6 +101,7 @@ def _usage(completion: Completion) -> dict[str, Any]:
         "source": completion.usage_source,
         "prompt_tokens": completion.prompt_tokens,
         "cached_tokens": completion.cached_tokens,
+        "cache_write_tokens": completion.cache_write_tokens,
         "completion_tokens": completion.completion_tokens,
         "reasoning_tokens": completion.reasoning_tokens,
     }

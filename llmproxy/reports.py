@@ -84,6 +84,16 @@ def last_successes() -> dict[str, datetime]:
     return {slug: max(at for one, at in found if one == slug) for slug, _at in found}
 
 
+def asked() -> set[str]:
+    """Whom somebody's completion was sent to within the last DAYS, by slug."""
+    return {row.provider for row in by_day() if row.calls}
+
+
+def since() -> datetime:
+    """The beginning of the last DAYS."""
+    return _start(timezone.localdate() - timedelta(days=DAYS - 1))
+
+
 def _asked(day: date) -> list[tuple[Any, ...]]:
     since, until = _start(day), _start(day + timedelta(days=1))
     rows = Completion.objects.all()

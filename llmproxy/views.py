@@ -156,6 +156,7 @@ def _model(row: LanguageModel) -> dict[str, Any]:
         "credits_per_1k_tokens": {
             "prompt": float(prices.prompt),
             "cached_prompt": float(prices.cached_prompt),
+            "cache_write": float(prices.cache_write),
             "completion": float(prices.completion),
         },
     }

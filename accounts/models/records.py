@@ -26,7 +26,7 @@ class AuthEvent(models.Model):
         CODE_REPLAYED = "code_replayed", _("Used device code sent again")
         REFRESH_REUSED = "refresh_reused", _("Old refresh token sent again")
         DEVICE_RENAMED = "device_renamed", _("Device renamed")
-        DEVICE_LIMITED = "device_limited", _("Budget of a device changed")
+        DEVICE_LIMITED = "device_limited", _("Limits of a device changed")  # of its budget, too
         DEVICE_REVOKED = "device_revoked", _("Device disconnected")
         KEY_CREATED = "key_created", _("API key created")
         KEY_CHANGED = "key_changed", _("API key changed")

@@ -19,7 +19,7 @@ from llmproxy.models import LanguageModel, Provider
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-PRICES = ("prompt_price", "cached_prompt_price", "completion_price")
+PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class ImportForm(forms.Form):
 
     prompt_price = _price(gettext_lazy("Prompt price"))
     cached_prompt_price = _price(gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt."))
+    cache_write_price = _price(gettext_lazy("Cache write price"), gettext_lazy("Empty: as the prompt."))
     completion_price = _price(gettext_lazy("Completion price"))
     use_default = forms.BooleanField(
         label=gettext_lazy("Sell them at the default price"), required=False, widget=UnfoldBooleanSwitchWidget()
@@ -60,8 +61,9 @@ class ImportForm(forms.Form):
         }
     )
 
-    def __init__(self, data: Any, *, names: list[str]) -> None:
-        super().__init__(data)
+    def __init__(self, data: Any, *, names: list[str], typed: Any) -> None:
+        """`typed` is what stands in the fields of a form that is not sent to be checked."""
+        super().__init__(data, initial={name: typed[name] for name in (*PRICES, "use_default") if name in typed})
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
         if default is None:
@@ -106,11 +108,12 @@ class ImportPage:
         try:
             names = offers.of(self.provider).names
         except offers.NoOffers as problem:
-            messages.error(self.request, f"{self.provider}: {problem}")
+            messages.error(self.request, offers.told(self.provider, str(problem)))
             return HttpResponseRedirect(self.back)
         rows = list(self._rows(names))
         possible = [row.name for row in rows if not row.obstacle]
-        form = ImportForm(self.request.POST if self.request.method == "POST" else None, names=possible)
+        sent = self.request.POST
+        form = ImportForm(sent if sent and "filter" not in sent else None, names=possible, typed=sent)
         if form.is_bound and form.is_valid():
             self._take(form)
             return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
@@ -127,8 +130,10 @@ class ImportPage:
             yield Row(name, name in known, obstacle, name in chosen)
 
     def _page(self, form: ImportForm, rows: list[Row]) -> TemplateResponse:
-        wanted = self.request.GET.get("q", "").strip()
-        found = [row for row in rows if wanted.lower() in row.name.lower()]
+        """What is chosen already stays in sight, before what the filter finds."""
+        wanted = self.request.POST.get("q", self.request.GET.get("q", "")).strip()
+        found = [row for row in rows if row.is_chosen or wanted.lower() in row.name.lower()]
+        found.sort(key=lambda row: not row.is_chosen)
         context = self.model_admin.admin_site.each_context(self.request) | {
             "title": _("Models of %(provider)s") % {"provider": self.provider},
             "form": form,
@@ -151,7 +156,7 @@ class ImportPage:
     def _tell(self, added: int, joined: int, *, is_active: bool) -> None:
         says = [ngettext("%d model was added.", "%d models were added.", added) % added]
         if added and not is_active:
-            says.append(_("They are switched off until they have a price."))
+            says.append(_("They are switched off: give them prices, then tick Active."))
         if joined:
             text = ngettext("%d has this provider as well now.", "%d have this provider as well now.", joined)
             says.append(text % joined)

@@ -12,6 +12,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from accounts.admin import CheckedActions
 from llmproxy.models import Deployment, LanguageModel
 
+PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
+
 
 class DeploymentInline(TabularInline):
     model = Deployment
@@ -25,7 +27,7 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", "prompt_price", "cached_prompt_price", "completion_price", "sold")
+    list_display = ("name", "served_by", *PRICES, "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
@@ -35,8 +37,11 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         (
             _("Prices in credits per 1,000 tokens"),
             {
-                "fields": ("prompt_price", "cached_prompt_price", "completion_price"),
-                "description": _("Empty: the default price. A change counts for completions that start after it."),
+                "fields": PRICES,
+                "description": _(
+                    "Empty: the default price; of cached and written tokens, that of the prompt. Anthropic takes 1.25 "
+                    "times its prompt price for a write. A change counts for completions that start after it."
+                ),
             },
         ),
     )

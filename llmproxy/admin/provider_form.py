@@ -33,8 +33,8 @@ class ProviderForm(forms.ModelForm[Provider]):
     endpoints = forms.MultipleChoiceField(
         label=_("Routes it serves"),
         choices=Endpoint.choices,
-        initial=Endpoint.values,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+        help_text=_("Tick those that it really has."),
     )
 
     class Meta:

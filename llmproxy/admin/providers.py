@@ -53,7 +53,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return [*sets, (_("Health"), {"fields": ("health", "failed")})] if obj else sets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"endpoints": Endpoint.values, **super().get_changeform_initial_data(request)}
+        """Of a new one nothing is known but that chat is what most have."""
+        return {"endpoints": [Endpoint.CHAT.value], **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001 – Django's signature
         if key := form.cleaned_data.get("new_key"):
@@ -89,8 +90,14 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         now = timezone.now()
         if provider.cooling_until and provider.cooling_until > now:
             return gettext("Cools down: %(span)s") % {"span": span(provider.cooling_until - now)}
-        number = provider.failures
-        return ngettext("%d failure in a row", "%d failures in a row", number) % number if number else gettext("Good")
+        if number := provider.failures:
+            return ngettext("%d failure in a row", "%d failures in a row", number) % number
+        was_asked = getattr(provider, "was_asked", None)
+        if was_asked is None:
+            was_asked = provider.slug in reports.asked()
+        if was_asked:
+            return gettext("Good")
+        return gettext("Not asked yet") if provider.created_at >= reports.since() else gettext("Not asked lately")
 
     @admin.display(description=_("last failure"))
     def failed(self, provider: Provider) -> str:
@@ -106,9 +113,10 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """One question for all rows of the page."""
         page = super().get_changelist_instance(request)
-        known = reports.last_successes()
+        known, asked = reports.last_successes(), reports.asked()
         for provider in page.result_list:
             provider.last_success_at = known.get(provider.slug)
+            provider.was_asked = provider.slug in asked
         return page
 
     def get_urls(self) -> list[URLPattern]:
@@ -136,10 +144,10 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         try:
             found = offers.of(provider)
         except offers.NoOffers as problem:
-            messages.error(request, f"{provider}: {problem}")
+            messages.error(request, offers.told(provider, str(problem)))
         else:
             level = messages.WARNING if found.is_slow else messages.SUCCESS
-            messages.add_message(request, level, f"{provider}: {found.says}")
+            messages.add_message(request, level, offers.told(provider, found.says))
 
     def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         needed = ("llmproxy.change_provider", "llmproxy.add_languagemodel", "llmproxy.add_deployment")

@@ -63,9 +63,9 @@ class CompletionAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """First the receipt that the user sees."""
+        """First the receipt that the user sees, with the providers' own statuses."""
         row = self.get_object(request, object_id)
-        context = (receipt_pages.shown(row) if row else {}) | (extra_context or {})
+        context = (receipt_pages.shown_to_operator(row) if row else {}) | (extra_context or {})
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 

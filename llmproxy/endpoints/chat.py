@@ -100,6 +100,7 @@ def _check_messages(body: Body) -> list[str]:
             raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
         if message.get("audio"):
             raise bodies.unmeasured(f"messages.{index}.audio")
+        bodies.check_cache(message, f"messages.{index}")
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
             images += _images(content, f"messages.{index}.content")
@@ -111,6 +112,7 @@ def _images(content: Any, param: str) -> list[str]:
         raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
     images = []
     for part in content:
+        bodies.check_cache(part, param)
         if part["type"] == "image_url":
             address = part.get("image_url")
             url = address.get("url") if isinstance(address, dict) else address

@@ -1,4 +1,4 @@
-"""What may stand in the messages of Anthropic's API: content whose tokens can be bounded before it is sent."""
+"""What may stand in the messages of Anthropic's API: content whose tokens and price are known before it is sent."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,6 +38,7 @@ def _images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
     if not (isinstance(content, list) and all(isinstance(block, dict) for block in content)) or depth > MAX_DEPTH:
         raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
     for block in content:
+        bodies.check_cache(block, param)
         match block.get("type"):
             case "image":
                 yield _image(block.get("source"), param)

@@ -58,6 +58,7 @@ class Messages(Route):
         bodies.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
         bodies.check_strings(body, "stop_sequences")
         bodies.check_tools(body, _is_callers_tool)
+        bodies.check_cache(body, "")
         images = message_blocks.check(body)
         max_tokens = bodies.whole(body, "max_tokens", MAX_TOKENS)
         if max_tokens is None:

@@ -142,6 +142,7 @@ class LanguageModel(models.Model):
     )
     prompt_price = price(_("prompt price"), null=True, blank=True)
     cached_prompt_price = price(_("cached prompt price"), null=True, blank=True)
+    cache_write_price = price(_("cache write price"), null=True, blank=True)
     completion_price = price(_("completion price"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -157,14 +158,15 @@ class LanguageModel(models.Model):
 
     @property
     def prices(self) -> Prices | None:
-        """The prices in force now, the cached one being the prompt's where it has none; None if it cannot be sold."""
+        """The prices in force now, the prompt's for a cache that has none of its own; None if it cannot be sold."""
         default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
         prompt = default if self.prompt_price is None else self.prompt_price
         completion = default if self.completion_price is None else self.completion_price
         if prompt is None or completion is None:
             return None
         cached = prompt if self.cached_prompt_price is None else self.cached_prompt_price
-        return Prices(prompt=prompt, cached_prompt=cached, completion=completion)
+        written = prompt if self.cache_write_price is None else self.cache_write_price
+        return Prices(prompt=prompt, cached_prompt=cached, completion=completion, cache_write=written)
 
     @property
     def obstacle(self) -> str | Promise:

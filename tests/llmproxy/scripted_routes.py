@@ -75,6 +75,10 @@ def message(text: str = "Hello", usage: Usage = (20, 5), **extra: Any) -> dict[s
     return {**about, "content": [{"type": "text", "text": text}], **end, "usage": told, **extra}
 
 
+def as_message(**fields: Any) -> Script:
+    return _json(message() | fields)
+
+
 def message_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
     return _json(message(text, usage))
 

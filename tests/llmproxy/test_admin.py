@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from llmproxy import catalogue
@@ -117,6 +119,29 @@ def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[...
     client.force_login(make_user("support@example.com", is_staff=True))
     page = client.get("/admin/").content.decode()
     assert "/admin/llmproxy/provider/" not in page
+
+
+def test_a_provider_without_completions_is_not_looked_for_in_all_of_them(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    chat(user)
+    once = {"id", "generation_id", "hold_id"}
+    columns = ", ".join(field.column for field in Completion._meta.concrete_fields if field.column not in once)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO completions (generation_id, {columns})"
+            f" SELECT 'gen_' || n, {columns} FROM completions, generate_series(1, 20000) n"
+        )
+        cursor.execute("SELECT brin_summarize_new_values('completions_by_provider')")
+        cursor.execute("ANALYZE completions")
+    with CaptureQueriesContext(connection) as queries:
+        admin.get("/admin/llmproxy/completion/?provider=never")
+    asked = [query["sql"] for query in queries if "'never'" in query["sql"]]
+    with connection.cursor() as cursor:
+        for sql in asked:
+            cursor.execute(f"EXPLAIN {sql}")
+            assert "completions_by_provider" in str(cursor.fetchall())
+    assert asked
 
 
 def test_completions_are_found_by_user_id_trace_and_provider(

@@ -1,6 +1,7 @@
 """Providers in the admin: their form and health, the test of the connection, the import of models, figures by day."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from llmproxy import offers, reports
-from llmproxy.models import Completion, Deployment, LanguageModel, Provider
+from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
@@ -97,7 +98,6 @@ def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -
 
 
 def test_health_shows_failures_and_for_how_long_it_cools_down(admin: Client, provider: Provider) -> None:
-    assert "Good" in admin.get(PROVIDERS).content.decode()
     Provider.objects.update(failures=2, last_failure_at=timezone.now(), last_error="upstream_timeout")
     page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
     assert "2 failures in a row" in page
@@ -105,6 +105,32 @@ def test_health_shows_failures_and_for_how_long_it_cools_down(admin: Client, pro
     Provider.objects.update(cooling_until=timezone.now() + timedelta(minutes=5))
     for address in (PROVIDERS, f"{PROVIDERS}{provider.pk}/change/"):
         assert "Cools down: 5 minutes" in admin.get(address).content.decode()
+
+
+@pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
+def test_health_is_good_only_of_who_was_asked(
+    admin: Client, provider: Provider, chat: Any, user: User, upstream: Upstream, page: str
+) -> None:
+    address = page.format(PROVIDERS, provider.pk)
+    assert "Not asked yet" in admin.get(address).content.decode()
+    Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
+    assert "Not asked lately" in admin.get(address).content.decode()
+    Provider.objects.exclude(pk=provider.pk).delete()
+    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
+    Deployment.objects.create(model=model, provider=provider)
+    chat(user, model="bright")
+    cache.clear()
+    shown = admin.get(address).content.decode()
+    assert "Good" in shown
+    assert "Not asked" not in shown
+
+
+def test_a_new_provider_has_no_route_ticked_but_chat_and_an_old_one_keeps_its_own(
+    admin: Client, provider: Provider
+) -> None:
+    pages = [f"{PROVIDERS}add/", f"{PROVIDERS}{provider.pk}/change/"]
+    ticked = [admin.get(page).context["adminform"].form["endpoints"].value() for page in pages]
+    assert ticked == [["chat/completions"], Endpoint.values]
 
 
 def test_the_key_line_says_whether_there_is_one_and_not_which(admin: Client, provider: Provider) -> None:
@@ -145,9 +171,23 @@ def test_a_connection_is_tested_in_plain_words(
     assert response["Location"] == f"{PROVIDERS}{provider.pk}/change/"
     text = said(admin)
     assert words in text
+    assert f"Cloud, asked at {upstream.url}/models: " in text
+    assert "does not end in /v1" not in text
     assert "sk-cloud" not in text
     path, headers = upstream.gets[0]
     assert (path, headers["Authorization"]) == ("/v1/models", "Bearer sk-cloud")
+
+
+@pytest.mark.parametrize("answer", [script.error(404), script.error(405), script.raw(b"<html>Welcome</html>")])
+def test_a_base_url_without_its_end_is_told_so(
+    admin: Client, provider: Provider, upstream: Upstream, answer: Any
+) -> None:
+    upstream.offers = answer
+    Provider.objects.update(base_url=upstream.url.removesuffix("/v1") + "/")
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    text = said(admin)
+    assert f"asked at {upstream.url.removesuffix('/v1')}/models: " in text
+    assert "does not end in /v1" in text
 
 
 @pytest.mark.parametrize(
@@ -185,7 +225,7 @@ def test_an_endless_list_is_bounded(admin: Client, provider: Provider, upstream:
 
 def test_chosen_providers_are_tested_from_the_list(admin: Client, provider: Provider, upstream: Upstream) -> None:
     admin.post(PROVIDERS, {"action": "test_chosen", "_selected_action": [provider.pk]})
-    assert "Cloud: It answers in" in said(admin)
+    assert f"Cloud, asked at {upstream.url}/models: It answers in" in said(admin)
 
 
 def test_a_test_is_posted_with_a_token_by_who_may_change_providers(
@@ -211,10 +251,12 @@ def test_models_are_imported_with_their_prices(admin: Client, provider: Provider
     upstream.offers = script.listing("gpt-5", "gpt-5-mini", "other")
     address = f"{PROVIDERS}{provider.pk}/import/"
     assert "gpt-5-mini" in admin.get(address).content.decode()
-    sent = {"names": ["gpt-5", "gpt-5-mini"], "prompt_price": "1.5", "completion_price": "6"}
+    prices = {"prompt_price": "1.5", "cache_write_price": "1.875", "completion_price": "6"}
+    sent = {"names": ["gpt-5", "gpt-5-mini"], **prices}
     assert admin.post(address, sent)["Location"] == MODELS
     model = LanguageModel.objects.get(name="gpt-5")
     assert (model.prompt_price, model.cached_prompt_price, model.completion_price) == (Decimal("1.5"), None, 6)
+    assert model.cache_write_price == Decimal("1.875")
     assert (model.is_active, model.obstacle) == (True, "")
     assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
     assert LanguageModel.objects.count() == 2
@@ -225,7 +267,10 @@ def test_models_are_imported_with_their_prices(admin: Client, provider: Provider
 def test_models_without_a_price_are_added_switched_off(admin: Client, provider: Provider) -> None:
     admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]})
     assert not LanguageModel.objects.get(name="small").is_active
-    assert "switched off until they have a price" in said(admin)
+    assert "They are switched off: give them prices, then tick Active." in said(admin)
+    model = LanguageModel.objects.get(name="small")
+    model.prompt_price = model.completion_price = Decimal(1)
+    assert model.obstacle == "it is switched off"
 
 
 def test_the_default_price_is_taken_when_that_is_said(admin: Client, provider: Provider, settings: Any) -> None:
@@ -249,6 +294,7 @@ def test_the_default_price_is_taken_when_that_is_said(admin: Client, provider: P
         {"names": ["small"], "prompt_price": "1", "completion_price": "-1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "NaN"},
         {"names": ["small"], "cached_prompt_price": "1"},
+        {"names": ["small"], "cache_write_price": "1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "1", "use_default": "on"},
     ],
 )
@@ -290,6 +336,20 @@ def test_a_list_is_narrowed_and_bounded(admin: Client, provider: Provider, upstr
     assert (len(page.context["rows"]), page.context["more"]) == (500, 100)
     found = [row.name for row in admin.get(f"{address}?q=M59").context["rows"]]
     assert found == ["m59", *(f"m59{number}" for number in range(10))]
+
+
+def test_a_filter_loses_nothing_that_was_typed_or_chosen(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    upstream.offers = script.listing("m1", "m2", "x3")
+    typed = {"prompt_price": "1.5", "cache_write_price": "1.9", "names": ["x3"], "use_default": "on"}
+    page = admin.post(f"{PROVIDERS}{provider.pk}/import/", {**typed, "filter": "1", "q": "M"})
+    assert [(row.name, row.is_chosen) for row in page.context["rows"]] == [("x3", True), ("m1", False), ("m2", False)]
+    text = page.content.decode()
+    assert re.search(r'name="prompt_price"[^>]* value="1.5"|value="1.5"[^>]* name="prompt_price"', text)
+    assert re.search(r'name="cache_write_price"[^>]* value="1.9"|value="1.9"[^>]* name="cache_write_price"', text)
+    assert re.search(r'name="use_default"[^>]* checked', text)
+    assert 'value="M"' in text
+    assert not page.context["form"].errors
+    assert not LanguageModel.objects.exists()
 
 
 def test_names_in_a_list_are_shown_and_not_run(admin: Client, provider: Provider, upstream: Upstream) -> None:

@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.models import Plan, User
 from credits import audit, ledger
 from credits.models import Hold, Transaction
+from llmproxy import catalogue
 from llmproxy.models import Completion, LanguageModel
 from tests.concurrently import concurrently
 from tests.llmproxy import scripted_upstream as script
@@ -297,6 +298,15 @@ def test_models_lists_what_the_caller_may_use(client: Client, user: User, upstre
     assert client.get("/v1/models/large", headers=bearer(user)).json()["id"] == "large"
     assert client.get("/v1/models/small", headers=bearer(user)).status_code == 404
     assert client.get("/v1/models").status_code == 401
+
+
+def test_a_model_says_its_prices_those_of_the_cache_included(
+    client: Client, user: User, upstream: Upstream, bearer: Any
+) -> None:
+    catalogue.adopt_environment()
+    LanguageModel.objects.update(prompt_price=2, cache_write_price=Decimal("2.5"))
+    said = client.get("/v1/models/small", headers=bearer(user)).json()["credits_per_1k_tokens"]
+    assert said == {"prompt": 2, "cached_prompt": 2, "cache_write": 2.5, "completion": 1}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -221,9 +221,9 @@ def test_a_hold_whose_reply_was_lost_is_asked_for_again_by_the_same_reference(
     real = admission._ask
     references: list[str] = []
 
-    def lost(asked: str) -> dict[str, Any]:
+    def lost(asked: str, caller: Any) -> dict[str, Any]:
         references.append(json.loads(asked)["reference"])
-        said = real(asked)
+        said = real(asked, caller)
         if len(references) == 1:
             raise OperationalError
         return said

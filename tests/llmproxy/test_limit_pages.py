@@ -71,6 +71,9 @@ def test_a_person_limits_a_device_and_the_log_says_so(person: Client, user: User
     listed = person.get("/account/devices").content.decode()
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
+    happened = person.get("/account/security").content.decode()
+    assert "Limits of a device changed" in happened
+    assert "Budget" not in happened
     person.post(page, {"name": "Laptop", **SET})
     assert AuthEvent.objects.filter(kind="device_limited").count() == 1  # nothing has changed
     person.post(page, {"name": "Laptop"})

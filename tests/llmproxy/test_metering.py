@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from llmproxy.metering import Meter, is_usage_only
 from llmproxy.pricing import Prices, Usage, estimated_tokens, held_tokens
 
-ONE = Prices(Decimal(1), Decimal(1), Decimal(1))
-TENTH = Prices(Decimal("0.1"), Decimal("0.1"), Decimal("0.1"))
-FREE = Prices(Decimal(0), Decimal(0), Decimal(0))
+ONE, TENTH, FREE = (Prices(*[Decimal(price)] * 4) for price in ("1", "0.1", "0"))
 
-prices = st.builds(Prices, *[st.decimals(0, 1000, places=6) for _ in range(3)])
+prices = st.builds(Prices, *[st.decimals(0, 1000, places=6) for _ in range(4)])
 tokens = st.integers(0, 10_000_000)
 
 
@@ -60,6 +58,15 @@ def delta(**fields: Any) -> dict[str, Any]:
 def test_reported_usage_is_exact() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}}
     assert reading(delta(content="Hello"), {"choices": [], "usage": usage}) == (9, 5, 4, "exact")
+
+
+def test_what_was_written_to_a_cache_is_a_part_of_the_prompt() -> None:
+    for read, written, believed in [(5, 3, (5, 3)), (5, 30, (5, 4)), (30, 3, (9, 0)), (0, "3", (0, 0))]:
+        details = {"cached_tokens": read, "cache_write_tokens": written}
+        meter = Meter(prompt_bytes=400, max_completion_tokens=500)
+        meter.observe({"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": details}})
+        usage = meter.reading().usage
+        assert (usage.prompt_tokens, usage.cached_tokens, usage.cache_write_tokens) == (9, *believed)
 
 
 def test_nobody_pays_for_more_than_the_answer_was_allowed() -> None:

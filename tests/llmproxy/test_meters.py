@@ -68,7 +68,7 @@ def test_embeddings_cost_their_prompt_once_they_are_there() -> None:
 
 USAGE = {
     "input_tokens": 9,
-    "input_tokens_details": {"cached_tokens": 5},
+    "input_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 2},
     "output_tokens": 40,
     "output_tokens_details": {"reasoning_tokens": 30},
     "total_tokens": 49,
@@ -86,6 +86,7 @@ def test_the_last_event_of_a_response_has_its_exact_usage(last: str) -> None:
     meter = fed(ResponsesMeter, created, delta("Hello"), ended)
     assert read(meter) == (9, 5, 40, "exact")
     assert (meter.reading().usage.reasoning_tokens, meter.finish_reason, meter.upstream_id) == (30, last, "resp_1")
+    assert meter.reading().usage.cache_write_tokens == 2
 
 
 def test_the_reason_of_an_incomplete_response_is_kept() -> None:
@@ -139,6 +140,7 @@ def test_a_message_is_exact_at_its_end() -> None:
     meter = fed(MessagesMeter, START, block(type="text_delta", text="Hello"), END)
     assert read(meter) == (329, 300, 40, "exact")
     assert (meter.upstream_id, meter.finish_reason) == ("msg_1", "end_turn")
+    assert meter.reading().usage.cache_write_tokens == 20
 
 
 def test_a_message_in_one_piece_is_exact() -> None:
@@ -151,6 +153,7 @@ def test_a_message_in_one_piece_is_exact() -> None:
 def test_a_message_cut_short_has_its_exact_prompt_and_an_estimate() -> None:
     assert messages(START, block(type="text_delta", text="x" * 40)) == (329, 300, 10, "estimated")
     assert messages(START) == (329, 300, 1, "estimated")
+    assert fed(MessagesMeter, START).reading().usage.cache_write_tokens == 20
     assert messages(block(type="text_delta", text="x" * 40)) == (100, 0, 10, "estimated")
 
 
@@ -171,6 +174,12 @@ def test_counts_are_cumulative_and_zeros_say_nothing() -> None:
     told = {**END, "usage": {"input_tokens": 50, "output_tokens": 7}}
     assert messages(zeros, told) == messages(zeros, told, told) == (50, 0, 7, "exact")
     assert messages(START, {**END, "usage": {"input_tokens": 0, "output_tokens": 40}}) == (329, 300, 40, "exact")
+
+
+def test_of_a_prompt_beyond_what_can_be_its_cache_is_no_more_than_all() -> None:
+    usage = {"input_tokens": 9, "cache_creation_input_tokens": 2**30, "output_tokens": 4}
+    found = fed(MessagesMeter, {"type": "message", "stop_reason": "end_turn", "usage": usage}).reading()
+    assert (found.usage.prompt_tokens, found.usage.cache_write_tokens, found.source) == (51_600, 51_600, "capped")
 
 
 def test_blocks_of_every_kind_are_estimated_and_signatures_are_not() -> None:

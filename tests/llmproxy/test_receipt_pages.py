@@ -40,10 +40,16 @@ def dear(chat: Chat, user: User, upstream: Upstream) -> Completion:
     """With cached and reasoning tokens, at three prices: 6 credits."""
     chat(user)
     LanguageModel.objects.filter(name="small").update(
-        prompt_price=Decimal(2), cached_prompt_price=Decimal("0.5"), completion_price=Decimal("4.000001")
+        prompt_price=Decimal(2),
+        cached_prompt_price=Decimal("0.5"),
+        cache_write_price=Decimal("2.5"),
+        completion_price=Decimal("4.000001"),
     )
-    details = {"prompt_tokens_details": {"cached_tokens": 2000}, "completion_tokens_details": {"reasoning_tokens": 400}}
-    upstream.script = script.answer(usage={"prompt_tokens": 3000, "completion_tokens": 500, **details})
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 2000, "cache_write_tokens": 400},
+        "completion_tokens_details": {"reasoning_tokens": 400},
+    }
+    upstream.script = script.answer(usage={"prompt_tokens": 3400, "completion_tokens": 500, **details})
     return Completion.objects.get(generation_id=chat(user)["x-generation-id"])
 
 
@@ -64,17 +70,25 @@ def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
         "The answer arrived. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
+        "Your request, written to a cache 400 2.5 1",
         "The answer 500 4.000001 2.0000005",
-        "Sum 5.0000005",
-        "Rounded up to whole credits 6",
+        "Sum 6.0000005",
+        "Rounded up to whole credits 7",
         "400 tokens of the answer were reasoning",
         f"Held at the beginning {dear.held}",
-        "Charged at the end 6",
+        "Charged at the end 7",
         f"Balance after {dear.balance_after}",
         "answered",
     ):
         assert told in page
     assert "Refunded" not in page
+
+
+def test_a_receipt_without_a_cache_says_nothing_of_one(
+    person: Client, chat: Chat, user: User, upstream: Upstream
+) -> None:
+    page = words(person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"]))))
+    assert "Your request 20 1 0.02 The answer 5 1 0.005" in page
 
 
 def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_user: Any) -> None:
@@ -227,9 +241,36 @@ def test_the_first_word_is_timed_where_words_come_one_by_one(
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    for told in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 6", "Charged at the end 6"):
+    for told in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 7", "Charged at the end 7"):
         assert told in page
     assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
+
+
+ANSWERS = {
+    "refused": (script.error(500, "secret"), 500),
+    "unpaid": (script.error(402, "secret"), 402),
+    "busy": (script.error(529, "secret"), 529),
+    "the caller's fault": (script.error(422, "secret"), 422),
+    "no answer in a good one": (script.raw(b"secret"), 200),
+    "nothing": (script.hang_up, None),
+}
+
+
+@pytest.mark.parametrize(("behaviour", "status"), ANSWERS.values(), ids=ANSWERS)
+def test_the_providers_status_is_for_the_operator_only(
+    client: Client, chat: Chat, user: User, bearer: Any, make_user: Any, upstream: Upstream, behaviour: Any, status: Any
+) -> None:
+    upstream.script = behaviour
+    chat(user)
+    row = Completion.objects.get()
+    assert row.attempts[0].get("status") == status
+    assert set(receipts.explain(row)["attempts"][0]) == {"provider", "error", "ms"}
+    client.force_login(user)
+    assert "HTTP" not in words(client.get(page_of(row)))
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    page = words(client.get(f"/admin/llmproxy/completion/{row.pk}/change/"))
+    assert (f"HTTP {status}" in page) == (status is not None)
+    assert "secret" not in page
 
 
 def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(

@@ -28,8 +28,8 @@ from tests.llmproxy.scripted_upstream import Upstream
 pytestmark = pytest.mark.django_db
 
 tokens = st.integers(0, 2**40)
-usages = st.builds(Usage, tokens, tokens, tokens, tokens)
-prices = st.builds(Prices, *[st.decimals(0, Decimal("999999.999999"), places=6) for _ in range(3)])
+usages = st.builds(Usage, *[tokens] * 5)
+prices = st.builds(Prices, *[st.decimals(0, Decimal("999999.999999"), places=6)] * 4)
 
 
 @pytest.fixture
@@ -105,9 +105,11 @@ def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
         reasoning_tokens=usage.reasoning_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
         prompt_price=price.prompt,
         cached_prompt_price=price.cached_prompt,
         completion_price=price.completion,
+        cache_write_price=price.cache_write,
         **{"hold_id": 1, **fields},
     )
 
@@ -128,9 +130,11 @@ def test_the_audits_sql_and_this_python_agree() -> None:
     sql = "".join(path.read_text() for path in text)
     due = sql[sql.index("ceil(") : sql.index(" AS due")]
 
-    @given(usages, prices)
-    def agree(usage: Usage, price: Prices) -> None:
+    @given(usages, prices, st.booleans())
+    def agree(usage: Usage, price: Prices, is_old: bool) -> None:
         row = row_of(usage, price)
+        if is_old:
+            row.cache_write_price = None
         names = [f.attname for f in Completion._meta.concrete_fields if f"c.{f.attname}" in due]
         typed = ", ".join(f"%({name})s::{'numeric' if 'price' in name else 'bigint'} AS {name}" for name in names)
         with connection.cursor() as cursor:
@@ -141,19 +145,29 @@ def test_the_audits_sql_and_this_python_agree() -> None:
 
 
 def test_whom_nothing_was_held_for_pays_nothing() -> None:
-    one = Prices(Decimal(1), Decimal(1), Decimal(1))
+    one = Prices(*[Decimal(1)] * 4)
     assert receipts.recompute(row_of(Usage(9000, 9000), one, hold_id=None)) == 0
+
+
+def test_a_row_from_before_writes_had_a_price_has_the_prompts() -> None:
+    dear = row_of(Usage(1000, 0, cache_write_tokens=1000), Prices(*map(Decimal, (1, 1, 1, 5))))
+    assert receipts.recompute(dear) == 5
+    dear.cache_write_price = None
+    assert receipts.recompute(dear) == 1
 
 
 def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream) -> None:
     chat(user)  # so that the model has a row
     LanguageModel.objects.filter(name="small").update(
-        prompt_price=Decimal(2), cached_prompt_price=Decimal("0.5"), completion_price=Decimal("4.000001")
+        prompt_price=Decimal(2),
+        cached_prompt_price=Decimal("0.5"),
+        cache_write_price=Decimal("2.5"),
+        completion_price=Decimal("4.000001"),
     )
     usage = {
-        "prompt_tokens": 3000,
+        "prompt_tokens": 3400,
         "completion_tokens": 500,
-        "prompt_tokens_details": {"cached_tokens": 2000},
+        "prompt_tokens_details": {"cached_tokens": 2000, "cache_write_tokens": 400},
         "completion_tokens_details": {"reasoning_tokens": 400},
     }
     upstream.script = script.answer(usage=usage)
@@ -164,12 +178,14 @@ def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer:
         "lines": [
             {"kind": "prompt", "tokens": 1000, "credits_per_1k_tokens": "2", "credits": "2"},
             {"kind": "cached_prompt", "tokens": 2000, "credits_per_1k_tokens": "0.5", "credits": "1"},
+            {"kind": "cache_write", "tokens": 400, "credits_per_1k_tokens": "2.5", "credits": "1"},
             {"kind": "completion", "tokens": 500, "credits_per_1k_tokens": "4.000001", "credits": "2.0000005"},
         ],
-        "sum": "5.0000005",
+        "sum": "6.0000005",
     }
-    assert receipt["recompute"] == receipt["credits"]["cost"] == receipt["credits"]["charged"] == 6
-    assert receipt["usage"]["reasoning_tokens"] == 400
+    assert receipt["recompute"] == receipt["credits"]["cost"] == receipt["credits"]["charged"] == 7
+    assert (receipt["usage"]["reasoning_tokens"], receipt["usage"]["cache_write_tokens"]) == (400, 400)
+    assert receipt["credits_per_1k_tokens"]["cache_write"] == "2.5"
     assert (receipt["choices"], receipt["max_tokens"], receipt["clamped_max_tokens"]) == (2, 1000, None)
     assert [(one["provider"], one["error"]) for one in receipt["attempts"]] == [("environment", "")]
     assert (receipt["ended"], receipt["began_at"][-1]) == ("stop", "Z")

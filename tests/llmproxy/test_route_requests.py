@@ -335,6 +335,38 @@ def test_documents_within_documents_come_to_an_end() -> None:
     assert refused(MESSAGES, messages=[{"role": "user", "content": inner}]) == "messages.0.content"
 
 
+HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+CACHED = [
+    (MESSAGES, HOUR, "cache_control.ttl"),
+    (MESSAGES, {"tools": [{"name": "look", **HOUR}]}, "tools.0.cache_control.ttl"),
+    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **HOUR}]}, "system.cache_control.ttl"),
+    (MESSAGES, part(MESSAGES, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
+    (
+        MESSAGES,
+        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **HOUR}]),
+        "messages.0.content.cache_control.ttl",
+    ),
+    (CHAT, {"messages": [{"role": "user", "content": "Hi", **HOUR}]}, "messages.0.cache_control.ttl"),
+    (CHAT, part(CHAT, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
+    (CHAT, {"tools": [{**FUNCTION, **HOUR}]}, "tools.0.cache_control.ttl"),
+]
+
+
+@pytest.mark.parametrize(("route", "body", "param"), CACHED)
+def test_a_cache_for_longer_than_its_price_says_is_refused(route: Route, body: dict[str, Any], param: str) -> None:
+    assert refused(route, **body) == param
+
+
+@pytest.mark.parametrize("control", [{"type": "ephemeral"}, {"ttl": "5m"}, {"ttl": None}, None, [], "1h"])
+def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_to_judge(control: Any) -> None:
+    assert parsed(MESSAGES, cache_control=control).body["cache_control"] == control
+
+
+@pytest.mark.parametrize("ttl", ["1h", "1H", ["1h"], {}, 3600, "24h"])
+def test_no_other_time_passes(ttl: Any) -> None:
+    assert refused(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl}) == "cache_control.ttl"
+
+
 def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
     for route, limit in ((TEXT, "max_tokens"), (RESPONSES, "max_output_tokens"), (MESSAGES, "max_tokens")):
         sent = orjson.loads(parsed(route, **{limit: 900}).upstream_body(model="m", max_tokens=7))

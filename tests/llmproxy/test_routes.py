@@ -3,15 +3,17 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from accounts.models import User
-from credits import ledger
+from credits import audit, ledger
 from credits.models import Hold
-from llmproxy.models import Completion
+from llmproxy import catalogue
+from llmproxy.models import Completion, LanguageModel
 from tests.llmproxy import scripted_routes as said
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
@@ -425,6 +427,80 @@ def test_a_prompt_whose_message_failed_before_it_began_is_not_charged(
     upstream.script = script.events(said.message_start(3000), cut=True)
     assert "upstream_error" in text_of(call(MESSAGES, user, stream=True))
     assert (settled(user).charged, settled(user).status) == (0, "failed")
+
+
+@pytest.fixture
+def anthropic(upstream: Upstream) -> LanguageModel:
+    """A model with Anthropic's ratios of prices."""
+    catalogue.adopt_environment()
+    prices = {"prompt_price": 4, "cached_prompt_price": Decimal("0.4"), "cache_write_price": 5, "completion_price": 20}
+    LanguageModel.objects.filter(name="small").update(**prices)
+    return LanguageModel.objects.get(name="small")
+
+
+def test_what_a_message_wrote_to_a_cache_has_its_own_price(
+    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel
+) -> None:
+    usage = {"input_tokens": 500, "cache_creation_input_tokens": 2000, "cache_read_input_tokens": 5000}
+    upstream.script = said.as_message(usage={**usage, "output_tokens": 100})
+    user = make_user("rich@example.com", credits=5000)
+    assert call(MESSAGES, user).json()["_credits"]["used"] == 16  # 500 at 4, 2000 at 5, 5000 at 0.4, 100 at 20
+    receipt = settled(user)
+    assert (receipt.prompt_tokens, receipt.cached_tokens, receipt.cache_write_tokens) == (7500, 5000, 2000)
+    assert (receipt.cache_write_price, receipt.usage_source) == (5, "exact")
+    assert audit.run().findings == []
+
+
+def test_a_write_costs_what_the_prompt_costs_where_it_has_no_price(
+    call: Call, user: User, upstream: Upstream, anthropic: LanguageModel
+) -> None:
+    LanguageModel.objects.update(cache_write_price=None)
+    usage = {"input_tokens": 500, "cache_creation_input_tokens": 2000, "output_tokens": 0}
+    upstream.script = said.as_message(usage=usage)
+    assert call(MESSAGES, user, max_tokens=10).json()["_credits"]["used"] == 10
+    assert settled(user).cache_write_price == 4
+
+
+def test_the_hold_covers_a_prompt_that_is_all_written(
+    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel
+) -> None:
+    prompt = [{"role": "user", "content": "x" * 10_000}]
+    user = make_user("rich@example.com", credits=5000)
+    call(MESSAGES, user, messages=prompt, max_tokens=1)
+    assert 50 <= settled(user).held <= 51  # 10,000 bytes at 5, not at 4
+
+
+@pytest.mark.parametrize(("credits", "status"), [(38, 402), (41, 200)])
+def test_thinking_is_covered_also_if_all_of_the_prompt_is_written(
+    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel, credits: int, status: int
+) -> None:
+    upstream.script = said.message_answer()
+    prompt = [{"role": "user", "content": "x" * 9900}]  # 4,000 tokens, 16 credits, or 20 if they are written
+    user = make_user("poor@example.com", credits=credits)
+    assert call(MESSAGES, user, messages=prompt, max_tokens=4000, thinking=THINKING).status_code == status
+    assert len(upstream.requests) == (status == 200)
+    if status == 200:
+        assert upstream.sent["thinking"]["budget_tokens"] < upstream.sent["max_tokens"]
+
+
+def test_a_price_of_a_write_alone_needs_a_balance(
+    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel
+) -> None:
+    LanguageModel.objects.update(prompt_price=0, cached_prompt_price=0, completion_price=0)
+    assert call(MESSAGES, make_user("poor@example.com")).status_code == 402
+
+
+def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(call: Call, user: User, upstream: Upstream) -> None:
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    response = call(MESSAGES, user, system=[{"type": "text", "text": "Hi", "cache_control": hour}])
+    error = error_of(MESSAGES, response)
+    assert (response.status_code, error["type"], error["param"]) == (
+        400,
+        "invalid_request_error",
+        "system.cache_control.ttl",
+    )
+    assert '"5m"' in error["message"]
+    assert (upstream.requests, Hold.objects.count()) == ([], 0)
 
 
 def test_who_leaves_a_message_before_it_began_pays_for_its_prompt(call: Call, user: User, upstream: Upstream) -> None:

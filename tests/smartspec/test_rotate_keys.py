@@ -13,7 +13,7 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
 from cryptography.fernet import Fernet
 from django.contrib.sessions.models import Session
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 from django.test import Client
 from django.utils import timezone
 
@@ -93,6 +93,24 @@ def test_again_it_changes_nothing(stored: User) -> None:
     before = Provider.objects.get(slug="cloud").encrypted_key
     assert "0 encrypted anew, 1 under" in rotated()
     assert Provider.objects.get(slug="cloud").encrypted_key == before
+
+
+def test_a_site_that_still_writes_with_the_old_key_shows_in_the_second_run(stored: User, settings: Any) -> None:
+    assert "sessions: 1 encrypted anew" in rotated()
+    settings.ENCRYPTION_KEYS = [OLD, NEW]  # as a process has it that was not restarted
+    Client().force_login(stored)
+    settings.ENCRYPTION_KEYS = [NEW, OLD]
+    said = rotated()
+    assert "sessions: 1 encrypted anew, 1 under" in said
+    assert "cannot see which keys the running site has" in said
+    assert "if it encrypts anything anew, a process still writes with an older key" in said
+
+
+def test_its_help_says_what_comes_first() -> None:
+    said = " ".join(
+        load_command_class("smartspec", "rotate_keys").create_parser("", "rotate_keys").format_help().split()
+    )
+    assert "restart every process of the site with that list before you run this" in said
 
 
 def test_rows_that_no_key_reads_are_named_and_left(stored: User, settings: Any) -> None:

@@ -13,6 +13,12 @@ from llmproxy import idempotency, keys
 from llmproxy.models import IdempotencyKey, Provider
 
 MOST_NAMED = 20
+CHECK = """\
+This command cannot see which keys the running site has. Check before you take an older key off the list:
+1. Every process of the site was restarted with this ENCRYPTION_KEYS, the new key first.
+2. Log out and in again, and test the connection of a provider in the admin: its key must be readable.
+3. Run this command again: if it encrypts anything anew, a process still writes with an older key. Go back to 1.
+Then the older keys are needed for nothing but to know which addresses had the sign-up bonus."""
 
 
 def turn_factor(data: dict[str, Any], turn: Turn) -> dict[str, Any] | None:
@@ -43,8 +49,11 @@ SECRETS = (
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every stored secret under the newest of ENCRYPTION_KEYS. Run it after a new key was put first and the "
-        "site restarted. Safe to run again, and while the site runs."
+        "Encrypt every stored secret under the newest of ENCRYPTION_KEYS. Put the new key first, keep the old ones "
+        "behind it, and restart every process of the site with that list before you run this: it sees only the list "
+        "of its own environment, and a process without the new key can read nothing of what it encrypts anew, not even "
+        "who is logged in. Safe to run again, and while the site runs. Its output says what to check before an old key "
+        "goes."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -60,7 +69,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{lost} could not be read: no key in ENCRYPTION_KEYS is theirs. They were left as they are."
             )
-        self.stdout.write("Older keys are needed for nothing but to know which addresses had the sign-up bonus.")
+        self.stdout.write(CHECK)
 
     def _name(self, secrets: Secrets, done: Rotated) -> None:
         table = secrets.rows().model._meta.db_table

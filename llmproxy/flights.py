@@ -1,0 +1,126 @@
+"""What several requests ask of PostgreSQL at the same moment goes there together: one round trip, one commit for all.
+
+While one flight is away, whoever comes waits for the next; who comes alone flies at once. All aboard commit or none
+does, and none of them is told before the commit (docs/decisions/0018).
+"""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, LiteralString
+
+import orjson
+from django.db import DatabaseError, connection
+
+MOST_SEATS = 16
+PATIENCE_SECONDS = 0.05  # then a flight is stuck behind somebody's lock, and the next one leaves without it
+ALONE_BYTES = 64 * 1024  # what is so large has a round trip of its own
+
+
+def _taken() -> Any:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
+class _Seat:
+    asked: str
+    user: int  # whose row is locked: in the same order by everybody, or two flights could wait for each other
+    called: Any = field(default_factory=_taken)  # released when the answer is there, or it is this seat's turn to lead
+    leads: bool = False
+    said: str | None = None
+    error: DatabaseError | None = None
+
+
+class Flights:
+    """The calls of one function of the database, which takes and gives JSON."""
+
+    def __init__(self, function: LiteralString) -> None:
+        self._statement = f"SELECT {function}(asked)::text FROM jsonb_array_elements(%s::jsonb) asked"  # noqa: S608
+        self._lock = threading.Lock()
+        self._waiting: list[_Seat] = []  # for a flight that another one leads
+        self._away = 0
+
+    def ask(self, asked: str, *, user: int) -> Any:
+        """What the function says to this JSON, committed. Raises what a statement of its own would raise."""
+        if connection.in_atomic_block or len(asked) > ALONE_BYTES:
+            return self._alone(asked)
+        seat = _Seat(asked, user)
+        if self._leads(seat):
+            self._fly(seat)
+        if seat.error is not None:
+            raise type(seat.error)(*seat.error.args) from seat.error.__cause__
+        return self._alone(asked) if seat.said is None else orjson.loads(seat.said)
+
+    def _leads(self, seat: _Seat) -> bool:
+        """Whether this one has to fly; if not, it has been flown."""
+        with self._lock:
+            if not self._away:
+                self._away = 1
+                return True
+            self._waiting.append(seat)
+        try:
+            return self._is_called_to_lead(seat)
+        except BaseException:  # whoever is ended while they wait does not keep a flight waiting
+            with self._lock:
+                is_seated = seat in self._waiting
+                if is_seated:
+                    self._waiting.remove(seat)
+            if not is_seated and seat.leads:
+                self._land([])
+            raise
+
+    def _is_called_to_lead(self, seat: _Seat) -> bool:
+        if not seat.called.acquire(timeout=PATIENCE_SECONDS):
+            with self._lock:
+                if seat in self._waiting:
+                    self._waiting.remove(seat)
+                    self._away += 1
+                    return True
+            seat.called.acquire()
+        return seat.leads
+
+    def _fly(self, leader: _Seat) -> None:
+        with self._lock:
+            aboard = [leader, *self._waiting[: MOST_SEATS - 1]]
+            del self._waiting[: MOST_SEATS - 1]
+        aboard.sort(key=lambda seat: seat.user)
+        try:
+            for seat, said in zip(aboard, self._said([seat.asked for seat in aboard]), strict=True):
+                seat.said = said
+        except DatabaseError as error:
+            if len(aboard) == 1 or not _is_of_one(error):
+                for seat in aboard:
+                    seat.error = error
+        finally:
+            self._land(aboard)
+
+    def _land(self, aboard: list[_Seat]) -> None:
+        """Tell everybody aboard, and call who leads the next flight."""
+        with self._lock:
+            if self._waiting:
+                follower = self._waiting.pop(0)
+                follower.leads = True
+                aboard = [*aboard, follower]
+            else:
+                self._away -= 1
+        for seat in aboard:
+            seat.called.release()
+
+    def _alone(self, asked: str) -> Any:
+        return orjson.loads(self._said([asked])[0])
+
+    def _said(self, asked: list[str]) -> list[str]:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(self._statement, [f"[{','.join(asked)}]"])
+                return [said for (said,) in cursor.fetchall()]
+        finally:
+            if not connection.in_atomic_block:
+                connection.close()
+
+
+def _is_of_one(error: DatabaseError) -> bool:
+    """Whether the server refused what somebody aboard asked for, a lock included; else it, or the line, was gone."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is not None and not state.startswith("57P")
