@@ -5,7 +5,7 @@ does, and none of them is told before the commit (docs/decisions/0018).
 """
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import orjson
@@ -26,7 +26,7 @@ def _taken() -> Any:
 class _Seat:
     asked: str
     user: int  # whose row is locked: in the same order by everybody, or two flights could wait for each other
-    called: Any = field(default_factory=_taken)  # released when the answer is there, or it is this seat's turn to lead
+    called: Any  # a lock, released when the answer is there, or it is this seat's turn to lead
     leads: bool = False
     said: str | None = None
     error: DatabaseError | None = None
@@ -45,7 +45,7 @@ class Flights:
         """What the function says to this JSON, committed. Raises what a statement of its own would raise."""
         if connection.in_atomic_block or len(asked) > ALONE_BYTES:
             return self._alone(asked)
-        seat = _Seat(asked, user)
+        seat = _Seat(asked, user, _taken())
         if self._leads(seat):
             self._fly(seat)
         if seat.error is not None:

@@ -1,0 +1,197 @@
+"""Statements that share a round trip: each gets its own answer or its own error, and nobody waits for ever."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import DataError, OperationalError, connection
+from django.db.transaction import atomic
+from psycopg import errors
+
+from llmproxy import flights
+from llmproxy.flights import Flights
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Says what it was asked and in which transaction, after what `asked` wants: to wait for a lock, to be slow, to fail.
+FUNCTION = """
+CREATE OR REPLACE FUNCTION flown(asked jsonb) RETURNS json LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock((asked ->> 'lock')::bigint) WHERE asked ? 'lock';
+    IF asked ? 'fail' THEN
+        RAISE EXCEPTION 'not this one' USING ERRCODE = 'invalid_text_representation';
+    ELSIF asked ? 'die' THEN
+        PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5);
+    END IF;
+    RETURN json_build_object('asked', asked -> 'name', 'flight', pg_current_xact_id()::text, 'at', clock_timestamp());
+END $$
+"""
+LOCK = 7
+
+
+@pytest.fixture
+def flown() -> Iterator[Flights]:
+    with connection.cursor() as cursor:
+        cursor.execute(FUNCTION)
+    yield Flights("flown")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION flown")
+
+
+@pytest.fixture
+def ask(flown: Flights) -> Iterator[Callable[..., Future[Any]]]:
+    """Ask in a thread of its own."""
+    with ThreadPoolExecutor(60) as pool:
+        yield lambda name, user=0, **more: pool.submit(flown.ask, json.dumps({"name": name, **more}), user=user)
+
+
+@pytest.fixture
+def locked() -> Iterator[Callable[[], None]]:
+    """Somebody has the lock until this is called."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+
+    def unlock() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    yield unlock
+    unlock()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 20)
+
+
+def wait_for(flown: Flights, *, away: int = 1, waiting: int = 0) -> None:
+    until = time.monotonic() + 5
+    while (flown._away, len(flown._waiting)) != (away, waiting):
+        assert time.monotonic() < until, (flown._away, flown._waiting)
+        time.sleep(0.005)
+
+
+def test_who_comes_while_one_is_away_shares_the_next(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    first = ask("first", lock=LOCK)
+    wait_for(flown)
+    others = [ask(f"{number}", user=100 - number) for number in range(10)]
+    wait_for(flown, waiting=10)
+    locked()
+    said = [other.result(5) for other in others]
+    assert [one["asked"] for one in said] == [f"{number}" for number in range(10)]
+    assert {one["flight"] for one in said}.isdisjoint({first.result(5)["flight"]})
+    assert len({one["flight"] for one in said}) == 1
+    assert sorted(said, key=lambda one: one["at"]) == said[::-1]  # by user, whoever came first
+    wait_for(flown, away=0)
+
+
+def test_a_flight_has_so_many_seats(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    others = [ask(f"{number}") for number in range(40)]
+    wait_for(flown, waiting=40)
+    locked()
+    aboard: dict[str, int] = {}
+    for other in others:
+        flight = other.result(5)["flight"]
+        aboard[flight] = aboard.get(flight, 0) + 1
+    assert sorted(aboard.values()) == [8, 16, 16]
+
+
+def test_what_fails_fails_alone(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    good, bad, other = ask("good"), ask("bad", fail=True), ask("other")
+    wait_for(flown, waiting=3)
+    locked()
+    with pytest.raises(DataError, match="not this one"):
+        bad.result(5)
+    assert (good.result(5)["asked"], other.result(5)["asked"]) == ("good", "other")
+    wait_for(flown, away=0)
+
+
+def test_a_broken_line_is_told_to_all_aboard(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    aboard = [ask("one"), ask("two", die=True)]
+    wait_for(flown, waiting=2)
+    locked()
+    for one in aboard:
+        with pytest.raises(OperationalError) as caught:
+            one.result(5)
+        assert isinstance(caught.value.__cause__, errors.AdminShutdown)
+    wait_for(flown, away=0)
+    assert ask("after").result(5)["asked"] == "after"
+
+
+def test_who_is_stuck_behind_a_lock_is_not_waited_for(flown: Flights, ask: Any, locked: Any) -> None:
+    stuck = ask("stuck", lock=LOCK)
+    wait_for(flown)
+    assert [ask(f"{number}").result(5)["asked"] for number in range(3)] == ["0", "1", "2"]
+    assert not stuck.done()
+    locked()
+    assert stuck.result(5)["asked"] == "stuck"
+    wait_for(flown, away=0)
+
+
+def test_many_who_lose_patience_at_once_all_fly(flown: Flights, ask: Any, locked: Any) -> None:
+    stuck = [ask(f"stuck {number}", lock=LOCK) for number in range(4)]
+    others = [ask(f"{number}") for number in range(50)]
+    locked()
+    assert [other.result(10)["asked"] for other in others] == [f"{number}" for number in range(50)]
+    assert all(one.result(5) for one in stuck)
+    wait_for(flown, away=0)
+
+
+class Ended(BaseException):
+    pass
+
+
+class Latch:
+    """The wait of one who is ended once `at` is set."""
+
+    def __init__(self, at: threading.Event) -> None:
+        self.at = at
+
+    def acquire(self, timeout: float = 0) -> bool:
+        self.at.wait(5)
+        raise Ended
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_called", [False, True], ids=["while they wait", "when they are called to lead"])
+def test_who_is_ended_stops_nobody(
+    flown: Flights, ask: Any, locked: Any, monkeypatch: pytest.MonkeyPatch, is_called: bool
+) -> None:
+    at = threading.Event()
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    with monkeypatch.context() as patched:
+        patched.setattr(flights, "_taken", lambda: Latch(at))
+        ended = ask("ended")
+        wait_for(flown, waiting=1)
+    if is_called:
+        locked()
+        wait_for(flown, waiting=0)
+    at.set()
+    with pytest.raises(Ended):
+        ended.result(5)
+    locked()
+    wait_for(flown, away=0)
+    assert ask("after").result(5)["asked"] == "after"
+
+
+def test_what_is_large_or_in_a_transaction_flies_alone(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    assert ask("x" * flights.ALONE_BYTES).result(5)["asked"][0] == "x"
+    with atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        assert flown.ask(json.dumps({"name": "same"}), user=0)["flight"] == cursor.fetchone()[0]
+    wait_for(flown)
