@@ -29,7 +29,8 @@ SECRET_BYTES = 32
 Rates = Mapping[str, int | None]  # by the names in accounts.models.LIMITS
 NO_LIMITS: Rates = MappingProxyType({})
 # An access token is 43 random characters, and one in 64³ begins with these three as well: so the length counts too.
-KEY = re.compile(r"sk-[A-Za-z0-9_-]{43}\Z")
+PREFIX = "sk-"
+KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def create(
     """
     if not limits.take(f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600).allowed:
         raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
-    plain = f"sk-{secrets.token_urlsafe(SECRET_BYTES)}"
+    plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
         _lock(user)
         _require_new(user, form)

@@ -8,10 +8,12 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from oauth2_provider.models import AccessToken
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -28,7 +30,19 @@ CHALLENGE = 'Bearer realm="smartspec"'
 class InvalidToken(Exception):
     """A bearer token is present but malformed, unknown, expired or of an inactive user."""
 
-    description = "The access token is missing, expired or revoked."
+    @property
+    def description(self) -> str:
+        return _("The access token is missing, expired or revoked.")
+
+
+class InvalidKey(InvalidToken):
+    """The same, of what begins as an API key does; cut short it is still taken for one."""
+
+    @property
+    def description(self) -> str:
+        return _(
+            "This API key is unknown, expired or revoked. Check that it is complete, or create one at %(page)s."
+        ) % {"page": f"{settings.PUBLIC_ORIGIN}/account/keys"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +61,34 @@ class Caller:
 
 def bearer_token(request: HttpRequest) -> str | None:
     """The raw token of the Authorization header; None if the header has another scheme or is absent."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def identify(token: str) -> Caller:
-    """The caller this access token or API key stands for. Raises InvalidToken."""
-    if not B64TOKEN.match(token):
-        raise InvalidToken
-    return _by_key(token) if api_keys.is_key(token) else _by_token(token)
+    """The caller this access token or API key stands for. Raises InvalidToken, InvalidKey."""
+    caller = None
+    if B64TOKEN.match(token):
+        caller = _by_key(token) if api_keys.is_key(token) else _by_token(token)
+    if caller is None:
+        raise refused(token)
+    return caller
 
 
-def _by_key(plain: str) -> Caller:
+def refused(token: str) -> InvalidToken:
+    """What is to be said of a token that opens nothing."""
+    return InvalidKey() if token.startswith(api_keys.PREFIX) else InvalidToken()
+
+
+def _by_key(plain: str) -> Caller | None:
     key = ApiKey.objects.usable().filter(checksum=checksum(plain)).first()
     if key is None:
-        raise InvalidToken
+        return None
     api_keys.note_use(key=key)
     return Caller(user=key.user, scopes=api_keys.SCOPES, key=key)
 
 
-def _by_token(token: str) -> Caller:
+def _by_token(token: str) -> Caller | None:
     found = (
         AccessToken.objects.select_related("user__plan", "refresh_token")
         .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
@@ -74,7 +96,7 @@ def _by_token(token: str) -> Caller:
         .first()
     )
     if found is None or found.user is None:
-        raise InvalidToken
+        return None
     refresh_token = getattr(found, "refresh_token", None)
     family = refresh_token.token_family if refresh_token else None
     return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found, family=family)

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from accounts.authentication import CHALLENGE, InvalidToken
+from accounts.authentication import CHALLENGE, bearer_token, refused
 from accounts.errors import render_refusal
 from accounts.exceptions import Refusal
 from accounts.models import User
@@ -103,7 +103,7 @@ def _ask(request: Request, path: str, asked: Any) -> Any:
 def _user(request: Request) -> User:
     """The caller, the same one for every call of a batch; raises a refusal with status 401."""
     if not isinstance(request.user, User):  # a bad token raises AuthenticationFailed, but only the first time
-        raise exceptions.NotAuthenticated(InvalidToken.description)
+        raise exceptions.NotAuthenticated(refused(bearer_token(request._request) or "").description)
     return request.user
 
 

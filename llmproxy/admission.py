@@ -62,7 +62,11 @@ class Admission:
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
         said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
-        return said | ({"x-credits-clamped-max-tokens": str(self.max_tokens)} if self.clamped else {})
+        if self.clamped:
+            said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+        if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
+            said["x-credits-clamped-budget-tokens"] = str(thinking)
+        return said
 
 
 def admit(
@@ -132,6 +136,7 @@ def _wanted(
         "images": asked.images,
         "choices": asked.choices,
         "max_tokens": asked.max_tokens,
+        "least_tokens": asked.least_tokens,
         "rpm": settings.WEB_LLM_RPM,
         "tpm": settings.WEB_LLM_TPM,
         "max_open": ledger.MAX_OPEN_HOLDS,

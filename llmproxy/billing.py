@@ -26,6 +26,11 @@ class Case:
 CASES = (
     Case("answered", _("The answer arrived"), _("You pay for the tokens that the provider counted.")),
     Case(
+        "embedded",
+        _("The embeddings arrived"),
+        _("You pay for the tokens of your texts, as the provider counted them. There are no others."),
+    ),
+    Case(
         "not-counted",
         _("The answer arrived, but the provider did not count it"),
         _("The tokens are estimated from the length of the texts: one for every four bytes, which is on the low side."),
@@ -106,4 +111,5 @@ def _ending(completion: Completion) -> str:
         return "left" if used else "left-early"
     if completion.status == Status.FAILED:
         return "broken" if used else "failed"
-    return {Source.ESTIMATED: "not-counted", Source.CAPPED: "capped"}.get(Source(completion.usage_source), "answered")
+    whole = "answered" if completion.is_written else "embedded"
+    return {Source.ESTIMATED: "not-counted", Source.CAPPED: "capped"}.get(Source(completion.usage_source), whole)

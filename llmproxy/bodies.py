@@ -20,6 +20,7 @@ Body = dict[str, Any]
 MAX_PARTS = 200_000  # lists and objects, each of which takes a microsecond; those in texts count too
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
+LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
 @dataclass(slots=True)
@@ -29,7 +30,8 @@ class Asked:
     `prompt_bytes` bounds the tokens of the prompt for certain, without those of the `images`, which are counted
     apart, and without the `prompt_ids`, tokens that are known to be so many. `max_tokens` is the caller's own
     limit of the answer, None for the model's, 0 where the answer has no tokens. `limit` is how the route spells it,
-    `choices` how many answers are asked for; `echoed_bytes` of the prompt come back in them.
+    `choices` how many answers are asked for; `echoed_bytes` of the prompt come back in them. `thinking` is the budget
+    of tokens within the limit that may be thought, 0 for none that we have to keep below it.
     """
 
     body: Body
@@ -43,6 +45,16 @@ class Asked:
     prompt_ids: int = 0
     echoed_bytes: int = 0
     include_usage: bool = False
+    thinking: int = 0
+
+    @property
+    def least_tokens(self) -> int:
+        """The shortest answer that a provider would write."""
+        return LEAST_THINKING + 1 if self.thinking else 1
+
+    def thinking_within(self, max_tokens: int) -> int:
+        """What a limit of the answer leaves of the budget: it has to be below that."""
+        return min(self.thinking, max(max_tokens - 1, LEAST_THINKING))
 
     @property
     def prompt_tokens(self) -> int:
@@ -59,6 +71,8 @@ class Asked:
         self.body["model"] = model
         if self.limit:
             self.body[self.limit] = max_tokens
+        if self.thinking:
+            self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
         return orjson.dumps(self.body)
 
 

@@ -109,8 +109,10 @@ class Replayed(GatewayRefusal):
     status = 200
     code = "replayed"
 
-    def __init__(self, answer: Any, generation_id: str, charged: int, balance_after: int | None) -> None:
-        super().__init__("")
+    def __init__(
+        self, answer: Any, generation_id: str, charged: int, balance_after: int | None, *, headers: dict[str, str]
+    ) -> None:
+        super().__init__("", headers=headers)
         self.answer = answer
         self.generation_id = generation_id
         self.charged = charged

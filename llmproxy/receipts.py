@@ -51,7 +51,7 @@ def ended(completion: Completion) -> str:
         return "caller_left"
     if completion.status == Completion.Status.FAILED:
         return completion.error
-    return completion.finish_reason or "unknown"
+    return completion.finish_reason or ("unknown" if completion.is_written else "completed")
 
 
 def explain(completion: Completion) -> dict[str, Any]:

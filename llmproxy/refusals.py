@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.authentication import InvalidToken
+from accounts.authentication import InvalidKey, InvalidToken
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue, idempotency
@@ -29,9 +29,8 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
     """The refusal that `said` the statement, which was asked for `wanted`."""
     match said["refusal"]:
         case "invalid_token" | "unknown_account":
-            return (
-                UserNotFound(InvalidToken.description) if caller.speaks_for else Unauthorized(InvalidToken.description)
-            )
+            words = (InvalidKey if caller.is_key else InvalidToken)().description
+            return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
         case "insufficient_scope":
             return insufficient_scope()
         case "model_not_found" | "model_without_price":
@@ -44,9 +43,9 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
         case "too_many_running" | "too_many_holds":
             return _running(said)
         case "insufficient_credits":
-            return _out_of_credits(said)
+            return _out_of_credits(said, _thinking(wanted))
         case "budget_used_up":
-            return _out_of_budget(said)
+            return _out_of_budget(said, _thinking(wanted))
     return _repeated(said)
 
 
@@ -96,18 +95,30 @@ def _running(said: Facts) -> RateLimited:
     return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
 
 
-def _out_of_credits(said: Facts) -> OutOfCredits:
+def _thinking(wanted: Facts) -> str:
+    """Why an answer cannot be as short as the credits are, and what then."""
+    if wanted["least_tokens"] <= 1:
+        return ""
+    words = _("With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one.")
+    return " " + words % {"tokens": wanted["least_tokens"]}
+
+
+def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
+    words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
+        "required": said["required"],
+        "available": said["available"],
+    }
+    page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
-        _("Not enough credits: this needs at least %(required)d, available: %(available)d.")
-        % {"required": said["required"], "available": said["available"]},
+        words + why + " " + _("How to get more: %(page)s") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=f"{settings.PUBLIC_ORIGIN}/#packages",
+        top_up_url=page,
     )
 
 
-def _out_of_budget(said: Facts) -> OutOfCredits:
+def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
@@ -118,7 +129,7 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
         else _("The monthly budget of your device “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
-        used_up + " " + _("Raise it at %(page)s.") % {"page": page},
+        used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
@@ -132,13 +143,14 @@ def _out_of_budget(said: Facts) -> OutOfCredits:
 def _repeated(said: Facts) -> GatewayRefusal:
     """The same Idempotency-Key again: its first answer, or why there is none."""
     answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
+    rates = rate_headers(said.get("rates", []))
     if answer is not None:
-        return Replayed(answer, said["generation_id"], *said["bill"])
+        return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
     }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = {} if retry_after else {"x-should-retry": "false"}
+    headers = rates if retry_after else {"x-should-retry": "false", **rates}
     return IdempotencyConflict(words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"])

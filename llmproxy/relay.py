@@ -122,7 +122,7 @@ class Relay:
             try:
                 is_over = any(self._is_last(event, passed) for event in batch)
             finally:
-                if passed or not batch:
+                if passed or not (batch or self.events.done):
                     yield b"".join(passed) or KEEP_ALIVE
                     failpoint("mid-stream")
             if is_over:

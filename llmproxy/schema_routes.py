@@ -1,6 +1,6 @@
 """The routes besides chat in the OpenAPI document: text, embeddings, Responses and Messages."""
 
-from accounts.schema import JSON, Dialect, Node, record, ref, text, whole
+from accounts.schema import JSON, Dialect, Node, header, record, ref, text, whole
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
 from llmproxy.endpoints.embeddings import MAX_DIMENSIONS, MAX_INPUTS
 from llmproxy.endpoints.responses import MAX_ITEMS
@@ -218,6 +218,13 @@ A failure after the first byte is an event `error`, after the bill, and the last
 """
 
 
+def _with_request_id(route: Node) -> Node:
+    """Anthropic's clients look for the id of a request under this name."""
+    for response in route["post"]["responses"].values():
+        response["headers"]["request-id"] = header("The same as `x-request-id`.")
+    return route
+
+
 def _json(name: str) -> Node:
     return {JSON: {"schema": ref(name)}}
 
@@ -242,14 +249,16 @@ PATHS: Node = {
         said=TYPED_STREAM % "response.completed",
         asks="ResponsesRequest",
     ),
-    "/v1/messages": completes(
-        "messages",
-        "Anthropic's Messages API: JSON, or events when `stream` is true. The key may come as `x-api-key`",
-        _json("AnthropicMessage"),
-        events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
-        said=TYPED_STREAM % "message_stop",
-        asks="MessagesRequest",
-        dialect=MESSAGES_DIALECT,
-        refuses="MessagesOutOfCredits",
+    "/v1/messages": _with_request_id(
+        completes(
+            "messages",
+            "Anthropic's Messages API: JSON, or events when `stream` is true. The key may come as `x-api-key`",
+            _json("AnthropicMessage"),
+            events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
+            said=TYPED_STREAM % "message_stop",
+            asks="MessagesRequest",
+            dialect=MESSAGES_DIALECT,
+            refuses="MessagesOutOfCredits",
+        )
     ),
 }

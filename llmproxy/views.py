@@ -1,5 +1,6 @@
 """The gateway's routes. Plain views: each request here pays for every layer."""
 
+import re
 import socket
 from collections.abc import Callable
 from functools import wraps
@@ -32,6 +33,7 @@ from llmproxy.exceptions import (
 from llmproxy.models import Completion, LanguageModel
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
+GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
 
 
@@ -63,8 +65,9 @@ def _method_not_allowed(methods: tuple[str, ...]) -> MethodNotAllowed:
 
 def _refused(refusal: Refusal, route: Route) -> HttpResponse:
     if isinstance(refusal, Replayed):
-        return _replayed(refusal)
-    response = JsonResponse(route.refusal(refusal), status=refusal.status)
+        response = _replayed(refusal)
+    else:
+        response = JsonResponse(route.refusal(refusal), status=refusal.status)
     if isinstance(refusal, GatewayRefusal):
         if refusal.retry_after:
             response["Retry-After"] = str(refusal.retry_after)
@@ -133,6 +136,8 @@ def generation(request: HttpRequest) -> HttpResponse:
     """`GET /v1/generation?id=`: the receipt of a completion of the caller's own."""
     caller = callers.authenticate(request)
     asked = request.GET.get("id", "")
+    if not GENERATION_ID.match(asked):
+        raise InvalidRequest(_("Send the x-generation-id of an answer as id: /v1/generation?id=gen_…"), param="id")
     found = Completion.objects.filter(user=caller.user, generation_id=asked).first() if caller.user else None
     if found is None:
         raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")

@@ -7,6 +7,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import Error as DatabaseError
 from environ import urlparse
 
@@ -16,7 +18,15 @@ from credits import roles
 
 @register(Tags.security)
 def settings_are_sound(**_: Any) -> list[CheckMessage]:
-    return [*_unreadable(), *_origin(), *_numbers(), *_keys(), *_models(), *(() if settings.DEBUG else _production())]
+    return [
+        *_unreadable(),
+        *_origin(),
+        *_numbers(),
+        *_keys(),
+        *_models(),
+        *_contact(),
+        *(() if settings.DEBUG else _production()),
+    ]
 
 
 def _unreadable() -> Iterator[CheckMessage]:
@@ -39,6 +49,7 @@ def _numbers() -> Iterator[CheckMessage]:
         "WEB_LLM_MIN_CREDITS": 0,
         "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
         "WEB_LLM_MAX_BODY_BYTES": 1024,
+        "LLM_DEFAULT_MAX_TOKENS": 1,
         "WEB_LLM_RPM": 1,
         "WEB_LLM_TPM": 1,
         "DEVICE_CODE_RPM": 1,
@@ -89,6 +100,17 @@ def _models() -> Iterator[CheckMessage]:
         )
 
 
+def _contact() -> Iterator[CheckMessage]:
+    try:
+        validate_email(settings.SUPPORT_EMAIL or "nobody@example.com")
+    except ValidationError:
+        yield Error(
+            "SUPPORT_EMAIL is not an e-mail address.",
+            hint="Set it to one address, without a name, or leave it empty.",
+            id="smartspec.E010",
+        )
+
+
 def _production() -> Iterator[CheckMessage]:
     if failpoints.ARMED:
         yield Error(
@@ -110,6 +132,12 @@ def _production() -> Iterator[CheckMessage]:
             "SECRET_KEY.",
             hint="Set it, so that SECRET_KEY can be changed without losing them.",
             id="smartspec.I001",
+        )
+    if not settings.SUPPORT_EMAIL:
+        yield checks.Info(
+            "SUPPORT_EMAIL is not set: whoever has no credits left is not told whom to ask.",
+            hint="Set it to an address that somebody reads.",
+            id="smartspec.I002",
         )
     if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
         yield checks.Warning(

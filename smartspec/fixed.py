@@ -20,7 +20,9 @@ CORS_ALLOW_HEADERS: list[str] = [
 ]
 
 CORS_EXPOSE_HEADERS: list[str] = [
+    "request-id",
     "retry-after",
+    "x-credits-clamped-budget-tokens",
     "x-credits-clamped-max-tokens",
     "x-credits-remaining",
     "x-credits-used",

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from llmproxy import local_model
 from smartspec import embedded_postgres, postgres_cluster, processes
 from smartspec.postgres_binaries import DatabaseUnavailableError
 from smartspec.site import Child, LaunchError, Site, say, tail
@@ -28,6 +29,7 @@ SHARED_VARIABLES = (  # what manage.py in another terminal has to know
     "LLM_UPSTREAM_BASE_URL",
     "LLM_UPSTREAM_API_KEY",
     "LLM_UPSTREAM_MODELS",
+    "LLM_DEFAULT_MAX_TOKENS",
     "PUBLIC_ORIGIN",
 )
 
@@ -115,7 +117,8 @@ def start_model(site: Site, running: ExitStack) -> Child | None:
     if not site.environment.get("LLM_UPSTREAM_BASE_URL"):
         port = embedded_postgres.free_port()
         site.environment["LLM_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
-        site.environment["LLM_UPSTREAM_MODELS"] = "smollm2"
+        site.environment["LLM_UPSTREAM_MODELS"] = local_model.NAME
+        site.environment.setdefault("LLM_DEFAULT_MAX_TOKENS", str(local_model.MAX_OUTPUT_TOKENS))
         model = running.enter_context(site.child("local model", "-m", "llmproxy.local_model", "--port", str(port)))
     running.enter_context(shared_environment(site))
     return model

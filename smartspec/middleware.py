@@ -46,6 +46,8 @@ class AnswerInDialect:
         response = self.get_response(request)
         if request.path.startswith(GATEWAY) and "x-request-id" not in response:  # refused before its view
             response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
+        if request.path == MESSAGES_PATH:
+            response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
         if request.path.startswith(PROGRAMS) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"  # most of it is about one person
         if not (isinstance(response, HttpResponse) and request.path.startswith(PROGRAMS)):

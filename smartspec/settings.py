@@ -125,7 +125,7 @@ LLM_UPSTREAM_BASE_URL = env.str("LLM_UPSTREAM_BASE_URL", default="").rstrip("/")
 LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
 # The longest answer of a model whose row does not say otherwise, in tokens.
-LLM_DEFAULT_MAX_TOKENS = 4096
+LLM_DEFAULT_MAX_TOKENS = env.int("LLM_DEFAULT_MAX_TOKENS", default=4096)
 # The most tokens of an image whose model does not say otherwise.
 LLM_IMAGE_TOKENS = 2000
 # Providers asked for one completion at most, and how many failures in a row let one cool down, for how long.
@@ -296,6 +296,8 @@ EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
+# Whom people ask for credits; empty: nobody is named.
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
 
 # --- OAuth --------------------------------------------------------------------------------
 

@@ -33,5 +33,5 @@ urlpatterns = [
     path("", include("credits.urls")),
     path("", include("deviceauth.urls")),
     path("", include("llmproxy.urls")),
-    re_path(r"^(api|v1)/", not_found),
+    re_path(r"^(?:api|v1)(?:/|$)", not_found),
 ]

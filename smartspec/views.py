@@ -20,6 +20,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "balance": ledger.balance(user) if isinstance(user, User) else None,
         "bonus": settings.SIGNUP_BONUS_CREDITS,
+        "contact": settings.SUPPORT_EMAIL,
         "packages": Package.objects.filter(is_active=True),
     }
     return render(request, "smartspec/home.html", context)

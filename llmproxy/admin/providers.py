@@ -34,19 +34,19 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     actions_detail = ("import_models",)
     actions_list = ("figures",)
     change_form_outer_before_template = "llmproxy/test_connection.html"
-    environment = ("slug", "base_url")  # what LLM_UPSTREAM_* says is changed there
+    environment = ("slug", "base_url", "its_address")  # what LLM_UPSTREAM_* says is changed there
     found = ("key_line", "health", "failed")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
         return (*self.found, *self.environment) if obj and obj.slug == ENVIRONMENT else self.found
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
-        key = ("key_line",) if obj else ()
+        key, address = ("key_line",) if obj else (), "its_address"
         if obj is None or obj.slug != ENVIRONMENT:
-            key = (*key, "new_key", "key_header")
+            key, address = (*key, "new_key", "key_header"), "base_url"
         waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
         sets = [
-            (None, {"fields": ("name", "slug", "base_url", *key, "endpoints", "is_active")}),
+            (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
             (_("Time-outs"), {"fields": waits, "description": _("Empty: what the installation has for all.")}),
             (_("When the caller leaves"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
@@ -64,6 +64,11 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     @admin.display(description=_("address"))
     def address(self, provider: Provider) -> str:
         return provider.url or "–"
+
+    @admin.display(description=_("Base URL"))
+    def its_address(self, provider: Provider) -> str:
+        """That of the environment, which no row has."""
+        return f"{provider.url or gettext('Not set')} (LLM_UPSTREAM_BASE_URL)"
 
     @admin.display(description=_("key"), boolean=True)
     def has_key(self, provider: Provider) -> bool | None:

@@ -13,6 +13,9 @@ from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
 from llmproxy import receipt_pages
 from llmproxy.models import Completion, Provider
 
+# What the receipt does not say, or says in words; what is empty is left out.
+BEYOND_THE_RECEIPT = ("user", "hold", "credential", "is_stream", "upstream_id", "finish_reason", "error")
+
 
 class ProviderFilter(DropdownFilter):
     """From the providers: to ask the completions which there are would read all of them."""
@@ -53,10 +56,14 @@ class CompletionAdmin(ReadOnlyAdmin):
     search_help_text = _("Whole e-mail, public id, completion or trace")
     change_form_before_template = "llmproxy/admin_receipt.html"
 
+    def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
+        told = [name for name in BEYOND_THE_RECEIPT if obj is not None and getattr(obj, name) not in (None, "")]
+        return [(_("Besides"), {"fields": told})]
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Above the columns, the receipt that the user sees, with the providers' own statuses."""
+        """First the receipt that the user sees, with the providers' own statuses."""
         row = self.get_object(request, object_id)
         context = (receipt_pages.shown_to_operator(row) if row else {}) | (extra_context or {})
         response: HttpResponse = super().change_view(request, object_id, form_url, context)

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from llmproxy import bodies, wire
-from llmproxy.bodies import MAX_TOKENS, Asked, Body
+from llmproxy.bodies import LEAST_THINKING, MAX_TOKENS, Asked, Body
 from llmproxy.endpoints import message_blocks
 from llmproxy.endpoints.base import Route, Stream, bill, event
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
@@ -76,6 +76,7 @@ class Messages(Route):
             limit="max_tokens",
             max_tokens=max_tokens,
             images=len(images),
+            thinking=_thinking(kept, max_tokens),
         )
 
     def is_answer(self, answer: Body) -> bool:
@@ -91,6 +92,16 @@ class Messages(Route):
 
 
 MESSAGES = Messages()
+
+
+def _thinking(body: Body, max_tokens: int) -> int:
+    """The budget of thinking that is good as it was sent; of any other the provider says what is wrong.
+
+    With interleaved thinking it may exceed `max_tokens`. Source: Anthropic, "Extended thinking".
+    """
+    thinking = bodies.record(body, "thinking") or {}
+    budget = thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None
+    return budget if type(budget) is int and LEAST_THINKING <= budget < max_tokens else 0
 
 
 def _is_callers_tool(kind: Any) -> bool:

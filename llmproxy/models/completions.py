@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
-from llmproxy.models.providers import price
+from llmproxy.models.providers import Endpoint, price
 from llmproxy.pricing import Prices, Usage
 
 
@@ -109,6 +109,11 @@ class Completion(models.Model):
         """The prices as frozen when the completion was admitted."""
         written = self.prompt_price if self.cache_write_price is None else self.cache_write_price
         return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price, written)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether a text was asked for, which has a first word and an end."""
+        return self.route != Endpoint.EMBEDDINGS.label
 
     @property
     def began_at(self) -> datetime:

@@ -116,7 +116,7 @@ BEGIN
     said := json_build_object('credential', p_credential, 'requests', requests.said, 'tokens', tokens.said);
 END $$;
 
--- What the limits of user and device or key say where nothing is counted: for a refusal.
+-- What the limits of user and device or key say where nothing is counted: for a refusal or a repetition.
 CREATE OR REPLACE FUNCTION gateway_uncounted(caller record, account record, p_now timestamptz) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -171,7 +171,7 @@ BEGIN
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text, price numeric,
         longest integer, image_tokens integer, prompt_bytes bigint, prompt_tokens bigint, images integer, choices integer,
         max_tokens bigint, rpm bigint, tpm bigint, max_open integer, least bigint, most bigint, reference text,
-        seconds integer, key text, digest text, key_seconds integer, note_seconds integer);
+        seconds integer, key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
     SELECT * INTO caller FROM gateway_caller(asked.checksum, asked.is_key, asked."user");
     IF caller.refusal IS NOT NULL AND NOT asked.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
@@ -192,7 +192,7 @@ BEGIN
     IF asked.key IS NOT NULL THEN
         known := gateway_known(caller.id, asked.key, asked.digest, asked.reference, asked.key_seconds, v_now);
         IF known IS NOT NULL THEN
-            RETURN known;
+            RETURN known::jsonb || jsonb_build_object('rates', gateway_uncounted(caller, account, v_now));
         END IF;
     END IF;
     IF model.refusal IS NOT NULL THEN
@@ -223,8 +223,10 @@ BEGIN
         END IF;
         v_dearest := GREATEST(model.prompt, model.cached_prompt, model.cache_write);
         IF v_dearest + model.completion > 0 THEN
-            v_floor := GREATEST(asked.least, ceil((v_prompt * model.prompt + LEAST(v_longest, 1) * asked.choices
-                                                   * model.completion) / 1000));
+            -- One token can always be tried; an answer that has to be longer has to be left by the dearest prompt.
+            v_floor := GREATEST(asked.least, ceil((
+                v_prompt * CASE WHEN asked.least_tokens > 1 THEN v_dearest ELSE model.prompt END
+                + LEAST(v_longest, COALESCE(asked.least_tokens, 1)) * asked.choices * model.completion) / 1000));
         END IF;
         v_wanted := LEAST(GREATEST(v_floor, ceil((v_certain * v_dearest + v_longest * asked.choices * model.completion)
                                                  / 1000)), asked.most);

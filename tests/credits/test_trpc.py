@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.authentication import InvalidToken
+from accounts.authentication import refused
 from accounts.models import User
 from credits import ledger, trpc
 
@@ -138,10 +138,11 @@ def test_a_batch_that_succeeds_in_part_is_207(client: Client, get: Get) -> None:
     assert (alike.status_code, {answer["error"]["code"] for answer in alike.json()}) == (401, {-32001})
 
 
-def test_a_bad_token_is_refused_alike_all_through_a_batch(client: Client) -> None:
-    asked = client.get(address("credits.balance,credits.stats"), headers={"Authorization": "Bearer unknown"})
+@pytest.mark.parametrize("token", ["unknown", "sk-unknown"])
+def test_a_bad_token_is_refused_alike_all_through_a_batch(client: Client, token: str) -> None:
+    asked = client.get(address("credits.balance,credits.stats"), headers={"Authorization": f"Bearer {token}"})
     assert asked.status_code == 401
-    assert {answer["error"]["message"] for answer in asked.json()} == {InvalidToken.description}
+    assert {answer["error"]["message"] for answer in asked.json()} == {refused(token).description}
 
 
 def test_a_batch_is_bounded(get: Get) -> None:

@@ -7,6 +7,7 @@ import openai
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from llmproxy import local_model
 from tests.e2e.device import Device
 from tests.e2e.site import RunningSite
 from tests.pages import CHROMIUM, QUIET
@@ -76,6 +77,9 @@ def log_in(page: Page) -> None:
 def chat_twice(site: RunningSite, device: Device) -> int:
     """One JSON and one streamed answer with the OpenAI SDK; the credits they say they used."""
     sdk = openai.OpenAI(base_url=f"{site.url}/v1", api_key=device.tokens["access_token"], max_retries=0)
+    (offered,) = sdk.models.list()
+    assert offered.model_extra
+    assert offered.model_extra["max_output_tokens"] < local_model.CONTEXT_TOKENS
     messages: Any = [{"role": "user", "content": "Say hello in one sentence."}]
     answer = sdk.chat.completions.create(model="smollm2", messages=messages, max_tokens=40)
     assert answer.choices[0].message.content

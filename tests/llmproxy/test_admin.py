@@ -70,6 +70,15 @@ def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Up
     )
     provider.refresh_from_db()
     assert (provider.name, provider.slug, provider.url) == ("Ours", "environment", upstream.url)
+    assert provider.base_url == ""
+
+
+def test_the_address_of_the_environments_provider_is_shown(admin: Client, upstream: Upstream, settings: Any) -> None:
+    catalogue.adopt_environment()
+    page = f"{PROVIDERS}{Provider.objects.get(slug='environment').pk}/change/"
+    assert f"{upstream.url} (LLM_UPSTREAM_BASE_URL)" in admin.get(page).content.decode()
+    settings.LLM_UPSTREAM_BASE_URL = ""
+    assert "Not set (LLM_UPSTREAM_BASE_URL)" in admin.get(page).content.decode()
 
 
 def test_a_model_of_a_provider_in_the_admin_is_served_with_its_key(

@@ -1,4 +1,7 @@
-"""docs/billing.md, row by row: what a client of `/v1/chat/completions` sees and pays, and what its receipt says."""
+"""docs/billing.md, row by row: what a client of `/v1/chat/completions` sees and pays, and what its receipt says.
+
+The other routes are in test_routes.py; that the document names the tests of all is checked here.
+"""
 
 import re
 import threading
@@ -16,10 +19,11 @@ from accounts.models import User
 from credits import audit, corrections, ledger
 from credits.models import Hold, Transaction
 from llmproxy import receipts
-from llmproxy.models import Completion, Deployment, LanguageModel, Provider
+from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Script, Upstream
+from tests.llmproxy.test_routes import ROUTES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
@@ -403,12 +407,12 @@ def test_a_hold_expired_meanwhile_is_charged_all_the_same(chat: Chat, user: User
 def rows_of_the_document() -> list[list[str]]:
     text = (ROOT / "docs/billing.md").read_text()
     cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return [row for row in cells if row[0] not in ("what happens", "---", "label")]
+    return [row for row in cells if row[0] not in ("what happens", "what differs", "---", "label")]
 
 
 def test_every_test_that_the_document_names_exists() -> None:
     named = [test for row in rows_of_the_document() for test in re.findall(r"`([\w/]+\.py::[^`]+)`", row[-1])]
-    assert len(named) > 50
+    assert len(named) > 100
     for test in named:
         path, _, name = test.partition("::")
         name, _, case = name.partition("[")
@@ -434,3 +438,24 @@ def test_every_case_is_in_the_document() -> None:
     }
     missing = [f"{name}[{case}]" for name, cases in tables.items() for case in cases if f"{name}[{case}]`" not in text]
     assert missing == []
+
+
+# What is proved there besides charges.
+OF_OTHER_THINGS = {
+    "test_only_post_is_taken",
+    "test_the_key_may_come_as_anthropics_header",
+    "test_parameters_of_a_provider_of_its_own_do_not_pass",
+}
+
+
+def test_every_test_of_the_other_routes_is_in_the_document() -> None:
+    text, source = ((ROOT / path).read_text() for path in ("docs/billing.md", "tests/llmproxy/test_routes.py"))
+    tests = set(re.findall(r"^def (test_\w+)\(", source, re.MULTILINE))
+    assert {name for name in tests if f"test_routes.py::{name}`" not in text} == OF_OTHER_THINGS
+
+
+def test_the_document_and_its_tests_leave_out_no_route() -> None:
+    (header,) = [row for row in (ROOT / "docs/billing.md").read_text().splitlines() if row.startswith("| what differs")]
+    others = {route.path for route in ROUTES}
+    assert set(re.findall(r"`(/v1/[^`]+)`", header)) == others
+    assert {*others, "/v1/chat/completions"} == set(Endpoint.labels)

@@ -121,7 +121,8 @@ def test_without_credits_the_provider_is_not_called(
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (402, "insufficient_credits")
     assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (1, 0, 0)
-    assert error["top_up_url"].startswith("http")
+    assert error["message"].endswith(error["top_up_url"])
+    assert error["top_up_url"] == "http://127.0.0.1:8000/#packages"
     assert upstream.requests == []
     assert not Hold.objects.exists()
     assert not Completion.objects.exists()

@@ -72,6 +72,19 @@ def test_a_repetition_gets_the_same_bytes_and_no_charge(ask: Ask, user: User, up
     assert ledger.balance(user).held == 0
 
 
+def test_a_repetition_says_what_the_rates_leave_now(ask: Ask, user: User, upstream: Upstream, settings: Any) -> None:
+    settings.WEB_LLM_RPM = 2
+    assert [ask(key)["x-ratelimit-remaining-requests"] for key in ("k-1", "k-2")] == ["1", "0"]
+    again, conflicting = ask("k-1"), ask("k-1", temperature=1)
+    assert (again.status_code, conflicting.status_code) == (200, 409)
+    for answer in (again, conflicting):
+        said = {
+            name: answer[f"x-ratelimit-{name}"] for name in ("limit-requests", "remaining-requests", "limit-tokens")
+        }
+        assert said == {"limit-requests": "2", "remaining-requests": "0", "limit-tokens": "2000000"}
+        assert 50 < float(answer["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
+
+
 def test_without_a_key_a_repetition_is_a_new_request(ask: Ask, user: User, upstream: Upstream) -> None:
     assert ask(None)["x-generation-id"] != ask(None)["x-generation-id"]
     assert ledger.balance(user).credits == 48

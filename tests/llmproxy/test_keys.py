@@ -97,8 +97,29 @@ def test_a_key_that_opens_nothing_is_401(user: User, end: str, path: str) -> Non
     answer = call(plain) if path == PATH else get(plain, path)
     assert answer.status_code == 401
     if "trpc" not in path:
-        assert answer.json()["error"]["code"] == "invalid_token"
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_token"
+        assert error["message"].startswith("This API key is unknown, expired or revoked.")
     assert not Hold.objects.exists()
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/messages"])
+@pytest.mark.parametrize("plain", ["sk-" + "x" * 43, "sk-cut", "sk-", "sk-with a space", "sk-with-ü"])
+def test_whoever_sends_a_wrong_key_reads_that_it_is_the_key_and_where_to_get_one(path: str, plain: str) -> None:
+    headers = {"x-api-key": plain} if path == "/v1/messages" else {"Authorization": f"Bearer {plain}"}
+    answer = Client().post(path, {"messages": MESSAGES}, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
+    assert answer.json()["error"]["message"] == (
+        "This API key is unknown, expired or revoked. Check that it is complete, or create one at "
+        "http://127.0.0.1:8000/account/keys."
+    )
+
+
+def test_a_key_that_ends_while_it_is_known_is_named_as_one(user: User) -> None:
+    made = new_key(user)
+    assert call(made.plain).status_code == 200
+    api_keys.revoke(key=made.key, source=Source())
+    assert call(made.plain).json()["error"]["message"].startswith("This API key ")
 
 
 def test_a_key_may_be_for_few_models(user: User) -> None:
@@ -146,6 +167,15 @@ def test_a_budget_ends_with_402_that_says_whose_and_where_to_raise_it(
     assert budget["resets_at"].endswith("-01T00:00:00Z")
     assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (1, 0, 0)
     assert ledger.balance(user).credits == 48
+
+
+def test_a_prompt_of_more_tokens_than_were_held_can_pass_a_budget_once(
+    user: User, limited: tuple[str, str, str], upstream: Upstream
+) -> None:
+    upstream.script = script.answer(usage=(5000, 5))  # of a prompt of 25 bytes
+    assert call(limited[2]).json()["_credits"] == {"used": 6, "remaining": 44}
+    answer = call(limited[2])
+    assert (answer.status_code, answer.json()["error"]["budget"]["spent"]) == (402, 6)
 
 
 def test_a_budget_for_a_short_answer_gets_a_short_answer(

@@ -11,6 +11,7 @@ import pytest
 
 from accounts.models import User
 from credits import ledger
+from llmproxy import local_model
 from llmproxy.models import Completion
 from smartspec.embedded_postgres import free_port
 from tests.smartspec.processes import eventually, healthy
@@ -89,6 +90,34 @@ def test_it_writes_messages(claude: anthropic.Anthropic, user: User) -> None:
     ]
     assert receipts(user) == told
     assert all(0 < completion <= 8 for _prompt, completion in told)
+
+
+def test_a_prompt_beyond_its_context_is_refused(sdk: openai.OpenAI, user: User) -> None:
+    too_long: Any = [{"role": "user", "content": "word " * (local_model.CONTEXT_TOKENS + 1)}]
+    with pytest.raises(openai.BadRequestError, match=str(local_model.CONTEXT_TOKENS)):
+        sdk.chat.completions.create(model="smollm2", messages=too_long, max_tokens=4)
+    assert Completion.objects.latest("id").charged == 0
+
+
+def test_it_knows_nothing_of_tools(sdk: openai.OpenAI, user: User) -> None:
+    weather: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    plain = sdk.chat.completions.create(model="smollm2", messages=HI, max_tokens=8)
+    tooled = sdk.chat.completions.create(
+        model="smollm2", messages=HI, max_tokens=8, tools=[weather], tool_choice="required"
+    )
+    assert tooled.choices[0].message.tool_calls is None
+    assert plain.usage
+    assert tooled.usage
+    assert plain.usage.prompt_tokens == tooled.usage.prompt_tokens
+
+
+def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(sdk: openai.OpenAI, user: User) -> None:
+    """README.md says so; once this fails, it may say that both work."""
+    with (
+        pytest.raises(TypeError, match="indices"),
+        sdk.responses.stream(model="smollm2", input=HI, max_output_tokens=8) as stream,
+    ):
+        list(stream)
 
 
 def test_a_stream_of_several_texts_is_read_to_its_end(sdk: openai.OpenAI, user: User) -> None:

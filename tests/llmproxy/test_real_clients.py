@@ -196,6 +196,17 @@ def test_openai_raises_its_own_errors(sdk: openai.OpenAI, user: User, upstream: 
     assert (poor.value.status_code, poor.value.code) == (402, "insufficient_credits")
 
 
+def test_openai_finds_the_id_to_ask_us_about(sdk: openai.OpenAI, upstream: Upstream) -> None:
+    answer = sdk.chat.completions.create(model="small", messages=ASKED)
+    with pytest.raises(openai.NotFoundError) as unknown:
+        sdk.embeddings.create(model="unknown", input="Hi")
+    upstream.script = script.error(500)
+    with pytest.raises(openai.InternalServerError) as broken:
+        sdk.responses.create(model="small", input="Hi")
+    ids = {answer._request_id, unknown.value.request_id, broken.value.request_id}
+    assert [str(one)[:4] for one in ids] == ["req_"] * 3
+
+
 def test_openai_tries_again_by_itself_and_is_charged_once(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
     def busy_once(handler: Any) -> None:
         (script.error(503) if len(upstream.requests) == 1 else said.response_answer())(handler)
@@ -287,6 +298,24 @@ def test_anthropic_raises_its_own_errors(claude: anthropic.Anthropic, user: User
     with pytest.raises(anthropic.APIStatusError) as poor:
         claude.messages.create(**asked)
     assert (poor.value.status_code, poor.value.type) == (402, "billing_error")
+
+
+def test_anthropic_finds_the_id_to_ask_us_about(claude: anthropic.Anthropic, upstream: Upstream) -> None:
+    asked: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
+    answer = claude.messages.with_raw_response.create(**asked)
+    with claude.messages.stream(**asked) as stream:
+        list(stream)
+    refused = []
+    for client, body in ((claude.with_options(api_key="sk-of-nobody"), {}), (claude, {"extra_query": {"q": "\0"}})):
+        with pytest.raises(anthropic.APIStatusError) as refusal:
+            client.messages.create(**asked | body)
+        refused.append(refusal.value.request_id)
+    upstream.script = script.error(500)
+    with pytest.raises(anthropic.InternalServerError) as broken:
+        claude.messages.create(**asked)
+    assert answer.parse()._request_id == answer.headers["x-request-id"]
+    ids = {answer.parse()._request_id, stream.request_id, *refused, broken.value.request_id}
+    assert [str(one)[:4] for one in ids] == ["req_"] * 5
 
 
 def test_anthropic_sees_how_a_stream_broke(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from playwright.sync_api import Browser
 
 from accounts.models import User
 from credits import corrections, ledger
 from credits.models import Hold, Transaction
-from llmproxy import billing, receipts
+from llmproxy import billing, endings, receipts
 from llmproxy import upstream as provider
 from llmproxy.models import Completion, LanguageModel
+from tests.llmproxy import scripted_routes as said
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
@@ -64,7 +66,7 @@ def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> N
 
 def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
     page = words(person.get(page_of(dear)))
-    for said in (
+    for told in (
         "The answer arrived. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
@@ -78,7 +80,7 @@ def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
         f"Balance after {dear.balance_after}",
         "answered",
     ):
-        assert said in page
+        assert told in page
     assert "Refunded" not in page
 
 
@@ -179,13 +181,68 @@ def test_a_hold_that_was_cancelled_is_told(
 def test_the_page_of_all_cases_is_public(client: Client) -> None:
     page = client.get("/account/billing").content.decode()
     assert all(f'id="{case.slug}"' in page for case in billing.CASES)
+    assert 'class="tabs"' not in page
+
+
+def test_who_is_logged_in_finds_it_among_the_pages_of_the_account(person: Client) -> None:
+    assert 'href="/account/billing"' in person.get("/account/transactions").content.decode()
+    page = person.get("/account/billing").content.decode()
+    assert re.search(r'class="tabs".*href="/account/transactions" aria-current="true"', page, re.DOTALL)
+
+
+EVERY_REASON = """
+    stop length tool_calls function_call content_filter completed max_output_tokens end_turn stop_sequence max_tokens
+    tool_use pause_turn refusal model_context_window_exceeded
+    """.split()  # noqa: SIM905
+
+
+@pytest.mark.parametrize("language", ["en", "th"])
+@pytest.mark.parametrize("reason", EVERY_REASON)
+def test_why_an_answer_ended_is_said_in_words(reason: str, language: str) -> None:
+    row = Completion(status="completed", finish_reason=reason, route="/v1/messages")
+    with translation.override(language):
+        words = endings.words(row)
+    assert reason not in words
+    assert words.isascii() == (language == "en")
+    assert receipts.ended(row) == reason  # for programs
+
+
+def test_what_a_provider_alone_says_is_shown_as_it_says_it() -> None:
+    assert endings.words(Completion(status="completed", finish_reason="mood")) == "mood"
+    assert "odd_code" in endings.words(Completion(status="failed", error="odd_code"))
+    assert "_" not in endings.words(Completion(status="failed", error="upstream_timeout"))
+
+
+def test_the_receipt_of_embeddings_speaks_of_no_answer(
+    person: Client, client: Client, user: User, bearer: Any, upstream: Upstream
+) -> None:
+    upstream.script = said.vectors(usage=(1500, 0))
+    asked = {"input": "Hi"}
+    client.post("/v1/embeddings", asked, content_type="application/json", headers=bearer(user))
+    row = Completion.objects.get()
+    page = words(person.get(page_of(row))).partition("Receipt ")[2]
+    assert "The embeddings arrived. You pay for the tokens of your texts" in page
+    assert "Your request 1,500 1 1.5 Sum 1.5" in page
+    for foreign in ("first word", "he answer", "unknown", "–", "Longest", "generated"):
+        assert foreign not in page, foreign
+    assert receipts.ended(row) == "completed"
+
+
+def test_the_first_word_is_timed_where_words_come_one_by_one(
+    person: Client, chat: Chat, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.as_asked("Hello")
+    text_of(chat(user, stream=True))
+    chat(user)
+    pages = [words(person.get(page_of(row))) for row in Completion.objects.order_by("id")]
+    assert ["The first word after" in page for page in pages] == [True, False]
 
 
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    for said in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 7", "Charged at the end 7"):
-        assert said in page
+    for told in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 7", "Charged at the end 7"):
+        assert told in page
     assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
 
 
@@ -214,6 +271,19 @@ def test_the_providers_status_is_for_the_operator_only(
     page = words(client.get(f"/admin/llmproxy/completion/{row.pk}/change/"))
     assert (f"HTTP {status}" in page) == (status is not None)
     assert "secret" not in page
+
+
+def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
+    client: Client, dear: Completion, user: User, make_user: Any
+) -> None:
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
+    receipt, _, rest = page.partition(f"Trace {dear.trace_id}")
+    assert (dear.generation_id in receipt, rest != "") == (True, True)
+    for label, value in [("User", user.email), ("Finish reason", "stop"), ("Id at the provider", dear.upstream_id)]:
+        assert re.search(rf"{label}:? {value}", rest), label
+    for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
+        assert told not in rest, told
 
 
 @pytest.fixture(scope="module")

@@ -57,9 +57,26 @@ def test_a_receipt_is_its_owners_only(
     assert client.get(f"/v1/generation?id={generation_id}").status_code == 401
 
 
-@pytest.mark.parametrize("query", ["", "?id=", "?id=gen_none", "?id=" + "x" * 5000, "?id=%F0%9F%98%80"])
-def test_an_unknown_id_is_404(client: Client, user: User, bearer: Any, query: str) -> None:
-    assert client.get(f"/v1/generation{query}", headers=bearer(user)).status_code == 404
+def test_an_unknown_id_is_404(client: Client, user: User, bearer: Any) -> None:
+    assert client.get("/v1/generation?id=gen_none", headers=bearer(user)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?id=", "?ID=gen_none", "?id=chatcmpl-1", "?id=gen_" + "x" * 5000, "?id=gen_%F0%9F%98%80"]
+)
+def test_no_id_or_one_of_another_kind_is_400_that_names_the_parameter(
+    client: Client, user: User, bearer: Any, query: str
+) -> None:
+    answer = client.get(f"/v1/generation{query}", headers=bearer(user))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_request_error", "id")
+    assert "x-generation-id" in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/generations", "/v1/generation/gen_none", "/v1/", "/v1", "/api/llm"])
+def test_an_address_that_is_nearly_one_is_404_as_json(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(

@@ -184,6 +184,57 @@ def test_a_balance_for_a_short_answer_gets_a_short_answer(
     assert upstream.sent[route.limit] == limit == Completion.objects.get().clamped_max_tokens
 
 
+THINKING = {"type": "enabled", "budget_tokens": 3000, "display": "omitted"}
+
+
+@pytest.mark.parametrize(("credits", "budget"), [(50, 3000), (3, 2990), (2, 1990)])
+def test_a_shorter_answer_leaves_less_for_thinking(
+    call: Call, make_user: Any, upstream: Upstream, credits: int, budget: int
+) -> None:
+    def strict(handler: script.Handler) -> None:
+        """As Anthropic is."""
+        sent = upstream.sent
+        good = 1024 <= sent["thinking"]["budget_tokens"] < sent["max_tokens"]
+        (said.message_answer() if good else script.error(400))(handler)
+
+    upstream.script = strict
+    response = call(MESSAGES, make_user("poor@example.com", credits=credits), max_tokens=4000, thinking=THINKING)
+    assert response.status_code == 200
+    sent = upstream.sent["thinking"]
+    assert (sent["type"], sent["display"]) == ("enabled", "omitted")
+    assert budget - 20 < sent["budget_tokens"] <= budget
+    told = response.get("x-credits-clamped-budget-tokens")
+    assert told == (None if budget == 3000 else str(int(response["x-credits-clamped-max-tokens"]) - 1))
+    assert sent["budget_tokens"] == int(told or 3000)
+
+
+def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
+    call: Call, make_user: Any, upstream: Upstream
+) -> None:
+    poor = make_user("poor@example.com", credits=1)
+    response = call(MESSAGES, poor, max_tokens=4000, thinking=THINKING)
+    error = error_of(MESSAGES, response)
+    assert (response.status_code, error["code"], error["credits_required"]) == (402, "insufficient_credits", 2)
+    assert "thinking" in error["message"]
+    assert "1025" in error["message"]
+    assert (upstream.requests, Hold.objects.count()) == ([], 0)
+    upstream.script = said.message_answer()
+    assert call(MESSAGES, poor, max_tokens=4000).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "thinking",
+    [{"type": "adaptive"}, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 9000}, {"type": "enabled"}, None],
+)
+def test_thinking_without_a_budget_below_the_limit_is_the_providers_to_judge(
+    call: Call, make_user: Any, upstream: Upstream, thinking: Any
+) -> None:
+    upstream.script = said.message_answer()
+    response = call(MESSAGES, make_user("poor@example.com", credits=1), max_tokens=4000, thinking=thinking)
+    assert (response.status_code, upstream.sent.get("thinking")) == (200, thinking)
+    assert "x-credits-clamped-budget-tokens" not in response
+
+
 FAILURES = {400: 400, 413: 413, 422: 422, 401: 502, 402: 502, 429: 503, 500: 502, 503: 503, 529: 503}
 
 
@@ -289,6 +340,17 @@ def test_a_stream_without_usage_is_estimated(route: Spoken, call: Call, user: Us
     text_of(call(route, user, stream=True, **{route.limit: 4000}))
     receipt = settled(user)
     assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("completed", "estimated", 1000)
+
+
+@every_route
+def test_usage_beyond_what_was_allowed_is_capped(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+    usage = (2**30, 0) if route is EMBEDDINGS else (20, 5000)
+    upstream.script = said.ANSWERS[route.path]("Hello", usage)
+    call(route, user, **({route.limit: 1000} if route.limit else {}))
+    receipt = settled(user)
+    assert receipt.usage_source == "capped"
+    assert receipt.completion_tokens == (0 if route is EMBEDDINGS else 1000)
+    assert receipt.prompt_tokens < 51_000
 
 
 @every_route
@@ -406,6 +468,19 @@ def test_the_hold_covers_a_prompt_that_is_all_written(
     user = make_user("rich@example.com", credits=5000)
     call(MESSAGES, user, messages=prompt, max_tokens=1)
     assert 50 <= settled(user).held <= 51  # 10,000 bytes at 5, not at 4
+
+
+@pytest.mark.parametrize(("credits", "status"), [(38, 402), (41, 200)])
+def test_thinking_is_covered_also_if_all_of_the_prompt_is_written(
+    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel, credits: int, status: int
+) -> None:
+    upstream.script = said.message_answer()
+    prompt = [{"role": "user", "content": "x" * 9900}]  # 4,000 tokens, 16 credits, or 20 if they are written
+    user = make_user("poor@example.com", credits=credits)
+    assert call(MESSAGES, user, messages=prompt, max_tokens=4000, thinking=THINKING).status_code == status
+    assert len(upstream.requests) == (status == 200)
+    if status == 200:
+        assert upstream.sent["thinking"]["budget_tokens"] < upstream.sent["max_tokens"]
 
 
 def test_a_price_of_a_write_alone_needs_a_balance(

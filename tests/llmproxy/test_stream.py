@@ -41,6 +41,17 @@ def test_a_stream_ends_with_the_bill_as_a_comment_and_done(chat: Chat, user: Use
     assert settled(user).status == "completed"
 
 
+def test_the_end_that_comes_alone_adds_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
+    rest = threading.Event()
+    upstream.script = script.events(script.chunk("Hello"), script.chunk(finish="stop"), rest, script.DONE)
+    pieces = iter(chat(user, stream=True).streaming_content)
+    text = next(pieces)
+    while b"stop" not in text:
+        text += next(pieces)
+    rest.set()
+    assert b"keep-alive" not in text + b"".join(pieces)
+
+
 def test_who_asks_for_usage_gets_it_with_the_bill_inside(chat: Chat, user: User, upstream: Upstream) -> None:
     upstream.script = script.streamed("Hello")
     text = text_of(chat(user, stream=True, stream_options={"include_usage": True}))

@@ -29,6 +29,22 @@ def test_the_home_page_works_without_packages_and_without_a_bonus(client, settin
     assert "gift" not in page
 
 
+@pytest.mark.parametrize("packages", [True, False])
+def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(client, settings, make_user, packages):
+    if packages:
+        call_command("seed_packages", verbosity=0)
+    client.force_login(make_user("ann@example.com"))
+    settings.SUPPORT_EMAIL = "help@example.com"
+    page = client.get("/").content.decode()
+    section = page.partition('id="packages"')[2]
+    assert 'href="mailto:help@example.com"' in section
+    assert "Name your account, ann@example.com" in section
+    settings.SUPPORT_EMAIL = ""
+    section = client.get("/").content.decode().partition('id="packages"')[2]
+    assert "mailto:" not in section
+    assert "ask the people who run this service" in section
+
+
 def test_who_is_logged_in_sees_the_balance_and_a_way_out(client, make_user):
     client.force_login(make_user(credits=1234))
     page = client.get("/").content.decode()

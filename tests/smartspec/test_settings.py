@@ -34,6 +34,7 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("PUBLIC_ORIGIN", "", "smartspec.E001"),
         ("PUBLIC_ORIGIN", "https://example.com/path", "smartspec.E001"),
         ("PUBLIC_ORIGIN", "ftp://example.com", "smartspec.E001"),
+        ("LLM_DEFAULT_MAX_TOKENS", 0, "smartspec.E002"),
         ("WEB_LLM_RPM", 0, "smartspec.E002"),
         ("ADJUST_APPROVAL_CREDITS", -1, "smartspec.E002"),
         ("SUPPORT_ADJUST_CREDITS", -1, "smartspec.E002"),
@@ -43,6 +44,8 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("LLM_UPSTREAM_BASE_URL", "models.example", "smartspec.E004"),
         ("EMBEDDED_DATABASE", True, "smartspec.E005"),
         ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
+        ("SUPPORT_EMAIL", "Ann <ann@example.com>", "smartspec.E010"),
+        ("SUPPORT_EMAIL", "", "smartspec.I002"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )

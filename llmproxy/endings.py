@@ -1,0 +1,57 @@
+"""Why an answer ended, in words: what providers of each dialect call it, and what went wrong otherwise."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from llmproxy.models import Completion
+
+Status = Completion.Status
+
+WHOLE: Any = gettext_lazy("The model had said all of it")
+AT_STOP: Any = gettext_lazy("The model wrote one of the texts that were to stop it")
+AT_LIMIT: Any = gettext_lazy("It became as long as was allowed")
+FULL: Any = gettext_lazy("The conversation became as long as the model takes")
+CALLS: Any = gettext_lazy("The model calls a tool")
+WITHHELD: Any = gettext_lazy("The provider withheld the rest")
+REFUSED: Any = gettext_lazy("The model did not want to answer")
+PAUSED: Any = gettext_lazy("The model pauses, and goes on when it is asked again")
+# Chat and text completions; Responses; Messages; what compatible providers say besides.
+REASONS: dict[str, Any] = {
+    "stop": WHOLE,
+    "length": AT_LIMIT,
+    "tool_calls": CALLS,
+    "function_call": CALLS,
+    "content_filter": WITHHELD,
+    "completed": WHOLE,
+    "max_output_tokens": AT_LIMIT,
+    "end_turn": WHOLE,
+    "stop_sequence": AT_STOP,
+    "max_tokens": AT_LIMIT,
+    "tool_use": CALLS,
+    "pause_turn": PAUSED,
+    "refusal": REFUSED,
+    "model_context_window_exceeded": FULL,
+    "eos": WHOLE,
+    "eos_token": WHOLE,
+    "model_length": FULL,
+    "safety": WITHHELD,
+}
+ERRORS: dict[str, Any] = {
+    "upstream_error": gettext_lazy("The provider failed"),
+    "upstream_unavailable": gettext_lazy("No provider was available"),
+    "upstream_timeout": gettext_lazy("The provider did not answer in time"),
+    "context_length_exceeded": gettext_lazy("The request was longer than the model takes"),
+    "invalid_request_error": gettext_lazy("The provider refused the request"),
+}
+
+
+def words(completion: Completion) -> str:
+    """For people; empty where the status says it all. What nobody here has heard of stays as the provider spells it."""
+    if completion.status == Status.FAILED:
+        known = ERRORS.get(completion.error)
+        return str(known or _("The provider refused the request (%(code)s)") % {"code": completion.error})
+    if completion.status == Status.INTERRUPTED:
+        return ""
+    return str(REASONS.get(completion.finish_reason.lower(), completion.finish_reason))
