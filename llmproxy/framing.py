@@ -7,9 +7,10 @@ Coding".
 import re
 from dataclasses import dataclass
 
-STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r?\n")
+STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
 END = re.compile(rb"\r?\n\r?\n")
 FOLD = re.compile(rb"\r?\n[ \t]+")
+FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\r\n\0]*)\r?\Z")
 LONGEST_HEAD = 64 * 1024
 WITHOUT_BODY = (204, 304)
 SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -52,12 +53,12 @@ class Chunked:
             raise Malformed("the connection ended within a chunk, or before the last one")
 
     def _piece(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        end = min(at + self._left, len(data))
-        content = end - max(2 - (self._left - (end - at)), 0)  # the last two bytes of a chunk are its line end
+        before, end = self._left, min(at + self._left, len(data))
+        self._left -= end - at
+        content = max(end - max(2 - self._left, 0), at)  # the last two bytes of a chunk are its line end
         if content > at:
             pieces.append(data[at:content])
-        self._left -= end - at
-        if not self._left and not data.endswith(b"\n", at, end):
+        if data[content:end] != b"\r\n"[2 - min(before, 2) : 2 - min(self._left, 2)]:
             raise Malformed("a chunk does not end where it said")
         return end
 
@@ -135,14 +136,16 @@ class Head:
         if (line := STATUS.match(data)) is None:
             raise Malformed("this is not a status line of HTTP/1.1")
         headers: dict[str, str] = {}
-        for field in FOLD.sub(b" ", data[line.end() :]).decode("latin-1").splitlines():
-            name, colon, value = field.partition(":")
-            if not colon and field:
+        for field in FOLD.sub(b" ", data[line.end() :]).split(b"\n"):  # not at what else some call the end of a line
+            if not field.strip(b"\r"):
+                continue
+            if (found := FIELD.match(field)) is None:
                 raise Malformed("this is not a header")
-            name, value = name.strip().lower(), value.strip()
+            name, value = found[1].decode().lower(), found[2].decode("latin-1").strip(" \t")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         wants_end = "close" in headers.get("connection", "").lower()
-        return cls(int(line[2]), headers, is_kept=line[1] == b"1" and not wants_end)
+        is_certain = not {"transfer-encoding", "content-length"} <= headers.keys()
+        return cls(int(line[2]), headers, is_kept=line[1] == b"1" and is_certain and not wants_end)
 
     @property
     def is_final(self) -> bool:

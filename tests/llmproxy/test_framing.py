@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.exceptions import UpstreamError
-from llmproxy.framing import Chunked, Malformed, Sized
+from llmproxy.framing import Chunked, Head, Malformed, Sized
 from llmproxy.sse import Events
 
 chunks = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
@@ -57,7 +57,17 @@ def _read_all(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"x\r\n", b"-1\r\n", b"5\r\nHelloXX", b"fffffffff\r\n", b"\r\n", b"1" * 5000, b"2\r\nabc\r\n"]
+    "broken",
+    [
+        b"x\r\n",
+        b"-1\r\n",
+        b"5\r\nHelloXX",
+        b"fffffffff\r\n",
+        b"\r\n",
+        b"1" * 5000,
+        b"2\r\nabc\r\n",
+        b"1\r\naX\n0\r\n\r\n",
+    ],
 )
 def test_what_is_not_chunked_is_refused(broken: bytes) -> None:
     with pytest.raises(Malformed):
@@ -77,6 +87,46 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
     assert (body.feed(b"all"), body.is_over) == (b"all", False)
     body.end()
     assert body.is_over
+
+
+@pytest.mark.parametrize("sign", [b"\x0b", b"\x0c", b"\x1c", b"\x85", "ฅ".encode()])
+def test_only_a_line_feed_ends_a_header(sign: bytes) -> None:
+    head = Head.parse(b"HTTP/1.1 200 OK\r\nX-Model: a" + sign + b"Content-Length: 5\r\n\r\n")
+    assert head.headers.keys() == {"x-model"}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 000 No\r\n\r\n",
+        b"HTTP/1.1 99 No\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n Content-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\rContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_headers_that_can_be_read_in_two_ways_are_refused(head: bytes) -> None:
+    with pytest.raises(Malformed):
+        Head.parse(head).body()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200\nContent-Length:5\n\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length : 5 \r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length:\r\n 5\r\n\r\n",
+    ],
+)
+def test_odd_headers_are_understood(head: bytes) -> None:
+    assert (Head.end(head), Head.parse(head).headers["content-length"][:1]) == (len(head), "5")
+    assert not Head.parse(head).body().is_over
 
 
 def read(pieces: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
