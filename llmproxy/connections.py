@@ -2,31 +2,21 @@
 
 import _socket
 import os
-import select
-import socket
-import ssl
 import time
-from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from gevent.monkey import get_original
 
-from llmproxy.framing import Body, Head, Malformed
+from llmproxy import lines
+from llmproxy.framing import LONGEST_HEAD, Body, Head, Malformed
+from llmproxy.kept import kept
+from llmproxy.lines import Address
 
-POLLIN = 1
-_poll: Any = get_original("select", "poll") or select.poll  # gevent's would ask its hub
 _new_lock: Any = get_original("_thread", "allocate_lock")
 
-CHUNK_BYTES = 64 * 1024
-MAX_KEPT = 5000  # to one provider: as many as a worker can have callers
-KEPT_SECONDS = 30  # after which something between us may have forgotten the connection
-
-
-class NotReachableError(OSError):
-    """There is no connection to the provider."""
+CLOSED_SECONDS = 2  # by then a connection that was closed before we asked has told so; later, the request had been read
+FAIR_READS = 16
 
 
 class Call:
@@ -38,7 +28,6 @@ class Call:
 
     def __init__(self) -> None:
         self.is_stopped = False
-        self.sock: Any = None  # while the answer is under way
         self.first_byte_by = 0.0  # when the answer should have begun, by the monotonic clock
         self._line: Any = None
         self._lock = _new_lock()
@@ -47,7 +36,6 @@ class Call:
         """This connection serves the call, until `finish`."""
         with self._lock:
             self._let_go()
-            self.sock = sock
             self._line = _socket.socket(fileno=os.dup(sock.fileno()))
             if self.is_stopped:
                 self._hang_up()
@@ -63,11 +51,10 @@ class Call:
         with self._lock:
             self._let_go()
 
-    def wait_at_most(self, seconds: float) -> None:
-        """How long each further read waits for the provider's next bytes."""
-        if self.sock is not None:
-            with suppress(OSError):  # closed meanwhile: the read will tell
-                self.sock.settimeout(seconds)
+    @property
+    def left(self) -> float:
+        """The seconds that the answer still has to begin."""
+        return self.first_byte_by - time.monotonic()
 
     def _hang_up(self) -> None:
         if self._line is not None:
@@ -77,80 +64,19 @@ class Call:
     def _let_go(self) -> None:
         if self._line is not None:
             self._line.close()
-        self.sock = self._line = None
+        self._line = None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a provider listens."""
-
-    host: str
-    port: int
-    is_secure: bool
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Who is who on the Internet: as the system's certificates have it."""
-    return ssl.create_default_context()
-
-
-class Kept:
-    """Connections that have served somebody and may serve the next."""
-
-    def __init__(self) -> None:
-        self._idle: dict[Address, list[tuple[Any, float]]] = defaultdict(list)
-
-    def take(self, address: Address) -> Any:
-        """One that is still open, and silent: what a provider says unasked must not answer anybody."""
-        idle = self._idle[address]
-        while idle:
-            sock, since = idle.pop()
-            if time.monotonic() - since < KEPT_SECONDS and not _has_news(sock):
-                return sock
-            sock.close()
-        return None
-
-    def keep(self, address: Address, sock: Any) -> None:
-        idle = self._idle[address]
-        if len(idle) < MAX_KEPT:
-            idle.append((sock, time.monotonic()))
-        else:
-            sock.close()
-
-    def clear(self) -> None:
-        for idle in self._idle.values():
-            while idle:
-                idle.pop()[0].close()
-
-
-kept = Kept()
-
-
-def _has_news(sock: Any) -> bool:
-    line = _poll()
-    line.register(sock.fileno(), POLLIN)
-    return bool(line.poll(0))
-
-
-def connect(address: Address, call: Call, *, connect_seconds: float, until: float) -> Any:
+def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
     """A new connection, which serves `call`. Raises NotReachableError, and OSError for one that is not secure."""
+    sock = lines.opened(address, min(connect_seconds, call.left))
     try:
-        sock = socket.create_connection((address.host, address.port), timeout=connect_seconds)
-    except (OSError, UnicodeError) as error:  # also: no such name, or none that can be
-        raise NotReachableError(repr(error)) from error
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         call.begin(sock)
-        if not address.is_secure:
-            return sock
-        sock.settimeout(max(until - time.monotonic(), 0.001))
-        secure = tls().wrap_socket(sock, server_hostname=address.host)
-        call.begin(secure)
+        return lines.secured(sock, address, call.left) if address.is_secure else sock
     except BaseException:
+        call.finish()
         sock.close()
         raise
-    return secure
 
 
 class Answer:
@@ -159,19 +85,25 @@ class Answer:
     def __init__(self, head: Head, rest: bytes, address: Address, sock: Any) -> None:
         self.status, self.headers = head.status, head.headers
         self.body: Body = head.body()
-        self._is_kept = head.is_kept
+        self._is_kept = head.is_kept and not (rest and self.body.is_over)
         self._rest = rest  # what came of the body with the headers
         self._address = address
+        self._reads = 0
         self.sock = sock
 
     def take_rest(self) -> bytes:
         rest, self._rest = self._rest, b""
         return rest
 
-    def read(self) -> bytes:
-        """More of the body within the socket's time-out; empty at its end. Raises OSError, Malformed."""
+    def read(self, wait: float, until: float) -> bytes:
+        """More of the body; empty at its end. Raises OSError, Malformed.
+
+        It waits so long for each piece, and until then for all, also where a provider says much that is no content.
+        """
         while not self.body.is_over:
-            data = self.take_rest() or self.sock.recv(CHUNK_BYTES)
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeoutError("the answer took too long")
+            data = self.take_rest() or self._received(min(wait, left))
             if not data:
                 self.body.end()
                 break
@@ -179,12 +111,18 @@ class Answer:
                 return content
         return b""
 
+    def _received(self, seconds: float) -> bytes:
+        self._reads += 1
+        if not self._reads % FAIR_READS:
+            time.sleep(0)  # who always has more for us would never let go of the worker
+        return lines.receive(self.sock, seconds)
+
     def release(self) -> None:
         """Give the connection back, if the answer is over and nothing came after it."""
         sock, self.sock = self.sock, None
         if sock is None:
             return
-        if self._is_kept and self.body.is_over and not self.body.has_more and not _has_read_on(sock):
+        if self._is_kept and self.body.is_over and not self.body.has_more:
             kept.keep(self._address, sock)
         else:
             sock.close()
@@ -195,52 +133,61 @@ class Answer:
             sock.close()
 
 
-def _has_read_on(sock: Any) -> bool:
-    """Whether TLS has something that nobody has read yet, which the kernel cannot see."""
-    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-
-
 def send(address: Address, request: bytes, call: Call, *, connect_seconds: float) -> Answer:
     """Ask, and read the answer's headers until `call.first_byte_by`. Raises OSError, Malformed.
 
     Once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1).
     """
-    sock = kept.take(address)
+    sock, started = kept.take(address), time.monotonic()
     if sock is not None:
         try:
-            call.begin(sock)
             return _asked(address, sock, request, call)
         except ConnectionError:
-            if call.is_stopped:
+            if call.is_stopped or time.monotonic() - started > CLOSED_SECONDS:
                 raise
-    left = min(connect_seconds, max(call.first_byte_by - time.monotonic(), 0.001))
-    sock = connect(address, call, connect_seconds=left, until=call.first_byte_by)
-    return _asked(address, sock, request, call)
+    return _asked(address, connect(address, call, connect_seconds=connect_seconds), request, call)
 
 
 def _asked(address: Address, sock: Any, request: bytes, call: Call) -> Answer:
+    """Raises ConnectionError for a connection that ends before anything of an answer has come."""
     try:
-        sock.settimeout(max(call.first_byte_by - time.monotonic(), 0.001))
-        with suppress(BrokenPipeError):  # it may have answered before it hung up
-            sock.sendall(request)
-        return Answer(*_head(sock, call), address, sock)
+        call.begin(sock)
+        with suppress(ConnectionError):  # it may have answered before it hung up
+            lines.send(sock, request, call.left)
+        return Answer(*_head(sock, _begun(sock, call), call), address, sock)
     except BaseException:
         call.finish()
         sock.close()
         raise
 
 
-def _head(sock: Any, call: Call) -> tuple[Head, bytes]:
-    """The final headers: others may come before them (RFC 9110 §15.2). Raises ConnectionError for no answer at all."""
-    data = b""
+def _begun(sock: Any, call: Call) -> bytes:
+    if not (data := lines.receive(sock, call.left)):
+        raise ConnectionResetError("no answer")
+    return data
+
+
+def _head(sock: Any, data: bytes, call: Call) -> tuple[Head, bytes]:
+    """The final headers, and what came after them: others may come before (RFC 9110 §15.2)."""
+    news = 0
     while True:
         if (end := Head.end(data)) is not None:
-            head = Head.parse(data[:end])
-            data = data[end:]
+            head, data, news = Head.parse(data[:end]), data[end:], news + end
             if head.is_final:
                 return head, data
+            if news > LONGEST_HEAD:
+                raise Malformed("the answer does not begin")
             continue
-        sock.settimeout(max(call.first_byte_by - time.monotonic(), 0.001))
-        if not (more := sock.recv(CHUNK_BYTES)):
-            raise Malformed("the connection ended within the headers") if data else ConnectionResetError("no answer")
-        data += more
+        data += _more(sock, call)
+
+
+def _more(sock: Any, call: Call) -> bytes:
+    if call.left <= 0:
+        raise TimeoutError("the headers do not end in time")
+    try:
+        more = lines.receive(sock, call.left)
+    except ConnectionError as error:  # not as if nothing had come
+        raise Malformed("the connection broke within the headers") from error
+    if not more:
+        raise Malformed("the connection ended within the headers")
+    return more

@@ -7,15 +7,14 @@ from contextlib import suppress
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from llmproxy import sse
-from llmproxy.connections import CHUNK_BYTES, Answer, Call
+from llmproxy import lines, sse
+from llmproxy.connections import Answer, Call
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.sse import Event
 from llmproxy.upstream import failure_of
 
 DONE = b"[DONE]"
 AT_ONCE_SECONDS, MOST_AT_ONCE = 0.001, 8
-LEAST_SECONDS = 0.001  # zero would be no wait, but another way of reading
 
 
 class EventStream:
@@ -99,8 +98,7 @@ class EventStream:
         data, self._buffered = self._buffered, b""
         try:
             if not data:
-                self._sock.settimeout(max(min(now + seconds, self._silent_until, self._deadline) - now, LEAST_SECONDS))
-                data = self._sock.recv(CHUNK_BYTES)
+                data = lines.receive(self._sock, min(now + seconds, self._silent_until, self._deadline) - now)
                 self._be_fair(time.monotonic() - now)
         except TimeoutError:
             if time.monotonic() >= self._silent_until:
@@ -125,8 +123,9 @@ class EventStream:
             with suppress(UpstreamFailure):
                 self._batch(0)
         if self._body.is_over and not self._call.is_stopped:
+            self._call.finish()  # first: whoever stops it must not hang up on the next one
             self._answer.release()
         else:
             self._call.stop()
+            self._call.finish()
             self._answer.close()
-        self._call.finish()

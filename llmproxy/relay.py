@@ -52,7 +52,7 @@ def run_events(run: Run) -> Any:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
             if (first := events.first) is not None and first.data != NOTHING:
                 _check(streamed, first, _value(first))
-        except UpstreamFailure:
+        except BaseException:
             events.close()
             raise
         return events

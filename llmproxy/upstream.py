@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from llmproxy import connections, wire
-from llmproxy.connections import Address, Answer, Call, NotReachableError
+from llmproxy.connections import Answer, Call
 from llmproxy.exceptions import (
     InvalidRequest,
     UpstreamError,
@@ -22,6 +22,7 @@ from llmproxy.exceptions import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from llmproxy.lines import Address, NotReachableError
 from llmproxy.metering import text
 from llmproxy.models.providers import KeyHeader
 from llmproxy.providers import Target
@@ -47,6 +48,7 @@ NOT_SERVED = frozenset({404, 405, 501})
 BUSY = frozenset({429, 503, 529})
 RETRY_SECONDS = re.compile(r"[0-9]{1,20}\Z")
 BUSY_SECONDS = 5  # where it does not say for how long
+PORTS = {"http": (False, 80), "https": (True, 443)}
 
 
 def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float) -> Answer:
@@ -78,11 +80,11 @@ def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, b
 
 
 def _sent(target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Answer:
-    address, where, host = _place(target.url)
-    fields = {"Host": host, **headers, "Content-Length": len(body)}
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    request = f"{method} {where}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
     try:
+        address, where, host = _place(target.url)
+        fields = {"Host": host, **headers, "Content-Length": len(body)}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        request = f"{method} {where}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
         return connections.send(address, request, call, connect_seconds=target.connect)
     except (OSError, ValueError) as error:
         raise failure_of(error) from error
@@ -90,11 +92,20 @@ def _sent(target: Target, method: str, path: str, headers: Mapping[str, str], bo
 
 @lru_cache(maxsize=1000)
 def _place(url: str) -> tuple[Address, str, str]:
-    """Where to connect for a base URL, the path before ours there, and the Host header."""
-    parts = urlsplit(url)
-    is_secure = parts.scheme == "https"
-    address = Address(parts.hostname or "", parts.port or (443 if is_secure else 80), is_secure)
-    return address, quote(parts.path, safe="/%:@!$&'()*+,;=~"), parts.netloc.rpartition("@")[2]
+    """Where to connect for a base URL, the path before ours there, and the Host header. Raises NotReachableError."""
+    try:
+        parts = urlsplit(url)
+        is_secure, port = PORTS[parts.scheme]
+        host = str(parts.hostname)
+        host = host if host.isascii() else host.encode("idna").decode()
+        address = Address(host, port if parts.port is None else parts.port, is_secure)
+    except (ValueError, KeyError) as error:  # KeyError: of a scheme that is none of ours
+        raise NotReachableError(f"{url!r} is not an address: {error!r}") from error
+    if not parts.hostname:
+        raise NotReachableError(f"{url!r} names no host")
+    named = f"[{host}]" if ":" in host else host
+    where = quote(parts.path, safe="/%:@!$&'()*+,;=~")
+    return address, where, named if parts.port is None else f"{named}:{parts.port}"
 
 
 def _headers(target: Target) -> dict[str, str]:
@@ -208,13 +219,19 @@ def read_json(
 
 def _body(answer: Answer, call: Call, *, wait: float, until: float, most: int) -> bytes:
     """The body, bounded in bytes and in time; empty if it is too large. Its first byte has the time of the headers."""
-    body = bytearray()
-    call.wait_at_most(max(call.first_byte_by - time.monotonic(), wait))
-    while chunk := answer.read():
-        call.wait_at_most(wait)
+    body, patience = bytearray(), max(call.left, wait)
+    while chunk := _piece(answer, patience, until):
+        patience = wait
         body += chunk
         if len(body) > most:
             return b""
-        if time.monotonic() > until:
-            raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
     return bytes(body)
+
+
+def _piece(answer: Answer, patience: float, until: float) -> bytes:
+    try:
+        return answer.read(patience, until)
+    except TimeoutError as error:
+        if time.monotonic() < until:
+            raise
+        raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline") from error

@@ -36,7 +36,8 @@ HEADER = re.compile(r"[\x21-\x7e ]{1,1000}\Z")
 # Those that change the form of an answer, not its price; the parameters of others are not passed on anyway.
 BETAS = re.compile(
     r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking|output-128k|pdfs"
-    r"|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z"
+    r"|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z",
+    re.ASCII,
 )
 
 

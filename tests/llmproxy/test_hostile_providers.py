@@ -187,3 +187,40 @@ def test_nothing_of_a_chat_is_kept_at_the_provider(chat: Chat, user: User, upstr
 def test_an_item_that_is_only_named_is_refused(chat: Chat, user: User, upstream: Upstream, item: Any) -> None:
     assert chat(user, "/v1/responses", input=[item], messages=None).status_code == 400
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:99999/v1",
+        "http://127.0.0.1:port/v1",
+        "http://[::1/v1",
+        "http://[::1]:1/v1",
+        "ftp://127.0.0.1/v1",
+        "127.0.0.1/v1",
+        "http:///v1",
+        "http://user:secret@127.0.0.1:1/v1?a=b#c",
+        "http://ผู้ให้บริการ.invalid/v1",
+        "http://" + "ü" * 70 + ".invalid/v1",
+        "http://a\x0bb\0.invalid/v1",
+        "http://a..b.invalid/v1",
+    ],
+)
+def test_an_address_that_is_none_is_503_and_holds_nothing(
+    chat: Chat, user: User, upstream: Upstream, settings: Any, address: str
+) -> None:
+    settings.LLM_UPSTREAM_BASE_URL = address
+    assert chat(user).status_code == 503
+    assert ledger.balance(user).held == 0
+
+
+def test_nothing_can_be_added_to_the_head_of_what_is_sent(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
+    settings.LLM_UPSTREAM_BASE_URL = upstream.url + "/a b\r\nX-Base: 1\r\n\x0bü"
+    headers = {"x-trace-id": "a\r\nX-Trace: 1", "anthropic-beta": "pdfs-ü,pdfs-ก", "anthropic-version": "1\r\nX-V: 1"}
+    chat(user, "/v1/messages", max_tokens=10, headers=headers)
+    assert upstream.paths == ["/v1/a%20bX-Base:%201%0B%C3%BC/messages"]
+    sent = {name.lower(): value for name, value in upstream.requests[0][1].items()}
+    assert not {"x-base", "x-trace", "x-v"} & sent.keys()
+    assert ("anthropic-beta" in sent, sent["anthropic-version"]) == (False, "2023-06-01")

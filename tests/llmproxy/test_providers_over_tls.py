@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy import connections, offers
+from llmproxy import kept, lines, offers
 from llmproxy.models import Completion, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
@@ -47,9 +47,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
     context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(connections, "tls", lambda: context)
+    monkeypatch.setattr(lines, "tls", lambda: context)
     yield
-    connections.kept.clear()
+    kept.kept.clear()
 
 
 @pytest.fixture
