@@ -108,9 +108,10 @@ class Flights:
             seat.called.release()
 
     def _alone(self, asked: str) -> Any:
-        return orjson.loads(self._said([asked])[0])
+        said = self._said([asked])[0]
+        return None if said is None else orjson.loads(said)
 
-    def _said(self, asked: list[str]) -> list[str]:
+    def _said(self, asked: list[str]) -> list[str | None]:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(self._statement, [f"[{','.join(asked)}]"])

@@ -195,3 +195,9 @@ def test_what_is_large_or_in_a_transaction_flies_alone(flown: Flights, ask: Any,
         cursor.execute("SELECT pg_current_xact_id()::text")
         assert flown.ask(json.dumps({"name": "same"}), user=0)["flight"] == cursor.fetchone()[0]
     wait_for(flown)
+
+
+def test_who_is_told_nothing_is_told_so(flown: Flights) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE OR REPLACE FUNCTION flown(asked jsonb) RETURNS json LANGUAGE sql AS 'SELECT NULL::json'")
+    assert flown.ask("{}", user=0) is None

@@ -1,6 +1,8 @@
 """The same over TLS, as providers on the Internet are reached."""
 
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -110,3 +112,33 @@ def test_a_certificate_that_nobody_signed_is_refused_and_told(ask: Any, several:
     assert upstream.requests == []
     with pytest.raises(offers.NoOffers, match="certificate"):
         offers.of(Provider.objects.get())
+
+
+# A TLS record of 16 KB, byte after byte: to gevent each of them is a new beginning.
+DRIBBLED = """
+from gevent import monkey
+monkey.patch_all()
+import socket, threading, time
+from llmproxy import connections
+from llmproxy.lines import Address
+
+def dribble():
+    line, _ = listener.accept()
+    for byte in b"\\x16\\x03\\x03\\x40\\x00" + b"x" * 300:
+        line.sendall(bytes([byte]))
+        time.sleep(0.02)
+
+listener = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=dribble, daemon=True).start()
+call, started = connections.Call(), time.monotonic()
+call.first_byte_by = started + 0.5
+try:
+    connections.send(Address(*listener.getsockname(), is_secure=True), b"", call, connect_seconds=1)
+except TimeoutError:
+    print(time.monotonic() - started < 2)
+"""
+
+
+def test_a_dribbled_record_is_not_waited_for_by_a_greenlet() -> None:
+    ran = subprocess.run([sys.executable, "-c", DRIBBLED], capture_output=True, text=True, timeout=20, check=True)
+    assert ran.stdout == "True\n"
