@@ -135,11 +135,13 @@ class Head:
         if (line := STATUS.match(data)) is None:
             raise Malformed("this is not a status line of HTTP/1.1")
         headers: dict[str, str] = {}
-        for field in FOLD.sub(b" ", data[line.end() :]).decode("latin-1").splitlines():
+        for field in FOLD.sub(b" ", data[line.end() :]).decode("latin-1").split("\n"):
             name, colon, value = field.partition(":")
-            if not colon and field:
-                raise Malformed("this is not a header")
             name, value = name.strip().lower(), value.strip()
+            if not colon and not name:
+                continue
+            if not colon:
+                raise Malformed("this is not a header")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         wants_end = "close" in headers.get("connection", "").lower()
         return cls(int(line[2]), headers, is_kept=line[1] == b"1" and not wants_end)
