@@ -121,10 +121,15 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
 
 
 def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
-    """The seconds of each token rate that were counted for tokens which then were not used, by credential."""
+    """The seconds of each token rate that were counted for tokens which then were not used, by credential.
+
+    Negative where more were used, up to a whole minute.
+    """
     return {
         scope["credential"]: {
-            "seconds": max(min(admission.counted_tokens, tokens["limit"]) - used, 0) * 60 / tokens["limit"],
+            "seconds": max(min(admission.counted_tokens, tokens["limit"]) - used, -tokens["limit"])
+            * 60
+            / tokens["limit"],
             "until": tokens["until"],
         }
         for scope in admission.rates
