@@ -151,7 +151,7 @@ def _backend_bearer(token: str) -> Caller:
 def _session(request: HttpRequest) -> GatewayCaller:
     user = request.user
     if not isinstance(user, User):
-        raise MissingCredentials(_("Send an access token in the Authorization header."))
+        raise MissingCredentials(_("Send an access token or an API key in the Authorization header."))
     if request.method not in ("GET", "HEAD"):
         _enforce_csrf(request)
     return GatewayCaller(Caller(user, frozenset({SCOPE})), charged=True)

@@ -12,7 +12,8 @@ import orjson
 from django.db import DatabaseError, connection
 
 MOST_SEATS = 16
-PATIENCE_SECONDS = 0.05  # then a flight is stuck behind somebody's lock, and the next one leaves without it
+PATIENCE_SECONDS = 0.05  # then a flight is stuck behind somebody's lock, and nobody waits for it any more
+LOCK_TIMEOUT = "100ms"  # of a flight of several: then everybody goes alone, and waits for their own row only
 ALONE_BYTES = 64 * 1024  # what is so large has a round trip of its own
 
 
@@ -27,7 +28,6 @@ class _Seat:
     asked: str
     user: int  # whose row is locked: in the same order by everybody, or two flights could wait for each other
     called: Any  # a lock, released when the answer is there, or it is this seat's turn to lead
-    leads: bool = False
     said: str | None = None
     error: DatabaseError | None = None
 
@@ -36,10 +36,11 @@ class Flights:
     """The calls of one function of the database, which takes and gives JSON."""
 
     def __init__(self, function: LiteralString) -> None:
-        self._statement = f"SELECT {function}(asked)::text FROM jsonb_array_elements(%s::jsonb) asked"  # noqa: S608
+        self._one = f"SELECT {function}(asked)::text FROM jsonb_array_elements(%s::jsonb) asked"  # noqa: S608
+        self._several = f"{self._one}, set_config('lock_timeout', '{LOCK_TIMEOUT}', true)"
         self._lock = threading.Lock()
-        self._waiting: list[_Seat] = []  # for a flight that another one leads
-        self._away = 0
+        self._waiting: list[_Seat] = []
+        self._leader: _Seat | None = None  # of the flight that is waited for
 
     def ask(self, asked: str, *, user: int) -> Any:
         """What the function says to this JSON, committed. Raises what a statement of its own would raise."""
@@ -55,30 +56,30 @@ class Flights:
     def _leads(self, seat: _Seat) -> bool:
         """Whether this one has to fly; if not, it has been flown."""
         with self._lock:
-            if not self._away:
-                self._away = 1
+            if self._leader is None:
+                self._leader = seat
                 return True
             self._waiting.append(seat)
         try:
-            return self._is_called_to_lead(seat)
+            if not seat.called.acquire(timeout=PATIENCE_SECONDS) and not self._overtakes(seat):
+                seat.called.acquire()
         except BaseException:  # whoever is ended while they wait does not keep a flight waiting
-            with self._lock:
-                is_seated = seat in self._waiting
-                if is_seated:
-                    self._waiting.remove(seat)
-            if not is_seated and seat.leads:
-                self._land([])
+            self._leave(seat)
             raise
+        return self._leader is seat
 
-    def _is_called_to_lead(self, seat: _Seat) -> bool:
-        if not seat.called.acquire(timeout=PATIENCE_SECONDS):
-            with self._lock:
-                if seat in self._waiting:
-                    self._waiting.remove(seat)
-                    self._away += 1
-                    return True
-            seat.called.acquire()
-        return seat.leads
+    def _overtakes(self, seat: _Seat) -> bool:
+        with self._lock:
+            if seat in self._waiting:
+                self._waiting.remove(seat)
+                self._leader = seat
+            return self._leader is seat
+
+    def _leave(self, seat: _Seat) -> None:
+        with self._lock:
+            if seat in self._waiting:
+                self._waiting.remove(seat)
+        self._land(seat, [])
 
     def _fly(self, leader: _Seat) -> None:
         with self._lock:
@@ -93,18 +94,16 @@ class Flights:
                 for seat in aboard:
                     seat.error = error
         finally:
-            self._land(aboard)
+            self._land(leader, aboard)
 
-    def _land(self, aboard: list[_Seat]) -> None:
-        """Tell everybody aboard, and call who leads the next flight."""
+    def _land(self, leader: _Seat, aboard: list[_Seat]) -> None:
+        """Call everybody aboard, and who leads the next flight if one waits for this; nobody twice."""
+        called = [seat for seat in aboard if seat is not leader]
         with self._lock:
-            if self._waiting:
-                follower = self._waiting.pop(0)
-                follower.leads = True
-                aboard = [*aboard, follower]
-            else:
-                self._away -= 1
-        for seat in aboard:
+            if self._leader is leader:
+                self._leader = self._waiting.pop(0) if self._waiting else None
+                called += [self._leader] if self._leader else []
+        for seat in called:
             seat.called.release()
 
     def _alone(self, asked: str) -> Any:
@@ -114,7 +113,7 @@ class Flights:
     def _said(self, asked: list[str]) -> list[str | None]:
         try:
             with connection.cursor() as cursor:
-                cursor.execute(self._statement, [f"[{','.join(asked)}]"])
+                cursor.execute(self._several if len(asked) > 1 else self._one, [f"[{','.join(asked)}]"])
                 return [said for (said,) in cursor.fetchall()]
         finally:
             if not connection.in_atomic_block:

@@ -23,7 +23,7 @@ class Completion(models.Model):
     class UsageSource(models.TextChoices):
         EXACT = "exact", _("Reported by the provider")
         CAPPED = "capped", _("Reported by the provider beyond what was allowed")
-        ESTIMATED = "estimated", _("Estimated, the answer was cut short")
+        ESTIMATED = "estimated", _("Estimated, the provider reported none")
         NONE = "none", _("Nothing was generated")
 
     class Status(models.TextChoices):

@@ -37,11 +37,12 @@ BEGIN
         done.balance_after, done.first_byte_ms, done.total_ms, v_created
     );
     -- What was counted and not used: `seconds` of the rate, by credential. Not what has become free with time, which is up to
-    -- `until`: that would be free twice.
+    -- `until`: that would be free twice. What was used and not counted, which is below zero, begins now at the earliest.
     UPDATE llm_rates r
-       SET tokens = r.tokens - make_interval(secs => LEAST(
-               (u.value ->> 'seconds')::double precision,
-               GREATEST((u.value ->> 'until')::double precision - extract(epoch FROM v_created), 0)))
+       SET tokens = CASE WHEN (u.value ->> 'seconds')::double precision < 0 THEN GREATEST(r.tokens, v_created) ELSE r.tokens END
+               - make_interval(secs => LEAST(
+                     (u.value ->> 'seconds')::double precision,
+                     GREATEST((u.value ->> 'until')::double precision - extract(epoch FROM v_created), 0)))
       FROM jsonb_each(p -> 'unused') u WHERE r.user_id = done.user_id AND r.credential = u.key;
     IF p ->> 'key' IS NULL THEN
         NULL;

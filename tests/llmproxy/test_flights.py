@@ -1,10 +1,12 @@
 """Statements that share a round trip: each gets its own answer or its own error, and nobody waits for ever."""
 
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ BEGIN
     RETURN json_build_object('asked', asked -> 'name', 'flight', pg_current_xact_id()::text, 'at', clock_timestamp());
 END $$
 """
-LOCK = 7
+LOCK, OTHER_LOCK = 7, 8
 
 
 @pytest.fixture
@@ -50,14 +52,20 @@ def ask(flown: Flights) -> Iterator[Callable[..., Future[Any]]]:
 
 
 @pytest.fixture
-def locked() -> Iterator[Callable[[], None]]:
-    """Somebody has the lock until this is called."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+def locked() -> Iterator[Callable[..., None]]:
+    """Somebody has these locks until this is called."""
 
-    def unlock() -> None:
+    def each(function: str, *locks: int) -> None:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_all()")
+            for lock in locks:
+                cursor.execute(f"SELECT {function}(%s)", [lock])
+
+    each("pg_advisory_lock", LOCK, OTHER_LOCK)
+    left = {LOCK, OTHER_LOCK}
+
+    def unlock(*locks: int) -> None:
+        each("pg_advisory_unlock", *(left & set(locks or left)))
+        left.difference_update(locks or set(left))
 
     yield unlock
     unlock()
@@ -68,10 +76,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flights, "PATIENCE_SECONDS", 20)
 
 
-def wait_for(flown: Flights, *, away: int = 1, waiting: int = 0) -> None:
+def wait_for(flown: Flights, *, away: bool = True, waiting: int = 0) -> None:
     until = time.monotonic() + 5
-    while (flown._away, len(flown._waiting)) != (away, waiting):
-        assert time.monotonic() < until, (flown._away, flown._waiting)
+    while (flown._leader is not None, len(flown._waiting)) != (away, waiting):
+        assert time.monotonic() < until, (flown._leader, flown._waiting)
         time.sleep(0.005)
 
 
@@ -86,7 +94,7 @@ def test_who_comes_while_one_is_away_shares_the_next(flown: Flights, ask: Any, l
     assert {one["flight"] for one in said}.isdisjoint({first.result(5)["flight"]})
     assert len({one["flight"] for one in said}) == 1
     assert sorted(said, key=lambda one: one["at"]) == said[::-1]  # by user, whoever came first
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
 
 
 def test_a_flight_has_so_many_seats(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
@@ -111,7 +119,7 @@ def test_what_fails_fails_alone(flown: Flights, ask: Any, locked: Any, patient: 
     with pytest.raises(DataError, match="not this one"):
         bad.result(5)
     assert (good.result(5)["asked"], other.result(5)["asked"]) == ("good", "other")
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
 
 
 def test_a_broken_line_is_told_to_all_aboard(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
@@ -124,7 +132,7 @@ def test_a_broken_line_is_told_to_all_aboard(flown: Flights, ask: Any, locked: A
         with pytest.raises(OperationalError) as caught:
             one.result(5)
         assert isinstance(caught.value.__cause__, errors.AdminShutdown)
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
     assert ask("after").result(5)["asked"] == "after"
 
 
@@ -135,7 +143,34 @@ def test_who_is_stuck_behind_a_lock_is_not_waited_for(flown: Flights, ask: Any, 
     assert not stuck.done()
     locked()
     assert stuck.result(5)["asked"] == "stuck"
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
+
+
+def test_who_flies_with_somebody_stuck_is_not_kept(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    stuck, other = ask("stuck", lock=OTHER_LOCK), ask("other")
+    wait_for(flown, waiting=2)
+    locked(LOCK)
+    assert other.result(3)["asked"] == "other"
+    assert not stuck.done()
+    locked(OTHER_LOCK)
+    assert stuck.result(5)["asked"] == "stuck"
+    wait_for(flown, away=False)
+
+
+def test_behind_a_stuck_flight_only_the_first_waits(flown: Flights, ask: Any, locked: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 0.5)
+    stuck = ask("stuck", lock=LOCK)
+    wait_for(flown)
+    assert ask("first").result(5)["asked"] == "first"
+    wait_for(flown, away=False)
+    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 20)
+    assert ask("second").result(5)["asked"] == "second"
+    assert not stuck.done()
+    locked()
+    assert stuck.result(5)["asked"] == "stuck"
+    wait_for(flown, away=False)
 
 
 def test_many_who_lose_patience_at_once_all_fly(flown: Flights, ask: Any, locked: Any) -> None:
@@ -144,7 +179,30 @@ def test_many_who_lose_patience_at_once_all_fly(flown: Flights, ask: Any, locked
     locked()
     assert [other.result(10)["asked"] for other in others] == [f"{number}" for number in range(50)]
     assert all(one.result(5) for one in stuck)
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
+
+
+def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that lose patience as often as they are called, and flights that fail."""
+
+    def said(asked: list[str]) -> list[str]:
+        time.sleep(random.choice((0.0005, 0.002, 0.006, 0.02)))
+        if random.random() < 0.05:
+            raise DataError
+        return asked
+
+    def ask_all(user: int) -> None:
+        for number in range(200):
+            with suppress(DataError):
+                assert calls.ask(f"[{user},{number}]", user=user) == [user, number]
+
+    calls = Flights("flown")
+    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 0.003)
+    monkeypatch.setattr(flights, "_is_of_one", lambda error: True)
+    monkeypatch.setattr(calls, "_said", said)
+    with ThreadPoolExecutor(100) as pool:
+        assert list(pool.map(ask_all, range(100), timeout=60)) == [None] * 100
+    assert (calls._leader, calls._waiting) == (None, [])
 
 
 class Ended(BaseException):
@@ -183,7 +241,7 @@ def test_who_is_ended_stops_nobody(
     with pytest.raises(Ended):
         ended.result(5)
     locked()
-    wait_for(flown, away=0)
+    wait_for(flown, away=False)
     assert ask("after").result(5)["asked"] == "after"
 
 

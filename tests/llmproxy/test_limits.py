@@ -20,7 +20,7 @@ from tests.clock import moving
 from tests.concurrently import concurrently
 from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_upstream as script
-from tests.llmproxy.conftest import MESSAGES
+from tests.llmproxy.conftest import MESSAGES, text_of
 from tests.llmproxy.scripted_upstream import Upstream
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -190,6 +190,24 @@ def test_tokens_that_were_not_used_are_given_back(
     drip = TOKENS // 60 * 3  # what three seconds free
     assert 1000 < counted < 1080
     assert TOKENS - used - counted - 1 <= left(second) <= min(TOKENS - used - counted + drip, TOKENS - counted)
+
+
+@pytest.mark.parametrize("limited", [(scope, "tokens_per_minute") for scope in SCOPES], indirect=True, ids=SCOPES)
+def test_tokens_that_were_used_and_not_counted_are_counted_then(limited: Limited, upstream: Upstream) -> None:
+    upstream.script = script.answer(usage=(600, 10))
+    first = limited(max_tokens=10)
+    counted, drip = TOKENS - left(first), TOKENS // 60 * 3  # what three seconds free
+    assert counted < 100
+    second = limited(max_tokens=10)
+    assert TOKENS - 610 - counted - 1 <= left(second) <= TOKENS - 610 - counted + drip
+    rest = threading.Event()
+    upstream.script = script.events(script.chunk("Hi", finish="stop"), rest, script.usage_chunk(600, 10), script.DONE)
+    with moving() as clock:
+        running = limited(stream=True, max_tokens=10)
+        clock.forward(30)  # all of it is free again, and what comes is not counted from the past
+        rest.set()
+        assert "[DONE]" in text_of(running)
+        assert TOKENS - 611 <= left(limited(max_tokens=10)) <= TOKENS - 610 + drip
 
 
 def test_what_has_become_free_with_time_is_not_given_back_again(
