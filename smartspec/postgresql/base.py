@@ -18,8 +18,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
-        connection: Connection = super().get_new_connection(conn_params)
         pool: ConnectionPool | None = self.pool  # type: ignore[attr-defined]
+        if pool:
+            pool._pool.rotate(1)  # the latest first: the caches of its server process are warm
+        connection: Connection = super().get_new_connection(conn_params)
         if not pool or not _has_news(connection):
             return connection
         try:
