@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import orjson
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 MOST_SEATS = 16
 PATIENCE_SECONDS = 0.05  # then a flight is stuck behind somebody's lock, and nobody waits for it any more
@@ -29,14 +29,15 @@ class _Seat:
     user: int  # whose row is locked: in the same order by everybody, or two flights could wait for each other
     called: Any  # a lock, released when the answer is there, or it is this seat's turn to lead
     said: str | None = None
-    error: DatabaseError | None = None
+    error: Error | None = None
 
 
 class Flights:
     """The calls of one function of the database, which takes and gives JSON."""
 
     def __init__(self, function: LiteralString) -> None:
-        self._one = f"SELECT {function}(asked)::text FROM jsonb_array_elements(%s::jsonb) asked"  # noqa: S608
+        calls = "jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS calls(asked, number)"
+        self._one = f"SELECT number, {function}(asked)::text FROM {calls}"  # noqa: S608
         self._several = f"{self._one}, set_config('lock_timeout', '{LOCK_TIMEOUT}', true)"
         self._lock = threading.Lock()
         self._waiting: list[_Seat] = []
@@ -87,9 +88,9 @@ class Flights:
             del self._waiting[: MOST_SEATS - 1]
         aboard.sort(key=lambda seat: seat.user)
         try:
-            for seat, said in zip(aboard, self._said([seat.asked for seat in aboard]), strict=True):
-                seat.said = said
-        except DatabaseError as error:
+            for number, said in self._said([seat.asked for seat in aboard]):
+                aboard[number - 1].said = said
+        except Error as error:
             if len(aboard) == 1 or not _is_of_one(error):
                 for seat in aboard:
                     seat.error = error
@@ -107,20 +108,21 @@ class Flights:
             seat.called.release()
 
     def _alone(self, asked: str) -> Any:
-        said = self._said([asked])[0]
+        ((_number, said),) = self._said([asked])
         return None if said is None else orjson.loads(said)
 
-    def _said(self, asked: list[str]) -> list[str | None]:
+    def _said(self, asked: list[str]) -> list[tuple[int, str | None]]:
+        """What is said to each, by its number from 1; SQL promises no order."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute(self._several if len(asked) > 1 else self._one, [f"[{','.join(asked)}]"])
-                return [said for (said,) in cursor.fetchall()]
+                return [*cursor.fetchall()]
         finally:
             if not connection.in_atomic_block:
                 connection.close()
 
 
-def _is_of_one(error: DatabaseError) -> bool:
+def _is_of_one(error: Error) -> bool:
     """Whether the server refused what somebody aboard asked for, a lock included; else it, or the line, was gone."""
     state = getattr(error.__cause__, "sqlstate", None)
     return state is not None and not state.startswith("57P")

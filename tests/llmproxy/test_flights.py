@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import pytest
-from django.db import DataError, OperationalError, connection
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.db.transaction import atomic
 from psycopg import errors
 
@@ -122,6 +123,23 @@ def test_what_fails_fails_alone(flown: Flights, ask: Any, locked: Any, patient: 
     wait_for(flown, away=False)
 
 
+def test_an_error_of_ours_is_told_to_all_aboard(
+    flown: Flights, ask: Any, locked: Any, patient: None, monkeypatch: Any
+) -> None:
+    ask("first", lock=LOCK)
+    wait_for(flown)
+    aboard = [ask("one"), ask("two")]
+    wait_for(flown, waiting=2)
+    closed = mock.Mock(side_effect=InterfaceError("the connection is closed"))  # no DatabaseError of Django's
+    monkeypatch.setattr(flown, "_said", closed)
+    locked()
+    for one in aboard:
+        with pytest.raises(InterfaceError):
+            one.result(5)
+    assert closed.call_count == 1
+    wait_for(flown, away=False)
+
+
 def test_a_broken_line_is_told_to_all_aboard(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
     ask("first", lock=LOCK)
     wait_for(flown)
@@ -185,11 +203,11 @@ def test_many_who_lose_patience_at_once_all_fly(flown: Flights, ask: Any, locked
 def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that lose patience as often as they are called, and flights that fail."""
 
-    def said(asked: list[str]) -> list[str]:
+    def said(asked: list[str]) -> list[tuple[int, str]]:
         time.sleep(random.choice((0.0005, 0.002, 0.006, 0.02)))
         if random.random() < 0.05:
             raise DataError
-        return asked
+        return random.sample([*enumerate(asked, 1)], len(asked))  # in any order
 
     def ask_all(user: int) -> None:
         for number in range(200):

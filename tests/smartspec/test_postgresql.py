@@ -29,6 +29,26 @@ def test_a_pool_of_dead_connections_gives_a_living_one_at_once() -> None:
         wire.close()
 
 
+def test_the_connection_that_was_used_last_is_given_first() -> None:
+    """The caches of its server process are warm; psycopg's pool gives the one that has rested longest."""
+    other: Any = connection.copy("warm")
+    try:
+        fill_the_pool(other)
+        used = [backend(other) for _ in range(5)]
+        assert len(set(used)) == 1
+        assert len(other.pool._pool) == 4
+    finally:
+        other.close_pool()
+
+
+def backend(other: Any) -> int:
+    """The server process that the next connection has."""
+    other.ensure_connection()
+    pid: int = other.connection.info.backend_pid
+    other.close()
+    return pid
+
+
 def fill_the_pool(other: Any) -> None:
     connections = [other.copy() for _ in range(4)]
     for one in connections:
