@@ -53,7 +53,10 @@ CASES = (
     Case(
         "broken",
         _("The answer broke off"),
-        _("You pay for your request and for what had arrived. Without the provider's own count it is estimated."),
+        _(
+            "You pay for your request and for what had arrived. Without the provider's own count it is estimated. If "
+            "the provider tells with its failure what it used, as on /v1/responses, you pay for that."
+        ),
     ),
     Case("left-early", _("You left before the answer began"), _("Nothing is charged.")),
     Case(
@@ -61,7 +64,8 @@ CASES = (
         _("You left during the answer"),
         _(
             "You pay for your request and for what had been written by then, estimated. Some providers are listened to "
-            "for a few seconds more, and then it is their exact count."
+            "for a few seconds more, and then it is their exact count. On /v1/messages the answer begins as soon as "
+            "the provider has counted your request."
         ),
     ),
     Case(

@@ -38,11 +38,13 @@ REASONS: dict[str, Any] = {
     "model_length": FULL,
     "safety": WITHHELD,
 }
+TOO_LONG: Any = gettext_lazy("The request was longer than the model takes")
 ERRORS: dict[str, Any] = {
     "upstream_error": gettext_lazy("The provider failed"),
     "upstream_unavailable": gettext_lazy("No provider was available"),
     "upstream_timeout": gettext_lazy("The provider did not answer in time"),
-    "context_length_exceeded": gettext_lazy("The request was longer than the model takes"),
+    "context_length_exceeded": TOO_LONG,
+    "exceed_context_size_error": TOO_LONG,  # llama.cpp's
     "invalid_request_error": gettext_lazy("The provider refused the request"),
 }
 

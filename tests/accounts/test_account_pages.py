@@ -42,7 +42,15 @@ def test_an_account_without_transactions_says_what_to_do(client, make_user):
     client.force_login(make_user())
     page = client.get("/account").content.decode()
     assert "Nothing yet" in page
+    assert "You have no credits to use." in page
+    assert "running low" not in page
+
+
+def test_whoever_has_few_credits_is_warned(client, make_user):
+    client.force_login(make_user(credits=3))
+    page = client.get("/account").content.decode()
     assert "running low" in page
+    assert "You have no credits" not in page
 
 
 def test_the_account_says_what_is_owed_and_what_expires(client, make_user):
@@ -63,7 +71,9 @@ def test_the_account_says_what_is_owed_and_what_expires(client, make_user):
 
 def test_nobody_with_enough_credits_is_warned(client, make_user):
     client.force_login(make_user(credits=500))
-    assert "running low" not in client.get("/account").content.decode()
+    page = client.get("/account").content.decode()
+    assert "running low" not in page
+    assert "You have no credits" not in page
 
 
 def test_transactions_of_others_are_not_shown(client, make_user):
