@@ -16,16 +16,16 @@ from psycopg.errors import LockNotAvailable
 from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import catalogue, refusals
+from llmproxy.batches import Batches
 from llmproxy.bodies import Asked
 from llmproxy.callers import Presented
 from llmproxy.endpoints.base import Route
-from llmproxy.flights import Flights
 from llmproxy.idempotency import Repeatable
 from llmproxy.models import new_generation_id
 from llmproxy.pricing import Prices
 from llmproxy.providers import Target
 
-_admissions = Flights("gateway_admit")
+_admissions = Batches("gateway_admit")
 RETRY_SECONDS = 1  # a connection that broke may not be the only one: the pool's others die one after the other
 
 

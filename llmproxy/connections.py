@@ -8,10 +8,10 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from llmproxy import lines
+from llmproxy import sockets
 from llmproxy.framing import LONGEST_HEAD, Body, Head, Malformed
-from llmproxy.kept import kept
-from llmproxy.lines import Address
+from llmproxy.pool import pool
+from llmproxy.sockets import Address
 
 _new_lock: Any = get_original("_thread", "allocate_lock")
 
@@ -69,10 +69,10 @@ class Call:
 
 def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
     """A new connection, which serves `call`. Raises NotReachableError, and OSError for one that is not secure."""
-    sock = lines.opened(address, min(connect_seconds, call.left))
+    sock = sockets.opened(address, min(connect_seconds, call.left))
     try:
         call.begin(sock)
-        return lines.secured(sock, address, call.left) if address.is_secure else sock
+        return sockets.secured(sock, address, call.left) if address.is_secure else sock
     except BaseException:
         call.finish()
         sock.close()
@@ -115,7 +115,7 @@ class Answer:
         self._reads += 1
         if not self._reads % FAIR_READS:
             time.sleep(0)  # who always has more for us would never let go of the worker
-        return lines.receive(self.sock, seconds)
+        return sockets.receive(self.sock, seconds)
 
     def release(self) -> None:
         """Give the connection back, if the answer is over and nothing came after it."""
@@ -123,7 +123,7 @@ class Answer:
         if sock is None:
             return
         if self._is_kept and self.body.is_over and not self.body.has_more:
-            kept.keep(self._address, sock)
+            pool.keep(self._address, sock)
         else:
             sock.close()
 
@@ -138,7 +138,7 @@ def send(address: Address, request: bytes, call: Call, *, connect_seconds: float
 
     Once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1).
     """
-    sock, started = kept.take(address), time.monotonic()
+    sock, started = pool.take(address), time.monotonic()
     if sock is not None:
         try:
             return _asked(address, sock, request, call)
@@ -153,7 +153,7 @@ def _asked(address: Address, sock: Any, request: bytes, call: Call) -> Answer:
     try:
         call.begin(sock)
         with suppress(ConnectionError):  # it may have answered before it hung up
-            lines.send(sock, request, call.left)
+            sockets.send(sock, request, call.left)
         return Answer(*_head(sock, _begun(sock, call), call), address, sock)
     except BaseException:
         call.finish()
@@ -162,7 +162,7 @@ def _asked(address: Address, sock: Any, request: bytes, call: Call) -> Answer:
 
 
 def _begun(sock: Any, call: Call) -> bytes:
-    if not (data := lines.receive(sock, call.left)):
+    if not (data := sockets.receive(sock, call.left)):
         raise ConnectionResetError("no answer")
     return data
 
@@ -185,7 +185,7 @@ def _more(sock: Any, call: Call) -> bytes:
     if call.left <= 0:
         raise TimeoutError("the headers do not end in time")
     try:
-        more = lines.receive(sock, call.left)
+        more = sockets.receive(sock, call.left)
     except ConnectionError as error:  # not as if nothing had come
         raise Malformed("the connection broke within the headers") from error
     if not more:

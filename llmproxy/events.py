@@ -7,7 +7,7 @@ from contextlib import suppress
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from llmproxy import lines, sse
+from llmproxy import sockets, sse
 from llmproxy.connections import Answer, Call
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.sse import Event
@@ -98,7 +98,7 @@ class EventStream:
         data, self._buffered = self._buffered, b""
         try:
             if not data:
-                data = lines.receive(self._sock, min(now + seconds, self._silent_until, self._deadline) - now)
+                data = sockets.receive(self._sock, min(now + seconds, self._silent_until, self._deadline) - now)
                 self._be_fair(time.monotonic() - now)
         except TimeoutError:
             if time.monotonic() >= self._silent_until:

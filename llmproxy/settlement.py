@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from credits import ledger
 from llmproxy import credentials, idempotency, wire
 from llmproxy.admission import Admission
-from llmproxy.flights import Flights
+from llmproxy.batches import Batches
 from llmproxy.metering import Reading
 from llmproxy.models import Completion
 from llmproxy.receipts import Receipt
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
 WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
-_settlements = Flights("gateway_settle")
+_settlements = Batches("gateway_settle")
 
 
 def settle(run: "Run", answer: Any) -> Receipt:

@@ -22,10 +22,10 @@ from llmproxy.exceptions import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from llmproxy.lines import Address, NotReachableError
 from llmproxy.metering import text
 from llmproxy.models.providers import KeyHeader
 from llmproxy.providers import Target
+from llmproxy.sockets import Address, NotReachableError
 
 ERROR_BYTES = 64 * 1024
 ERROR_SECONDS = 5  # for all of it

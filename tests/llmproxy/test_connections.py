@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from llmproxy import connections, kept
+from llmproxy import connections, pool
 from llmproxy.connections import Call
 from llmproxy.framing import Malformed
-from llmproxy.lines import Address
+from llmproxy.sockets import Address
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
@@ -65,7 +65,7 @@ def provider() -> Iterator[Provider]:
         yield served
         for line in served.lines:
             line.close()
-        kept.kept.clear()
+        pool.pool.clear()
 
 
 def says(*pieces: bytes, pause: float = 0.0) -> Act:
@@ -219,7 +219,7 @@ def test_a_connection_that_is_not_certainly_free_is_not_kept(provider: Provider,
 
 
 def test_old_connections_do_not_stay_open(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "KEPT_SECONDS", 0.3)
     provider.acts = [after(lambda line: None, says(OK))]
     rush = [threading.Thread(target=ask, args=(provider,)) for _ in range(10)]
     for thread in rush:
@@ -233,7 +233,7 @@ def test_old_connections_do_not_stay_open(provider: Provider, monkeypatch: pytes
 
 
 def test_threads_share_the_kept_without_harm() -> None:
-    pool, ends = kept.Kept(), time.monotonic() + 1
+    shared, ends = pool.Pool(), time.monotonic() + 1
     address = Address("x", 1, is_secure=False)
     failed: list[BaseException] = []
 
@@ -241,9 +241,9 @@ def test_threads_share_the_kept_without_harm() -> None:
         try:
             while time.monotonic() < ends:
                 one, other = socket.socketpair()
-                pool.keep(address, one)
-                (pool.take(address) or other).close()
-                pool.clear()
+                shared.keep(address, one)
+                (shared.take(address) or other).close()
+                shared.clear()
                 other.close()
         except Exception as error:
             failed.append(error)

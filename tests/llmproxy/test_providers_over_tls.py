@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy import kept, lines, offers
+from llmproxy import offers, pool, sockets
 from llmproxy.models import Completion, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
@@ -49,9 +49,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
     context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(lines, "tls", lambda: context)
+    monkeypatch.setattr(sockets, "tls", lambda: context)
     yield
-    kept.kept.clear()
+    pool.pool.clear()
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ from gevent import monkey
 monkey.patch_all()
 import socket, threading, time
 from llmproxy import connections
-from llmproxy.lines import Address
+from llmproxy.sockets import Address
 
 def dribble():
     line, _ = listener.accept()

@@ -1,4 +1,4 @@
-"""Lines to providers: TCP, with or without TLS, whose every wait is bounded as a whole."""
+"""Sockets to providers: TCP, with or without TLS, whose every wait is bounded as a whole."""
 
 import select
 import socket

@@ -5,14 +5,14 @@ from collections import defaultdict, deque
 from contextlib import suppress
 from typing import Any
 
-from llmproxy import lines
-from llmproxy.lines import Address
+from llmproxy import sockets
+from llmproxy.sockets import Address
 
 MAX_KEPT = 5000  # to one provider: as many as a worker can have callers
 KEPT_SECONDS = 30  # after which something between us may have forgotten the connection
 
 
-class Kept:
+class Pool:
     """Connections that have served somebody and may serve the next: the latest first, so that the others grow old."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Kept:
         with suppress(IndexError):  # no more, or another thread has the last
             while True:
                 sock, since = idle.pop()
-                if time.monotonic() - since < KEPT_SECONDS and not lines.has_news(sock):
+                if time.monotonic() - since < KEPT_SECONDS and not sockets.has_news(sock):
                     return sock
                 sock.close()
         return None
@@ -57,4 +57,4 @@ class Kept:
                     idle.popleft()[0].close()
 
 
-kept = Kept()
+pool = Pool()

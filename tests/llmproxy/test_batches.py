@@ -15,14 +15,14 @@ from django.db import DataError, InterfaceError, OperationalError, connection
 from django.db.transaction import atomic
 from psycopg import errors
 
-from llmproxy import flights
-from llmproxy.flights import Flights
+from llmproxy import batches
+from llmproxy.batches import Batches
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Says what it was asked and in which transaction, after what `asked` wants: to wait for a lock, to be slow, to fail.
 FUNCTION = """
-CREATE OR REPLACE FUNCTION flown(asked jsonb) RETURNS json LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION batched(asked jsonb) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock((asked ->> 'lock')::bigint) WHERE asked ? 'lock';
     IF asked ? 'fail' THEN
@@ -30,26 +30,26 @@ BEGIN
     ELSIF asked ? 'die' THEN
         PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5);
     END IF;
-    RETURN json_build_object('asked', asked -> 'name', 'flight', pg_current_xact_id()::text, 'at', clock_timestamp());
+    RETURN json_build_object('asked', asked -> 'name', 'batch', pg_current_xact_id()::text, 'at', clock_timestamp());
 END $$
 """
 LOCK, OTHER_LOCK = 7, 8
 
 
 @pytest.fixture
-def flown() -> Iterator[Flights]:
+def batched() -> Iterator[Batches]:
     with connection.cursor() as cursor:
         cursor.execute(FUNCTION)
-    yield Flights("flown")
+    yield Batches("batched")
     with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION flown")
+        cursor.execute("DROP FUNCTION batched")
 
 
 @pytest.fixture
-def ask(flown: Flights) -> Iterator[Callable[..., Future[Any]]]:
+def ask(batched: Batches) -> Iterator[Callable[..., Future[Any]]]:
     """Ask in a thread of its own."""
     with ThreadPoolExecutor(60) as pool:
-        yield lambda name, user=0, **more: pool.submit(flown.ask, json.dumps({"name": name, **more}), user=user)
+        yield lambda name, user=0, **more: pool.submit(batched.ask, json.dumps({"name": name, **more}), user=user)
 
 
 @pytest.fixture
@@ -74,134 +74,136 @@ def locked() -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 20)
+    monkeypatch.setattr(batches, "PATIENCE_SECONDS", 20)
 
 
-def wait_for(flown: Flights, *, away: bool = True, waiting: int = 0) -> None:
+def wait_for(batched: Batches, *, away: bool = True, waiting: int = 0) -> None:
     until = time.monotonic() + 5
-    while (flown._leader is not None, len(flown._waiting)) != (away, waiting):
-        assert time.monotonic() < until, (flown._leader, flown._waiting)
+    while (batched._leader is not None, len(batched._waiting)) != (away, waiting):
+        assert time.monotonic() < until, (batched._leader, batched._waiting)
         time.sleep(0.005)
 
 
-def test_who_comes_while_one_is_away_shares_the_next(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_who_comes_while_one_is_away_shares_the_next(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
     first = ask("first", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     others = [ask(f"{number}", user=100 - number) for number in range(10)]
-    wait_for(flown, waiting=10)
+    wait_for(batched, waiting=10)
     locked()
     said = [other.result(5) for other in others]
     assert [one["asked"] for one in said] == [f"{number}" for number in range(10)]
-    assert {one["flight"] for one in said}.isdisjoint({first.result(5)["flight"]})
-    assert len({one["flight"] for one in said}) == 1
+    assert {one["batch"] for one in said}.isdisjoint({first.result(5)["batch"]})
+    assert len({one["batch"] for one in said}) == 1
     assert sorted(said, key=lambda one: one["at"]) == said[::-1]  # by user, whoever came first
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_a_flight_has_so_many_seats(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_a_batch_has_so_many_entries(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     others = [ask(f"{number}") for number in range(40)]
-    wait_for(flown, waiting=40)
+    wait_for(batched, waiting=40)
     locked()
-    aboard: dict[str, int] = {}
+    batch: dict[str, int] = {}
     for other in others:
-        flight = other.result(5)["flight"]
-        aboard[flight] = aboard.get(flight, 0) + 1
-    assert sorted(aboard.values()) == [8, 16, 16]
+        number = other.result(5)["batch"]
+        batch[number] = batch.get(number, 0) + 1
+    assert sorted(batch.values()) == [8, 16, 16]
 
 
-def test_what_fails_fails_alone(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_what_fails_fails_alone(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     good, bad, other = ask("good"), ask("bad", fail=True), ask("other")
-    wait_for(flown, waiting=3)
+    wait_for(batched, waiting=3)
     locked()
     with pytest.raises(DataError, match="not this one"):
         bad.result(5)
     assert (good.result(5)["asked"], other.result(5)["asked"]) == ("good", "other")
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_an_error_of_ours_is_told_to_all_aboard(
-    flown: Flights, ask: Any, locked: Any, patient: None, monkeypatch: Any
+def test_an_error_of_ours_is_told_to_all_of_a_batch(
+    batched: Batches, ask: Any, locked: Any, patient: None, monkeypatch: Any
 ) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
-    aboard = [ask("one"), ask("two")]
-    wait_for(flown, waiting=2)
+    wait_for(batched)
+    batch = [ask("one"), ask("two")]
+    wait_for(batched, waiting=2)
     closed = mock.Mock(side_effect=InterfaceError("the connection is closed"))  # no DatabaseError of Django's
-    monkeypatch.setattr(flown, "_said", closed)
+    monkeypatch.setattr(batched, "_said", closed)
     locked()
-    for one in aboard:
+    for one in batch:
         with pytest.raises(InterfaceError):
             one.result(5)
     assert closed.call_count == 1
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_a_broken_line_is_told_to_all_aboard(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_a_broken_line_is_told_to_all_of_a_batch(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
-    aboard = [ask("one"), ask("two", die=True)]
-    wait_for(flown, waiting=2)
+    wait_for(batched)
+    batch = [ask("one"), ask("two", die=True)]
+    wait_for(batched, waiting=2)
     locked()
-    for one in aboard:
+    for one in batch:
         with pytest.raises(OperationalError) as caught:
             one.result(5)
         assert isinstance(caught.value.__cause__, errors.AdminShutdown)
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
     assert ask("after").result(5)["asked"] == "after"
 
 
-def test_who_is_stuck_behind_a_lock_is_not_waited_for(flown: Flights, ask: Any, locked: Any) -> None:
+def test_who_is_stuck_behind_a_lock_is_not_waited_for(batched: Batches, ask: Any, locked: Any) -> None:
     stuck = ask("stuck", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     assert [ask(f"{number}").result(5)["asked"] for number in range(3)] == ["0", "1", "2"]
     assert not stuck.done()
     locked()
     assert stuck.result(5)["asked"] == "stuck"
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_who_flies_with_somebody_stuck_is_not_kept(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_who_is_together_with_somebody_stuck_is_not_kept(
+    batched: Batches, ask: Any, locked: Any, patient: None
+) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     stuck, other = ask("stuck", lock=OTHER_LOCK), ask("other")
-    wait_for(flown, waiting=2)
+    wait_for(batched, waiting=2)
     locked(LOCK)
     assert other.result(3)["asked"] == "other"
     assert not stuck.done()
     locked(OTHER_LOCK)
     assert stuck.result(5)["asked"] == "stuck"
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_behind_a_stuck_flight_only_the_first_waits(flown: Flights, ask: Any, locked: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 0.5)
+def test_behind_a_stuck_batch_only_the_first_waits(batched: Batches, ask: Any, locked: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(batches, "PATIENCE_SECONDS", 0.5)
     stuck = ask("stuck", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     assert ask("first").result(5)["asked"] == "first"
-    wait_for(flown, away=False)
-    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 20)
+    wait_for(batched, away=False)
+    monkeypatch.setattr(batches, "PATIENCE_SECONDS", 20)
     assert ask("second").result(5)["asked"] == "second"
     assert not stuck.done()
     locked()
     assert stuck.result(5)["asked"] == "stuck"
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
-def test_many_who_lose_patience_at_once_all_fly(flown: Flights, ask: Any, locked: Any) -> None:
+def test_many_who_lose_patience_at_once_all_go(batched: Batches, ask: Any, locked: Any) -> None:
     stuck = [ask(f"stuck {number}", lock=LOCK) for number in range(4)]
     others = [ask(f"{number}") for number in range(50)]
     locked()
     assert [other.result(10)["asked"] for other in others] == [f"{number}" for number in range(50)]
     assert all(one.result(5) for one in stuck)
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
 
 
 def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that lose patience as often as they are called, and flights that fail."""
+    """Threads that lose patience as often as they are called, and batches that fail."""
 
     def said(asked: list[str]) -> list[tuple[int, str]]:
         time.sleep(random.choice((0.0005, 0.002, 0.006, 0.02)))
@@ -214,9 +216,9 @@ def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) 
             with suppress(DataError):
                 assert calls.ask(f"[{user},{number}]", user=user) == [user, number]
 
-    calls = Flights("flown")
-    monkeypatch.setattr(flights, "PATIENCE_SECONDS", 0.003)
-    monkeypatch.setattr(flights, "_is_of_one", lambda error: True)
+    calls = Batches("batched")
+    monkeypatch.setattr(batches, "PATIENCE_SECONDS", 0.003)
+    monkeypatch.setattr(batches, "_is_of_one", lambda error: True)
     monkeypatch.setattr(calls, "_said", said)
     with ThreadPoolExecutor(100) as pool:
         assert list(pool.map(ask_all, range(100), timeout=60)) == [None] * 100
@@ -243,37 +245,39 @@ class Latch:
 
 @pytest.mark.parametrize("is_called", [False, True], ids=["while they wait", "when they are called to lead"])
 def test_who_is_ended_stops_nobody(
-    flown: Flights, ask: Any, locked: Any, monkeypatch: pytest.MonkeyPatch, is_called: bool
+    batched: Batches, ask: Any, locked: Any, monkeypatch: pytest.MonkeyPatch, is_called: bool
 ) -> None:
     at = threading.Event()
     ask("first", lock=LOCK)
-    wait_for(flown)
+    wait_for(batched)
     with monkeypatch.context() as patched:
-        patched.setattr(flights, "_taken", lambda: Latch(at))
+        patched.setattr(batches, "_taken", lambda: Latch(at))
         ended = ask("ended")
-        wait_for(flown, waiting=1)
+        wait_for(batched, waiting=1)
     if is_called:
         locked()
-        wait_for(flown, waiting=0)
+        wait_for(batched, waiting=0)
     at.set()
     with pytest.raises(Ended):
         ended.result(5)
     locked()
-    wait_for(flown, away=False)
+    wait_for(batched, away=False)
     assert ask("after").result(5)["asked"] == "after"
 
 
-def test_what_is_large_or_in_a_transaction_flies_alone(flown: Flights, ask: Any, locked: Any, patient: None) -> None:
+def test_what_is_large_or_in_a_transaction_goes_alone(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
     ask("first", lock=LOCK)
-    wait_for(flown)
-    assert ask("x" * flights.ALONE_BYTES).result(5)["asked"][0] == "x"
+    wait_for(batched)
+    assert ask("x" * batches.ALONE_BYTES).result(5)["asked"][0] == "x"
     with atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text")
-        assert flown.ask(json.dumps({"name": "same"}), user=0)["flight"] == cursor.fetchone()[0]
-    wait_for(flown)
+        assert batched.ask(json.dumps({"name": "same"}), user=0)["batch"] == cursor.fetchone()[0]
+    wait_for(batched)
 
 
-def test_who_is_told_nothing_is_told_so(flown: Flights) -> None:
+def test_who_is_told_nothing_is_told_so(batched: Batches) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("CREATE OR REPLACE FUNCTION flown(asked jsonb) RETURNS json LANGUAGE sql AS 'SELECT NULL::json'")
-    assert flown.ask("{}", user=0) is None
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION batched(asked jsonb) RETURNS json LANGUAGE sql AS 'SELECT NULL::json'"
+        )
+    assert batched.ask("{}", user=0) is None
