@@ -100,9 +100,9 @@ def _place(url: str) -> tuple[Address, str, str]:
         host = host if host.isascii() else host.encode("idna").decode()
         address = Address(host, port if parts.port is None else parts.port, is_secure)
     except (ValueError, KeyError) as error:  # KeyError: of a scheme that is none of ours
-        raise NotReachableError(f"{url!r} is not an address: {error!r}") from error
+        raise NotReachableError("the base URL is not an address") from error  # which may hold a password
     if not parts.hostname:
-        raise NotReachableError(f"{url!r} names no host")
+        raise NotReachableError("the base URL names no host")
     named = f"[{host}]" if ":" in host else host
     where = quote(parts.path, safe="/%:@!$&'()*+,;=~")
     return address, where, named if parts.port is None else f"{named}:{parts.port}"

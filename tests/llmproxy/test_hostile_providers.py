@@ -214,6 +214,18 @@ def test_an_address_that_is_none_is_503_and_holds_nothing(
     assert ledger.balance(user).held == 0
 
 
+@pytest.mark.parametrize(
+    "address", ["http://u:hunter2@127.0.0.1:port/v1", "ftp://u:hunter2@a/v1", "http://u:hunter2@/v1"]
+)
+def test_a_password_in_an_address_is_not_logged(
+    chat: Chat, user: User, upstream: Upstream, settings: Any, caplog: Any, address: str
+) -> None:
+    settings.LLM_UPSTREAM_BASE_URL = address
+    assert chat(user).status_code == 503
+    assert "base URL" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 def test_nothing_can_be_added_to_the_head_of_what_is_sent(
     chat: Chat, user: User, upstream: Upstream, settings: Any
 ) -> None:
