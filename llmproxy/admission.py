@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from accounts.failpoints import failpoint
 from credits import ledger
-from llmproxy import catalogue, refusals
+from llmproxy import callers, catalogue, refusals
 from llmproxy.batches import Batches
 from llmproxy.bodies import Asked
 from llmproxy.callers import Presented
@@ -91,6 +91,7 @@ def admit(
         said = _decided(wanted, caller)
     if "refusal" in said:
         raise refusals.of(said, wanted, caller)
+    callers.remember(caller, said["user"])
     longest = min(said["longest"], said["affordable"]) if said["affordable"] is not None else said["longest"]
     return Admission(
         route=route,
@@ -115,6 +116,17 @@ def admit(
         passed_headers=passed_headers or {},
         started=started,
     )
+
+
+def make_sure(caller: Presented) -> None:
+    """Let nobody unknown go on. Raises Unauthorized, InsufficientScope, UserNotFound."""
+    if not caller.is_known:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id, refusal FROM gateway_caller(%s, %s, NULL)", [caller.checksum, caller.is_key])
+            user, refusal = cursor.fetchone()
+        if refusal:
+            raise refusals.of({"refusal": refusal}, {}, caller)
+        callers.remember(caller, user)
 
 
 def _wanted(

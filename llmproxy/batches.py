@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 import orjson
 from django.db import Error, connection
 
-MOST_TOGETHER = 16
+MOST_TOGETHER, FEW = 16, 4
 PATIENCE_SECONDS = 0.05  # then a batch is stuck behind somebody's lock, and nobody waits for it any more
 LOCK_TIMEOUT = "100ms"  # of a batch of several: then everybody goes alone, and waits for their own row only
 ALONE_BYTES = 64 * 1024  # what is so large has a round trip of its own
@@ -82,11 +82,15 @@ class Batches:
                 self._waiting.remove(entry)
         self._finish(entry, [])
 
-    def _run(self, leader: _Entry) -> None:
+    def _taken_along(self) -> list[_Entry]:
+        """Half of those who wait, if they are not few: the worker answers one half while PostgreSQL has the other."""
         with self._lock:
-            batch = [leader, *self._waiting[: MOST_TOGETHER - 1]]
-            del self._waiting[: MOST_TOGETHER - 1]
-        batch.sort(key=lambda entry: entry.user)
+            most = min(max((len(self._waiting) + 1) // 2, FEW - 1), MOST_TOGETHER - 1)
+            taken, self._waiting = self._waiting[:most], self._waiting[most:]
+        return taken
+
+    def _run(self, leader: _Entry) -> None:
+        batch = sorted([leader, *self._taken_along()], key=lambda entry: entry.user)
         try:
             for number, said in self._said([entry.asked for entry in batch]):
                 batch[number - 1].said = said
@@ -98,12 +102,12 @@ class Batches:
             self._finish(leader, batch)
 
     def _finish(self, leader: _Entry, batch: list[_Entry]) -> None:
-        """Call everybody in it, and who leads the next if one waits for this; nobody twice."""
+        """Call who leads the next if one waits for this, and then everybody in it; nobody twice."""
         called = [entry for entry in batch if entry is not leader]
         with self._lock:
             if self._leader is leader:
                 self._leader = self._waiting.pop(0) if self._waiting else None
-                called += [self._leader] if self._leader else []
+                called = [self._leader, *called] if self._leader else called
         for entry in called:
             entry.called.release()
 

@@ -4,7 +4,6 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -12,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
-from accounts.api_keys import is_key
-from accounts.authentication import B64TOKEN, Caller, InvalidToken, bearer_token, identify
+from accounts.api_keys import PREFIX, is_key
+from accounts.authentication import B64TOKEN, Caller, InvalidToken, bearer_token, identify, refused
 from accounts.digests import checksum
 from accounts.models import User
 from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
@@ -56,7 +55,7 @@ class Presented:
 
     One of `checksum` (of a token, or of a key if `is_key`) and `user` (of a browser's session), neither for the
     backend with its own token. With `speaks_for`, the checksum is that of the user's token that the backend sent.
-    `account` is whose checksum it was a moment ago: good for an order, not for an answer.
+    `account` is whose checksum it was a moment ago, 0 if nobody's: good for an order, not for an answer.
     """
 
     checksum: str = ""
@@ -66,6 +65,10 @@ class Presented:
     speaks_for: bool = False
     account: int = 0
 
+    @property
+    def is_known(self) -> bool:
+        return self.is_backend or self.account > 0
+
 
 class _Known:
     """Checksums that were good a moment ago: their requests are worth reading. What they may is asked each time."""
@@ -74,10 +77,10 @@ class _Known:
         self.most, self.seconds = most, seconds
         self._users: dict[str, tuple[float, int]] = {}
 
-    def get(self, checksum: str) -> int | None:
-        """The user."""
+    def get(self, checksum: str) -> int:
+        """The user; 0 for nobody."""
         until, user = self._users.get(checksum, (0, 0))
-        return user if until > time.monotonic() else None
+        return user if until > time.monotonic() else 0
 
     def add(self, checksum: str, user: int) -> None:
         if len(self._users) >= self.most:
@@ -88,8 +91,14 @@ class _Known:
 _known = _Known()
 
 
+def remember(caller: Presented, user: int) -> None:
+    """The database has just said that the checksum is this user's."""
+    if caller.checksum and not caller.account:
+        _known.add(caller.checksum, user)
+
+
 def present(request: HttpRequest) -> Presented:
-    """Who says they call, known well enough to read their request. Raises what `authenticate` raises."""
+    """Who says they call. Raises what `authenticate` raises, as far as no question to the database tells."""
     token = bearer_token(request)
     if token is None:
         token = request.META.get("HTTP_X_API_KEY")
@@ -100,17 +109,22 @@ def present(request: HttpRequest) -> Presented:
     if static and hmac.compare_digest(token.encode(), static.encode()):
         if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
             return Presented(is_backend=True)
-        return replace(_credential(_users_token(request), _backend_bearer), speaks_for=True)
-    return _credential(token, _bearer)
+        return _speaking_for(_users_token(request))
+    return _credential(token)
 
 
-def _credential(token: str, look_up: Callable[[str], Caller]) -> Presented:
-    sum_of = checksum(token) if B64TOKEN.match(token) else ""
-    account = _known.get(sum_of)
-    if account is None:
-        account = look_up(token).user.pk
-        _known.add(sum_of, account)
-    return Presented(sum_of, is_key=is_key(token), account=account)
+def _credential(token: str) -> Presented:
+    if not B64TOKEN.match(token) or (token.startswith(PREFIX) and not is_key(token)):
+        raise Unauthorized(refused(token).description)
+    sum_of = checksum(token)
+    return Presented(sum_of, is_key=is_key(token), account=_known.get(sum_of))
+
+
+def _speaking_for(token: str) -> Presented:
+    try:
+        return replace(_credential(token), speaks_for=True)
+    except Unauthorized as refusal:
+        raise UserNotFound(refusal.message) from None
 
 
 def _bearer(token: str) -> Caller:

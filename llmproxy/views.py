@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.exceptions import Refusal
 from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
-from llmproxy.admission import Admission, admit
+from llmproxy.admission import Admission, admit, make_sure
 from llmproxy.endpoints.base import Route
 from llmproxy.endpoints.chat import CHAT, DesktopChat
 from llmproxy.endpoints.embeddings import EMBEDDINGS
@@ -33,6 +33,7 @@ from llmproxy.exceptions import (
 from llmproxy.models import Completion, LanguageModel
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
+STRANGERS_BYTES = 64 * 1024  # what is longer is read for those who are known
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
 
@@ -165,14 +166,20 @@ def _model(row: LanguageModel) -> dict[str, Any]:
 def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admission:
     raw = _body(request)
     caller = callers.present(request)
-    asked = route.parse(raw, stream=stream)
+    if len(raw) > STRANGERS_BYTES:
+        make_sure(caller)
+    try:
+        asked, repeatable = route.parse(raw, stream=stream), idempotency.of(request, request.path, raw)
+    except Refusal:
+        make_sure(caller)  # strangers are told that they are, and nothing else
+        raise
     admission = admit(
         caller,
         asked,
         route=route,
         path=request.path,
         trace_id=request.trace_id,  # type: ignore[attr-defined]
-        repeatable=idempotency.of(request, request.path, raw),
+        repeatable=repeatable,
         passed_headers=route.passed_headers(request.headers),
     )
     request.admission = admission  # type: ignore[attr-defined]
