@@ -18,7 +18,7 @@ BEYOND_THE_RECEIPT = ("user", "hold", "credential", "is_stream", "upstream_id", 
 
 
 class ProviderFilter(DropdownFilter):
-    """From the providers: to ask the completions which there are would read all of them."""
+    """Who answered or failed. From the providers: to ask the completions which there are would read all of them."""
 
     title = _("provider")
     parameter_name = "provider"
@@ -27,7 +27,7 @@ class ProviderFilter(DropdownFilter):
         return list(Provider.objects.values_list("slug", "name")[:MOST])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Completion]) -> QuerySet[Completion]:
-        return queryset.filter(provider=self.value()) if self.value() else queryset
+        return queryset.asked_of(self.value()) if self.value() else queryset  # type: ignore[attr-defined]
 
 
 @admin.register(Completion)
@@ -36,6 +36,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         "created_at",
         "user",
         "model",
+        "asked",
         "credential_name",
         "status",
         "prompt_tokens",
@@ -55,6 +56,20 @@ class CompletionAdmin(ReadOnlyAdmin):
     search_fields = ("generation_id",)
     search_help_text = _("Whole e-mail, public id, completion or trace")
     change_form_before_template = "llmproxy/admin_receipt.html"
+
+    @admin.display(description=_("provider"))
+    def asked(self, row: Completion) -> str:
+        """All that were asked, in order."""
+        return " → ".join(row.asked_names) or "–"  # type: ignore[attr-defined]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """One question for all rows of the page. A provider that was deleted is named by its slug."""
+        page = super().get_changelist_instance(request)
+        names = dict(Provider.objects.values_list("slug", "name"))
+        for row in page.result_list:
+            slugs = dict.fromkeys(attempt["provider"] for attempt in row.attempts)
+            row.asked_names = [names.get(slug, slug) for slug in slugs]
+        return page
 
     def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
         told = [name for name in BEYOND_THE_RECEIPT if obj is not None and getattr(obj, name) not in (None, "")]

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
@@ -12,9 +12,17 @@ from django.utils.translation import gettext_lazy as _
 from llmproxy.models.providers import Endpoint, price
 from llmproxy.pricing import Prices, Usage
 
+FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
+
 
 def new_generation_id() -> str:
     return f"gen_{secrets.token_urlsafe(18)}"
+
+
+class CompletionQuerySet(models.QuerySet["Completion"]):
+    def asked_of(self, slug: str) -> "CompletionQuerySet":
+        """Those that this provider answered or failed at; each of the two has its index."""
+        return self.filter(models.Q(provider=slug) | (FELL_BACK & models.Q(attempts__contains=[{"provider": slug}])))
 
 
 class Completion(models.Model):
@@ -77,6 +85,8 @@ class Completion(models.Model):
     total_ms = models.PositiveIntegerField(_("total (ms)"))
     created_at = models.DateTimeField(_("time"), db_default=Now())
 
+    objects = CompletionQuerySet.as_manager()
+
     class Meta:
         db_table = "completions"
         verbose_name = _("completion")
@@ -86,6 +96,13 @@ class Completion(models.Model):
             # For the operator's filter: passes over pages without the provider, and costs an insert next to nothing.
             BrinIndex(
                 fields=["provider"], name="completions_by_provider", opclasses=["text_bloom_ops"], autosummarize=True
+            ),
+            # Who was asked before: only of the few that fell back, so that the others' inserts do not pay for it.
+            GinIndex(
+                fields=["attempts"],
+                name="completions_that_fell_back",
+                opclasses=["jsonb_path_ops"],
+                condition=FELL_BACK,
             ),
         ]
         # Not `unique` on the field, which would make an index for LIKE too, at each completion's expense.

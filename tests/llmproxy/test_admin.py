@@ -121,7 +121,7 @@ def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[...
     assert "/admin/llmproxy/provider/" not in page
 
 
-def test_a_provider_without_completions_is_not_looked_for_in_all_of_them(
+def test_neither_provider_of_few_completions_is_looked_for_in_all_of_them(
     admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
 ) -> None:
     chat(user)
@@ -140,8 +140,25 @@ def test_a_provider_without_completions_is_not_looked_for_in_all_of_them(
     with connection.cursor() as cursor:
         for sql in asked:
             cursor.execute(f"EXPLAIN {sql}")
-            assert "completions_by_provider" in str(cursor.fetchall())
+            plan = str(cursor.fetchall())
+            assert "completions_by_provider" in plan
+            assert "completions_that_fell_back" in plan
     assert asked
+
+
+def test_a_provider_is_found_in_what_another_answered_after_it(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    for slug, url in (("broken", "http://127.0.0.1:9/v1"), ("whole", upstream.url), ("idle", upstream.url)):
+        Provider.objects.create(slug=slug, name=slug.title(), base_url=url)
+    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
+    for order, slug in enumerate(("broken", "whole")):
+        model.deployments.create(provider=Provider.objects.get(slug=slug), order=order)
+    assert chat(user, model="bright").status_code == 200
+    for slug, number in (("broken", 1), ("whole", 1), ("idle", 0)):
+        page = admin.get(f"/admin/llmproxy/completion/?provider={slug}")
+        assert len(page.context["cl"].result_list) == number, slug
+        assert ("Broken → Whole" in page.content.decode()) == bool(number)
 
 
 def test_completions_are_found_by_user_id_trace_and_provider(
