@@ -8,13 +8,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Max
+from django.db.models.functions import Now
 from django.db.transaction import atomic
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from llmproxy import upstream, wire
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
-from llmproxy.models import Deployment, LanguageModel, Provider
+from llmproxy.models import Deployment, LanguageModel, Problem, Provider
 from llmproxy.providers import Target
 
 PATH = "/models"
@@ -27,6 +28,10 @@ NAME_FIELD = LanguageModel._meta.get_field("name")
 
 class NoOffers(Exception):
     """The provider does not say what it offers; the text is for the operator, and says what to look at."""
+
+    def __init__(self, problem: Problem, text: str) -> None:
+        super().__init__(text)
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +56,31 @@ class Offers:
         return _("It is slow. %(says)s") % {"says": text} if self.is_slow else text
 
 
+def test(provider: Provider) -> Offers:
+    """As `of`, and written down for the provider's health. Raises NoOffers."""
+    problem = ""
+    try:
+        return of(provider)
+    except NoOffers as failure:
+        problem = failure.problem
+        raise
+    finally:
+        Provider.objects.filter(pk=provider.pk).update(tested_at=Now(), test_problem=problem)
+
+
 def of(provider: Provider) -> Offers:
     """Ask, for SECONDS at most. Raises NoOffers."""
     target, started = Target.of(provider), time.monotonic()
     if not target.url:
-        raise NoOffers(_("It has no address."))
+        raise NoOffers(Problem.NO_ADDRESS, _("It has no address."))
     if target.problem is not None:
-        raise NoOffers(_("Its key cannot be used. Enter it again."))
+        raise NoOffers(Problem.KEY_UNREADABLE, _("Its key cannot be used. Enter it again."))
     try:
         status, raw = upstream.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
     except UpstreamFailure as failure:
-        raise NoOffers(_why(failure)) from failure
-    if problem := _refusal(status, target.url):
-        raise NoOffers(problem)
+        raise _unanswered(failure) from failure
+    if refused := _refused(status, target.url):
+        raise refused
     return Offers(_names(wire.decode(raw), target.url), time.monotonic() - started)
 
 
@@ -75,27 +92,30 @@ def told(provider: Provider, says: str) -> str:
     return _("%(provider)s, asked at %(address)s: %(says)s") % {"provider": provider, "address": address, "says": says}
 
 
-def _why(failure: UpstreamFailure) -> str:
+def _unanswered(failure: UpstreamFailure) -> NoOffers:
     if isinstance(failure, UpstreamTimeout):
-        return _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS}
+        return NoOffers(Problem.SILENT, _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS})
     if isinstance(failure, UpstreamUnavailable):
-        return _("Nothing answers at this address. Check it, and that the provider runs.")
-    return _("The connection broke off. Check whether it is http or https, and its certificate.")
+        text = _("Nothing answers at this address. Check it, and that the provider runs.")
+        return NoOffers(Problem.UNREACHABLE, text)
+    text = _("The connection broke off. Check whether it is http or https, and its certificate.")
+    return NoOffers(Problem.BROKEN, text)
 
 
-def _refusal(status: int, url: str) -> str:
-    """What an answer of this status means; empty for a good one."""
+def _refused(status: int, url: str) -> NoOffers | None:
+    """What an answer of this status means; None for a good one."""
     if 200 <= status < 300:
-        return ""
+        return None
     if status in (401, 403):
-        text = _("It answers, but refuses the key (status %(status)d).")
+        problem, text = Problem.KEY_REFUSED, _("It answers, but refuses the key (status %(status)d).")
     elif status in (404, 405):
-        return _("It answers, but lists no models (status %(status)d).") % {"status": status} + _hint(url)
+        problem, text = Problem.NO_LIST, _("It answers, but lists no models (status %(status)d).") + _hint(url)
     elif 300 <= status < 400:
         text = _("It leads elsewhere (status %(status)d). Enter the address that it leads to.")
+        problem = Problem.ELSEWHERE
     else:
-        text = _("It answers with an error (status %(status)d).")
-    return text % {"status": status}
+        problem, text = Problem.ERROR, _("It answers with an error (status %(status)d).")
+    return NoOffers(problem, text % {"status": status})
 
 
 def _hint(url: str) -> str:
@@ -109,7 +129,8 @@ def _names(said: Any, url: str) -> list[str]:
     """Of OpenAI's list, or one without its envelope. Raises NoOffers."""
     rows = said.get("data", said.get("models")) if isinstance(said, dict) else said
     if not isinstance(rows, list):
-        raise NoOffers(_("Something answers there, but it is no OpenAI-compatible API.") + _hint(url))
+        text = _("Something answers there, but it is no OpenAI-compatible API.") + _hint(url)
+        raise NoOffers(Problem.OTHER_API, text)
     names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[:MAX_OFFERS]
 

@@ -8,15 +8,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from accounts.admin import CheckedActions
-from credits.countdown import span
 from llmproxy import keys, offers, reports
+from llmproxy.admin import health
 from llmproxy.admin.imports import ImportPage
 from llmproxy.admin.provider_form import ProviderForm
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
@@ -35,7 +34,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     actions_list = ("figures",)
     change_form_outer_before_template = "llmproxy/test_connection.html"
     environment = ("slug", "base_url", "its_address")  # what LLM_UPSTREAM_* says is changed there
-    found = ("key_line", "health", "failed")
+    found = ("key_line", "health", "tested", "failed")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
         return (*self.found, *self.environment) if obj and obj.slug == ENVIRONMENT else self.found
@@ -50,7 +49,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             (_("Time-outs"), {"fields": waits, "description": _("Empty: what the installation has for all.")}),
             (_("When the caller leaves"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
-        return [*sets, (_("Health"), {"fields": ("health", "failed")})] if obj else sets
+        return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Of a new one nothing is known but that chat is what most have."""
@@ -59,6 +58,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001 – Django's signature
         if key := form.cleaned_data.get("new_key"):
             obj.set_key(key)
+        if change and not {"base_url", "key_header", "new_key"}.isdisjoint(form.changed_data):
+            obj.tested_at, obj.test_problem = None, ""  # of what it was before
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("address"))
@@ -87,36 +88,29 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
 
     @admin.display(description=_("health"))
     def health(self, provider: Provider) -> str:
-        now = timezone.now()
-        if provider.cooling_until and provider.cooling_until > now:
-            return gettext("Cools down: %(span)s") % {"span": span(provider.cooling_until - now)}
-        if number := provider.failures:
-            return ngettext("%d failure in a row", "%d failures in a row", number) % number
-        was_asked = getattr(provider, "was_asked", None)
-        if was_asked is None:
-            was_asked = provider.slug in reports.asked()
-        if was_asked:
-            return gettext("Good")
-        return gettext("Not asked yet") if provider.created_at >= reports.since() else gettext("Not asked lately")
+        if not hasattr(provider, "was_asked"):
+            health.learn([provider])
+        return health.words(provider)
+
+    @admin.display(description=_("last test"))
+    def tested(self, provider: Provider) -> str:
+        return health.tested(provider)
 
     @admin.display(description=_("last failure"))
     def failed(self, provider: Provider) -> str:
         if provider.last_failure_at is None:
             return "–"
-        return f"{_ago(provider.last_failure_at)} ({provider.last_error})"
+        return f"{health.ago(provider.last_failure_at)} ({provider.last_error})"
 
     @admin.display(description=_("last success"))
     def last_success(self, provider: Provider) -> str:
         at = getattr(provider, "last_success_at", None)
-        return _ago(at) if at else "–"
+        return health.ago(at) if at else "–"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """One question for all rows of the page."""
         page = super().get_changelist_instance(request)
-        known, asked = reports.last_successes(), reports.asked()
-        for provider in page.result_list:
-            provider.last_success_at = known.get(provider.slug)
-            provider.was_asked = provider.slug in asked
+        health.learn(page.result_list)
         return page
 
     def get_urls(self) -> list[URLPattern]:
@@ -142,7 +136,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def _test(self, request: HttpRequest, provider: Provider) -> None:
         """A real request, outside of any transaction; its result as a message."""
         try:
-            found = offers.of(provider)
+            found = offers.test(provider)
         except offers.NoOffers as problem:
             messages.error(request, offers.told(provider, str(problem)))
         else:
@@ -201,7 +195,3 @@ def why_kept(provider: Provider) -> str:
         "It serves %(models)d models: %(shown)s. Give them another provider first, or switch this one off.",
         len(names),
     ) % {"models": len(names), "shown": shown}
-
-
-def _ago(at: Any) -> str:
-    return gettext("%(time)s ago") % {"time": span(timezone.now() - at)}

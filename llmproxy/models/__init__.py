@@ -1,5 +1,5 @@
 from llmproxy.models.completions import Completion, IdempotencyKey, Rate, new_generation_id
-from llmproxy.models.providers import ENVIRONMENT, Deployment, Endpoint, LanguageModel, Provider
+from llmproxy.models.providers import ENVIRONMENT, Deployment, Endpoint, LanguageModel, Problem, Provider
 
 __all__ = [
     "ENVIRONMENT",
@@ -8,6 +8,7 @@ __all__ = [
     "Endpoint",
     "IdempotencyKey",
     "LanguageModel",
+    "Problem",
     "Provider",
     "Rate",
     "new_generation_id",

@@ -42,6 +42,21 @@ class Endpoint(models.TextChoices):
     MESSAGES = "messages", "/v1/messages"
 
 
+class Problem(models.TextChoices):
+    """Why a test of a provider's connection found no models."""
+
+    NO_ADDRESS = "no_address", _("it has no address")
+    KEY_UNREADABLE = "key_unreadable", _("its key cannot be used")
+    SILENT = "silent", _("it did not answer in time")
+    UNREACHABLE = "unreachable", _("nothing answers at its address")
+    BROKEN = "broken", _("the connection broke off")
+    KEY_REFUSED = "key_refused", _("it refuses the key")
+    NO_LIST = "no_list", _("it lists no models")
+    ELSEWHERE = "elsewhere", _("its address leads elsewhere")
+    ERROR = "error", _("it answers with an error")
+    OTHER_API = "other_api", _("it is no OpenAI-compatible API")
+
+
 def every_endpoint() -> list[str]:
     return list(Endpoint.values)
 
@@ -85,6 +100,11 @@ class Provider(models.Model):
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
     last_error = models.CharField(
         _("kind of the last failure"), max_length=MAX_ERROR_LENGTH, blank=True, db_default="", editable=False
+    )
+    # The last test of the connection; without a problem it went well.
+    tested_at = models.DateTimeField(_("last test"), null=True, editable=False)
+    test_problem = models.CharField(
+        _("problem of the last test"), max_length=20, choices=Problem, blank=True, db_default="", editable=False
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

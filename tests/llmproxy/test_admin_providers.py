@@ -125,6 +125,34 @@ def test_health_is_good_only_of_who_was_asked(
     assert "Not asked" not in shown
 
 
+@pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
+def test_health_says_what_a_test_found_until_a_call_succeeds(
+    admin: Client, provider: Provider, chat: Any, user: User, upstream: Upstream, page: str
+) -> None:
+    address = page.format(PROVIDERS, provider.pk)
+    upstream.offers = script.error(401)
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "The test failed less than a minute ago: it refuses the key" in admin.get(address).content.decode()
+    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
+    Deployment.objects.create(model=model, provider=provider)
+    chat(user, model="bright")
+    cache.clear()
+    shown = admin.get(address).content.decode()
+    assert "Good" in shown
+    assert "The test failed" not in shown
+
+
+def test_health_says_that_a_test_went_well(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    address = f"{PROVIDERS}{provider.pk}/change/"
+    upstream.offers = script.listing("a")
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "Not asked yet. Tested less than a minute ago: it answers" in admin.get(address).content.decode()
+    admin.post(address, {**NEW, "base_url": "https://other.example/v1"})
+    page = admin.get(address).content.decode()
+    assert "Not asked yet" in page
+    assert "it answers" not in page
+
+
 def test_a_new_provider_has_no_route_ticked_but_chat_and_an_old_one_keeps_its_own(
     admin: Client, provider: Provider
 ) -> None:

@@ -1,0 +1,53 @@
+"""How a provider does, in a line: by what it was asked last, and by the last test of its connection."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from credits.countdown import span
+from llmproxy import reports
+from llmproxy.models import Provider
+
+
+def learn(providers: Iterable[Any]) -> None:
+    """Note on each, with one question for all, whether it was asked lately and when it last answered."""
+    known, asked = reports.last_successes(), reports.asked()
+    for provider in providers:
+        provider.last_success_at = known.get(provider.slug)
+        provider.was_asked = provider.slug in asked
+
+
+def words(provider: Any) -> str:
+    """Of a provider that `learn` has seen. A test that failed counts until a call succeeds."""
+    if provider.cooling_until and provider.cooling_until > timezone.now():
+        return _("Cools down: %(span)s") % {"span": span(provider.cooling_until - timezone.now())}
+    if number := int(provider.failures):
+        return ngettext("%d failure in a row", "%d failures in a row", number) % number
+    if provider.test_problem and not _is_after(provider.last_success_at, provider.tested_at):
+        return _("The test failed %(ago)s") % {"ago": tested(provider)}
+    if provider.was_asked:
+        return _("Good")
+    unasked = _("Not asked yet") if provider.created_at >= reports.since() else _("Not asked lately")
+    if provider.tested_at is None:
+        return unasked
+    return _("%(unasked)s. Tested %(ago)s") % {"unasked": unasked, "ago": tested(provider)}
+
+
+def tested(provider: Provider) -> str:
+    """When the connection was tested last, and what was found."""
+    if provider.tested_at is None:
+        return "–"
+    found = provider.get_test_problem_display() if provider.test_problem else _("it answers")
+    return _("%(ago)s: %(found)s") % {"ago": ago(provider.tested_at), "found": found}
+
+
+def ago(moment: datetime) -> str:
+    return _("%(time)s ago") % {"time": span(timezone.now() - moment)}
+
+
+def _is_after(moment: datetime | None, other: datetime | None) -> bool:
+    return moment is not None and other is not None and moment > other
