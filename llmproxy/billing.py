@@ -3,7 +3,7 @@
 docs/billing.md says the same in full, case by case, with the test that proves it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -106,7 +106,16 @@ def cases_of(completion: Completion) -> list[Case]:
     if completion.uncollected:
         cancelled = completion.hold is not None and completion.hold.state == Hold.State.RELEASED
         slugs.append("cancelled" if cancelled else "short")
-    return [_BY_SLUG[slug] for slug in slugs]
+    return [_of(_BY_SLUG[slug], completion) for slug in slugs]
+
+
+def _of(case: Case, completion: Completion) -> Case:
+    """What may have happened is known on a receipt."""
+    if case.slug != "failed":
+        return case
+    fell_back = len({attempt["provider"] for attempt in completion.attempts}) > 1
+    again = _("Nothing is charged. Another provider of the model was asked first.")
+    return replace(case, charged=again if fell_back else _("Nothing is charged."))
 
 
 def _ending(completion: Completion) -> str:

@@ -316,3 +316,17 @@ def test_receipts_in_a_browser(
         page.screenshot(path=f"{SCREENSHOTS}/admin-receipt-{theme}-{kind['viewport']['width']}.png", full_page=True)
     assert wide <= 0
     context.close()
+
+
+@pytest.mark.parametrize(("before", "is_said"), [([], False), (["other"], True), (["last"], False)])
+def test_a_failed_receipt_tells_of_another_provider_only_if_there_was_one(
+    person: Client, chat: Chat, user: User, upstream: Upstream, before: list[str], is_said: bool
+) -> None:
+    upstream.script = script.error(500)
+    chat(user)
+    row = Completion.objects.get()
+    row.attempts = [{"provider": slug, "error": "upstream_error", "ms": 1} for slug in (*before, "last")]
+    row.save()
+    page = words(person.get(page_of(row)))
+    assert "Nothing is charged." in page
+    assert ("Another provider" in page) == is_said
