@@ -105,8 +105,9 @@ def _providers() -> Figure:
     sums = Provider.objects.filter(is_active=True).aggregate(
         every=Count("pk"), failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now()))
     )
-    note = _("of %(every)s: the last call failed") % {"every": intcomma(sums["every"])}
-    return Figure(_("Providers"), sums["failing"], note, reverse("admin:llmproxy_provider_changelist"))
+    note = ngettext("of %(every)s that is switched on", "of %(every)s that are switched on", sums["every"])
+    every = {"every": intcomma(sums["every"])}
+    return Figure(_("Failing providers"), sums["failing"], note % every, reverse("admin:llmproxy_provider_changelist"))
 
 
 def _lately() -> list[Figure]:

@@ -70,7 +70,11 @@ def test_providers_that_fail_are_counted_for_who_may_see_them(client, make_user)
     Provider.objects.create(slug="bad", name="Bad", base_url="https://models.example/v1", failures=2)
     Provider.objects.create(slug="off", name="Off", base_url="https://models.example/v1", failures=2, is_active=False)
     figure = next(one for one in client.get("/admin/").context["figures"] if "provider" in one.link)
-    assert (figure.value, figure.note) == (1, "of 2: the last call failed")
+    assert (figure.title, figure.value, figure.note) == ("Failing providers", 1, "of 2 that are switched on")
+    Provider.objects.filter(slug="good").delete()
+    page = client.get("/admin/", headers={"Accept-Language": "th"}).content.decode()
+    assert "ผู้ให้บริการที่ขัดข้อง" in page
+    assert "จากที่เปิดใช้ 1 ราย" in page
     support = make_user("support@example.com", is_staff=True)
     support.user_permissions.add(Permission.objects.get(codename="view_transaction"))
     client.force_login(support)
