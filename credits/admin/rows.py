@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 
 from accounts.admin import ReadOnlyAdmin
@@ -35,5 +35,10 @@ class RowAdmin(ReadOnlyAdmin):
 
 def links(rows: QuerySet[Any]) -> str:
     """To the pages of these rows."""
-    name = f"admin:{rows.model._meta.app_label}_{rows.model._meta.model_name}_change"
-    return format_html_join(", ", LINK, ((reverse(name, args=[row.pk]), row) for row in rows)) or "–"
+    return format_html_join(", ", "{}", ((link(row, row),) for row in rows)) or "–"
+
+
+def link(row: Any, text: Any) -> str:
+    """To the page of this row."""
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return format_html(LINK, reverse(name, args=[row.pk]), text)

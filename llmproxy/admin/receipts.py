@@ -5,16 +5,22 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from accounts.admin import ReadOnlyAdmin
 from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
+from accounts.models import ApiKey
+from credits.admin.rows import link
+from deviceauth.models import DeviceSession
 from llmproxy import receipt_pages
 from llmproxy.models import Completion, Provider
 
 # What the receipt does not say, or says in words; what is empty is left out.
 BEYOND_THE_RECEIPT = ("user", "hold", "credential", "is_stream", "upstream_id", "finish_reason", "error")
+SHOWN_BY = {"credential": "caller"}
 
 
 class ProviderFilter(DropdownFilter):
@@ -73,7 +79,19 @@ class CompletionAdmin(ReadOnlyAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
         told = [name for name in BEYOND_THE_RECEIPT if obj is not None and getattr(obj, name) not in (None, "")]
-        return [(_("Besides"), {"fields": told})]
+        return [(_("Details"), {"fields": [SHOWN_BY.get(name, name) for name in told]})]
+
+    @admin.display(description=_("called by"))
+    def caller(self, row: Completion) -> str:
+        """Its key or device by name, with a link as long as it is there."""
+        kind, _sign, own = row.credential.partition(":")
+        name = row.credential_name or own
+        found: ApiKey | DeviceSession | None
+        if kind == "key":
+            label, found = gettext("API key"), ApiKey.objects.filter(pk=own).first()
+        else:
+            label, found = gettext("Device"), DeviceSession.objects.filter(token_family=own).first()
+        return format_html("{} {}", label, link(found, name) if found else name)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

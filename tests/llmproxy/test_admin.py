@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from oauth2_provider.models import get_application_model
 
-from accounts.models import User
+from accounts.models import ApiKey, User
+from deviceauth.models import DeviceSession
 from llmproxy import catalogue
 from llmproxy.models import Completion, LanguageModel, Provider
 from tests.llmproxy.scripted_upstream import Upstream
@@ -113,6 +116,33 @@ def test_completions_are_only_looked_at(
     assert "ann@example.com" in page
     assert admin.get("/admin/llmproxy/completion/add/").status_code == 403
     assert admin.post(f"/admin/llmproxy/completion/{completion.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_who_called_is_named_and_linked_as_long_as_it_is_there(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    chat(user)
+    key = ApiKey.objects.create(user=user, name="Notebook <b>", checksum="x" * 64)
+    session = DeviceSession.objects.create(
+        user=user, name="Laptop", token_family=uuid4(), application=get_application_model().objects.get()
+    )
+    page = f"/admin/llmproxy/completion/{Completion.objects.get().pk}/change/"
+    for row, credential, name, address in (
+        (key, key.credential, "Notebook &lt;b&gt;", f"/admin/accounts/apikey/{key.pk}/change/"),
+        (
+            session,
+            f"device:{session.token_family.hex}",
+            "Laptop",
+            f"/admin/deviceauth/devicesession/{session.pk}/change/",
+        ),
+    ):
+        Completion.objects.update(credential=credential, credential_name=row.name)
+        assert f'href="{address}">{name}</a>' in admin.get(page).content.decode()
+        row.delete()
+        shown = admin.get(page).content.decode()
+        assert name in shown
+        assert address not in shown
+        assert credential not in shown
 
 
 def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[..., User]) -> None:
