@@ -74,7 +74,9 @@ def _adjust_one(user: User, wanted: Adjustment, by: By, key: str) -> Transaction
         expires_at=wanted.expires_at,
     )
     if not again:
-        journal.record(by.writes, Act.ADJUSTED, user, by.text(f"{wanted.amount:+} credits", wanted.reason))
+        journal.record(
+            by.writes, Act.ADJUSTED, user, by.text(f"{wanted.amount:+} {_credits(wanted.amount)}", wanted.reason)
+        )
     return posted
 
 
@@ -90,7 +92,7 @@ def refund(original: Transaction, amount: int, reason: str, *, by: By, key: str)
         again = was_done(original.user, "refund", key)
         posted = ledger.refund(transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key)
         if not again:
-            journal.record(by.writes, Act.REFUNDED, original, by.text(f"{amount} credits", reason))
+            journal.record(by.writes, Act.REFUNDED, original, by.text(f"{amount} {_credits(amount)}", reason))
     return posted
 
 
@@ -99,4 +101,11 @@ def cancel(hold: Hold, reason: str, *, actor: User) -> None:
     with atomic():
         if not ledger.release(hold=hold):
             raise HoldEnded("This hold has ended meanwhile.")
-        journal.record(actor, Act.CANCELLED, hold, f"{hold.amount} credits of {hold.user.public_id}: {reason}")
+        journal.record(
+            actor, Act.CANCELLED, hold, f"{hold.amount} {_credits(hold.amount)} of {hold.user.public_id}: {reason}"
+        )
+
+
+def _credits(number: int) -> str:
+    """For the administrators' log, which is in English."""
+    return "credit" if abs(number) == 1 else "credits"

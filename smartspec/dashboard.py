@@ -49,6 +49,19 @@ class AuditTile:
     def ago(self) -> str:
         return span(timezone.now() - self.run.finished_at) if self.run else ""
 
+    @property
+    def checked(self) -> str:
+        """What the run read."""
+        if self.run is None:
+            return ""
+        users, transactions, holds = self.run.users, self.run.transactions, self.run.holds
+        return _("%(users)s, %(transactions)s and %(holds)s checked.") % {
+            "users": ngettext("%(number)s user", "%(number)s users", users) % _shown(users),
+            "transactions": ngettext("%(number)s transaction", "%(number)s transactions", transactions)
+            % _shown(transactions),
+            "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _shown(holds),
+        }
+
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Unfold's DASHBOARD_CALLBACK: figures and newest transactions for who may see them."""
@@ -84,14 +97,23 @@ def _now() -> list[Figure]:
         debtors=Count("pk", filter=Q(credits_debt__gt=0)),
     )
     users, holds = reverse("admin:accounts_user_changelist"), reverse("admin:credits_hold_changelist")
-    debtors = ngettext("credits, of %(users)s user", "credits, of %(users)s users", sums["debtors"])
+    debtors = ngettext("owed by %(number)s user", "owed by %(number)s users", sums["debtors"])
     waiting = Approval.objects.filter(state=Approval.State.PENDING, expires_at__gt=Now()).count()
     return [
         Figure(_("Users"), sums["users"], _("active"), users),
-        Figure(_("Outstanding"), sums["credits"], _("credits on all balances")),
-        Figure(_("Held"), sums["held"], _("credits set aside")),
-        Figure(_("Open holds"), sums["holds"], _("answers that are being written"), f"{holds}?state__exact=open"),
-        Figure(_("Debts"), sums["debt"], debtors % {"users": intcomma(sums["debtors"])}, f"{users}?debt=yes"),
+        Figure(
+            _("Outstanding"),
+            sums["credits"],
+            ngettext("credit on all balances", "credits on all balances", sums["credits"]),
+        ),
+        Figure(_("Held"), sums["held"], ngettext("credit set aside", "credits set aside", sums["held"])),
+        Figure(
+            _("Open holds"),
+            sums["holds"],
+            ngettext("answer that is being written", "answers that are being written", sums["holds"]),
+            f"{holds}?state__exact=open",
+        ),
+        Figure(_("Debts"), sums["debt"], debtors % _shown(sums["debtors"]), f"{users}?debt=yes"),
         Figure(
             _("Approvals"),
             waiting,
@@ -105,9 +127,13 @@ def _providers() -> Figure:
     sums = Provider.objects.filter(is_active=True).aggregate(
         every=Count("pk"), failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now()))
     )
-    note = ngettext("of %(every)s that is switched on", "of %(every)s that are switched on", sums["every"])
-    every = {"every": intcomma(sums["every"])}
-    return Figure(_("Failing providers"), sums["failing"], note % every, reverse("admin:llmproxy_provider_changelist"))
+    note = ngettext("of %(number)s that is switched on", "of %(number)s that are switched on", sums["every"])
+    return Figure(
+        _("Failing providers"),
+        sums["failing"],
+        note % _shown(sums["every"]),
+        reverse("admin:llmproxy_provider_changelist"),
+    )
 
 
 def _lately() -> list[Figure]:
@@ -121,14 +147,17 @@ def _lately() -> list[Figure]:
         used=Sum("amount", filter=Q(type=Type.USAGE), default=0),
         answers=Count("pk", filter=Q(type=Type.USAGE)),
     )
-    note = _("credits in 30 days")
+    moved = ((_("Sold"), sums["sold"]), (_("Granted"), sums["granted"]), (_("Used"), -sums["used"]))
     return [
-        Figure(_("Sold"), sums["sold"], note),
-        Figure(_("Granted"), sums["granted"], note),
-        Figure(_("Used"), -sums["used"], note),
+        *(Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value)) for title, value in moved),
         Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
     ]
 
 
 def _newest() -> QuerySet[Transaction]:
     return Transaction.objects.select_related("user").order_by("-pk")[:NEWEST]
+
+
+def _shown(number: int) -> dict[str, str]:
+    """For a text that has one number."""
+    return {"number": intcomma(number)}

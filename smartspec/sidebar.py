@@ -49,7 +49,11 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     ),
 )
 
-TITLES = {"admin.logentry": _("Administrator log"), "mfa.authenticator": _("Second factors")}
+TITLES = {
+    "admin.logentry": _("Administrator log"),
+    "mfa.authenticator": _("Second factors"),
+    "oauth2_provider.application": _("Applications"),
+}
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

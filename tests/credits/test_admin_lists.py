@@ -177,7 +177,7 @@ def test_users_in_debt_are_found_and_summed(client, operator, ann, buy, make_use
     found = client.get("/admin/accounts/user/", {"debt": "yes"}).context["cl"].result_list
     assert [(user.pk, user.credits_debt) for user in found] == [(ann.pk, 450)]
     figures = {str(figure.title): figure for figure in client.get("/admin/").context["figures"]}
-    assert (figures["Debts"].value, figures["Debts"].note) == (450, "credits, of 1 user")
+    assert (figures["Debts"].value, figures["Debts"].note) == (450, "owed by 1 user")
 
 
 def test_a_users_rows_are_asked_for_only_in_the_way_that_an_index_answers(client, operator, ann):

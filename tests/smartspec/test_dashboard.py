@@ -40,6 +40,28 @@ def test_a_sound_audit_is_shown_with_its_time(client, audited):
     assert "1,234 users" in page
 
 
+def test_one_is_not_named_as_many_are(client, audited, make_user):
+    AuditRun.objects.create(
+        started_at=timezone.now(), finished_at=timezone.now(), problems=0, users=1, transactions=1, holds=2
+    )
+    make_user(credits=1)
+    page = client.get("/admin/")
+    assert "1 user, 1 transaction and 2 holds checked." in page.content.decode()
+    notes = {str(figure.title): figure.note for figure in page.context["figures"]}
+    assert (notes["Outstanding"], notes["Granted"]) == ("credit on all balances", "credit in 30 days")
+    assert notes["Held"] == "credits set aside"
+
+
+def test_a_time_says_in_which_zone_it_is(client, audited):
+    audited()
+    when = AuditRun.objects.get().finished_at
+    page = client.get("/admin/").content.decode()
+    assert f"{when:%b %Y, %H:%M} UTC" in page
+    users = client.get("/admin/accounts/user/").content.decode()
+    assert f"{timezone.now():%Y}, " in users
+    assert " UTC</td>" in users
+
+
 def test_problems_are_counted_and_the_first_is_told(client, audited):
     audited(problems=3, first="user 7: 1: balance is 5 <b>")
     page = client.get("/admin/").content.decode()
