@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWid
 
 from llmproxy import offers
 from llmproxy.models import LanguageModel, Provider
+from llmproxy.receipts import plain
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
@@ -69,7 +70,7 @@ class ImportForm(forms.Form):
         if default is None:
             del self.fields["use_default"]
         else:
-            self.fields["use_default"].help_text = _("%(price)s credits per 1,000 tokens.") % {"price": default}
+            self.fields["use_default"].help_text = _("Credits per 1,000 tokens: %(price)s.") % {"price": plain(default)}
 
     def clean_names(self) -> list[str]:
         names: list[str] = self.cleaned_data["names"]

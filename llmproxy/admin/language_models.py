@@ -1,18 +1,45 @@
 """Models, their prices, and who serves them."""
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin import CheckedActions
 from llmproxy.models import Deployment, LanguageModel
+from llmproxy.receipts import plain
 
 PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
+
+
+class PriceField(forms.DecimalField):
+    """Shown without the zeros that the column has room for."""
+
+    widget = UnfoldAdminDecimalFieldWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return plain(value) if isinstance(value, Decimal) else value
+
+
+def _column(name: str) -> Callable[[Any, LanguageModel], str]:
+    """A price in the list, sorted by its number."""
+
+    column: Any = LanguageModel._meta.get_field(name)
+
+    @admin.display(description=column.verbose_name, ordering=name)
+    def shown(_admin: Any, model: LanguageModel) -> str:
+        price = getattr(model, name)
+        return "–" if price is None else plain(price)
+
+    return shown
 
 
 class DeploymentInline(TabularInline):
@@ -27,7 +54,7 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", *PRICES, "sold")
+    list_display = ("name", "served_by", *(f"shown_{name}" for name in PRICES), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
@@ -45,6 +72,16 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
             },
         ),
     )
+
+    shown_prompt_price, shown_cached_prompt_price, shown_cache_write_price, shown_completion_price = map(
+        _column, PRICES
+    )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        if db_field.name in PRICES:
+            options |= {"form_class": PriceField, "widget": UnfoldAdminDecimalFieldWidget}
+            return db_field.formfield(**options)
+        return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LanguageModel]:
         rows: QuerySet[LanguageModel] = super().get_queryset(request).prefetch_related("deployments__provider")

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
-    UnfoldAdminURLInputWidget,
+    UnfoldAdminTextInputWidget,
 )
 
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
@@ -15,12 +15,18 @@ from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 ADDRESS = _("Enter the address, up to and including /v1.")
 
 
+class AddressInput(UnfoldAdminTextInputWidget):
+    """Unfold's own repeats the address below as a link, to where no page is."""
+
+    input_type = "url"
+
+
 class ProviderForm(forms.ModelForm[Provider]):
     base_url = forms.URLField(
         label=_("Base URL"),
         required=False,
         assume_scheme="https",
-        widget=UnfoldAdminURLInputWidget(),
+        widget=AddressInput(),
         help_text=_("Up to and including /v1."),
     )
     new_key = forms.CharField(

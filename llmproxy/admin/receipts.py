@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -43,10 +44,9 @@ class CompletionAdmin(ReadOnlyAdmin):
         "user",
         "model",
         "asked",
-        "credential_name",
+        "called_by",
         "status",
-        "prompt_tokens",
-        "completion_tokens",
+        "tokens",
         "charged",
         "total_ms",
     )
@@ -67,6 +67,15 @@ class CompletionAdmin(ReadOnlyAdmin):
     def asked(self, row: Completion) -> str:
         """All that were asked, in order."""
         return " → ".join(row.asked_names) or "–"  # type: ignore[attr-defined]
+
+    @admin.display(description=_("called by"))
+    def called_by(self, row: Completion) -> str:
+        return row.credential_name or "–"
+
+    @admin.display(description=_("tokens"))
+    def tokens(self, row: Completion) -> str:
+        """Of the prompt and of the completion, in one narrow column."""
+        return f"{intcomma(row.prompt_tokens)} + {intcomma(row.completion_tokens)}"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """One question for all rows of the page. A provider that was deleted is named by its slug."""

@@ -1,6 +1,8 @@
 """Providers, models and completions in the admin."""
 
+import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -114,6 +116,7 @@ def test_completions_are_only_looked_at(
     completion = Completion.objects.get()
     page = admin.get(f"/admin/llmproxy/completion/?q={completion.generation_id}").content.decode()
     assert "ann@example.com" in page
+    assert "20 + 5" in page
     assert admin.get("/admin/llmproxy/completion/add/").status_code == 403
     assert admin.post(f"/admin/llmproxy/completion/{completion.pk}/delete/", {"post": "yes"}).status_code == 403
 
@@ -143,6 +146,42 @@ def test_who_called_is_named_and_linked_as_long_as_it_is_there(
         assert name in shown
         assert address not in shown
         assert credential not in shown
+
+
+def test_the_way_to_a_page_spells_names_as_they_are(
+    admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
+) -> None:
+    chat(user)
+    row = Completion.objects.get()
+    page = admin.get(f"/admin/llmproxy/completion/{row.pk}/change/").content.decode()
+    assert row.generation_id in page
+    assert row.generation_id.capitalize()[:4] not in page
+    assert re.search(r">\s*Completions\s*</a", page)
+
+
+def test_prices_are_shown_without_needless_zeros(admin: Client) -> None:
+    model = LanguageModel.objects.create(name="bright", prompt_price=2, completion_price=Decimal("4.5"))
+    address = f"/admin/llmproxy/languagemodel/{model.pk}/change/"
+    listed, form = (admin.get(page).content.decode() for page in ("/admin/llmproxy/languagemodel/", address))
+    assert ".000000" not in listed + form
+    assert "4.500000" not in listed + form
+    assert re.search(r'name="completion_price"[^>]* value="4.5"|value="4.5"[^>]* name="completion_price"', form)
+    assert re.search(r">\s*4\.5\s*</td>", listed)
+    assert "o=5" in listed  # still sorted by number
+
+
+def test_an_address_is_not_repeated_under_its_field(admin: Client) -> None:
+    provider = Provider.objects.create(name="Cloud", slug="cloud", base_url="https://models.example/v1")
+    page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
+    assert page.count("https://models.example/v1") == 1
+    assert 'type="url"' in page
+
+
+def test_unfolds_own_words_are_in_thai(admin: Client) -> None:
+    page = admin.get("/admin/llmproxy/provider/", headers={"Accept-Language": "th"}).content.decode()
+    assert "พิมพ์เพื่อค้นหา" in page
+    for words in ("Type to search", "Light", "Dark", "System", "Select action"):
+        assert not re.search(rf">\s*{words}\s*<", page), words
 
 
 def test_the_menu_shows_what_one_may_see(client: Client, make_user: Callable[..., User]) -> None:
