@@ -209,6 +209,16 @@ def test_the_first_long_call_asks_who_calls_once(user: User, bearer: Any) -> Non
     assert counts == [3, 2]
 
 
+def test_a_token_that_begins_like_a_key_is_a_token(user: User) -> None:
+    """One in 64³ does."""
+    token = "sk-" + "x" * 40
+    expires = timezone.now() + timedelta(minutes=15)
+    AccessToken.objects.create(user=user, token=token, scope="llm:chat", expires=expires)
+    for body in (body_of(), LONG_BODY):
+        assert post({"Authorization": f"Bearer {token}"}, body).status_code == 200
+    assert post(static(token)).status_code == 200
+
+
 def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., User], bearer: Any) -> None:
     """Or their row would be locked out of order each time."""
     poor = make_user("poor@example.com")
