@@ -120,13 +120,24 @@ def admit(
 
 def make_sure(caller: Presented) -> None:
     """Let nobody unknown go on. Raises Unauthorized, InsufficientScope, UserNotFound."""
-    if not caller.is_known:
+    if caller.is_known:
+        return
+    user, refusal = _identified(caller)
+    if refusal:
+        raise refusals.of({"refusal": refusal}, {}, caller)
+    callers.remember(caller, user)
+
+
+def _identified(caller: Presented) -> tuple[int, str | None]:
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.DEVICE_NOTE_SECONDS]
+    try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT id, refusal FROM gateway_caller(%s, %s, NULL)", [caller.checksum, caller.is_key])
+            cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
             user, refusal = cursor.fetchone()
-        if refusal:
-            raise refusals.of({"refusal": refusal}, {}, caller)
-        callers.remember(caller, user)
+            return user, refusal
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()  # nobody has one while they wait for a batch, which needs one
 
 
 def _wanted(

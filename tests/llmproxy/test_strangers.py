@@ -14,11 +14,13 @@ from oauth2_provider.models import AccessToken
 
 from accounts import api_keys
 from accounts.devices import Source
+from accounts.digests import checksum
 from accounts.models import ApiKey, User
 from credits.models import Hold
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from llmproxy import bodies, callers, catalogue, views
+from llmproxy.admission import make_sure
 from llmproxy.models import Completion, IdempotencyKey, LanguageModel
 from llmproxy.urls import METERED
 from tests.deviceauth.conftest import Device
@@ -219,6 +221,19 @@ def test_a_token_that_begins_like_a_key_is_a_token(user: User) -> None:
     assert post(static(token)).status_code == 200
 
 
+def test_the_first_call_of_a_key_is_noted(user: User) -> None:
+    assert post(of_a_key(user)).status_code == 200
+    first = ApiKey.objects.get().last_used_at
+    assert first is not None
+
+
+@pytest.mark.parametrize("body", [b"{", body_of(model="é"), body_of(), LONG_BODY])
+def test_a_key_was_used_also_for_what_was_refused(make_user: Callable[..., User], body: bytes) -> None:
+    poor = make_user("poor@example.com")
+    assert post(of_a_key(poor), body).status_code in (400, 402, 404)
+    assert ApiKey.objects.get().last_used_at is not None
+
+
 def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., User], bearer: Any) -> None:
     """Or their row would be locked out of order each time."""
     poor = make_user("poor@example.com")
@@ -231,3 +246,9 @@ def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., Use
         counts.append(len(queries))
     assert [user for _, user in callers._known._users.values()] == [poor.pk]
     assert counts == [1, 1]
+
+
+def test_who_was_asked_about_waits_with_no_connection(user: User, make_token: Callable[..., str]) -> None:
+    presented = callers.Presented(checksum(make_token(user)))
+    make_sure(presented)
+    assert connection.connection is None
