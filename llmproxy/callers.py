@@ -85,7 +85,7 @@ class _Known:
         return user if until > time.monotonic() else 0
 
     def add(self, checksum: str, user: int) -> None:
-        if len(self._users) >= self.most:
+        if len(self._users) >= self.most and checksum not in self._users:
             self._users.clear()
         self._users[checksum] = time.monotonic() + self.seconds, user
 
@@ -95,7 +95,7 @@ _known = _Known()
 
 def remember(caller: Presented, user: int) -> None:
     """The database has just said that the checksum is this user's."""
-    if caller.checksum and not caller.account:
+    if caller.checksum:
         _known.add(caller.checksum, user)
 
 

@@ -248,6 +248,27 @@ def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., Use
     assert counts == [1, 1]
 
 
+def test_who_calls_again_and_again_stays_known(user: User, bearer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(callers, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now[0])}))
+    headers = bearer(user)
+    for _ in range(4):
+        assert post(headers).status_code == 200
+        now[0] += 40
+    assert [callers._known.get(known) for known in callers._known._users] == [user.pk]
+    now[0] += 21
+    assert [callers._known.get(known) for known in callers._known._users] == [0]
+
+
+def test_whoever_is_known_already_drives_nobody_out() -> None:
+    known = callers._Known(most=3)
+    for name in "abcb":
+        known.add(name, ord(name))
+    assert [known.get(name) for name in "abc"] == [97, 98, 99]
+    known.add("d", 100)
+    assert [known.get(name) for name in "ad"] == [0, 100]
+
+
 def test_who_was_asked_about_waits_with_no_connection(user: User, make_token: Callable[..., str]) -> None:
     presented = callers.Presented(checksum(make_token(user)))
     make_sure(presented)
