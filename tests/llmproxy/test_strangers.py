@@ -269,6 +269,15 @@ def test_whoever_is_known_already_drives_nobody_out() -> None:
     assert [known.get(name) for name in "ad"] == [0, 100]
 
 
+def test_a_name_longer_than_any_model_is_not_looked_for(user: User, bearer: Any) -> None:
+    """It would make everybody's batch long."""
+    body = body_of(model="x" * 60_000)
+    with CaptureQueriesContext(connection) as queries:
+        assert post({"Authorization": "Bearer unknown"}, body).status_code == 401
+        assert said(post(bearer(user), body)) == (404, "model_not_found")
+    assert not [query for query in queries if "gateway_admit(" in query["sql"]]
+
+
 def test_who_was_asked_about_waits_with_no_connection(user: User, make_token: Callable[..., str]) -> None:
     presented = callers.Presented(checksum(make_token(user)))
     make_sure(presented)
