@@ -23,6 +23,7 @@ from llmproxy import bodies, callers, catalogue, views
 from llmproxy.admission import make_sure
 from llmproxy.models import Completion, IdempotencyKey, LanguageModel
 from llmproxy.urls import METERED
+from tests.concurrently import concurrently
 from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import MESSAGES
@@ -282,3 +283,20 @@ def test_who_was_asked_about_waits_with_no_connection(user: User, make_token: Ca
     presented = callers.Presented(checksum(make_token(user)))
     make_sure(presented)
     assert connection.connection is None
+
+
+def test_of_many_first_calls_at_once_each_is_its_own_users(make_user: Callable[..., User], bearer: Any) -> None:
+    catalogue.adopt_environment()
+    users = [make_user(f"{number}@example.com", credits=50 + number) for number in range(12)]
+    headers = [bearer(user) for user in users]
+
+    def call(number: int) -> tuple[int, Any]:
+        answer = post(headers[number] if number % 4 else {"Authorization": "Bearer unknown"})
+        return answer.status_code, answer.json().get("_credits", {}).get("remaining")
+
+    for _ in range(3):
+        answers = concurrently(call, threads=12)
+        assert [status for status, _ in answers] == [200 if number % 4 else 401 for number in range(12)]
+    assert [left for _, left in answers if left] == [47 + number for number in range(12) if number % 4]
+    sums = {checksum(headers[number]["Authorization"][7:]): users[number].pk for number in range(12) if number % 4}
+    assert {name: user for name, (_, user) in callers._known._users.items()} == sums
