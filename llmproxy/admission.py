@@ -52,6 +52,7 @@ class Admission:
     counted_tokens: int
     max_tokens: int
     clamped: bool  # the balance or a budget, not the caller, limits the answer
+    model_limit: int | None  # of the answer, if the caller wanted more than the model gives
     hold: int | None
     held: int
     rates: list[dict[str, Any]]
@@ -64,6 +65,8 @@ class Admission:
         said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
         if self.clamped:
             said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+        if self.model_limit:
+            said["x-model-clamped-max-tokens"] = str(self.model_limit)
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
             said["x-credits-clamped-budget-tokens"] = str(thinking)
         return said
@@ -110,6 +113,7 @@ def admit(
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
         max_tokens=max(longest, min(said["longest"], 1)),
         clamped=longest < said["longest"],
+        model_limit=said["longest"] if said["longest"] < (asked.max_tokens or 0) else None,
         hold=said["hold"],
         held=said["held"] or 0,
         rates=said["rates"],

@@ -103,8 +103,6 @@ def present(request: HttpRequest) -> Presented:
     """Who says they call. Raises what `authenticate` raises, as far as no question to the database tells."""
     token = bearer_token(request)
     if token is None:
-        token = request.META.get("HTTP_X_API_KEY")
-    if token is None:
         user = _session(request).user
         return Presented(user=user.pk if user else None, account=user.pk if user else 0)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
