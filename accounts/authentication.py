@@ -60,9 +60,9 @@ class Caller:
 
 
 def bearer_token(request: HttpRequest) -> str | None:
-    """The raw token of the Authorization header; None if the header has another scheme or is absent."""
+    """The raw token of the Authorization header, else of `x-api-key`, which Anthropic's clients send; None without."""
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
+    return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
 
 
 def identify(token: str) -> Caller:

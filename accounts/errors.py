@@ -5,9 +5,6 @@
 
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
-from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -56,9 +53,3 @@ def _first(detail: Any) -> tuple[str, str | None]:
     if isinstance(detail, list):
         return _first(detail[0])
     return str(detail), None
-
-
-@csrf_exempt  # whatever the method: there is nothing to protect
-def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    """404 for `/api/` and `/v1/` paths that do not exist."""
-    return JsonResponse(envelope(404, _("There is nothing at this address."), "not_found"), status=404)

@@ -52,6 +52,7 @@ class Admission:
     counted_tokens: int
     max_tokens: int
     clamped: bool  # the balance or a budget, not the caller, limits the answer
+    model_limit: int | None  # of the answer, if the caller wanted more than the model gives
     hold: int | None
     held: int
     rates: list[dict[str, Any]]
@@ -64,6 +65,8 @@ class Admission:
         said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
         if self.clamped:
             said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+        if self.model_limit:
+            said["x-model-clamped-max-tokens"] = str(self.model_limit)
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
             said["x-credits-clamped-budget-tokens"] = str(thinking)
         return said
@@ -110,6 +113,7 @@ def admit(
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
         max_tokens=max(longest, min(said["longest"], 1)),
         clamped=longest < said["longest"],
+        model_limit=said["longest"] if said["longest"] < (asked.max_tokens or 0) else None,
         hold=said["hold"],
         held=said["held"] or 0,
         rates=said["rates"],
@@ -120,13 +124,24 @@ def admit(
 
 def make_sure(caller: Presented) -> None:
     """Let nobody unknown go on. Raises Unauthorized, InsufficientScope, UserNotFound."""
-    if not caller.is_known:
+    if caller.is_known:
+        return
+    user, refusal = _identified(caller)
+    if refusal:
+        raise refusals.of({"refusal": refusal}, {}, caller)
+    callers.remember(caller, user)
+
+
+def _identified(caller: Presented) -> tuple[int, str | None]:
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.DEVICE_NOTE_SECONDS]
+    try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT id, refusal FROM gateway_caller(%s, %s, NULL)", [caller.checksum, caller.is_key])
+            cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
             user, refusal = cursor.fetchone()
-        if refusal:
-            raise refusals.of({"refusal": refusal}, {}, caller)
-        callers.remember(caller, user)
+            return user, refusal
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()  # nobody has one while they wait for a batch, which needs one
 
 
 def _wanted(

@@ -55,11 +55,13 @@ class Presented:
 
     One of `checksum` (of a token, or of a key if `is_key`) and `user` (of a browser's session), neither for the
     backend with its own token. With `speaks_for`, the checksum is that of the user's token that the backend sent.
+    `like_a_key` is what begins as one, whatever it is.
     `account` is whose checksum it was a moment ago, 0 if nobody's: good for an order, not for an answer.
     """
 
     checksum: str = ""
     is_key: bool = False
+    like_a_key: bool = False
     user: int | None = None
     is_backend: bool = False
     speaks_for: bool = False
@@ -83,7 +85,7 @@ class _Known:
         return user if until > time.monotonic() else 0
 
     def add(self, checksum: str, user: int) -> None:
-        if len(self._users) >= self.most:
+        if len(self._users) >= self.most and checksum not in self._users:
             self._users.clear()
         self._users[checksum] = time.monotonic() + self.seconds, user
 
@@ -93,15 +95,13 @@ _known = _Known()
 
 def remember(caller: Presented, user: int) -> None:
     """The database has just said that the checksum is this user's."""
-    if caller.checksum and not caller.account:
+    if caller.checksum:
         _known.add(caller.checksum, user)
 
 
 def present(request: HttpRequest) -> Presented:
     """Who says they call. Raises what `authenticate` raises, as far as no question to the database tells."""
     token = bearer_token(request)
-    if token is None:
-        token = request.META.get("HTTP_X_API_KEY")
     if token is None:
         user = _session(request).user
         return Presented(user=user.pk if user else None, account=user.pk if user else 0)
@@ -114,10 +114,10 @@ def present(request: HttpRequest) -> Presented:
 
 
 def _credential(token: str) -> Presented:
-    if not B64TOKEN.match(token) or (token.startswith(PREFIX) and not is_key(token)):
+    if not B64TOKEN.match(token):
         raise Unauthorized(refused(token).description)
     sum_of = checksum(token)
-    return Presented(sum_of, is_key=is_key(token), account=_known.get(sum_of))
+    return Presented(sum_of, is_key=is_key(token), like_a_key=token.startswith(PREFIX), account=_known.get(sum_of))
 
 
 def _speaking_for(token: str) -> Presented:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from llmproxy.exceptions import ModelNotFound
 from llmproxy.models import ENVIRONMENT, Deployment, LanguageModel, Provider
+from llmproxy.models.providers import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -34,7 +35,7 @@ def named(name: str | None) -> str | None:
     """
     if name is None:
         return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (name.isascii() and name.isprintable()):  # LanguageModel.name; the database need not be asked
+    if not (name.isascii() and name.isprintable() and len(name) <= MAX_NAME_LENGTH):  # the database need not be asked
         raise not_found(name)
     return name
 

@@ -29,7 +29,7 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
     """The refusal that `said` the statement, which was asked for `wanted`."""
     match said["refusal"]:
         case "invalid_token" | "unknown_account":
-            words = (InvalidKey if caller.is_key else InvalidToken)().description
+            words = (InvalidKey if caller.like_a_key else InvalidToken)().description
             return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
         case "insufficient_scope":
             return insufficient_scope()

@@ -57,6 +57,7 @@ ADMITTED = {
     **RATES,
     "x-generation-id": header("Of the completion; `GET /v1/generation` takes it."),
     "x-credits-clamped-max-tokens": header("Only if the balance or a budget limits the answer: to so many tokens."),
+    "x-model-clamped-max-tokens": header("Only if more was asked for than the model gives: it gives so many tokens."),
     "x-credits-clamped-budget-tokens": header("Only if that leaves less for thinking: so many tokens."),
 }
 CHARGED = {

@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from llmproxy import device_pages, key_pages, receipt_pages, views
+from llmproxy import device_pages, key_pages, receipt_pages, request_pages, views
 from llmproxy.balance_views import CreditsView
 
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
@@ -18,6 +18,7 @@ urlpatterns = [
     re_path(
         r"^account/completions/(?P<generation_id>gen_[\w-]{1,36})$", receipt_pages.completion, name="account_completion"
     ),
+    path("account/requests", request_pages.requests, name="account_requests"),
     path("account/billing", receipt_pages.billing, name="billing"),
     *(path(address[1:], view) for address, view in METERED.items()),
     path("account/devices", device_pages.devices, name="account_devices"),

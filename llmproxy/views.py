@@ -25,15 +25,18 @@ from llmproxy.endpoints.text import TEXT
 from llmproxy.exceptions import (
     GatewayRefusal,
     GenerationNotFound,
+    InsufficientScope,
     InvalidRequest,
     MethodNotAllowed,
     Replayed,
     RequestTooLarge,
+    Unauthorized,
+    UserNotFound,
 )
 from llmproxy.models import Completion, LanguageModel
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
-STRANGERS_BYTES = 64 * 1024  # what is longer is read for those who are known
+STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
 
@@ -169,19 +172,20 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
     if len(raw) > STRANGERS_BYTES:
         make_sure(caller)
     try:
-        asked, repeatable = route.parse(raw, stream=stream), idempotency.of(request, request.path, raw)
+        admission = admit(
+            caller,
+            route.parse(raw, stream=stream),
+            route=route,
+            path=request.path,
+            trace_id=request.trace_id,  # type: ignore[attr-defined]
+            repeatable=idempotency.of(request, request.path, raw),
+            passed_headers=route.passed_headers(request.headers),
+        )
+    except (Unauthorized, InsufficientScope, UserNotFound):
+        raise
     except Refusal:
         make_sure(caller)  # strangers are told that they are, and nothing else
         raise
-    admission = admit(
-        caller,
-        asked,
-        route=route,
-        path=request.path,
-        trace_id=request.trace_id,  # type: ignore[attr-defined]
-        repeatable=repeatable,
-        passed_headers=route.passed_headers(request.headers),
-    )
     request.admission = admission  # type: ignore[attr-defined]
     return admission
 

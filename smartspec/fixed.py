@@ -27,6 +27,7 @@ CORS_EXPOSE_HEADERS: list[str] = [
     "x-credits-remaining",
     "x-credits-used",
     "x-generation-id",
+    "x-model-clamped-max-tokens",
     "x-request-id",
     "x-trace-id",
     *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),

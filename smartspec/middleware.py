@@ -46,7 +46,7 @@ class AnswerInDialect:
         response = self.get_response(request)
         if request.path.startswith(GATEWAY) and "x-request-id" not in response:  # refused before its view
             response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
-        if request.path == MESSAGES_PATH:
+        if _is_anthropics(request):
             response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
         if request.path.startswith(PROGRAMS) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"  # most of it is about one person
@@ -94,6 +94,10 @@ class RejectMalformedRequests:
         return response
 
 
+def _is_anthropics(request: HttpRequest) -> bool:
+    return request.path == MESSAGES_PATH or request.path.startswith(f"{MESSAGES_PATH}/")
+
+
 def _is_text(query: str) -> bool:
     try:
         return "\0" not in unquote_to_bytes(query.replace("+", " ")).decode()
@@ -109,7 +113,7 @@ def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpRe
         return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
     if request.path in BROWSER_PATHS:
         return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
-    if request.path == MESSAGES_PATH:
+    if _is_anthropics(request):
         return JsonResponse(messages.envelope(status, message, code), status=status)
     if request.path.startswith(PROGRAMS):
         return JsonResponse(envelope(status, message, code), status=status)

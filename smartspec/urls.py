@@ -6,7 +6,6 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from accounts.errors import not_found
 from accounts.factor_pages import RemovePasskey, SecondStep
 from smartspec import openapi, views
 
@@ -33,5 +32,5 @@ urlpatterns = [
     path("", include("credits.urls")),
     path("", include("deviceauth.urls")),
     path("", include("llmproxy.urls")),
-    re_path(r"^(?:api|v1)(?:/|$)", not_found),
+    re_path(r"^(?:api|v1)(?:/|$)", views.not_found),
 ]

@@ -5,6 +5,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from credits import ledger
 from credits.models import Package
+from smartspec import middleware
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -50,3 +52,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     except Error:
         return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
     return JsonResponse({"status": "ok", "database": "ok"})
+
+
+@csrf_exempt  # whatever the method: there is nothing to protect
+def not_found(request: HttpRequest) -> HttpResponse:
+    """404 for `/api/` and `/v1/` paths that do not exist."""
+    return middleware.answer(request, 404, _("There is nothing at this address."), "not_found")

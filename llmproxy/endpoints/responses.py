@@ -23,7 +23,7 @@ FORWARDED = frozenset(
     safety_identifier stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user
     """.split()  # noqa: SIM905
 )
-KEPT_AT_THE_PROVIDER = ("previous_response_id", "conversation", "background", "prompt", "store")
+KEPT_AT_THE_PROVIDER = ("previous_response_id", "conversation", "background", "prompt")
 COSTS_MORE = ("context_management",)  # generates a summary, beyond the limit of the answer
 MAX_ITEMS = 10_000
 # What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
@@ -39,6 +39,9 @@ class Responses(Route):
         body = bodies.parsed(raw)
         bodies.refuse(
             body, KEPT_AT_THE_PROVIDER, _("%(name)s is not offered here: send all that the model shall see in input.")
+        )
+        bodies.refuse(
+            body, ("store",), _("%(name)s is not offered here: no answer is kept. Send false, or leave it out.")
         )
         bodies.refuse(body, COSTS_MORE, _("%(name)s is not offered here: what it costs cannot be metered."))
         bodies.check_ranges(body, temperature=(0, 2), top_p=(0, 1))

@@ -93,6 +93,12 @@ class Completion(models.Model):
         verbose_name_plural = _("completions")
         indexes = [
             models.Index(fields=["user", "-id"], name="completions_by_user"),
+            # Few: most are completed, and cost this index nothing.
+            models.Index(
+                fields=["user", "-id"],
+                condition=~models.Q(status="completed"),
+                name="completions_not_completed",
+            ),
             # For the operator's filter: passes over pages without the provider, and costs an insert next to nothing.
             BrinIndex(
                 fields=["provider"], name="completions_by_provider", opclasses=["text_bloom_ops"], autosummarize=True

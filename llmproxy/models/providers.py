@@ -14,6 +14,7 @@ from llmproxy import keys
 from llmproxy.pricing import Prices
 
 MAX_ERROR_LENGTH = 40
+MAX_NAME_LENGTH = 200
 ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* describes
 
 
@@ -149,7 +150,10 @@ class LanguageModel(models.Model):
     """A model as callers name it, with its own prices in credits per 1,000 tokens or the default ones."""
 
     name = models.CharField(
-        _("name"), max_length=200, unique=True, validators=[RegexValidator(r"^[\x21-\x7e]+$", _("No spaces."))]
+        _("name"),
+        max_length=MAX_NAME_LENGTH,
+        unique=True,
+        validators=[RegexValidator(r"^[\x21-\x7e]+$", _("No spaces."))],
     )
     providers: "models.ManyToManyField[Provider, Deployment]" = models.ManyToManyField(
         Provider, through="Deployment", related_name="models", verbose_name=_("providers")

@@ -138,6 +138,17 @@ def test_a_balance_for_a_short_answer_gets_a_short_answer(
     assert upstream.sent["max_tokens"] == limit == Completion.objects.get().clamped_max_tokens
 
 
+@pytest.mark.parametrize(("wanted", "told"), [(None, None), (300, None), (301, "300")])
+def test_who_asks_for_more_than_the_model_gives_is_told(
+    chat: Chat, user: User, upstream: Upstream, wanted: int | None, told: str | None
+) -> None:
+    chat(user)
+    LanguageModel.objects.update(max_output_tokens=300)
+    response = chat(user, max_tokens=wanted)
+    assert (response.get("x-model-clamped-max-tokens"), upstream.sent["max_tokens"]) == (told, 300)
+    assert "x-credits-clamped-max-tokens" not in response
+
+
 def test_an_answer_dearer_than_the_balance_takes_the_rest_and_records_the_shortfall(
     chat: Chat, make_user: Callable[..., User], upstream: Upstream
 ) -> None:

@@ -172,6 +172,13 @@ def test_the_list_shows_what_was_spent_of_which_budget(person: Client, user: Use
     shown = page(person.get(KEYS))
     assert "of 40" in shown
     assert "Never used" in shown
+    assert "budget used up" not in shown
+
+
+def test_a_budget_that_is_used_up_is_marked(person: Client, user: User, key: ApiKey) -> None:
+    held = ledger.hold(user=user, amount=40, reference_id="gen_1", seconds=60, credential=key.credential, budget=40)
+    ledger.capture(hold=held, cost=40)
+    assert "budget used up" in page(person.get(KEYS))
 
 
 def test_a_key_is_changed_on_its_page(person: Client, key: ApiKey) -> None:

@@ -146,7 +146,23 @@ def test_the_key_may_come_as_anthropics_header(
 ) -> None:
     upstream.script = said.ANSWERS[route.path]()
     headers = {"x-api-key": make_token(user)}
-    assert client.post(route.path, route.body, content_type="application/json", headers=headers).status_code == 200
+    answer = client.post(route.path, route.body, content_type="application/json", headers=headers)
+    assert answer.status_code == 200
+    told = f"/v1/generation?id={answer['x-generation-id']}"
+    for path in ("/v1/models", "/v1/credits", told):
+        assert client.get(path, headers=headers).status_code == 200, path
+    assert client.get("/v1/credits", headers={"x-api-key": "sk-none"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/messages/batches"])
+def test_what_anthropic_alone_has_is_404_in_its_words(client: Client, path: str) -> None:
+    answer = client.post(path, {}, content_type="application/json")
+    assert (answer.status_code, answer.json()["type"], answer.json()["error"]["type"]) == (
+        404,
+        "error",
+        "not_found_error",
+    )
+    assert answer["request-id"] == answer["x-request-id"]
 
 
 @every_route

@@ -11,7 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from jsonschema import Draft202012Validator
 from rest_framework.schemas.generators import EndpointEnumerator
 
-from accounts.errors import not_found
+from smartspec.views import not_found
 
 # What is for people. Everything else is for programs, and has to be in the document.
 PAGES = re.compile(r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*)?\Z")

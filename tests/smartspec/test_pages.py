@@ -29,6 +29,12 @@ def test_the_home_page_works_without_packages_and_without_a_bonus(client, settin
     assert "gift" not in page
 
 
+def test_who_has_an_account_is_not_told_to_sign_up(client, make_user):
+    assert "1. Sign up" in client.get("/").content.decode()
+    client.force_login(make_user())
+    assert "Sign up" not in client.get("/").content.decode()
+
+
 @pytest.mark.parametrize("packages", [True, False])
 def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(client, settings, make_user, packages):
     if packages:

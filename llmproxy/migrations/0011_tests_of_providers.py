@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0009_completions_that_fell_back'),
+        ('llmproxy', '0010_completions_that_fell_back'),
     ]
 
     operations = [
