@@ -5,6 +5,7 @@ none does, and none of them is told before the commit (docs/decisions/0018).
 """
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -42,6 +43,7 @@ class Batches:
         self._lock = threading.Lock()
         self._waiting: list[_Entry] = []
         self._leader: _Entry | None = None  # of the batch that is waited for
+        self._since = 0.0
 
     def ask(self, asked: str, *, user: int) -> Any:
         """What the function says to this JSON, committed. Raises what a statement of its own would raise."""
@@ -58,22 +60,27 @@ class Batches:
         """Whether this one has to run a batch; if not, it was in one."""
         with self._lock:
             if self._leader is None:
-                self._leader = entry
+                self._lead(entry)
                 return True
+            patience = PATIENCE_SECONDS * (1 + len(self._waiting) // MOST_TOGETHER)  # so many batches are before it
             self._waiting.append(entry)
         try:
-            if not entry.called.acquire(timeout=PATIENCE_SECONDS) and not self._overtakes(entry):
-                entry.called.acquire()
+            while not entry.called.acquire(timeout=patience) and not self._overtakes(entry):
+                pass
         except BaseException:  # whoever is ended while they wait does not keep a batch waiting
             self._leave(entry)
             raise
         return self._leader is entry
 
+    def _lead(self, entry: _Entry | None) -> None:
+        self._leader, self._since = entry, time.monotonic()
+
     def _overtakes(self, entry: _Entry) -> bool:
+        """Whether this one now leads, past a batch that is stuck; behind a long queue that moves everybody waits."""
         with self._lock:
-            if entry in self._waiting:
+            if entry in self._waiting and time.monotonic() - self._since >= PATIENCE_SECONDS:
                 self._waiting.remove(entry)
-                self._leader = entry
+                self._lead(entry)
             return self._leader is entry
 
     def _leave(self, entry: _Entry) -> None:
@@ -106,7 +113,7 @@ class Batches:
         called = [entry for entry in batch if entry is not leader]
         with self._lock:
             if self._leader is leader:
-                self._leader = self._waiting.pop(0) if self._waiting else None
+                self._lead(self._waiting.pop(0) if self._waiting else None)
                 called = [self._leader, *called] if self._leader else called
         for entry in called:
             entry.called.release()

@@ -48,9 +48,9 @@ class AnswerInDialect:
             response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
         if _is_anthropics(request):
             response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
-        if request.path.startswith(PROGRAMS) and not response.has_header("Cache-Control"):
+        if _is_for_programs(request) and not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"  # most of it is about one person
-        if not (isinstance(response, HttpResponse) and request.path.startswith(PROGRAMS)):
+        if not (isinstance(response, HttpResponse) and _is_for_programs(request)):
             return response
         status = response.status_code
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
@@ -94,8 +94,12 @@ class RejectMalformedRequests:
         return response
 
 
+def _is_for_programs(request: HttpRequest) -> bool:
+    return f"{request.path}/".startswith(PROGRAMS)
+
+
 def _is_anthropics(request: HttpRequest) -> bool:
-    return request.path == MESSAGES_PATH or request.path.startswith(f"{MESSAGES_PATH}/")
+    return f"{request.path}/".startswith(f"{MESSAGES_PATH}/")
 
 
 def _is_text(query: str) -> bool:
@@ -115,6 +119,6 @@ def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpRe
         return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
     if _is_anthropics(request):
         return JsonResponse(messages.envelope(status, message, code), status=status)
-    if request.path.startswith(PROGRAMS):
+    if _is_for_programs(request):
         return JsonResponse(envelope(status, message, code), status=status)
     return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

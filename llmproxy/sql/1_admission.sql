@@ -262,7 +262,9 @@ BEGIN
             RETURN json_build_object('refusal', 'still_running', 'generation_id', '');
         END IF;
     END IF;
-    PERFORM gateway_note_use(caller.credential, caller.last_used_at, asked.note_seconds, v_now);
+    IF caller.credential <> '' AND COALESCE(caller.last_used_at, '-infinity') <= v_now - make_interval(secs => asked.note_seconds) THEN
+        PERFORM gateway_note_use(caller.credential, v_now);
+    END IF;
     RETURN json_build_object(
         'user', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
         'prices', json_build_array(model.prompt::text, model.cached_prompt::text, model.completion::text),
@@ -271,15 +273,12 @@ BEGIN
         'affordable', v_affordable / asked.choices, 'hold', hold.id, 'held', hold.amount, 'rates', v_said);
 END $$;
 
--- A device or key called just now, which `p_last` has not been for so many seconds, or never.
-CREATE OR REPLACE FUNCTION gateway_note_use(p_credential text, p_last timestamptz, p_seconds integer, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql AS $$
+-- A device or key called just now; written at most once in a while, so not with every call.
+CREATE OR REPLACE FUNCTION gateway_note_use(p_credential text, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_own text := split_part(p_credential, ':', 2);
 BEGIN
-    IF p_last > p_now - make_interval(secs => p_seconds) OR v_own = '' THEN
-        RETURN;
-    ELSIF starts_with(p_credential, 'key:') THEN
+    IF starts_with(p_credential, 'key:') THEN
         UPDATE api_keys SET last_used_at = p_now WHERE id = v_own::bigint;
     ELSE
         UPDATE device_sessions SET last_used_at = p_now WHERE token_family = v_own::uuid;
@@ -296,7 +295,8 @@ BEGIN
     SELECT * INTO caller FROM gateway_caller(p_checksum, p_is_key, NULL);
     id := caller.id;
     refusal := caller.refusal;
-    IF refusal IS NULL THEN
-        PERFORM gateway_note_use(caller.credential, caller.last_used_at, p_seconds, clock_timestamp());
+    IF refusal IS NULL AND caller.credential <> ''
+       AND COALESCE(caller.last_used_at, '-infinity') <= clock_timestamp() - make_interval(secs => p_seconds) THEN
+        PERFORM gateway_note_use(caller.credential, clock_timestamp());
     END IF;
 END $$;

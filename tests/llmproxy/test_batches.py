@@ -28,6 +28,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock((asked ->> 'lock')::bigint) WHERE asked ? 'lock';
     IF asked ? 'fail' THEN
         RAISE EXCEPTION 'not this one' USING ERRCODE = 'invalid_text_representation';
+    ELSIF asked ? 'slow' THEN
+        PERFORM pg_sleep((asked ->> 'slow')::float);
     ELSIF asked ? 'die' THEN
         PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5);
     END IF;
@@ -162,6 +164,29 @@ def test_who_is_stuck_behind_a_lock_is_not_waited_for(batched: Batches, ask: Any
     locked()
     assert stuck.result(5)["asked"] == "stuck"
     wait_for(batched, away=False)
+
+
+def test_a_long_queue_that_moves_is_no_reason_to_overtake(
+    batched: Batches, ask: Any, locked: Any, monkeypatch: Any
+) -> None:
+    under_way, most = [0], [0]
+    said = batched._said
+
+    def counted(asked: list[str]) -> Any:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        try:
+            return said(asked)
+        finally:
+            under_way[0] -= 1
+
+    monkeypatch.setattr(batches, "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(batched, "_said", counted)
+    ask("first", slow=0.25)
+    wait_for(batched)
+    others = [ask(f"{number}", slow=0.03) for number in range(15)]  # three batches of up to 0.24 s
+    assert [other.result(5)["asked"] for other in others] == [f"{number}" for number in range(15)]
+    assert most == [1]
 
 
 def test_who_is_together_with_somebody_stuck_is_not_kept(
