@@ -14,7 +14,7 @@ test: install-dev ## Run all tests; ARGS="-k name" for some
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
 
-bench: install ## Measure the gateway beside its peers (15 minutes); ARGS="--write" keeps it
+bench: install ## Measure the gateway beside its peers (20 minutes); ARGS="--write" keeps it
 	@.venv/bin/python -m bench.gateway $(ARGS)
 
 lock: install ## Write the exact versions of the requirements files anew

@@ -58,14 +58,17 @@ class Offers:
 
 def test(provider: Provider) -> Offers:
     """As `of`, and written down for the provider's health. Raises NoOffers."""
-    problem = ""
     try:
-        return of(provider)
+        found = of(provider)
     except NoOffers as failure:
-        problem = failure.problem
+        _note(provider, failure.problem)
         raise
-    finally:
-        Provider.objects.filter(pk=provider.pk).update(tested_at=Now(), test_problem=problem)
+    _note(provider, "")
+    return found
+
+
+def _note(provider: Provider, problem: str) -> None:
+    Provider.objects.filter(pk=provider.pk).update(tested_at=Now(), test_problem=problem)
 
 
 def of(provider: Provider) -> Offers:

@@ -11,7 +11,7 @@ from bench.gateway import runs, wrk
 from bench.gateway.targets import OURS, Target
 from smartspec.site import say
 
-FEW, SOME = 1, 16  # clients of the JSON measurements
+FEW, SOME, BUSY = 1, 16, (64, 200)  # clients of the JSON measurements
 STEADY, MANY, CROWD = 100, 300, 2000  # streams
 CROWD_SECONDS, CROWD_GAP = 20, 1000  # to begin them all; milliseconds between chunks
 
@@ -55,7 +55,7 @@ def measure(targets: list[Target], plan: Plan, folder: Path) -> Figures:
 
 
 def _json(figures: Figures, targets: list[Target], plan: Plan, folder: Path) -> None:
-    for clients in (FEW, SOME):
+    for clients in (FEW, SOME, *BUSY):
         for target in targets:
             run = runs.json_completions(target, clients, plan.seconds, folder)
             figures.json[target.name, clients].append(run)

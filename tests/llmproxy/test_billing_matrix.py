@@ -445,6 +445,7 @@ OF_OTHER_THINGS = {
     "test_only_post_is_taken",
     "test_the_key_may_come_as_anthropics_header",
     "test_parameters_of_a_provider_of_its_own_do_not_pass",
+    "test_what_anthropic_alone_has_is_404_in_its_words",
 }
 
 
