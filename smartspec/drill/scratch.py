@@ -110,6 +110,7 @@ class Scratch:
             "PORT": str(port),
             "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
             "SMARTSPEC_FAILPOINT": failpoint,
+            "TMPDIR": str(self.folder),  # gunicorn that is killed may leave a file there
         }
         return _worker(Site(ROOT, port, self.environment(self.wire, **variables)))
 
