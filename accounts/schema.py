@@ -22,7 +22,7 @@ SECURITY_SCHEMES: Node = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A device's access token, or an API key (`sk-…`).",
+        "description": "A device's access token, or an API key (`sk-…`). Either may come as `x-api-key` instead.",
     },
     "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A logged-in browser."},
     "csrf": {

@@ -252,7 +252,7 @@ PATHS: Node = {
     "/v1/messages": _with_request_id(
         completes(
             "messages",
-            "Anthropic's Messages API: JSON, or events when `stream` is true. The key may come as `x-api-key`",
+            "Anthropic's Messages API: JSON, or events when `stream` is true",
             _json("AnthropicMessage"),
             events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
             said=TYPED_STREAM % "message_stop",

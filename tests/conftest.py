@@ -15,10 +15,12 @@ from django.db.transaction import atomic
 from django.test import Client, TransactionTestCase
 from django.utils import timezone
 from oauth2_provider.models import AccessToken
+from playwright import sync_api
 
 from accounts.models import User
 from bench.browser import Browser
 from credits import ledger
+from tests import pages
 
 # A password is not hashed for safety here, and the real hasher takes half a second.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS[1:]]
@@ -67,6 +69,13 @@ def _empty_tables(self: TransactionTestCase) -> None:
 
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    """A real one; what needs it is skipped where CHROMIUM names none."""
+    with pages.chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A real browser on the live server: looks at pages as people do, and as axe does."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,11 @@ def chromium() -> Iterator[Browser]:
             launched.close()
     finally:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+def words(answer: Any) -> str:
+    """What stands on a page, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
 def log_in(context: BrowserContext, user: User, url: str) -> None:

@@ -13,19 +13,13 @@ from accounts.models import User
 from deviceauth import device_flow, mails
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, chromium, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
 ]
 AGENT = {"headers": {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) SmartSpecPro/1.2"}}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])

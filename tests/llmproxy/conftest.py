@@ -27,6 +27,13 @@ def user(make_user: Callable[..., User]) -> User:
 
 
 @pytest.fixture
+def person(client: Client, user: User) -> Client:
+    """Logged in, in a browser."""
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
 def chat(client: Client, bearer: Callable[..., dict[str, str]]) -> Callable[..., Any]:
     """Call a gateway route as a user; keyword arguments are the body's parameters."""
 

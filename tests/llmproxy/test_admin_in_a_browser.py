@@ -15,7 +15,7 @@ from accounts.models import User
 from llmproxy.models import Completion, Deployment, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, chromium, log_in, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, uncomplaining
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -37,12 +37,6 @@ def seen(page: Page, name: str) -> None:
     if page.locator(OURS).count():
         found = Axe().run(page, context=OURS)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture(params=[DESKTOP, PHONE, WIDE_DARK, NARROW_LIGHT], ids=["desktop", "phone", "wide-dark", "narrow-light"])

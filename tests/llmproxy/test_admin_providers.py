@@ -115,14 +115,19 @@ def test_health_is_good_only_of_who_was_asked(
     assert "Not asked yet" in admin.get(address).content.decode()
     Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
     assert "Not asked lately" in admin.get(address).content.decode()
-    Provider.objects.exclude(pk=provider.pk).delete()
-    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
-    Deployment.objects.create(model=model, provider=provider)
-    chat(user, model="bright")
-    cache.clear()
+    answered(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
     assert "Not asked" not in shown
+
+
+def answered(provider: Provider, chat: Any, user: User) -> None:
+    """It answers a call, and what is remembered of calls for a while is forgotten."""
+    Provider.objects.exclude(pk=provider.pk).delete()
+    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
+    Deployment.objects.create(model=model, provider=provider)
+    assert chat(user, model="bright").status_code == 200
+    cache.clear()
 
 
 @pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
@@ -133,10 +138,7 @@ def test_health_says_what_a_test_found_until_a_call_succeeds(
     upstream.offers = script.error(401)
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert "The test failed less than a minute ago: it refuses the key" in admin.get(address).content.decode()
-    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
-    Deployment.objects.create(model=model, provider=provider)
-    chat(user, model="bright")
-    cache.clear()
+    answered(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
     assert "The test failed" not in shown

@@ -232,7 +232,7 @@ def test_old_connections_do_not_stay_open(provider: Provider, monkeypatch: pytes
     assert provider.ended >= 9, len(provider.lines)
 
 
-def test_threads_share_the_kept_without_harm() -> None:
+def test_threads_share_a_pool_without_harm() -> None:
     shared, ends = pool.Pool(), time.monotonic() + 1
     address = Address("x", 1, is_secure=False)
     failed: list[BaseException] = []

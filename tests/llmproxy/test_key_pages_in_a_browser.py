@@ -1,6 +1,6 @@
 """The pages of API keys in a real browser: on a desktop in English, on a phone in the dark in Thai."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,18 +8,12 @@ from playwright.sync_api import Browser
 
 from accounts.authentication import identify
 from accounts.models import ApiKey, User
-from tests.pages import CHROMIUM, DESKTOP, PHONE, chromium, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])

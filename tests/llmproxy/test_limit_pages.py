@@ -1,6 +1,6 @@
 """Limits as people and administrators set and see them, and the budget that `/v1/credits` tells."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -19,7 +19,7 @@ from deviceauth.models import DeviceSession
 from llmproxy.limit_forms import rates_of
 from tests.accounts.conftest import change_in_admin
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, chromium, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SET = {"requests_per_minute": 3, "tokens_per_minute": 4000, "max_concurrent": 2}
@@ -35,12 +35,6 @@ def key(user: User) -> api_keys.Created:
 @pytest.fixture
 def device(user: User) -> Device:
     return Device().start().approved_by(user).redeem()
-
-
-@pytest.fixture
-def person(client: Client, user: User) -> Client:
-    client.force_login(user)
-    return client
 
 
 def test_a_person_limits_a_key_and_takes_that_back(person: Client, key: api_keys.Created) -> None:
@@ -175,12 +169,6 @@ def test_without_a_budget_nothing_is_added(client: Client, user: User, device: D
         assert balance(token) == PLAIN
     client.force_login(user)
     assert client.get("/v1/credits").json() == PLAIN
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")

@@ -1,7 +1,7 @@
 """The receipt as people read it: on the account page's links, on its own page, and in the admin."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,15 +20,10 @@ from tests.llmproxy import scripted_routes as said
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, chromium, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, look, uncomplaining, words
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Chat = Callable[..., Any]
-
-
-def words(answer: Any) -> str:
-    """What stands on a page, without its markup."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
 
 
 def page_of(row: Completion) -> str:
@@ -51,12 +46,6 @@ def dear(chat: Chat, user: User, upstream: Upstream) -> Completion:
     }
     upstream.script = script.answer(usage={"prompt_tokens": 3400, "completion_tokens": 500, **details})
     return Completion.objects.get(generation_id=chat(user)["x-generation-id"])
-
-
-@pytest.fixture
-def person(client: Client, user: User) -> Client:
-    client.force_login(user)
-    return client
 
 
 def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> None:
@@ -284,12 +273,6 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
         assert re.search(rf"{label}:? {value}", rest), label
     for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
         assert told not in rest, told
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")

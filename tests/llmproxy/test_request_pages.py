@@ -1,7 +1,7 @@
 """The list of all requests: what was free or failed is there too, and leads to its receipt."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,21 +14,11 @@ from llmproxy import request_pages
 from llmproxy.models import Completion
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, chromium, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining, words
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Chat = Callable[..., Any]
 REQUESTS = "/account/requests"
-
-
-def words(answer: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
-
-
-@pytest.fixture
-def person(client: Client, user: User) -> Client:
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -112,12 +102,6 @@ def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: l
 def test_the_pages_of_the_account_lead_there(person: Client, asked: list[str]) -> None:
     assert f'href="{REQUESTS}"' in person.get("/account").content.decode()
     assert f'href="{REQUESTS}"' in person.get(f"/account/completions/{asked[0]}").content.decode()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")
