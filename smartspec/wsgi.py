@@ -83,7 +83,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         # Django decodes with whatever codec is named, base64 included, before any middleware runs.
         environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
     if not _receive(environ):
-        start_response("408 Request Timeout", [("Content-Type", "application/json"), ("Connection", "close")])
+        start_response("408 Request Timeout", [("Content-Type", "application/json")])
         return [TOO_SLOW]
     try:
         handler = gateway if gateway.serves(environ) else django_application

@@ -163,6 +163,16 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
         ledger.release(hold=held)
 
 
+def test_a_device_whose_budget_is_used_up_is_marked(client: Client, user: User, device: Device) -> None:
+    session = DeviceSession.objects.get()
+    client.force_login(user)
+    spent = ledger.hold(user=user, amount=3, reference_id="x", seconds=60, credential=session.credential)
+    ledger.capture(hold=spent, cost=3, description="x")
+    for budget, marked in ((4, False), (3, True)):
+        device_sessions.set_budget(session=session, monthly_budget=budget)
+        assert ("budget used up" in client.get("/account/devices").content.decode()) == marked
+
+
 def test_without_a_budget_nothing_is_added(client: Client, user: User, device: Device, make_token: Any) -> None:
     key = api_keys.create(user=user, name="CI", source=Source())
     for token in (key.plain, device.tokens["access_token"], make_token(user)):
