@@ -50,6 +50,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
     def hold(self, amount: int, at_least: int) -> str:
         reference = f"gen_{next(numbers)}"
         at_least = min(amount, at_least)
+        self.lapse()
         if self.account.available < amount:
             self.end_due()
         self.both(
@@ -73,6 +74,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         reference = f"gen_{next(numbers)}"
         at_least = min(amount, at_least)
         left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+        self.lapse()
         if min(left, self.account.available) < amount:
             self.end_due()
             left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
