@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.template.loader import get_template
 from django.test import Client
 
+from accounts.models import Plan
 from credits.models import Package
 
 pytestmark = pytest.mark.django_db
@@ -14,6 +15,18 @@ def test_the_home_page_shows_packages_with_prices(client):
     call_command("seed_packages", verbosity=0)
     page = client.get("/").content.decode()
     assert all(text in page for text in ("Starter", "$50", "1,500 credits", "popular", "/accounts/signup/"))
+
+
+def test_one_credit_is_one(client, settings, make_user):
+    settings.SIGNUP_BONUS_CREDITS = 1
+    Package.objects.create(name="Taste", credits=1, price_usd="0.50")
+    page = " ".join(client.get("/").content.decode().split())
+    assert "<p> 1 credit </p>" in page
+    assert "start with 1 credit as a gift" in page
+    user = make_user()
+    Plan.objects.filter(pk=user.plan_id).update(monthly_credits=1)
+    client.force_login(user)
+    assert "1 credit a month" in client.get("/account").content.decode()
 
 
 def test_a_package_that_is_not_on_sale_is_not_shown(client):
