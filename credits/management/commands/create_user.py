@@ -43,8 +43,10 @@ class Command(BaseCommand):
         except LedgerRefusal as refusal:
             raise CommandError(refusal.message) from None
         balance = ledger.balance(user).credits
-        shown = "" if options["password"] else f", password {password}"
-        self.stdout.write(f"Created {email} with {balance} credits on plan {plan.slug}{shown}.")
+        counted = "1 credit" if balance == 1 else f"{balance} credits"
+        self.stdout.write(f"Created {email} with {counted} on plan {plan.slug}.")
+        if not options["password"]:
+            self.stdout.write(f"Password, shown only this once: {password}")
 
     def _written(self, email: str) -> str:
         try:
