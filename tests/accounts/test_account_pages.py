@@ -103,7 +103,7 @@ def test_pages_of_transactions_join_without_gap_or_repeat(client, make_user, spe
     client.force_login(user)
     page = client.get("/account/transactions").context["page"]
     seen = [row.seq for row in page.rows]
-    while page.before:
+    while page.before and len(seen) <= 120:
         page = client.get("/account/transactions", {"before": page.before}).context["page"]
         seen += [row.seq for row in page.rows]
     assert seen == list(range(120, 0, -1))
