@@ -124,9 +124,9 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
     usage = BudgetUsage(said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"]))
     used_up = (
-        _("The monthly budget of your API key “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
+        _("The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
         if kind == "key"
-        else _("The monthly budget of your device “%(name)s” is used up: %(left)d of %(limit)d credits are left.")
+        else _("The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},

@@ -109,6 +109,19 @@ def test_pages_of_transactions_join_without_gap_or_repeat(client, make_user, spe
     assert seen == list(range(120, 0, -1))
 
 
+def test_the_links_between_pages_keep_the_type(client, make_user, spend):
+    user = make_user(credits=200)
+    spend(user, 60)
+    client.force_login(user)
+    page, there = client.get("/account/transactions", {"type": "usage"}), "?type=usage"
+    assert f'href="{there}">Newest' not in page.content.decode()
+    older = f"{there}&before={page.context['page'].before}"
+    assert f'href="{older.replace("&", "&amp;")}" rel="next"' in page.content.decode()
+    page = client.get(f"/account/transactions{older}")
+    assert {row.type for row in page.context["page"].rows} == {"usage"}
+    assert f'href="{there}">Newest' in page.content.decode()
+
+
 def test_transactions_are_filtered_by_type(client, make_user, spend):
     user = make_user(credits=100)
     spend(user, 3)

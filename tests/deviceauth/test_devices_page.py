@@ -65,9 +65,11 @@ def test_a_device_is_renamed_and_limited(person: Client, session: DeviceSession)
     assert (session.name, session.monthly_budget) == ("Office", 50)
     page = text(person.get(PAGE))
     assert "Office" in page
-    assert "of 50 credits" in page
+    assert "0 of 50 credits" in page
     kinds = AuthEvent.objects.order_by("-id").values_list("kind", flat=True)[:2]
     assert set(kinds) == {"device_renamed", "device_limited"}
+    person.post(there, {"name": "Office", "monthly_budget": "1"})
+    assert "0 of 1 credit " in text(person.get(PAGE))
     person.post(there, {"name": "Office", "monthly_budget": ""})
     session.refresh_from_db()
     assert session.monthly_budget is None

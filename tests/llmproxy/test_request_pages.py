@@ -69,6 +69,7 @@ def test_pages_go_back_to_the_first(person: Client, asked: list[str], monkeypatc
         older = re.search(r'href="(\?[^"]*)" rel="next"', answer.content.decode())
         address = f"{REQUESTS}{older[1].replace('&amp;', '&')}" if older else ""
     assert seen == wanted
+    assert f'href="?show={show}">Newest' in answer.content.decode()
 
 
 def test_they_are_their_owners_only(client: Client, asked: list[str], make_user: Any) -> None:

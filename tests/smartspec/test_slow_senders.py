@@ -1,6 +1,7 @@
 """Requests that are too slow, too deep, too many or too long, sent to a real gunicorn: bounded, and nothing held."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -65,6 +66,17 @@ def test_a_body_that_comes_too_slowly_is_408(server: Server, login: str) -> None
     assert b'"request_timeout"' in received
     assert seconds < 5
     assert not Hold.objects.exists()
+
+
+def test_what_a_late_body_says_is_no_request(server: Server, login: str) -> None:
+    late = f"GET /v1/credits HTTP/1.1\r\nHost: 127.0.0.1\r\n{login}\r\n".encode()
+    after = b"GET /v1/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(f"{HEAD}{login}Content-Length: {len(late) + 1}\r\n\r\n{{".encode())
+        received = line.recv(65536)
+        line.sendall(late + after)
+        received += _rest(line)
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"408", b"404"]
 
 
 def test_headers_that_come_too_slowly_end_the_connection(server: Server) -> None:
