@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from accounts.exceptions import Refusal
+from accounts.toolbox.exceptions import Refusal
 
 
 class LedgerRefusal(Refusal):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.authentication import signed_in
+from accounts.access.authentication import signed_in
 from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Transaction

@@ -1,7 +1,8 @@
 from django.urls import path, re_path
 
-from llmproxy import device_pages, key_pages, receipt_pages, request_pages, views
-from llmproxy.balance_views import CreditsView
+from llmproxy import views
+from llmproxy.balance_view import CreditsView
+from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
 
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
 METERED = {

@@ -13,15 +13,11 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
-from llmproxy.admission import Admission, admit, make_sure
-from llmproxy.endpoints.base import Route
-from llmproxy.endpoints.chat import CHAT, DesktopChat
-from llmproxy.endpoints.embeddings import EMBEDDINGS
-from llmproxy.endpoints.messages import MESSAGES
-from llmproxy.endpoints.responses import RESPONSES
-from llmproxy.endpoints.text import TEXT
+from accounts.toolbox.exceptions import Refusal
+from llmproxy import catalogue, lenient_json
+from llmproxy.admission import callers, idempotency
+from llmproxy.admission.admit import Admission, admit, make_sure
+from llmproxy.completion import running, streaming
 from llmproxy.exceptions import (
     GatewayRefusal,
     GenerationNotFound,
@@ -34,6 +30,13 @@ from llmproxy.exceptions import (
     UserNotFound,
 )
 from llmproxy.models import Completion, LanguageModel
+from llmproxy.receipts import explain
+from llmproxy.routes.base import Route
+from llmproxy.routes.chat import CHAT, DesktopChat
+from llmproxy.routes.embeddings import EMBEDDINGS
+from llmproxy.routes.messages import MESSAGES
+from llmproxy.routes.responses import RESPONSES
+from llmproxy.routes.text import TEXT
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
 STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
@@ -145,7 +148,7 @@ def generation(request: HttpRequest) -> HttpResponse:
     found = Completion.objects.filter(user=caller.user, generation_id=asked).first() if caller.user else None
     if found is None:
         raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")
-    return JsonResponse(receipts.explain(found))
+    return JsonResponse(explain.explain(found))
 
 
 def _model(row: LanguageModel) -> dict[str, Any]:
@@ -203,7 +206,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _answer(admission: Admission, sock: Any) -> HttpResponse:
-    answer, receipt = completions.complete(admission, sock)
+    answer, receipt = running.complete(admission, sock)
     response = _billed(answer, receipt.charged, receipt.balance_after)
     if CORK and sock is not None:
         # Headers and body in one packet, though gunicorn sends one after the other.
@@ -213,7 +216,7 @@ def _answer(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = wire.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
+    body = lenient_json.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
     response = HttpResponse(body, content_type="application/json")
     response["x-credits-used"] = str(charged)
     if balance_after is not None:
@@ -225,7 +228,7 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
     # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
     if sock is not None:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
-    response = StreamingHttpResponse(relay.open_stream(admission, sock), content_type="text/event-stream")
+    response = StreamingHttpResponse(streaming.open_stream(admission, sock), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
     return response

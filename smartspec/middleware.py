@@ -13,9 +13,9 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 
-from accounts.errors import envelope
-from llmproxy import callers
-from llmproxy.endpoints import messages
+from accounts.toolbox.errors import envelope
+from llmproxy.admission import callers
+from llmproxy.routes import messages
 
 OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
 OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
