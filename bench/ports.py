@@ -16,7 +16,9 @@ def wait_for_answer(port: int, path: str, check: Callable[[], None], seconds: fl
     _until(lambda: _answers(port, path), check, f"Port {port} does not answer {path}", seconds)
 
 
-def _until(done: Callable[[], bool], check: Callable[[], None], otherwise: str, seconds: float) -> None:
+def _until(
+    done: Callable[[], bool], check: Callable[[], None], otherwise: str, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         check()

@@ -68,7 +68,14 @@ PROFILE: Node = {
     "credits": whole("The posted balance."),
     "plan": text(),
 }
-ANN = {"id": 7, "openId": "usr_1a2b3c", "name": "Ann", "email": "ann@example.com", "credits": 100, "plan": "free"}
+ANN = {
+    "id": 7,
+    "openId": "usr_1a2b3c",
+    "name": "Ann",
+    "email": "ann@example.com",
+    "credits": 100,
+    "plan": "free",
+}
 
 SCHEMAS: Node = {
     "OAuthError": record(
@@ -78,7 +85,12 @@ SCHEMAS: Node = {
             "interval": whole("With `slow_down`: the new interval, in seconds.", minimum=1),
         },
         optional=["error_description", "interval"],
-        examples=[{"error": "authorization_pending", "error_description": "The user has not answered yet."}],
+        examples=[
+            {
+                "error": "authorization_pending",
+                "error_description": "The user has not answered yet.",
+            }
+        ],
     ),
     "Message": record(
         {"error": record({"message": text("For people.")})},
@@ -107,7 +119,9 @@ SCHEMAS: Node = {
     "Tokens": record(
         {
             "access_token": text(),
-            "refresh_token": text("Replaces the one before; that one is honoured for another minute."),
+            "refresh_token": text(
+                "Replaces the one before; that one is honoured for another minute."
+            ),
             "token_type": text(enum=["Bearer"]),
             "expires_in": whole("Seconds.", minimum=0),
             "scope": text("Space-separated."),
@@ -133,19 +147,27 @@ SCHEMAS: Node = {
             "scopes": {"type": "array", "items": text()},
             "expires_in": whole("Seconds left.", minimum=0),
         },
-        examples=[{"status": "pending", "user_code": USER_CODE, "scopes": ["llm:chat"], "expires_in": 540}],
+        examples=[
+            {"status": "pending", "user_code": USER_CODE, "scopes": ["llm:chat"], "expires_in": 540}
+        ],
     ),
-    "Me": record({**PROFILE, "role": text(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]),
+    "Me": record(
+        {**PROFILE, "role": text(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]
+    ),
 }
 
 
 def _bodies(properties: Node, example: Node, *, only_json: Node | None = None) -> Node:
     """Both body types. A form always names its client; JSON that names none is the desktop application's."""
     client = {
-        "client_id": VALUE | {"description": "Not needed by the first-party desktop application, which sends JSON."},
-        "client_secret": VALUE | {"description": "Of a confidential client that does not use HTTP Basic."},
+        "client_id": VALUE
+        | {"description": "Not needed by the first-party desktop application, which sends JSON."},
+        "client_secret": VALUE
+        | {"description": "Of a confidential client that does not use HTTP Basic."},
     }
-    nullable = {name: value | {"type": ["string", "null"]} for name, value in (properties | client).items()}
+    nullable = {
+        name: value | {"type": ["string", "null"]} for name, value in (properties | client).items()
+    }
     form_example = {
         "client_id": settings.FIRST_PARTY_CLIENT_ID,
         **{n: v for n, v in example.items() if n in properties},
@@ -167,7 +189,9 @@ code = extend_schema(
     operation_id="device_code",
     tags=["device login"],
     summary="Begin a device login (RFC 8628 §3.1)",
-    request=_bodies({"scope": _SCOPE}, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}),
+    request=_bodies(
+        {"scope": _SCOPE}, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}
+    ),
     auth=CLIENT,
     responses={
         200: said("Show the user code, then poll the token route.", ref("DeviceAuthorization")),
@@ -180,7 +204,8 @@ token = extend_schema(
     summary="Redeem a device code, or refresh (RFC 8628 §3.4, RFC 6749 §6)",
     request=_bodies(
         {
-            "grant_type": VALUE | {"description": f"`{server.DEVICE_CODE}` or `{server.REFRESH_TOKEN}`."},
+            "grant_type": VALUE
+            | {"description": f"`{server.DEVICE_CODE}` or `{server.REFRESH_TOKEN}`."},
             "device_code": VALUE,
             "refresh_token": VALUE,
             "scope": VALUE | {"description": "At a refresh: the same scopes or fewer."},
@@ -189,7 +214,9 @@ token = extend_schema(
     ),
     auth=CLIENT,
     responses={
-        200: said("The tokens. A repeated refresh within a minute gets the same ones.", ref("Tokens")),
+        200: said(
+            "The tokens. A repeated refresh within a minute gets the same ones.", ref("Tokens")
+        ),
         **OAUTH.responses(
             401,
             413,
@@ -233,7 +260,11 @@ authorize = extend_schema(
     operation_id="device_authorize",
     tags=["device login"],
     summary="Allow a device to act for the logged-in user",
-    request={JSON: record({"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}])},
+    request={
+        JSON: record(
+            {"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}]
+        )
+    },
     responses={
         200: said("The device is connected.", ref("Authorized")),
         **BROWSER.responses(400, 401, 403, 404, 410, 413, 415, 429, 503),

@@ -30,7 +30,11 @@ CORS_EXPOSE_HEADERS: list[str] = [
     "x-model-clamped-max-tokens",
     "x-request-id",
     "x-trace-id",
-    *(f"x-ratelimit-{fact}-{kind}" for kind in ("requests", "tokens") for fact in ("limit", "remaining", "reset")),
+    *(
+        f"x-ratelimit-{fact}-{kind}"
+        for kind in ("requests", "tokens")
+        for fact in ("limit", "remaining", "reset")
+    ),
 ]
 
 GATEWAY_MIDDLEWARE: list[str] = [
@@ -86,7 +90,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "smartspec.openapi.complete"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "smartspec.openapi.complete",
+    ],
 }
 
 UNFOLD: dict[str, Any] = {
@@ -94,7 +101,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "SmartSpec",
     "SITE_SUBHEADER": _("Administration"),
     "SITE_SYMBOL": "toll",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("smartspec/icon.svg"),
+        }
+    ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
     "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},

@@ -44,8 +44,13 @@ class AnswerInDialect:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if request.path.startswith(GATEWAY) and "x-request-id" not in response:  # refused before its view
-            response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
+        if (
+            request.path.startswith(GATEWAY) and "x-request-id" not in response
+        ):  # refused before its view
+            response["x-request-id"], response["x-trace-id"] = (
+                callers.request_id(),
+                callers.trace_id(request),
+            )
         if _is_anthropics(request):
             response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
         if _is_for_programs(request) and not response.has_header("Cache-Control"):
@@ -54,7 +59,12 @@ class AnswerInDialect:
             return response
         status = response.status_code
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
-            said = answer(request, status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_"))
+            said = answer(
+                request,
+                status,
+                _refusal(status),
+                responses.get(status, "error").lower().replace(" ", "_"),
+            )
             response.content = said.content
             for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
                 response[name] = value
@@ -64,7 +74,11 @@ class AnswerInDialect:
 def _refusal(status: int) -> str:
     if status >= 500:
         return _("Something went wrong here. It is logged.")
-    return _("There is nothing at this address.") if status == 404 else _("This request cannot be answered.")
+    return (
+        _("There is nothing at this address.")
+        if status == 404
+        else _("This request cannot be answered.")
+    )
 
 
 class RejectMalformedRequests:
@@ -77,19 +91,34 @@ class RejectMalformedRequests:
         if NOT_UTF_8 in request.META:
             return answer(request, 400, _("Send UTF-8."), "charset")
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
-            return answer(request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error")
+            return answer(
+                request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error"
+            )
         if any("\0" in value for value in request.COOKIES.values()):
             return answer(request, 400, _("A cookie is not valid text."), "invalid_request_error")
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
         """503 while the database is away or a lock was not to be had: nothing was written."""
-        if isinstance(exception, BAD_LOOKUP) and request.method == "GET" and request.path.startswith("/admin/"):
+        if (
+            isinstance(exception, BAD_LOOKUP)
+            and request.method == "GET"
+            and request.path.startswith("/admin/")
+        ):
             logger.warning("admin: %s cannot be looked up", request.path, exc_info=exception)
-            return answer(request, 400, _("This address asks for something that cannot be looked up."), "bad_lookup")
+            return answer(
+                request,
+                400,
+                _("This address asks for something that cannot be looked up."),
+                "bad_lookup",
+            )
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
-        response = answer(request, 503, _("The service is busy. Try again in a moment."), "service_unavailable")
+        response = answer(
+            request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
+        )
         response["Retry-After"] = "5"
         return response
 
@@ -112,11 +141,15 @@ def _is_text(query: str) -> bool:
 def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
     """An error in the dialect of the route: JSON for programs, text for people."""
     if request.path in OAUTH_PATHS:  # RFC 6749 §5.2
-        error, description = OAUTH_ERRORS.get(status, ("invalid_request", "The request is malformed."))
+        error, description = OAUTH_ERRORS.get(
+            status, ("invalid_request", "The request is malformed.")
+        )
         body = {"error": error, "error_description": description}
         return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
     if request.path in BROWSER_PATHS:
-        return JsonResponse({"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"})
+        return JsonResponse(
+            {"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"}
+        )
     if _is_anthropics(request):
         return JsonResponse(messages.envelope(status, message, code), status=status)
     if _is_for_programs(request):

@@ -56,7 +56,11 @@ class KeysetChangeList(ChangeList):
             self.has_older, self.has_newer = len(rows) > size, self.before is not None
             rows = rows[:size]
         else:
-            rows = list(self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[: size + 1])
+            rows = list(
+                self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[
+                    : size + 1
+                ]
+            )
             self.has_older, self.has_newer = True, len(rows) > size
             rows = rows[:size][::-1]
         self._show(rows)
@@ -72,12 +76,20 @@ class KeysetChangeList(ChangeList):
     def older(self) -> str:
         """Leads to the page of older rows; empty on the last one."""
         rows = self.result_list
-        return self.get_query_string({BEFORE: getattr(rows[-1], self.key)}) if rows and self.has_older else ""
+        return (
+            self.get_query_string({BEFORE: getattr(rows[-1], self.key)})
+            if rows and self.has_older
+            else ""
+        )
 
     @property
     def newer(self) -> str:
         rows = self.result_list
-        return self.get_query_string({AFTER: getattr(rows[0], self.key)}) if rows and self.has_newer else ""
+        return (
+            self.get_query_string({AFTER: getattr(rows[0], self.key)})
+            if rows and self.has_newer
+            else ""
+        )
 
     @property
     def newest(self) -> str:

@@ -52,7 +52,12 @@ def history(user: User, asked: Any) -> dict[str, Any]:
 
 
 def _transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
-    filters = {"seq__lt": "cursor", "type": "type", "created_at__gte": "start", "created_at__lt": "end"}
+    filters = {
+        "seq__lt": "cursor",
+        "type": "type",
+        "created_at__gte": "start",
+        "created_at__lt": "end",
+    }
     wanted = {lookup: query[name] for lookup, name in filters.items() if name in query}
     return Transaction.objects.filter(user=user, **wanted).newest_first()
 

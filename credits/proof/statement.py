@@ -36,7 +36,15 @@ COLUMNS = (
     "digest",
 )
 TEXTS = {"description", "metadata", "referenceId", "idempotencyKey"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")  # how a cell begins that a spreadsheet would not take for text
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "'",
+)  # how a cell begins that a spreadsheet would not take for text
 
 
 def write_json(user: User, out: TextIO) -> None:
@@ -55,7 +63,9 @@ def write_csv(user: User, out: TextIO) -> None:
     writer = csv.writer(out)
     writer.writerow(["account", *COLUMNS])
     for row in rows(user):
-        writer.writerow([user.pk, *(escaped(row[name]) if name in TEXTS else row[name] for name in COLUMNS)])
+        writer.writerow(
+            [user.pk, *(escaped(row[name]) if name in TEXTS else row[name] for name in COLUMNS)]
+        )
 
 
 def escaped(text: str | None) -> str | None:

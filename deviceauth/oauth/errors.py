@@ -39,7 +39,9 @@ def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Respons
         return _later(_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS)
     if isinstance(refusal, Refusal):
         response = _message(refusal.message, refusal.status)
-        return _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+        return (
+            _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+        )
     if isinstance(refusal, exceptions.Throttled):
         return _later(_message(_("Too many requests. Try again in a moment."), 429), _wait(refusal))
     if isinstance(refusal, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):

@@ -56,9 +56,15 @@ RATES = {
 ADMITTED = {
     **RATES,
     "x-generation-id": header("Of the completion; `GET /v1/generation` takes it."),
-    "x-credits-clamped-max-tokens": header("Only if the balance or a budget limits the answer: to so many tokens."),
-    "x-model-clamped-max-tokens": header("Only if more was asked for than the model gives: it gives so many tokens."),
-    "x-credits-clamped-budget-tokens": header("Only if that leaves less for thinking: so many tokens."),
+    "x-credits-clamped-max-tokens": header(
+        "Only if the balance or a budget limits the answer: to so many tokens."
+    ),
+    "x-model-clamped-max-tokens": header(
+        "Only if more was asked for than the model gives: it gives so many tokens."
+    ),
+    "x-credits-clamped-budget-tokens": header(
+        "Only if that leaves less for thinking: so many tokens."
+    ),
 }
 CHARGED = {
     "x-credits-used": header("Credits charged."),
@@ -71,13 +77,24 @@ BILL = {"used": 1, "remaining": 99}
 MESSAGE = record(
     {
         "role": text(),
-        "content": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]},
+        "content": {
+            "anyOf": [
+                text(),
+                {"type": "null"},
+                {"type": "array", "items": record({"type": text()})},
+            ]
+        },
     },
     optional=["content"],
 )
 CHAT_REQUEST = record(
     {
-        "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": ref("ChatMessage")},
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_MESSAGES,
+            "items": ref("ChatMessage"),
+        },
         "model": or_null("string", description="Without it the default model answers."),
         "stream": or_null("boolean"),
         "stream_options": or_null("object", properties={"include_usage": or_null("boolean")}),
@@ -110,7 +127,12 @@ COMPLETION = record(
     {
         "id": text("The provider's."),
         "choices": {"type": "array", "items": {"type": "object"}},
-        "usage": record({name: whole(minimum=0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}),
+        "usage": record(
+            {
+                name: whole(minimum=0)
+                for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+            }
+        ),
         "_credits": CREDITS,
     },
     optional=["id", "choices", "usage"],
@@ -118,7 +140,13 @@ COMPLETION = record(
     examples=[
         {
             "id": "chatcmpl-1",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}],
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": "Hello!"},
+                }
+            ],
             "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
             "_credits": BILL,
         }
@@ -131,7 +159,9 @@ MODEL = record(
         "created": whole("Unix time."),
         "owned_by": text("The provider's slug."),
         "max_output_tokens": whole(minimum=1),
-        "credits_per_1k_tokens": record({name: {"type": "number", "minimum": 0} for name in PRICES}),
+        "credits_per_1k_tokens": record(
+            {name: {"type": "number", "minimum": 0} for name in PRICES}
+        ),
     }
 )
 OUT_OF_CREDITS_FACTS = record(
@@ -140,7 +170,9 @@ OUT_OF_CREDITS_FACTS = record(
             {
                 "credits_required": whole(),
                 "credits_available": whole(),
-                "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
+                "affordable_tokens": whole(
+                    "The longest answer that the balance or budget covers.", minimum=0
+                ),
                 "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
                 "budget": ref("Budget"),
             },
@@ -171,9 +203,14 @@ With `stream_options.include_usage` the bill is in the usage chunk instead, as `
 first byte is an event with `error` in its data, and `[DONE]` comes after it.
 """
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
-TRACE_ID = parameter("x-trace-id", "header", "Echoed, and passed on to the provider.", required=False)
+TRACE_ID = parameter(
+    "x-trace-id", "header", "Echoed, and passed on to the provider.", required=False
+)
 USER_TOKEN = parameter(
-    "x-user-token", "header", "With the backend's own token: that of the user who pays.", required=False
+    "x-user-token",
+    "header",
+    "With the backend's own token: that of the user who pays.",
+    required=False,
 )
 
 
@@ -193,7 +230,9 @@ def completes(
     content = {name: described for kind in media for name, described in kind.items()}
     headers = ADMITTED | (CHARGED if JSON in content else {})
     refused = dialect.answers(*CHAT_STATUSES)
-    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
+    refused["402"] = answer(
+        "`insufficient_credits`. Nothing was sent to the provider.", ref(refuses)
+    )
     return {
         "post": {
             "operationId": operation,
@@ -202,7 +241,9 @@ def completes(
             "parameters": [TRACE_ID, USER_TOKEN],
             "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
-            "responses": _traced({"200": {"description": said, "content": content, "headers": headers}, **refused}),
+            "responses": _traced(
+                {"200": {"description": said, "content": content, "headers": headers}, **refused}
+            ),
         }
     }
 
@@ -220,12 +261,15 @@ def _question(operation: str, summary: str, schema: Node, refused: Node, *parame
     }
 
 
-SCOPE = {"WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")}
+SCOPE = {
+    "WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")
+}
 
 
 def _traced(responses: Node) -> Node:
     return {
-        status: response | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
+        status: response
+        | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
         for status, response in sorted(responses.items())
     }
 
@@ -266,13 +310,27 @@ PATHS: Node = {
         "One of them",
         ref("Model"),
         GATEWAY.answers(400, 401, 403, 404, 503),
-        parameter("name", "path", "Its name, which may hold slashes.", text(examples=["smollm2"]), required=True),
+        parameter(
+            "name",
+            "path",
+            "Its name, which may hold slashes.",
+            text(examples=["smollm2"]),
+            required=True,
+        ),
     ),
     "/v1/generation": _question(
         "generation",
         "The receipt of one completion of the caller's",
         ref("Generation"),
-        GATEWAY.answers(400, 401, 403, 503, s404="`generation_not_found`: no completion of the caller's has this id."),
-        parameter("id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True),
+        GATEWAY.answers(
+            400,
+            401,
+            403,
+            503,
+            s404="`generation_not_found`: no completion of the caller's has this id.",
+        ),
+        parameter(
+            "id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True
+        ),
     ),
 }

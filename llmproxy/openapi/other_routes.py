@@ -18,7 +18,11 @@ from llmproxy.routes.responses import MAX_ITEMS
 from llmproxy.routes.text import MAX_LOGPROBS, MAX_PROMPTS
 
 MESSAGES_MAX = 100_000
-TOKENS: Node = {"type": "array", "minItems": 1, "items": whole("A token.", minimum=0, maximum=2**31 - 1)}
+TOKENS: Node = {
+    "type": "array",
+    "minItems": 1,
+    "items": whole("A token.", minimum=0, maximum=2**31 - 1),
+}
 LIMIT = or_null("integer", minimum=1, maximum=MAX_TOKENS)
 FLAG = or_null("boolean")
 MODEL = or_null("string", description="Without it the default model answers.")
@@ -28,16 +32,24 @@ TOOLS: Node = {
     "items": {"type": "object"},
     "description": "Such as the caller runs; those of a provider are refused.",
 }
-SAMPLING = {"temperature": or_null("number", minimum=0, maximum=2), "top_p": or_null("number", minimum=0, maximum=1)}
+SAMPLING = {
+    "temperature": or_null("number", minimum=0, maximum=2),
+    "top_p": or_null("number", minimum=0, maximum=1),
+}
 
 
 def _texts(most: int) -> Node:
-    lists = ({"type": "array", "minItems": 1, "maxItems": most, "items": item} for item in (text(), TOKENS))
+    lists = (
+        {"type": "array", "minItems": 1, "maxItems": most, "items": item}
+        for item in (text(), TOKENS)
+    )
     return {"anyOf": [text(), TOKENS, *lists]}
 
 
 def _request(required: Node, optional: Node, description: str, example: Node) -> Node:
-    return record({**required, **optional}, optional=optional, description=description, examples=[example])
+    return record(
+        {**required, **optional}, optional=optional, description=description, examples=[example]
+    )
 
 
 TEXT_REQUEST = _request(
@@ -48,7 +60,12 @@ TEXT_REQUEST = _request(
         "stream_options": or_null("object", properties={"include_usage": FLAG}),
         "max_tokens": {**LIMIT, "description": "16 if absent."},
         "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "best_of": or_null("integer", minimum=1, maximum=MAX_CHOICES, description="All that are written are charged."),
+        "best_of": or_null(
+            "integer",
+            minimum=1,
+            maximum=MAX_CHOICES,
+            description="All that are written are charged.",
+        ),
         "echo": FLAG,
         "suffix": or_null("string"),
         "logprobs": or_null("integer", minimum=0, maximum=MAX_LOGPROBS),
@@ -65,7 +82,10 @@ EMBEDDINGS_REQUEST = _request(
     {
         "model": MODEL,
         "dimensions": or_null("integer", minimum=1, maximum=MAX_DIMENSIONS),
-        "encoding_format": {"enum": ["float", "base64", None], "description": "As `float`, at most 512 inputs."},
+        "encoding_format": {
+            "enum": ["float", "base64", None],
+            "description": "As `float`, at most 512 inputs.",
+        },
     },
     "OpenAI's parameters.",
     {"input": ["Hello", "world"]},
@@ -73,7 +93,15 @@ EMBEDDINGS_REQUEST = _request(
 RESPONSES_REQUEST = _request(
     {
         "input": {
-            "anyOf": [text(), {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": {"type": "object"}}]
+            "anyOf": [
+                text(),
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MAX_ITEMS,
+                    "items": {"type": "object"},
+                },
+            ]
         }
     },
     {
@@ -90,7 +118,9 @@ RESPONSES_REQUEST = _request(
     "`background`, `prompt`, `store`, references and ids of files are refused.",
     {"input": "Say hello.", "max_output_tokens": 50},
 )
-CONTENT: Node = {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]}
+CONTENT: Node = {
+    "anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]
+}
 MESSAGES_REQUEST = _request(
     {
         "messages": {
@@ -129,7 +159,10 @@ def _usage(*names: str) -> Node:
 
 
 VECTORS = _answered(
-    {"data": {"type": "array", "items": {"type": "object"}}, "usage": _usage("prompt_tokens", "total_tokens")},
+    {
+        "data": {"type": "array", "items": {"type": "object"}},
+        "usage": _usage("prompt_tokens", "total_tokens"),
+    },
     {
         "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
         "usage": {"prompt_tokens": 2, "total_tokens": 2},
@@ -145,7 +178,13 @@ RESPONSE = _answered(
     {
         "id": "resp_1",
         "status": "completed",
-        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello!"}]}],
+        "output": [
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Hello!"}],
+            }
+        ],
         "usage": {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15},
     },
 )
@@ -194,7 +233,11 @@ SCHEMAS: Node = {
     "TextCompletion": COMPLETION
     | {
         "examples": [
-            {"id": "cmpl-1", "choices": [{"index": 0, "text": "there was", "finish_reason": "stop"}], "_credits": BILL}
+            {
+                "id": "cmpl-1",
+                "choices": [{"index": 0, "text": "there was", "finish_reason": "stop"}],
+                "_credits": BILL,
+            }
         ]
     },
     "EmbeddingsRequest": EMBEDDINGS_REQUEST,
@@ -234,18 +277,29 @@ PATHS: Node = {
         "completions",
         "Continue a text (legacy): JSON, or events when `stream` is true",
         _json("TextCompletion"),
-        events("message", example={"event": "message", "data": '{"object": "text_completion", "choices": []}'}),
+        events(
+            "message",
+            example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
+        ),
         said=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
         asks="TextRequest",
     ),
     "/v1/embeddings": completes(
-        "embeddings", "Texts as vectors; only their tokens are charged", _json("Embeddings"), asks="EmbeddingsRequest"
+        "embeddings",
+        "Texts as vectors; only their tokens are charged",
+        _json("Embeddings"),
+        asks="EmbeddingsRequest",
     ),
     "/v1/responses": completes(
         "responses",
         "OpenAI's Responses API: JSON, or events when `stream` is true",
         _json("Response"),
-        events(example={"event": "response.completed", "data": '{"type": "response.completed", "response": {}}'}),
+        events(
+            example={
+                "event": "response.completed",
+                "data": '{"type": "response.completed", "response": {}}',
+            }
+        ),
         said=TYPED_STREAM % "response.completed",
         asks="ResponsesRequest",
     ),

@@ -49,7 +49,11 @@ class Chat(Route):
         request_body.refuse(body, COSTS_MORE, UNMETERED)
         images = _check_messages(body)
         request_body.check_ranges(
-            body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2)
+            body,
+            temperature=(0, 2),
+            top_p=(0, 1),
+            presence_penalty=(-2, 2),
+            frequency_penalty=(-2, 2),
         )
         request_body.check_strings(body, "stop")
         request_body.check_tools(body, lambda kind: kind in ("function", "custom"))
@@ -96,13 +100,16 @@ def _check_messages(body: Body) -> list[str]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
         raise InvalidRequest(
-            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES}, param="messages"
+            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES},
+            param="messages",
         )
     images: list[str] = []
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             param = f"messages.{index}"
-            raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
+            raise InvalidRequest(
+                _("%(param)s must be an object with a role.") % {"param": param}, param=param
+            )
         if message.get("audio"):
             raise request_body.unmeasured(f"messages.{index}.audio")
         request_body.check_cache(message, f"messages.{index}")
@@ -113,8 +120,13 @@ def _check_messages(body: Body) -> list[str]:
 
 
 def _images(content: Any, param: str) -> list[str]:
-    if not (isinstance(content, list) and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)):
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    if not (
+        isinstance(content, list)
+        and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)
+    ):
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     images = []
     for part in content:
         request_body.check_cache(part, param)
@@ -122,7 +134,9 @@ def _images(content: Any, param: str) -> list[str]:
             address = part.get("image_url")
             url = address.get("url") if isinstance(address, dict) else address
             if not isinstance(url, str):
-                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+                raise InvalidRequest(
+                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
+                )
             images.append(url)
         elif part["type"] == "file":
             _check_file(part.get("file"), param)
@@ -155,7 +169,9 @@ class Chunks(Stream):
         return super().passed(event, chunk)
 
     def limited(self, receipt: Receipt) -> bytes:
-        return event(lenient_json.encode({**self._chunk(receipt), "choices": [self.choice("length")]}))
+        return event(
+            lenient_json.encode({**self._chunk(receipt), "choices": [self.choice("length")]})
+        )
 
     def end(self, receipt: Receipt) -> bytes:
         return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
@@ -190,4 +206,6 @@ class NamedChunks(Chunks):
         return event(lenient_json.encode(credits_of(receipt)), b"credits")
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(lenient_json.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
+        return event(
+            lenient_json.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error"
+        )

@@ -28,10 +28,13 @@ class Embeddings(Route):
         form = request_body.text(body, "encoding_format") or "float"
         if form not in ("float", "base64"):
             raise InvalidRequest(
-                _("%(name)s must be one of %(values)s.") % {"name": "encoding_format", "values": "float, base64"},
+                _("%(name)s must be one of %(values)s.")
+                % {"name": "encoding_format", "values": "float, base64"},
                 param="encoding_format",
             )
-        inputs = request_body.texts(body, "input", MAX_INPUTS if form == "base64" else MAX_INPUTS_AS_NUMBERS)
+        inputs = request_body.texts(
+            body, "input", MAX_INPUTS if form == "base64" else MAX_INPUTS_AS_NUMBERS
+        )
         request_body.whole(body, "dimensions", MAX_DIMENSIONS)
         return Asked(
             body=request_body.only(body, FORWARDED),

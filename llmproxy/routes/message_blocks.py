@@ -21,13 +21,16 @@ def check(body: Body) -> list[str]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
         raise InvalidRequest(
-            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES}, param="messages"
+            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES},
+            param="messages",
         )
     images = list(_images(body.get("system"), "system"))
     for index, message in enumerate(messages):
         param = f"messages.{index}"
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
+            raise InvalidRequest(
+                _("%(param)s must be an object with a role.") % {"param": param}, param=param
+            )
         images += _images(message.get("content"), f"{param}.content")
     return images
 
@@ -35,8 +38,13 @@ def check(body: Body) -> list[str]:
 def _images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
     if content is None or isinstance(content, str):
         return
-    if not (isinstance(content, list) and all(isinstance(block, dict) for block in content)) or depth > MAX_DEPTH:
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    if (
+        not (isinstance(content, list) and all(isinstance(block, dict) for block in content))
+        or depth > MAX_DEPTH
+    ):
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     for block in content:
         request_body.check_cache(block, param)
         match block.get("type"):
@@ -63,5 +71,7 @@ def _image(source: Any, param: str) -> str:
     if name is None:
         raise request_body.unmeasured(param)
     if not isinstance(given.get(name), str):
-        raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+        raise InvalidRequest(
+            _("%(param)s has an image without a URL.") % {"param": param}, param=param
+        )
     return str(given[name])

@@ -47,7 +47,11 @@ class Messages(Route):
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         version = headers.get("anthropic-version", "")
-        betas = [beta for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", "")) if BETAS.match(beta)]
+        betas = [
+            beta
+            for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", ""))
+            if BETAS.match(beta)
+        ]
         return {
             "anthropic-version": version if HEADER.match(version) else VERSION,
             **({"anthropic-beta": ",".join(betas)} if betas else {}),
@@ -55,7 +59,11 @@ class Messages(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = request_body.parsed(raw)
-        request_body.refuse(body, RUN_BY_ANTHROPIC, _("%(name)s is not offered here: what it costs cannot be metered."))
+        request_body.refuse(
+            body,
+            RUN_BY_ANTHROPIC,
+            _("%(name)s is not offered here: what it costs cannot be metered."),
+        )
         request_body.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
         request_body.check_strings(body, "stop_sequences")
         request_body.check_tools(body, _is_callers_tool)
@@ -63,11 +71,17 @@ class Messages(Route):
         images = message_blocks.check(body)
         max_tokens = request_body.whole(body, "max_tokens", MAX_TOKENS)
         if max_tokens is None:
-            raise InvalidRequest(_("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens")
+            raise InvalidRequest(
+                _("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens"
+            )
         kept = request_body.only(body, FORWARDED - {"max_tokens"})
         kept["stream"] = (request_body.flag(body, "stream") or False) if stream is None else stream
-        size = request_body.measured(body["messages"], body.get("system"), body.get("tools"), body.get("output_config"))
-        described = [tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")]
+        size = request_body.measured(
+            body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
+        )
+        described = [
+            tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
+        ]
         return Asked(
             body=kept,
             model=request_body.text(body, "model"),
@@ -154,9 +168,23 @@ class MessageEvents(Stream):
         return start + event.raw
 
     def _start(self) -> bytes:
-        message = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": []}
-        end = {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}}
-        return _event({"type": "message_start", "message": {**message, "model": self.asked.body.get("model"), **end}})
+        message = {
+            "id": f"msg_{secrets.token_hex(12)}",
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+        }
+        end = {
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        }
+        return _event(
+            {
+                "type": "message_start",
+                "message": {**message, "model": self.asked.body.get("model"), **end},
+            }
+        )
 
     def is_last(self, event: Event, chunk: Any) -> bool:
         return bool(self.last)

@@ -17,7 +17,9 @@ from llmproxy.metering.pricing import held_tokens
 Kind = TypeVar("Kind")
 Body = dict[str, Any]
 
-MAX_PARTS = 200_000  # lists and objects, each of which takes a microsecond; those in texts count too
+MAX_PARTS = (
+    200_000  # lists and objects, each of which takes a microsecond; those in texts count too
+)
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
@@ -137,7 +139,11 @@ def size_of(text: str) -> int:
 
 
 def _are_tokens(value: Any) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and bool(value) and all(type(one) is int and 0 <= one < 2**31 for one in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(type(one) is int and 0 <= one < 2**31 for one in value)
+    )
 
 
 def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
@@ -163,7 +169,9 @@ def check_cache(block: Body, param: str) -> None:
     control = block.get("cache_control")
     if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
         name = f"{param}.cache_control.ttl".lstrip(".")
-        raise InvalidRequest(_('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name)
+        raise InvalidRequest(
+            _('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name
+        )
 
 
 def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
@@ -175,7 +183,8 @@ def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
         param = f"tools.{index}"
         if not isinstance(tool, dict) or not is_callers(tool.get("type")):
             raise InvalidRequest(
-                _("%(param)s is not a tool that you run yourself: only those can be metered.") % {"param": param},
+                _("%(param)s is not a tool that you run yourself: only those can be metered.")
+                % {"param": param},
                 param=param,
             )
         check_cache(tool, param)
@@ -183,24 +192,34 @@ def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
 
 def unmeasured(param: str) -> InvalidRequest:
     return InvalidRequest(
-        _("%(param)s cannot be measured before it is sent: send the content itself, not an id or address.")
+        _(
+            "%(param)s cannot be measured before it is sent: send the content itself, not an id or address."
+        )
         % {"param": param},
         param=param,
     )
 
 
 def unknown_type(param: str) -> InvalidRequest:
-    return InvalidRequest(_("%(param)s is of a type that this route does not take.") % {"param": param}, param=param)
+    return InvalidRequest(
+        _("%(param)s is of a type that this route does not take.") % {"param": param}, param=param
+    )
 
 
-KINDS = {str: gettext_lazy("a string"), bool: gettext_lazy("a boolean"), dict: gettext_lazy("an object")}
+KINDS = {
+    str: gettext_lazy("a string"),
+    bool: gettext_lazy("a boolean"),
+    dict: gettext_lazy("an object"),
+}
 
 
 def typed(body: Body, name: str, kind: type[Kind]) -> Kind | None:
     """The member, of one of KINDS; None where it is absent or null."""
     value = body.get(name)
     if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": KINDS[kind]}, param=name)
+        raise InvalidRequest(
+            _("%(name)s must be %(kind)s.") % {"name": name, "kind": KINDS[kind]}, param=name
+        )
     return value
 
 
@@ -234,10 +253,13 @@ def check_ranges(body: Body, **ranges: tuple[int, int]) -> None:
     for name, (low, high) in ranges.items():
         value = body.get(name)
         if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
         ):
             raise InvalidRequest(
-                _("%(name)s must be a number from %(low)d to %(high)d.") % {"name": name, "low": low, "high": high},
+                _("%(name)s must be a number from %(low)d to %(high)d.")
+                % {"name": name, "low": low, "high": high},
                 param=name,
             )
 
@@ -247,4 +269,6 @@ def check_strings(body: Body, name: str) -> None:
     value = body.get(name)
     listed = value if isinstance(value, list) else [value]
     if value is not None and not all(isinstance(one, str) for one in listed):
-        raise InvalidRequest(_("%(name)s must be a string or a list of strings.") % {"name": name}, param=name)
+        raise InvalidRequest(
+            _("%(name)s must be a string or a list of strings.") % {"name": name}, param=name
+        )

@@ -28,8 +28,24 @@ KEPT_AT_THE_PROVIDER = ("previous_response_id", "conversation", "background", "p
 COSTS_MORE = ("context_management",)  # generates a summary, beyond the limit of the answer
 MAX_ITEMS = 10_000
 # What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
-ITEMS = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning")
-PARTS = ("input_text", "output_text", "refusal", "summary_text", "reasoning_text", "text", "input_file", "input_audio")
+ITEMS = (
+    "message",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "reasoning",
+)
+PARTS = (
+    "input_text",
+    "output_text",
+    "refusal",
+    "summary_text",
+    "reasoning_text",
+    "text",
+    "input_file",
+    "input_audio",
+)
 
 
 class Responses(Route):
@@ -39,12 +55,18 @@ class Responses(Route):
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = request_body.parsed(raw)
         request_body.refuse(
-            body, KEPT_AT_THE_PROVIDER, _("%(name)s is not offered here: send all that the model shall see in input.")
+            body,
+            KEPT_AT_THE_PROVIDER,
+            _("%(name)s is not offered here: send all that the model shall see in input."),
         )
         request_body.refuse(
-            body, ("store",), _("%(name)s is not offered here: no answer is kept. Send false, or leave it out.")
+            body,
+            ("store",),
+            _("%(name)s is not offered here: no answer is kept. Send false, or leave it out."),
         )
-        request_body.refuse(body, COSTS_MORE, _("%(name)s is not offered here: what it costs cannot be metered."))
+        request_body.refuse(
+            body, COSTS_MORE, _("%(name)s is not offered here: what it costs cannot be metered.")
+        )
         request_body.check_ranges(body, temperature=(0, 2), top_p=(0, 1))
         _check_reasoning(body)
         request_body.check_tools(body, lambda kind: kind in ("function", "custom"))
@@ -53,7 +75,10 @@ class Responses(Route):
         kept["stream"] = (request_body.flag(body, "stream") or False) if stream is None else stream
         kept["store"] = False
         size = request_body.measured(
-            body["input"], request_body.text(body, "instructions"), body.get("tools"), request_body.record(body, "text")
+            body["input"],
+            request_body.text(body, "instructions"),
+            body.get("tools"),
+            request_body.record(body, "text"),
         )
         return Asked(
             body=kept,
@@ -80,7 +105,8 @@ def _check_reasoning(body: Body) -> None:
     mode = (request_body.record(body, "reasoning") or {}).get("mode")
     if mode not in (None, "standard"):
         raise InvalidRequest(
-            _("%(name)s is not offered here: what it costs cannot be metered.") % {"name": "reasoning.mode"},
+            _("%(name)s is not offered here: what it costs cannot be metered.")
+            % {"name": "reasoning.mode"},
             param="reasoning.mode",
         )
 
@@ -92,13 +118,17 @@ def _check_input(body: Body) -> list[str]:
         return []
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         raise InvalidRequest(
-            _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS}, param="input"
+            _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS},
+            param="input",
         )
     images: list[str] = []
     for index, item in enumerate(items):
         param = f"input.{index}"
         # An item with nothing but an id is a reference to one that the provider keeps.
-        if not isinstance(item, dict) or (item.get("type") or ("role" in item and "message")) not in ITEMS:
+        if (
+            not isinstance(item, dict)
+            or (item.get("type") or ("role" in item and "message")) not in ITEMS
+        ):
             raise request_body.unknown_type(param)
         if _is_reference(item):
             raise request_body.unmeasured(param)
@@ -118,14 +148,22 @@ def _images(content: Any, param: str) -> list[str]:
     if content is None or isinstance(content, str):
         return []
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     images = []
     for part in content:
-        if part.get("file_id") or part.get("file_url") or "://" in str(part.get("file_data") or "")[:64]:
+        if (
+            part.get("file_id")
+            or part.get("file_url")
+            or "://" in str(part.get("file_data") or "")[:64]
+        ):
             raise request_body.unmeasured(param)
         if part.get("type") == "input_image":
             if not isinstance(part.get("image_url"), str):
-                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+                raise InvalidRequest(
+                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
+                )
             images.append(part["image_url"])
         elif part.get("type") not in PARTS:
             raise request_body.unknown_type(param)
@@ -134,7 +172,14 @@ def _images(content: Any, param: str) -> list[str]:
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
 # Errors that tell of the caller's request; any other is of our account, and for our log only.
-CALLERS_ERRORS = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download", "bio_policy")
+CALLERS_ERRORS = (
+    "invalid_",
+    "image_",
+    "unsupported_image",
+    "empty_image",
+    "failed_to_download",
+    "bio_policy",
+)
 
 
 class ResponseEvents(Stream):
@@ -200,7 +245,9 @@ class ResponseEvents(Stream):
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
         error = self.response.get("error") if self.response.get("status") == "failed" else None
         if error is None:
-            self.last = self._event("error", code=refusal.code, message=refusal.message, param=refusal.param)
+            self.last = self._event(
+                "error", code=refusal.code, message=refusal.message, param=refusal.param
+            )
         else:
             code = error.get("code") if isinstance(error, dict) else None
             if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
@@ -212,4 +259,7 @@ class ResponseEvents(Stream):
         return bill(receipt) + self.last
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        return event(lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}), kind.encode())
+        return event(
+            lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
+            kind.encode(),
+        )

@@ -30,25 +30,35 @@ class Text(Route):
         body = request_body.parsed(raw)
         prompts = request_body.texts(body, "prompt", MAX_PROMPTS)
         request_body.check_ranges(
-            body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2)
+            body,
+            temperature=(0, 2),
+            top_p=(0, 1),
+            presence_penalty=(-2, 2),
+            frequency_penalty=(-2, 2),
         )
         request_body.check_strings(body, "stop")
         request_body.whole(body, "logprobs", MAX_LOGPROBS, least=0)
         kept = request_body.only(body, FORWARDED - {"max_tokens", "stream_options"})
         include_usage = request_body.stream_usage(body, kept, stream)
         choices = request_body.whole(body, "n", MAX_CHOICES) or 1
-        echoed = prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids if request_body.flag(body, "echo") else 0
+        echoed = (
+            prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids
+            if request_body.flag(body, "echo")
+            else 0
+        )
         return Asked(
             body=kept,
             model=request_body.text(body, "model"),
             stream=kept["stream"],
-            prompt_bytes=prompts.size + request_body.size_of(request_body.text(body, "suffix") or ""),
+            prompt_bytes=prompts.size
+            + request_body.size_of(request_body.text(body, "suffix") or ""),
             prompt_ids=prompts.ids,
             echoed_bytes=echoed * choices,
             limit="max_tokens",
             max_tokens=request_body.whole(body, "max_tokens", MAX_TOKENS) or DEFAULT_MAX_TOKENS,
             # Of `best_of` answers to each prompt the best `n` come back, but all are generated.
-            choices=max(choices, request_body.whole(body, "best_of", MAX_CHOICES) or 1) * prompts.count,
+            choices=max(choices, request_body.whole(body, "best_of", MAX_CHOICES) or 1)
+            * prompts.count,
             include_usage=include_usage,
         )
 
