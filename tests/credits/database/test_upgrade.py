@@ -31,7 +31,8 @@ COMMIT;
 """
 AFTER = """
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
+from credits.proof import audit
 from credits.gifts.signup_bonus import grant_signup_bonus
 from credits.models import Hold, Transaction
 user = User.objects.get(pk=1)
