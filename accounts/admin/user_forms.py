@@ -1,0 +1,74 @@
+"""The forms that create and change a user in the admin."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django import forms
+from django.utils.translation import gettext as _
+from unfold.forms import UserChangeForm, UserCreationForm
+
+from accounts.access import account_deletion
+from accounts.email_addresses import written
+from accounts.models import LIMITS, User
+from accounts.toolbox.digests import checksum
+
+
+class OneAddress(forms.ModelForm[User]):
+    """An address in its one way of writing that nobody else logs in with."""
+
+    def clean_email(self) -> str:
+        email = str(self.cleaned_data["email"])
+        if not self.instance.pk or email != self.instance.email:
+            email = written(email)
+        taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
+        if (
+            taken.exists()
+            or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists()
+        ):
+            raise forms.ValidationError(_("Another user has this address."))
+        return email
+
+
+class NewUserForm(OneAddress, UserCreationForm):
+    usable_password = None  # everybody logs in with a password
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+
+class UserForm(OneAddress, UserChangeForm):
+    """It knows which user the page showed, so that a page from before does not undo what others did meanwhile."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["seen"] = self._now = fingerprint(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        self._keep_last_superuser()
+        if self.cleaned_data.get("seen") != self._now:
+            raise forms.ValidationError(
+                _("This user was changed meanwhile. Reload the page and try again.")
+            )
+        return dict(super().clean() or self.cleaned_data)
+
+    def _keep_last_superuser(self) -> None:
+        stays = all(
+            self.cleaned_data.get(flag, True) for flag in ("is_active", "is_superuser", "is_staff")
+        )
+        if not stays and account_deletion.is_last_superuser(self.instance):
+            raise forms.ValidationError(
+                _("You are the only administrator. Make somebody else one first.")
+            )
+
+
+def fingerprint(user: User) -> str:
+    """Of all that the user's page can change, but for the groups."""
+    facts = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
+    return checksum(repr([getattr(user, fact) for fact in facts]))
