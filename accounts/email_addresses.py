@@ -13,7 +13,7 @@ REFUSED = _(
 )
 
 
-def written(email: str) -> str:
+def normalise_address(email: str) -> str:
     """In lower case, the domain as the DNS has it (xn--…), which is also where mail goes. Raises ValidationError."""
     name, _at, host = email.strip().lower().rpartition("@")
     if not name.isascii() or '"' in name or host.startswith("["):
@@ -24,9 +24,9 @@ def written(email: str) -> str:
         raise ValidationError(REFUSED) from None
 
 
-def looked_for(email: str) -> str:
+def normalise_for_lookup(email: str) -> str:
     """The same of what somebody typed to find an address, which may be none."""
     try:
-        return written(email)
+        return normalise_address(email)
     except ValidationError:
         return email.strip().lower()

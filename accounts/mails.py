@@ -24,7 +24,7 @@ TRIES = (
 )
 
 
-def tell(
+def queue_mail(
     user: User, template: str, *, to: str = "", language: str | None = None, **context: Any
 ) -> None:
     """Have the user get `<template>_subject.txt` and `<template>_message.txt`, in `language` or the one in force.
@@ -42,7 +42,7 @@ def tell(
     )
 
 
-def text(mail: OutgoingMail) -> str:
+def decrypt_body(mail: OutgoingMail) -> str:
     """What a waiting mail says; it can hold a link that is its reader's alone. Raises encryption.Unreadable."""
     return encryption.decrypt(mail.body, purpose=PURPOSE)
 
@@ -73,7 +73,7 @@ def _claim() -> OutgoingMail | None:
 
 def _send(mail: OutgoingMail) -> bool:
     try:
-        EmailMessage(subject=mail.subject, body=text(mail), to=[mail.to]).send()
+        EmailMessage(subject=mail.subject, body=decrypt_body(mail), to=[mail.to]).send()
     except (OSError, SMTPException, encryption.Unreadable) as error:
         logger.log(
             logging.ERROR if mail.tries == TRIES else logging.WARNING,

@@ -18,7 +18,7 @@ SEEN = "seen_at"  # in the session, in seconds since 1970
 OF_PROGRAMS = ("/api/", "/v1/", "/static/")
 
 
-class SeenBrowsers:
+class BrowserLastSeenMiddleware:
     """Keeps the list on the security page true, with a write every BROWSER_SEEN_SECONDS.
 
     allauth's own middleware writes with every request; routes that programs call pay for neither.
@@ -44,7 +44,7 @@ def _note(request: HttpRequest) -> None:
         request.session[SEEN] = now
 
 
-class NeverStored:
+class NoStoreMiddleware:
     """No browser or proxy keeps a page of log-in: some hold secrets, such as recovery codes, or who is logged in."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -57,7 +57,7 @@ class NeverStored:
         return response
 
 
-class TwiceAtOnce:
+class DuplicateSubmissionMiddleware:
     """Of two tabs that add the same app or confirm the same address at once, the database lets one win."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -36,7 +36,7 @@ def is_possible(normal: str) -> bool:
     return set(normal) <= set(ALPHABET)
 
 
-def display(normal: str) -> str:
+def format_user_code(normal: str) -> str:
     """As people see it: `XXXX-XXXX`."""
     return f"{normal[:4]}-{normal[4:]}"
 

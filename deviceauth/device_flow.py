@@ -77,7 +77,7 @@ def _create(request: dict[str, Any], source: Source) -> Started:
             **request,
         )
         _record(Kind.CODE_REQUESTED, code, source)
-    return Started(code, device_code, codes.display(user_code))
+    return Started(code, device_code, codes.format_user_code(user_code))
 
 
 def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
@@ -88,7 +88,7 @@ def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> Devi
     normal = codes.normalise(user_code)
     if normal is None:
         raise MalformedUserCode
-    attempt = user_code_limits.Try(user=user, source=source)
+    attempt = user_code_limits.Attempt(user=user, source=source)
     code = _of_person(normal)
     if code is None:
         attempt.fail()
@@ -132,7 +132,7 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
         code.refresh_from_db()
         if won:
             _record(Kind.CODE_APPROVED, code, source)
-            mails.device_allowed(code, user, source)
+            mails.queue_device_allowed(code, user, source)
     if not won and not (
         code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}
     ):

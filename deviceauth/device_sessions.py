@@ -143,7 +143,7 @@ def end_replayed(*, token_checksum: str, source: Source = UNKNOWN) -> None:
             )
             if ended:
                 _record(Kind.REFRESH_REUSED, session, source)
-                mails.old_token_used(session, source)
+                mails.queue_token_reused(session, source)
 
 
 def revoke_token(*, token_checksum: str, client: Application, source: Source = UNKNOWN) -> None:

@@ -110,7 +110,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     @property
     def device(self) -> str:
         """What asked, in short words."""
-        return request_source.describe(self.user_agent)
+        return request_source.describe_user_agent(self.user_agent)
 
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):

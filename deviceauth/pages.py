@@ -85,7 +85,7 @@ def device(request: HttpRequest) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, typed: str) -> HttpResponse:
-    user, source = cast(User, request.user), Source.of(request)
+    user, source = cast(User, request.user), Source.from_request(request)
     code = device_flow.find(user_code=typed, user=user, source=source)
     match request.POST.get("decision"):
         case "allow":
@@ -110,7 +110,7 @@ def _enter(
 
 
 def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
-    here = Source.of(request)
+    here = Source.from_request(request)
     context = {
         "code": code,
         "user_code": _tidy(typed),
@@ -145,7 +145,7 @@ def _end(
 def _tidy(typed: str) -> str:
     """A code as we write it; what cannot be one is not repeated."""
     normal = codes.normalise(typed)
-    return codes.display(normal) if normal else ""
+    return codes.format_user_code(normal) if normal else ""
 
 
 def _address_with(typed: str) -> str:
@@ -162,11 +162,11 @@ def _address_with(typed: str) -> str:
 @with_secret_in_address
 def undo(request: HttpRequest, token: str) -> HttpResponse:
     """`/auth/device/undo/…`, from the mail about a new device: ask, then disconnect it. No log-in is needed."""
-    approval = mails.approval_of(token)
+    approval = mails.read_undo_link(token)
     if approval is None:
         return render(request, "deviceauth/undo.html", {"state": "unknown"}, status=404)
     if request.method == "POST":
-        ended = device_sessions.undo(approval=approval, source=Source.of(request))
+        ended = device_sessions.undo(approval=approval, source=Source.from_request(request))
         return render(request, "deviceauth/undo.html", {"state": "ended" if ended else "over"})
     allowed = _allowed(approval)
     context = {"state": "ask", "device": allowed} if allowed else {"state": "over"}

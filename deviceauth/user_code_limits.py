@@ -19,7 +19,7 @@ from deviceauth.exceptions import TooManyRequests, TooManyTries
 logger = logging.getLogger(__name__)
 
 
-class Try:
+class Attempt:
     """One user code on trial: paid for before it is looked up, so that a hundred at once are not for free."""
 
     def __init__(self, *, user: User | None, source: Source) -> None:

@@ -23,7 +23,7 @@ from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUser
 from deviceauth.models import DeviceCode
 from deviceauth.oauth import parameters, server
 from deviceauth.oauth.errors import render_to_browser, render_to_device
-from deviceauth.oauth.validator import profile
+from deviceauth.oauth.validator import build_profile
 
 
 class CodeThrottle(AddressThrottle):
@@ -101,13 +101,13 @@ class DeviceCodeView(DeviceView):
     @openapi.code
     def post(self, request: Request) -> Response:
         given = parameters.read(request, "scope")
-        scope = parameters.scope(request, is_first_party=given.is_first_party)
+        scope = parameters.read_scope(request, is_first_party=given.is_first_party)
         values = given.values | ({"scope": scope} if scope else {})
-        client, scopes = server.device_client(values, request.path)
+        client, scopes = server.validate_device_request(values, request.path)
         started = device_flow.start(
             client=client,
             scopes=scopes,
-            source=Source.of(request._request),
+            source=Source.from_request(request._request),
         )
         return Response(_device_authorization(started))
 
@@ -131,7 +131,9 @@ class DeviceTokenView(DeviceView):
     @openapi.token
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
-        answer = server.tokens(given.values, request.path, Source.of(request._request))
+        answer = server.answer_token_request(
+            given.values, request.path, Source.from_request(request._request)
+        )
         return _json(answer)
 
 
@@ -141,11 +143,13 @@ class DeviceRevokeView(DeviceView):
     @openapi.revoke
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
-        answer = server.revocation(given.values, request.path, Source.of(request._request))
+        answer = server.answer_revocation_request(
+            given.values, request.path, Source.from_request(request._request)
+        )
         return _json(answer)
 
 
-def _json(answer: server.Answer) -> HttpResponse:
+def _json(answer: server.OAuthResponse) -> HttpResponse:
     response = HttpResponse(
         answer.body, status=answer.status, content_type="application/json", headers=answer.headers
     )
@@ -174,7 +178,7 @@ class VerifyView(BrowserView):
             raise MalformedUserCode
         try:
             code = device_flow.find(
-                user_code=typed[0], user=None, source=Source.of(request._request)
+                user_code=typed[0], user=None, source=Source.from_request(request._request)
             )
         except UsedUserCode:  # which of the two is not for everyone to know
             raise UnknownUserCode from None
@@ -183,7 +187,7 @@ class VerifyView(BrowserView):
         return Response(
             {
                 "status": "pending",
-                "user_code": codes.display(codes.normalise(typed[0]) or ""),
+                "user_code": codes.format_user_code(codes.normalise(typed[0]) or ""),
                 "scopes": code.scopes,
                 "expires_in": code.seconds_left,
             }
@@ -209,8 +213,10 @@ class AuthorizeView(BrowserView):
         user = cast(User, request.user)
         if freshness.is_stale(request._request, user):
             raise NotAuthenticated
-        code = device_flow.find(user_code=typed, user=user, source=Source.of(request._request))
-        device_flow.approve(code=code, user=user, source=Source.of(request._request))
+        code = device_flow.find(
+            user_code=typed, user=user, source=Source.from_request(request._request)
+        )
+        device_flow.approve(code=code, user=user, source=Source.from_request(request._request))
         return Response(_authorized())
 
 
@@ -223,4 +229,4 @@ class MeView(BrowserView):
     @openapi.me
     def get(self, request: Request) -> Response:
         user = cast(User, request.user)
-        return Response(profile(user) | {"role": user.role})
+        return Response(build_profile(user) | {"role": user.role})

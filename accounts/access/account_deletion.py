@@ -28,7 +28,7 @@ class LastSuperuser(Refusal):
     code = "last_superuser"
 
 
-def forgets_with(forgetter: Forgetter) -> Forgetter:
+def register_forgetter(forgetter: Forgetter) -> Forgetter:
     """Have `forgetter(user)` erase what an app above keeps about the person. Again: once."""
     if forgetter not in _forgetters:
         _forgetters.append(forgetter)
@@ -47,7 +47,7 @@ def close(*, user: User, source: Source) -> None:
         user.refresh_from_db()
         end_of_access.end(user, source=source)
         api_keys.revoke_all(user, source)
-        browsers.end(user=user, browsers=browsers.every(user), source=source)
+        browsers.end(user=user, browsers=browsers.list_known(user), source=source)
         _forget(user)
         for forget in _forgetters:
             forget(user)

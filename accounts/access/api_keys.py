@@ -83,7 +83,7 @@ def create(
             **rates,
         )
         events.record(Kind.KEY_CREATED, user=user, source=source, id=key.pk, name=name)
-        mails.tell(user, "accounts/email/key_created", key=key, source=source)
+        mails.queue_mail(user, "accounts/email/key_created", key=key, source=source)
     return Created(key, plain)
 
 

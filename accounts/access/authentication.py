@@ -59,7 +59,7 @@ class Caller:
     family: UUID | None = None
 
 
-def bearer_token(request: HttpRequest) -> str | None:
+def read_bearer_token(request: HttpRequest) -> str | None:
     """The raw token of the Authorization header, else of `x-api-key`, which Anthropic's clients send; None without."""
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
@@ -71,11 +71,11 @@ def identify(token: str) -> Caller:
     if B64TOKEN.match(token):
         caller = _by_key(token) if api_keys.is_key(token) else _by_token(token)
     if caller is None:
-        raise refused(token)
+        raise build_refusal(token)
     return caller
 
 
-def refused(token: str) -> InvalidToken:
+def build_refusal(token: str) -> InvalidToken:
     """What is to be said of a token that opens nothing."""
     return InvalidKey() if token.startswith(api_keys.PREFIX) else InvalidToken()
 
@@ -104,7 +104,7 @@ def _by_token(token: str) -> Caller | None:
     )
 
 
-def signed_in(request: HttpRequest) -> User:
+def require_user(request: HttpRequest) -> User:
     """The user of a page that only a logged-in browser reaches."""
     if not isinstance(request.user, User):
         raise PermissionDenied
@@ -115,7 +115,7 @@ class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer …` for Django REST framework; `request.auth` is the row of the token or key."""
 
     def authenticate(self, request: Request) -> tuple[User, AccessToken | ApiKey | None] | None:
-        token = bearer_token(request._request)
+        token = read_bearer_token(request._request)
         if token is None:
             return None
         try:
@@ -125,5 +125,5 @@ class BearerAuthentication(BaseAuthentication):
         return caller.user, caller.token or caller.key
 
     def authenticate_header(self, request: Request) -> str:
-        present = bearer_token(request._request) is not None
+        present = read_bearer_token(request._request) is not None
         return f'{CHALLENGE}, error="invalid_token"' if present else CHALLENGE

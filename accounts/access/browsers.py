@@ -16,13 +16,13 @@ from accounts.toolbox.request_source import Source
 Browser: TypeAlias = Any  # allauth's UserSession, which carries no types
 
 
-def every(user: User) -> QuerySet[Browser]:
+def list_known(user: User) -> QuerySet[Browser]:
     """All that are known, logged in or not."""
     rows: QuerySet[Browser] = UserSession.objects.filter(user=user)
     return rows
 
 
-def of(user: User) -> list[Browser]:
+def list_logged_in(user: User) -> list[Browser]:
     """Those that are logged in now, the last seen first; rows of others are deleted."""
     found: list[Browser] = UserSession.objects.purge_and_list(user)
     return sorted(found, key=lambda browser: browser.last_seen_at, reverse=True)
@@ -34,13 +34,13 @@ def end(*, user: User, browsers: Iterable[Browser], source: Source) -> int:
     with atomic():
         for browser in browsers:
             browser.end()
-            name = request_source.describe(browser.user_agent)
+            name = request_source.describe_user_agent(browser.user_agent)
             events.record(AuthEvent.Kind.SESSION_ENDED, user=user, source=source, device=name)
             ended += 1
     return ended
 
 
-def forget_ended() -> int:
+def delete_ended() -> int:
     """Delete the rows whose session is gone; returns how many."""
     session = Session.objects.filter(session_key=OuterRef("session_key"))
     return int(UserSession.objects.filter(~Exists(session)).delete()[0])

@@ -14,7 +14,7 @@ Ender = Callable[[User, Source], object]
 _enders: list[Ender] = []
 
 
-def ends_with(ender: Ender) -> Ender:
+def register_ender(ender: Ender) -> Ender:
     """Have `ender(user, source)` called whenever a user's access ends. Again: once."""
     if ender not in _enders:
         _enders.append(ender)

@@ -13,7 +13,7 @@ from accounts.toolbox import encryption, request_source
 
 PURPOSE = "second factors"
 MAX_NAME = 100  # characters of a passkey's name
-NAMES: dict[str, str | Promise] = {
+FACTOR_NAMES: dict[str, str | Promise] = {
     Authenticator.Type.TOTP: _("authenticator app"),
     Authenticator.Type.WEBAUTHN: _("passkey"),
     Authenticator.Type.RECOVERY_CODES: _("recovery codes"),
@@ -32,7 +32,9 @@ class FactorAdapter(DefaultMFAAdapter):
 
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
         """The browser that makes a passkey, until its owner names it."""
-        return request_source.describe(request_source.user_agent(context.request))[:MAX_NAME]
+        return request_source.describe_user_agent(request_source.read_user_agent(context.request))[
+            :MAX_NAME
+        ]
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """WebAuthn's relying party (§5.4.2): its id is never what a Host header says, but for a developer's machine.

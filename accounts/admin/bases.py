@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
-from accounts.admin.filters import chosen_user
+from accounts.admin.filters import find_chosen_user
 from accounts.toolbox.keyset import KeysetChangeList
 
 FILTERS_ASK = re.compile(r"((id|slug|name)__)?(exact|in|isnull|isempty|gte?|lte?)")
@@ -75,5 +75,5 @@ class SearchedByUser:
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        user = chosen_user("", search_term)
+        user = find_chosen_user("", search_term)
         return (queryset.filter(user=user or 0) if search_term.strip() else queryset), False

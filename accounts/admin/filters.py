@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.toolbox.keyset import edge, number
 
 MARGIN = timedelta(hours=1)  # by so much may the times of neighbouring keys be out of order
-MOST = 100  # administrators to choose from
+MAX_CHOICES = 100  # administrators to choose from
 
 
 class DateInput(UnfoldAdminTextInputWidget):
@@ -37,7 +37,7 @@ class Days(forms.Form):
             self.fields[f"{name}_{edge_of}"] = field
 
 
-class WrittenFilter(RangeDateFilter):
+class DateRangeFilter(RangeDateFilter):
     """From one day to another, both included, of the time at which a row was written (UTC)."""
 
     form_class = Days
@@ -78,7 +78,7 @@ class WrittenFilter(RangeDateFilter):
             raise IncorrectLookupParameters from None
 
 
-def chosen_user(chosen: str, term: str) -> int | None:
+def find_chosen_user(chosen: str, term: str) -> int | None:
     """The one user that a filter or a search names; 0 for one who is not there."""
     if chosen:
         return number(chosen)
@@ -118,7 +118,9 @@ class AdministratorFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
         return list(
-            User.objects.filter(is_staff=True).order_by("email").values_list("pk", "email")[:MOST]
+            User.objects.filter(is_staff=True)
+            .order_by("email")
+            .values_list("pk", "email")[:MAX_CHOICES]
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -9,13 +9,13 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from accounts.access import administrators_log
 from accounts.admin.bases import ReadOnlyAdmin, SearchedByUser
 from accounts.admin.filters import (
+    DateRangeFilter,
     KindFilter,
     LoggedAdministratorFilter,
     OneUserFilter,
-    WrittenFilter,
 )
 from accounts.models import AuthEvent, OutgoingMail
-from accounts.toolbox.request_source import describe
+from accounts.toolbox.request_source import describe_user_agent
 
 
 @admin.register(LogEntry)
@@ -24,7 +24,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     list_display = ("action_time", "user", "kind", "what", "text")
     list_display_links = ("action_time",)
-    list_filter = (KindFilter, LoggedAdministratorFilter, ("action_time", WrittenFilter))
+    list_filter = (KindFilter, LoggedAdministratorFilter, ("action_time", DateRangeFilter))
     list_filter_submit = True
     list_select_related = ("user", "content_type")
     search_fields = ("user__email", "object_repr", "change_message")
@@ -56,14 +56,14 @@ class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
     """What happened to people's access: who, from where, when."""
 
     list_display = ("created_at", "kind", "user", "address", "device", "facts")
-    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), ("created_at", WrittenFilter))
+    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
     list_filter_submit = True
     list_select_related = ("user",)
     fields = readonly_fields = ("created_at", "kind", "user", "address", "user_agent", "facts")
 
     @admin.display(description=gettext_lazy("device"))
     def device(self, event: AuthEvent) -> str:
-        return describe(event.user_agent) if event.user_agent else "–"
+        return describe_user_agent(event.user_agent) if event.user_agent else "–"
 
     @admin.display(description=gettext_lazy("details"))
     def facts(self, event: AuthEvent) -> str:

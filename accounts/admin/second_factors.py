@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from accounts.access import done_by_administrators
-from accounts.access.second_factors import NAMES
+from accounts.access.second_factors import FACTOR_NAMES
 from accounts.admin.bases import ReadOnlyAdmin
 from accounts.toolbox.request_source import Source
 
@@ -29,7 +29,7 @@ class FactorAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("kind"))
     def kind(self, factor: Authenticator) -> str:
-        return capfirst(str(NAMES[factor.type]))
+        return capfirst(str(FACTOR_NAMES[factor.type]))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
@@ -41,6 +41,6 @@ class FactorAdmin(ReadOnlyAdmin):
             left = Authenticator.objects.filter(user=obj.user)
             if not left.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
                 left.delete()
-            done_by_administrators.factor_was_removed(
-                obj.user, kind=obj.type, source=Source.of_administrator(request)
+            done_by_administrators.finish_factor_removal(
+                obj.user, kind=obj.type, source=Source.from_administrator(request)
             )

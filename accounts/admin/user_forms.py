@@ -8,18 +8,18 @@ from django.utils.translation import gettext as _
 from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.access import account_deletion
-from accounts.email_addresses import written
+from accounts.email_addresses import normalise_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.digests import checksum
 
 
-class OneAddress(forms.ModelForm[User]):
+class UniqueAddressMixin(forms.ModelForm[User]):
     """An address in its one way of writing that nobody else logs in with."""
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
         if not self.instance.pk or email != self.instance.email:
-            email = written(email)
+            email = normalise_address(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if (
             taken.exists()
@@ -29,7 +29,7 @@ class OneAddress(forms.ModelForm[User]):
         return email
 
 
-class NewUserForm(OneAddress, UserCreationForm):
+class NewUserForm(UniqueAddressMixin, UserCreationForm):
     usable_password = None  # everybody logs in with a password
 
     class Meta:
@@ -37,7 +37,7 @@ class NewUserForm(OneAddress, UserCreationForm):
         fields = ("email",)
 
 
-class UserForm(OneAddress, UserChangeForm):
+class UserForm(UniqueAddressMixin, UserChangeForm):
     """It knows which user the page showed, so that a page from before does not undo what others did meanwhile."""
 
     seen = forms.CharField(widget=forms.HiddenInput, required=False)

@@ -132,14 +132,16 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
             if obj.email != before:
-                done_by_administrators.address_was_changed(
-                    obj, before=before, source=Source.of_administrator(request)
+                done_by_administrators.finish_address_change(
+                    obj, before=before, source=Source.from_administrator(request)
                 )
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
             if change and "is_active" in form.changed_data and not obj.is_active:
-                done_by_administrators.was_deactivated(obj, source=Source.of_administrator(request))
+                done_by_administrators.finish_deactivation(
+                    obj, source=Source.from_administrator(request)
+                )
 
     def user_change_password(
         self,
@@ -153,7 +155,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             response: HttpResponse = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before and after and before.password != after.password:
-                done_by_administrators.password_was_set(
-                    after, source=Source.of_administrator(request)
+                done_by_administrators.finish_password_change(
+                    after, source=Source.from_administrator(request)
                 )
         return response

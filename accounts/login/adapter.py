@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import end_of_access
-from accounts.email_addresses import written
+from accounts.email_addresses import normalise_address
 from accounts.login import password_guess_limits
 from accounts.models import User
 from accounts.toolbox import request_source
@@ -43,7 +43,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def clean_email(self, email: str) -> str:
         """Addresses are one person's however they are written, so they are kept in one way."""
-        return written(str(super().clean_email(email)))
+        return normalise_address(str(super().clean_email(email)))
 
     def populate_username(self, request: Any, user: Any) -> None:
         """There are no user names."""
@@ -60,19 +60,21 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The address that our outermost proxy saw; allauth's limits count the /64 of an IPv6 one."""
-        address = request_source.address(request)
+        address = request_source.read_address(request)
         mapped = ipaddress.IPv6Address(address).ipv4_mapped if ":" in address else None
         return str(mapped or address or NO_ADDRESS)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Of a limit per account *and* address. allauth's own counts the account, whoever tries."""
-        return password_guess_limits.key(credentials.get("email", ""), self.get_client_ip(request))
+        return password_guess_limits.build_limit_key(
+            credentials.get("email", ""), self.get_client_ip(request)
+        )
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Raises a ValidationError where there were too many wrong passwords."""
         super().pre_authenticate(request, **credentials)
         try:
-            self._counted = password_guess_limits.count(
+            self._counted = password_guess_limits.count_guess(
                 request, credentials.get("email", ""), self.get_client_ip(request)
             )
         except password_guess_limits.TooManyGuesses:
@@ -114,7 +116,7 @@ class AccountAdapter(DefaultAccountAdapter):
         with atomic():
             _require_same(user, password=before)
             user.save(update_fields=["password"])
-            end_of_access.end(user, source=Source.of(current.request))
+            end_of_access.end(user, source=Source.from_request(current.request))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("account_security")
@@ -130,7 +132,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Raises an answer of 503 where the mail server takes none: without the mail the next step is impossible."""
-        device = request_source.describe(request_source.user_agent(current.request))
+        device = request_source.describe_user_agent(request_source.read_user_agent(current.request))
         give_back()
         try:
             super().send_mail(

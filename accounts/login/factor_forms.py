@@ -15,15 +15,15 @@ from django.forms import Field
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access.second_factors import MAX_NAME
-from accounts.login.forms import PlainWords
+from accounts.login.forms import PlainLabelsMixin
 from accounts.models import User
 from accounts.toolbox.encryption import Unreadable
 
-ODD_SHAPES = (TypeError, ValueError, LookupError, AttributeError)
+MALFORMED_CREDENTIAL = (TypeError, ValueError, LookupError, AttributeError)
 logger = logging.getLogger(__name__)
 
 
-class FactorCode(PlainWords):
+class NumericCodeMixin(PlainLabelsMixin):
     """Of a six-digit code; the keyboard of a phone also has the digits of a recovery code."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,7 +31,7 @@ class FactorCode(PlainWords):
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
 
-class ReadableCode(FactorCode):
+class RecoveryCodeFallbackMixin(NumericCodeMixin):
     user: User
     authenticator: Authenticator
     cleaned_data: dict[str, Any]
@@ -53,15 +53,15 @@ class ReadableCode(FactorCode):
         raise get_adapter().validation_error("incorrect_code")
 
 
-class AuthenticateForm(ReadableCode, code_forms.AuthenticateForm):
+class AuthenticateForm(RecoveryCodeFallbackMixin, code_forms.AuthenticateForm):
     pass
 
 
-class ReauthenticateCodeForm(ReadableCode, code_forms.ReauthenticateForm):
+class ReauthenticateCodeForm(RecoveryCodeFallbackMixin, code_forms.ReauthenticateForm):
     pass
 
 
-class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
+class ActivateTOTPForm(NumericCodeMixin, totp_forms.ActivateTOTPForm):
     """Between the page and its answer allauth keeps the secret in the session, which is a row: here encrypted."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,29 +73,29 @@ class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
         self.fields["code"].label = _("Code that the app shows")
 
 
-class SoundCredential:
+class MalformedCredentialMixin:
     """What a browser sent as a passkey's answer is JSON of any shape; the library fails in as many ways on it."""
 
     def clean_credential(self) -> Any:
         try:
             return super().clean_credential()  # type: ignore[misc]
-        except ODD_SHAPES as error:
+        except MALFORMED_CREDENTIAL as error:
             raise get_adapter().validation_error("incorrect_code") from error
 
 
-class LogInPasskeyForm(SoundCredential, passkey_forms.LoginWebAuthnForm):
+class LogInPasskeyForm(MalformedCredentialMixin, passkey_forms.LoginWebAuthnForm):
     pass
 
 
-class AuthenticatePasskeyForm(SoundCredential, passkey_forms.AuthenticateWebAuthnForm):
+class AuthenticatePasskeyForm(MalformedCredentialMixin, passkey_forms.AuthenticateWebAuthnForm):
     pass
 
 
-class ReauthenticatePasskeyForm(SoundCredential, passkey_forms.ReauthenticateWebAuthnForm):
+class ReauthenticatePasskeyForm(MalformedCredentialMixin, passkey_forms.ReauthenticateWebAuthnForm):
     pass
 
 
-class PasskeyName:
+class PasskeyNameMixin:
     fields: dict[str, Field]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -103,11 +103,11 @@ class PasskeyName:
         self.fields["name"] = forms.CharField(label=_("Name"), max_length=MAX_NAME, required=False)
 
 
-class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
+class AddPasskeyForm(PasskeyNameMixin, passkey_forms.AddWebAuthnForm):
     def clean(self) -> Any:
         try:
             return super().clean()
-        except ODD_SHAPES as error:
+        except MALFORMED_CREDENTIAL as error:
             raise get_adapter().validation_error("incorrect_code") from error
 
     passwordless = forms.BooleanField(
@@ -120,7 +120,7 @@ class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
     )
 
 
-class EditPasskeyForm(PasskeyName, passkey_forms.EditWebAuthnForm):
+class EditPasskeyForm(PasskeyNameMixin, passkey_forms.EditWebAuthnForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].required = True

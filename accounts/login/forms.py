@@ -13,12 +13,12 @@ from django.forms import Field
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.email_addresses import looked_for, written
+from accounts.email_addresses import normalise_address, normalise_for_lookup
 from accounts.login import password_guess_limits
 from accounts.models import User
 
 
-class PlainWords:
+class PlainLabelsMixin:
     """Labels instead of placeholders, which vanish while one types; rules in one sentence."""
 
     fields: dict[str, Field]
@@ -33,12 +33,12 @@ class PlainWords:
             new_password.help_text = _("At least 8 characters, and not one that is easy to guess.")
 
 
-class LoginForm(PlainWords, allauth_forms.LoginForm):
+class LoginForm(PlainLabelsMixin, allauth_forms.LoginForm):
     def clean_login(self) -> str:
-        return looked_for(self.cleaned_data["login"])
+        return normalise_for_lookup(self.cleaned_data["login"])
 
 
-class SignupForm(PlainWords, allauth_forms.SignupForm):
+class SignupForm(PlainLabelsMixin, allauth_forms.SignupForm):
     account_already_exists: bool
 
     def try_save(self, request: HttpRequest) -> Any:
@@ -57,9 +57,9 @@ class SignupForm(PlainWords, allauth_forms.SignupForm):
             return super().try_save(request)
 
 
-class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
+class ResetPasswordForm(PlainLabelsMixin, allauth_forms.ResetPasswordForm):
     def clean_email(self) -> str:
-        return written(super().clean_email())
+        return normalise_address(super().clean_email())
 
     def save(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Send the mail. Raises an answer of 429 where there were too many."""
@@ -72,29 +72,29 @@ class ResetPasswordForm(PlainWords, allauth_forms.ResetPasswordForm):
         return super().save(request, **kwargs)
 
 
-class ResetPasswordKeyForm(PlainWords, allauth_forms.ResetPasswordKeyForm):
+class ResetPasswordKeyForm(PlainLabelsMixin, allauth_forms.ResetPasswordKeyForm):
     pass
 
 
-class ChangePasswordForm(PlainWords, allauth_forms.ChangePasswordForm):
+class ChangePasswordForm(PlainLabelsMixin, allauth_forms.ChangePasswordForm):
     pass
 
 
-class SetPasswordForm(PlainWords, allauth_forms.SetPasswordForm):
+class SetPasswordForm(PlainLabelsMixin, allauth_forms.SetPasswordForm):
     pass
 
 
-class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
+class AddEmailForm(PlainLabelsMixin, allauth_forms.AddEmailForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].label = _("New e-mail address")
 
 
-class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):
+class ReauthenticateForm(PlainLabelsMixin, allauth_forms.ReauthenticateForm):
     pass
 
 
-class EmailCodeForm(PlainWords, allauth_forms.ConfirmEmailVerificationCodeForm):
+class EmailCodeForm(PlainLabelsMixin, allauth_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["code"].label = _("Code from our mail")
@@ -112,7 +112,7 @@ class CloseForm(forms.Form):
         self.user = user
 
     def clean_email(self) -> str:
-        typed = looked_for(self.cleaned_data["email"])
+        typed = normalise_for_lookup(self.cleaned_data["email"])
         if typed != self.user.email:
             raise forms.ValidationError(_("This is not the address of this account."))
         return typed

@@ -20,12 +20,12 @@ class TooManyGuesses(Exception):
     """No password is looked at now, right or wrong."""
 
 
-def key(email: str, address: str) -> str:
+def build_limit_key(email: str, address: str) -> str:
     """One account as tried from one address."""
     return f"{email.lower()}:{network(address)}"
 
 
-def count(request: HttpRequest, email: str, address: str) -> list[Any]:
+def count_guess(request: HttpRequest, email: str, address: str) -> list[Any]:
     """Count a try for its address, and for the account wherever it is tried from. What is returned rolls back.
 
     The account's limit does not hold where its owner has been before. Raises TooManyGuesses.
@@ -34,7 +34,7 @@ def count(request: HttpRequest, email: str, address: str) -> list[Any]:
     if not of_address:
         raise TooManyGuesses
     at_account = _consume(request, action="guesses_at_account", key=email.lower())
-    if not at_account and not _has_been_at(email, address):
+    if not at_account and not _has_logged_in_from(email, address):
         raise TooManyGuesses
     return [of_address, at_account] if at_account else [of_address]
 
@@ -44,15 +44,15 @@ def count_reset(request: HttpRequest, email: str, address: str) -> None:
 
     The account's limit does not hold where its owner has been before. Raises TooManyGuesses.
     """
-    if not _consume(request, action="resets_from_network", key=key(email, address)):
+    if not _consume(request, action="resets_from_network", key=build_limit_key(email, address)):
         raise TooManyGuesses
-    if not _consume(request, action="resets_of_account", key=email.lower()) and not _has_been_at(
-        email, address
-    ):
+    if not _consume(
+        request, action="resets_of_account", key=email.lower()
+    ) and not _has_logged_in_from(email, address):
         raise TooManyGuesses
 
 
-def forget(request: HttpRequest, user: User) -> None:
+def clear_guesses(request: HttpRequest, user: User) -> None:
     """Let somebody with a new password try it and their second factor: what was counted was about the old one."""
     ratelimit.clear(request, app="allauth.account", action="guesses_at_account", key=user.email)
     ratelimit.clear(
@@ -60,7 +60,7 @@ def forget(request: HttpRequest, user: User) -> None:
     )
 
 
-def _has_been_at(email: str, address: str) -> bool:
+def _has_logged_in_from(email: str, address: str) -> bool:
     """Whether the owner lately logged in there, or chose a new password through their mail."""
     proofs = (AuthEvent.Kind.LOGGED_IN, AuthEvent.Kind.PASSWORD_RESET)
     entered = AuthEvent.objects.filter(user__email=email.lower(), kind__in=proofs)

@@ -18,8 +18,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import account_deletion, browsers
-from accounts.access.authentication import signed_in
-from accounts.access.second_factors import NAMES
+from accounts.access.authentication import require_user
+from accounts.access.second_factors import FACTOR_NAMES
 from accounts.login.forms import CloseForm
 from accounts.models import AuthEvent, User
 from accounts.toolbox import request_source
@@ -33,13 +33,13 @@ FAILURE_DAYS = 30  # over which log-ins that failed are counted
 @never_cache
 @login_required
 def security(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
+    user = require_user(request)
     factors, events = Authenticator.objects.filter(user=user), AuthEvent.objects.filter(user=user)
     context = {
         "totp": factors.filter(type=Authenticator.Type.TOTP).first(),
         "passkeys": factors.filter(type=Authenticator.Type.WEBAUTHN).order_by("pk"),
         "recovery_codes": factors.filter(type=Authenticator.Type.RECOVERY_CODES).first(),
-        "browsers": [_described(browser) for browser in browsers.of(user)],
+        "browsers": [_described(browser) for browser in browsers.list_logged_in(user)],
         "events": [
             _told(event) for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]
         ],
@@ -51,7 +51,7 @@ def security(request: HttpRequest) -> HttpResponse:
 def _described(browser: browsers.Browser) -> dict[str, Any]:
     return {
         "row": browser,
-        "name": request_source.describe(browser.user_agent),
+        "name": request_source.describe_user_agent(browser.user_agent),
         "is_this": browser.is_current(),
     }
 
@@ -63,9 +63,9 @@ def _told(event: AuthEvent) -> dict[str, Any]:
         "row": event,
         "about": details.get("device")
         or details.get("name")
-        or NAMES.get(details.get("factor", ""), ""),
+        or FACTOR_NAMES.get(details.get("factor", ""), ""),
         "by_us": details.get("by") == "administrator",
-        "device": request_source.describe(event.user_agent) if event.user_agent else "",
+        "device": request_source.describe_user_agent(event.user_agent) if event.user_agent else "",
     }
 
 
@@ -80,9 +80,9 @@ def _failures(events: QuerySet[AuthEvent]) -> dict[str, Any]:
 @login_required
 def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
     """Log one browser out; 404 for somebody else's."""
-    user = signed_in(request)
-    browser = get_object_or_404(browsers.every(user), pk=pk)
-    browsers.end(user=user, browsers=[browser], source=Source.of(request))
+    user = require_user(request)
+    browser = get_object_or_404(browsers.list_known(user), pk=pk)
+    browsers.end(user=user, browsers=[browser], source=Source.from_request(request))
     messages.success(request, _("That browser is logged out."))
     return redirect("account_security")
 
@@ -90,9 +90,9 @@ def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def end_other_browsers(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
-    others = browsers.every(user).exclude(session_key=request.session.session_key)
-    ended = browsers.end(user=user, browsers=others, source=Source.of(request))
+    user = require_user(request)
+    others = browsers.list_known(user).exclude(session_key=request.session.session_key)
+    ended = browsers.end(user=user, browsers=others, source=Source.from_request(request))
     told = ngettext(
         "%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended
     )
@@ -106,7 +106,7 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]
 def close(request: HttpRequest) -> HttpResponse:
     """What deleting the account means, and the act itself once the person typed their address."""
-    user = signed_in(request)
+    user = require_user(request)
     form = CloseForm(user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -118,7 +118,7 @@ def close(request: HttpRequest) -> HttpResponse:
 
 def _closed(request: HttpRequest, user: User) -> HttpResponse:
     address = user.email
-    account_deletion.close(user=user, source=Source.of(request))
+    account_deletion.close(user=user, source=Source.from_request(request))
     request.session.flush()
     get_adapter().send_notification_mail("account/email/account_closed", user, email=address)
     messages.success(request, _("Your account is deleted."))

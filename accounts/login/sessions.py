@@ -19,7 +19,7 @@ PURPOSE = "sessions"
 LENGTH = 40  # of Django's column: 160 bits in hexadecimal
 
 
-def digest(cookie: str) -> str:
+def digest_cookie(cookie: str) -> str:
     return hashlib.sha256(cookie.encode(errors="replace")).hexdigest()[:LENGTH]
 
 
@@ -29,8 +29,8 @@ class SessionStore(db.SessionStore):
     cookie: str | None = None
 
     @classmethod
-    def of(cls, cookie: str | None) -> "SessionStore":
-        store = cls(digest(cookie) if cookie else None)
+    def from_cookie(cls, cookie: str | None) -> "SessionStore":
+        store = cls(digest_cookie(cookie) if cookie else None)
         store.cookie = cookie
         return store
 
@@ -45,12 +45,14 @@ class SessionStore(db.SessionStore):
 
     def _get_new_session_key(self) -> str:
         self.cookie = secrets.token_urlsafe(32)
-        return digest(self.cookie)
+        return digest_cookie(self.cookie)
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
     def process_request(self, request: HttpRequest) -> None:
-        request.session = SessionStore.of(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+        request.session = SessionStore.from_cookie(
+            request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        )
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)

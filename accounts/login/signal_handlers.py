@@ -38,7 +38,7 @@ def connect() -> None:
 
 
 def _record(kind: Kind, request: HttpRequest, user: User, **details: str) -> None:
-    events.record(kind, user=user, source=Source.of(request), **details)
+    events.record(kind, user=user, source=Source.from_request(request), **details)
 
 
 def _signed_up(request: HttpRequest, user: User, **signal: Any) -> None:
@@ -73,7 +73,7 @@ def _password_changed(request: HttpRequest, user: User, **signal: Any) -> None:
 
 
 def _password_reset(request: HttpRequest, user: User, **signal: Any) -> None:
-    password_guess_limits.forget(request, user)
+    password_guess_limits.clear_guesses(request, user)
     _record(Kind.PASSWORD_RESET, request, user)
 
 
@@ -101,7 +101,9 @@ def _factor_used(
 ) -> None:
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
         _record(Kind.RECOVERY_CODE_USED, request, user)
-        mails.tell(user, "accounts/email/recovery_code_used", source=Source.of(request))
+        mails.queue_mail(
+            user, "accounts/email/recovery_code_used", source=Source.from_request(request)
+        )
 
 
 def _name_no_person(instance: LogEntry, **signal: Any) -> None:

@@ -3,12 +3,12 @@ from django.db import migrations, models
 
 def note_those_of_today(apps, schema_editor):
     """Whoever has an account now needs no bonus for a second one with the same address."""
-    from accounts.bonus_addresses import digests
+    from accounts.bonus_addresses import digest_mailbox
 
     User = apps.get_model("accounts", "User")
     WelcomedAddress = apps.get_model("accounts", "WelcomedAddress")
     emails = User.objects.values_list("email", flat=True).iterator(1000)
-    rows = (WelcomedAddress(digest=digests(email)[0]) for email in emails)
+    rows = (WelcomedAddress(digest=digest_mailbox(email)[0]) for email in emails)
     WelcomedAddress.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.email_addresses import looked_for, written
+from accounts.email_addresses import normalise_address, normalise_for_lookup
 from accounts.models.plans import Limits, Plan
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
@@ -38,7 +38,7 @@ def new_public_id() -> str:
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Raises ValidationError for an address that cannot be somebody's."""
-        user = self.model(email=written(email), **fields)
+        user = self.model(email=normalise_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -51,7 +51,7 @@ class UserManager(BaseUserManager["User"]):
         return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=looked_for(username or ""))
+        return self.get(email=normalise_for_lookup(username or ""))
 
 
 class User(Limits, AbstractBaseUser, PermissionsMixin):

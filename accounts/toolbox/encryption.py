@@ -32,7 +32,7 @@ def decrypt(stored: str, *, purpose: str) -> str:
         ) from None
 
 
-def rotated(stored: str, *, purpose: str) -> str | None:
+def reencrypt(stored: str, *, purpose: str) -> str | None:
     """The same text under the newest key; None if it is already. Raises Unreadable."""
     with suppress(InvalidToken):
         Fernet(_keys(purpose)[0]).decrypt(stored.encode())
@@ -40,7 +40,7 @@ def rotated(stored: str, *, purpose: str) -> str | None:
     return encrypt(decrypt(stored, purpose=purpose), purpose=purpose)
 
 
-def digests(plain: str, *, purpose: str) -> list[str]:
+def compute_digests(plain: str, *, purpose: str) -> list[str]:
     """What recognises a text and does not tell it (HMAC-SHA256, hexadecimal): store the first, look for any."""
     text = f"{purpose}:{plain}".encode()
     return [hmac.new(key, text, hashlib.sha256).hexdigest() for key in _keys(purpose)]

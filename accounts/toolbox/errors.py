@@ -23,7 +23,7 @@ TYPES = {
 }
 
 
-def envelope(
+def build_envelope(
     status: int, message: str, code: str, *, param: str | None = None, **extra: Any
 ) -> dict[str, Any]:
     """The JSON body of an error answer."""
@@ -35,7 +35,7 @@ def render_refusal(refusal: Exception, context: dict[str, Any]) -> Response | No
     """Django REST framework's exception handler: every refusal in the one envelope."""
     if isinstance(refusal, Refusal):
         return Response(
-            envelope(refusal.status, refusal.message, refusal.code), status=refusal.status
+            build_envelope(refusal.status, refusal.message, refusal.code), status=refusal.status
         )
     response = exception_handler(refusal, context)
     if response is None or not isinstance(refusal, exceptions.APIException):
@@ -44,7 +44,7 @@ def render_refusal(refusal: Exception, context: dict[str, Any]) -> Response | No
     code = "rate_limit_exceeded" if response.status_code == 429 else str(refusal.default_code)
     if response.status_code == 401:
         code = "invalid_token"
-    response.data = envelope(response.status_code, message, code, param=param)
+    response.data = build_envelope(response.status_code, message, code, param=param)
     return response
 
 

@@ -41,7 +41,7 @@ class Rotated:
 def rotate(secrets: Secrets) -> Rotated:
     """Every row of these once."""
     done = Rotated()
-    turn = partial(encryption.rotated, purpose=secrets.purpose)
+    turn = partial(encryption.reencrypt, purpose=secrets.purpose)
     for pk, stored in _walk(secrets):
         try:
             value = secrets.within(stored, turn) if secrets.within else turn(stored)

@@ -39,11 +39,11 @@ class Source:
     is_administrator: bool = False
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "Source":
-        return cls(address(request), user_agent(request))
+    def from_request(cls, request: HttpRequest) -> "Source":
+        return cls(read_address(request), read_user_agent(request))
 
     @classmethod
-    def of_administrator(cls, request: HttpRequest) -> "Source":
+    def from_administrator(cls, request: HttpRequest) -> "Source":
         """For what somebody does to the account of another: where they sit is not the other's to know."""
         return cls(is_administrator=True)
 
@@ -51,7 +51,7 @@ class Source:
 UNKNOWN = Source()  # the command line, or a program of ours
 
 
-def user_agent(request: HttpRequest) -> str:
+def read_user_agent(request: HttpRequest) -> str:
     """The User-Agent header, bounded, printable characters only."""
     header = str(request.META.get("HTTP_USER_AGENT", ""))[:MAX_USER_AGENT]
     return "".join(character for character in header if character.isprintable())
@@ -62,11 +62,11 @@ def client_address(request: HttpRequest) -> str:
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     proxies = settings.TRUSTED_PROXIES
     if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
-        return without_port(forwarded[-proxies].strip())
+        return strip_port(forwarded[-proxies].strip())
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-def without_port(address: str) -> str:
+def strip_port(address: str) -> str:
     """Some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
     if address.startswith("["):
         return address[1:].partition("]")[0]
@@ -84,7 +84,7 @@ def network(address: str) -> str:
     return str(parsed.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
-def address(request: HttpRequest) -> str:
+def read_address(request: HttpRequest) -> str:
     """The caller's IP address, or nothing if the proxy told us none."""
     try:
         return str(ipaddress.ip_address(client_address(request).partition("%")[0]))
@@ -92,7 +92,7 @@ def address(request: HttpRequest) -> str:
         return ""
 
 
-def describe(header: str) -> str:
+def describe_user_agent(header: str) -> str:
     """A user agent as a person would say it: "Firefox on Windows"."""
     platform = next((name for mark, name in _PLATFORMS if mark in header), "")
     program = next((name for mark, name in _PROGRAMS if mark in header), "") or _first_word(header)

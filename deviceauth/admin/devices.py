@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
 from accounts.admin.bases import CheckedActions, ReadOnlyAdmin, SearchedByUser
-from accounts.admin.filters import OneUserFilter, WrittenFilter
+from accounts.admin.filters import DateRangeFilter, OneUserFilter
 from accounts.toolbox.request_source import Source
 from deviceauth import device_flow, device_sessions
 from deviceauth.models import DeviceCode, DeviceSession
@@ -43,7 +43,7 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
         rows = self.open(chosen).select_related("user")
         if "confirmed" not in request.POST:
             return self._ask(request, rows)
-        ended = [row for row in rows if self.end(row, Source.of_administrator(request))]
+        ended = [row for row in rows if self.end(row, Source.from_administrator(request))]
         for row in ended:
             self.log_change(request, row, "Revoked.")
         message = ngettext("Revoked %d row.", "Revoked %d rows.", len(ended)) % len(ended)
@@ -77,7 +77,7 @@ class DeviceCodeAdmin(RevocableAdmin):
         OneUserFilter,
         ("status", ChoicesDropdownFilter),
         ("application", RelatedDropdownFilter),
-        ("created_at", WrittenFilter),
+        ("created_at", DateRangeFilter),
     )
     list_select_related = ("application", "user")
     exclude = ("device_code", "user_code", "approval")
@@ -107,7 +107,7 @@ class DeviceSessionAdmin(RevocableAdmin):
         OneUserFilter,
         ("revoked_at", admin.EmptyFieldListFilter),
         ("application", RelatedDropdownFilter),
-        ("created_at", WrittenFilter),
+        ("created_at", DateRangeFilter),
     )
     list_select_related = ("application", "user")
     exclude = ("token_family", "approval")

@@ -153,7 +153,7 @@ def _basic(header: str) -> dict[str, str]:
     return found
 
 
-def scope(request: Request, *, is_first_party: bool) -> str | None:
+def read_scope(request: Request, *, is_first_party: bool) -> str | None:
     """The scope a device asks for, space-separated; None if it asks for none.
 
     The desktop application sends a list in `scopes`, and what it names and we do not know is dropped

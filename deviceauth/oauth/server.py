@@ -39,7 +39,7 @@ class Server(TokenEndpoint, RevocationEndpoint):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OAuthResponse:
     """`body` is JSON; `headers` are those that the answer of this kind needs."""
 
     status: int
@@ -47,7 +47,9 @@ class Answer:
     headers: dict[str, str]
 
 
-def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application, list[str]]:
+def validate_device_request(
+    parameters: Mapping[str, str], path: str
+) -> tuple[Application, list[str]]:
     """Who asks for a device code, and for which scopes (RFC 8628 §3.1). Raises OAuth2Error."""
     grant: Any = DeviceCodeGrant(_validator(UNKNOWN))
     request: Any = Request(path, "POST", urlencode(parameters.items()), HEADERS)
@@ -57,20 +59,22 @@ def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application
     return request.client, list(dict.fromkeys(request.scopes))
 
 
-def tokens(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
+def answer_token_request(parameters: Mapping[str, str], path: str, source: Source) -> OAuthResponse:
     """The token endpoint's answer (RFC 6749 §5). Raises OAuth2Error."""
     body = urlencode(parameters.items())
     headers, answer, status = _server(source).create_token_response(path, "POST", body, HEADERS)
-    return Answer(status, answer, _kept(headers))
+    return OAuthResponse(status, answer, _kept(headers))
 
 
-def revocation(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
+def answer_revocation_request(
+    parameters: Mapping[str, str], path: str, source: Source
+) -> OAuthResponse:
     """The revocation endpoint's answer (RFC 7009 §2.2); oauthlib leaves the body of a success empty."""
     body = urlencode(parameters.items())
     headers, answer, status = _server(source).create_revocation_response(
         path, "POST", body, HEADERS
     )
-    return Answer(status, answer or "{}", _kept(headers))
+    return OAuthResponse(status, answer or "{}", _kept(headers))
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

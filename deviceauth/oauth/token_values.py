@@ -11,12 +11,12 @@ from typing import Any
 from django.utils.crypto import salted_hmac
 
 
-def access_token(request: Any) -> str:
+def create_access_token(request: Any) -> str:
     """django-oauth-toolkit's ACCESS_TOKEN_GENERATOR."""
     return _value(request, "access")
 
 
-def refresh_token(request: Any) -> str:
+def create_refresh_token(request: Any) -> str:
     """django-oauth-toolkit's REFRESH_TOKEN_GENERATOR."""
     return _value(request, "refresh")
 

@@ -119,7 +119,7 @@ class Validator(OAuth2Validator):
         )
 
 
-def profile(user: User) -> dict[str, Any]:
+def build_profile(user: User) -> dict[str, Any]:
     """How the existing desktop application knows a user. `credits` is the posted balance."""
     return {
         "id": user.pk,
@@ -133,7 +133,7 @@ def profile(user: User) -> dict[str, Any]:
 
 def _user_block(request: Any) -> dict[str, Any] | None:
     first_party = request.client.client_id == settings.FIRST_PARTY_CLIENT_ID
-    return {"user": profile(request.user)} if first_party else None
+    return {"user": build_profile(request.user)} if first_party else None
 
 
 def _require_not_revoked(pk: int) -> None:

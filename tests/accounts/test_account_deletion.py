@@ -129,8 +129,8 @@ def test_who_says_so_twice_is_called_once(monkeypatch):
     monkeypatch.setattr(account_deletion, "_forgetters", [])
     monkeypatch.setattr(end_of_access, "_enders", [])
     for register, known in (
-        (account_deletion.forgets_with, account_deletion._forgetters),
-        (end_of_access.ends_with, end_of_access._enders),
+        (account_deletion.register_forgetter, account_deletion._forgetters),
+        (end_of_access.register_ender, end_of_access._enders),
     ):
         register(print)
         register(print)

@@ -4,8 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
-from accounts.bonus_addresses import digests
-from accounts.email_addresses import written
+from accounts.bonus_addresses import digest_mailbox
+from accounts.email_addresses import normalise_address
 from accounts.models import User
 from tests.accounts.conftest import PASSWORD, confirm, log_in
 
@@ -29,8 +29,8 @@ REFUSED = [
     ],
 )
 def test_there_is_one_way_to_write_an_address(typed, kept):
-    assert written(typed) == kept
-    assert digests(typed) == digests(kept)
+    assert normalise_address(typed) == kept
+    assert digest_mailbox(typed) == digest_mailbox(kept)
 
 
 @pytest.mark.parametrize("email", REFUSED)

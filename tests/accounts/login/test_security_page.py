@@ -152,4 +152,4 @@ def test_the_tick_forgets_browsers_whose_session_is_gone(client, ann):
     log_in(client)
     client.session.delete()
     call_command("tick", verbosity=0)
-    assert not browsers.every(ann).exists()
+    assert not browsers.list_known(ann).exists()

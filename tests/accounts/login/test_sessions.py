@@ -5,7 +5,7 @@ from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from accounts.login.sessions import SessionStore, digest
+from accounts.login.sessions import SessionStore, digest_cookie
 
 pytestmark = pytest.mark.django_db
 KNOWN = {"login": "ann@example.com", "password": "correct horse battery"}
@@ -28,7 +28,7 @@ def logged_in(cookie):
 def test_the_database_does_not_hold_what_the_cookie_does(surfer):
     cookie = surfer.cookies["sessionid"].value
     kept = Session.objects.get()
-    assert kept.session_key == digest(cookie) != cookie
+    assert kept.session_key == digest_cookie(cookie) != cookie
     assert cookie not in kept.session_data
     assert logged_in(cookie)
     assert not logged_in(kept.session_key)

@@ -83,7 +83,7 @@ def test_a_session_revoked_between_check_and_write_stays_revoked(
     from deviceauth.oauth import token_values
 
     session = DeviceSession.objects.get()
-    create = token_values.access_token
+    create = token_values.create_access_token
 
     def revoke_first(request: object) -> str:
         device_sessions.revoke(session=session)

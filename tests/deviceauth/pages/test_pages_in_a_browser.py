@@ -123,7 +123,7 @@ def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -
 def test_the_link_of_the_mail(page: Page, user: User) -> None:
     device = asked().approved_by(user).redeem()
     approval = DeviceSession.objects.get().approval
-    page.goto(mails.undo_link(approval).partition(":8000")[2])
+    page.goto(mails.build_undo_link(approval).partition(":8000")[2])
     look(page, "18-undo")
     page.locator("main button[type=submit]").click()
     look(page, "19-undone")
