@@ -1,4 +1,7 @@
-"""Which e-mail addresses have had the sign-up bonus, without keeping the addresses (docs/decisions/0012)."""
+"""Records of the e-mail addresses that had the sign-up bonus.
+
+Only keyed digests are stored, not the addresses (docs/decisions/0012).
+"""
 
 from accounts.email_addresses import normalise_for_lookup
 from accounts.models import WelcomedAddress
@@ -8,15 +11,21 @@ PURPOSE = "addresses"
 
 
 def claim_bonus(email: str) -> bool:
-    """Note that this address has its bonus now. False if it had it before, under whatever account."""
+    """Record that this address gets its bonus now.
+
+    False if any account with it had the bonus before.
+    """
     known = digest_mailbox(email)
     if WelcomedAddress.objects.filter(digest__in=known).exists():
         return False
     _, is_new = WelcomedAddress.objects.get_or_create(digest=known[0])
-    return is_new  # of two accounts at once one gets it
+    return is_new  # if two accounts claim at the same time, one of them gets False
 
 
 def digest_mailbox(email: str) -> list[str]:
-    """Of the mailbox: what follows a "+" only sorts a person's mail (RFC 5233)."""
+    """Return the digests of the mailbox, one for each key, the newest key first.
+
+    A "+" and what follows it is ignored, because it only sorts a person's mail (RFC 5233).
+    """
     name, _, host = normalise_for_lookup(email).rpartition("@")
     return encryption.compute_digests(f"{name.partition('+')[0]}@{host}", purpose=PURPOSE)

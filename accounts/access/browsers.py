@@ -1,4 +1,4 @@
-"""The browsers in which a user is logged in: allauth's rows beside Django's sessions."""
+"""The browsers in which a user is logged in: allauth's UserSession beside Django's sessions."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -17,19 +17,19 @@ Browser: TypeAlias = Any  # allauth's UserSession, which carries no types
 
 
 def list_known(user: User) -> QuerySet[Browser]:
-    """All that are known, logged in or not."""
+    """Return all known browsers of a user, including those that are logged out."""
     rows: QuerySet[Browser] = UserSession.objects.filter(user=user)
     return rows
 
 
 def list_logged_in(user: User) -> list[Browser]:
-    """Those that are logged in now, the last seen first; rows of others are deleted."""
-    found: list[Browser] = UserSession.objects.purge_and_list(user)
-    return sorted(found, key=lambda browser: browser.last_seen_at, reverse=True)
+    """Return the browsers that are logged in now, the last seen first; delete the other rows."""
+    browsers: list[Browser] = UserSession.objects.purge_and_list(user)
+    return sorted(browsers, key=lambda browser: browser.last_seen_at, reverse=True)
 
 
 def end(*, user: User, browsers: Iterable[Browser], source: Source) -> int:
-    """Log these browsers of the user out, at their next request; returns how many."""
+    """Log these browsers of the user out, from their next request on; return the number."""
     ended = 0
     with atomic():
         for browser in browsers:
@@ -41,6 +41,6 @@ def end(*, user: User, browsers: Iterable[Browser], source: Source) -> int:
 
 
 def delete_ended() -> int:
-    """Delete the rows whose session is gone; returns how many."""
+    """Delete the rows of sessions that no longer exist; return the number."""
     session = Session.objects.filter(session_key=OuterRef("session_key"))
     return int(UserSession.objects.filter(~Exists(session)).delete()[0])

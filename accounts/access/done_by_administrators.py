@@ -1,4 +1,7 @@
-"""What an administrator, or the command line, does to somebody else's log-in."""
+"""The consequences of what an administrator or a management command changes in a user's log-in.
+
+Each verb ends access, records an event and sends a mail, as the change requires.
+"""
 
 from django.db.transaction import atomic
 
@@ -10,9 +13,9 @@ from accounts.toolbox.request_source import Source
 
 
 def finish_password_change(user: User, *, source: Source) -> None:
-    """All that was given access under the old password ends.
+    """After an administrator set a password: end all access granted under the old one, send a mail.
 
-    Browsers end by themselves: their sessions carry a hash of the old password.
+    Browser sessions end by themselves, because they contain a hash of the old password.
     """
     with atomic():
         end_of_access.end(user, source=source)
@@ -21,7 +24,7 @@ def finish_password_change(user: User, *, source: Source) -> None:
 
 
 def finish_address_change(user: User, *, before: str, source: Source) -> None:
-    """Whoever reads the mail of the old address gets in no more, and is told there."""
+    """After an administrator changed the address: end access and send a mail to the old one."""
     with atomic():
         end_of_access.end(user, source=source)
         browsers.end(user=user, browsers=browsers.list_known(user), source=source)
@@ -30,13 +33,17 @@ def finish_address_change(user: User, *, before: str, source: Source) -> None:
 
 
 def finish_factor_removal(user: User, *, kind: str, source: Source) -> None:
-    """Somebody lost it; the next log-in does without."""
+    """After an administrator removed a second factor: record it and send a mail."""
     events.record(AuthEvent.Kind.FACTOR_REMOVED, user=user, source=source, factor=kind)
     mails.queue_mail(user, "accounts/email/factor_removed_by_us", factor=FACTOR_NAMES[kind])
 
 
 def finish_deactivation(user: User, *, source: Source) -> None:
-    """Switched on again, the user logs in and connects every device anew; API keys open nothing meanwhile."""
+    """After an administrator deactivated a user: end all access but the API keys.
+
+    API keys are refused while the user is inactive. After reactivation the user has to log in and
+    connect every device again.
+    """
     with atomic():
         User.objects.locked(user.pk)
         end_of_access.end(user, source=source)

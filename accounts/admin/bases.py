@@ -14,11 +14,15 @@ from unfold.admin import ModelAdmin
 from accounts.admin.filters import find_chosen_user
 from accounts.toolbox.keyset import KeysetChangeList
 
-FILTERS_ASK = re.compile(r"((id|slug|name)__)?(exact|in|isnull|isempty|gte?|lte?)")
+# The lookups that the filters of a list use, after the name of the field.
+FILTER_LOOKUP = re.compile(r"((id|slug|name)__)?(exact|in|isnull|isempty|gte?|lte?)")
 
 
 class CheckedActions:
-    """For a ModelAdmin with actions: Django itself fails on chosen ids that are no ids."""
+    """For a ModelAdmin with actions: answers 400 to selected ids that are malformed.
+
+    Django itself would answer 500.
+    """
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         try:
@@ -31,9 +35,9 @@ class CheckedActions:
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows that only the program writes, newest first, in pages that are cut by key."""
+    """A list of rows that only the program writes, newest first, with keyset pagination."""
 
-    show_full_result_count = False  # counting millions of rows takes longer than showing a page
+    show_full_result_count = False  # counting millions of rows is slower than a page of them
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
     list_per_page = 50
@@ -42,19 +46,22 @@ class ReadOnlyAdmin(ModelAdmin):
         return KeysetChangeList
 
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
-        """Rows among which all that the list shows are, and the key that orders them by an index."""
+        """Return the rows from which the list selects, and the indexed key that orders them."""
         return self.model._default_manager.all(), "id"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what a filter of the list asks for: others guess at columns that it does not show, bit by bit."""
-        name, _, how = lookup.partition("__")
-        return not how or (
-            name in self._filtered_fields() and FILTERS_ASK.fullmatch(how) is not None
+        """Allow only the lookups of the list's filters.
+
+        Others, such as `startswith`, would let a visitor guess hidden columns letter by letter.
+        """
+        name, _, lookup_type = lookup.partition("__")
+        return not lookup_type or (
+            name in self._filtered_fields() and FILTER_LOOKUP.fullmatch(lookup_type) is not None
         )
 
     def _filtered_fields(self) -> set[str]:
-        named = (each[0] if isinstance(each, tuple) else each for each in self.list_filter)
-        return {each for each in named if isinstance(each, str)}
+        filters = (each[0] if isinstance(each, tuple) else each for each in self.list_filter)
+        return {each for each in filters if isinstance(each, str)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -67,7 +74,10 @@ class ReadOnlyAdmin(ModelAdmin):
 
 
 class SearchedByUser:
-    """For a list of rows that belong to users: found by the whole e-mail address or public id, which have an index."""
+    """Searches a list of rows by their user.
+
+    The term is a whole e-mail address or public id, because both are indexed.
+    """
 
     search_fields = ("user",)
     search_help_text = gettext_lazy("Whole e-mail or public id")

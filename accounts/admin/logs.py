@@ -1,4 +1,4 @@
-"""What happened: the administrators' log, access events, and the mails that wait to be sent."""
+"""Logs in the admin: the administrators' log, access events, and mails that wait to be sent."""
 
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
@@ -20,7 +20,7 @@ from accounts.toolbox.request_source import describe_user_agent
 
 @admin.register(LogEntry)
 class LogEntryAdmin(ReadOnlyAdmin):
-    """The administrators' log: who, when, what and why."""
+    """The administrators' log: who changed what, when and why."""
 
     list_display = ("action_time", "user", "kind", "what", "text")
     list_display_links = ("action_time",)
@@ -37,7 +37,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("object"))
     def what(self, entry: LogEntry) -> str:
-        """A link where the object still has a page."""
+        """Return the name of the object, as a link if the object still has a page."""
         kind = str(getattr(entry.content_type, "name", ""))
         name = f"{kind}: {entry.object_repr}" if kind else entry.object_repr
         if not entry.object_id or not (address := entry.get_admin_url()):
@@ -53,7 +53,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(AuthEvent)
 class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
-    """What happened to people's access: who, from where, when."""
+    """Access events of users: what happened, when and from where."""
 
     list_display = ("created_at", "kind", "user", "address", "device", "facts")
     list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
@@ -72,7 +72,7 @@ class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
-    """Mails that wait, without their text: it can hold a link that is the user's alone."""
+    """Mails that wait to be sent, without their text, because it may contain a secret link."""
 
     list_display = ("created_at", "to", "subject", "tries", "next_try_at")
     fields = readonly_fields = ("created_at", "to", "subject", "tries", "next_try_at")

@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 
 from accounts.models import Plan
 
-FREE = "free"  # the plan that every new user is on
+FREE = "free"  # slug of the plan of new users
 
 
 @admin.register(Plan)
@@ -28,22 +28,22 @@ class PlanAdmin(ModelAdmin):
     actions = None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> tuple[str, ...]:
-        # The slug is the key that users refer to: another one would be another plan.
+        # The slug is the primary key that users refer to, so it cannot be changed.
         return ("slug",) if obj else ()
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         plan = self.get_object(request, object_id)
-        if plan is not None and (problem := why_kept(plan)):
+        if plan is not None and (problem := explain_protection(plan)):
             messages.error(request, problem)
             return HttpResponseRedirect(reverse("admin:accounts_plan_change", args=[plan.pk]))
         response: HttpResponse = super().delete_view(request, object_id, extra_context)
         return response
 
 
-def why_kept(plan: Plan) -> str:
-    """Why this plan cannot be deleted; empty if it can."""
+def explain_protection(plan: Plan) -> str:
+    """Return why this plan cannot be deleted; empty if it can."""
     if plan.slug == FREE:
         return _("The free plan cannot be deleted: new users start on it.")
     if users := plan.users.count():

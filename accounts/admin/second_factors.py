@@ -35,12 +35,15 @@ class FactorAdmin(ReadOnlyAdmin):
         return bool(request.user.is_superuser)
 
     def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
-        """Recovery codes alone protect nothing, and would be in the way of new ones: they go with the last factor."""
+        """Delete the factor, and with the last one also the recovery codes.
+
+        Recovery codes alone protect nothing, and would prevent new ones from being created.
+        """
         with atomic():
             super().delete_model(request, obj)
-            left = Authenticator.objects.filter(user=obj.user)
-            if not left.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
-                left.delete()
+            remaining = Authenticator.objects.filter(user=obj.user)
+            if not remaining.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
+                remaining.delete()
             done_by_administrators.finish_factor_removal(
                 obj.user, kind=obj.type, source=Source.from_administrator(request)
             )

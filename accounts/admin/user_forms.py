@@ -14,7 +14,7 @@ from accounts.toolbox.digests import checksum
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
-    """An address in its one way of writing that nobody else logs in with."""
+    """Normalises the e-mail address and refuses one that another user has."""
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
@@ -38,7 +38,11 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
 
 
 class UserForm(UniqueAddressMixin, UserChangeForm):
-    """It knows which user the page showed, so that a page from before does not undo what others did meanwhile."""
+    """The form of a user's page.
+
+    It refuses to save if another request has changed the user since the page was shown. `seen` holds
+    the fingerprint of the user as shown.
+    """
 
     seen = forms.CharField(widget=forms.HiddenInput, required=False)
 
@@ -48,7 +52,7 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["seen"] = self._now = fingerprint(self.instance)
+        self.initial["seen"] = self._now = compute_fingerprint(self.instance)
 
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()
@@ -59,16 +63,16 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
         return dict(super().clean() or self.cleaned_data)
 
     def _keep_last_superuser(self) -> None:
-        stays = all(
+        remains_superuser = all(
             self.cleaned_data.get(flag, True) for flag in ("is_active", "is_superuser", "is_staff")
         )
-        if not stays and account_deletion.is_last_superuser(self.instance):
+        if not remains_superuser and account_deletion.is_last_superuser(self.instance):
             raise forms.ValidationError(
                 _("You are the only administrator. Make somebody else one first.")
             )
 
 
-def fingerprint(user: User) -> str:
-    """Of all that the user's page can change, but for the groups."""
-    facts = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
-    return checksum(repr([getattr(user, fact) for fact in facts]))
+def compute_fingerprint(user: User) -> str:
+    """Return a digest of all columns that the user's page can change, except the groups."""
+    columns = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
+    return checksum(repr([getattr(user, column) for column in columns]))

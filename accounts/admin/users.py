@@ -35,7 +35,7 @@ ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups", *LIMITS)
 
 
 class EmailAddressInline(TabularInline):
-    """To look at: an address is changed in the user's own field."""
+    """Shows the addresses of a user. The user's own field changes the address."""
 
     model = EmailAddress
     fields = readonly_fields = ("email", "verified", "primary")
@@ -49,8 +49,11 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]  # it asks for no more than we have
-    """Users are switched off, never deleted: their transactions stay."""
+class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+    """The page of a user.
+
+    Users are deactivated and never deleted, because their transactions stay.
+    """
 
     form = UserForm
     add_form = NewUserForm
@@ -101,7 +104,11 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only a superuser changes an administrator: a password set here is a way in. What is deleted stays so."""
+        """Return whether the visitor may change this user.
+
+        Only a superuser may change an administrator, because setting a password would take over the
+        account. Nobody may change a deleted user.
+        """
         if not super().has_change_permission(request, obj):
             return False
         return obj is None or (
@@ -111,7 +118,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> User | None:
-        """Where it is about to be changed, under its lock: Django has opened the transaction by then."""
+        """Return the user, with the row locked if the request is about to change it.
+
+        Django has opened a transaction by then.
+        """
         user: User | None = super().get_object(request, object_id, from_field)
         if user is None or request.method != "POST" or not connection.in_atomic_block:
             return user
@@ -127,7 +137,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         return False
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
-        """An address that an administrator entered counts as verified."""
+        """Save a user. An address that an administrator enters counts as verified."""
         with atomic():
             before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
@@ -149,7 +159,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         id: str,  # noqa: A002 – Django's
         form_url: str = "",
     ) -> HttpResponse:
-        """A password and the end of what was connected under the old one are one."""
+        """Set the password and end all access granted under the old one in a single transaction."""
         with atomic():
             before = self.get_object(request, unquote(id))
             response: HttpResponse = super().user_change_password(request, id, form_url)

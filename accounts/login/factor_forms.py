@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class NumericCodeMixin(PlainLabelsMixin):
-    """Of a six-digit code; the keyboard of a phone also has the digits of a recovery code."""
+    """Shows the numeric keyboard of a phone, which has the characters of both kinds of code."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,7 +37,7 @@ class RecoveryCodeFallbackMixin(NumericCodeMixin):
     cleaned_data: dict[str, Any]
 
     def clean_code(self) -> str:
-        """Where the app's secret cannot be read any more, recovery codes still work."""
+        """Check the code. If the app's secret cannot be decrypted, accept a recovery code."""
         try:
             return str(super().clean_code())  # type: ignore[misc]
         except Unreadable:
@@ -62,19 +62,22 @@ class ReauthenticateCodeForm(RecoveryCodeFallbackMixin, code_forms.Reauthenticat
 
 
 class ActivateTOTPForm(NumericCodeMixin, totp_forms.ActivateTOTPForm):
-    """Between the page and its answer allauth keeps the secret in the session, which is a row: here encrypted."""
+    """Encrypts the new secret, which allauth keeps in the session until the code is entered."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         session, adapter = current.request.session, get_adapter()
-        if current.request.method == "POST" and (kept := session.get(SECRET_SESSION_KEY)):
-            session[SECRET_SESSION_KEY] = adapter.decrypt(kept)
+        if current.request.method == "POST" and (encrypted := session.get(SECRET_SESSION_KEY)):
+            session[SECRET_SESSION_KEY] = adapter.decrypt(encrypted)
         super().__init__(*args, **kwargs)
         session[SECRET_SESSION_KEY] = adapter.encrypt(self.secret)
         self.fields["code"].label = _("Code that the app shows")
 
 
 class MalformedCredentialMixin:
-    """What a browser sent as a passkey's answer is JSON of any shape; the library fails in as many ways on it."""
+    """Refuses a malformed credential, on which the passkey library raises various exceptions.
+
+    The credential is JSON from the browser, so it can have any shape.
+    """
 
     def clean_credential(self) -> Any:
         try:
@@ -113,7 +116,8 @@ class AddPasskeyForm(PasskeyNameMixin, passkey_forms.AddWebAuthnForm):
     passwordless = forms.BooleanField(
         label=_("Log in with it alone, without a password"),
         help_text=_(
-            "Without this it is asked for after your password. Older security keys can only do that."
+            "Without this it is asked for after your password. "
+            "Older security keys can only do that."
         ),
         required=False,
         initial=True,

@@ -1,4 +1,4 @@
-"""The forms of log-in and sign-up, said in our words."""
+"""The forms of sign-up, log-in, passwords, e-mail addresses and account deletion."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from accounts.models import User
 
 
 class PlainLabelsMixin:
-    """Labels instead of placeholders, which vanish while one types; rules in one sentence."""
+    """Gives fields labels instead of placeholders, which vanish while the user types."""
 
     fields: dict[str, Field]
 
@@ -42,17 +42,21 @@ class SignupForm(PlainLabelsMixin, allauth_forms.SignupForm):
     account_already_exists: bool
 
     def try_save(self, request: HttpRequest) -> Any:
-        """Raises an answer of 429 where the address has had too many mails: nobody could verify it now."""
+        """Save the sign-up.
+
+        Raises ImmediateHttpResponse with status 429 if too many mails were sent to the address,
+        because it could not be verified now.
+        """
         if not consume_email_verification_rate_limit(
             request, self.cleaned_data["email"], dry_run=True
         ):
             raise ImmediateHttpResponse(respond_429(request))
         if self.account_already_exists:
-            # Takes as long as hashing a new account's password: the time must not tell who has one.
+            # Hash a password here too, so that the response time does not reveal existing accounts.
             User().set_password(self.cleaned_data["password1"])
         try:
             return super().try_save(request)
-        except IntegrityError:  # of two sign-ups at once this is the second
+        except IntegrityError:  # another sign-up at the same time was faster
             self.account_already_exists = True
             return super().try_save(request)
 
@@ -62,7 +66,7 @@ class ResetPasswordForm(PlainLabelsMixin, allauth_forms.ResetPasswordForm):
         return normalise_address(super().clean_email())
 
     def save(self, request: HttpRequest, **kwargs: Any) -> Any:
-        """Send the mail. Raises an answer of 429 where there were too many."""
+        """Send the mail. Raises ImmediateHttpResponse with status 429 if too many were sent."""
         try:
             password_guess_limits.count_reset(
                 request, self.cleaned_data["email"], get_account_adapter().get_client_ip(request)
@@ -101,7 +105,7 @@ class EmailCodeForm(PlainLabelsMixin, allauth_forms.ConfirmEmailVerificationCode
 
 
 class CloseForm(forms.Form):
-    """Typing one's own address is not done by accident, and is the same in every language."""
+    """Confirms the deletion of an account. The user types their address, not a translated word."""
 
     email = forms.CharField(
         label=_("Your e-mail address, to confirm"), widget=forms.EmailInput({"autocomplete": "off"})

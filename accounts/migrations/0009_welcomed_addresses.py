@@ -1,8 +1,8 @@
 from django.db import migrations, models
 
 
-def note_those_of_today(apps, schema_editor):
-    """Whoever has an account now needs no bonus for a second one with the same address."""
+def record_existing_addresses(apps, schema_editor):
+    """Record the addresses of existing users, so that a second account gets no second bonus."""
     from accounts.bonus_addresses import digest_mailbox
 
     User = apps.get_model("accounts", "User")
@@ -29,5 +29,5 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.RunPython(note_those_of_today, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(record_existing_addresses, migrations.RunPython.noop, elidable=True),
     ]

@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, ma
 from django.core.mail.backends import locmem
 from django.db import connection
 
-from accounts.login.hashers import AT_ONCE, PasswordHasher
+from accounts.login.hashers import MAX_CONCURRENT, PasswordHasher
 from tests.accounts.conftest import log_in
 from tests.concurrently import concurrently
 
@@ -107,5 +107,7 @@ def test_a_worker_hashes_only_some_passwords_at_once(monkeypatch):
         return "hash"
 
     monkeypatch.setattr(PBKDF2PasswordHasher, "encode", encode)
-    concurrently(lambda n: PasswordHasher().encode("correct horse", "salt"), threads=3 * AT_ONCE)
-    assert max(most) == AT_ONCE
+    concurrently(
+        lambda n: PasswordHasher().encode("correct horse", "salt"), threads=3 * MAX_CONCURRENT
+    )
+    assert max(most) == MAX_CONCURRENT
