@@ -1,4 +1,4 @@
-"""The routes of `/api/auth/` (api.md §1): three speak OAuth with devices, three JSON with browsers."""
+"""The routes of `/api/auth/`: three serve OAuth to devices, three serve JSON to browsers."""
 
 from typing import Any, ClassVar, cast
 
@@ -40,9 +40,10 @@ class VerifyThrottle(AddressThrottle):
 
 
 class NotFromAnotherSite(BasePermission):
-    """A page of another site could use up the tries and codes of whoever looks at it (Fetch Metadata, Sec-Fetch-Site).
+    """Refuses requests that a page of another site sends (Fetch Metadata, Sec-Fetch-Site).
 
-    The desktop application's webview is such a page, with an origin that is allowed.
+    Such a page could use up the attempts and codes of its visitors. The webview of the desktop
+    application also counts as another site, so its origin is allowed.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -52,7 +53,7 @@ class NotFromAnotherSite(BasePermission):
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """There is one representation, so what the client would accept does not matter (RFC 9110 §12.5.1)."""
+    """Always answers JSON and ignores the Accept header, as RFC 9110 §12.5.1 allows."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         media_type = str(request.content_type).partition(";")[0].strip().lower()
@@ -63,7 +64,7 @@ class OnlyJSON(BaseContentNegotiation):
 
 
 class AuthView(APIView):
-    """What all routes here share: JSON answers that nobody may store, errors included (RFC 6749 §5.1)."""
+    """Base of all views here: every response is JSON and may not be stored (RFC 6749 §5.1)."""
 
     content_negotiation_class = OnlyJSON
     refuse: ClassVar[Any]
@@ -79,7 +80,7 @@ class AuthView(APIView):
 
 
 class DeviceView(AuthView):
-    """An OAuth endpoint: no login, form or JSON, everything in the body."""
+    """Base of the OAuth endpoints: no log-in, a form or JSON, all parameters in the body."""
 
     authentication_classes = ()
     permission_classes: Any = (AllowAny,)
@@ -93,7 +94,7 @@ class DeviceView(AuthView):
 
 
 class DeviceCodeView(DeviceView):
-    """RFC 8628 §3.1, §3.2."""
+    """The device authorization endpoint (RFC 8628 §3.1, §3.2)."""
 
     permission_classes = (NotFromAnotherSite,)
     throttle_classes = (CodeThrottle, HourlyCodeThrottle)
@@ -109,11 +110,11 @@ class DeviceCodeView(DeviceView):
             scopes=scopes,
             source=Source.from_request(request._request),
         )
-        return Response(_device_authorization(started))
+        return Response(_build_device_authorization(started))
 
 
-def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
-    # Never from Host or X-Forwarded-Host: whoever controls those would choose where people log in.
+def _build_device_authorization(started: device_flow.Started) -> dict[str, Any]:
+    # Not from Host or X-Forwarded-Host: a forged header would choose the site where people log in.
     page = settings.PUBLIC_ORIGIN + reverse("device")
     return {
         "device_code": started.device_code,
@@ -126,7 +127,10 @@ def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
 
 
 class DeviceTokenView(DeviceView):
-    """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
+    """The token endpoint (RFC 8628 §3.4, §3.5; RFC 6749 §6).
+
+    It is never throttled, because the desktop application logs out when a refresh is refused.
+    """
 
     @openapi.token
     def post(self, request: Request) -> HttpResponse:
@@ -134,11 +138,11 @@ class DeviceTokenView(DeviceView):
         answer = server.answer_token_request(
             given.values, request.path, Source.from_request(request._request)
         )
-        return _json(answer)
+        return _render_json(answer)
 
 
 class DeviceRevokeView(DeviceView):
-    """RFC 7009."""
+    """The revocation endpoint (RFC 7009)."""
 
     @openapi.revoke
     def post(self, request: Request) -> HttpResponse:
@@ -146,10 +150,10 @@ class DeviceRevokeView(DeviceView):
         answer = server.answer_revocation_request(
             given.values, request.path, Source.from_request(request._request)
         )
-        return _json(answer)
+        return _render_json(answer)
 
 
-def _json(answer: server.OAuthResponse) -> HttpResponse:
+def _render_json(answer: server.OAuthResponse) -> HttpResponse:
     response = HttpResponse(
         answer.body, status=answer.status, content_type="application/json", headers=answer.headers
     )
@@ -159,13 +163,15 @@ def _json(answer: server.OAuthResponse) -> HttpResponse:
 
 
 class BrowserView(AuthView):
+    """Base of the routes for browsers, which send and receive JSON."""
+
     parser_classes = (parameters.JSONParser,)
     refuse = staticmethod(render_to_browser)
     unauthorized = "Unauthorized"
 
 
 class VerifyView(BrowserView):
-    """What a code stands for; public, so it says as little as possible."""
+    """Shows the state of a user code. It is public, so it tells as little as possible."""
 
     authentication_classes = ()
     permission_classes = (NotFromAnotherSite,)
@@ -180,10 +186,10 @@ class VerifyView(BrowserView):
             code = device_flow.find(
                 user_code=typed[0], user=None, source=Source.from_request(request._request)
             )
-        except UsedUserCode:  # which of the two is not for everyone to know
+        except UsedUserCode:  # a public route must not tell denied from unknown
             raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:
-            return Response(_authorized())
+            return Response(_build_authorized())
         return Response(
             {
                 "status": "pending",
@@ -194,12 +200,12 @@ class VerifyView(BrowserView):
         )
 
 
-def _authorized() -> dict[str, str]:
+def _build_authorized() -> dict[str, str]:
     return {"status": "authorized", "message": _("The device is connected.")}
 
 
 class AuthorizeView(BrowserView):
-    """Approval by the existing service's page. A session and its CSRF token are required."""
+    """Approves a device from the existing service's page, with a session and its CSRF token."""
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (IsAuthenticated,)
@@ -217,11 +223,11 @@ class AuthorizeView(BrowserView):
             user_code=typed, user=user, source=Source.from_request(request._request)
         )
         device_flow.approve(code=code, user=user, source=Source.from_request(request._request))
-        return Response(_authorized())
+        return Response(_build_authorized())
 
 
 class MeView(BrowserView):
-    """Who is calling, by bearer token or session."""
+    """Returns the profile of the caller, who has a bearer token or a session."""
 
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)

@@ -20,7 +20,7 @@ admin.site.unregister(Application)
 
 
 class ClientForm(forms.ModelForm[Application]):
-    """A name is required: the person who is asked to allow the device reads it."""
+    """Requires a name, because the page that asks a person to allow a device shows it."""
 
     class Meta:
         model = Application
@@ -35,7 +35,7 @@ class ClientForm(forms.ModelForm[Application]):
 
 @admin.register(Application)
 class ApplicationAdmin(CheckedActions, ModelAdmin):
-    """Clients. A confidential one gets a secret that we draw, shown once; only its hash is kept."""
+    """OAuth clients. A confidential client gets a random secret, shown once; its hash is stored."""
 
     form = ClientForm
     list_display = ("name", "client_id", "client_type", "created")
@@ -43,7 +43,7 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
     search_fields = ("name", "client_id")
     fields: ClassVar[list[str]] = ["name", "client_id", "client_type"]
     actions_detail = ("new_secret",)
-    view_on_site = False  # the library's page of a client is not ours to show
+    view_on_site = False  # django-oauth-toolkit's own page of a client is not served here
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("client_id", "client_type") if obj else ()
@@ -53,13 +53,14 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         if not change:
-            obj.authorization_grant_type = (
-                Application.GRANT_DEVICE_CODE
-            )  # there is no other one here
+            # The only grant type that a client may begin with here.
+            obj.authorization_grant_type = Application.GRANT_DEVICE_CODE
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The desktop application's client must not go by accident: every desktop would be logged out."""
+        """Return False for the desktop application's client: deleting it would log every desktop
+        out.
+        """
         if obj is not None and obj.client_id == settings.FIRST_PARTY_CLIENT_ID:
             return False
         return bool(super().has_delete_permission(request, obj))
@@ -77,14 +78,14 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         client = self.get_object(request, str(object_id))
-        has_one = client is not None and client.client_type == Application.CLIENT_CONFIDENTIAL
-        return super().get_actions_detail(request, object_id) if has_one else []
+        has_secret = client is not None and client.client_type == Application.CLIENT_CONFIDENTIAL
+        return super().get_actions_detail(request, object_id) if has_secret else []
 
     @action(
         description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key"
     )  # type: ignore[untyped-decorator]
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask, then replace the secret: the old one stops working at once."""
+        """Ask for confirmation, then replace the secret. The old one stops working at once."""
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
             return cast(

@@ -19,7 +19,7 @@ from deviceauth.models import DeviceCode, DeviceSession
 
 
 class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
-    """Rows that can be ended, after a question."""
+    """A list with an action that revokes the selected rows after a confirmation."""
 
     actions = ("revoke",)
     list_filter_submit = True
@@ -31,18 +31,18 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
         return request.user.has_perm(self.may_revoke)
 
     def open(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that have not ended yet."""
+        """Return the rows that have not ended yet."""
         raise NotImplementedError
 
     def end(self, row: Any, source: Source) -> bool:
-        """End one row; False if it had ended."""
+        """End one row. False if it had ended before."""
         raise NotImplementedError
 
     @admin.action(description=_("Revoke the selected rows"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
         rows = self.open(chosen).select_related("user")
         if "confirmed" not in request.POST:
-            return self._ask(request, rows)
+            return self._render_confirmation(request, rows)
         ended = [row for row in rows if self.end(row, Source.from_administrator(request))]
         for row in ended:
             self.log_change(request, row, "Revoked.")
@@ -50,7 +50,7 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
         self.message_user(request, message, messages.SUCCESS)
         return None
 
-    def _ask(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+    def _render_confirmation(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
         context = self.admin_site.each_context(request) | {
             "title": self.question,
             "consequence": self.consequence,

@@ -20,7 +20,7 @@ from accounts.toolbox.request_source import Source
 from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
-from deviceauth.pages import words
+from deviceauth.pages import describe_scopes
 from llmproxy.pages.limit_forms import LimitsForm, rates_of
 
 MOST = 200  # devices on the page
@@ -122,7 +122,7 @@ def _connected(request: HttpRequest) -> Any:
 
 
 def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
-    permissions = words(session.scopes)
+    permissions = describe_scopes(session.scopes)
     return {
         "session": session,
         "permissions": permissions,
