@@ -1,4 +1,4 @@
-"""/account and /account/transactions."""
+"""The pages /account and /account/transactions."""
 
 from datetime import UTC, datetime
 

@@ -70,8 +70,10 @@ def test_a_user_who_is_no_operator_is_refused_without_a_loop(client, make_user):
 
 @pytest.mark.parametrize("term", ["ann@exam", "public"])
 def test_users_are_found_by_address_and_public_id(client, operator, ann, term):
-    found = client.get("/admin/accounts/user/", {"q": ann.public_id if term == "public" else term})
-    assert list(found.context["cl"].result_list) == [ann]
+    response = client.get(
+        "/admin/accounts/user/", {"q": ann.public_id if term == "public" else term}
+    )
+    assert list(response.context["cl"].result_list) == [ann]
 
 
 def test_a_new_user_has_a_verified_address_in_lower_case(client, operator):

@@ -1,4 +1,4 @@
-"""One mailbox is one person, however it is written."""
+"""All spellings of one mailbox count as one address, or are refused."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from accounts.bonus_addresses import digest_mailbox
 from accounts.email_addresses import normalise_address
 from accounts.models import User
-from tests.accounts.conftest import PASSWORD, confirm, log_in
+from tests.accounts.conftest import PASSWORD, log_in, reauthenticate
 
 pytestmark = pytest.mark.django_db
 REFUSED = [
@@ -40,7 +40,7 @@ def test_other_names_of_one_mailbox_are_refused_with_a_plain_message(client, mak
     assert User.objects.count() == 0
     make_user()
     log_in(client)
-    confirm(client)
+    reauthenticate(client)
     assert client.post("/accounts/email/", {"email": email, "action_add": ""}).status_code == 200
     with pytest.raises(ValidationError):
         User.objects.create_user(email)

@@ -1,4 +1,4 @@
-"""Mails wait in a table until they are sent, each once."""
+"""Mails wait in a table until they are sent, and each is sent once."""
 
 from contextlib import suppress
 from smtplib import SMTPException
@@ -100,6 +100,6 @@ def test_what_a_waiting_mail_says_cannot_be_read_off_the_database(waiting, setti
     kept = OutgoingMail.objects.get()
     assert "replaced" in mails.decrypt_body(kept)
     assert "replaced" not in kept.body
-    settings.SECRET_KEY = "x" * 50  # and so the key that was derived from it
+    settings.SECRET_KEY = "x" * 50  # and with it the derived encryption key
     assert mails.send_due() == 0
     assert "was not sent" in caplog.text

@@ -1,4 +1,4 @@
-"""What a hostile caller tried, and what it gets."""
+"""Attacks on the device login, and the responses to them."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ PAGE, VERIFY = "/auth/device", "/api/auth/device/verify"
 
 @pytest.mark.django_db(transaction=True)
 def test_a_repeated_refresh_while_the_session_ends_starts_no_branch(logged_in: Device) -> None:
-    """A successor that is just being deleted can still be read; it must not be taken for one that stays."""
+    """A successor token that is being deleted can still be read, but must not be used."""
     first = logged_in.refresh()
     session, answers = DeviceSession.objects.get(), []
 
@@ -36,7 +36,7 @@ def test_a_repeated_refresh_while_the_session_ends_starts_no_branch(logged_in: D
     with atomic():
         device_sessions.revoke(session=session)
         repeating.start()
-        repeating.join(1)  # it waits for us
+        repeating.join(1)  # it waits for our lock
         assert not answers
     repeating.join(10)
     assert answers[0].json()["error"] == "invalid_grant"
