@@ -45,12 +45,12 @@ def format_user_code(normal: str) -> str:
     return f"{normal[:4]}-{normal[4:]}"
 
 
-def device_code_digest(device_code: str) -> str:
+def digest_device_code(device_code: str) -> str:
     """Return the digest of a device code, as stored."""
     return checksum(device_code)
 
 
-def user_code_digest(normal: str) -> str:
+def digest_user_code(normal: str) -> str:
     """Return the keyed digest of a user code, as stored.
 
     Without a key, all 34.6 bits could be tried against it.

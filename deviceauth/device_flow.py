@@ -70,8 +70,8 @@ def _create(request: dict[str, Any], source: Source) -> Started:
     device_code, user_code = codes.new_device_code(), codes.new_user_code()
     with atomic():
         code = DeviceCode.objects.create(
-            device_code=codes.device_code_digest(device_code),
-            user_code=codes.user_code_digest(user_code),
+            device_code=codes.digest_device_code(device_code),
+            user_code=codes.digest_user_code(user_code),
             interval=settings.DEVICE_POLL_SECONDS,
             expires=timezone.now() + timedelta(seconds=settings.DEVICE_CODE_SECONDS),
             **request,
@@ -83,9 +83,8 @@ def _create(request: dict[str, Any], source: Source) -> Started:
 def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
     """Return the request of a typed user code. It is pending, approved or redeemed.
 
-    Counts an attempt for `user` and `source`, which is free if the code exists.
-
-    Raises MalformedUserCode, UnknownUserCode, UsedUserCode, ExpiredUserCode, TooManyTries.
+    The attempt counts against the limits of `user` and `source` unless the code exists. Raises
+    MalformedUserCode, UnknownUserCode, UsedUserCode, ExpiredUserCode, TooManyTries.
     """
     normal = codes.normalise(user_code)
     if normal is None:

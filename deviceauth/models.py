@@ -31,14 +31,14 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
         )
 
     def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
-        return self.filter(device_code=codes.device_code_digest(device_code))
+        return self.filter(device_code=codes.digest_device_code(device_code))
 
     def of_person(self, normal: str) -> "DeviceCodeQuerySet":
         """Return codes with this user code (normal form), the newest first.
 
         Several rows may have the same user code, but only one of them is pending.
         """
-        return self.filter(user_code=codes.user_code_digest(normal)).order_by("-pk")
+        return self.filter(user_code=codes.digest_user_code(normal)).order_by("-pk")
 
 
 class DeviceCode(AbstractDeviceGrant, models.Model):

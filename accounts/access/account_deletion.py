@@ -43,11 +43,10 @@ def register_forgetter(forgetter: Forgetter) -> Forgetter:
 
 
 def close(*, user: User, source: Source) -> None:
-    """End all access of a user and erase their personal data. Remaining credits stay in
-    the ledger and cannot be spent.
+    """End all access of a user and erase their personal data.
 
-    Open holds are still captured or released. Closing a closed account has no effect. Raises
-    LastSuperuser.
+    Remaining credits stay in the ledger and cannot be spent. Open holds are still captured or
+    released. Closing a closed account has no effect. Raises LastSuperuser.
     """
     with atomic():
         _refuse_last_superuser(user)

@@ -90,7 +90,7 @@ def create(
 
 
 def _lock_user(user: User) -> None:
-    """Of several forms at once each sees what the one before it made."""
+    """Lock the user's row, so that forms sent at the same time see each other's keys."""
     User.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=user.pk)
 
 

@@ -52,7 +52,8 @@ class ReadOnlyAdmin(ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow only the lookups of the list's filters.
 
-        Others, such as `startswith`, would let a visitor guess hidden columns letter by letter.
+        Others, such as `startswith`, would let an administrator guess hidden columns letter by
+        letter.
         """
         name, _, lookup_type = lookup.partition("__")
         return not lookup_type or (

@@ -40,8 +40,8 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
 class UserForm(UniqueAddressMixin, UserChangeForm):
     """The form of a user's page.
 
-    It refuses to save if another request has changed the user since the page was shown. `seen` holds
-    the fingerprint of the user as shown.
+    It refuses to save if another request has changed the user since the page was shown. `seen`
+    holds the fingerprint of the user as shown.
     """
 
     seen = forms.CharField(widget=forms.HiddenInput, required=False)

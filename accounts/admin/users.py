@@ -104,7 +104,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return whether the visitor may change this user.
+        """Return whether the logged-in administrator may change this user.
 
         Only a superuser may change an administrator, because setting a password would take over the
         account. Nobody may change a deleted user.

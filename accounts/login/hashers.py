@@ -36,7 +36,8 @@ class PasswordHasher(PBKDF2PasswordHasher):
 class ClientSecretHasher(PBKDF2PasswordHasher):
     """Hasher of the secrets of confidential clients.
 
-    A secret has 128 random letters, so it needs no slow hash, and every poll computes it.
+    A secret has 128 random letters, so it needs no slow hash. Every poll of a client computes the
+    hash.
     """
 
     algorithm = "client_secret"

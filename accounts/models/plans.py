@@ -13,7 +13,7 @@ LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")  # the f
 class Limits(models.Model):
     """Rate limits of the gateway, and the number of completions at the same time.
 
-    Empty: no own limit.
+    An empty limit means that none is set at this level.
     """
 
     requests_per_minute = models.PositiveIntegerField(

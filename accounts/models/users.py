@@ -63,10 +63,10 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
 
     `credits` is the posted balance and `credits_held` the part of it that is held for running
     completions. `credits_debt` is what a lost dispute took beyond the balance. `ledger_seq` counts
-    the user's transactions and `ledger_ops` all operations of the ledger on them; `ledger_digest`
-    is the digest of the last transaction. No grant expires before `grants_expire_at`. `allowance`
-    names the last monthly allowance, as plan/YYYY-MM. A limit that is set replaces the plan's
-    limit.
+    the user's transactions and `ledger_ops` all operations of the ledger for the user;
+    `ledger_digest` is the digest of the last transaction. No grant expires before
+    `grants_expire_at`. `allowance` names the last monthly allowance, as plan/YYYY-MM. A limit that
+    is set replaces the plan's limit.
     """
 
     public_id = models.CharField(

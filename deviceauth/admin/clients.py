@@ -58,9 +58,7 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False for the desktop application's client: deleting it would log every desktop
-        out.
-        """
+        """Protect the client of the desktop application. Deleting it would log desktops out."""
         if obj is not None and obj.client_id == settings.FIRST_PARTY_CLIENT_ID:
             return False
         return bool(super().has_delete_permission(request, obj))
