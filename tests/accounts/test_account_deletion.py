@@ -39,7 +39,7 @@ def person(client, ann):
     return client
 
 
-def test_it_takes_the_password_anew(client, ann):
+def test_deleting_an_account_needs_the_password_again(client, ann):
     log_in(client)
     assert client.get(PAGE)["Location"].startswith("/accounts/reauthenticate/")
     assert "/reauthenticate/" in client.post(PAGE, YES)["Location"]
@@ -56,7 +56,7 @@ def test_the_page_says_what_is_lost(person):
     "typed",
     [{}, {"email": ""}, {"email": "bob@example.com"}, {"email": "a\0"}, {"email": "x" * 999}],
 )
-def test_it_takes_the_own_address_typed(person, typed):
+def test_deleting_an_account_needs_its_typed_address(person, typed):
     assert person.post(PAGE, typed).status_code == 200
     assert User.objects.get().is_active
 
@@ -75,7 +75,7 @@ def test_the_person_is_forgotten(person, ann, protect, mails):
     assert [message.to for message in mails] == [["ann@example.com"]]
 
 
-def test_events_stay_without_what_tells_who_it_was(person, ann):
+def test_events_stay_without_personal_data(person, ann):
     person.post(PAGE, YES)
     assert list_event_kinds(ann)[-1] == "closed"
     assert set(AuthEvent.objects.values_list("address", "user_agent")) == {("", "")}
@@ -102,7 +102,7 @@ def test_the_ledger_stays_and_what_was_held_is_still_charged(person, ann):
     assert not audit.run().findings
 
 
-def test_it_is_all_or_nothing(ann, monkeypatch):
+def test_a_failed_deletion_changes_nothing(ann, monkeypatch):
     monkeypatch.setattr(account_deletion, "_forgetters", [lambda user: 1 / 0])
     with pytest.raises(ZeroDivisionError):
         account_deletion.close(user=ann, source=Source())

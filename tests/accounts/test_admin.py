@@ -48,7 +48,7 @@ def test_the_first_page_counts_credits(client, operator, ann):
     assert (figures["Users"], figures["Sold"], figures["Used"]) == (2, 0, 0)
 
 
-def test_who_may_not_see_transactions_sees_no_figures(client, make_user):
+def test_without_permission_for_transactions_no_figures_are_shown(client, make_user):
     client.force_login(make_user("helper@example.com", is_staff=True))
     assert "figures" not in client.get("/admin/").context
 

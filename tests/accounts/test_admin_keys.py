@@ -84,7 +84,7 @@ def test_revoking_needs_the_permission(
     assert not ApiKey.objects.live().exists()
 
 
-def test_chosen_keys_that_are_none_are_refused(operator: Client, made: api_keys.Created) -> None:
+def test_malformed_ids_of_keys_are_refused(operator: Client, made: api_keys.Created) -> None:
     assert operator.post(LIST, {"action": "revoke", "_selected_action": ["x"]}).status_code == 400
 
 

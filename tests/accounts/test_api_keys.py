@@ -129,7 +129,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(user: User, settings: Any) 
     assert ApiKey.objects.filter(last_used_at__gte=first).exists()
 
 
-def test_of_many_that_found_the_key_unused_the_first_notes_it(user: User) -> None:
+def test_of_two_uses_with_a_stale_key_the_first_is_noted(user: User) -> None:
     key = create(user).key
     noted = []
     for _ in range(2):

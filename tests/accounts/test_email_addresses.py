@@ -49,7 +49,7 @@ def test_other_names_of_one_mailbox_are_refused_with_a_plain_message(client, mak
 
 
 @pytest.mark.parametrize("email", REFUSED)
-def test_an_administrator_cannot_enter_them_either(client, make_user, email):
+def test_an_administrator_cannot_enter_a_refused_address(client, make_user, email):
     client.force_login(make_user("operator@example.com", is_staff=True, is_superuser=True))
     sent = {
         "email": email,

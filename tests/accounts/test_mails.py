@@ -62,7 +62,7 @@ def test_a_server_that_is_away_delays_a_mail_and_loses_none(waiting, server_away
     assert mails.send_due() == 1
 
 
-def test_after_ten_tries_it_stays_to_be_looked_at(waiting, server_away, caplog):
+def test_after_ten_tries_a_mail_stays_in_the_table(waiting, server_away, caplog):
     for _ in range(12):
         OutgoingMail.objects.update(next_try_at="2020-01-01T00:00Z")
         mails.send_due()
@@ -88,7 +88,7 @@ def test_a_mail_is_in_the_language_asked_for(make_user):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_senders_at_once_each_mail_has_one(make_user):
+def test_of_many_senders_at_once_one_sends_each_mail(make_user):
     user = make_user()
     for number in range(8):
         mails.queue_mail(user, TEMPLATE, device=f"device {number}")
@@ -96,7 +96,7 @@ def test_of_many_senders_at_once_each_mail_has_one(make_user):
     assert len({sent.subject for sent in mail.outbox}) == len(mail.outbox) == 8
 
 
-def test_what_a_waiting_mail_says_cannot_be_read_off_the_database(waiting, settings, caplog):
+def test_the_text_of_a_waiting_mail_is_encrypted(waiting, settings, caplog):
     kept = OutgoingMail.objects.get()
     assert "replaced" in mails.decrypt_body(kept)
     assert "replaced" not in kept.body

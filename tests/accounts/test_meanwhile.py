@@ -109,7 +109,7 @@ def operator(client, make_user):
     "meanwhile",
     [{"email": "new@example.com"}, {"is_active": False}, {"is_staff": False}, {"name": "Ann"}],
 )
-def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, meanwhile):
+def test_an_outdated_page_of_the_admin_changes_nothing(client, operator, ann, meanwhile):
     seen = (
         client.get(f"/admin/accounts/user/{ann.pk}/change/")
         .context["adminform"]
@@ -121,7 +121,7 @@ def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, 
     assert User.objects.filter(pk=ann.pk, **meanwhile).exists()
 
 
-def test_the_page_carries_what_it_showed_where_nobody_sees_it(client, operator, ann):
+def test_the_page_has_a_hidden_fingerprint_of_the_user(client, operator, ann):
     assert (
         '<input type="hidden" name="seen"'
         in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()

@@ -154,9 +154,7 @@ def test_a_device_has_a_name_that_can_be_read(person: Client, logged_in: Device,
 
 
 @pytest.mark.django_db
-def test_names_are_changed_so_often_and_no_more(
-    person: Client, logged_in: Device, settings: Any
-) -> None:
+def test_renaming_is_limited_per_hour(person: Client, logged_in: Device, settings: Any) -> None:
     settings.DEVICE_CHANGES_PER_HOUR = 2
     session = DeviceSession.objects.get()
     for name in ("one", "two", "three"):
@@ -183,7 +181,7 @@ def test_a_proxy_may_write_ports_and_mapped_addresses(
 
 
 @pytest.mark.django_db
-def test_what_an_administrator_does_is_not_told_as_the_users_own(
+def test_an_event_of_an_administrator_has_no_address_of_theirs(
     logged_in: Device, user: User, make_user: Callable[..., User]
 ) -> None:
     operator = Client()

@@ -48,7 +48,7 @@ def test_the_addresses_of_one_network_are_one(client, ann):
     assert is_refused(log_in(client, REMOTE_ADDR="2001:db8::ffff"))
 
 
-def test_many_addresses_together_do_not_guess_on(client, ann):
+def test_guesses_from_many_addresses_are_limited_together(client, ann):
     for n in range(100):
         guess(client, f"192.0.2.{n}")
     assert is_refused(log_in(client, REMOTE_ADDR="192.0.2.200"))
@@ -84,7 +84,7 @@ def request_link(client, address):
     ).status_code
 
 
-def test_links_that_strangers_ask_for_leave_some_to_the_owner(client, ann):
+def test_links_requested_by_strangers_leave_some_to_the_owner(client, ann):
     assert [request_link(client, ABROAD) for _ in range(4)] == [302, 302, 302, 429]
     assert request_link(client, HOME) == 302
 
@@ -96,21 +96,21 @@ def test_many_networks_together_do_not_flood_a_mailbox(client, ann):
     assert (request_link(client, "192.0.2.200"), request_link(client, HOME)) == (429, 302)
 
 
-def test_an_address_that_was_here_before_is_limited_as_any(client, ann):
+def test_a_known_address_is_limited_like_any_other(client, ann):
     AuthEvent.objects.create(user=ann, kind=AuthEvent.Kind.LOGGED_IN, address=HOME)
     for n in range(10):
         guess(client, HOME, email=f"user{n}@example.com")
     assert is_refused(log_in(client, REMOTE_ADDR=HOME))
 
 
-def test_right_passwords_count_for_nothing(client, ann):
+def test_right_passwords_are_not_counted(client, ann):
     for _ in range(25):
         log_in(client, REMOTE_ADDR=HOME)
         assert pop_log_in(client)
         client.post("/accounts/logout/")
 
 
-def test_the_host_header_opens_no_other_account_of_tries(client, ann):
+def test_the_host_header_gives_no_extra_attempts(client, ann):
     guess(client, ABROAD, 5)
     assert is_refused(log_in(client, REMOTE_ADDR=ABROAD, headers={"host": "localhost"}))
 
@@ -123,7 +123,7 @@ def test_an_unknown_address_is_answered_as_a_known_one(client, ann):
     assert known.context["form"].errors == unknown.context["form"].errors
 
 
-def test_failures_are_the_users_to_see_and_hold_no_password(client, ann):
+def test_a_failed_log_in_is_an_event_of_the_user_without_the_password(client, ann):
     guess(client, ABROAD)
     guess(client, ABROAD, email="nobody@example.com")
     assert list_event_kinds(ann) == ["log_in_failed"]

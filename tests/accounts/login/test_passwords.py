@@ -79,7 +79,7 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
         ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows"),
     ],
 )
-def test_the_person_is_told_by_mail_in_their_language(client, ann, mails, language, subject, where):
+def test_the_user_gets_a_mail_in_their_language(client, ann, mails, language, subject, where):
     log_in(client)
     headers = {
         "user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0",
@@ -93,7 +93,7 @@ def test_the_person_is_told_by_mail_in_their_language(client, ann, mails, langua
     )
 
 
-def test_a_password_and_what_it_ends_are_one(client, ann, device, monkeypatch):
+def test_a_new_password_and_the_end_of_access_are_one_transaction(client, ann, device, monkeypatch):
     log_in(client)
     client.raise_request_exception = False
     monkeypatch.setattr(end_of_access, "_enders", [lambda user, source: 1 / 0])
@@ -180,7 +180,7 @@ def test_an_administrators_new_password_ends_everything_too(client, ann, device,
     )
 
 
-def test_the_command_line_does_as_well(ann, device, monkeypatch):
+def test_a_password_set_by_command_ends_everything_too(ann, device, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
     call_command("changepassword", ann.email, stdout=StringIO())
     ann.refresh_from_db()
@@ -218,7 +218,7 @@ def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
     assert (notice.to, "new@example.com" in decrypt_body(notice)) == ("ann@example.com", True)
 
 
-def test_django_has_no_other_page_for_it(client, make_user):
+def test_djangos_page_for_a_new_password_leads_to_ours(client, make_user):
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
 

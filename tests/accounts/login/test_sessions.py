@@ -53,7 +53,7 @@ def test_a_session_that_goes_on_keeps_its_cookie(surfer):
     assert surfer.cookies["sessionid"].value == cookie
 
 
-def test_what_a_session_holds_cannot_be_read_off_the_database(surfer, settings):
+def test_the_data_of_a_session_is_encrypted(surfer, settings):
     surfer.get("/auth/device?user_code=BCDF-GHJK")
     session = surfer.session
     session["note"] = "123456"

@@ -138,7 +138,7 @@ def test_after_a_denial_it_polls_until_its_own_countdown_ends(desktop: Desktop, 
     assert desktop.log_in()  # all that polling did not lock anybody out
 
 
-def test_it_polls_through_whatever_the_network_says(desktop: Desktop, ann: User) -> None:
+def test_it_polls_on_after_any_network_error(desktop: Desktop, ann: User) -> None:
     replace_responses(
         desktop,
         respond_with(502, b"<html>"),
@@ -262,7 +262,7 @@ def test_a_day_never_costs_it_its_tokens(logged_in: Desktop, clock: Clock, setti
     assert audit.run().findings == []
 
 
-def test_what_the_clock_says_the_database_says_too(logged_in: Desktop, clock: Clock) -> None:
+def test_the_moved_clock_also_moves_the_database(logged_in: Desktop, clock: Clock) -> None:
     clock.forward(15 * MINUTE - 5)
     assert logged_in._get("/api/auth/me").status_code == 200
     clock.forward(10)
@@ -333,7 +333,7 @@ def list_readable_headers(answer: requests.Response) -> set[str]:
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_its_webview_may_send_what_it_sends(site: str, origin: str) -> None:
+def test_the_webview_may_send_its_requests(site: str, origin: str) -> None:
     for path, method, headers in CALLS:
         answer = preflight(site, path, origin, method, headers)
         assert is_granted(answer, origin, method, headers), path
@@ -342,7 +342,7 @@ def test_its_webview_may_send_what_it_sends(site: str, origin: str) -> None:
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
-def test_no_other_page_may(site: str, origin: str) -> None:
+def test_pages_of_other_origins_may_send_nothing(site: str, origin: str) -> None:
     for path, method, headers in CALLS:
         assert not is_granted(
             preflight(site, path, origin, method, headers), origin, method, headers
@@ -355,7 +355,7 @@ def test_no_other_page_may(site: str, origin: str) -> None:
         }
 
 
-def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -> None:
+def test_the_webview_may_read_the_headers_it_needs(logged_in: Desktop, settings: Any) -> None:
     headers = {"Origin": "tauri://localhost", **logged_in.authorization}
     with scripted_upstream.serving() as provider:
         settings.LLM_UPSTREAM_BASE_URL, settings.LLM_UPSTREAM_MODELS = provider.url, ["small"]

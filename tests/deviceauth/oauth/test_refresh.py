@@ -133,7 +133,7 @@ def test_an_idle_session_ends_after_thirty_days(logged_in: Device) -> None:
         assert logged_in.refresh(newer["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_is_noted_in_the_session(logged_in: Device) -> None:
+def test_a_refresh_updates_the_session(logged_in: Device) -> None:
     before = DeviceSession.objects.get().last_used_at
     logged_in.extra = {"REMOTE_ADDR": "203.0.113.7"}
     logged_in.refresh()

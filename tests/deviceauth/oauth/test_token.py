@@ -165,7 +165,7 @@ def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(
         device_flow.consume(code=code)
 
 
-def test_parameters_of_oauthlibs_own_are_not_a_clients_to_set(device: Device, user: User) -> None:
+def test_a_client_cannot_set_internal_parameters_of_oauthlib(device: Device, user: User) -> None:
     inner = {
         "user": "1",
         "scopes": "root",

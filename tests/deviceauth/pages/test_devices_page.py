@@ -133,7 +133,7 @@ def test_somebody_elses_device_is_not_there(
 
 
 @pytest.mark.parametrize("pk", [0, 2**31, 2**63, 10**30])
-def test_a_number_of_nothing_is_404(person: Client, pk: int) -> None:
+def test_an_unknown_device_is_404(person: Client, pk: int) -> None:
     assert person.get(f"{PAGE}/{pk}").status_code == 404
 
 

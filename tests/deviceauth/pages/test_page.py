@@ -182,7 +182,7 @@ def test_refusing_ends_the_code(person: Client, desktop: Device) -> None:
     assert desktop.poll().json()["error"] == "access_denied"
 
 
-def test_an_unknown_code_says_so_where_it_is_mended(person: Client) -> None:
+def test_an_unknown_code_is_reported_on_the_form(person: Client) -> None:
     answer = enter(person, "BBBB-BBBB")
     assert answer.status_code == 404
     assert "do not know this code" in read_text(answer)
@@ -291,7 +291,7 @@ def test_a_wrong_method_is_refused(person: Client) -> None:
     assert person.put(PAGE).status_code == 405
 
 
-def test_what_is_refused_for_its_address_costs_the_account_nothing(
+def test_an_attempt_refused_for_its_network_costs_the_account_nothing(
     person: Client, settings: Any
 ) -> None:
     settings.DEVICE_WRONG_CODES_PER_ADDRESS = 1

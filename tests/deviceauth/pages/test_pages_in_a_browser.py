@@ -76,7 +76,7 @@ def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Applicatio
     assert device.row.status == DeviceCode.Status.DENIED
 
 
-def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
+def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     page.goto("/auth/device")
     page.evaluate("document.querySelector('main form').noValidate = true")
     page.locator("#user_code").fill("ABC")
@@ -99,7 +99,7 @@ def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
     look(page, "11-too-many")
 
 
-def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -> None:
+def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
     page.goto("/account/devices")
     look(page, "12-no-devices")
     start_device().approved_by(user).redeem()
