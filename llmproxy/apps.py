@@ -17,5 +17,5 @@ class LlmproxyConfig(AppConfig):
         from llmproxy.receipts import called_by
 
         post_migrate.connect(functions.after_migrate, sender=self)
-        account_deletion.forgets_with(called_by.forget_person)
+        account_deletion.register_forgetter(called_by.forget_person)
         audit.load(Path(__file__).parent / "database" / "audit")

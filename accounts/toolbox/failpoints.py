@@ -1,6 +1,7 @@
-"""Points between two steps of a completion at which a worker can be made to die: for `manage.py ledger_drill`.
+"""Failpoints: named points between two steps of a completion, at which a worker can be killed.
 
-Not armed, one costs a comparison. smartspec/checks.py refuses an armed one unless DEBUG is on.
+`manage.py ledger_drill` arms one through SMARTSPEC_FAILPOINT. A failpoint that is not armed costs
+one comparison. smartspec/checks.py refuses to start with an armed one unless DEBUG is on.
 """
 
 import os
@@ -17,6 +18,6 @@ ARMED = os.environ.get("SMARTSPEC_FAILPOINT", "")
 
 
 def failpoint(name: str) -> None:
-    """Die here, as `kill -9` would have it, if this is the armed one."""
+    """Kill this process with SIGKILL if `name` is the armed failpoint."""
     if name == ARMED:
         os.kill(os.getpid(), signal.SIGKILL)
