@@ -28,6 +28,9 @@ settings.PASSWORD_HASHERS = [
     *settings.PASSWORD_HASHERS[1:],
 ]
 
+# Every test client builds the middleware, and WhiteNoise would list all static files each time.
+settings.WHITENOISE_AUTOREFRESH = True
+
 
 # All tests' browsers are such as know our sessions.
 Client.session = Browser.session  # type: ignore[assignment]
