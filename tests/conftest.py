@@ -21,6 +21,7 @@ from playwright import sync_api
 from accounts.models import User
 from bench.browser import Browser
 from credits import ledger
+from smartspec.local import pytest_postgres
 from tests import pages
 
 # A password is not hashed for safety here, and the real hasher takes half a second.
@@ -102,6 +103,17 @@ def _goes(table: str) -> str:
 
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long tests first, together: a worker of pytest-xdist takes tests over from the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Of pytest-django, which makes the test database next."""
+    pytest_postgres.use_template(connection.settings_dict)
 
 
 @pytest.fixture(scope="module")

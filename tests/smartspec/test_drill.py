@@ -18,6 +18,8 @@ from tests.smartspec.processes import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+pytestmark = pytest.mark.long
+
 
 class Table:
     """What `manage.py ledger_drill --quick` printed."""
