@@ -1,5 +1,5 @@
-# All tests share two cores; a selection does not wait for more processes than one to start.
-ALL_TESTS = -n 2 --dist worksteal
+# Three processes share two cores: each waits for a third of its time. A selection has one, which starts sooner.
+ALL_TESTS = -n 3 --dist worksteal
 
 # What Python and pytest have compiled is kept: without it a run takes twice as long to start.
 unexport PYTHONDONTWRITEBYTECODE

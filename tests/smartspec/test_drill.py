@@ -158,9 +158,9 @@ def test_the_drill_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) 
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            eventually(lambda: list(tmp_path.glob("smartspec-drill-*/log/worker-*")))
+            eventually(lambda: list(tmp_path.glob("smartspec-drill-*/log/worker-*")), seconds=120)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 128 + signal.SIGINT
+            assert process.wait(60) == 128 + signal.SIGINT
         finally:
             process.kill()
     assert list(tmp_path.iterdir()) == []

@@ -99,7 +99,10 @@ def test_it_logs_in_without_a_client_id_and_knows_whose_it_is(
     assert logged_in.polls == 2
 
 
-def test_an_approval_in_the_last_interval_is_in_time(desktop: Desktop, ann: User) -> None:
+def test_an_approval_in_the_last_interval_is_in_time(
+    desktop: Desktop, ann: User, clock: Clock
+) -> None:
+    desktop.wait = clock.beat
     act_after_polls(
         desktop, polls=118, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
     )
