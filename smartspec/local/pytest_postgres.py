@@ -20,7 +20,7 @@ from smartspec.local.embedded_postgres import application_url, server
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.postgres_cluster import APP_ROLE, NAME
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE_LOCK = "TEST_TEMPLATE_LOCK"
 
 _at_end = ExitStack()
