@@ -19,6 +19,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from accounts.authentication import CHALLENGE, bearer_token, refused
+from accounts.dialects import ENVELOPE, speaks
 from accounts.errors import render_refusal
 from accounts.exceptions import Refusal
 from accounts.models import User
@@ -45,6 +46,7 @@ PROCEDURES: dict[str, Callable[[Request, Any], Any]] = {
 Answer = dict[str, Any]
 
 
+@speaks(ENVELOPE)
 @csrf_exempt  # there are only questions: another method is refused, whoever asks
 @cache_control(no_store=True)
 def trpc(request: HttpRequest, path: str) -> JsonResponse:

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.dialects import ENVELOPE, speaks
 from accounts.models import User
 from credits import reports, schema
 
@@ -15,12 +16,14 @@ def _user(request: Request) -> User:
     return request.user
 
 
+@speaks(ENVELOPE)
 class HistoryView(APIView):
     @schema.history
     def get(self, request: Request) -> Response:
         return Response(reports.history(_user(request), request.query_params))
 
 
+@speaks(ENVELOPE)
 class PackagesView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -30,6 +33,7 @@ class PackagesView(APIView):
         return Response(reports.packages())
 
 
+@speaks(ENVELOPE)
 class StatsView(APIView):
     @schema.stats
     def get(self, request: Request) -> Response:

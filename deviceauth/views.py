@@ -16,10 +16,11 @@ from rest_framework.views import APIView
 
 from accounts.authentication import BearerAuthentication
 from accounts.devices import Source
+from accounts.dialects import speaks
 from accounts.limits import AddressThrottle
 from accounts.models import User
 from deviceauth import codes, device_flow, freshness, oauth, parameters, schema
-from deviceauth.errors import render_to_browser, render_to_device
+from deviceauth.errors import BROWSER, OAUTH, render_to_browser, render_to_device
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
 from deviceauth.validators import profile
@@ -77,6 +78,7 @@ class AuthView(APIView):
         return response
 
 
+@speaks(OAUTH)
 class DeviceView(AuthView):
     """An OAuth endpoint: no login, form or JSON, everything in the body."""
 
@@ -151,6 +153,7 @@ def _json(answer: oauth.Answer) -> HttpResponse:
     return response
 
 
+@speaks(BROWSER)
 class BrowserView(AuthView):
     parser_classes = (parameters.JSONParser,)
     refuse = staticmethod(render_to_browser)

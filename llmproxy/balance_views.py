@@ -4,11 +4,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.dialects import ENVELOPE, speaks
 from accounts.models import ApiKey, User
 from credits import budgets, reports, schema
 from deviceauth.models import DeviceSession
 
 
+@speaks(ENVELOPE)
 class CreditsView(APIView):
     @schema.balance
     def get(self, request: Request) -> Response:

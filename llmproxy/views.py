@@ -13,6 +13,7 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.dialects import speaks
 from accounts.exceptions import Refusal
 from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
 from llmproxy.admission import Admission, admit, make_sure
@@ -42,9 +43,10 @@ View = Callable[..., HttpResponseBase]
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
-    """A route of the gateway: refusals in the envelope of `route`, and the headers that every answer has."""
+    """A route of the gateway: refusals in the dialect of `route`, and the headers that every answer has."""
 
     def decorate(view: View) -> View:
+        @speaks(route.dialect)
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:

@@ -17,6 +17,8 @@ import credits.schema
 import deviceauth.schema
 import llmproxy.schema
 import llmproxy.schema_routes
+from accounts import dialects
+from accounts.dialects import speaks
 from accounts.schema import ENVELOPE, JSON, Node, answer, header, record, text
 
 APPS = (accounts.schema, credits.schema, deviceauth.schema, llmproxy.schema, llmproxy.schema_routes)
@@ -101,6 +103,7 @@ def document() -> bytes:
     return orjson.dumps(made, option=orjson.OPT_NON_STR_KEYS)
 
 
+@speaks(dialects.ENVELOPE)
 @csrf_exempt  # there is nothing to protect, whatever the method
 @require_safe
 @cache_control(public=True, max_age=SECONDS)

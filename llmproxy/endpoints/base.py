@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from accounts.errors import envelope
+from accounts.dialects import Dialect
 from llmproxy import wire
 from llmproxy.bodies import Asked
+from llmproxy.dialects import GATEWAY
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering import Meter
 from llmproxy.models import Endpoint
@@ -20,6 +21,7 @@ class Route:
 
     endpoint: ClassVar[Endpoint]
     meter: ClassVar[type[Meter]] = Meter
+    dialect: ClassVar[Dialect] = GATEWAY
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What of the request's headers the provider gets."""
@@ -41,7 +43,7 @@ class Route:
         """The body of an error; `refusal` is an accounts.exceptions.Refusal."""
         gateway = refusal if isinstance(refusal, GatewayRefusal) else None
         param, extra = (gateway.param, gateway.extra) if gateway else (None, {})
-        return envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
+        return self.dialect.error(refusal.status, refusal.message, refusal.code, param=param, **extra)
 
 
 class Stream:

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from llmproxy import bodies, wire
+from llmproxy import bodies, dialects, wire
 from llmproxy.bodies import LEAST_THINKING, MAX_TOKENS, Asked, Body
 from llmproxy.endpoints import message_blocks
 from llmproxy.endpoints.base import Route, Stream, bill, event
@@ -44,6 +44,7 @@ BETAS = re.compile(
 class Messages(Route):
     endpoint = Endpoint.MESSAGES
     meter = MessagesMeter
+    dialect = dialects.MESSAGES
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         version = headers.get("anthropic-version", "")
@@ -86,11 +87,6 @@ class Messages(Route):
     def streamed(self, asked: Asked) -> Stream:
         return MessageEvents(asked)
 
-    def refusal(self, refusal: Any) -> Body:
-        gateway = refusal if isinstance(refusal, GatewayRefusal) else None
-        extra = {"param": gateway.param, **gateway.extra} if gateway else {}
-        return envelope(refusal.status, refusal.message, refusal.code, **extra)
-
 
 MESSAGES = Messages()
 
@@ -107,27 +103,6 @@ def _thinking(body: Body, max_tokens: int) -> int:
 
 def _is_callers_tool(kind: Any) -> bool:
     return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
-
-
-TYPES = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    502: "api_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-
-
-def envelope(status: int, message: str, code: str, **extra: Any) -> Body:
-    """Anthropic's form of an error, with our code and facts as further keys."""
-    kind = TYPES.get(status, "invalid_request_error")
-    known = {name: value for name, value in extra.items() if value is not None}
-    return {"type": "error", "error": {"type": kind, "message": message, "code": code, **known}}
 
 
 STOP = event(b'{"type":"message_stop"}', b"message_stop")

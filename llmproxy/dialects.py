@@ -1,0 +1,47 @@
+"""The dialects of the gateway's errors: every answer has the two ids that a question to us can name."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+from accounts.dialects import EnvelopeDialect
+from llmproxy import callers
+
+ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+
+
+class GatewayDialect(EnvelopeDialect):
+    """OpenAI's form."""
+
+    def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        super().add_headers(request, response)
+        if "x-request-id" not in response:  # it was refused before its view
+            response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
+
+
+class MessagesDialect(GatewayDialect):
+    """Anthropic's form, with our code and facts as further keys."""
+
+    def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
+        kind = ANTHROPIC_TYPES.get(status, "invalid_request_error")
+        known = {name: value for name, value in extra.items() if value is not None}
+        return {"type": "error", "error": {"type": kind, "message": message, "code": code, **known}}
+
+    def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        super().add_headers(request, response)
+        response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
+
+
+GATEWAY = GatewayDialect()
+MESSAGES = MessagesDialect()
