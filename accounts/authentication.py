@@ -19,12 +19,13 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from accounts import api_keys
+from accounts import api_keys, headers
 from accounts.digests import checksum
 from accounts.models import ApiKey, User
 
 B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
 CHALLENGE = 'Bearer realm="smartspec"'
+_API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class InvalidToken(Exception):
@@ -62,7 +63,7 @@ class Caller:
 def bearer_token(request: HttpRequest) -> str | None:
     """The raw token of the Authorization header, else of `x-api-key`, which Anthropic's clients send; None without."""
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
+    return token.strip() if scheme.lower() == "bearer" else request.META.get(_API_KEY)
 
 
 def identify(token: str) -> Caller:

@@ -8,8 +8,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from accounts import headers
+
 MAX_USER_AGENT = 300
 MAX_PROGRAM = 40
+_FORWARDED_FOR = headers.wsgi_name(headers.FORWARDED_FOR)
 
 # The first match wins: a browser on Windows also claims to be Mozilla, an iPhone to be like Mac OS X.
 _PLATFORMS = (
@@ -59,7 +62,7 @@ def user_agent(request: HttpRequest) -> str:
 
 def client_address(request: HttpRequest) -> str:
     """The address that called, as our outermost trusted proxy saw it."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded = request.META.get(_FORWARDED_FOR, "").split(",")
     proxies = settings.TRUSTED_PROXIES
     if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
         return without_port(forwarded[-proxies].strip())

@@ -10,6 +10,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
+from accounts import headers
+
 Node = dict[str, Any]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -59,6 +61,16 @@ def header(description: str, schema: Node | None = None, *, required: bool = Fal
 
 def parameter(name: str, where: str, description: str, schema: Node | None = None, **more: Any) -> Node:
     return {"name": name, "in": where, "description": description, "schema": schema or {"type": "string"}, **more}
+
+
+def sent(*names: str) -> Node:
+    """Headers of an answer that are ours."""
+    return {name: header(headers.SENT[name]) for name in names}
+
+
+def received(name: str) -> Node:
+    """A request header that is ours."""
+    return parameter(name, "header", headers.RECEIVED[name], required=False)
 
 
 def answer(description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any) -> Node:

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 
+from accounts.headers import TRPC_ACCEPT
 from accounts.schema import (
     BEARER,
     ENVELOPE,
@@ -14,6 +15,7 @@ from accounts.schema import (
     Node,
     answer,
     parameter,
+    received,
     record,
     ref,
     said,
@@ -151,9 +153,7 @@ BATCH: Node = {
             ),
             parameter("batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False),
             _input('Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'),
-            parameter(
-                "trpc-accept", "header", "`application/jsonl` asks for httpBatchStreamLink's format.", required=False
-            ),
+            received(TRPC_ACCEPT),
         ],
         "security": [BEARER, SESSION, {}],
         "responses": {

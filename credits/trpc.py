@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
+from accounts import headers
 from accounts.authentication import CHALLENGE, bearer_token, refused
 from accounts.dialects import ENVELOPE, speaks
 from accounts.errors import render_refusal
@@ -175,7 +176,7 @@ def _refused(refusal: exceptions.APIException, path: str) -> JsonResponse:
 
 def _wants_lines(request: HttpRequest) -> bool:
     """httpBatchStreamLink says so in one of these headers."""
-    accepted = request.headers.get("trpc-accept", request.headers.get("accept", ""))
+    accepted = request.headers.get(headers.TRPC_ACCEPT, request.headers.get("accept", ""))
     return "application/jsonl" in [kind.strip() for kind in accepted.split(",")]
 
 

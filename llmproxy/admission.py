@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
+from accounts import headers
 from accounts.failpoints import failpoint
 from credits import ledger
 from llmproxy import callers, catalogue, refusals
@@ -62,13 +63,13 @@ class Admission:
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
-        said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
+        said = refusals.rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
-            said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+            said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
         if self.model_limit:
-            said["x-model-clamped-max-tokens"] = str(self.model_limit)
+            said[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
-            said["x-credits-clamped-budget-tokens"] = str(thinking)
+            said[headers.CLAMPED_THINKING] = str(thinking)
         return said
 
 

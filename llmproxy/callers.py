@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
+from accounts import headers
 from accounts.api_keys import PREFIX, is_key
 from accounts.authentication import B64TOKEN, Caller, InvalidToken, bearer_token, identify, refused
 from accounts.digests import checksum
@@ -19,6 +20,7 @@ from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredential
 
 SCOPE = "llm:chat"
 TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_TRACE_ID, _USER_TOKEN = headers.wsgi_name(headers.TRACE_ID), headers.wsgi_name(headers.USER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _backend(request: HttpRequest) -> GatewayCaller:
 
 
 def _users_token(request: HttpRequest) -> str:
-    token: str = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
+    token: str = request.META.get(_USER_TOKEN, "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(_("Send the user's token in x-user-token: this call must be charged to someone."))
     return token
@@ -193,5 +195,5 @@ def request_id() -> str:
 
 def trace_id(request: HttpRequest) -> str:
     """The caller's x-trace-id if it is short printable ASCII, else a new one."""
-    sent = request.META.get("HTTP_X_TRACE_ID", "")
+    sent = request.META.get(_TRACE_ID, "")
     return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts.failpoints import failpoint
+from accounts.headers import TRACE_ID
 from llmproxy import departures, providers, settlement, upstream
 from llmproxy.admission import Admission
 from llmproxy.connections import Answer, Call
@@ -90,7 +91,7 @@ class Run:
         body = admission.asked.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
-        headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
+        headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
+from accounts import headers
 from accounts.dialects import EnvelopeDialect
 from llmproxy import callers
 
@@ -26,8 +27,9 @@ class GatewayDialect(EnvelopeDialect):
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
-        if "x-request-id" not in response:  # it was refused before its view
-            response["x-request-id"], response["x-trace-id"] = callers.request_id(), callers.trace_id(request)
+        if headers.REQUEST_ID not in response:  # it was refused before its view
+            response[headers.REQUEST_ID] = callers.request_id()
+            response[headers.TRACE_ID] = callers.trace_id(request)
 
 
 class MessagesDialect(GatewayDialect):
@@ -40,7 +42,7 @@ class MessagesDialect(GatewayDialect):
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
-        response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
+        response[headers.REQUEST_ID_OF_ANTHROPIC] = response[headers.REQUEST_ID]  # as Anthropic's clients look for it
 
 
 GATEWAY = GatewayDialect()

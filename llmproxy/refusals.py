@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from accounts import headers
 from accounts.authentication import InvalidKey, InvalidToken
 from credits import budgets
 from credits.exceptions import BudgetUsage
@@ -51,17 +52,17 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
 
 def rate_headers(rates: list[Facts]) -> dict[str, str]:
     """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    headers: dict[str, str] = {}
+    sent: dict[str, str] = {}
     for kind in ("requests", "tokens"):
         limits = [scope[kind] for scope in rates if scope[kind]]
         if limits:
             tightest = min(limits, key=lambda limit: limit["remaining"])
-            headers |= {
-                f"x-ratelimit-limit-{kind}": str(tightest["limit"]),
-                f"x-ratelimit-remaining-{kind}": str(int(tightest["remaining"])),
-                f"x-ratelimit-reset-{kind}": f"{tightest['reset']:.3f}s",
+            sent |= {
+                headers.rate_limit("limit", kind): str(tightest["limit"]),
+                headers.rate_limit("remaining", kind): str(int(tightest["remaining"])),
+                headers.rate_limit("reset", kind): f"{tightest['reset']:.3f}s",
             }
-    return headers
+    return sent
 
 
 def _rate(said: Facts) -> RateLimited:
@@ -152,5 +153,5 @@ def _repeated(said: Facts) -> GatewayRefusal:
     }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = rates if retry_after else {"x-should-retry": "false", **rates}
-    return IdempotencyConflict(words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"])
+    sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
+    return IdempotencyConflict(words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"])

@@ -1,5 +1,6 @@
 """How the gateway's routes look in the OpenAPI document. They are plain views, so it is all written here."""
 
+from accounts import headers
 from accounts.schema import (
     BEARER,
     ENVELOPE,
@@ -12,8 +13,10 @@ from accounts.schema import (
     answer,
     header,
     parameter,
+    received,
     record,
     ref,
+    sent,
     text,
     whole,
 )
@@ -40,30 +43,15 @@ GATEWAY = Dialect(
 )
 CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
 
-TRACE = {
-    "x-request-id": header("Of this request; for questions to us."),
-    "x-trace-id": header("The caller's, or a new one."),
-}
-RATES = {
-    f"x-ratelimit-{fact}-{kind}": header(meaning.format(kind))
-    for kind in ("requests", "tokens")
-    for fact, meaning in (
-        ("limit", "{} a minute"),
-        ("remaining", "{} left now"),
-        ("reset", "Until all {} are free again, as `1.500s`"),
-    )
-}
-ADMITTED = {
-    **RATES,
-    "x-generation-id": header("Of the completion; `GET /v1/generation` takes it."),
-    "x-credits-clamped-max-tokens": header("Only if the balance or a budget limits the answer: to so many tokens."),
-    "x-model-clamped-max-tokens": header("Only if more was asked for than the model gives: it gives so many tokens."),
-    "x-credits-clamped-budget-tokens": header("Only if that leaves less for thinking: so many tokens."),
-}
-CHARGED = {
-    "x-credits-used": header("Credits charged."),
-    "x-credits-remaining": header("The balance after that. Absent where nobody is charged."),
-}
+TRACE = sent(headers.REQUEST_ID, headers.TRACE_ID)
+ADMITTED = sent(
+    *headers.RATE_LIMITS,
+    headers.GENERATION_ID,
+    headers.CLAMPED_BY_CREDITS,
+    headers.CLAMPED_BY_MODEL,
+    headers.CLAMPED_THINKING,
+)
+CHARGED = sent(headers.CREDITS_USED, headers.CREDITS_REMAINING)
 CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
 
@@ -171,10 +159,7 @@ With `stream_options.include_usage` the bill is in the usage chunk instead, as `
 first byte is an event with `error` in its data, and `[DONE]` comes after it.
 """
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
-TRACE_ID = parameter("x-trace-id", "header", "Echoed, and passed on to the provider.", required=False)
-USER_TOKEN = parameter(
-    "x-user-token", "header", "With the backend's own token: that of the user who pays.", required=False
-)
+TRACE_ID, USER_TOKEN = received(headers.TRACE_ID), received(headers.USER_TOKEN)
 
 
 def completes(
@@ -190,8 +175,8 @@ def completes(
 
     `asks` is the schema of the request, `refuses` that of the 402.
     """
-    content = {name: described for kind in media for name, described in kind.items()}
-    headers = ADMITTED | (CHARGED if JSON in content else {})
+    content = {name: node for kind in media for name, node in kind.items()}
+    described = ADMITTED | (CHARGED if JSON in content else {})
     refused = dialect.answers(*CHAT_STATUSES)
     refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
     return {
@@ -202,7 +187,7 @@ def completes(
             "parameters": [TRACE_ID, USER_TOKEN],
             "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
-            "responses": _traced({"200": {"description": said, "content": content, "headers": headers}, **refused}),
+            "responses": _traced({"200": {"description": said, "content": content, "headers": described}, **refused}),
         }
     }
 

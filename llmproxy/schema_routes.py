@@ -1,6 +1,7 @@
 """The routes besides chat in the OpenAPI document: text, embeddings, Responses and Messages."""
 
-from accounts.schema import JSON, Dialect, Node, header, record, ref, text, whole
+from accounts import headers
+from accounts.schema import JSON, Dialect, Node, record, ref, sent, text, whole
 from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
 from llmproxy.endpoints.embeddings import MAX_DIMENSIONS, MAX_INPUTS
 from llmproxy.endpoints.responses import MAX_ITEMS
@@ -221,7 +222,7 @@ A failure after the first byte is an event `error`, after the bill, and the last
 def _with_request_id(route: Node) -> Node:
     """Anthropic's clients look for the id of a request under this name."""
     for response in route["post"]["responses"].values():
-        response["headers"]["request-id"] = header("The same as `x-request-id`.")
+        response["headers"] |= sent(headers.REQUEST_ID_OF_ANTHROPIC)
     return route
 
 

@@ -13,6 +13,7 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts import headers
 from accounts.dialects import speaks
 from accounts.exceptions import Refusal
 from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
@@ -86,14 +87,14 @@ def _refused(refusal: Refusal, route: Route) -> HttpResponse:
 
 def _replayed(first: Replayed) -> HttpResponse:
     response = _billed(first.answer, first.charged, first.balance_after)
-    response["x-generation-id"] = first.generation_id
-    response["Idempotency-Replayed"] = "true"
+    response[headers.GENERATION_ID] = first.generation_id
+    response[headers.IDEMPOTENCY_REPLAYED] = "true"
     return response
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response["x-request-id"] = callers.request_id()
-    response["x-trace-id"] = request.trace_id  # type: ignore[attr-defined]
+    response[headers.REQUEST_ID] = callers.request_id()
+    response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
         response[name] = value
@@ -217,9 +218,9 @@ def _answer(admission: Admission, sock: Any) -> HttpResponse:
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
     body = wire.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
     response = HttpResponse(body, content_type="application/json")
-    response["x-credits-used"] = str(charged)
+    response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
-        response["x-credits-remaining"] = str(balance_after)
+        response[headers.CREDITS_REMAINING] = str(balance_after)
     return response
 
 
@@ -229,5 +230,5 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
     response = StreamingHttpResponse(relay.open_stream(admission, sock), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
+    response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
     return response

@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts import headers
 from llmproxy import keys
 from llmproxy.pricing import Prices
 
@@ -22,7 +23,7 @@ class KeyHeader(models.TextChoices):
     """How a provider wants its key."""
 
     BEARER = "bearer", "Authorization: Bearer …"
-    X_API_KEY = "x-api-key", "x-api-key: …"
+    X_API_KEY = headers.API_KEY, f"{headers.API_KEY}: …"
     API_KEY = "api-key", "api-key: …"
 
 
