@@ -86,8 +86,8 @@ def said(description: str, schema: Any, *, example: Any = None) -> OpenApiRespon
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """One way to say no: the name of its schema, and what each status means there."""
+class ErrorAnswers:
+    """The error answers of a dialect: the name of their schema, and what each status means there."""
 
     schema: str
     meanings: Mapping[int, str]
@@ -107,7 +107,7 @@ class Dialect:
         return dict(sorted(({status: self.meanings[status] for status in statuses} | own).items()))
 
 
-ENVELOPE = Dialect(
+ENVELOPE = ErrorAnswers(
     "Error",
     {
         400: "Something of the request is malformed; `param` names it.",

@@ -11,7 +11,7 @@ from accounts.schema import (
     ENVELOPE,
     JSON,
     SESSION,
-    Dialect,
+    ErrorAnswers,
     Node,
     answer,
     parameter,
@@ -37,7 +37,7 @@ ROW = {
 PACKAGE = {"id": 2, "name": "Pro", "description": "", "credits": 1500, "priceUsd": 50.0, "isPopular": True}
 STATS = {"totalUsage": 30, "totalPurchased": 100, "transactionCount": 12, "periodDays": 30}
 
-TRPC = Dialect(
+TRPC = ErrorAnswers(
     "TrpcError",
     {
         400: "The input is not JSON, or does not fit the procedure.",

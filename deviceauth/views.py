@@ -101,7 +101,7 @@ class DeviceCodeView(DeviceView):
 
     @schema.code
     def post(self, request: Request) -> Response:
-        given = parameters.read(request, "scope")
+        given = parameters.read(request, parameters.CODE)
         scope = parameters.scope(request, is_first_party=given.is_first_party)
         values = given.values | ({"scope": scope} if scope else {})
         client, scopes = oauth.device_client(values, request.path)
@@ -131,7 +131,7 @@ class DeviceTokenView(DeviceView):
 
     @schema.token
     def post(self, request: Request) -> HttpResponse:
-        given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
+        given = parameters.read(request, parameters.TOKEN)
         answer = oauth.tokens(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
@@ -141,7 +141,7 @@ class DeviceRevokeView(DeviceView):
 
     @schema.revoke
     def post(self, request: Request) -> HttpResponse:
-        given = parameters.read(request, "token", "token_type_hint")
+        given = parameters.read(request, parameters.REVOKE)
         answer = oauth.revocation(given.values, request.path, Source.of(request._request))
         return _json(answer)
 

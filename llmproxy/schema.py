@@ -8,7 +8,7 @@ from accounts.schema import (
     JSON,
     SESSION,
     SESSION_WITH_CSRF,
-    Dialect,
+    ErrorAnswers,
     Node,
     answer,
     header,
@@ -20,11 +20,12 @@ from accounts.schema import (
     text,
     whole,
 )
-from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS
-from llmproxy.endpoints.chat import MAX_MESSAGES
-from llmproxy.receipt_schema import GENERATION_ID, PRICES, RECEIPT, or_null
+from llmproxy import kinds
+from llmproxy.endpoints import chat
+from llmproxy.parameters import Parameters
+from llmproxy.receipt_schema import GENERATION_ID, PRICES, RECEIPT
 
-GATEWAY = Dialect(
+GATEWAY = ErrorAnswers(
     "Error",
     {
         **ENVELOPE.meanings,
@@ -56,43 +57,17 @@ CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "n
 BILL = {"used": 1, "remaining": 99}
 
 
-MESSAGE = record(
-    {
-        "role": text(),
-        "content": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]},
-    },
-    optional=["content"],
-)
-CHAT_REQUEST = record(
-    {
-        "messages": {"type": "array", "minItems": 1, "maxItems": MAX_MESSAGES, "items": ref("ChatMessage")},
-        "model": or_null("string", description="Without it the default model answers."),
-        "stream": or_null("boolean"),
-        "stream_options": or_null("object", properties={"include_usage": or_null("boolean")}),
-        "max_completion_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "max_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "temperature": or_null("number", minimum=0, maximum=2),
-        "top_p": or_null("number", minimum=0, maximum=1),
-        "presence_penalty": or_null("number", minimum=-2, maximum=2),
-        "frequency_penalty": or_null("number", minimum=-2, maximum=2),
-        "stop": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": text()}]},
-    },
-    optional=[
-        "model",
-        "stream",
-        "stream_options",
-        "max_completion_tokens",
-        "max_tokens",
-        "n",
-        "temperature",
-        "top_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "stop",
-    ],
-    description="OpenAI's parameters; those not named here go to the provider as they are, and others nowhere.",
-    examples=[{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50}],
+def request(parameters: Parameters, description: str, example: Node) -> Node:
+    """The body of a route, from its table of parameters."""
+    properties = {parameter.name: parameter.schema() for parameter in parameters.described}
+    optional = [parameter.name for parameter in parameters.described if not parameter.is_required]
+    return record(properties, optional=optional, description=description, examples=[example])
+
+
+CHAT_REQUEST = request(
+    chat.PARAMETERS,
+    "OpenAI's parameters; those not named here go to the provider as they are, and others nowhere.",
+    {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(
     {
@@ -138,7 +113,7 @@ OUT_OF_CREDITS_FACTS = record(
 )
 OUT_OF_CREDITS = {"allOf": [ref("Error"), OUT_OF_CREDITS_FACTS]}
 SCHEMAS: Node = {
-    "ChatMessage": MESSAGE,
+    "ChatMessage": kinds.MESSAGE,
     "ChatRequest": CHAT_REQUEST,
     "ChatCompletion": COMPLETION,
     "Model": MODEL,
@@ -168,7 +143,7 @@ def completes(
     *media: Node,
     said: str = "The answer.",
     asks: str = "ChatRequest",
-    dialect: Dialect = GATEWAY,
+    errors: ErrorAnswers = GATEWAY,
     refuses: str = "OutOfCredits",
 ) -> Node:
     """A route that completes; `media` are the contents of its 200, `said` is its description.
@@ -177,7 +152,7 @@ def completes(
     """
     content = {name: node for kind in media for name, node in kind.items()}
     described = ADMITTED | (CHARGED if JSON in content else {})
-    refused = dialect.answers(*CHAT_STATUSES)
+    refused = errors.answers(*CHAT_STATUSES)
     refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
     return {
         "post": {

@@ -3,20 +3,25 @@
 Source: OpenAI API reference, "Create embeddings".
 """
 
-from django.utils.translation import gettext as _
-
-from llmproxy import bodies
+from llmproxy import bodies, kinds
 from llmproxy.bodies import Asked, Body
 from llmproxy.endpoints.base import Route, Stream
-from llmproxy.exceptions import InvalidRequest
+from llmproxy.kinds import Choice, Content, Integer
 from llmproxy.meters import EmbeddingsMeter
 from llmproxy.models import Endpoint
+from llmproxy.parameters import MODEL, Parameter, Parameters
 
-FORWARDED = frozenset({"dimensions", "encoding_format", "input", "model", "user"})
 MAX_INPUTS = 2048
 # As numbers in JSON a vector takes several times the bytes, and an answer beyond LLM_MAX_ANSWER_BYTES is lost.
 MAX_INPUTS_AS_NUMBERS = 512
 MAX_DIMENSIONS = 8192
+PARAMETERS = Parameters(
+    Parameter("encoding_format", Choice(("float", "base64")), f"As `float`, at most {MAX_INPUTS_AS_NUMBERS} inputs."),
+    Parameter("input", Content(kinds.texts(MAX_INPUTS)), is_required=True),
+    Parameter("dimensions", Integer(1, MAX_DIMENSIONS)),
+    MODEL,
+    Parameter("user"),
+)
 
 
 class Embeddings(Route):
@@ -25,17 +30,12 @@ class Embeddings(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
-        form = bodies.text(body, "encoding_format") or "float"
-        if form not in ("float", "base64"):
-            raise InvalidRequest(
-                _("%(name)s must be one of %(values)s.") % {"name": "encoding_format", "values": "float, base64"},
-                param="encoding_format",
-            )
-        inputs = bodies.texts(body, "input", MAX_INPUTS if form == "base64" else MAX_INPUTS_AS_NUMBERS)
-        bodies.whole(body, "dimensions", MAX_DIMENSIONS)
+        PARAMETERS.check(body)
+        is_base64 = body.get("encoding_format") == "base64"
+        inputs = bodies.texts(body, "input", MAX_INPUTS if is_base64 else MAX_INPUTS_AS_NUMBERS)
         return Asked(
-            body=bodies.only(body, FORWARDED),
-            model=bodies.text(body, "model"),
+            body=PARAMETERS.select(body),
+            model=body.get("model"),
             stream=False,
             prompt_bytes=inputs.size,
             prompt_ids=inputs.ids,

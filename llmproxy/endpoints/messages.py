@@ -10,24 +10,18 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from llmproxy import bodies, dialects, wire
-from llmproxy.bodies import LEAST_THINKING, MAX_TOKENS, Asked, Body
+from llmproxy import bodies, dialects, kinds, parameters, wire
+from llmproxy.bodies import LEAST_THINKING, Asked, Body
 from llmproxy.endpoints import message_blocks
 from llmproxy.endpoints.base import Route, Stream, bill, event
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.kinds import OBJECT, Content, Number, Strings, Tools
 from llmproxy.meters import MessagesMeter
 from llmproxy.models import Endpoint
+from llmproxy.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
 from llmproxy.receipts import Receipt
 from llmproxy.sse import Event
 
-# Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
-FORWARDED = frozenset(
-    """
-    cache_control max_tokens messages metadata model output_config stop_sequences stream system temperature thinking
-    tool_choice tools top_k top_p
-    """.split()  # noqa: SIM905
-)
-RUN_BY_ANTHROPIC = ("container", "mcp_servers", "context_management")
 # Anthropic describes these to the model in so many tokens that the request does not show.
 CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")
 TOOL_TOKENS = 1500
@@ -38,6 +32,27 @@ BETAS = re.compile(
     r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking|output-128k|pdfs"
     r"|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z",
     re.ASCII,
+)
+
+
+def _is_callers_tool(kind: Any) -> bool:
+    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
+
+
+# Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
+PARAMETERS = Parameters(
+    *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),  # what Anthropic would run
+    Parameter("temperature", Number(0, 1)),
+    Parameter("top_p", Number(0, 1)),
+    Parameter("stop_sequences", Strings()),
+    Parameter("tools", Tools(_is_callers_tool)),
+    Parameter("messages", Content(kinds.list_of(kinds.MESSAGE, message_blocks.MAX_MESSAGES)), is_required=True),
+    Parameter("system", Content(kinds.CONTENT)),
+    Parameter("max_tokens", LIMIT, is_forwarded=False, is_required=True),
+    STREAM,
+    MODEL,
+    Parameter("thinking", OBJECT),
+    *parameters.pass_on("cache_control metadata output_config tool_choice top_k"),
 )
 
 
@@ -56,22 +71,19 @@ class Messages(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
-        bodies.refuse(body, RUN_BY_ANTHROPIC, _("%(name)s is not offered here: what it costs cannot be metered."))
-        bodies.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
-        bodies.check_strings(body, "stop_sequences")
-        bodies.check_tools(body, _is_callers_tool)
+        PARAMETERS.check(body)
         bodies.check_cache(body, "")
         images = message_blocks.check(body)
-        max_tokens = bodies.whole(body, "max_tokens", MAX_TOKENS)
+        max_tokens = body.get("max_tokens")
         if max_tokens is None:
             raise InvalidRequest(_("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens")
-        kept = bodies.only(body, FORWARDED - {"max_tokens"})
-        kept["stream"] = (bodies.flag(body, "stream") or False) if stream is None else stream
+        kept = PARAMETERS.select(body)
+        kept["stream"] = (body.get("stream") or False) if stream is None else stream
         size = bodies.measured(body["messages"], body.get("system"), body.get("tools"), body.get("output_config"))
         described = [tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")]
         return Asked(
             body=kept,
-            model=bodies.text(body, "model"),
+            model=body.get("model"),
             stream=kept["stream"],
             prompt_bytes=size - sum(map(len, images)),
             prompt_ids=TOOL_TOKENS * len(described),
@@ -96,13 +108,9 @@ def _thinking(body: Body, max_tokens: int) -> int:
 
     With interleaved thinking it may exceed `max_tokens`. Source: Anthropic, "Extended thinking".
     """
-    thinking = bodies.record(body, "thinking") or {}
+    thinking = body.get("thinking") or {}
     budget = thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None
     return budget if type(budget) is int and LEAST_THINKING <= budget < max_tokens else 0
-
-
-def _is_callers_tool(kind: Any) -> bool:
-    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
 
 
 STOP = event(b'{"type":"message_stop"}', b"message_stop")

@@ -3,23 +3,46 @@
 Source: OpenAI API reference, "Create completion" (legacy).
 """
 
-from llmproxy import bodies
-from llmproxy.bodies import MAX_CHOICES, MAX_TOKENS, Asked, Body
+from llmproxy import bodies, kinds, parameters
+from llmproxy.bodies import Asked, Body
 from llmproxy.endpoints.base import Route, Stream
 from llmproxy.endpoints.chat import Chunks
+from llmproxy.kinds import BOOLEAN, STRING, Content, Integer
 from llmproxy.meters import TextMeter
 from llmproxy.models import Endpoint
-
-FORWARDED = frozenset(
-    """
-    prompt best_of echo frequency_penalty logit_bias logprobs max_tokens min_p model n presence_penalty
-    repetition_penalty seed stop stream stream_options suffix temperature top_k top_p user
-    """.split()  # noqa: SIM905
+from llmproxy.parameters import (
+    CHOICES,
+    LIMIT,
+    MODEL,
+    PENALTIES,
+    SAMPLING,
+    STOP,
+    STREAM,
+    STREAM_OPTIONS,
+    Parameter,
+    Parameters,
 )
+
 MAX_PROMPTS = 64
 MAX_LOGPROBS = 20
 DEFAULT_MAX_TOKENS = 16  # of the API, and few clients send another one
 ECHOED_BYTES_PER_TOKEN = 4
+PARAMETERS = Parameters(
+    Parameter("prompt", Content(kinds.texts(MAX_PROMPTS)), is_required=True),
+    *SAMPLING,
+    *PENALTIES,
+    STOP,
+    Parameter("logprobs", Integer(0, MAX_LOGPROBS)),
+    STREAM,
+    STREAM_OPTIONS,
+    Parameter("n", CHOICES),
+    Parameter("echo", BOOLEAN),
+    MODEL,
+    Parameter("suffix", STRING),
+    Parameter("max_tokens", LIMIT, f"{DEFAULT_MAX_TOKENS} if absent.", is_forwarded=False),
+    Parameter("best_of", CHOICES, "All that are written are charged."),
+    *parameters.pass_on("logit_bias min_p repetition_penalty seed top_k user"),
+)
 
 
 class Text(Route):
@@ -28,25 +51,23 @@ class Text(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
+        PARAMETERS.check(body)
         prompts = bodies.texts(body, "prompt", MAX_PROMPTS)
-        bodies.check_ranges(body, temperature=(0, 2), top_p=(0, 1), presence_penalty=(-2, 2), frequency_penalty=(-2, 2))
-        bodies.check_strings(body, "stop")
-        bodies.whole(body, "logprobs", MAX_LOGPROBS, least=0)
-        kept = bodies.only(body, FORWARDED - {"max_tokens", "stream_options"})
+        kept = PARAMETERS.select(body)
         include_usage = bodies.stream_usage(body, kept, stream)
-        choices = bodies.whole(body, "n", MAX_CHOICES) or 1
-        echoed = prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids if bodies.flag(body, "echo") else 0
+        choices = body.get("n") or 1
+        echoed = prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids if body.get("echo") else 0
         return Asked(
             body=kept,
-            model=bodies.text(body, "model"),
+            model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=prompts.size + bodies.size_of(bodies.text(body, "suffix") or ""),
+            prompt_bytes=prompts.size + bodies.size_of(body.get("suffix") or ""),
             prompt_ids=prompts.ids,
             echoed_bytes=echoed * choices,
             limit="max_tokens",
-            max_tokens=bodies.whole(body, "max_tokens", MAX_TOKENS) or DEFAULT_MAX_TOKENS,
+            max_tokens=body.get("max_tokens") or DEFAULT_MAX_TOKENS,
             # Of `best_of` answers to each prompt the best `n` come back, but all are generated.
-            choices=max(choices, bodies.whole(body, "best_of", MAX_CHOICES) or 1) * prompts.count,
+            choices=max(choices, body.get("best_of") or 1) * prompts.count,
             include_usage=include_usage,
         )
 
