@@ -4,14 +4,16 @@ Each page is a short walk of an index, however long the list is: no OFFSET, whic
 COUNT. `?before=` and `?after=` carry the key at the edge of the page they lead from.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+Row = TypeVar("Row", bound=Model)
 BEFORE, AFTER = "before", "after"
 MAX_KEY = 2**63 - 1
 
@@ -52,9 +54,8 @@ class KeysetChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
         if self.after is None:
-            rows = walk(self.queryset, self.key, self.before, size + 1)
-            self.has_older, self.has_newer = len(rows) > size, self.before is not None
-            rows = rows[:size]
+            page = cut_page(self.queryset, self.key, self.before, size)
+            rows, self.has_older, self.has_newer = page.rows, page.before is not None, self.before is not None
         else:
             rows = list(self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[: size + 1])
             self.has_older, self.has_newer = True, len(rows) > size
@@ -94,7 +95,21 @@ def number(text: str | None) -> int | None:
     return int(text)
 
 
-def walk(rows: QuerySet[Any], key: str, before: int | None, size: int) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows, newest first. `before` is the key that leads to the page of older ones, None on the last."""
+
+    rows: list[Row]
+    before: int | None
+
+
+def cut_page(rows: QuerySet[Row], key: str, before: int | None, size: int) -> Page[Row]:
+    """At most `size` of the newest rows with a key below `before`."""
+    found = walk(rows, key, before, size + 1)
+    return Page(found[:size], getattr(found[size - 1], key) if len(found) > size else None)
+
+
+def walk(rows: QuerySet[Row], key: str, before: int | None, size: int) -> list[Row]:
     """The newest `size` rows with a key below `before`, newest first."""
     older = rows if before is None else rows.filter(**{f"{key}__lt": before})
     return list(older.order_by(f"-{key}")[:size])

@@ -134,7 +134,7 @@ def make_sure(caller: Presented) -> None:
 
 
 def _identified(caller: Presented) -> tuple[int, str | None]:
-    asked: list[str | int] = [caller.checksum, caller.is_key, settings.DEVICE_NOTE_SECONDS]
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
@@ -175,7 +175,7 @@ def _wanted(
         "key": repeatable.key if repeatable else None,
         "digest": repeatable.digest if repeatable else None,
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
-        "note_seconds": settings.DEVICE_NOTE_SECONDS,
+        "note_seconds": settings.LAST_USE_SECONDS,
     }
 
 

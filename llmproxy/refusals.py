@@ -135,9 +135,7 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
         top_up_url=page,
-        budget=budgets.spelt(
-            limit=said["budget"], spent=said["spent"], held=said["held"], month=date.fromisoformat(said["month"])
-        ),
+        budget=budgets.spell(usage),
     )
 
 

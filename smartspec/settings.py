@@ -72,7 +72,6 @@ DEVICE_UNKNOWN_CODES_RPM = 30
 DEVICE_POLL_TOLERANCE_SECONDS = 1
 DEVICE_CODE_KEEP_SECONDS = 24 * 3600
 DEVICE_MAX_BODY_BYTES = 16 * 1024
-DEVICE_NOTE_SECONDS = 60
 DEVICE_CHANGES_PER_HOUR = 60  # names and budgets, of one user
 # Wrong user codes in DEVICE_WRONG_CODES_SECONDS. A right one gives nothing back.
 DEVICE_WRONG_CODES_PER_USER = 5
@@ -94,8 +93,8 @@ SCOPES: dict[str, Any] = {
 # API keys of one user that are not revoked.
 API_KEYS_PER_HOUR = 30
 API_KEYS_PER_USER = 20
-# The last use of a key is written down at most once in so many seconds.
-API_KEY_NOTE_SECONDS = 60
+# The last use of a key or device is written down at most once in so many seconds.
+LAST_USE_SECONDS = 60
 # A revoked or expired key is forgotten after so long.
 API_KEY_KEEP_SECONDS = 90 * 24 * 3600
 
