@@ -138,10 +138,14 @@ def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
         yield param, message
 
 
+def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
+    return (body.get("stream") or False) if stream is None else stream
+
+
 def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
     """Put into `kept` whether to stream, with usage at the end; True if the caller wants to see that."""
     options = body.get("stream_options") or {}
-    kept["stream"] = (body.get("stream") or False) if stream is None else stream
+    kept["stream"] = is_streamed(body, stream)
     if kept["stream"]:
         kept["stream_options"] = {**options, "include_usage": True}
     return options.get("include_usage") or False

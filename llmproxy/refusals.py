@@ -104,6 +104,16 @@ def _thinking(wanted: Facts) -> str:
     return " " + words % {"tokens": wanted["least_tokens"]}
 
 
+def _affordable(said: Facts, page: str) -> dict[str, Any]:
+    """What a program can do about it; `page` leads a person on."""
+    return {
+        "credits_required": said["required"],
+        "credits_available": said["available"],
+        "affordable_tokens": said["affordable_tokens"] or 0,
+        "top_up_url": page,
+    }
+
+
 def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
         "required": said["required"],
@@ -112,10 +122,7 @@ def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
         words + why + " " + _("How to get more: %(page)s") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
+        **_affordable(said, page),
     )
 
 
@@ -131,10 +138,7 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
+        **_affordable(said, page),
         budget=budgets.spell(usage),
     )
 

@@ -291,10 +291,9 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     },
 }
-EMAIL_TIMEOUT = 10  # seconds; unless EMAIL_URL says otherwise
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = 10
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
 # Whom people ask for credits; empty: nobody is named.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()

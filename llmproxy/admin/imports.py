@@ -15,12 +15,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
 from llmproxy import offers
+from llmproxy.admin.language_models import PRICES
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts import plain
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 
 
 @dataclass(frozen=True, slots=True)

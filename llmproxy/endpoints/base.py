@@ -20,6 +20,7 @@ class Route:
     """One endpoint of OpenAI's or Anthropic's API: its requests, answers, streams and errors. Stateless."""
 
     endpoint: ClassVar[Endpoint]
+    member: ClassVar[str]  # the list in a provider's JSON that every answer has
     meter: ClassVar[type[Meter]] = Meter
     dialect: ClassVar[Dialect] = GATEWAY
 
@@ -33,7 +34,7 @@ class Route:
 
     def is_answer(self, answer: dict[str, Any]) -> bool:
         """Whether a provider's JSON with a good status is what was asked for."""
-        raise NotImplementedError
+        return isinstance(answer.get(self.member), list)
 
     def streamed(self, asked: Asked) -> "Stream":
         """How the events of one answer are written."""

@@ -66,6 +66,7 @@ DONE = b"data: [DONE]\n\n"
 
 class Chat(Route):
     endpoint = Endpoint.CHAT
+    member = "choices"
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = bodies.parsed(raw)
@@ -87,9 +88,6 @@ class Chat(Route):
             images=len(images),
             include_usage=include_usage,
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("choices"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return Chunks(asked)

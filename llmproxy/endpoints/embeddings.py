@@ -4,7 +4,7 @@ Source: OpenAI API reference, "Create embeddings".
 """
 
 from llmproxy import bodies, kinds
-from llmproxy.bodies import Asked, Body
+from llmproxy.bodies import Asked
 from llmproxy.endpoints.base import Route, Stream
 from llmproxy.kinds import Choice, Content, Integer
 from llmproxy.meters import EmbeddingsMeter
@@ -26,6 +26,7 @@ PARAMETERS = Parameters(
 
 class Embeddings(Route):
     endpoint = Endpoint.EMBEDDINGS
+    member = "data"
     meter = EmbeddingsMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
@@ -41,9 +42,6 @@ class Embeddings(Route):
             prompt_ids=inputs.ids,
             max_tokens=0,
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("data"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         raise NotImplementedError("embeddings are not streamed")

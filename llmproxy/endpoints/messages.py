@@ -58,6 +58,7 @@ PARAMETERS = Parameters(
 
 class Messages(Route):
     endpoint = Endpoint.MESSAGES
+    member = "content"
     meter = MessagesMeter
     dialect = dialects.MESSAGES
 
@@ -78,7 +79,7 @@ class Messages(Route):
         if max_tokens is None:
             raise InvalidRequest(_("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens")
         kept = PARAMETERS.select(body)
-        kept["stream"] = (body.get("stream") or False) if stream is None else stream
+        kept["stream"] = bodies.is_streamed(body, stream)
         size = bodies.measured(body["messages"], body.get("system"), body.get("tools"), body.get("output_config"))
         described = [tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")]
         return Asked(
@@ -92,9 +93,6 @@ class Messages(Route):
             images=len(images),
             thinking=_thinking(kept, max_tokens),
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("content"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return MessageEvents(asked)

@@ -55,6 +55,7 @@ PARAMETERS = Parameters(
 
 class Responses(Route):
     endpoint = Endpoint.RESPONSES
+    member = "output"
     meter = ResponsesMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
@@ -63,7 +64,7 @@ class Responses(Route):
         _check_reasoning(body)
         images = _check_input(body)
         kept = PARAMETERS.select(body)
-        kept["stream"] = (body.get("stream") or False) if stream is None else stream
+        kept["stream"] = bodies.is_streamed(body, stream)
         kept["store"] = False
         size = bodies.measured(body["input"], body.get("instructions"), body.get("tools"), body.get("text"))
         return Asked(
@@ -75,9 +76,6 @@ class Responses(Route):
             max_tokens=body.get("max_output_tokens"),
             images=len(images),
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("output"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return ResponseEvents(asked)

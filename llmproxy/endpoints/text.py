@@ -47,6 +47,7 @@ PARAMETERS = Parameters(
 
 class Text(Route):
     endpoint = Endpoint.TEXT
+    member = "choices"
     meter = TextMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
@@ -70,9 +71,6 @@ class Text(Route):
             choices=max(choices, body.get("best_of") or 1) * prompts.count,
             include_usage=include_usage,
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("choices"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return TextChunks(asked)

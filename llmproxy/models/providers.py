@@ -129,14 +129,6 @@ class Provider(models.Model):
         """The provider's API key in plain text; raises keys.KeyUnreadable."""
         return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else keys.decrypt(self.encrypted_key)
 
-    def without_key(self, text: str) -> str:
-        """What a provider said, for a log: some repeat the key that they were sent."""
-        try:
-            key = self.key
-        except keys.KeyUnreadable:
-            return text
-        return text.replace(key, "[our key]") if key else text
-
     def set_key(self, plain: str) -> None:
         self.encrypted_key = keys.encrypt(plain)
 
