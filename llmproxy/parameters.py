@@ -93,9 +93,13 @@ LIMIT = Integer(1, MAX_TOKENS)
 CHOICES = Integer(1, MAX_CHOICES)
 MODEL = Parameter("model", STRING, "Without it the default model answers.")
 STREAM = Parameter("stream", BOOLEAN)
-STREAM_OPTIONS = Parameter("stream_options", StreamOptions(), is_forwarded=False)
-STOP = Parameter("stop", Strings())
+STREAM_WITH_OPTIONS = (STREAM, Parameter("stream_options", StreamOptions(), is_forwarded=False))
 SAMPLING = (Parameter("temperature", Number(0, 2)), Parameter("top_p", Number(0, 1)))
-PENALTIES = (Parameter("presence_penalty", Number(-2, 2)), Parameter("frequency_penalty", Number(-2, 2)))
+SAMPLING_WITH_PENALTIES = (
+    *SAMPLING,
+    Parameter("presence_penalty", Number(-2, 2)),
+    Parameter("frequency_penalty", Number(-2, 2)),
+    Parameter("stop", Strings()),
+)
 TOOLS = Parameter("tools", Tools(lambda kind: kind in ("function", "custom")))
 UNMETERED = gettext_lazy("%(name)s is not offered here: what it costs cannot be metered.")

@@ -14,11 +14,8 @@ from llmproxy.parameters import (
     CHOICES,
     LIMIT,
     MODEL,
-    PENALTIES,
-    SAMPLING,
-    STOP,
-    STREAM,
-    STREAM_OPTIONS,
+    SAMPLING_WITH_PENALTIES,
+    STREAM_WITH_OPTIONS,
     Parameter,
     Parameters,
 )
@@ -29,12 +26,9 @@ DEFAULT_MAX_TOKENS = 16  # of the API, and few clients send another one
 ECHOED_BYTES_PER_TOKEN = 4
 PARAMETERS = Parameters(
     Parameter("prompt", Content(kinds.texts(MAX_PROMPTS)), is_required=True),
-    *SAMPLING,
-    *PENALTIES,
-    STOP,
+    *SAMPLING_WITH_PENALTIES,
     Parameter("logprobs", Integer(0, MAX_LOGPROBS)),
-    STREAM,
-    STREAM_OPTIONS,
+    *STREAM_WITH_OPTIONS,
     Parameter("n", CHOICES),
     Parameter("echo", BOOLEAN),
     MODEL,
