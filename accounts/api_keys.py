@@ -135,7 +135,7 @@ def revoke_all(user: User, source: Source) -> None:
 
 
 def note_use(*, key: ApiKey) -> None:
-    """Note that the key was used just now; at most once in LAST_USE_SECONDS, so not at every call."""
+    """Note that the key was used just now, at most once in LAST_USE_SECONDS."""
     seconds = timedelta(seconds=settings.LAST_USE_SECONDS)
     if key.last_used_at is not None and key.last_used_at > timezone.now() - seconds:
         return

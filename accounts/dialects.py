@@ -1,6 +1,7 @@
 """The dialects in which routes tell programs of an error. Each view declares its own.
 
-Django, a middleware or a broken view can end a request too: smartspec/dialects.py finds the dialect for that.
+Django, a middleware or a broken view can end a request too: smartspec/dialects.py finds the
+dialect for that.
 """
 
 from collections.abc import Callable

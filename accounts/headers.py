@@ -1,6 +1,7 @@
 """Our own request and response headers: the only place that spells them.
 
-Views, the CORS settings and the OpenAPI document read the names here. SENT and RECEIVED say what each means.
+Views, the CORS settings and the OpenAPI document read the names here. SENT and RECEIVED say what
+each means.
 """
 
 API_KEY = "x-api-key"
@@ -26,7 +27,10 @@ FORWARDED_PROTO = "x-forwarded-proto"
 
 
 def rate_limit(fact: str, kind: str) -> str:
-    """`fact` is limit, remaining or reset, `kind` is requests or tokens (OpenAI API reference, "Rate limits")."""
+    """`fact` is limit, remaining or reset, `kind` is requests or tokens.
+
+    Source: OpenAI API reference, "Rate limits".
+    """
     return f"x-ratelimit-{fact}-{kind}"
 
 
@@ -51,7 +55,7 @@ SENT = {
     CLAMPED_THINKING: "Only if that leaves less for thinking: so many tokens.",
     CREDITS_USED: "Credits charged.",
     CREDITS_REMAINING: "The balance after that. Absent where nobody is charged.",
-    IDEMPOTENCY_REPLAYED: "`true` if this is the first answer to the same `Idempotency-Key`, given again.",
+    IDEMPOTENCY_REPLAYED: "`true` if this is the first answer to the same key, given again.",
     SHOULD_RETRY: "`false` if OpenAI's and Anthropic's clients are not to repeat the request.",
 }
 RECEIVED = {

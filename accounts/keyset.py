@@ -97,7 +97,7 @@ def number(text: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows, newest first. `before` is the key that leads to the page of older ones, None on the last."""
+    """Rows, newest first. `before` is the key for the page of older ones, None on the last."""
 
     rows: list[Row]
     before: int | None

@@ -87,7 +87,7 @@ def said(description: str, schema: Any, *, example: Any = None) -> OpenApiRespon
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswers:
-    """The error answers of a dialect: the name of their schema, and what each status means there."""
+    """The error answers of a dialect: the name of their schema, and what each status means."""
 
     schema: str
     meanings: Mapping[int, str]

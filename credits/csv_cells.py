@@ -9,9 +9,10 @@ NUMBER = re.compile(r"-\d+(\.\d+)?\Z", re.ASCII)
 
 
 def escape_cell(cell: Any) -> Any:
-    """The cell, with an apostrophe in front of text that a spreadsheet would change. A negative number stays one.
+    """The cell, with an apostrophe in front of text that a spreadsheet would change.
 
-    One apostrophe taken off again gives back the text: tools/verify_statement.py does that.
+    A negative number stays one. One apostrophe taken off again gives back the text, as
+    tools/verify_statement.py does.
     """
     if isinstance(cell, str) and cell.startswith(UNSAFE) and not NUMBER.match(cell):
         return f"'{cell}"

@@ -1,4 +1,7 @@
-"""What the bodies of all routes have in common: bounded, parsed and measured. parameters.py checks the members."""
+"""What the bodies of all routes have in common: they are bounded, parsed and measured here.
+
+parameters.py checks their members.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from llmproxy.pricing import held_tokens
 Body = dict[str, Any]
 
 MAX_PARTS = 200_000  # lists and objects, each of which takes a microsecond; those in texts count too
+MAX_TOKEN_ID = 2**31 - 1
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
@@ -123,7 +127,9 @@ def size_of(text: str) -> int:
 
 
 def _are_tokens(value: Any) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and bool(value) and all(type(one) is int and 0 <= one < 2**31 for one in value)
+    if not (isinstance(value, list) and value):
+        return False
+    return all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value)
 
 
 def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
@@ -138,7 +144,7 @@ def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
         yield param, message
 
 
-def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
+def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None: as the body says
     return (body.get("stream") or False) if stream is None else stream
 
 

@@ -1,4 +1,4 @@
-"""The dialects of the gateway's errors: every answer has the two ids that a question to us can name."""
+"""The dialects of the gateway's errors. Every answer has a request id and a trace id."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class GatewayDialect(EnvelopeDialect):
 
 
 class MessagesDialect(GatewayDialect):
-    """Anthropic's form, with our code and facts as further keys."""
+    """Anthropic's form, with our code and facts as further keys, and its name of the request id."""
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
         kind = ANTHROPIC_TYPES.get(status, "invalid_request_error")
@@ -42,7 +42,7 @@ class MessagesDialect(GatewayDialect):
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
-        response[headers.REQUEST_ID_OF_ANTHROPIC] = response[headers.REQUEST_ID]  # as Anthropic's clients look for it
+        response[headers.REQUEST_ID_OF_ANTHROPIC] = response[headers.REQUEST_ID]
 
 
 GATEWAY = GatewayDialect()

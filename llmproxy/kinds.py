@@ -1,4 +1,4 @@
-"""What a parameter of a request's body may be: each kind has its check and its JSON Schema side by side."""
+"""What a parameter of a request's body may be. Each kind has its check and its JSON Schema."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from llmproxy.bodies import check_cache
+from llmproxy.bodies import MAX_TOKEN_ID, check_cache
 from llmproxy.exceptions import InvalidRequest
 
 Schema = dict[str, Any]
@@ -18,7 +18,7 @@ TEXT: Schema = {"type": "string"}
 TOKENS: Schema = {
     "type": "array",
     "minItems": 1,
-    "items": {"type": "integer", "description": "A token.", "minimum": 0, "maximum": 2**31 - 1},
+    "items": {"type": "integer", "description": "A token.", "minimum": 0, "maximum": MAX_TOKEN_ID},
 }
 PART: Schema = {"type": "object", "properties": {"type": TEXT}, "required": ["type"]}
 CONTENT: Schema = {"anyOf": [TEXT, NULL, {"type": "array", "items": PART}]}
@@ -154,7 +154,10 @@ class StreamOptions(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Tools(Kind):
-    """Tools that the caller runs; those of a provider cost what no usage tells. `is_callers` judges a tool's type."""
+    """Tools that the caller runs. A provider's own tools cost what no usage tells.
+
+    `is_callers` judges the type of a tool.
+    """
 
     is_callers: Callable[[Any], bool]
 

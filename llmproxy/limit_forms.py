@@ -21,7 +21,7 @@ def budget_field(help_text: Any) -> forms.IntegerField:
 
 
 class LimitsForm(forms.Form):
-    """To inherit from, with a `name`: these fields are shown apart, so that they are not in the way."""
+    """A base for forms that have a `name`. Its fields are shown apart, below the others."""
 
     requests_per_minute = _limit(_("Requests a minute"))
     tokens_per_minute = _limit(_("Tokens a minute"))

@@ -118,7 +118,10 @@ def usage_of(reported: Any) -> Usage | None:
 
 
 def counts_of(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
-    """The tokens of prompt and completion under these names, 0 for the one that is missing; None without either."""
+    """The tokens of prompt and completion under these names.
+
+    0 stands for the one that is missing; None is returned if both are.
+    """
     if not isinstance(reported, dict):
         return None
     prompt_tokens, completion_tokens = count(reported.get(prompt)), count(reported.get(completion))

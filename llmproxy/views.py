@@ -44,7 +44,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
-    """A route of the gateway: refusals in the dialect of `route`, and the headers that every answer has."""
+    """A route of the gateway: its refusals are in the dialect of `route`, its answers traceable."""
 
     def decorate(view: View) -> View:
         @speaks(route.dialect)

@@ -6,7 +6,7 @@ from django.urls import Resolver404, resolve
 from accounts.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.dialects import GATEWAY, MESSAGES
 
-# For addresses that have no view, or one that declares nothing; the first prefix of the path counts.
+# For addresses that have no view, or one that declares nothing. The first prefix that fits counts.
 BY_PREFIX = {
     "/v1/messages/": MESSAGES,
     "/v1/": GATEWAY,

@@ -36,10 +36,12 @@ PARTS = frozenset({"text", "refusal", "input_audio"})
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Both spellings of one limit, the newer first: the newer wins where both are given.
 LIMITS = ("max_completion_tokens", "max_tokens")
-# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
-# own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).
+# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a
+# provider's own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more
+# (`service_tier`).
 PARAMETERS = Parameters(
-    # Sound costs a multiple of text, and a prediction that does not come true is billed as if it were an answer.
+    # Sound costs a multiple of text, and a prediction that does not come true is billed as if it
+    # were an answer.
     *parameters.refuse(UNMETERED, "audio", "prediction"),
     Parameter("messages", Content(kinds.list_of(ref("ChatMessage"), MAX_MESSAGES)), is_required=True),
     *SAMPLING_WITH_PENALTIES,
@@ -50,8 +52,9 @@ PARAMETERS = Parameters(
     MODEL,
     *parameters.pass_on(
         """
-        function_call functions logit_bias logprobs metadata min_p parallel_tool_calls prompt_cache_key reasoning_effort
-        repetition_penalty response_format safety_identifier seed tool_choice top_k top_logprobs user verbosity
+        function_call functions logit_bias logprobs metadata min_p parallel_tool_calls
+        prompt_cache_key reasoning_effort repetition_penalty response_format safety_identifier
+        seed tool_choice top_k top_logprobs user verbosity
         """
     ),
 )

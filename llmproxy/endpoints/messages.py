@@ -39,9 +39,10 @@ def _is_callers_tool(kind: Any) -> bool:
     return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
 
 
-# Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
+# `speed`, `inference_geo` and `service_tier` are not here: they cost more than the model's price.
 PARAMETERS = Parameters(
-    *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),  # what Anthropic would run
+    # Anthropic would run these.
+    *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),
     Parameter("temperature", Number(0, 1)),
     Parameter("top_p", Number(0, 1)),
     Parameter("stop_sequences", Strings()),

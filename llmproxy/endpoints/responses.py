@@ -36,7 +36,8 @@ PARAMETERS = Parameters(
     *parameters.refuse(
         gettext_lazy("%(name)s is not offered here: no answer is kept. Send false, or leave it out."), "store"
     ),
-    *parameters.refuse(UNMETERED, "context_management"),  # generates a summary, beyond the limit of the answer
+    # It generates a summary, beyond the limit of the answer.
+    *parameters.refuse(UNMETERED, "context_management"),
     *SAMPLING,
     Parameter("reasoning", OBJECT),
     TOOLS,
@@ -47,8 +48,10 @@ PARAMETERS = Parameters(
     MODEL,
     Parameter("max_output_tokens", LIMIT, is_forwarded=False),
     *parameters.pass_on(
-        "include metadata parallel_tool_calls prompt_cache_key safety_identifier stream_options tool_choice "
-        "top_logprobs truncation user"
+        """
+        include metadata parallel_tool_calls prompt_cache_key safety_identifier stream_options
+        tool_choice top_logprobs truncation user
+        """
     ),
 )
 

@@ -1,4 +1,4 @@
-"""A route's table of parameters: what it refuses, and what the OpenAPI document says, are the same."""
+"""What a route's table of parameters refuses is what the OpenAPI document does not allow."""
 
 from typing import Any
 

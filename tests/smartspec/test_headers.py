@@ -16,7 +16,7 @@ SPELT = {headers.wsgi_name(name).lower() for name in NAMES} | NAMES
 
 
 def literals(source: str) -> Iterator[tuple[int, str]]:
-    """The line and lower-case text of every string in Python code, those in f-strings among them."""
+    """The line and lower-case text of every string in Python code, f-strings included."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value.lower()
@@ -33,7 +33,8 @@ def test_no_other_module_spells_a_header() -> None:
 
 
 def test_a_header_that_is_spelt_again_is_noticed() -> None:
-    assert retyped('a["X-Trace-Id"]; b["HTTP_X_USER_TOKEN"]; f"x-ratelimit-limit-{kind}"; "About x-trace-id."') == [
+    source = 'a["X-Trace-Id"]; b["HTTP_X_USER_TOKEN"]; f"x-ratelimit-limit-{kind}"; "About x-trace-id."'
+    assert retyped(source) == [
         (1, "x-trace-id"),
         (1, "http_x_user_token"),
         (1, "x-ratelimit-limit-"),
