@@ -1,8 +1,6 @@
 """Who calls the gateway: a token or key, a browser session, or the backend with the static token (api.md §3, §5)."""
 
 import hmac
-import re
-import secrets
 import time
 from dataclasses import dataclass, replace
 
@@ -19,8 +17,7 @@ from accounts.models import User
 from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
 
 SCOPE = "llm:chat"
-TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_TRACE_ID, _USER_TOKEN = headers.wsgi_name(headers.TRACE_ID), headers.wsgi_name(headers.USER_TOKEN)
+_USER_TOKEN = headers.wsgi_name(headers.USER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +183,3 @@ def _enforce_csrf(request: HttpRequest) -> None:
     check = _CsrfCheck(_exempt_from_nothing)
     check.process_request(request)
     check.process_view(request, _exempt_from_nothing, (), {})
-
-
-def request_id() -> str:
-    """A new x-request-id, for questions to us about one answer."""
-    return f"req_{secrets.token_hex(12)}"
-
-
-def trace_id(request: HttpRequest) -> str:
-    """The caller's x-trace-id if it is short printable ASCII, else a new one."""
-    sent = request.META.get(_TRACE_ID, "")
-    return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

@@ -1,13 +1,16 @@
 """The dialects of the gateway's errors. Every answer has a request id and a trace id."""
 
+import re
+import secrets
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts import headers
 from accounts.dialects import EnvelopeDialect
-from llmproxy import callers
 
+TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_TRACE_ID = headers.wsgi_name(headers.TRACE_ID)
 ANTHROPIC_TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -28,8 +31,8 @@ class GatewayDialect(EnvelopeDialect):
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
         if headers.REQUEST_ID not in response:  # it was refused before its view
-            response[headers.REQUEST_ID] = callers.request_id()
-            response[headers.TRACE_ID] = callers.trace_id(request)
+            response[headers.REQUEST_ID] = make_request_id()
+            response[headers.TRACE_ID] = choose_trace_id(request)
 
 
 class MessagesDialect(GatewayDialect):
@@ -47,3 +50,14 @@ class MessagesDialect(GatewayDialect):
 
 GATEWAY = GatewayDialect()
 MESSAGES = MessagesDialect()
+
+
+def make_request_id() -> str:
+    """A new x-request-id, for questions to us about one answer."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+def choose_trace_id(request: HttpRequest) -> str:
+    """The caller's x-trace-id if it is short printable ASCII, else a new one."""
+    sent = request.META.get(_TRACE_ID, "")
+    return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts import headers
 from accounts.dialects import speaks
 from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, completions, idempotency, receipts, relay, wire
+from llmproxy import callers, catalogue, completions, dialects, idempotency, receipts, relay, wire
 from llmproxy.admission import Admission, admit, make_sure
 from llmproxy.endpoints.base import Route
 from llmproxy.endpoints.chat import CHAT, DesktopChat
@@ -51,7 +51,7 @@ def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
-            request.trace_id = callers.trace_id(request)  # type: ignore[attr-defined]
+            request.trace_id = dialects.choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise _method_not_allowed(methods)
@@ -93,7 +93,7 @@ def _replayed(first: Replayed) -> HttpResponse:
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response[headers.REQUEST_ID] = callers.request_id()
+    response[headers.REQUEST_ID] = dialects.make_request_id()
     response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
