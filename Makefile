@@ -4,7 +4,7 @@ help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 run: install ## Install what is missing and serve on PORT (8000)
-	@.venv/bin/python -m smartspec.launch
+	@.venv/bin/python -m smartspec.local.launch
 
 test: install-dev ## Run all tests; ARGS="-k name" for some
 	@CHROMIUM=$$(tools/browser.sh) && TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \

@@ -7,6 +7,6 @@ class AccountsConfig(AppConfig):
     verbose_name = _("Accounts")
 
     def ready(self) -> None:
-        from accounts import receivers
+        from accounts.login import signal_handlers
 
-        receivers.connect()
+        signal_handlers.connect()

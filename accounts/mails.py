@@ -13,8 +13,8 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import translation
 
-from accounts import encryption
 from accounts.models import OutgoingMail, User
+from accounts.toolbox import encryption
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ r"""What the administrators' lists read of a large ledger, by EXPLAIN: every fil
 
 On a database of its own, empty at first, with ROWS transactions (300,000):
 
-    ROWS=1000000 .venv/bin/python -m smartspec.embedded_postgres --data /tmp/lists -- \
+    ROWS=1000000 .venv/bin/python -m smartspec.local.embedded_postgres --data /tmp/lists -- \
         .venv/bin/python -m bench.admin_lists
 """
 

@@ -46,7 +46,7 @@ class Books:
 
 def close(seconds: float = SETTLED_SECONDS) -> Books:
     """Wait until nothing is held any more, at most so long, then add everything up and audit it."""
-    from credits import audit
+    from credits.proof import audit
 
     deadline = time.monotonic() + seconds
     while number(_OPEN) and time.monotonic() < deadline:

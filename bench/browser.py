@@ -1,11 +1,11 @@
-"""Django's test client for sessions that are named by a digest of their cookie (accounts/sessions.py)."""
+"""Django's test client for sessions that are named by a digest of their cookie (accounts/login/sessions.py)."""
 
 from typing import Any
 
 from django.conf import settings
 from django.test import Client
 
-from accounts.sessions import SessionStore
+from accounts.login.sessions import SessionStore
 
 
 class Browser(Client):

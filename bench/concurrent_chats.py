@@ -27,7 +27,8 @@ from django.utils import timezone  # noqa: E402
 from oauth2_provider.models import AccessToken  # noqa: E402
 
 from accounts.models import User  # noqa: E402
-from credits import audit, ledger  # noqa: E402
+from credits import ledger  # noqa: E402
+from credits.proof import audit  # noqa: E402
 
 BODY = {"messages": [{"role": "user", "content": "Say hello in one short sentence."}], "max_tokens": 24}
 

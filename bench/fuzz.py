@@ -4,7 +4,7 @@
 
 Starts a site of its own, on a PostgreSQL and with a provider that are thrown away, and asks every operation as
 nobody, as a device and as a browser, a third of the time each. Exit code 1 if an answer was not as described.
-The tests do a short round of the same (tests/smartspec/test_conformance.py).
+The tests do a short round of the same (tests/smartspec/hostile/test_conformance.py).
 """
 
 import argparse
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import django
 
-from smartspec import processes
 from smartspec.drill import scratch
-from smartspec.site import say
+from smartspec.local import processes
+from smartspec.local.site import say
 
 CHECKS = [
     "not_a_server_error",

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import ports, usage
-from smartspec import embedded_postgres
 from smartspec.drill import scratch
 from smartspec.drill.scratch import Scratch
-from smartspec.site import Child, Site
+from smartspec.local import embedded_postgres
+from smartspec.local.site import Child, Site
 
 USERS = 1000
 CREDITS = 1_000_000_000

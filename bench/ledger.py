@@ -29,7 +29,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 os.environ.update(DEBUG="false", SECRET_KEY="only for this run " * 4, PUBLIC_ORIGIN="http://127.0.0.1")
 
 from bench import many_rows
-from smartspec.embedded_postgres import server
+from smartspec.local.embedded_postgres import server
 
 CLIENTS = 8
 PROCESSES = 2  # as pgbench -j 2, and as gunicorn would have on two cores

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from bench import ports
-from smartspec.site import Child, Site
+from smartspec.local.site import Child, Site
 
 ASKED = re.compile(rb"say delay=(\d+) gap=(\d+) chunks=(\d+)")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

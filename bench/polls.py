@@ -29,7 +29,7 @@ Polled = tuple[list[float], Counter[str]]
 def make_codes(number: int) -> list[str]:
     from oauth2_provider.models import Application
 
-    from accounts.devices import UNKNOWN
+    from accounts.toolbox.request_source import UNKNOWN
     from deviceauth import device_flow
 
     desktop = Application.objects.get(client_id="smartspec-desktop")

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from smartspec.launch import answers
+from smartspec.local.launch import answers
 
 
 def wait_for(port: int, check: Callable[[], None], seconds: float) -> None:

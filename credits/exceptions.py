@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from accounts.exceptions import Refusal
+from accounts.toolbox.exceptions import Refusal
 from credits import months
 
 

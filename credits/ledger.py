@@ -1,6 +1,6 @@
 """The only place where a balance changes.
 
-A verb is one call of a function in the database (credits/sql/), so lock, check and write cannot be
+A verb is one call of a function in the database (credits/database/sql/), so lock, check and write cannot be
 separated, and a killed process leaves either all of it or nothing. Locks are taken in the order user row →
 hold → grants. A verb called inside a caller's transaction commits with it; otherwise it has committed
 when it returns. Before anything else it takes away what has expired of that user.

@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.authentication import signed_in
-from accounts.keyset import MAX_KEY, Page, cut_page
+from accounts.access.authentication import signed_in
 from accounts.models import User
+from accounts.toolbox.keyset import MAX_KEY, Page, cut_page
 from credits import ledger
 from credits.models import Grant, Transaction
 

@@ -1,12 +1,13 @@
 from django.urls import path
 
-from credits import pages, trpc, views
+from credits import pages
+from credits.api import rest, trpc
 
 urlpatterns = [
     path("account", pages.account, name="account"),
     path("account/transactions", pages.transactions, name="account_transactions"),
-    path("api/credits/history", views.HistoryView.as_view(), name="credits_history"),
-    path("api/credits/packages", views.PackagesView.as_view(), name="credits_packages"),
-    path("api/credits/stats", views.StatsView.as_view(), name="credits_stats"),
+    path("api/credits/history", rest.HistoryView.as_view(), name="credits_history"),
+    path("api/credits/packages", rest.PackagesView.as_view(), name="credits_packages"),
+    path("api/credits/stats", rest.StatsView.as_view(), name="credits_stats"),
     path("api/trpc/<path:path>", trpc.trpc, name="trpc"),
 ]

@@ -18,9 +18,9 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action
 
-from accounts.admin import CheckedActions, ReadOnlyAdmin, SearchedByUser
-from accounts.devices import Source
-from accounts.filters import OneUserFilter, WrittenFilter
+from accounts.admin.bases import CheckedActions, ReadOnlyAdmin, SearchedByUser
+from accounts.admin.filters import OneUserFilter, WrittenFilter
+from accounts.toolbox.request_source import Source
 from deviceauth import device_flow, device_sessions
 from deviceauth.models import DeviceCode, DeviceSession
 

@@ -7,8 +7,8 @@ class DeviceauthConfig(AppConfig):
     verbose_name = _("Devices")
 
     def ready(self) -> None:
-        from accounts import access, closing
+        from accounts.access import account_deletion, end_of_access
         from deviceauth import device_sessions
 
-        access.ends_with(device_sessions.revoke_all)
-        closing.forgets_with(device_sessions.forget_person)
+        end_of_access.ends_with(device_sessions.revoke_all)
+        account_deletion.forgets_with(device_sessions.forget_person)

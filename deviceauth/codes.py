@@ -5,7 +5,7 @@ import secrets
 
 from django.utils.crypto import salted_hmac
 
-from accounts.digests import checksum
+from accounts.toolbox.digests import checksum
 
 # No vowels, so no words; no digits, so no look-alikes. 20^8 = 34.6 bits.
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"

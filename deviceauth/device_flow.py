@@ -19,11 +19,11 @@ from django.db.transaction import atomic
 from django.utils import timezone, translation
 from oauth2_provider.models import Application
 
-from accounts import events
-from accounts.devices import UNKNOWN, Source
-from accounts.events import Kind
+from accounts.access import events
+from accounts.access.events import Kind
 from accounts.models import User
-from deviceauth import codes, mails, tries
+from accounts.toolbox.request_source import UNKNOWN, Source
+from deviceauth import codes, mails, user_code_limits
 from deviceauth.exceptions import (
     AccessDenied,
     AuthorizationPending,
@@ -88,7 +88,7 @@ def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> Devi
     normal = codes.normalise(user_code)
     if normal is None:
         raise MalformedUserCode
-    attempt = tries.Try(user=user, source=source)
+    attempt = user_code_limits.Try(user=user, source=source)
     code = _of_person(normal)
     if code is None:
         attempt.fail()
@@ -176,7 +176,7 @@ def poll(*, device_code: str, client: Application, source: Source = UNKNOWN) -> 
     """
     code = DeviceCode.objects.select_related("user").of_device(device_code).first()
     if code is None:
-        tries.count_unknown_device_code(source)
+        user_code_limits.count_unknown_device_code(source)
         raise InvalidGrant
     if code.application_id != client.pk:
         raise InvalidGrant

@@ -7,11 +7,11 @@ from django.db.transaction import atomic
 from django.utils import timezone
 from oauth2_provider.models import Application, RefreshToken
 
-from accounts import events
-from accounts.api_keys import Rates
-from accounts.devices import UNKNOWN, Source
-from accounts.events import Kind
+from accounts.access import events
+from accounts.access.api_keys import Rates
+from accounts.access.events import Kind
 from accounts.models import User
+from accounts.toolbox.request_source import UNKNOWN, Source
 from deviceauth import mails
 from deviceauth.exceptions import InvalidGrant
 from deviceauth.models import DeviceCode, DeviceSession

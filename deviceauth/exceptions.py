@@ -4,7 +4,7 @@ OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): to the device, rendered as `{"erro
 ├── AuthorizationPending, SlowDown, AccessDenied, ExpiredToken
 └── InvalidGrant, InvalidRequest, InvalidClient, TooManyRequests
 
-UserCodeRefusal (accounts.exceptions.Refusal): to the person and the browser
+UserCodeRefusal (accounts.toolbox.exceptions.Refusal): to the person and the browser
 ├── MalformedUserCode
 ├── UnknownUserCode, UsedUserCode, ExpiredUserCode
 └── LoggedOut, TooManyTries
@@ -20,7 +20,7 @@ from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, InvalidRequestError
 from oauthlib.oauth2.rfc8628 import errors
 
-from accounts.exceptions import Refusal
+from accounts.toolbox.exceptions import Refusal
 
 
 class AuthorizationPending(errors.AuthorizationPendingError):

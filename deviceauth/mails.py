@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from accounts import mails
-from accounts.devices import Source, describe
 from accounts.models import User
+from accounts.toolbox.request_source import Source, describe
 from deviceauth.models import DeviceCode, DeviceSession
 
 SALT = "deviceauth.undo"

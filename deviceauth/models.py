@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractDeviceGrant, RefreshToken
 
-from accounts import devices
 from accounts.models import MAX_CREDITS, Limits, User
+from accounts.toolbox import request_source
 from deviceauth import codes
 
 
@@ -64,7 +64,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     approval = models.UUIDField(null=True, unique=True, editable=False)
     language = models.CharField(max_length=10, blank=True, editable=False)
     address = models.CharField(_("address"), max_length=45, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=devices.MAX_USER_AGENT, blank=True)
+    user_agent = models.CharField(_("user agent"), max_length=request_source.MAX_USER_AGENT, blank=True)
 
     objects = DeviceCodeQuerySet.as_manager()
 
@@ -104,7 +104,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     @property
     def device(self) -> str:
         """What asked, in short words."""
-        return devices.describe(self.user_agent)
+        return request_source.describe(self.user_agent)
 
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):

@@ -19,8 +19,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from accounts.devices import Source, network
 from accounts.models import User
+from accounts.toolbox.request_source import Source, network
 from deviceauth import codes, device_flow, device_sessions, freshness, mails
 from deviceauth.exceptions import MalformedUserCode, TooManyTries, UnknownUserCode, UsedUserCode, UserCodeRefusal
 from deviceauth.models import DeviceCode, DeviceSession

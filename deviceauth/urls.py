@@ -1,6 +1,7 @@
 from django.urls import path
 
-from deviceauth import metadata, pages, views
+from deviceauth import pages, views
+from deviceauth.oauth import metadata
 
 urlpatterns = [
     path("api/auth/device/code", views.DeviceCodeView.as_view(), name="device_code"),

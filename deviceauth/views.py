@@ -14,16 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.authentication import BearerAuthentication
-from accounts.devices import Source
-from accounts.dialects import speaks
-from accounts.limits import AddressThrottle
+from accounts.access.authentication import BearerAuthentication
 from accounts.models import User
-from deviceauth import codes, device_flow, freshness, oauth, parameters, schema
-from deviceauth.errors import BROWSER, OAUTH, render_to_browser, render_to_device
+from accounts.toolbox.dialects import speaks
+from accounts.toolbox.rate_limits import AddressThrottle
+from accounts.toolbox.request_source import Source
+from deviceauth import codes, device_flow, freshness, openapi
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
-from deviceauth.validators import profile
+from deviceauth.oauth import parameters, server
+from deviceauth.oauth.errors import BROWSER, OAUTH, render_to_browser, render_to_device
+from deviceauth.oauth.validator import profile
 
 
 class CodeThrottle(AddressThrottle):
@@ -99,12 +100,12 @@ class DeviceCodeView(DeviceView):
     permission_classes = (NotFromAnotherSite,)
     throttle_classes = (CodeThrottle, HourlyCodeThrottle)
 
-    @schema.code
+    @openapi.code
     def post(self, request: Request) -> Response:
         given = parameters.read(request, parameters.CODE)
         scope = parameters.scope(request, is_first_party=given.is_first_party)
         values = given.values | ({"scope": scope} if scope else {})
-        client, scopes = oauth.device_client(values, request.path)
+        client, scopes = server.device_client(values, request.path)
         started = device_flow.start(
             client=client,
             scopes=scopes,
@@ -129,24 +130,24 @@ def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
 class DeviceTokenView(DeviceView):
     """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
 
-    @schema.token
+    @openapi.token
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, parameters.TOKEN)
-        answer = oauth.tokens(given.values, request.path, Source.of(request._request))
+        answer = server.tokens(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
 class DeviceRevokeView(DeviceView):
     """RFC 7009."""
 
-    @schema.revoke
+    @openapi.revoke
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, parameters.REVOKE)
-        answer = oauth.revocation(given.values, request.path, Source.of(request._request))
+        answer = server.revocation(given.values, request.path, Source.of(request._request))
         return _json(answer)
 
 
-def _json(answer: oauth.Answer) -> HttpResponse:
+def _json(answer: server.Answer) -> HttpResponse:
     response = HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=answer.headers)
     if answer.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
@@ -167,7 +168,7 @@ class VerifyView(BrowserView):
     permission_classes = (NotFromAnotherSite,)
     throttle_classes = (VerifyThrottle,)
 
-    @schema.verify
+    @openapi.verify
     def get(self, request: Request) -> Response:
         typed = request.query_params.getlist("user_code")
         if len(typed) != 1:
@@ -199,7 +200,7 @@ class AuthorizeView(BrowserView):
     permission_classes = (IsAuthenticated,)
     unauthorized = "Please log in first"
 
-    @schema.authorize
+    @openapi.authorize
     def post(self, request: Request) -> Response:
         typed = request.data.get("user_code")
         if not isinstance(typed, str):
@@ -218,7 +219,7 @@ class MeView(BrowserView):
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
 
-    @schema.me
+    @openapi.me
     def get(self, request: Request) -> Response:
         user = cast(User, request.user)
         return Response(profile(user) | {"role": user.role})

@@ -11,10 +11,11 @@ class LlmproxyConfig(AppConfig):
     def ready(self) -> None:
         from django.db.models.signals import post_migrate
 
-        from accounts import closing
-        from credits import audit
-        from llmproxy import credentials, functions
+        from accounts.access import account_deletion
+        from credits.proof import audit
+        from llmproxy.database import functions
+        from llmproxy.receipts import called_by
 
         post_migrate.connect(functions.after_migrate, sender=self)
-        closing.forgets_with(credentials.forget_person)
-        audit.load(Path(__file__).parent / "sql" / "audit")
+        account_deletion.forgets_with(called_by.forget_person)
+        audit.load(Path(__file__).parent / "database" / "audit")

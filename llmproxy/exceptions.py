@@ -9,7 +9,7 @@ GatewayRefusal
 
 from typing import Any
 
-from accounts.exceptions import Refusal
+from accounts.toolbox.exceptions import Refusal
 
 
 class GatewayRefusal(Refusal):

@@ -1,9 +1,10 @@
 from django.urls import path, re_path
 
-from accounts.dialects import speaks
-from llmproxy import device_pages, key_pages, receipt_pages, request_pages, views
-from llmproxy.balance_views import CreditsView
-from llmproxy.dialects import GATEWAY
+from accounts.toolbox.dialects import speaks
+from llmproxy import views
+from llmproxy.balance_view import CreditsView
+from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
+from llmproxy.routes.dialects import GATEWAY
 
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
 METERED = {

@@ -13,17 +13,13 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from accounts import headers
-from accounts.dialects import speaks
-from accounts.exceptions import Refusal
-from llmproxy import callers, catalogue, completions, dialects, idempotency, receipts, relay, wire
-from llmproxy.admission import Admission, admit, make_sure
-from llmproxy.endpoints.base import Route
-from llmproxy.endpoints.chat import CHAT, DesktopChat
-from llmproxy.endpoints.embeddings import EMBEDDINGS
-from llmproxy.endpoints.messages import MESSAGES
-from llmproxy.endpoints.responses import RESPONSES
-from llmproxy.endpoints.text import TEXT
+from accounts.toolbox import headers
+from accounts.toolbox.dialects import speaks
+from accounts.toolbox.exceptions import Refusal
+from llmproxy import catalogue, lenient_json
+from llmproxy.admission import callers, idempotency
+from llmproxy.admission.admit import Admission, admit, make_sure
+from llmproxy.completion import running, streaming
 from llmproxy.exceptions import (
     GatewayRefusal,
     GenerationNotFound,
@@ -36,6 +32,14 @@ from llmproxy.exceptions import (
     UserNotFound,
 )
 from llmproxy.models import Completion, LanguageModel
+from llmproxy.receipts import explain
+from llmproxy.routes import dialects
+from llmproxy.routes.base import Route
+from llmproxy.routes.chat import CHAT, DesktopChat
+from llmproxy.routes.embeddings import EMBEDDINGS
+from llmproxy.routes.messages import MESSAGES
+from llmproxy.routes.responses import RESPONSES
+from llmproxy.routes.text import TEXT
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
 STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
@@ -148,7 +152,7 @@ def generation(request: HttpRequest) -> HttpResponse:
     found = Completion.objects.filter(user=caller.user, generation_id=asked).first() if caller.user else None
     if found is None:
         raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")
-    return JsonResponse(receipts.explain(found))
+    return JsonResponse(explain.explain(found))
 
 
 def _model(row: LanguageModel) -> dict[str, Any]:
@@ -206,7 +210,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _answer(admission: Admission, sock: Any) -> HttpResponse:
-    answer, receipt = completions.complete(admission, sock)
+    answer, receipt = running.complete(admission, sock)
     response = _billed(answer, receipt.charged, receipt.balance_after)
     if CORK and sock is not None:
         # Headers and body in one packet, though gunicorn sends one after the other.
@@ -216,7 +220,7 @@ def _answer(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = wire.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
+    body = lenient_json.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
     response = HttpResponse(body, content_type="application/json")
     response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
@@ -228,7 +232,7 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
     # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
     if sock is not None:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
-    response = StreamingHttpResponse(relay.open_stream(admission, sock), content_type="text/event-stream")
+    response = StreamingHttpResponse(streaming.open_stream(admission, sock), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
     return response

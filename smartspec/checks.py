@@ -12,8 +12,8 @@ from django.core.validators import validate_email
 from django.db import Error as DatabaseError
 from environ import urlparse
 
-from accounts import failpoints
-from credits import roles
+from accounts.toolbox import failpoints
+from credits.database import roles
 
 
 @register(Tags.security)

@@ -15,9 +15,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.filters import MARGIN
-from accounts.keyset import edge
+from accounts.admin.filters import MARGIN
 from accounts.models import User
+from accounts.toolbox.keyset import edge
 from credits.countdown import span
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider

@@ -3,8 +3,8 @@
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 
-from accounts.dialects import ENVELOPE, PAGE, Dialect
-from llmproxy.dialects import GATEWAY, MESSAGES
+from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
+from llmproxy.routes.dialects import GATEWAY, MESSAGES
 
 # For addresses that have no view, or one that declares nothing. The first prefix that fits counts.
 BY_PREFIX = {

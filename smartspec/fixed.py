@@ -5,7 +5,7 @@ from typing import Any
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
-from accounts import headers
+from accounts.toolbox import headers
 
 CORS_ALLOW_HEADERS: list[str] = [
     "accept",
@@ -30,15 +30,15 @@ GATEWAY_MIDDLEWARE: list[str] = [
 ]
 
 ACCOUNT_FORMS: dict[str, Any] = {
-    "login": "accounts.forms.LoginForm",
-    "signup": "accounts.forms.SignupForm",
-    "reset_password": "accounts.forms.ResetPasswordForm",
-    "reset_password_from_key": "accounts.forms.ResetPasswordKeyForm",
-    "change_password": "accounts.forms.ChangePasswordForm",
-    "set_password": "accounts.forms.SetPasswordForm",
-    "add_email": "accounts.forms.AddEmailForm",
-    "reauthenticate": "accounts.forms.ReauthenticateForm",
-    "confirm_email_verification_code": "accounts.forms.EmailCodeForm",
+    "login": "accounts.login.forms.LoginForm",
+    "signup": "accounts.login.forms.SignupForm",
+    "reset_password": "accounts.login.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.login.forms.ResetPasswordKeyForm",
+    "change_password": "accounts.login.forms.ChangePasswordForm",
+    "set_password": "accounts.login.forms.SetPasswordForm",
+    "add_email": "accounts.login.forms.AddEmailForm",
+    "reauthenticate": "accounts.login.forms.ReauthenticateForm",
+    "confirm_email_verification_code": "accounts.login.forms.EmailCodeForm",
 }
 
 ACCOUNT_RATE_LIMITS: dict[str, str] = {
@@ -55,14 +55,14 @@ ACCOUNT_RATE_LIMITS: dict[str, str] = {
 }
 
 MFA_FORMS: dict[str, Any] = {
-    "authenticate": "accounts.forms.AuthenticateForm",
-    "reauthenticate": "accounts.forms.ReauthenticateCodeForm",
-    "activate_totp": "accounts.forms.ActivateTOTPForm",
-    "login_webauthn": "accounts.forms.LogInPasskeyForm",
-    "authenticate_webauthn": "accounts.forms.AuthenticatePasskeyForm",
-    "reauthenticate_webauthn": "accounts.forms.ReauthenticatePasskeyForm",
-    "add_webauthn": "accounts.forms.AddPasskeyForm",
-    "edit_webauthn": "accounts.forms.EditPasskeyForm",
+    "authenticate": "accounts.login.forms.AuthenticateForm",
+    "reauthenticate": "accounts.login.forms.ReauthenticateCodeForm",
+    "activate_totp": "accounts.login.forms.ActivateTOTPForm",
+    "login_webauthn": "accounts.login.forms.LogInPasskeyForm",
+    "authenticate_webauthn": "accounts.login.forms.AuthenticatePasskeyForm",
+    "reauthenticate_webauthn": "accounts.login.forms.ReauthenticatePasskeyForm",
+    "add_webauthn": "accounts.login.forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.login.forms.EditPasskeyForm",
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
@@ -128,12 +128,12 @@ LOGGING: dict[str, Any] = {
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "accounts.authentication.BearerAuthentication",
+        "accounts.access.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "EXCEPTION_HANDLER": "accounts.errors.render_refusal",
+    "EXCEPTION_HANDLER": "accounts.toolbox.errors.render_refusal",
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -12,16 +12,22 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-import accounts.schema
-import credits.schema
-import deviceauth.schema
-import llmproxy.schema
-import llmproxy.schema_routes
-from accounts import dialects
-from accounts.dialects import speaks
-from accounts.schema import ENVELOPE, JSON, Node, answer, header, record, text
+import accounts.toolbox.openapi
+import credits.api.openapi
+import deviceauth.openapi
+import llmproxy.openapi.chat
+import llmproxy.openapi.other_routes
+from accounts.toolbox import dialects
+from accounts.toolbox.dialects import speaks
+from accounts.toolbox.openapi import ENVELOPE, JSON, Node, answer, header, record, text
 
-APPS = (accounts.schema, credits.schema, deviceauth.schema, llmproxy.schema, llmproxy.schema_routes)
+APPS = (
+    accounts.toolbox.openapi,
+    credits.api.openapi,
+    deviceauth.openapi,
+    llmproxy.openapi.chat,
+    llmproxy.openapi.other_routes,
+)
 SECONDS = 3600  # a client may keep it so long
 
 _STATE = {"status": text(enum=["ok", "unavailable"])}

@@ -13,9 +13,10 @@ import django_stubs_ext
 import environ
 from django.utils.translation import gettext_lazy as _
 
-from accounts import headers
-from smartspec import development, fixed
+from accounts.toolbox import headers
+from smartspec import fixed
 from smartspec.environment import Environment
+from smartspec.local import development
 
 django_stubs_ext.monkeypatch()
 
@@ -183,7 +184,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",
     "smartspec.middleware.RejectMalformedRequests",
-    "accounts.sessions.SessionMiddleware",
+    "accounts.login.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -248,12 +249,12 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-PASSWORD_HASHERS = ["accounts.hashers.PasswordHasher", "accounts.hashers.ClientSecretHasher"]
+PASSWORD_HASHERS = ["accounts.login.hashers.PasswordHasher", "accounts.login.hashers.ClientSecretHasher"]
 AUTH_PASSWORD_VALIDATORS = fixed.AUTH_PASSWORD_VALIDATORS
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_ADAPTER = "accounts.login.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -275,7 +276,7 @@ ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is ver
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "SmartSpec: "
 ACCOUNT_FORMS = fixed.ACCOUNT_FORMS
 PASSWORD_RESET_TIMEOUT = 3600
-MFA_ADAPTER = "accounts.factors.FactorAdapter"
+MFA_ADAPTER = "accounts.access.second_factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "SmartSpec"
@@ -311,11 +312,11 @@ OAUTH2_PROVIDER = {
     "ROTATE_REFRESH_TOKEN": True,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
-    "OAUTH2_SERVER_CLASS": "deviceauth.oauth.Server",
-    "OAUTH2_VALIDATOR_CLASS": "deviceauth.validators.Validator",
+    "OAUTH2_SERVER_CLASS": "deviceauth.oauth.server.Server",
+    "OAUTH2_VALIDATOR_CLASS": "deviceauth.oauth.validator.Validator",
     "CLIENT_SECRET_HASHER": "client_secret",
-    "ACCESS_TOKEN_GENERATOR": "deviceauth.tokens.access_token",
-    "REFRESH_TOKEN_GENERATOR": "deviceauth.tokens.refresh_token",
+    "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.access_token",
+    "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.refresh_token",
     # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
     "OAUTH_PRE_TOKEN_VALIDATION": [],
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
@@ -328,7 +329,7 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
     "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
 }
-# E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/tokens.py).
+# E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/oauth/token_values.py).
 SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
 
 REST_FRAMEWORK = fixed.REST_FRAMEWORK
@@ -360,7 +361,7 @@ STORAGES = {
 
 HTTPS = PUBLIC_ORIGIN.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_ENGINE = "accounts.sessions"
+SESSION_ENGINE = "accounts.login.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]

@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from accounts.factor_pages import RemovePasskey, SecondStep
+from accounts.login.factor_pages import RemovePasskey, SecondStep
 from smartspec import openapi, views
 
 urlpatterns = [

@@ -10,8 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from accounts.dialects import ENVELOPE, speaks
 from accounts.models import User
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits import ledger
 from credits.models import Package
 from smartspec.dialects import find_dialect

@@ -18,8 +18,8 @@ from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
-from accounts import headers  # noqa: E402 – Django has to be set up
-from accounts.errors import envelope  # noqa: E402
+from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
+from accounts.toolbox.errors import envelope  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
 from smartspec.middleware import NOT_UTF_8  # noqa: E402
 

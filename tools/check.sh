@@ -13,8 +13,8 @@ step ruff check .
 step mypy .
 step lint-imports
 step djlint templates --lint --quiet
-step python -m smartspec.embedded_postgres -- python manage.py makemigrations --check --dry-run
-step python -m smartspec.embedded_postgres -- python manage.py spectacular --validate --fail-on-warn --file /dev/null
+step python -m smartspec.local.embedded_postgres -- python manage.py makemigrations --check --dry-run
+step python -m smartspec.local.embedded_postgres -- python manage.py spectacular --validate --fail-on-warn --file /dev/null
 set -a
 . ./.env.example
 set +a

@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 def note_those_of_today(apps, schema_editor):
     """Whoever has an account now needs no bonus for a second one with the same address."""
-    from accounts.addresses import digests
+    from accounts.bonus_addresses import digests
 
     User = apps.get_model("accounts", "User")
     WelcomedAddress = apps.get_model("accounts", "WelcomedAddress")

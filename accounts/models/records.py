@@ -5,8 +5,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.devices import MAX_USER_AGENT
 from accounts.models.users import User
+from accounts.toolbox.request_source import MAX_USER_AGENT
 
 
 class AuthEvent(models.Model):

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.mailboxes import looked_for, written
+from accounts.email_addresses import looked_for, written
 from accounts.models.plans import Limits, Plan
 
 # The ledger writes these with its own statements; a stale user.save() must not bring old values back.
@@ -175,7 +175,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
 
 
 class WelcomedAddress(models.Model):
-    """An e-mail address that had the sign-up bonus, as a keyed digest: accounts/addresses.py."""
+    """An e-mail address that had the sign-up bonus, as a keyed digest: accounts/bonus_addresses.py."""
 
     digest = models.CharField(max_length=64, primary_key=True)
 

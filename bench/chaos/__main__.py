@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from bench import books, isolated
 from bench.isolated import Gateway
-from smartspec import processes
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
-from smartspec.embedded_postgres import free_port
-from smartspec.postgres_binaries import DatabaseUnavailableError
-from smartspec.site import LaunchError, say
+from smartspec.local import processes
+from smartspec.local.embedded_postgres import free_port
+from smartspec.local.postgres_binaries import DatabaseUnavailableError
+from smartspec.local.site import LaunchError, say
 
 if TYPE_CHECKING:
     from bench.chaos.faults import Provider

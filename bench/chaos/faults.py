@@ -13,8 +13,8 @@ from django.db import connection
 
 from bench import mock, usage
 from bench.isolated import Gateway
-from smartspec import processes
-from smartspec.site import Child, Site
+from smartspec.local import processes
+from smartspec.local.site import Child, Site
 
 SHORT, LONG = 2.0, 10.0  # seconds that something is away; the gateway tries to settle for about six
 FROZEN = 6.0

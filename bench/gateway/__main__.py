@@ -19,12 +19,12 @@ from bench.gateway import figures, peers, tables, wrk
 from bench.gateway.figures import Plan
 from bench.gateway.packages import PeerAbsentError
 from bench.gateway.targets import DIRECT, OURS, Target
-from smartspec import processes
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
-from smartspec.embedded_postgres import free_port
-from smartspec.postgres_binaries import DatabaseUnavailableError
-from smartspec.site import LaunchError, say
+from smartspec.local import processes
+from smartspec.local.embedded_postgres import free_port
+from smartspec.local.postgres_binaries import DatabaseUnavailableError
+from smartspec.local.site import LaunchError, say
 
 AT_MOST = 3600  # seconds for all of it
 

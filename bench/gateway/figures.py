@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import books
 from bench.gateway import runs, wrk
 from bench.gateway.targets import OURS, Target
-from smartspec.site import say
+from smartspec.local.site import say
 
 FEW, SOME, BUSY = 1, 16, (64, 200)  # clients of the JSON measurements
 STEADY, MANY, CROWD = 100, 300, 2000  # streams

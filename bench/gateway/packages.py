@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from smartspec.drill.scratch import ROOT
-from smartspec.site import say
+from smartspec.local.site import say
 
 FOLDER = ROOT / ".venv" / "bench-peers"
 INSTALL_SECONDS = 900

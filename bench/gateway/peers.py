@@ -15,9 +15,9 @@ from pathlib import Path
 from bench import ports, usage
 from bench.gateway.packages import PeerAbsentError, install
 from bench.gateway.targets import Target
-from smartspec import processes
-from smartspec.embedded_postgres import free_port
-from smartspec.site import tail
+from smartspec.local import processes
+from smartspec.local.embedded_postgres import free_port
+from smartspec.local.site import tail
 
 START_SECONDS = 120
 LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"

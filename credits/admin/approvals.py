@@ -9,10 +9,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.filters import WrittenFilter
+from accounts.admin.filters import WrittenFilter
+from credits.admin.pages.decide_approval import ApprovePage, RejectPage, WithdrawPage, amount_of
 from credits.admin.rows import RowAdmin, links
 from credits.countdown import countdown
-from credits.decisions import ApprovePage, RejectPage, WithdrawPage, amount_of
 from credits.models import Approval
 from credits.templatetags.amounts import signed
 

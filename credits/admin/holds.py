@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.admin import ReadOnlyAdmin
-from accounts.filters import OneUserFilter, WrittenFilter, chosen_user
-from credits import lookup
+from accounts.admin.bases import ReadOnlyAdmin
+from accounts.admin.filters import OneUserFilter, WrittenFilter, chosen_user
+from credits.admin import lookup
+from credits.admin.pages.cancellation import CancellationPage
 from credits.admin.rows import RowAdmin
-from credits.cancellation import CancellationPage
 from credits.countdown import countdown
 from credits.models import AuditRun, Grant, Hold
 

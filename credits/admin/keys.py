@@ -9,11 +9,11 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import api_keys
-from accounts.admin import CheckedActions, ReadOnlyAdmin
-from accounts.devices import Source
-from accounts.filters import OneUserFilter, WrittenFilter, chosen_user
+from accounts.access import api_keys
+from accounts.admin.bases import CheckedActions, ReadOnlyAdmin
+from accounts.admin.filters import OneUserFilter, WrittenFilter, chosen_user
 from accounts.models import LIMITS, ApiKey
+from accounts.toolbox.request_source import Source
 from credits import budgets
 
 

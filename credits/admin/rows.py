@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 
-from accounts.admin import ReadOnlyAdmin
+from accounts.admin.bases import ReadOnlyAdmin
 
 LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
 

@@ -14,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.filters import AdministratorFilter, OneUserFilter, WrittenFilter, chosen_user
-from credits import ledger, lookup
+from accounts.admin.filters import AdministratorFilter, OneUserFilter, WrittenFilter, chosen_user
+from credits import ledger
+from credits.admin import lookup
+from credits.admin.pages.exports import ExportPage
+from credits.admin.pages.refunds import RefundPage, may_refund
 from credits.admin.rows import RowAdmin, links
-from credits.exports import ExportPage
 from credits.models import Transaction
-from credits.refunds import RefundPage, may_refund
 from credits.templatetags.amounts import signed
 
 

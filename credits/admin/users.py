@@ -11,14 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-import accounts.admin
+import accounts.admin.bases
 from accounts.models import User
-from credits.adjustment import MAX_USERS, adjustment_page
+from credits.admin.pages.adjustment import MAX_USERS, adjustment_page
 from credits.models import Package
 
 
 @admin.register(User)
-class UserAdmin(accounts.admin.UserAdmin):
+class UserAdmin(accounts.admin.bases.UserAdmin):
     """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
 
     actions = ("adjust_selected",)
@@ -61,7 +61,7 @@ def _to_list(model: str, **wanted: str) -> HttpResponse:
 
 
 @admin.register(Package)
-class PackageAdmin(accounts.admin.CheckedActions, ModelAdmin):
+class PackageAdmin(accounts.admin.bases.CheckedActions, ModelAdmin):
     list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
     list_filter = ("is_active",)
     search_fields = ("name",)

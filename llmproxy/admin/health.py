@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from credits.countdown import span
-from llmproxy import reports
 from llmproxy.models import Provider
+from llmproxy.receipts import provider_figures
 
 
 def learn(providers: Iterable[Any]) -> None:
     """Note on each, with one question for all, whether it was asked lately and when it last answered."""
-    known, asked = reports.last_successes(), reports.asked()
+    known, asked = provider_figures.last_successes(), provider_figures.asked()
     for provider in providers:
         provider.last_success_at = known.get(provider.slug)
         provider.was_asked = provider.slug in asked
@@ -31,7 +31,7 @@ def words(provider: Any) -> str:
         return _("The test failed %(ago)s") % {"ago": tested(provider)}
     if provider.was_asked:
         return _("Good")
-    unasked = _("Not asked yet") if provider.created_at >= reports.since() else _("Not asked lately")
+    unasked = _("Not asked yet") if provider.created_at >= provider_figures.since() else _("Not asked lately")
     if provider.tested_at is None:
         return unasked
     return _("%(unasked)s. Tested %(ago)s") % {"unasked": unasked, "ago": tested(provider)}

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
-from llmproxy import offers
 from llmproxy.admin.language_models import PRICES
 from llmproxy.models import LanguageModel, Provider
-from llmproxy.receipts import plain
+from llmproxy.receipts.explain import plain
+from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
@@ -107,9 +107,9 @@ class ImportPage:
 
     def respond(self) -> HttpResponseBase:
         try:
-            names = offers.of(self.provider).names
-        except offers.NoOffers as problem:
-            messages.error(self.request, offers.told(self.provider, str(problem)))
+            names = model_listing.of(self.provider).names
+        except model_listing.NoOffers as problem:
+            messages.error(self.request, model_listing.told(self.provider, str(problem)))
             return HttpResponseRedirect(self.back)
         rows = list(self._rows(names))
         possible = [row.name for row in rows if not row.obstacle]
@@ -121,12 +121,12 @@ class ImportPage:
         return self._page(form, rows)
 
     def _rows(self, names: list[str]) -> Iterator[Row]:
-        served = offers.served(self.provider)
+        served = model_listing.served(self.provider)
         known = set(LanguageModel.objects.filter(name__in=names).values_list("name", flat=True))
         chosen = set(self.request.POST.getlist("names"))
         for name in names:
             obstacle = _("is there") if name in served else ""
-            if not offers.can_be_named(name):
+            if not model_listing.can_be_named(name):
                 obstacle = _("has a name that no model here can have")
             yield Row(name, name in known, obstacle, name in chosen)
 
@@ -147,7 +147,9 @@ class ImportPage:
         return TemplateResponse(self.request, "llmproxy/import_models.html", context)
 
     def _take(self, form: ImportForm) -> None:
-        taken = offers.take(self.provider, form.cleaned_data["names"], prices=form.prices, is_active=form.is_priced)
+        taken = model_listing.take(
+            self.provider, form.cleaned_data["names"], prices=form.prices, is_active=form.is_priced
+        )
         for model in taken.added:
             self.model_admin.log_addition(self.request, model, f"Imported from {self.provider}.")
         for model in taken.joined:

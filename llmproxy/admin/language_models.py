@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from accounts.admin import CheckedActions
+from accounts.admin.bases import CheckedActions
 from llmproxy.models import Deployment, LanguageModel
-from llmproxy.receipts import plain
+from llmproxy.receipts.explain import plain
 
 PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 

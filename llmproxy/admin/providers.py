@@ -13,12 +13,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from accounts.admin import CheckedActions
-from llmproxy import keys, offers, reports
+from accounts.admin.bases import CheckedActions
+from llmproxy import provider_keys
 from llmproxy.admin import health
 from llmproxy.admin.imports import ImportPage
 from llmproxy.admin.provider_form import ProviderForm
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
+from llmproxy.receipts import provider_figures
+from llmproxy.upstream import model_listing
 
 MOST_TESTS = 10  # at once: each can take offers.SECONDS
 
@@ -76,7 +78,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         """Whether there is one; neither yes nor no, if it cannot be read any more."""
         try:
             return bool(provider.key)
-        except keys.KeyUnreadable:
+        except provider_keys.KeyUnreadable:
             return None
 
     @admin.display(description=_("key"))
@@ -136,12 +138,12 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def _test(self, request: HttpRequest, provider: Provider) -> None:
         """A real request, outside of any transaction; its result as a message."""
         try:
-            found = offers.test(provider)
-        except offers.NoOffers as problem:
-            messages.error(request, offers.told(provider, str(problem)))
+            found = model_listing.test(provider)
+        except model_listing.NoOffers as problem:
+            messages.error(request, model_listing.told(provider, str(problem)))
         else:
             level = messages.WARNING if found.is_slow else messages.SUCCESS
-            messages.add_message(request, level, offers.told(provider, found.says))
+            messages.add_message(request, level, model_listing.told(provider, found.says))
 
     def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         needed = ("llmproxy.change_provider", "llmproxy.add_languagemodel", "llmproxy.add_deployment")
@@ -161,8 +163,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def figures(self, request: HttpRequest) -> HttpResponseBase:
         context = self.admin_site.each_context(request) | {
             "title": gettext("Providers by day"),
-            "rows": reports.by_day(),
-            "days": reports.DAYS,
+            "rows": provider_figures.by_day(),
+            "days": provider_figures.DAYS,
             "opts": self.model._meta,
         }
         return TemplateResponse(request, "llmproxy/provider_days.html", context)

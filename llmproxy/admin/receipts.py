@@ -11,13 +11,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
-from accounts.admin import ReadOnlyAdmin
-from accounts.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
+from accounts.admin.bases import ReadOnlyAdmin
+from accounts.admin.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
 from accounts.models import ApiKey
 from credits.admin.rows import link
 from deviceauth.models import DeviceSession
-from llmproxy import receipt_pages
 from llmproxy.models import Completion, Provider
+from llmproxy.pages import receipt_pages
 
 # What the receipt does not say, or says in words; what is empty is left out.
 BEYOND_THE_RECEIPT = ("user", "hold", "credential", "is_stream", "upstream_id", "finish_reason", "error")

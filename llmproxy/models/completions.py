@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
+from llmproxy.metering.pricing import Prices, Usage
 from llmproxy.models.providers import Endpoint, price
-from llmproxy.pricing import Prices, Usage
 
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
 

@@ -10,9 +10,9 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts import headers
-from llmproxy import keys
-from llmproxy.pricing import Prices
+from accounts.toolbox import headers
+from llmproxy import provider_keys
+from llmproxy.metering.pricing import Prices
 
 MAX_ERROR_LENGTH = 40
 MAX_NAME_LENGTH = 200
@@ -127,10 +127,10 @@ class Provider(models.Model):
     @property
     def key(self) -> str:
         """The provider's API key in plain text; raises keys.KeyUnreadable."""
-        return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else keys.decrypt(self.encrypted_key)
+        return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else provider_keys.decrypt(self.encrypted_key)
 
     def set_key(self, plain: str) -> None:
-        self.encrypted_key = keys.encrypt(plain)
+        self.encrypted_key = provider_keys.encrypt(plain)
 
 
 def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":

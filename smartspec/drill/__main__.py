@@ -6,11 +6,11 @@ import sys
 
 import django
 
-from smartspec import processes
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
-from smartspec.postgres_binaries import DatabaseUnavailableError
-from smartspec.site import say
+from smartspec.local import processes
+from smartspec.local.postgres_binaries import DatabaseUnavailableError
+from smartspec.local.site import say
 
 RACE_SECONDS = 20
 QUICK_SECONDS = 2

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from accounts.models import User
-from smartspec import processes
 from smartspec.drill.caller import new_caller
 from smartspec.drill.database import DrillError, wait_until_idle
 from smartspec.drill.racer import ERROR, Counts
 from smartspec.drill.scratch import ROOT, Worker
 from smartspec.drill.signals import signals
 from smartspec.drill.verdict import Tally
+from smartspec.local import processes
 
 WINDOWS = 12
 FEW_CREDITS = 10

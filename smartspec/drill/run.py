@@ -16,7 +16,7 @@ from smartspec.drill.database import DrillError
 from smartspec.drill.faults import FAULTS, Fault, Scene
 from smartspec.drill.scratch import Scratch, Worker
 from smartspec.drill.verdict import Outcome, Tally
-from smartspec.site import LaunchError, say
+from smartspec.local.site import LaunchError, say
 
 RACERS, THREADS, ACCOUNTS = 4, 4, 5
 WEALTH = 300  # credits of each account in the race

@@ -13,12 +13,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from smartspec import embedded_postgres, launch, postgres_cluster, processes
 from smartspec.drill import provider
 from smartspec.drill.signals import signals
 from smartspec.drill.wire import Wire
-from smartspec.postgres_cluster import APP_ROLE
-from smartspec.site import Child, Site
+from smartspec.local import embedded_postgres, launch, postgres_cluster, processes
+from smartspec.local.postgres_cluster import APP_ROLE
+from smartspec.local.site import Child, Site
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "PG_BIN")

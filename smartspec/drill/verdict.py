@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from credits import audit, ledger
+from credits import ledger
 from credits.models import Hold, Transaction
+from credits.proof import audit
 from llmproxy.models import Completion
 from smartspec.drill.caller import Answer, Caller
 from smartspec.drill.database import end_of_holds

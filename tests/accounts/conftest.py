@@ -30,7 +30,7 @@ def no_limit_is_used_up(db: Any) -> None:
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The outbox, with what is sent once a change is committed: a test's own transaction never is."""
-    for place in ("django.db.transaction", "accounts.adapter"):
+    for place in ("django.db.transaction", "accounts.login.adapter"):
         monkeypatch.setattr(f"{place}.on_commit", lambda act: act())
     return mail.outbox
 

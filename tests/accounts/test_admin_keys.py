@@ -10,9 +10,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import api_keys
-from accounts.devices import Source
+from accounts.access import api_keys
 from accounts.models import ApiKey, AuthEvent, User
+from accounts.toolbox.request_source import Source
 from credits import ledger
 
 pytestmark = pytest.mark.django_db

@@ -15,11 +15,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from oauth2_provider.models import AccessToken
 
-from accounts import access, api_keys, mails
-from accounts.authentication import InvalidToken, identify
-from accounts.devices import Source
-from accounts.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
+from accounts import mails
+from accounts.access import api_keys, end_of_access
+from accounts.access.authentication import InvalidToken, identify
 from accounts.models import ApiKey, AuthEvent, User
+from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
+from accounts.toolbox.request_source import Source
 from tests.concurrently import concurrently
 
 pytestmark = pytest.mark.django_db
@@ -230,5 +231,5 @@ def test_a_key_does_not_open_pages(user: User) -> None:
 
 def test_a_changed_password_ends_devices_and_not_the_keys_of_programs(user: User) -> None:
     plain = create(user).plain
-    access.end(user, source=SOURCE)
+    end_of_access.end(user, source=SOURCE)
     assert identify(plain).user == user

@@ -6,9 +6,9 @@ from django.core import mail
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
-from accounts import closing
-from accounts.devices import Source
+from accounts.access import account_deletion
 from accounts.models import User
+from accounts.toolbox.request_source import Source
 from tests.accounts.conftest import PASSWORD, change_in_admin, kinds, log_in
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +63,7 @@ def test_a_column_that_was_not_read_is_saved_once_it_is_set(ann):
 
 def test_a_deleted_account_stays_deleted_while_its_password_changes(client, ann, while_hashing):
     log_in(client)
-    while_hashing(lambda: closing.close(user=User.objects.get(pk=ann.pk), source=Source()))
+    while_hashing(lambda: account_deletion.close(user=User.objects.get(pk=ann.pk), source=Source()))
     assert client.post("/accounts/password/change/", CHANGE).status_code == 400  # its session has ended
     ann.refresh_from_db()
     assert (ann.is_active, ann.is_staff, ann.email) == (
@@ -115,7 +115,7 @@ def test_the_page_carries_what_it_showed_where_nobody_sees_it(client, operator, 
 
 
 def test_a_deleted_account_can_only_be_looked_at(client, operator, ann):
-    closing.close(user=ann, source=Source())
+    account_deletion.close(user=ann, source=Source())
     path = f"/admin/accounts/user/{ann.pk}"
     assert client.get(f"{path}/change/").status_code == 200
     assert client.post(f"{path}/change/", {"is_active": "on"}).status_code == 403
@@ -123,15 +123,15 @@ def test_a_deleted_account_can_only_be_looked_at(client, operator, ann):
 
 
 def test_the_database_keeps_a_deleted_account_closed(ann):
-    closing.close(user=ann, source=Source())
+    account_deletion.close(user=ann, source=Source())
     with pytest.raises(IntegrityError), atomic():
         User.objects.filter(pk=ann.pk).update(is_active=True)
 
 
 def test_an_account_is_deleted_once(ann):
     stale = User.objects.get(pk=ann.pk)
-    closing.close(user=ann, source=Source())
-    closing.close(user=stale, source=Source())
+    account_deletion.close(user=ann, source=Source())
+    account_deletion.close(user=stale, source=Source())
     assert kinds(ann).count("closed") == 1
 
 

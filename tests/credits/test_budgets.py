@@ -13,9 +13,10 @@ from django.db.models import Sum
 from django.db.transaction import atomic
 
 from accounts.models import User
-from credits import audit, budgets, ledger
+from credits import budgets, ledger
 from credits.exceptions import BudgetUsage, BudgetUsedUp, IdempotencyConflict, InsufficientCredits, InvalidAmount
 from credits.models import Hold, Spending, Transaction
+from credits.proof import audit
 from tests.concurrently import concurrently
 from tests.conftest import rows_may_change
 from tests.credits.conftest import execute, give, hold, let_hold_expire, reverse

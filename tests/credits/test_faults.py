@@ -12,9 +12,10 @@ from django.db.transaction import atomic
 from django.utils import timezone
 
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
 from credits.exceptions import AlreadyRefunded, IdempotencyConflict, UnknownAccount
 from credits.models import Hold, Operation, Transaction
+from credits.proof import audit
 from tests.concurrently import concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)

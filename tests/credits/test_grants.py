@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
 from credits.exceptions import InsufficientCredits, InvalidAmount
 from credits.models import Grant, Hold, Transaction
+from credits.proof import audit
 from tests.credits.conftest import LATER, give, hold, in_days, let_expire, let_hold_expire, remaining, spend
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
 from credits.exceptions import (
     HoldEnded,
     IdempotencyConflict,
@@ -19,6 +19,7 @@ from credits.exceptions import (
     UnknownAccount,
 )
 from credits.models import Hold, Transaction
+from credits.proof import audit
 
 pytestmark = pytest.mark.django_db
 

@@ -8,11 +8,12 @@ import pytest
 from django.db import connection
 from django.db.transaction import atomic
 
-from accounts import limits
 from accounts.models import User
-from credits import audit, ledger
+from accounts.toolbox import rate_limits
+from credits import ledger
 from credits.exceptions import HoldEnded, InsufficientCredits
 from credits.models import Hold, Transaction
+from credits.proof import audit
 from tests.concurrently import concurrently
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -159,5 +160,5 @@ def test_movements_of_one_user_are_numbered_without_gaps(make_user: MakeUser) ->
 
 
 def test_a_rate_lets_exactly_its_limit_through() -> None:
-    allowed = concurrently(lambda n: sum(limits.take("k", limit=50).allowed for _ in range(20)), threads=8)
+    allowed = concurrently(lambda n: sum(rate_limits.take("k", limit=50).allowed for _ in range(20)), threads=8)
     assert sum(allowed) == 50

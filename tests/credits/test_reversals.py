@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
 from credits.exceptions import (
     AlreadyRefunded,
     IdempotencyConflict,
@@ -14,6 +14,7 @@ from credits.exceptions import (
     NotRefundable,
 )
 from credits.models import Grant, Operation, Transaction
+from credits.proof import audit
 from tests.credits.conftest import LATER, PAST, give, hold, in_days, let_expire, remaining, reverse, spend
 
 pytestmark = pytest.mark.django_db

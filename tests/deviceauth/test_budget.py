@@ -1,4 +1,4 @@
-"""The monthly budget of a device; that it holds is tested at the gateway (tests/llmproxy/test_keys.py)."""
+"""The monthly budget of a device; that it holds is tested at the gateway (tests/llmproxy/admission/test_keys.py)."""
 
 import pytest
 from django.db import IntegrityError

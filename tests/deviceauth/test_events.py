@@ -168,12 +168,12 @@ def test_no_session_grows_older_than_the_operator_allows(logged_in: Device, user
 def test_a_password_changed_elsewhere_ends_every_device(
     logged_in: Device, user: User, make_user: Callable[..., User]
 ) -> None:
-    from accounts import access
-    from accounts.devices import UNKNOWN
+    from accounts.access import end_of_access
+    from accounts.toolbox.request_source import UNKNOWN
 
     others = Device().start().approved_by(make_user("bob@example.com")).redeem()
     waiting = Device().start().approved_by(user)
-    access.end(user, source=UNKNOWN)
+    end_of_access.end(user, source=UNKNOWN)
     assert logged_in.me().status_code == 401
     assert logged_in.refresh().json()["error"] == "invalid_grant"
     assert waiting.poll().json()["error"] == "access_denied"
@@ -182,9 +182,9 @@ def test_a_password_changed_elsewhere_ends_every_device(
 
 
 def test_a_code_approved_by_nobody_is_not_ended_with_others(desktop: Device, user: User) -> None:
-    from accounts import access
-    from accounts.devices import UNKNOWN
+    from accounts.access import end_of_access
+    from accounts.toolbox.request_source import UNKNOWN
 
     desktop.start()
-    access.end(user, source=UNKNOWN)
+    end_of_access.end(user, source=UNKNOWN)
     assert device_flow.approve(code=desktop.row, user=user).user == user

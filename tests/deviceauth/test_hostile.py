@@ -10,9 +10,9 @@ from django.db.transaction import atomic
 from django.test import Client
 from oauth2_provider.models import AccessToken, RefreshToken
 
-from accounts import access
-from accounts.devices import UNKNOWN, client_address, network
+from accounts.access import end_of_access
 from accounts.models import AuthEvent, User
+from accounts.toolbox.request_source import UNKNOWN, client_address, network
 from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import InvalidGrant, LoggedOut
 from deviceauth.models import DeviceCode, DeviceSession
@@ -57,7 +57,7 @@ def test_no_device_outlives_its_end_by_repeating_refreshes(user: User, end: str)
             if number:
                 device.refresh()  # noqa: B023
             elif end == "password":
-                access.end(user, source=UNKNOWN)
+                end_of_access.end(user, source=UNKNOWN)
             else:
                 device_sessions.revoke(session=session)  # noqa: B023
 
@@ -99,7 +99,7 @@ def test_an_approval_waits_for_a_password_that_is_being_changed(desktop: Device,
     approving = threading.Thread(target=approve)
     with atomic():
         User.objects.filter(pk=user.pk).update(password="new")
-        access.end(user, source=UNKNOWN)
+        end_of_access.end(user, source=UNKNOWN)
         approving.start()
         approving.join(1)
         assert outcomes == []

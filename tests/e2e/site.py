@@ -38,7 +38,7 @@ def running_site(data: Path) -> Iterator[RunningSite]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | ours
     for name in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATABASE_APP_ROLE"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "smartspec.launch"]
+    command = [sys.executable, "-m", "smartspec.local.launch"]
     with (data / "launch.log").open("w+") as log:
         launcher = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         try:

@@ -7,7 +7,7 @@ import openai
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from llmproxy import local_model
+from smartspec.local import local_model
 from tests.e2e.device import Device
 from tests.e2e.site import RunningSite
 from tests.pages import CHROMIUM, QUIET

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from llmproxy.endpoints import chat, embeddings, messages, responses, text
 from llmproxy.exceptions import InvalidRequest
-from llmproxy.parameters import Parameter
+from llmproxy.routes import chat, embeddings, messages, responses, text
+from llmproxy.routes.parameters import Parameter
 
 ROUTES = {"chat": chat, "text": text, "embeddings": embeddings, "responses": responses, "messages": messages}
 CHECKED = [

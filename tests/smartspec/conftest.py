@@ -9,13 +9,13 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import Application
 
-from accounts import api_keys
-from accounts.devices import Source
+from accounts.access import api_keys
 from accounts.models import User
-from deviceauth import codes, schema
+from accounts.toolbox.request_source import Source
+from deviceauth import codes, openapi
 from deviceauth.models import DeviceCode
 from llmproxy.models import Completion
-from llmproxy.receipt_schema import GENERATION_ID
+from llmproxy.openapi.receipt import GENERATION_ID
 from tests.llmproxy import scripted_routes, scripted_upstream
 from tests.llmproxy.scripted_upstream import Upstream
 
@@ -82,10 +82,10 @@ def rows(ann: User) -> None:
     desktop = Application.objects.get(client_id="smartspec-desktop")
     later = timezone.now() + timedelta(minutes=10)
     waiting = {"application": desktop, "scope": "llm:chat", "expires": later}
-    normal = codes.normalise(schema.USER_CODE) or ""
+    normal = codes.normalise(openapi.USER_CODE) or ""
     DeviceCode.objects.create(device_code="of another", user_code=codes.user_code_digest(normal), **waiting)
     DeviceCode.objects.create(
-        device_code=codes.device_code_digest(schema.DEVICE_CODE),
+        device_code=codes.device_code_digest(openapi.DEVICE_CODE),
         user_code="of another",
         user=ann,
         status=DeviceCode.Status.AUTHORIZED,

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from django.db import connection
 
-from smartspec import embedded_postgres, launch
-from smartspec.site import Site
+from smartspec.local import embedded_postgres, launch
+from smartspec.local.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60

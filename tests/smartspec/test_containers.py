@@ -13,7 +13,7 @@ import pytest
 import yaml
 from psycopg import errors
 
-from smartspec import embedded_postgres, postgres_binaries, postgres_cluster, processes
+from smartspec.local import embedded_postgres, postgres_binaries, postgres_cluster, processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRETS = {"POSTGRES_PASSWORD": "pa1", "DATABASE_OWNER_PASSWORD": "pa2", "DATABASE_APP_PASSWORD": "pa3"}

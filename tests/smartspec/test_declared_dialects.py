@@ -7,9 +7,9 @@ import pytest
 from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.dialects import ENVELOPE, PAGE, Dialect
-from deviceauth.errors import BROWSER, OAUTH
-from llmproxy.dialects import GATEWAY, MESSAGES
+from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
+from deviceauth.oauth.errors import BROWSER, OAUTH
+from llmproxy.routes.dialects import GATEWAY, MESSAGES
 from smartspec import wsgi
 from smartspec.dialects import find_dialect
 

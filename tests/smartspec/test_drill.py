@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
-from accounts import failpoints
-from credits import audit
+from accounts.toolbox import failpoints
+from credits.proof import audit
 from smartspec.drill.faults import FAULTS
 from tests.smartspec.processes import eventually
 

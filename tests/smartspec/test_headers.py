@@ -7,7 +7,7 @@ from pathlib import Path
 from django.conf import settings
 from django.test import Client
 
-from accounts import headers
+from accounts.toolbox import headers
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("accounts", "credits", "deviceauth", "llmproxy", "smartspec")

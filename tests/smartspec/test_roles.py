@@ -5,8 +5,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 
-from accounts import journal
-from accounts.journal import Act
+from accounts.access import administrators_log
+from accounts.access.administrators_log import Act
 from accounts.models import Plan, User
 from credits.models import Package
 from llmproxy.models import Provider
@@ -99,7 +99,7 @@ def test_support_changes_nobodys_flags_groups_or_password(client, support, make_
 
 def test_the_log_shows_who_did_what_and_why(client, operator, make_user):
     ann = make_user()
-    journal.record(operator, Act.ADJUSTED, ann, "+5 credits: Goodwill")
+    administrators_log.record(operator, Act.ADJUSTED, ann, "+5 credits: Goodwill")
     page = client.get(LOG).content.decode()
     for text in ("operator@example.com", "Adjusted credits", "Goodwill", f"/admin/accounts/user/{ann.pk}/change/"):
         assert text in page
@@ -107,8 +107,8 @@ def test_the_log_shows_who_did_what_and_why(client, operator, make_user):
 
 def test_the_log_is_narrowed_by_kind_administrator_day_and_words(client, operator, make_user):
     other = make_user("other@example.com", is_staff=True)
-    first = journal.record(operator, Act.ADJUSTED, operator, "+5 credits: Goodwill")
-    then = journal.record(other, Act.EXPORTED, User, "up to 5 rows: Books")
+    first = administrators_log.record(operator, Act.ADJUSTED, operator, "+5 credits: Goodwill")
+    then = administrators_log.record(other, Act.EXPORTED, User, "up to 5 rows: Books")
     narrowed = {
         f"kind={Act.ADJUSTED}": [first],
         f"actor={other.pk}": [then],
@@ -129,7 +129,7 @@ def test_a_change_in_a_form_is_in_the_log(client, operator):
 
 
 def test_the_log_is_only_looked_at(client, operator):
-    entry = journal.record(operator, Act.EXPORTED, User, "x")
+    entry = administrators_log.record(operator, Act.EXPORTED, User, "x")
     assert client.get(f"{LOG}{entry.pk}/change/").status_code == 200
     assert client.post(f"{LOG}{entry.pk}/change/", {"change_message": "y"}).status_code == 403
     assert client.post(f"{LOG}{entry.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -17,9 +17,10 @@ from django.core.management import CommandError, call_command, load_command_clas
 from django.test import Client
 from django.utils import timezone
 
-from accounts import encryption, mails, rotation
+from accounts import mails
 from accounts.models import OutgoingMail, User
-from llmproxy import idempotency
+from accounts.toolbox import encryption, key_rotation
+from llmproxy.admission import idempotency
 from llmproxy.models import IdempotencyKey, Provider
 from smartspec.management.commands.rotate_keys import SECRETS, turn_factor
 
@@ -146,7 +147,7 @@ def test_sessions_that_are_over_are_nobodys_loss(stored: User) -> None:
 
 
 def test_many_rows_go_in_parts(stored: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr(rotation, "BATCH", 2)
+    monkeypatch.setattr(key_rotation, "BATCH", 2)
     for number in range(5):
         OutgoingMail.objects.create(to="a@example.com", body=Fernet(OLD).encrypt(str(number).encode()).decode())
     assert "mails: 6 encrypted anew" in rotated()

@@ -2,9 +2,9 @@ from typing import Any
 
 from django.contrib.auth.management.commands import changepassword
 
-from accounts import interventions
-from accounts.devices import Source
+from accounts.access import done_by_administrators
 from accounts.models import User
+from accounts.toolbox.request_source import Source
 
 
 class Command(changepassword.Command):
@@ -14,5 +14,5 @@ class Command(changepassword.Command):
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         said = super().handle(*args, **options)
-        interventions.password_was_set(User.objects.get_by_natural_key(options["username"]), source=Source())
+        done_by_administrators.password_was_set(User.objects.get_by_natural_key(options["username"]), source=Source())
         return said

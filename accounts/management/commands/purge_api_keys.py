@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from accounts import api_keys
+from accounts.access import api_keys
 
 
 class Command(BaseCommand):

@@ -9,8 +9,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import User
-from credits import audit
 from credits.models import AuditRun
+from credits.proof import audit
 
 SHOWN = 20  # findings on the terminal; --json has up to 1,000
 

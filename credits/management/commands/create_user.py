@@ -10,11 +10,11 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
-from accounts.mailboxes import written
+from accounts.email_addresses import written
 from accounts.models import Plan, User
 from credits import ledger
-from credits.bonus import grant_signup_bonus
 from credits.exceptions import LedgerRefusal
+from credits.gifts.signup_bonus import grant_signup_bonus
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
-from credits import statement
+from credits.proof import statement
 
 FORMATS = {"csv": statement.write_csv, "json": statement.write_json}
 

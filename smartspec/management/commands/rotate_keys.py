@@ -6,10 +6,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from accounts import factors, mails, sessions
+from accounts import mails
+from accounts.access import second_factors
+from accounts.login import sessions
 from accounts.models import OutgoingMail
-from accounts.rotation import Rotated, Secrets, Turn, rotate
-from llmproxy import idempotency, keys
+from accounts.toolbox.key_rotation import Rotated, Secrets, Turn, rotate
+from llmproxy import provider_keys
+from llmproxy.admission import idempotency
 from llmproxy.models import IdempotencyKey, Provider
 
 MOST_NAMED = 20
@@ -36,11 +39,11 @@ def _factors() -> QuerySet[Any]:
     return rows
 
 
-# All that accounts.encryption encrypts. The digests of addresses that had their bonus are made, not encrypted: nobody
-# can make them anew without the address.
+# All that accounts/toolbox/encryption.py encrypts. The digests of addresses that had their bonus are made, not encrypted:
+# nobody can make them anew without the address.
 SECRETS = (
-    Secrets(lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", keys.PURPOSE),
-    Secrets(_factors, "data", factors.PURPOSE, turn_factor),
+    Secrets(lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", provider_keys.PURPOSE),
+    Secrets(_factors, "data", second_factors.PURPOSE, turn_factor),
     Secrets(OutgoingMail.objects.all, "body", mails.PURPOSE),
     Secrets(lambda: Session.objects.filter(expire_date__gt=Now()), "session_data", sessions.PURPOSE),
     Secrets(lambda: IdempotencyKey.objects.exclude(answer=""), "answer", idempotency.PURPOSE),

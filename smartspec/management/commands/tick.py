@@ -7,8 +7,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, connection
 
-from accounts import browsers, limits
-from llmproxy import idempotency
+from accounts.access import browsers
+from accounts.toolbox import rate_limits
+from llmproxy.admission import idempotency
 from llmproxy.models import Rate
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Command(BaseCommand):
                 return
             try:
                 failed = [job for job in JOBS if not self._done(job)]
-                limits.forget_idle()
+                rate_limits.forget_idle()
                 browsers.forget_ended()
                 idempotency.forget_old()
                 Rate.objects.idle().delete()

@@ -1,0 +1,151 @@
+"""Everything that changes an API key: created, changed, used, revoked, forgotten.
+
+The key itself is known here and nowhere else, once: to whoever creates it.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.db.transaction import atomic
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import mails
+from accounts.access import events
+from accounts.access.events import Kind
+from accounts.models import ApiKey, User
+from accounts.toolbox import rate_limits
+from accounts.toolbox.digests import checksum
+from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
+from accounts.toolbox.request_source import Source
+
+SCOPES = frozenset({"llm:chat"})
+SECRET_BYTES = 32
+Rates = Mapping[str, int | None]  # by the names in accounts.models.LIMITS
+NO_LIMITS: Rates = MappingProxyType({})
+# An access token is 43 random characters, and one in 64³ begins with these three as well: so the length counts too.
+PREFIX = "sk-"
+KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new key; `plain` is readable here for the only time."""
+
+    key: ApiKey
+    plain: str
+
+
+def is_key(token: str) -> bool:
+    """Whether this bearer token has the shape of a key, ours or not."""
+    return KEY.match(token) is not None
+
+
+def create(
+    *,
+    user: User,
+    name: str,
+    source: Source,
+    expires_at: datetime | None = None,
+    monthly_budget: int | None = None,
+    allowed_models: Sequence[str] = (),
+    rates: Rates = NO_LIMITS,
+    form: str = "",
+) -> Created:
+    """A new key, of which its user is told by mail. `form` names the form it was asked with, which makes one key.
+
+    Raises TooManyKeys, AlreadyCreated.
+    """
+    if not rate_limits.take(f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600).allowed:
+        raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
+    plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
+    with atomic():
+        _lock(user)
+        _require_new(user, form)
+        key = ApiKey.objects.create(
+            user=user,
+            name=name,
+            last_characters=plain[-4:],
+            checksum=checksum(plain),
+            form=form or secrets.token_urlsafe(16),
+            expires_at=expires_at,
+            monthly_budget=monthly_budget,
+            allowed_models=list(allowed_models),
+            **rates,
+        )
+        events.record(Kind.KEY_CREATED, user=user, source=source, id=key.pk, name=name)
+        mails.tell(user, "accounts/email/key_created", key=key, source=source)
+    return Created(key, plain)
+
+
+def _lock(user: User) -> None:
+    """Of several forms at once each sees what the one before it made."""
+    User.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=user.pk)
+
+
+def _require_new(user: User, form: str) -> None:
+    if form and (made := ApiKey.objects.filter(user=user, form=form).first()):
+        raise AlreadyCreated(_("This form has created a key before."), made)
+    if ApiKey.objects.live().filter(user=user).count() >= settings.API_KEYS_PER_USER:
+        raise TooManyKeys(
+            _("You have %(most)d keys, as many as there can be. Revoke one first.")
+            % {"most": settings.API_KEYS_PER_USER}
+        )
+
+
+def change(
+    *,
+    key: ApiKey,
+    source: Source,
+    name: str,
+    expires_at: datetime | None,
+    monthly_budget: int | None,
+    allowed_models: Sequence[str],
+    rates: Rates = NO_LIMITS,
+) -> ApiKey:
+    """Give a key another name, expiry, budget, list of models or limits, from the next call on. Raises KeyRevoked."""
+    with atomic():
+        now = {"name": name, "expires_at": expires_at, "monthly_budget": monthly_budget, **rates}
+        if not ApiKey.objects.live().filter(pk=key.pk).update(allowed_models=list(allowed_models), **now):
+            raise KeyRevoked(_("This key was revoked meanwhile. Nothing was changed."))
+        events.record(Kind.KEY_CHANGED, user=key.user, source=source, id=key.pk, name=name)
+    key.refresh_from_db()
+    return key
+
+
+def revoke(*, key: ApiKey, source: Source) -> bool:
+    """End a key at once and for good; what it has begun is finished and charged. Again: False, and nothing changes."""
+    with atomic():
+        if not ApiKey.objects.live().filter(pk=key.pk).update(revoked_at=timezone.now()):
+            return False
+        events.record(Kind.KEY_REVOKED, user=key.user, source=source, id=key.pk, name=key.name)
+    return True
+
+
+def revoke_all(user: User, source: Source) -> None:
+    """End every key of a user."""
+    with atomic():
+        for key in ApiKey.objects.live().filter(user=user):
+            revoke(key=key, source=source)
+
+
+def note_use(*, key: ApiKey) -> None:
+    """Note that the key was used just now, at most once in LAST_USE_SECONDS."""
+    seconds = timedelta(seconds=settings.LAST_USE_SECONDS)
+    if key.last_used_at is not None and key.last_used_at > timezone.now() - seconds:
+        return
+    long_ago = Q(last_used_at=None) | Q(last_used_at__lt=Now() - seconds)
+    ApiKey.objects.filter(long_ago, pk=key.pk).update(last_used_at=Now())
+
+
+def purge() -> int:
+    """Forget keys that have opened nothing for API_KEY_KEEP_SECONDS; returns how many."""
+    before = timezone.now() - timedelta(seconds=settings.API_KEY_KEEP_SECONDS)
+    return ApiKey.objects.filter(Q(revoked_at__lt=before) | Q(expires_at__lt=before)).delete()[0]

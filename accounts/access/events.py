@@ -1,0 +1,20 @@
+"""What happened to the access to an account: written down for its user and for the operator."""
+
+import logging
+from typing import Any
+
+from accounts.models import AuthEvent, User
+from accounts.toolbox.request_source import Source
+
+Kind = AuthEvent.Kind
+logger = logging.getLogger(__name__)
+
+
+def record(kind: Kind, *, source: Source, user: User | None = None, **details: Any) -> AuthEvent:
+    """Note an event, in the caller's transaction. `details` are short and hold no code, token, key or password."""
+    if source.is_administrator:
+        details["by"] = "administrator"
+    logger.info("%s user=%s %s", kind.value, user.pk if user else "-", details)
+    return AuthEvent.objects.create(
+        kind=kind, user=user, address=source.address, user_agent=source.user_agent, details=details
+    )

@@ -1,0 +1,147 @@
+"""What the lists of the admin are narrowed by, each answered by an index however long the list is."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from accounts.access import administrators_log
+from accounts.models import User
+from accounts.toolbox.keyset import edge, number
+
+MARGIN = timedelta(hours=1)  # by so much may the times of neighbouring keys be out of order
+MOST = 100  # administrators to choose from
+
+
+class DateInput(UnfoldAdminTextInputWidget):
+    """The browser's own calendar."""
+
+    input_type = "date"
+
+    def format_value(self, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else value
+
+
+class Days(forms.Form):
+    def __init__(self, name: str, data: dict[str, Any]) -> None:
+        super().__init__(data)
+        for edge_of, label in (("from", _("From")), ("to", _("To"))):
+            field = forms.DateField(label=label, required=False, widget=DateInput)
+            self.fields[f"{name}_{edge_of}"] = field
+
+
+class WrittenFilter(RangeDateFilter):
+    """From one day to another, both included, of the time at which a row was written (UTC)."""
+
+    form_class = Days
+    template = "accounts/days_filter.html"
+
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, **path: str
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, **path)
+        self.model_admin = model_admin
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        rows, key = self.model_admin.keyset(request)
+        stamp = self.parameter_name
+        try:
+            if start := self._midnight("from"):
+                first = edge(rows, key, stamp, start - MARGIN)
+                queryset = queryset.filter(**{f"{key}__gte": first, f"{stamp}__gte": start})
+            if end := self._midnight("to"):
+                end += timedelta(days=1)
+                last = edge(rows, key, stamp, end + MARGIN)
+                queryset = queryset.filter(**{f"{key}__lt": last, f"{stamp}__lt": end})
+        except OverflowError:
+            raise IncorrectLookupParameters from None
+        return queryset
+
+    def _midnight(self, which: str) -> datetime | None:
+        text = self.used_parameters.get(f"{self.parameter_name}_{which}")
+        try:
+            return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC) if text else None
+        except ValueError:
+            raise IncorrectLookupParameters from None
+
+
+def chosen_user(chosen: str, term: str) -> int | None:
+    """The one user that a filter or a search names; 0 for one who is not there."""
+    if chosen:
+        return number(chosen)
+    term = term.strip()
+    if "@" not in term and not term.startswith("usr_"):
+        return None
+    wanted = {"email": term.lower()} if "@" in term else {"public_id": term}
+    return User.objects.filter(**wanted).values_list("pk", flat=True).first() or 0
+
+
+class OneUserFilter(admin.SimpleListFilter):
+    """Set by links from a user; shown only then."""
+
+    title = _("user")
+    parameter_name = lookup_kwarg = "user"
+
+    @property
+    def lookup_val(self) -> list[Any]:
+        """Where Unfold's template finds what it keeps when another filter is set."""
+        return [self.value()]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = number(self.value())
+        user = User.objects.filter(pk=chosen or 0).first()
+        return [] if chosen is None else [(str(chosen), str(user or chosen))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(user=number(self.value()))
+
+
+class AdministratorFilter(DropdownFilter):
+    """One who may use the admin now."""
+
+    title = _("administrator")
+    parameter_name = "actor"
+    field = "actor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+        return list(User.objects.filter(is_staff=True).order_by("email").values_list("pk", "email")[:MOST])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = number(self.value())
+        return queryset if chosen is None else queryset.filter(**{self.field: chosen})
+
+
+class LoggedAdministratorFilter(AdministratorFilter):
+    field = "user"
+
+
+class KindFilter(DropdownFilter):
+    """What was done."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, Any]]:
+        return list(administrators_log.KINDS)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = number(self.value())
+        return queryset if chosen is None else queryset.filter(action_flag=chosen)
+
+
+class DebtFilter(admin.SimpleListFilter):
+    title = _("debt")
+    parameter_name = "debt"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("In debt"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        return queryset.filter(credits_debt__gt=0) if self.value() == "yes" else queryset

@@ -1,0 +1,166 @@
+"""The vocabulary of the OpenAPI document, in which each app describes its own routes (OpenAPI 3.1).
+
+Plain views are written down as path items; Django REST framework's views carry `extend_schema`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+
+from accounts.toolbox import headers
+
+Node = dict[str, Any]
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+EVENTS = "text/event-stream"
+BEARER: Node = {"bearer": []}
+SESSION: Node = {"session": []}
+SESSION_WITH_CSRF: Node = {"session": [], "csrf": []}
+
+SECURITY_SCHEMES: Node = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A device's access token, or an API key (`sk-…`). Either may come as `x-api-key` instead.",
+    },
+    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A logged-in browser."},
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRFToken",
+        "description": "The value of the cookie `csrftoken`; needed with a session wherever something may change.",
+    },
+}
+
+
+def ref(name: str) -> Node:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(properties: Node, *, optional: Iterable[str] = (), **more: Any) -> Node:
+    """An object that has all of these properties but the optional ones."""
+    required = [name for name in properties if name not in set(optional)]
+    return {"type": "object", "properties": properties, **({"required": required} if required else {}), **more}
+
+
+def text(description: str = "", **more: Any) -> Node:
+    return {"type": "string", **({"description": description} if description else {}), **more}
+
+
+def whole(description: str = "", **more: Any) -> Node:
+    return {"type": "integer", **({"description": description} if description else {}), **more}
+
+
+def header(description: str, schema: Node | None = None, *, required: bool = False) -> Node:
+    """A header of an answer."""
+    return {"description": description, "schema": schema or {"type": "string"}, "required": required}
+
+
+def parameter(name: str, where: str, description: str, schema: Node | None = None, **more: Any) -> Node:
+    return {"name": name, "in": where, "description": description, "schema": schema or {"type": "string"}, **more}
+
+
+def sent(*names: str) -> Node:
+    """Headers of an answer that are ours."""
+    return {name: header(headers.SENT[name]) for name in names}
+
+
+def received(name: str) -> Node:
+    """A request header that is ours."""
+    return parameter(name, "header", headers.RECEIVED[name], required=False)
+
+
+def answer(description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any) -> Node:
+    """The answer of a plain view, as a response object."""
+    shown = {} if example is None else {"example": example}
+    return {"description": description, "content": {media: {"schema": schema, **shown}}, **more}
+
+
+def said(description: str, schema: Any, *, example: Any = None) -> OpenApiResponse:
+    """The same for a view of Django REST framework; `schema` may be a serializer."""
+    examples = [] if example is None else [OpenApiExample("Example", value=example, response_only=True)]
+    return OpenApiResponse(schema, description, examples)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswers:
+    """The error answers of a dialect: the name of their schema, and what each status means."""
+
+    schema: str
+    meanings: Mapping[int, str]
+
+    def answers(self, *statuses: int, **others: str) -> Node:
+        """For a plain view. `others` are meanings of this route's own, as `s404="…"`."""
+        return {
+            str(status): answer(meaning, ref(self.schema)) for status, meaning in self._chosen(statuses, others).items()
+        }
+
+    def responses(self, *statuses: int, **others: str) -> dict[int, OpenApiResponse]:
+        """For a view of Django REST framework."""
+        return {status: said(meaning, ref(self.schema)) for status, meaning in self._chosen(statuses, others).items()}
+
+    def _chosen(self, statuses: Iterable[int], others: Mapping[str, str]) -> dict[int, str]:
+        own = {int(name.removeprefix("s")): meaning for name, meaning in others.items()}
+        return dict(sorted(({status: self.meanings[status] for status in statuses} | own).items()))
+
+
+ENVELOPE = ErrorAnswers(
+    "Error",
+    {
+        400: "Something of the request is malformed; `param` names it.",
+        401: "No credentials, or they are unknown, expired or revoked.",
+        403: "The credentials are good, but not for this.",
+        404: "There is no such thing.",
+        413: "The body is too large.",
+        429: "Too many requests or tokens in this minute.",
+        503: "The database is away or busy. Nothing was written.",
+    },
+)
+
+SCHEMAS: Node = {
+    "Error": record(
+        {
+            "error": record(
+                {
+                    "message": text("For people, in their language (`Accept-Language`)."),
+                    "type": text("A group of codes, as OpenAI's API has them."),
+                    "param": {"type": ["string", "null"], "description": "The parameter that is to blame."},
+                    "code": text("For programs."),
+                }
+            )
+        },
+        description="OpenAI's error envelope. Further keys may come with a code.",
+        examples=[
+            {
+                "error": {
+                    "message": "The access token is missing, expired or revoked.",
+                    "type": "authentication_error",
+                    "param": None,
+                    "code": "invalid_token",
+                }
+            }
+        ],
+    )
+}
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "accounts.access.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> Node:
+        return dict(SECURITY_SCHEMES["bearer"])
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "rest_framework.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_requirement(self, auto_schema: Any) -> Node:
+        return SESSION if auto_schema.method == "GET" else SESSION_WITH_CSRF
+
+    def get_security_definition(self, auto_schema: Any) -> Node:
+        return dict(SECURITY_SCHEMES["session"])

@@ -1,0 +1,94 @@
+"""Rates, decided in PostgreSQL, so that they hold over all workers and machines.
+
+Each key has one timestamp, the theoretical arrival time of the generic cell rate algorithm
+(ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from accounts.toolbox.request_source import client_address, network
+
+PERIOD = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The answer for one unit of work; `reset` and `retry_after` in seconds."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: float
+    retry_after: int
+
+
+_TAKE = """
+WITH taken AS (
+    INSERT INTO rate_limits AS r (key, arrival) VALUES (%(key)s, clock_timestamp() + %(cost)s)
+    ON CONFLICT (key) DO UPDATE SET arrival = GREATEST(r.arrival, clock_timestamp()) + %(cost)s
+     WHERE GREATEST(r.arrival, clock_timestamp()) + %(cost)s <= clock_timestamp() + %(period)s
+    RETURNING arrival
+)
+SELECT true, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM taken
+UNION ALL
+SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_limits
+ WHERE key = %(key)s AND NOT EXISTS (SELECT FROM taken)
+"""
+
+
+def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
+    """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
+    cost = min(cost, limit)
+    worth: Any = timedelta(seconds=cost * period / limit)  # psycopg adapts it; django-stubs does not know
+    whole: Any = timedelta(seconds=period)
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"key": key, "cost": worth, "period": whole})
+        # No row: the key was first written between our snapshot and our insert, by an equal at its limit.
+        allowed, seconds = cursor.fetchone() or (False, float(period))
+    seconds = max(seconds, 0.0)
+    return Rate(
+        allowed=allowed,
+        limit=limit,
+        remaining=math.floor(max(period - seconds, 0.0) * limit / period + 1e-6),
+        reset=seconds,
+        retry_after=max(1, math.ceil(seconds + cost * period / limit - period)),
+    )
+
+
+def give_back(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> None:
+    """Undo what `take` counted with the same numbers."""
+    worth: Any = timedelta(seconds=cost * period / limit)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE rate_limits SET arrival = arrival - %s WHERE key = %s", [worth, key])
+
+
+class AddressThrottle(BaseThrottle):
+    """At most `settings.<setting>` calls per `period` seconds from one address. Subclasses name the setting."""
+
+    setting = ""
+    period = PERIOD
+    rate: Rate | None = None
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        key = f"{self.setting}:{network(client_address(request._request))}"
+        self.rate = take(key, limit=getattr(settings, self.setting), period=self.period)
+        return self.rate.allowed
+
+    def wait(self) -> float | None:
+        return self.rate.retry_after if self.rate else None
+
+
+def forget_idle() -> None:
+    """Delete what says nothing any more: the keys whose rate is free again, and allauth's counts in the cache."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM rate_limits WHERE arrival < clock_timestamp()")
+        cursor.execute("DELETE FROM django_cache WHERE expires < clock_timestamp()")

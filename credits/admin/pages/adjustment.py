@@ -1,0 +1,145 @@
+"""The page on which an administrator corrects the balances of some users."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
+
+from accounts.admin.filters import DateInput
+from accounts.models import User
+from credits import ledger
+from credits.admin.pages.confirmed_form import Confirmation, Preview, ReasonForm, needs_another, reason_field, waits
+from credits.exceptions import InsufficientCredits, LedgerRefusal
+from credits.models import Transaction
+from credits.operators import approvals
+from credits.operators.actions import Adjustment
+
+MAX_USERS = 100  # in one adjustment
+MAX_YEARS = 10  # until credits expire
+
+
+class AdjustmentForm(ReasonForm):
+    amount = forms.IntegerField(
+        label=gettext_lazy("Credits"),
+        min_value=-ledger.MAX_AMOUNT,
+        max_value=ledger.MAX_AMOUNT,
+        help_text=gettext_lazy("A whole number. With a minus sign it is taken away."),
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    type = forms.ChoiceField(
+        label=gettext_lazy("Type"),
+        choices=[(kind.value, kind.label) for kind in (Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS)],
+        help_text=gettext_lazy("A bonus can only be given."),
+        widget=UnfoldAdminSelectWidget,
+    )
+    last_day = forms.DateField(
+        label=gettext_lazy("Last day"),
+        required=False,
+        help_text=gettext_lazy("Given credits expire after this day (UTC). Empty: they do not expire."),
+        widget=DateInput,
+    )
+    reason = reason_field(help_text=gettext_lazy("The user and the next administrator will read it."))
+    field_order = ("amount", "type", "last_day", "reason", "key")
+
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        """`most` credits per user, up or down, is what this administrator may move."""
+        super().__init__(*args, **kwargs)
+        self.most = most
+
+    def clean_amount(self) -> int:
+        amount = int(self.cleaned_data["amount"])
+        if amount == 0:
+            raise forms.ValidationError(_("Zero credits change nothing."))
+        if abs(amount) > self.most:
+            raise forms.ValidationError(_("You may adjust by up to %(most)d credits per user.") % {"most": self.most})
+        return amount
+
+    def clean_last_day(self) -> date | None:
+        day: date | None = self.cleaned_data["last_day"]
+        today = timezone.now().date()
+        if day and not today <= day <= today + timedelta(days=MAX_YEARS * 365):
+            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+        return day
+
+    def clean(self) -> dict[str, Any]:
+        asked = super().clean()
+        if asked.get("type") == Transaction.Type.BONUS and asked.get("amount", 1) < 0:
+            self.add_error("amount", _("A bonus can only be given. Choose the type adjustment to take credits away."))
+        if asked.get("last_day") and asked.get("amount", 1) < 0:
+            self.add_error("last_day", _("Only credits that are given can expire."))
+        return asked
+
+
+class AdjustmentPage(Confirmation):
+    def __init__(self, request: HttpRequest, user_admin: Any, chosen: Sequence[User]) -> None:
+        super().__init__(request, user_admin)
+        self.chosen = chosen
+        self.title, self.verb = _("Adjust credits"), _("Adjust")
+
+    def form(self, data: Any = None) -> AdjustmentForm:
+        return AdjustmentForm(data, initial=self.initial(), most=most_per_user(self.actor))
+
+    def users(self) -> Sequence[User]:
+        return self.chosen
+
+    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+        return [Preview(user, asked["amount"]) for user in self.chosen]
+
+    def notice(self, asked: dict[str, Any]) -> str:
+        return needs_another(asked["amount"] * len(self.chosen))
+
+    def button(self, asked: dict[str, Any]) -> str:
+        return _("Ask for approval") if approvals.needed(asked["amount"] * len(self.chosen)) else self.verb
+
+    def do(self, asked: dict[str, Any]) -> str:
+        wanted = Adjustment(asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"]))
+        if approvals.adjust_or_ask(self.chosen, wanted, actor=self.actor, key=asked["key"]):
+            return waits()
+        number = len(self.chosen)
+        return ngettext("%(users)d user was adjusted.", "%(users)d users were adjusted.", number) % {"users": number}
+
+    def in_words(self, refusal: LedgerRefusal) -> str:
+        if isinstance(refusal, InsufficientCredits):
+            return _("Nobody was adjusted: not everybody has so many credits available.")
+        return super().in_words(refusal)
+
+    def back(self) -> str:
+        if len(self.chosen) == 1:
+            return reverse("admin:accounts_user_change", args=[self.chosen[0].pk])
+        return reverse("admin:accounts_user_changelist")
+
+
+def adjustment_page(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
+    if not user_admin.has_adjust_credits_permission(request):
+        raise PermissionDenied
+    users = chosen_users(request.GET.getlist("user"))
+    if not users:
+        messages.error(request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS})
+        return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
+    return AdjustmentPage(request, user_admin, users).respond()
+
+
+def chosen_users(ids: Sequence[str]) -> list[User]:
+    """The users with these ids, in the order their rows are locked; none for odd ids or too many."""
+    if len(ids) > MAX_USERS or not all(pk.isascii() and pk.isdigit() and len(pk) < 19 for pk in ids):
+        return []
+    return list(User.objects.filter(pk__in={int(pk) for pk in ids}).order_by("pk"))
+
+
+def most_per_user(actor: User) -> int:
+    """Who may not approve adjusts by up to the support limit."""
+    return ledger.MAX_AMOUNT if actor.has_perm(approvals.MAY_APPROVE) else settings.SUPPORT_ADJUST_CREDITS
+
+
+def end_of(day: date | None) -> datetime | None:
+    return None if day is None else datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)

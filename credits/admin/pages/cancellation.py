@@ -1,0 +1,50 @@
+"""The page on which an administrator cancels a hold."""
+
+from typing import Any
+
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from credits.admin.pages.confirmed_form import Confirmation, Facts
+from credits.countdown import countdown
+from credits.exceptions import HoldEnded, LedgerRefusal
+from credits.models import Hold
+from credits.operators import actions
+
+
+class CancellationPage(Confirmation):
+    at_once = True
+    danger = True
+
+    def __init__(self, request: Any, model_admin: Any, hold: Hold) -> None:
+        super().__init__(request, model_admin)
+        self.hold = hold
+        self.title, self.verb = _("Cancel hold"), _("Cancel hold")
+
+    def facts(self) -> Facts:
+        hold = self.hold
+        return (
+            (_("User"), hold.user),
+            (_("Held"), intcomma(hold.amount)),
+            (_("Completion"), hold.reference_id),
+            (_("Expires"), countdown(hold)),
+        )
+
+    def notice(self, asked: dict[str, Any]) -> str:
+        return _(
+            "The credits can be spent again at once. The answer itself is not stopped: if it is still being "
+            "written, it reaches the user and will not be charged; its receipt shows the cost as not collected."
+        )
+
+    def do(self, asked: dict[str, Any]) -> str:
+        actions.cancel(self.hold, asked["reason"], actor=self.actor)
+        return _("The hold was cancelled.")
+
+    def in_words(self, refusal: LedgerRefusal) -> str:
+        if isinstance(refusal, HoldEnded):
+            return _("This hold has ended meanwhile. Nothing was changed.")
+        return super().in_words(refusal)
+
+    def back(self) -> str:
+        return reverse("admin:credits_hold_change", args=[self.hold.pk])

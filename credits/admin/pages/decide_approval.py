@@ -1,0 +1,105 @@
+"""The pages on which an administrator decides what another one asked for, or takes the own request back."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.models import User
+from credits.admin.pages.confirmed_form import Confirmation, Facts, Preview, ReasonForm, reason_field
+from credits.countdown import countdown
+from credits.exceptions import LedgerRefusal
+from credits.models import Approval
+from credits.operators import approvals
+from credits.operators.approvals import NotPending, OwnRequest
+from credits.templatetags.amounts import signed
+
+
+class NoteForm(ReasonForm):
+    reason = reason_field(
+        label=gettext_lazy("Note"), required=False, help_text=gettext_lazy("For the log. May stay empty.")
+    )
+
+
+class DecisionPage(Confirmation):
+    """What was asked for, and what it would do now."""
+
+    at_once = True
+
+    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
+        super().__init__(request, model_admin)
+        self.approval = approval
+        self.chosen = list(approval.users.order_by("pk"))
+
+    def facts(self) -> Facts:
+        approval = self.approval
+        last = approval.credits_expire_at
+        return (
+            (_("What"), f"{approval.get_kind_display()} {signed(amount_of(approval))}"),
+            (_("Reason"), approval.reason),
+            *([(_("Refunds"), approval.refunds)] if approval.refunds else []),
+            *([(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))] if last else []),
+            (_("Asked for by"), approval.requester),
+            (_("Asked"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
+            (_("Expires"), countdown(approval)),
+        )
+
+    def users(self) -> list[User]:
+        return self.chosen
+
+    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+        return [Preview(user, amount_of(self.approval)) for user in self.chosen]
+
+    def in_words(self, refusal: LedgerRefusal) -> str:
+        if isinstance(refusal, NotPending):
+            return _("This was decided, withdrawn or expired meanwhile. Nothing was changed.")
+        if isinstance(refusal, OwnRequest):
+            return _("Another administrator must decide what you ask for.")
+        return super().in_words(refusal)
+
+    def back(self) -> str:
+        return reverse("admin:credits_approval_change", args=[self.approval.pk])
+
+
+class ApprovePage(DecisionPage):
+    form_class = NoteForm
+
+    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
+        super().__init__(request, model_admin, approval)
+        self.title, self.verb = _("Approve"), _("Approve")
+
+    def do(self, asked: dict[str, Any]) -> str:
+        approvals.approve(self.approval, actor=self.actor, note=asked["reason"])
+        return _("Approved and done.")
+
+
+class RejectPage(DecisionPage):
+    danger = True
+
+    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
+        super().__init__(request, model_admin, approval)
+        self.title, self.verb = _("Reject"), _("Reject")
+
+    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+        return []
+
+    def do(self, asked: dict[str, Any]) -> str:
+        approvals.reject(self.approval, actor=self.actor, note=asked["reason"])
+        return _("Rejected. Nothing was changed.")
+
+
+class WithdrawPage(RejectPage):
+    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
+        super().__init__(request, model_admin, approval)
+        self.title, self.verb = _("Withdraw"), _("Withdraw")
+
+    def do(self, asked: dict[str, Any]) -> str:
+        approvals.withdraw(self.approval, actor=self.actor, note=asked["reason"])
+        return _("Withdrawn. Nothing was changed.")
+
+
+def amount_of(approval: Approval) -> int:
+    """What each balance changes by: a refunded purchase is taken away."""
+    return -approval.amount if approval.refunds and approval.refunds.amount > 0 else approval.amount

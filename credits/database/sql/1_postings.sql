@@ -1,0 +1,74 @@
+-- One posting: lock the account, write the row and its digest. Everything that moves a balance ends here.
+-- Lock order everywhere: user row → hold → grants → insert → counters. Every function is VOLATILE, so each statement in it
+-- takes its own snapshot: what is read after the lock was waited for is what the other one left.
+
+-- What credits/ledger.py never asks for; whoever else calls a verb is told here.
+CREATE OR REPLACE FUNCTION ledger_check(p_amount bigint, p_least bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_amount IS NULL OR p_amount NOT BETWEEN p_least AND 1000000000 THEN
+        RAISE EXCEPTION 'an amount of % credits is out of bounds', p_amount USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
+-- The shape of a request: what is stored is done again by the audit, which takes it as it stands.
+CREATE OR REPLACE FUNCTION ledger_check_request(p_verb text, p_request jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ledger_check(abs((p_request ->> 'amount')::bigint), 1) WHERE p_verb IN ('add', 'adjust');
+    PERFORM ledger_check(COALESCE((p_request ->> 'amount')::bigint, 1), 1) WHERE p_verb <> 'adjust';
+    IF jsonb_typeof(p_request -> 'amount') NOT IN ('number', 'null')
+       OR NOT isfinite((p_request ->> 'expires_at')::timestamptz) OR jsonb_typeof(p_request -> 'priority') <> 'number'
+       OR p_request ->> 'expires_at' !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?\+00:00$'
+       OR p_verb = 'add' AND p_request ->> 'type' NOT IN ('purchase', 'bonus', 'subscription')
+       OR p_verb = 'add' AND p_request ->> 'type' = 'purchase' AND p_request ->> 'expires_at' IS NOT NULL
+       OR p_verb = 'adjust' AND p_request ->> 'type' NOT IN ('adjustment', 'bonus')
+       OR p_verb = 'restore' AND p_request ->> 'amount' IS NOT NULL
+    THEN
+        RAISE EXCEPTION '% is not asked for like this: %', p_verb, p_request USING ERRCODE = 'check_violation';
+    END IF;
+END $$;
+
+-- The account's row, locked, with nothing left in it that is past its expiry. NULL if there is none.
+CREATE OR REPLACE FUNCTION ledger_lock(p_user bigint) RETURNS users LANGUAGE plpgsql AS $$
+DECLARE
+    account users;
+BEGIN
+    SELECT * INTO account FROM users WHERE id = p_user FOR NO KEY UPDATE;
+    IF account.grants_expire_at <= clock_timestamp() THEN
+        PERFORM ledger_expire_grants(p_user);
+        SELECT * INTO account FROM users WHERE id = p_user;
+    END IF;
+    RETURN account;
+END $$;
+
+-- Moves the balance of a locked account by one row and gives the row. `p_unhold` credits of `p_holds` holds end with it.
+-- The digest is taken of the digest before it and of all that the row says; credits/proof/statement.py takes it too.
+CREATE OR REPLACE FUNCTION ledger_write(
+    p_user bigint, p_type text, p_amount bigint, p_description text, p_metadata jsonb DEFAULT '{}',
+    p_reference text DEFAULT '', p_debt bigint DEFAULT 0, p_actor bigint DEFAULT NULL, p_key text DEFAULT NULL,
+    p_reverses bigint DEFAULT NULL, p_expired_grant bigint DEFAULT NULL,
+    p_hold bigint DEFAULT NULL, p_unhold bigint DEFAULT 0, p_holds integer DEFAULT 0
+) RETURNS credit_transactions LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := clock_timestamp();
+    posted credit_transactions;
+BEGIN
+    UPDATE users
+       SET credits = credits + p_amount, credits_debt = credits_debt + p_debt,
+           credits_held = credits_held - p_unhold, open_holds = open_holds - p_holds,
+           ledger_seq = ledger_seq + 1, ledger_ops = ledger_ops + 1,
+           ledger_digest = sha256(ledger_digest || convert_to(json_build_array(
+               id, ledger_seq + 1, ledger_ops + 1, p_type, p_amount, credits + p_amount, p_debt, credits_debt + p_debt,
+               p_description, p_metadata::text, p_reference, p_key, (extract(epoch FROM v_now) * 1000000)::bigint,
+               p_actor, p_hold, p_reverses, p_expired_grant)::text, 'UTF8'))
+     WHERE id = p_user
+    RETURNING ledger_seq, ledger_ops, credits, credits_debt, ledger_digest
+         INTO posted.seq, posted.op, posted.balance_after, posted.debt_after, posted.digest;
+    INSERT INTO credit_transactions (
+        user_id, seq, op, type, amount, balance_after, debt, debt_after, description, metadata, reference_id,
+        idempotency_key, created_at, actor_id, hold_id, reverses_id, expired_grant_id, digest
+    ) VALUES (
+        p_user, posted.seq, posted.op, p_type, p_amount, posted.balance_after, p_debt, posted.debt_after, p_description,
+        p_metadata, p_reference, p_key, v_now, p_actor, p_hold, p_reverses, p_expired_grant, posted.digest
+    ) RETURNING * INTO posted;
+    RETURN posted;
+END $$;

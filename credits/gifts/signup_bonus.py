@@ -1,0 +1,40 @@
+"""The credits a new user starts with, once their address is verified (docs/decisions/0012)."""
+
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db.transaction import atomic
+
+from accounts import bonus_addresses
+from accounts.models import User
+from credits import ledger
+from credits.models import Transaction
+
+KEY = "signup"
+
+
+def grant_signup_bonus(user: User) -> Transaction | None:
+    """`SIGNUP_BONUS_CREDITS`, once per user and per address; None where there is none, or was one before."""
+    if not settings.SIGNUP_BONUS_CREDITS or Transaction.objects.filter(user=user, idempotency_key=KEY).exists():
+        return None
+    days = settings.SIGNUP_BONUS_DAYS
+    with atomic():
+        if not bonus_addresses.welcome(user.email):
+            return None
+        return ledger.add(
+            user=user,
+            amount=settings.SIGNUP_BONUS_CREDITS,
+            type=Transaction.Type.BONUS,
+            description="Welcome bonus",
+            idempotency_key=KEY,
+            expires_at=user.date_joined + timedelta(days=days) if days else None,
+        )
+
+
+def on_email_confirmed(email_address: EmailAddress, **signal: Any) -> None:
+    """allauth's signal, for a sign-up and for a changed address: until that is done, the old one is there too."""
+    others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(pk=email_address.pk)
+    if not others.exists():
+        grant_signup_bonus(email_address.user)

@@ -1,0 +1,280 @@
+"""One user's ledger in memory: what the verbs of credits/database/sql/ mean, without a database.
+
+Pure: the same operations in the same order give the same rows, grants and refusals. The audit
+replays recorded operations through it (invariant 13), and the tests drive it beside the real ledger.
+Grants are numbered from 1 in the order they came, rows by `seq`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+GRACE = timedelta(days=7)  # what a refund into an expired grant has before that expires again
+REVERSIBLE = ("usage", "purchase")
+
+Allocations = list[tuple[int, int]]
+
+
+class Refused(Exception):
+    """A verb said no, with the code and the facts that the database stores."""
+
+    def __init__(self, code: str, **facts: int) -> None:
+        super().__init__(code)
+        self.facts: dict[str, Any] = {"code": code, **facts}
+
+
+@dataclass(slots=True)
+class Grant:
+    number: int
+    amount: int
+    remaining: int
+    is_paid: bool = False
+    priority: int = 100
+    expires_at: datetime | None = None
+    pinned: int = 0
+
+    @property
+    def free(self) -> int:
+        return self.remaining - self.pinned
+
+    @property
+    def burn_order(self) -> tuple[int, datetime, bool, int]:
+        return self.priority, self.expires_at or NEVER, self.is_paid, self.number
+
+
+@dataclass(slots=True)
+class Hold:
+    amount: int
+    pins: dict[int, int] = field(default_factory=dict)
+    state: str = "open"
+    cost: int | None = None
+    captured: int | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """A transaction, with what it took from each grant (negative) or gave back, in order."""
+
+    seq: int
+    type: str
+    amount: int
+    balance_after: int
+    debt: int = 0
+    debt_after: int = 0
+    reverses: int | None = None
+    grant: int | None = None  # the one that it made
+    allocations: Allocations = field(default_factory=list)
+
+    @property
+    def moved(self) -> int:
+        """Credits and debt together: what has to be reversed to undo it."""
+        return abs(self.amount - self.debt)
+
+
+@dataclass(slots=True)
+class Account:
+    credits: int = 0
+    held: int = 0
+    debt: int = 0
+    grants: dict[int, Grant] = field(default_factory=dict)
+    holds: dict[Any, Hold] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+    first_seq: int = 0  # rows up to here are from before grants were kept
+
+    @property
+    def available(self) -> int:
+        return self.credits - self.held
+
+    # --- holds ---------------------------------------------------------------------------
+
+    def hold(self, key: Any, *, requested: int, at_least: int) -> Hold:
+        amount = min(requested, self.available)
+        if amount < at_least:
+            raise Refused("insufficient_credits", required=at_least, available=self.available)
+        hold = self.holds[key] = Hold(amount, self._pin(amount))
+        self.held += amount
+        return hold
+
+    def capture(self, key: Any, cost: int) -> Row | None:
+        """Charge what is there of the cost; None where that is nothing. Again: HoldEnded unless it is the same cost."""
+        hold = self.holds[key]
+        if hold.captured is not None or hold.state not in ("open", "expired"):
+            if hold.cost != cost:
+                raise Refused("hold_ended")
+            return None
+        held, pins = (hold.amount, hold.pins) if hold.state == "open" else (0, {})
+        hold.captured, hold.cost = min(cost, self.available + held), cost
+        self.held -= held
+        if hold.state == "open":
+            hold.state = "captured"
+        if not hold.captured:
+            self._unpin(pins)
+            return None
+        row = self._write("usage", -hold.captured)
+        self._burn(row, pins)
+        return row
+
+    def end(self, key: Any, state: str) -> None:
+        """Release or expire; a hold that has ended stays as it is."""
+        hold = self.holds[key]
+        if hold.state == "open":
+            self.held -= hold.amount
+            self._unpin(hold.pins)
+            hold.state = state
+
+    # --- credits that come and go ----------------------------------------------------------
+
+    def add(self, request: Mapping[str, Any]) -> Row:
+        row = self._write(request["type"], request["amount"])
+        is_paid = row.type == "purchase"
+        self._grant(row, row.amount, is_paid=is_paid, request=request)
+        if is_paid and (pays := min(self.debt, row.amount)):
+            self._burn(self._write("adjustment", -pays, debt=-pays), first=row.grant)
+        return row
+
+    def adjust(self, request: Mapping[str, Any]) -> Row:
+        amount = request["amount"]
+        if self.available + amount < 0:
+            raise Refused("insufficient_credits", required=-amount, available=self.available)
+        row = self._write(request["type"], amount)
+        if amount > 0:
+            self._grant(row, amount, is_paid=False, request=request)
+        else:
+            self._burn(row)
+        return row
+
+    def refund(self, seq: int, amount: int | None, now: datetime) -> Row:
+        original = self.rows[seq]
+        left = self.refundable(seq)
+        if original.type not in REVERSIBLE:
+            raise Refused("not_refundable")
+        amount = self._checked(left, amount)
+        if original.type == "purchase":
+            if self.available < amount:
+                raise Refused("insufficient_credits", required=amount, available=self.available)
+            row = self._write("refund", -amount, reverses=seq)
+            self._burn(row, first=original.grant)
+            return row
+        row = self._write("refund", amount, reverses=seq)
+        rest = self._unwind(row, original, -original.amount - left, amount, now)
+        self._grant(row, rest, is_paid=True)
+        return row
+
+    def claw_back(self, seq: int, amount: int | None) -> Row:
+        original = self.rows[seq]
+        if original.type != "purchase":
+            raise Refused("not_refundable")
+        amount = self._checked(self.refundable(seq), amount)
+        taken = min(amount, self.available)
+        row = self._write("refund", -taken, debt=amount - taken, reverses=seq)
+        self._burn(row, first=original.grant)
+        return row
+
+    def restore(self, seq: int, now: datetime) -> Row:
+        original = self.rows[seq]
+        if original.reverses is None or self.rows[original.reverses].type != "purchase":
+            raise Refused("not_refundable")
+        amount = self._checked(self.refundable(seq), None)
+        forgiven = min(self.debt, amount)
+        back = amount - forgiven
+        row = self._write("refund", back, debt=-forgiven, reverses=seq)
+        rest = self._unwind(row, original, 0, min(back, -original.amount), now) + max(0, back + original.amount)
+        self._grant(row, rest, is_paid=True)
+        return row
+
+    def refundable(self, seq: int) -> int:
+        """How much of a row has not been reversed; a reversal that was itself reversed does not count."""
+        return self.rows[seq].moved - sum(self.refundable(row.seq) for row in self._reversals(seq))
+
+    def expire(self, number: int) -> Row | None:
+        """Take away what is left of one grant, unless a hold has pinned it or needs it."""
+        grant = self.grants[number]
+        if (due := min(grant.free, self.available)) <= 0:
+            return None
+        row = self._write("adjustment", -due)
+        self._take(row, grant, due)
+        return row
+
+    def due(self, now: datetime) -> list[Grant]:
+        """Grants past their expiry, in the order they are burned."""
+        return [grant for grant in self._burnable() if grant.expires_at and grant.expires_at <= now]
+
+    # --- how -----------------------------------------------------------------------------
+
+    def _checked(self, left: int, amount: int | None) -> int:
+        if left <= 0:
+            raise Refused("already_refunded")
+        if amount is not None and amount > left:
+            raise Refused("more_than_left", left=left)
+        return left if amount is None else amount
+
+    def _reversals(self, seq: int) -> Iterator[Row]:
+        return (row for row in self.rows.values() if row.reverses == seq)
+
+    def _write(self, type: str, amount: int, *, debt: int = 0, reverses: int | None = None) -> Row:
+        self.credits += amount
+        self.debt += debt
+        seq = max(self.rows, default=self.first_seq) + 1
+        row = self.rows[seq] = Row(seq, type, amount, self.credits, debt, self.debt, reverses)
+        return row
+
+    def _grant(self, row: Row, amount: int, *, is_paid: bool, request: Mapping[str, Any] | None = None) -> None:
+        if not amount:
+            return
+        number, expires_at = len(self.grants) + 1, (request or {}).get("expires_at")
+        priority = (request or {}).get("priority", 100)
+        until = datetime.fromisoformat(expires_at) if expires_at else None
+        self.grants[number] = Grant(number, amount, amount, is_paid, priority, until)
+        row.grant = number
+
+    def _burnable(self) -> list[Grant]:
+        return sorted((grant for grant in self.grants.values() if grant.free), key=lambda grant: grant.burn_order)
+
+    def _take(self, row: Row, grant: Grant, amount: int) -> None:
+        if amount:
+            grant.remaining -= amount
+            row.allocations.append((grant.number, -amount))
+
+    def _burn(self, row: Row, pins: Mapping[int, int] | None = None, first: int | None = None) -> None:
+        left = -row.amount
+        self._unpin(pins or {})
+        for grant in sorted((self.grants[number] for number in pins or {}), key=lambda grant: grant.burn_order):
+            part = min((pins or {})[grant.number], left)
+            self._take(row, grant, part)
+            left -= part
+        for grant in sorted(self._burnable(), key=lambda grant: grant.number != first):
+            part = min(grant.free, left)
+            self._take(row, grant, part)
+            left -= part
+
+    def _pin(self, amount: int) -> dict[int, int]:
+        pins, left = {}, amount
+        for grant in self._burnable():
+            part = min(grant.free, left)
+            left -= part
+            if part and grant.expires_at:
+                pins[grant.number] = part
+                grant.pinned += part
+        return pins
+
+    def _unpin(self, pins: Mapping[int, int]) -> None:
+        for number, amount in pins.items():
+            self.grants[number].pinned -= amount
+
+    def _unwind(self, row: Row, original: Row, before: int, amount: int, now: datetime) -> int:
+        """Give back to the grants that a row burned, last first, leaving out what came back before; the rest."""
+        upto, left = 0, amount
+        for number, taken in reversed(original.allocations):
+            upto -= taken
+            part = min(upto - before, -taken, left)
+            if part <= 0:
+                continue
+            grant = self.grants[number]
+            grant.remaining += part
+            if grant.expires_at and grant.expires_at <= now:
+                grant.expires_at = now + GRACE
+            row.allocations.append((number, part))
+            left -= part
+        return left

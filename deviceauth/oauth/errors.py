@@ -1,0 +1,102 @@
+"""How refusals look on the wire, once for each of the two dialects of `/api/auth/`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
+from oauthlib.oauth2 import OAuth2Error
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from accounts.toolbox.dialects import Dialect
+from accounts.toolbox.exceptions import Refusal
+from deviceauth.exceptions import TooManyTries
+
+BUSY_SECONDS = 5
+AWAY = (OperationalError, InterfaceError)  # PostgreSQL, or a lock that was not to be had
+OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
+    500: ("server_error", "Something went wrong here."),
+    503: ("temporarily_unavailable", "The service is busy."),
+}
+
+
+class OAuthDialect(Dialect):
+    """RFC 6749 §5.2. Its errors are named by status alone."""
+
+    def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
+        error, description = OAUTH_ERRORS.get(status, ("invalid_request", "The request is malformed."))
+        return {"error": error, "error_description": description}
+
+
+class BrowserDialect(Dialect):
+    """`{"error": {"message"}}`, as the pages of the existing service had it."""
+
+    def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
+        return {"error": {"message": message}}
+
+
+OAUTH = OAuthDialect()
+BROWSER = BrowserDialect()
+
+
+def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
+    """RFC 6749 §5.2: `{"error", "error_description"}`."""
+    if isinstance(refusal, OAuth2Error):
+        return _challenged(Response(dict(refusal.twotuples), status=refusal.status_code))
+    if isinstance(refusal, AWAY):
+        return _later(_named("temporarily_unavailable", "The service is busy.", 503), BUSY_SECONDS)
+    if isinstance(refusal, exceptions.Throttled):
+        return _later(_named("rate_limit_exceeded", "Too many requests.", 429), _wait(refusal))
+    if isinstance(refusal, exceptions.MethodNotAllowed):
+        return _named("invalid_request", "Use POST.", 405)
+    if isinstance(refusal, exceptions.UnsupportedMediaType):
+        return _named("invalid_request", "Send a form or JSON.", 415)
+    if isinstance(refusal, exceptions.APIException):
+        return _named("invalid_request", str(refusal.detail), refusal.status_code)
+    return None
+
+
+def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
+    """`{"error": {"message"}}`, as the pages of the existing service had it."""
+    if isinstance(refusal, AWAY):
+        return _later(_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS)
+    if isinstance(refusal, Refusal):
+        response = _message(refusal.message, refusal.status)
+        return _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+    if isinstance(refusal, exceptions.Throttled):
+        return _later(_message(_("Too many requests. Try again in a moment."), 429), _wait(refusal))
+    if isinstance(refusal, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return _unauthorized(refusal, context)
+    if isinstance(refusal, exceptions.APIException):
+        return _message(str(refusal.detail), refusal.status_code)
+    return None
+
+
+def _unauthorized(refusal: exceptions.APIException, context: Mapping[str, Any]) -> Response:
+    response = _message(context["view"].unauthorized, 401)
+    response["WWW-Authenticate"] = getattr(refusal, "auth_header", None) or "Session"
+    return response
+
+
+def _challenged(response: Response) -> Response:
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = 'Basic realm="smartspec"'
+    return response
+
+
+def _named(error: str, description: str, status: int) -> Response:
+    return Response({"error": error, "error_description": description}, status=status)
+
+
+def _message(message: str, status: int) -> Response:
+    return Response({"error": {"message": message}}, status=status)
+
+
+def _wait(refusal: exceptions.Throttled) -> float | None:
+    return getattr(refusal, "wait", None)
+
+
+def _later(response: Response, seconds: float | None) -> Response:
+    response["Retry-After"] = str(int(seconds or BUSY_SECONDS))
+    return response

@@ -1,0 +1,200 @@
+"""May this completion run, and what may it cost? Decided, and held, in one statement before the provider hears of it.
+
+The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked, and what its refusals are called.
+"""
+
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+from psycopg.errors import LockNotAvailable
+
+from accounts.toolbox import headers
+from accounts.toolbox.failpoints import failpoint
+from credits import ledger
+from llmproxy import catalogue
+from llmproxy.admission import callers, refusals
+from llmproxy.admission.callers import Presented
+from llmproxy.admission.idempotency import Repeatable
+from llmproxy.admission.statement_batches import Batches
+from llmproxy.metering.pricing import Prices
+from llmproxy.models import new_generation_id
+from llmproxy.routes.base import Route
+from llmproxy.routes.request_body import Asked
+from llmproxy.upstream.targets import Target
+
+_admissions = Batches("gateway_admit")
+RETRY_SECONDS = 1  # a connection that broke may not be the only one: the pool's others die one after the other
+
+
+@dataclass(slots=True)
+class Admission:
+    """A completion that may run: its hold, its prices as of now, and the tokens its answer may have.
+
+    `certain_tokens` are more than the prompt can have. `rates` are what was counted against the caller's limits.
+    """
+
+    route: Route
+    path: str
+    asked: Asked
+    trace_id: str
+    generation_id: str
+    repeatable: Repeatable | None
+    user: int | None
+    credential: str
+    credential_name: str
+    model: str
+    prices: Prices
+    targets: list[Target]
+    certain_tokens: int
+    counted_tokens: int
+    max_tokens: int
+    clamped: bool  # the balance or a budget, not the caller, limits the answer
+    model_limit: int | None  # of the answer, if the caller wanted more than the model gives
+    hold: int | None
+    held: int
+    rates: list[dict[str, Any]]
+    passed_headers: dict[str, str]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer, whatever it will be."""
+        said = refusals.rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
+        if self.clamped:
+            said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
+        if self.model_limit:
+            said[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
+        if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
+            said[headers.CLAMPED_THINKING] = str(thinking)
+        return said
+
+
+def admit(
+    caller: Presented,
+    asked: Asked,
+    *,
+    route: Route,
+    path: str,
+    trace_id: str,
+    repeatable: Repeatable | None = None,
+    passed_headers: dict[str, str] | None = None,
+) -> Admission:
+    """Check caller, model and limits, hold what the completion may cost.
+
+    A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
+    """
+    started, generation_id = time.monotonic(), new_generation_id()
+    wanted = _wanted(caller, asked, route, generation_id, repeatable)
+    said = _decided(wanted, caller)
+    if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
+        catalogue.adopt_environment()
+        said = _decided(wanted, caller)
+    if "refusal" in said:
+        raise refusals.of(said, wanted, caller)
+    callers.remember(caller, said["user"])
+    longest = min(said["longest"], said["affordable"]) if said["affordable"] is not None else said["longest"]
+    return Admission(
+        route=route,
+        path=path,
+        asked=asked,
+        trace_id=trace_id,
+        generation_id=generation_id,
+        repeatable=repeatable,
+        user=said["user"],
+        credential=said["credential"] or "",
+        credential_name=said["name"] or "",
+        model=said["model"],
+        prices=Prices(*map(Decimal, [*said["prices"], said["cache_write_price"]])),
+        targets=[Target(**target) for target in said["targets"]],
+        certain_tokens=said["certain_tokens"],
+        counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
+        max_tokens=max(longest, min(said["longest"], 1)),
+        clamped=longest < said["longest"],
+        model_limit=said["longest"] if said["longest"] < (asked.max_tokens or 0) else None,
+        hold=said["hold"],
+        held=said["held"] or 0,
+        rates=said["rates"],
+        passed_headers=passed_headers or {},
+        started=started,
+    )
+
+
+def make_sure(caller: Presented) -> None:
+    """Let nobody unknown go on. Raises Unauthorized, InsufficientScope, UserNotFound."""
+    if caller.is_known:
+        return
+    user, refusal = _identified(caller)
+    if refusal:
+        raise refusals.of({"refusal": refusal}, {}, caller)
+    callers.remember(caller, user)
+
+
+def _identified(caller: Presented) -> tuple[int, str | None]:
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
+            user, refusal = cursor.fetchone()
+            return user, refusal
+    finally:
+        if not connection.in_atomic_block:
+            connection.close()  # nobody has one while they wait for a batch, which needs one
+
+
+def _wanted(
+    caller: Presented, asked: Asked, route: Route, generation_id: str, repeatable: Repeatable | None
+) -> dict[str, Any]:
+    price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+    return {
+        "checksum": caller.checksum,
+        "is_key": caller.is_key,
+        "user": caller.user,
+        "is_backend": caller.is_backend,
+        "model": catalogue.named(asked.model),
+        "endpoint": route.endpoint.value,
+        "price": None if price is None else str(price),
+        "longest": settings.LLM_DEFAULT_MAX_TOKENS,
+        "image_tokens": settings.LLM_IMAGE_TOKENS,
+        "prompt_bytes": asked.most_prompt_tokens,
+        "prompt_tokens": asked.prompt_tokens,
+        "images": asked.images,
+        "choices": asked.choices,
+        "max_tokens": asked.max_tokens,
+        "least_tokens": asked.least_tokens,
+        "rpm": settings.WEB_LLM_RPM,
+        "tpm": settings.WEB_LLM_TPM,
+        "max_open": ledger.MAX_OPEN_HOLDS,
+        "least": settings.WEB_LLM_MIN_CREDITS,
+        "most": ledger.MAX_AMOUNT,
+        "reference": generation_id,
+        "seconds": settings.HOLD_SECONDS,
+        "key": repeatable.key if repeatable else None,
+        "digest": repeatable.digest if repeatable else None,
+        "key_seconds": settings.IDEMPOTENCY_SECONDS,
+        "note_seconds": settings.LAST_USE_SECONDS,
+    }
+
+
+def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
+    """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
+    failpoint("before-hold")
+    asked, until, pause = orjson.dumps(wanted).decode(), 0.0, 0.01
+    while True:
+        try:
+            return _ask(asked, caller)
+        except (OperationalError, InterfaceError) as error:
+            until = until or time.monotonic() + RETRY_SECONDS
+            if time.monotonic() > until or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
+                raise  # who has waited for a lock in vain has waited long enough
+            time.sleep(pause)
+            pause *= 2
+
+
+def _ask(asked: str, caller: Presented) -> dict[str, Any]:
+    said: dict[str, Any] = _admissions.ask(asked, user=caller.account)
+    return said

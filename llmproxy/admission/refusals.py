@@ -1,0 +1,160 @@
+"""What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
+
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.access.authentication import InvalidKey, InvalidToken
+from accounts.toolbox import headers
+from credits import budgets
+from credits.exceptions import BudgetUsage
+from llmproxy import catalogue
+from llmproxy.admission import idempotency
+from llmproxy.admission.callers import Presented, insufficient_scope
+from llmproxy.exceptions import (
+    GatewayRefusal,
+    IdempotencyConflict,
+    InvalidRequest,
+    OutOfCredits,
+    RateLimited,
+    Replayed,
+    Unauthorized,
+    UserNotFound,
+)
+
+Facts = dict[str, Any]
+
+
+def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa: C901 – one line each
+    """The refusal that `said` the statement, which was asked for `wanted`."""
+    match said["refusal"]:
+        case "invalid_token" | "unknown_account":
+            words = (InvalidKey if caller.like_a_key else InvalidToken)().description
+            return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
+        case "insufficient_scope":
+            return insufficient_scope()
+        case "model_not_found" | "model_without_price":
+            return catalogue.not_found(wanted["model"])
+        case "route_not_served":
+            words = _("The model %(name)s is not offered on this route.") % {"name": wanted["model"]}
+            return InvalidRequest(words, param="model")
+        case "too_many_requests" | "too_many_tokens":
+            return _rate(said)
+        case "too_many_running" | "too_many_holds":
+            return _running(said)
+        case "insufficient_credits":
+            return _out_of_credits(said, _thinking(wanted))
+        case "budget_used_up":
+            return _out_of_budget(said, _thinking(wanted))
+    return _repeated(said)
+
+
+def rate_headers(rates: list[Facts]) -> dict[str, str]:
+    """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
+    sent: dict[str, str] = {}
+    for kind in ("requests", "tokens"):
+        limits = [scope[kind] for scope in rates if scope[kind]]
+        if limits:
+            tightest = min(limits, key=lambda limit: limit["remaining"])
+            sent |= {
+                headers.rate_limit("limit", kind): str(tightest["limit"]),
+                headers.rate_limit("remaining", kind): str(int(tightest["remaining"])),
+                headers.rate_limit("reset", kind): f"{tightest['reset']:.3f}s",
+            }
+    return sent
+
+
+def _rate(said: Facts) -> RateLimited:
+    kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
+    refused = said["refused"]
+    limit = refused[kind]
+    words = {
+        "requests": (
+            _("Too many requests: your plan allows %(limit)d a minute."),
+            _("Too many requests: “%(name)s” is allowed %(limit)d a minute."),
+        ),
+        "tokens": (
+            _("Too many tokens: your plan allows %(limit)d a minute."),
+            _("Too many tokens: “%(name)s” is allowed %(limit)d a minute."),
+        ),
+    }[kind][bool(refused["credential"])]
+    return RateLimited(
+        words % {"limit": limit["limit"], "name": said["name"]},
+        retry_after=int(limit["retry_after"]),
+        headers=rate_headers(said["rates"]),
+    )
+
+
+def _running(said: Facts) -> RateLimited:
+    words = (
+        _("“%(name)s” may have %(limit)d completions at the same time.")
+        if said["refusal"] == "too_many_running"
+        else _("Your plan allows %(limit)d completions at the same time.")
+    )
+    headers = rate_headers(said["rates"])
+    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
+
+
+def _thinking(wanted: Facts) -> str:
+    """Why an answer cannot be as short as the credits are, and what then."""
+    if wanted["least_tokens"] <= 1:
+        return ""
+    words = _("With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one.")
+    return " " + words % {"tokens": wanted["least_tokens"]}
+
+
+def _affordable(said: Facts, page: str) -> dict[str, Any]:
+    """What a program can do about it; `page` leads a person on."""
+    return {
+        "credits_required": said["required"],
+        "credits_available": said["available"],
+        "affordable_tokens": said["affordable_tokens"] or 0,
+        "top_up_url": page,
+    }
+
+
+def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
+    words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
+        "required": said["required"],
+        "available": said["available"],
+    }
+    page = f"{settings.PUBLIC_ORIGIN}/#packages"
+    return OutOfCredits(
+        words + why + " " + _("How to get more: %(page)s") % {"page": page},
+        **_affordable(said, page),
+    )
+
+
+def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
+    """Buying credits would not help, so what leads on is the page of the budget."""
+    kind = said["credential"].partition(":")[0]
+    page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
+    usage = BudgetUsage(said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"]))
+    used_up = (
+        _("The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
+        if kind == "key"
+        else _("The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
+    ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
+    return OutOfCredits(
+        used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
+        **_affordable(said, page),
+        budget=budgets.spell(usage),
+    )
+
+
+def _repeated(said: Facts) -> GatewayRefusal:
+    """The same Idempotency-Key again: its first answer, or why there is none."""
+    answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
+    rates = rate_headers(said.get("rates", []))
+    if answer is not None:
+        return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
+    words = {
+        "other_request": _("This Idempotency-Key was used with another request."),
+        "still_running": _("The first request with this Idempotency-Key still runs."),
+    }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
+    retry_after = 1 if said["refusal"] == "still_running" else None
+    # OpenAI's and Anthropic's clients would repeat a 409.
+    sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
+    return IdempotencyConflict(words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"])

@@ -1,0 +1,32 @@
+"""`GET /v1/credits`: the user's balance, and the budget of the device or API key that asks."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.models import ApiKey, User
+from accounts.toolbox.dialects import ENVELOPE, speaks
+from credits import budgets
+from credits.api import answers, openapi
+from deviceauth.models import DeviceSession
+
+
+@speaks(ENVELOPE)
+class CreditsView(APIView):
+    @openapi.balance
+    def get(self, request: Request) -> Response:
+        """The balance as it is for everybody; `budget` only for what has one."""
+        user = request.user
+        assert isinstance(user, User)  # noqa: S101 – whoever passed IsAuthenticated
+        caller = _caller(request)
+        limit = caller.monthly_budget if caller else None
+        budget = {"budget": budgets.state(user, caller.credential, limit)} if caller and limit else {}
+        return Response(answers.balance(user) | budget)
+
+
+def _caller(request: Request) -> ApiKey | DeviceSession | None:
+    """None for a browser, and for a token of no device."""
+    if isinstance(request.auth, ApiKey):
+        return request.auth
+    refresh_token = getattr(request.auth, "refresh_token", None)
+    return DeviceSession.objects.filter(token_family=refresh_token.token_family).first() if refresh_token else None

@@ -1,0 +1,143 @@
+"""What a completion comes to, written once, whatever happens to the database meanwhile.
+
+The statement is llmproxy/database/sql/2_settlement.sql.
+"""
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+
+from credits import ledger
+from llmproxy import lenient_json
+from llmproxy.admission import idempotency
+from llmproxy.admission.admit import Admission
+from llmproxy.admission.statement_batches import Batches
+from llmproxy.metering.meter import Reading
+from llmproxy.models import Completion
+from llmproxy.receipts import called_by
+from llmproxy.receipts.explain import Receipt
+
+if TYPE_CHECKING:
+    from llmproxy.completion.running import Run
+
+logger = logging.getLogger(__name__)
+
+SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
+WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
+_settlements = Batches("gateway_settle")
+
+
+def settle(run: "Run", answer: Any) -> Receipt:
+    """Settle, also when the database restarts meanwhile, the reply to a commit is lost, or a row cannot hold a text."""
+    settlement = _settlement(run, run.meter.reading(), answer)
+    try:
+        return _settle_again(run, lenient_json.encode(settlement).decode())
+    except DataError:
+        logger.exception("completion %s: settled without the provider's words", run.admission.generation_id)
+        return _settle_again(run, lenient_json.encode({**settlement, **WORDLESS}).decode())
+
+
+def _settle_again(run: "Run", said: str) -> Receipt:
+    for attempt in range(SETTLE_TRIES):
+        try:
+            return _settle_once(run, said)
+        except (OperationalError, InterfaceError):
+            if attempt == SETTLE_TRIES - 1:
+                logger.critical("completion %s could not be settled: its hold will expire", run.admission.generation_id)
+                raise
+            time.sleep(0.1 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _settle_once(run: "Run", said: str) -> Receipt:
+    try:
+        settled = _settlements.ask(said, user=run.admission.user or 0)
+    except IntegrityError:  # the commit before this try took effect
+        settled = None
+    if settled is None:
+        return Receipt.of(Completion.objects.get(generation_id=run.admission.generation_id))
+    return Receipt(
+        generation_id=run.admission.generation_id,
+        model=run.admission.model,
+        upstream_id=run.meter.upstream_id,
+        usage=run.meter.reading().usage,
+        charged=settled["charged"],
+        balance_after=settled["balance_after"],
+        created=settled["created"],
+    )
+
+
+def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
+    """The columns of the completion, and what settles with it."""
+    admission, usage = run.admission, reading.usage
+    repeatable = admission.repeatable
+    return {
+        "generation_id": admission.generation_id,
+        "user_id": admission.user,
+        "credential": admission.credential,
+        "credential_name": admission.credential_name,
+        "hold_id": admission.hold,
+        "provider": run.target.slug if run.target else "",
+        "model": admission.model,
+        "upstream_id": run.meter.upstream_id,
+        "trace_id": admission.trace_id,
+        "route": admission.path,
+        "is_stream": admission.asked.stream,
+        "status": run.status,
+        "error": run.error,
+        "finish_reason": run.meter.finish_reason[:40],
+        "usage_source": reading.source,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "prompt_price": str(admission.prices.prompt),
+        "cached_prompt_price": str(admission.prices.cached_prompt),
+        "cache_write_price": str(admission.prices.cache_write),
+        "completion_price": str(admission.prices.completion),
+        "choices": admission.asked.choices,
+        "max_tokens": admission.max_tokens,
+        "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
+        "attempts": run.attempts,
+        "held": admission.held,
+        "cost": admission.prices.cost(usage) if admission.hold else 0,
+        "first_byte_ms": milliseconds(admission.started, run.first_byte) if run.first_byte else None,
+        "total_ms": milliseconds(admission.started, time.monotonic()),
+        "most": ledger.MAX_AMOUNT,
+        "metadata": {
+            "generationId": admission.generation_id,
+            "model": admission.model,
+            "promptTokens": usage.prompt_tokens,
+            "completionTokens": usage.completion_tokens,
+            "usage": reading.source,
+            "traceId": admission.trace_id,
+            **called_by.metadata(admission.credential),
+        },
+        "unused": _unused(admission, usage.total_tokens),
+        "key": repeatable.key if repeatable else None,
+        "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
+    }
+
+
+def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
+    """The seconds of each token rate that were counted for tokens which then were not used, by credential.
+
+    Negative where more were used, up to a whole minute.
+    """
+    return {
+        scope["credential"]: {
+            "seconds": max(min(admission.counted_tokens, tokens["limit"]) - used, -tokens["limit"])
+            * 60
+            / tokens["limit"],
+            "until": tokens["until"],
+        }
+        for scope in admission.rates
+        if (tokens := scope["tokens"])
+    }
+
+
+def milliseconds(start: float, end: float) -> int:
+    return round((end - start) * 1000)

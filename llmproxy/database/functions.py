@@ -1,0 +1,17 @@
+"""The gateway's two statements live in the database (llmproxy/database/sql/): put there after every `migrate`.
+
+One round trip admits a completion, and one settles it (docs/decisions/0016).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from credits.database import functions
+
+FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
+TABLES = frozenset({"llm_rates", "llm_idempotency_keys", "device_sessions", "api_keys"})
+
+
+def after_migrate(**kwargs: Any) -> None:
+    """Django's post_migrate: the functions as these files have them."""
+    functions.replace("gateway_", FILES, needed=TABLES)

@@ -1,0 +1,1 @@
+"""How the gateway's routes look in the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""What a person sees of their keys, devices, requests and receipts."""

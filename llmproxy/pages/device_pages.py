@@ -1,0 +1,98 @@
+"""`/account/devices`: what is connected to an account, and how to change or end that."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access.authentication import signed_in
+from accounts.toolbox import rate_limits
+from accounts.toolbox.request_source import Source
+from credits import budgets
+from deviceauth import device_sessions
+from deviceauth.models import DeviceSession
+from deviceauth.pages import words
+from llmproxy.pages.limit_forms import LimitsForm, budget_field, rates_of
+
+MOST = 200  # devices on the page
+
+
+class DeviceForm(LimitsForm):
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
+    monthly_budget = budget_field(
+        gettext_lazy("The most this device may use in a calendar month (UTC). Empty: no limit of its own.")
+    )
+
+
+@require_safe
+@never_cache
+@login_required
+def devices(request: HttpRequest) -> HttpResponse:
+    """Every connected device, the last used first."""
+    sessions = _connected(request).order_by("-last_used_at")[:MOST]
+    spent = budgets.spent_this_month(signed_in(request))
+    return render(request, "llmproxy/devices.html", {"devices": [_shown(session, spent) for session in sessions]})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def device(request: HttpRequest, pk: int) -> HttpResponse:
+    """One device: its name, its budget and its limits."""
+    session = get_object_or_404(_connected(request), pk=pk)
+    now = {"name": session.name, "monthly_budget": session.monthly_budget, **rates_of(session)}
+    form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
+    if not form.is_valid():
+        context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
+        return render(request, "llmproxy/device.html", context, status=400 if form.is_bound else 200)
+    if not rate_limits.take(f"devices:{session.user_id}", limit=settings.DEVICE_CHANGES_PER_HOUR, period=3600).allowed:
+        messages.error(request, _("Too many changes. Wait a few minutes, then try again."))
+        return redirect("account_devices")
+    source = Source.of(request)
+    device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
+    device_sessions.set_budget(session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source)
+    device_sessions.set_rates(session=session, rates=form.rates, source=source)
+    messages.success(request, _("Saved."))
+    return redirect("account_devices")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then end one device's session."""
+    session = get_object_or_404(_connected(request), pk=pk)
+    if request.method != "POST":
+        return render(request, "llmproxy/disconnect.html", {"devices": [session]})
+    device_sessions.revoke(session=session, source=Source.of(request))
+    messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
+    return redirect("account_devices")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def disconnect_all(request: HttpRequest) -> HttpResponse:
+    """Ask, then end them all."""
+    if request.method != "POST":
+        return render(request, "llmproxy/disconnect.html", {"devices": _connected(request)[:MOST]})
+    device_sessions.revoke_all(signed_in(request), Source.of(request))
+    messages.success(request, _("All your devices are disconnected."))
+    return redirect("account_devices")
+
+
+def _connected(request: HttpRequest) -> Any:
+    return DeviceSession.objects.live().filter(user=signed_in(request)).select_related("application")
+
+
+def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
+    permissions = words(session.scopes)
+    return {"session": session, "permissions": permissions, "spent": spent.get(session.credential, 0)}

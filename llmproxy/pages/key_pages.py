@@ -1,0 +1,105 @@
+"""The pages where a person makes, limits and revokes their API keys.
+
+A key is on one page only, the answer to the form that made it: in no address, message, session or log.
+"""
+
+import json
+import shlex
+
+from allauth.account.decorators import reauthentication_required
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.access import api_keys
+from accounts.access.authentication import signed_in
+from accounts.models import ApiKey
+from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
+from accounts.toolbox.request_source import Source
+from credits import budgets
+from llmproxy.pages.key_forms import KeyForm, last_day
+
+page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_safe
+@never_cache
+@login_required
+def keys(request: HttpRequest) -> HttpResponse:
+    """`/account/keys`: the user's keys, with what each has spent this month."""
+    user = signed_in(request)
+    spent = budgets.spent_this_month(user)
+    live = ApiKey.objects.live().filter(user=user)
+    rows = [(key, spent.get(key.credential, 0), last_day(key)) for key in live]
+    return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
+
+
+@page
+@never_cache
+@login_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # a browser left open is not enough for a key that stays
+def new(request: HttpRequest) -> HttpResponse:
+    """`/account/keys/new`: the form, and as the answer to it the key, once."""
+    user = signed_in(request)
+    form = KeyForm(user, request.POST or None)
+    if not form.is_valid():
+        return render(request, "llmproxy/key_new.html", {"form": form}, status=400 if form.is_bound else 200)
+    try:
+        created = api_keys.create(user=user, source=Source.of(request), form=form.cleaned_data["form"], **form.settings)
+    except TooManyKeys as refusal:
+        form.add_error(None, refusal.message)
+        return render(request, "llmproxy/key_new.html", {"form": form}, status=refusal.status)
+    except AlreadyCreated as refusal:
+        return render(request, "llmproxy/key_created.html", {"key": refusal.key}, status=refusal.status)
+    context = {"key": created.key, "plain": created.plain, "curl": _curl(created.key)}
+    return render(request, "llmproxy/key_created.html", context)
+
+
+def _curl(key: ApiKey) -> str:
+    """A call that works, with the key in a variable: command lines are kept in histories."""
+    model = {"model": key.allowed_models[0]} if key.allowed_models else {}
+    body = json.dumps({**model, "messages": [{"role": "user", "content": "Say hello."}]})
+    return (
+        f"curl {settings.PUBLIC_ORIGIN}/v1/chat/completions \\\n"
+        '  -H "Authorization: Bearer $SMARTSPEC_API_KEY" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        f"  -d {shlex.quote(body)}"
+    )
+
+
+@page
+@never_cache
+@login_required
+def change(request: HttpRequest, pk: int) -> HttpResponse:
+    """`/account/keys/1`: another name, date, budget or list of models."""
+    user = signed_in(request)
+    key = get_object_or_404(ApiKey.objects.live(), user=user, pk=pk)
+    form = KeyForm(user, request.POST or None, key=key)
+    if not form.is_valid():
+        context = {"form": form, "key": key}
+        return render(request, "llmproxy/key.html", context, status=400 if form.is_bound else 200)
+    try:
+        api_keys.change(key=key, source=Source.of(request), **form.settings)
+    except KeyRevoked as refusal:
+        messages.error(request, refusal.message)
+    else:
+        messages.success(request, _("The key “%(name)s” was changed.") % {"name": key.name})
+    return redirect("account_keys")
+
+
+@page
+@never_cache
+@login_required
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """`/account/keys/1/revoke`: asks first."""
+    key = get_object_or_404(ApiKey, user=signed_in(request), pk=pk)
+    if request.method != "POST":
+        return render(request, "llmproxy/key_revoke.html", {"key": key})
+    api_keys.revoke(key=key, source=Source.of(request))
+    messages.success(request, _("The key “%(name)s” was revoked.") % {"name": key.name})
+    return redirect("account_keys")

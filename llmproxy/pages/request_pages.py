@@ -1,0 +1,60 @@
+"""All that somebody asked of models, what was free or failed included: each leads to its receipt."""
+
+from dataclasses import dataclass
+
+from django import forms
+from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.access.authentication import signed_in
+from accounts.toolbox.keyset import cut_page
+from llmproxy.models import Completion
+from llmproxy.receipts import finish_reasons
+
+PAGE = 50
+NOT_COMPLETED = "not_completed"
+
+
+class RequestsQuery(forms.Form):
+    """`before` is the id of the completion that ended the page before."""
+
+    show = forms.ChoiceField(
+        label=_("Show"), required=False, choices=[("", _("Everything")), (NOT_COMPLETED, _("What was not completed"))]
+    )
+    before = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Completions with how each ended; `before` leads to the next page, "" on the last."""
+
+    rows: list[tuple[Completion, str]]
+    before: str
+
+
+@require_safe
+@never_cache
+@login_required
+def requests(request: HttpRequest) -> HttpResponse:
+    """`/account/requests`, newest first; 400 for an address that no link leads to."""
+    query, own = RequestsQuery(request.GET), Completion.objects.filter(user=signed_in(request))
+    page = _page(own, **query.cleaned_data) if query.is_valid() else None
+    if page is None:
+        return render(request, "llmproxy/requests.html", {"query": RequestsQuery({})}, status=400)
+    return render(request, "llmproxy/requests.html", {"query": query, "page": page, **query.cleaned_data})
+
+
+def _page(own: QuerySet[Completion], show: str, before: str) -> Page | None:
+    """None if `before` is none of their own."""
+    wanted = own.exclude(status=Completion.Status.COMPLETED) if show else own
+    last = own.filter(generation_id=before).values_list("pk", flat=True).first() if before else None
+    if before and last is None:
+        return None
+    page = cut_page(wanted, "pk", last, PAGE)
+    rows = [(row, finish_reasons.words(row)) for row in page.rows]
+    return Page(rows, page.rows[-1].generation_id if page.before else "")

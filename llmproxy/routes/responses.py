@@ -1,0 +1,225 @@
+"""`/v1/responses`: OpenAI's Responses API, without what it keeps between requests.
+
+What is kept lies in our account at the provider: one caller could reach another's, and nobody could bound its
+tokens. Source: OpenAI API reference, "Create a model response" and "Streaming events".
+"""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from llmproxy import lenient_json
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.route_meters import ResponsesMeter
+from llmproxy.models import Endpoint
+from llmproxy.receipts.explain import Receipt
+from llmproxy.routes import kinds, parameters, request_body
+from llmproxy.routes.base import Route, Stream, bill, event
+from llmproxy.routes.kinds import OBJECT, STRING, Content
+from llmproxy.routes.parameters import LIMIT, MODEL, SAMPLING, STREAM, TOOLS, UNMETERED, Parameter, Parameters
+from llmproxy.routes.request_body import Asked, Body
+from llmproxy.upstream.sse import Event
+
+MAX_ITEMS = 10_000
+# What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
+ITEMS = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning")
+PARTS = ("input_text", "output_text", "refusal", "summary_text", "reasoning_text", "text", "input_file", "input_audio")
+
+PARAMETERS = Parameters(
+    *parameters.refuse(
+        gettext_lazy("%(name)s is not offered here: send all that the model shall see in input."),
+        "previous_response_id",
+        "conversation",
+        "background",
+        "prompt",
+    ),
+    *parameters.refuse(
+        gettext_lazy("%(name)s is not offered here: no answer is kept. Send false, or leave it out."), "store"
+    ),
+    # It generates a summary, beyond the limit of the answer.
+    *parameters.refuse(UNMETERED, "context_management"),
+    *SAMPLING,
+    Parameter("reasoning", OBJECT),
+    TOOLS,
+    Parameter("input", Content({"anyOf": [kinds.TEXT, kinds.list_of(OBJECT.schema(), MAX_ITEMS)]}), is_required=True),
+    STREAM,
+    Parameter("instructions", STRING),
+    Parameter("text", OBJECT),
+    MODEL,
+    Parameter("max_output_tokens", LIMIT, is_forwarded=False),
+    *parameters.pass_on(
+        """
+        include metadata parallel_tool_calls prompt_cache_key safety_identifier stream_options
+        tool_choice top_logprobs truncation user
+        """
+    ),
+)
+
+
+class Responses(Route):
+    endpoint = Endpoint.RESPONSES
+    member = "output"
+    meter = ResponsesMeter
+
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+        body = request_body.parsed(raw)
+        PARAMETERS.check(body)
+        _check_reasoning(body)
+        images = _check_input(body)
+        kept = PARAMETERS.select(body)
+        kept["stream"] = request_body.is_streamed(body, stream)
+        kept["store"] = False
+        size = request_body.measured(body["input"], body.get("instructions"), body.get("tools"), body.get("text"))
+        return Asked(
+            body=kept,
+            model=body.get("model"),
+            stream=kept["stream"],
+            prompt_bytes=size - sum(map(len, images)),
+            limit="max_output_tokens",
+            max_tokens=body.get("max_output_tokens"),
+            images=len(images),
+        )
+
+    def streamed(self, asked: Asked) -> Stream:
+        return ResponseEvents(asked)
+
+
+RESPONSES = Responses()
+
+
+def _check_reasoning(body: Body) -> None:
+    """The mode `pro` lets several answers be written for one."""
+    mode = (body.get("reasoning") or {}).get("mode")
+    if mode not in (None, "standard"):
+        raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
+
+
+def _check_input(body: Body) -> list[str]:
+    """The images in the input, as they stand in the body."""
+    items = body.get("input")
+    if isinstance(items, str):
+        return []
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
+        raise InvalidRequest(
+            _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS}, param="input"
+        )
+    images: list[str] = []
+    for index, item in enumerate(items):
+        param = f"input.{index}"
+        # An item with nothing but an id is a reference to one that the provider keeps.
+        if not isinstance(item, dict) or (item.get("type") or ("role" in item and "message")) not in ITEMS:
+            raise request_body.unknown_type(param)
+        if _is_reference(item):
+            raise request_body.unmeasured(param)
+        for name in ("content", "output", "summary"):
+            images += _images(item.get(name), f"{param}.{name}")
+    return images
+
+
+def _is_reference(item: Body) -> bool:
+    """Whether an item is only named, and the provider would look it up under the operator's account."""
+    if item.get("type") == "reasoning":
+        return not (item.get("encrypted_content") or item.get("summary") or item.get("content"))
+    return item.get("type", "message") == "message" and not item.get("content")
+
+
+def _images(content: Any, param: str) -> list[str]:
+    if content is None or isinstance(content, str):
+        return []
+    if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
+        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    images = []
+    for part in content:
+        if part.get("file_id") or part.get("file_url") or "://" in str(part.get("file_data") or "")[:64]:
+            raise request_body.unmeasured(param)
+        if part.get("type") == "input_image":
+            if not isinstance(part.get("image_url"), str):
+                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+            images.append(part["image_url"])
+        elif part.get("type") not in PARTS:
+            raise request_body.unknown_type(param)
+    return images
+
+
+LAST = ("response.completed", "response.incomplete", "response.failed")
+# Errors that tell of the caller's request; any other is of our account, and for our log only.
+CALLERS_ERRORS = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download", "bio_policy")
+
+
+class ResponseEvents(Stream):
+    """Typed events. Clients stop reading at the last one, so the bill goes before it."""
+
+    last = b""
+    number = 0  # of the next event
+    response: Body
+    items: list[Any]
+
+    def __init__(self, asked: Asked) -> None:
+        super().__init__(asked)
+        self.response, self.items = {}, []
+
+    def failed(self, event: Event, chunk: Any) -> bool:
+        kind = chunk.get("type") if isinstance(chunk, dict) else None
+        if kind == "response.failed" and isinstance(chunk.get("response"), dict):
+            self.response = chunk["response"]
+        return kind in ("error", "response.failed") or super().failed(event, chunk)
+
+    def passed(self, event: Event, chunk: Any) -> bytes | None:
+        if self._note(chunk) in LAST:
+            self.last = event.raw
+            return None
+        return super().passed(event, chunk)
+
+    def _note(self, chunk: Any) -> Any:
+        """What the end may need of this event; returns its type."""
+        if not isinstance(chunk, dict):
+            return None
+        if isinstance(number := chunk.get("sequence_number"), int):
+            self.number = number + 1
+        if isinstance(response := chunk.get("response"), dict):
+            self.response = response
+        if chunk.get("type") == "response.output_item.done":
+            self.items.append(chunk.get("item"))
+        return chunk.get("type")
+
+    def is_last(self, event: Event, chunk: Any) -> bool:
+        return bool(self.last)
+
+    def is_whole(self, meter: Any, *, done: bool) -> bool:
+        return False
+
+    def limited(self, receipt: Receipt) -> bytes:
+        usage = receipt.usage
+        response = {
+            **self.response,
+            "status": "incomplete",
+            "incomplete_details": {"reason": "max_output_tokens"},
+            "output": self.items,
+            "usage": {
+                "input_tokens": usage.prompt_tokens,
+                "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+                "output_tokens": usage.completion_tokens,
+                "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+                "total_tokens": usage.total_tokens,
+            },
+        }
+        self.last = self._event("response.incomplete", response=response)
+        return b""
+
+    def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
+        error = self.response.get("error") if self.response.get("status") == "failed" else None
+        if error is None:
+            self.last = self._event("error", code=refusal.code, message=refusal.message, param=refusal.param)
+        else:
+            code = error.get("code") if isinstance(error, dict) else None
+            if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
+                error = {"code": "server_error", "message": refusal.message}
+            self.last = self._event("response.failed", response={**self.response, "error": error})
+        return b""
+
+    def end(self, receipt: Receipt) -> bytes:
+        return bill(receipt) + self.last
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        return event(lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}), kind.encode())

@@ -1,0 +1,238 @@
+"""python -m smartspec.local.launch: everything that `make run` serves, started and stopped together.
+
+Exit code 0 after Ctrl-C, SIGTERM or SIGHUP; 1, with one sentence, if something cannot run.
+"""
+
+import argparse
+import fcntl
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from smartspec.local import embedded_postgres, local_model, postgres_cluster, processes
+from smartspec.local.postgres_binaries import DatabaseUnavailableError
+from smartspec.local.site import Child, LaunchError, Site, say, tail
+
+PROJECT = Path(__file__).resolve().parents[2]
+MODEL_SECONDS = 60
+WEB_SECONDS = 60
+BACKLOG = 512
+SHARED_VARIABLES = (  # what manage.py in another terminal has to know
+    "LLM_UPSTREAM_BASE_URL",
+    "LLM_UPSTREAM_API_KEY",
+    "LLM_UPSTREAM_MODELS",
+    "LLM_DEFAULT_MAX_TOKENS",
+    "PUBLIC_ORIGIN",
+)
+
+
+def serve(site: Site) -> None:
+    """Start everything, tell the person where it is, and watch until a signal."""
+    with ExitStack() as running:
+        running.enter_context(claim(site))
+        port = running.enter_context(listening(site))
+        start_database(site, running)
+        model = start_model(site, running)
+        demo = site.manage("prepare").strip()
+        site.progress("tables, packages and the demo login are there")
+        if model:
+            wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
+            site.progress("local model smollm2 is loaded")
+        as_application = {"env": {**site.environment, **application_database(site)}}
+        gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", f"fd://{port}", "smartspec.wsgi")
+        web = running.enter_context(site.child("web server", *gunicorn, pass_fds=(port,), **as_application))
+        running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60", **as_application))
+        wait_for(web, site.address, "/readyz", WEB_SECONDS)
+        site.progress("web server is ready")
+        running.callback(say, "\nStopping ...")
+        say(welcome(site, demo))
+        watch(site)
+
+
+@contextmanager
+def claim(site: Site) -> Iterator[None]:
+    """One launcher for one checkout; the kernel gives the lock back when it dies."""
+    try:
+        site.log("").parent.mkdir(parents=True, exist_ok=True)
+        lock = (site.data / "launch.lock").open("a+")
+    except OSError as error:
+        raise LaunchError(f"{site.data} is not usable: {error.strerror}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise LaunchError(f"It already runs at {lock.read()}; Ctrl-C there stops it.") from None
+        lock.truncate(0)
+        lock.write(site.address)
+        lock.flush()
+        yield
+
+
+@contextmanager
+def listening(site: Site) -> Iterator[int]:
+    """Take the port for the web server, which gets it handed over: nobody else can slip in between."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", site.port))
+        except OSError as error:
+            raise LaunchError(
+                f"Port {site.port} cannot be used ({error.strerror}); choose another one: PORT={site.port + 1} make run"
+            ) from error
+        listener.listen(BACKLOG)
+        yield listener.fileno()
+
+
+def start_database(site: Site, running: ExitStack) -> None:
+    """The children find it as manage.py in another terminal does: by its data directory."""
+    if site.environment.get("DATABASE_URL"):
+        site.progress("database is the one of DATABASE_URL")
+        return
+    running.enter_context(embedded_postgres.server(site.data / "postgres"))
+    site.progress("PostgreSQL is ready")
+
+
+def application_database(site: Site) -> dict[str, str]:
+    """What the site itself runs with: a role that owns nothing, as in production (docs/roles.md)."""
+    if site.environment.get("DATABASE_URL"):
+        return {}
+    data = site.data / "postgres"
+    if url := embedded_postgres.running_url(data):
+        return {"DATABASE_URL": embedded_postgres.application_url(url, data)}
+    raise LaunchError(f"PostgreSQL stopped.\n{tail(site.data / 'postgres.log')}")
+
+
+def start_model(site: Site, running: ExitStack) -> Child | None:
+    """Only started here: it loads while the tables are made."""
+    model = None
+    if not site.environment.get("LLM_UPSTREAM_BASE_URL"):
+        port = embedded_postgres.free_port()
+        site.environment["LLM_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
+        site.environment["LLM_UPSTREAM_MODELS"] = local_model.NAME
+        site.environment.setdefault("LLM_DEFAULT_MAX_TOKENS", str(local_model.MAX_OUTPUT_TOKENS))
+        model = running.enter_context(
+            site.child("local model", "-m", "smartspec.local.local_model", "--port", str(port))
+        )
+    running.enter_context(shared_environment(site))
+    return model
+
+
+@contextmanager
+def shared_environment(site: Site) -> Iterator[None]:
+    path = site.data / "running.env"
+    values = {name: site.environment.get(name) for name in SHARED_VARIABLES}
+    lines = (f"{name}={value}\n" for name, value in values.items() if value)
+    postgres_cluster.write_private(path, "".join(lines))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
+    """Wait until the child answers 200."""
+    deadline = time.monotonic() + seconds
+    host, port = base_url.split("/")[2].split(":")
+    while not answers(host, int(port), path):
+        child.check()
+        if time.monotonic() > deadline:
+            raise LaunchError(f"The {child.name} is not ready after {seconds:g} s.\n{tail(child.log)}")
+        time.sleep(0.1)
+
+
+def answers(host: str, port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def watch(site: Site) -> NoReturn:
+    """Ends by an exception only: a signal, or something died."""
+    embedded = not site.environment.get("DATABASE_URL")
+    while True:
+        time.sleep(0.5)
+        if site.on_terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
+            signal.raise_signal(signal.SIGHUP)
+        for child in site.children:
+            child.check()
+        if embedded and embedded_postgres.running_url(site.data / "postgres") is None:
+            raise LaunchError(f"PostgreSQL stopped.\n{tail(site.data / 'postgres.log')}")
+
+
+def welcome(site: Site, demo: str) -> str:
+    email, _, password = demo.partition(" ")
+    login = (
+        f"{email}, password {password}  (shown only this once)"
+        if demo
+        else "printed at the first start; new password: "
+        "\n                  .venv/bin/python manage.py changepassword demo@example.com"
+    )
+    return f"""
+SmartSpec runs at {site.environment["PUBLIC_ORIGIN"]}
+
+  Demo login      {login}
+  Administrator   .venv/bin/python manage.py create_user you@example.com --admin
+  Data and logs   {site.data}
+  Stop            Ctrl-C
+"""
+
+
+def site_of(root: Path, variables: Mapping[str, str]) -> Site:
+    """The site with its development defaults; what the environment says wins."""
+    port = variables.get("PORT") or "8000"
+    if not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise LaunchError(f"PORT has to be a number from 1 to 65535, not {port!r}.")
+    defaults = {
+        "DEBUG": "true",
+        "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
+        "GRACEFUL_TIMEOUT": "3",
+    }
+    given = {name: value for name, value in variables.items() if value}
+    fixed = {"PORT": port, "PYTHONUNBUFFERED": "1"}
+    return Site(root, int(port), {**defaults, **given, **fixed})
+
+
+def stop_at_signals() -> None:
+    """The first signal unwinds the stack; further ones must not interrupt that."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(_number: int, _frame: object) -> NoReturn:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    for number in numbers:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup make run
+            signal.signal(number, stop)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m smartspec.local.launch")
+    parser.add_argument("--root", type=Path, default=PROJECT, help="the checkout to serve")
+    processes.end_with_parent()
+    stop_at_signals()
+    try:
+        serve(site_of(parser.parse_args().root.resolve(), os.environ))
+    except SystemExit:
+        say("Stopped.")
+    except (LaunchError, DatabaseUnavailableError) as error:
+        say(f"SmartSpec: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""Hypothesis drives the real ledger and the pure account side by side: they must never say different things."""
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from accounts.models import User
+from credits import ledger
+from credits.exceptions import LedgerRefusal
+from credits.models import Grant, Hold, Transaction
+from credits.proof import audit
+from credits.proof.ledger_in_memory import Account, Refused
+
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+SOON = datetime(2090, 1, 1, tzinfo=UTC)
+numbers = itertools.count()
+amounts = st.integers(1, 30)
+DETAILS = {"required", "available", "left"}
+
+
+class LedgerAndAccount(RuleBasedStateMachine):
+    holds = Bundle("holds")
+    keys = Bundle("keys")
+
+    @initialize(credits=st.integers(0, 40))
+    def start(self, credits: int) -> None:
+        self.user = User.objects.create_user(f"user{next(numbers)}@example.com", "x")
+        self.account = Account()
+        self.held: dict[str, Hold] = {}
+        self.credentials: dict[str, str] = {}
+        self.moved_grants: set[int] = set()
+        if credits:
+            self.add("purchase", credits, None, 100)
+
+    # --- rules ---------------------------------------------------------------------------
+
+    @rule(target=holds, amount=st.integers(0, 50), at_least=st.integers(0, 50))
+    def hold(self, amount: int, at_least: int) -> str:
+        reference = f"gen_{next(numbers)}"
+        at_least = min(amount, at_least)
+        self.lapse()
+        if self.account.available < amount:
+            self.end_due()
+        self.both(
+            lambda: self.held.__setitem__(
+                reference,
+                ledger.hold(user=self.user, amount=amount, at_least=at_least, reference_id=reference, seconds=3600),
+            ),
+            lambda: self.account.hold(reference, requested=amount, at_least=at_least),
+        )
+        return reference
+
+    @rule(
+        target=holds,
+        amount=st.integers(0, 50),
+        at_least=st.integers(0, 5),
+        credential=st.sampled_from(["key:1", "device:a"]),
+        budget=st.none() | st.integers(0, 60),
+    )
+    def hold_within_a_budget(self, amount: int, at_least: int, credential: str, budget: int | None) -> str:
+        """The account is asked for what the budget leaves, or not at all."""
+        reference = f"gen_{next(numbers)}"
+        at_least = min(amount, at_least)
+        left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+        self.lapse()
+        if min(left, self.account.available) < amount:
+            self.end_due()
+            left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+        asked: dict[str, Any] = {"amount": amount, "at_least": at_least, "credential": credential, "budget": budget}
+        self.both(
+            lambda: self.held.__setitem__(
+                reference, ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked)
+            ),
+            lambda: self.asked_within(reference, left, amount, at_least),
+        )
+        if reference in self.held:
+            self.credentials[reference] = credential
+        return reference
+
+    def asked_within(self, reference: str, left: int, amount: int, at_least: int) -> None:
+        if left < at_least <= min(amount, self.account.available):
+            raise Refused("insufficient_credits", required=at_least, available=min(left, self.account.available))
+        if self.account.available < at_least:
+            raise Refused("insufficient_credits", required=at_least, available=self.account.available)
+        self.account.hold(reference, requested=left, at_least=at_least)
+
+    def counted(self, credential: str) -> int:
+        """What it holds and has spent, by the pure account."""
+        holds = [self.account.holds[name] for name, by in self.credentials.items() if by == credential]
+        return sum(hold.amount for hold in holds if hold.state == "open") + sum(hold.captured or 0 for hold in holds)
+
+    @rule(reference=holds, cost=st.integers(0, 60))
+    def capture(self, reference: str, cost: int) -> None:
+        if reference in self.held:
+            self.both(
+                lambda: ledger.capture(hold=self.held[reference], cost=cost),
+                lambda: self.account.capture(reference, cost),
+            )
+
+    @rule(reference=holds)
+    def release(self, reference: str) -> None:
+        if reference in self.held:
+            ledger.release(hold=self.held[reference])
+            self.account.end(reference, "released")
+
+    @rule(reference=holds)
+    def let_a_hold_expire(self, reference: str) -> None:
+        if reference in self.held:
+            # One that has ended stays as it was: its pins were counted by the date that it had.
+            running = Hold.objects.filter(pk=self.held[reference].pk, state=Hold.State.OPEN)
+            running.update(expires_at=PAST)
+
+    @rule()
+    def sweep(self) -> None:
+        ledger.expire_holds(user=self.user)
+        self.end_due()
+        self.lapse()
+
+    @rule(data=st.data())
+    def let_a_grant_expire(self, data: Any) -> None:
+        # Only the one that burns first of its priority: a replay must find the order in which they have burned.
+        soon = Grant.objects.filter(user=self.user, expires_at=SOON).order_by("-id")
+        first = {grant.priority: grant for grant in soon}
+        if first:
+            grant = data.draw(st.sampled_from(list(first.values())))
+            Grant.objects.filter(pk=grant.pk).update(expires_at=PAST, first_expires_at=PAST)
+            User.objects.filter(pk=self.user.pk).update(grants_expire_at=PAST)
+            self.account.grants[self.number_of(grant)].expires_at = PAST
+            self.moved_grants.add(grant.pk)
+
+    @rule(
+        target=keys,
+        type=st.sampled_from(["purchase", "bonus", "subscription"]),
+        amount=amounts,
+        expires=st.booleans(),
+        priority=st.sampled_from([50, 100]),
+    )
+    def grant(self, type: str, amount: int, expires: bool, priority: int) -> tuple[str, dict[str, Any]]:
+        until = SOON if expires and type != "purchase" else None
+        return self.add(type, amount, until, priority)
+
+    @rule(key=keys)
+    def the_same_grant_again(self, key: tuple[str, dict[str, Any]]) -> None:
+        before = self.user.transactions.count()
+        self.lapse()
+        ledger.add(user=self.user, description="again", idempotency_key=key[0], **key[1])
+        assert self.user.transactions.count() == max(before, len(self.account.rows))
+
+    @rule(amount=st.integers(-40, 40).filter(bool))
+    def adjust(self, amount: int) -> None:
+        request = {"type": "adjustment", "amount": amount}
+        self.both(
+            lambda: ledger.adjust(user=self.user, amount=amount, reason="why", actor=None, idempotency_key=self.key()),
+            lambda: self.account.adjust(request),
+        )
+
+    @rule(data=st.data(), verb=st.sampled_from(["refund", "claw_back", "restore"]), amount=st.none() | amounts)
+    def reverse(self, data: Any, verb: str, amount: int | None) -> None:
+        rows = list(Transaction.objects.filter(user=self.user).order_by("seq"))
+        if not rows:
+            return
+        row = data.draw(st.sampled_from(rows))
+        real: dict[str, Any] = {"transaction": row, "reason": "why", "actor": None, "idempotency_key": self.key()}
+        asked: dict[str, Any] = {"seq": row.seq, "now": datetime.now(UTC)}
+        if verb != "restore":
+            real["amount"] = asked["amount"] = amount
+        if verb == "claw_back":
+            del asked["now"]
+        self.both(lambda: getattr(ledger, verb)(**real), lambda: getattr(self.account, verb)(**asked))
+
+    # --- what must hold after each ---------------------------------------------------------
+
+    @invariant()
+    def they_agree(self) -> None:
+        if not hasattr(self, "user"):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        real = ledger.balance(self.user)
+        assert (real.credits, real.held, real.debt) == (self.account.credits, self.account.held, self.account.debt)
+        rows = self.user.transactions.order_by("seq").values_list("seq", "type", "amount", "balance_after", "debt")
+        assert list(rows) == [
+            (row.seq, row.type, row.amount, row.balance_after, row.debt) for row in self.account.rows.values()
+        ]
+        grants = self.user.grants.order_by("id").values_list("remaining", "pinned")
+        assert list(grants) == [(grant.remaining, grant.pinned) for grant in self.account.grants.values()]
+        assert real.available >= 0
+        for held, spent, credential in self.user.spending.values_list("held", "spent", "credential"):
+            assert held + spent == self.counted(credential)
+
+    def teardown(self) -> None:
+        if hasattr(self, "user"):
+            assert audit.run(user=self.user).findings == []
+
+    # --- how -----------------------------------------------------------------------------
+
+    def both(self, real: Any, pure: Any) -> None:
+        """The same outcome, or the same refusal with the same numbers."""
+        self.lapse()
+        assert self.outcome(real, LedgerRefusal) == self.outcome(pure, Refused)
+
+    @staticmethod
+    def outcome(act: Any, refusal: type[Exception]) -> dict[str, Any] | None:
+        try:
+            act()
+        except refusal as refused:
+            facts = getattr(refused, "facts", None) or {"code": getattr(refused, "code", ""), **vars(refused)}
+            code = {"more_than_left": "invalid_amount"}.get(facts["code"], facts["code"])
+            return {"code": code, **{name: facts[name] for name in DETAILS - {"left"} if name in facts}}
+        return None
+
+    def lapse(self) -> None:
+        """Every verb first takes away what has expired."""
+        for grant in self.account.due(datetime.now(UTC)):
+            self.account.expire(grant.number)
+
+    def end_due(self) -> None:
+        due = Hold.objects.filter(user=self.user, expires_at=PAST).order_by("id")
+        for reference in due.values_list("reference_id", flat=True):
+            self.account.end(reference, "expired")
+
+    def add(self, type: str, amount: int, until: datetime | None, priority: int) -> tuple[str, dict[str, Any]]:
+        key = self.key()
+        request: dict[str, Any] = {"type": type, "amount": amount, "expires_at": until, "priority": priority}
+        iso = until.isoformat() if until else None
+        self.both(
+            lambda: ledger.add(user=self.user, description="", idempotency_key=key, **request),
+            lambda: self.account.add({**request, "expires_at": iso}),
+        )
+        return key, request
+
+    def number_of(self, grant: Grant) -> int:
+        return Grant.objects.filter(user=self.user, pk__lte=grant.pk).count()
+
+    @staticmethod
+    def key() -> str:
+        return f"key_{next(numbers)}"
+
+
+@pytest.mark.django_db
+def test_the_ledger_and_the_pure_account_always_agree() -> None:
+    run_state_machine_as_test(
+        LedgerAndAccount,
+        settings=settings(
+            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

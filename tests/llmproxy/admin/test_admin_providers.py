@@ -1,0 +1,497 @@
+"""Providers in the admin: their form and health, the test of the connection, the import of models, figures by day."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
+from llmproxy.receipts import provider_figures
+from llmproxy.upstream import model_listing
+from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.admin.test_admin import NEW
+from tests.llmproxy.conftest import text_of
+from tests.llmproxy.scripted_upstream import Upstream
+from tests.llmproxy.several import Several
+
+pytestmark = pytest.mark.django_db
+
+PROVIDERS = "/admin/llmproxy/provider/"
+MODELS = "/admin/llmproxy/languagemodel/"
+
+
+@pytest.fixture
+def admin(client: Client, make_user: Callable[..., User]) -> Client:
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def provider(upstream: Upstream) -> Provider:
+    row = Provider(name="Cloud", slug="cloud", base_url=upstream.url)
+    row.set_key("sk-cloud")
+    row.save()
+    return row
+
+
+@pytest.fixture
+def staff(make_user: Callable[..., User]) -> Callable[..., Client]:
+    """A browser of a person who has these permissions of llmproxy, and no others."""
+
+    def log_in(*codenames: str) -> Client:
+        user = make_user("staff@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        browser = Client()
+        browser.force_login(user)
+        return browser
+
+    return log_in
+
+
+def said(client: Client, address: str = PROVIDERS) -> str:
+    """The messages that the next page shows."""
+    return " ".join(str(message) for message in client.get(address).context["messages"])
+
+
+def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
+    sent = {
+        **NEW,
+        "key_header": "api-key",
+        "endpoints": ["chat/completions", "embeddings"],
+        "first_byte_seconds": "20",
+        "on_disconnect": "drain",
+        "drain_seconds": "7",
+    }
+    assert admin.post(f"{PROVIDERS}add/", sent).status_code == 302
+    row = Provider.objects.get()
+    assert (row.key_header, row.endpoints, row.first_byte_seconds) == ("api-key", sent["endpoints"], 20)
+    assert (row.on_disconnect, row.drain_seconds, row.connect_seconds) == ("drain", 7, None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"endpoints": []},
+        {"endpoints": ["images"]},
+        {"first_byte_seconds": "0"},
+        {"idle_seconds": "901"},
+        {"drain_seconds": "601"},
+        {"base_url": "https://user:password@models.example/v1"},
+        {"base_url": "https://models.example/v1?key=secret"},
+    ],
+)
+def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -> None:
+    assert admin.post(f"{PROVIDERS}add/", {**NEW, **wrong}).status_code == 200
+    assert not Provider.objects.exists()
+
+
+def test_health_shows_failures_and_for_how_long_it_cools_down(admin: Client, provider: Provider) -> None:
+    Provider.objects.update(failures=2, last_failure_at=timezone.now(), last_error="upstream_timeout")
+    page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
+    assert "2 failures in a row" in page
+    assert "less than a minute ago (upstream_timeout)" in page
+    Provider.objects.update(cooling_until=timezone.now() + timedelta(minutes=5))
+    for address in (PROVIDERS, f"{PROVIDERS}{provider.pk}/change/"):
+        assert "Cools down: 5 minutes" in admin.get(address).content.decode()
+
+
+@pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
+def test_health_is_good_only_of_who_was_asked(
+    admin: Client, provider: Provider, chat: Any, user: User, upstream: Upstream, page: str
+) -> None:
+    address = page.format(PROVIDERS, provider.pk)
+    assert "Not asked yet" in admin.get(address).content.decode()
+    Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
+    assert "Not asked lately" in admin.get(address).content.decode()
+    answered(provider, chat, user)
+    shown = admin.get(address).content.decode()
+    assert "Good" in shown
+    assert "Not asked" not in shown
+
+
+def answered(provider: Provider, chat: Any, user: User) -> None:
+    """It answers a call, and what is remembered of calls for a while is forgotten."""
+    Provider.objects.exclude(pk=provider.pk).delete()
+    model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
+    Deployment.objects.create(model=model, provider=provider)
+    assert chat(user, model="bright").status_code == 200
+    cache.clear()
+
+
+@pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
+def test_health_says_what_a_test_found_until_a_call_succeeds(
+    admin: Client, provider: Provider, chat: Any, user: User, upstream: Upstream, page: str
+) -> None:
+    address = page.format(PROVIDERS, provider.pk)
+    upstream.offers = script.error(401)
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "The test failed less than a minute ago: it refuses the key" in admin.get(address).content.decode()
+    answered(provider, chat, user)
+    shown = admin.get(address).content.decode()
+    assert "Good" in shown
+    assert "The test failed" not in shown
+
+
+def test_health_says_that_a_test_went_well(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    address = f"{PROVIDERS}{provider.pk}/change/"
+    upstream.offers = script.listing("a")
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "Not asked yet. Tested less than a minute ago: it answers" in admin.get(address).content.decode()
+    admin.post(address, {**NEW, "base_url": "https://other.example/v1"})
+    page = admin.get(address).content.decode()
+    assert "Not asked yet" in page
+    assert "it answers" not in page
+
+
+def test_a_new_provider_has_no_route_ticked_but_chat_and_an_old_one_keeps_its_own(
+    admin: Client, provider: Provider
+) -> None:
+    pages = [f"{PROVIDERS}add/", f"{PROVIDERS}{provider.pk}/change/"]
+    ticked = [admin.get(page).context["adminform"].form["endpoints"].value() for page in pages]
+    assert ticked == [["chat/completions"], Endpoint.values]
+
+
+def test_the_key_line_says_whether_there_is_one_and_not_which(admin: Client, provider: Provider) -> None:
+    address = f"{PROVIDERS}{provider.pk}/change/"
+    page = admin.get(address).content.decode()
+    assert "There is one." in page
+    assert "sk-cloud" not in page
+    Provider.objects.update(encrypted_key="")
+    assert "There is none." in admin.get(address).content.decode()
+    Provider.objects.update(encrypted_key="rubbish")
+    assert "It cannot be read any more" in admin.get(address).content.decode()
+    assert admin.get(PROVIDERS).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (script.listing("a", "b"), "and offers 2 models."),
+        (script.raw(b'[{"id": "a"}]'), "and offers 1 model."),
+        (script.error(401, "sk-cloud is wrong"), "refuses the key (status 401)"),
+        (script.error(404), "lists no models (status 404)"),
+        (script.error(500), "answers with an error (status 500)"),
+        (script.raw(b"", status=301, headers={"Location": "http://x"}), "leads elsewhere (status 301)"),
+        (script.raw(b"<html>Welcome</html>", content_type="text/html"), "no OpenAI-compatible API"),
+        (script.raw(b'{"data": 5}'), "no OpenAI-compatible API"),
+        (script.raw(b"[" * 100_000), "no OpenAI-compatible API"),
+        (script.hang_up, "connection broke off"),
+        (script.silence_of(2), "did not answer within 1 seconds"),
+        (script.begun(b'{"data": '), "did not answer within 1 seconds"),
+    ],
+)
+def test_a_connection_is_tested_in_plain_words(
+    admin: Client, provider: Provider, upstream: Upstream, monkeypatch: Any, answer: Any, words: str
+) -> None:
+    monkeypatch.setattr(model_listing, "SECONDS", 1)
+    upstream.offers = answer
+    response = admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert response["Location"] == f"{PROVIDERS}{provider.pk}/change/"
+    text = said(admin)
+    assert words in text
+    assert f"Cloud, asked at {upstream.url}/models: " in text
+    assert "does not end in /v1" not in text
+    assert "sk-cloud" not in text
+    path, headers = upstream.gets[0]
+    assert (path, headers["Authorization"]) == ("/v1/models", "Bearer sk-cloud")
+
+
+@pytest.mark.parametrize("answer", [script.error(404), script.error(405), script.raw(b"<html>Welcome</html>")])
+def test_a_base_url_without_its_end_is_told_so(
+    admin: Client, provider: Provider, upstream: Upstream, answer: Any
+) -> None:
+    upstream.offers = answer
+    Provider.objects.update(base_url=upstream.url.removesuffix("/v1") + "/")
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    text = said(admin)
+    assert f"asked at {upstream.url.removesuffix('/v1')}/models: " in text
+    assert "does not end in /v1" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"base_url": "http://127.0.0.1:9/v1"}, "Nothing answers at this address"),
+        ({"base_url": "http://nowhere.invalid/v1"}, "Nothing answers at this address"),
+        ({"encrypted_key": "rubbish"}, "key cannot be used"),
+        ({"base_url": ""}, "has no address"),
+    ],
+)
+def test_a_connection_that_cannot_be_is_told_as_such(
+    admin: Client, provider: Provider, fields: dict[str, str], words: str
+) -> None:
+    Provider.objects.update(**fields)
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert words in said(admin)
+
+
+def test_a_slow_connection_is_a_warning(
+    admin: Client, provider: Provider, upstream: Upstream, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(model_listing, "SLOW_SECONDS", 0.05)
+    upstream.offers = script.after(0.1, script.listing("a"))
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "It is slow. It answers in" in said(admin)
+
+
+def test_an_endless_list_is_bounded(admin: Client, provider: Provider, upstream: Upstream, monkeypatch: Any) -> None:
+    monkeypatch.setattr(model_listing, "MAX_BYTES", 1000)
+    upstream.offers = script.listing(*map(str, range(100)))
+    admin.post(f"{PROVIDERS}{provider.pk}/test/")
+    assert "no OpenAI-compatible API" in said(admin)
+
+
+def test_chosen_providers_are_tested_from_the_list(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    admin.post(PROVIDERS, {"action": "test_chosen", "_selected_action": [provider.pk]})
+    assert f"Cloud, asked at {upstream.url}/models: It answers in" in said(admin)
+
+
+def test_a_test_is_posted_with_a_token_by_who_may_change_providers(
+    provider: Provider, upstream: Upstream, staff: Any, make_user: Any, admin: Client
+) -> None:
+    address = f"{PROVIDERS}{provider.pk}/test/"
+    assert admin.get(address).status_code == 405
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(make_user("other@example.com", is_staff=True, is_superuser=True))
+    assert browser.post(address).status_code == 403
+    assert staff("view_provider").post(address).status_code == 403
+    assert Client().post(address).status_code == 302
+    assert upstream.gets == []
+
+
+def test_only_who_may_change_sees_the_button(provider: Provider, staff: Any, admin: Client) -> None:
+    address = f"{PROVIDERS}{provider.pk}/change/"
+    assert "Test the connection" in admin.get(address).content.decode()
+    assert "/test/" not in staff("view_provider").get(address).content.decode()
+
+
+def test_models_are_imported_with_their_prices(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    upstream.offers = script.listing("gpt-5", "gpt-5-mini", "other")
+    address = f"{PROVIDERS}{provider.pk}/import/"
+    assert "gpt-5-mini" in admin.get(address).content.decode()
+    prices = {"prompt_price": "1.5", "cache_write_price": "1.875", "completion_price": "6"}
+    sent = {"names": ["gpt-5", "gpt-5-mini"], **prices}
+    assert admin.post(address, sent)["Location"] == MODELS
+    model = LanguageModel.objects.get(name="gpt-5")
+    assert (model.prompt_price, model.cached_prompt_price, model.completion_price) == (Decimal("1.5"), None, 6)
+    assert model.cache_write_price == Decimal("1.875")
+    assert (model.is_active, model.obstacle) == (True, "")
+    assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
+    assert LanguageModel.objects.count() == 2
+    assert "2 models were added." in said(admin)
+    assert sorted(LogEntry.objects.values_list("object_repr", flat=True)) == ["gpt-5", "gpt-5-mini"]
+
+
+def test_models_without_a_price_are_added_switched_off(admin: Client, provider: Provider) -> None:
+    admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]})
+    assert not LanguageModel.objects.get(name="small").is_active
+    assert "They are switched off: give them prices, then tick Active." in said(admin)
+    model = LanguageModel.objects.get(name="small")
+    model.prompt_price = model.completion_price = Decimal(1)
+    assert model.obstacle == "it is switched off"
+
+
+def test_the_default_price_is_taken_when_that_is_said(admin: Client, provider: Provider, settings: Any) -> None:
+    address = f"{PROVIDERS}{provider.pk}/import/"
+    admin.post(address, {"names": ["small"], "use_default": "on"})
+    model = LanguageModel.objects.get(name="small")
+    assert (model.is_active, model.prompt_price) == (True, None)
+    settings.WEB_LLM_CREDIT_PER_1K_TOKENS = None
+    assert "default price" not in admin.get(address).content.decode()
+    admin.post(address, {"names": ["large"], "use_default": "on"})
+    assert not LanguageModel.objects.get(name="large").is_active
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"names": []},
+        {"names": ["never offered"]},
+        {"names": ["has a space"]},
+        {"names": ["small"], "prompt_price": "1"},
+        {"names": ["small"], "prompt_price": "1", "completion_price": "-1"},
+        {"names": ["small"], "prompt_price": "1", "completion_price": "NaN"},
+        {"names": ["small"], "cached_prompt_price": "1"},
+        {"names": ["small"], "cache_write_price": "1"},
+        {"names": ["small"], "prompt_price": "1", "completion_price": "1", "use_default": "on"},
+    ],
+)
+def test_an_import_that_cannot_be_changes_nothing(
+    admin: Client, provider: Provider, upstream: Upstream, sent: dict[str, Any]
+) -> None:
+    upstream.offers = script.listing("small", "has a space", "ไทย", "x" * 201)
+    page = admin.post(f"{PROVIDERS}{provider.pk}/import/", sent)
+    assert page.status_code == 200
+    assert not LanguageModel.objects.exists()
+
+
+def test_no_more_are_imported_at_once_than_may_be(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    names = [f"m{number}" for number in range(201)]
+    upstream.offers = script.listing(*names)
+    page = admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": names, "use_default": "on"})
+    assert "at most 200 models at once" in page.content.decode()
+    assert not LanguageModel.objects.exists()
+
+
+def test_a_model_that_is_there_gets_one_provider_more_asked_after_the_others(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    other = Provider.objects.create(name="Other", slug="other", base_url="https://models.example/v1")
+    model = LanguageModel.objects.create(name="small", prompt_price=7, completion_price=7)
+    Deployment.objects.create(model=model, provider=other, order=3)
+    address = f"{PROVIDERS}{provider.pk}/import/"
+    for _again in range(2):
+        admin.post(address, {"names": ["small"], "prompt_price": "1", "completion_price": "1"})
+    assert LanguageModel.objects.get().prompt_price == 7
+    assert list(Deployment.objects.values_list("provider__slug", "order")) == [("other", 3), ("cloud", 4)]
+    assert "disabled" in admin.get(address).content.decode()
+
+
+def test_a_list_is_narrowed_and_bounded(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    upstream.offers = script.listing(*(f"m{number}" for number in range(600)))
+    address = f"{PROVIDERS}{provider.pk}/import/"
+    page = admin.get(address)
+    assert (len(page.context["rows"]), page.context["more"]) == (500, 100)
+    found = [row.name for row in admin.get(f"{address}?q=M59").context["rows"]]
+    assert found == ["m59", *(f"m59{number}" for number in range(10))]
+
+
+def test_a_filter_loses_nothing_that_was_typed_or_chosen(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    upstream.offers = script.listing("m1", "m2", "x3")
+    typed = {"prompt_price": "1.5", "cache_write_price": "1.9", "names": ["x3"], "use_default": "on"}
+    page = admin.post(f"{PROVIDERS}{provider.pk}/import/", {**typed, "filter": "1", "q": "M"})
+    assert [(row.name, row.is_chosen) for row in page.context["rows"]] == [("x3", True), ("m1", False), ("m2", False)]
+    text = page.content.decode()
+    assert re.search(r'name="prompt_price"[^>]* value="1.5"|value="1.5"[^>]* name="prompt_price"', text)
+    assert re.search(r'name="cache_write_price"[^>]* value="1.9"|value="1.9"[^>]* name="cache_write_price"', text)
+    assert re.search(r'name="use_default"[^>]* checked', text)
+    assert 'value="M"' in text
+    assert not page.context["form"].errors
+    assert not LanguageModel.objects.exists()
+
+
+def test_names_in_a_list_are_shown_and_not_run(admin: Client, provider: Provider, upstream: Upstream) -> None:
+    upstream.offers = script.raw(json.dumps({"data": [{"id": "<script>x</script>"}, {"id": 5}, 7, {}]}).encode())
+    page = admin.get(f"{PROVIDERS}{provider.pk}/import/")
+    assert "&lt;script&gt;" in page.content.decode()
+    assert len(page.context["rows"]) == 1
+
+
+def test_a_provider_that_lists_nothing_leads_back_with_the_reason(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    upstream.offers = script.error(401)
+    assert admin.get(f"{PROVIDERS}{provider.pk}/import/").status_code == 302
+    assert "refuses the key" in said(admin)
+    assert admin.get(f"{PROVIDERS}99999/import/").status_code == 302
+
+
+def test_only_who_may_add_models_imports(provider: Provider, staff: Any) -> None:
+    browser = staff("view_provider", "change_provider", "add_languagemodel")
+    assert browser.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]}).status_code == 403
+    assert not LanguageModel.objects.exists()
+
+
+def test_the_list_of_models_says_who_serves_them_and_why_one_is_not_sold(
+    admin: Client, provider: Provider, settings: Any
+) -> None:
+    settings.WEB_LLM_CREDIT_PER_1K_TOKENS = None
+    off = Provider.objects.create(name="Asleep", slug="asleep", base_url="https://models.example/v1", is_active=False)
+    priced = {"prompt_price": 1, "completion_price": 1}
+    rows = {
+        "sold": (provider, priced),
+        "free": (provider, {}),
+        "off": (provider, {**priced, "is_active": False}),
+        "alone": (None, priced),
+        "asleep": (off, priced),
+    }
+    for name, (served_by, fields) in rows.items():
+        model = LanguageModel.objects.create(name=name, **fields)
+        if served_by is not None:
+            Deployment.objects.create(model=model, provider=served_by)
+    page = admin.get(MODELS).content.decode()
+    for words in ("it has no price", "it is switched off", "it has no provider", "its providers are switched off"):
+        assert page.count(f"No: {words}") == 1
+    assert LanguageModel.objects.get(name="sold").obstacle == ""
+    assert "Cloud" in page
+
+
+def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(admin: Client, provider: Provider) -> None:
+    model = LanguageModel.objects.create(name="small")
+    Deployment.objects.create(model=model, provider=provider)
+    address = f"{PROVIDERS}{provider.pk}/delete/"
+    admin.post(address, {"post": "yes"})
+    assert "It serves 1 model: small." in said(admin)
+    model.delete()
+    assert admin.post(address, {"post": "yes"}).status_code == 302
+    assert not Provider.objects.exists()
+
+
+def test_nobody_deletes_many_providers_at_once(admin: Client, provider: Provider) -> None:
+    admin.post(PROVIDERS, {"action": "delete_selected", "_selected_action": [provider.pk], "post": "yes"})
+    assert Provider.objects.exists()
+
+
+@pytest.fixture
+def several() -> Iterator[Several]:
+    cache.clear()
+    with ExitStack() as stack:
+        yield Several(stack)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any], user: User, several: Several) -> None:
+    several.add("first", script.error(500))
+    second = several.add("second", script.answer(usage=(3000, 10)))
+    chat(user, model="bright", max_tokens=10)
+    second.script = script.events(script.chunk("word " * 100), cut=True)
+    text_of(chat(user, model="bright", max_tokens=1000, stream=True))
+    chat(user, model="bright", max_tokens=10)
+    second.script = script.error(400, code="context_length_exceeded")
+    chat(user, model="bright", max_tokens=10)
+    Completion.objects.update(first_byte_ms=120)
+    rows = {row.provider: row for row in provider_figures.by_day()}
+    first, then = rows["first"], rows["second"]
+    assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (3, 3, 3, 0, 0)
+    assert (then.calls, then.failures, then.fallbacks, then.tokens) == (
+        4,
+        2,
+        0,
+        3010,
+    )  # the fourth is the caller's fault
+    assert then.charged == sum(Completion.objects.values_list("charged", flat=True))
+    assert (then.first_byte_ms, then.name) == (120, "Second")
+    page = admin.get(f"{PROVIDERS}figures/").content.decode()
+    assert "3,010" in page
+    assert "less than a minute ago" in admin.get(PROVIDERS).content.decode()
+
+
+def test_figures_by_day_are_of_a_week_and_counted_once(chat: Callable[..., Any], user: User, several: Several) -> None:
+    several.add("only")
+    for _day in range(3):
+        chat(user, model="bright", max_tokens=10)
+    for ago, row in zip((0, 2, 8), Completion.objects.order_by("-pk"), strict=True):
+        Completion.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=ago))
+    days = [(row.day, row.calls, row.name) for row in provider_figures.by_day()]
+    today = timezone.localdate()
+    assert days == [(today, 1, "Only"), (today - timedelta(days=2), 1, "Only")]
+    with CaptureQueriesContext(connection) as queries:
+        provider_figures.by_day()
+    assert not any("completions" in query["sql"] for query in queries)
+
+
+def test_figures_are_for_who_may_see_completions(staff: Any, provider: Provider) -> None:
+    assert staff("view_provider").get(f"{PROVIDERS}figures/").status_code == 403

@@ -1,0 +1,48 @@
+"""The pages of API keys in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from accounts.access.authentication import identify
+from accounts.models import ApiKey, User
+from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
+]
+
+
+@pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_key_is_made_changed_and_revoked(
+    kind: dict[str, Any], browser: Browser, live_server: Any, make_user: Callable[..., User]
+) -> None:
+    user, send = make_user(), "main button[type=submit]"
+    context = browser.new_context(**kind, base_url=live_server.url)
+    log_in(context, user, live_server.url)
+    with uncomplaining(context, live_server.url) as page:
+        page.goto("/account/keys")
+        look(page, "keys-none")
+        page.goto("/account/keys/new")
+        page.locator("input[type=password]").fill("correct horse battery")
+        page.locator(send).click()
+        look(page, "key-new")
+        page.locator("#id_name").fill("A program with a rather long name, for the narrow column")
+        page.locator("#id_monthly_budget").fill("5000")
+        page.locator(send).click()
+        look(page, "key-created")
+        assert identify(page.locator("code.secret").inner_text()).user == user
+        page.goto("/account/keys")
+        look(page, "keys")
+        pk = ApiKey.objects.get().pk
+        page.goto(f"/account/keys/{pk}")
+        look(page, "key")
+        page.goto(f"/account/keys/{pk}/revoke")
+        look(page, "key-revoke")
+        page.locator(send).click()
+        look(page, "keys-revoked")
+    context.close()
+    assert ApiKey.objects.get().revoked_at

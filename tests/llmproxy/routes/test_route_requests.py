@@ -1,0 +1,392 @@
+"""What the routes besides chat take, what they measure of it, and what they refuse. Nothing is sent anywhere."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from llmproxy.exceptions import InvalidRequest
+from llmproxy.metering.pricing import held_tokens
+from llmproxy.routes.base import Route
+from llmproxy.routes.chat import CHAT
+from llmproxy.routes.embeddings import EMBEDDINGS
+from llmproxy.routes.messages import MESSAGES
+from llmproxy.routes.request_body import Asked
+from llmproxy.routes.responses import RESPONSES
+from llmproxy.routes.text import TEXT
+
+SAID = [{"role": "user", "content": "Hi"}]
+LEAST: dict[Route, dict[str, Any]] = {
+    TEXT: {"prompt": "Hi"},
+    EMBEDDINGS: {"input": "Hi"},
+    RESPONSES: {"input": "Hi"},
+    MESSAGES: {"messages": SAID, "max_tokens": 9},
+    CHAT: {"messages": SAID},
+}
+PICTURE = "data:image/png;base64," + "A" * 5000
+FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+
+
+def parsed(route: Route, **body: Any) -> Asked:
+    return route.parse(orjson.dumps(LEAST[route] | body))
+
+
+def refused(route: Route, **body: Any) -> str:
+    """The parameter that is to blame."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parsed(route, **body)
+    return str(refusal.value.param)
+
+
+def part(route: Route, **fields: Any) -> dict[str, Any]:
+    """A body whose one message has this part."""
+    name = "input" if route is RESPONSES else "messages"
+    return {name: [{"role": "user", "content": [fields]}]}
+
+
+def anthropic(**source: Any) -> dict[str, Any]:
+    return part(MESSAGES, type="image", source=source)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "choices", "ids"),
+    [("Once", 2, 0), (["Once", "Twice"], 4, 0), ([1, 2, 3], 2, 3), ([[1, 2], [3], [4]], 6, 4), ("", 2, 0)],
+)
+def test_prompts_of_every_form_multiply_the_answers(prompt: Any, choices: int, ids: int) -> None:
+    asked = parsed(TEXT, prompt=prompt, n=2, max_tokens=5)
+    assert (asked.choices, asked.prompt_ids, asked.max_tokens) == (choices, ids, 5)
+    assert asked.most_prompt_tokens == asked.prompt_bytes + ids
+    assert asked.prompt_tokens == held_tokens(asked.prompt_bytes) + ids
+    assert asked.body["prompt"] == prompt
+
+
+def test_text_has_the_short_default_of_its_api() -> None:
+    assert parsed(TEXT).max_tokens == 16
+
+
+def test_all_answers_of_which_the_best_comes_back_are_counted() -> None:
+    assert parsed(TEXT, best_of=5).choices == 5
+    assert parsed(TEXT, best_of=5, n=2, prompt=["a", "b"]).choices == 10
+    assert refused(TEXT, best_of=17) == "best_of"
+
+
+def test_an_echo_is_expected_as_often_as_there_are_answers() -> None:
+    assert parsed(TEXT, prompt="x" * 40).echoed_bytes == 0
+    assert parsed(TEXT, prompt="x" * 40, echo=True, n=3).echoed_bytes >= 120
+
+
+def test_a_suffix_is_a_part_of_the_prompt() -> None:
+    assert parsed(TEXT, suffix="x" * 40).prompt_bytes == parsed(TEXT).prompt_bytes + 40
+
+
+@pytest.mark.parametrize("name", ["prompt", "input"])
+@pytest.mark.parametrize(
+    "value", [None, 5, {}, [], [[]], [""] * 3000, ["a", 1], [1, "a"], [[1], "a"], [1.5], [-1], [2**31], [True], [None]]
+)
+def test_what_is_no_text_is_refused(name: str, value: Any) -> None:
+    assert refused(TEXT if name == "prompt" else EMBEDDINGS, **{name: value}) == name
+
+
+@pytest.mark.parametrize(("value", "ids"), [("Hi", 0), (["Hi", "there"], 0), ([1, 2, 3], 3), ([[1, 2, 3], [4]], 4)])
+def test_embeddings_have_a_prompt_and_no_answer(value: Any, ids: int) -> None:
+    asked = parsed(EMBEDDINGS, input=value, stream=True, dimensions=256, user="u", extra=1)
+    assert (asked.prompt_ids, asked.max_tokens, asked.limit, asked.stream) == (ids, 0, "", False)
+    assert (asked.prompt_bytes == 0) == bool(ids)
+    assert set(asked.body) == {"input", "dimensions", "user"}
+
+
+def test_so_many_vectors_are_asked_for_as_an_answer_can_hold() -> None:
+    assert parsed(EMBEDDINGS, input=["a"] * 2048, encoding_format="base64").body["encoding_format"] == "base64"
+    assert refused(EMBEDDINGS, input=["a"] * 2049, encoding_format="base64") == "input"
+    assert refused(EMBEDDINGS, input=["a"] * 513) == "input"
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "value"),
+    [
+        (TEXT, "n", 17),
+        (TEXT, "n", 0),
+        (TEXT, "max_tokens", 0),
+        (TEXT, "max_tokens", "5"),
+        (TEXT, "stream", "yes"),
+        (TEXT, "stream_options", []),
+        (TEXT, "echo", 1),
+        (TEXT, "suffix", 1),
+        (TEXT, "logprobs", 99),
+        (TEXT, "temperature", 3),
+        (TEXT, "stop", [1]),
+        (TEXT, "model", 1),
+        (EMBEDDINGS, "dimensions", 0),
+        (EMBEDDINGS, "encoding_format", "int8"),
+        (EMBEDDINGS, "model", []),
+        (RESPONSES, "input", None),
+        (RESPONSES, "input", []),
+        (RESPONSES, "input", 5),
+        (RESPONSES, "instructions", []),
+        (RESPONSES, "max_output_tokens", 0),
+        (RESPONSES, "stream", "yes"),
+        (RESPONSES, "temperature", 3),
+        (RESPONSES, "text", "json"),
+        (RESPONSES, "reasoning", "high"),
+        (RESPONSES, "tools", {}),
+        (MESSAGES, "messages", None),
+        (MESSAGES, "messages", []),
+        (MESSAGES, "max_tokens", None),
+        (MESSAGES, "max_tokens", 0),
+        (MESSAGES, "max_tokens", True),
+        (MESSAGES, "system", 5),
+        (MESSAGES, "temperature", 1.5),
+        (MESSAGES, "top_p", 2),
+        (MESSAGES, "stop_sequences", [1]),
+        (MESSAGES, "stream", 1),
+        (MESSAGES, "tools", "bash"),
+        (MESSAGES, "model", 1),
+    ],
+)
+def test_a_wrong_parameter_is_named(route: Route, name: str, value: Any) -> None:
+    assert refused(route, **{name: value}) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("previous_response_id", "resp_1"),
+        ("conversation", "conv_1"),
+        ("conversation", {"id": "conv_1"}),
+        ("background", True),
+        ("prompt", {"id": "pmpt_1"}),
+        ("store", True),
+        ("context_management", [{"type": "compaction"}]),
+    ],
+)
+def test_what_a_provider_keeps_or_adds_is_refused(name: str, value: Any) -> None:
+    assert refused(RESPONSES, **{name: value}) == name
+
+
+def test_nothing_is_kept_at_the_provider() -> None:
+    assert parsed(RESPONSES).body["store"] is False
+    assert parsed(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
+
+
+def test_several_answers_for_one_are_refused() -> None:
+    assert refused(RESPONSES, reasoning={"mode": "pro"}) == "reasoning.mode"
+    assert parsed(RESPONSES, reasoning={"effort": "high"}).body["reasoning"] == {"effort": "high"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "item_reference", "id": "msg_1"},
+        {"id": "msg_1"},
+        {"type": None, "id": "msg_1"},
+        {"type": "additional_tools", "tools": [{"type": "web_search"}]},
+        {"type": "web_search_call", "id": "ws_1"},
+        {"type": "mcp_call"},
+        {"type": "compaction_trigger"},
+        {"type": ["message"]},
+        "Hi",
+        None,
+    ],
+)
+def test_items_that_refer_to_others_or_are_of_no_caller_are_refused(item: Any) -> None:
+    assert refused(RESPONSES, input=[*SAID, item]) == "input.1"
+
+
+def test_a_conversation_is_sent_back_whole() -> None:
+    items = [
+        {"role": "user", "content": "Hi"},
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]},
+        {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "Nothing"},
+        {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": PICTURE}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]},
+    ]
+    asked = parsed(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
+    assert (asked.body["input"], asked.images) == (items, 1)
+
+
+@pytest.mark.parametrize("route", [RESPONSES, CHAT])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "web_search",
+        "web_search_preview",
+        "file_search",
+        "code_interpreter",
+        "image_generation",
+        "mcp",
+        "computer",
+        None,
+    ],
+)
+def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None:
+    assert refused(route, tools=[FUNCTION, {"type": kind}]) == "tools.1"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "web_search_20250305",
+        "web_fetch_20250910",
+        "code_execution_20250825",
+        "tool_search_tool_bm25_20251119",
+        "bash",
+        5,
+    ],
+)
+def test_tools_of_anthropic_are_refused(kind: Any) -> None:
+    assert refused(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
+
+
+def test_tools_that_the_caller_runs_pass_and_those_described_by_anthropic_cost_their_description() -> None:
+    own = [{"name": "look", "input_schema": {}}, {"type": "custom", "name": "sing", "input_schema": {}}]
+    named = [{"type": f"{name}_20250124", "name": name} for name in ("bash", "text_editor", "computer", "memory")]
+    assert parsed(MESSAGES, tools=own).prompt_ids == 0
+    assert parsed(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
+
+
+@pytest.mark.parametrize("name", ["container", "mcp_servers", "context_management"])
+def test_what_anthropic_runs_is_refused(name: str) -> None:
+    assert refused(MESSAGES, **{name: [{"id": "x"}]}) == name
+
+
+PICTURES = [
+    (CHAT, part(CHAT, type="image_url", image_url={"url": PICTURE})),
+    (RESPONSES, part(RESPONSES, type="input_image", image_url=PICTURE)),
+    (MESSAGES, anthropic(type="base64", media_type="image/png", data="A" * 5000)),
+    (MESSAGES, anthropic(type="url", url="https://example.com/" + "a" * 5000)),
+    (MESSAGES, {"system": [{"type": "image", "source": {"type": "base64", "data": "A" * 5000}}]}),
+    (
+        MESSAGES,
+        part(
+            MESSAGES,
+            type="tool_result",
+            content=[{"type": "image", "source": {"type": "base64", "data": "A" * 5000}}],
+        ),
+    ),
+    (
+        MESSAGES,
+        part(
+            MESSAGES,
+            type="document",
+            source={
+                "type": "content",
+                "content": [{"type": "image", "source": {"type": "base64", "data": "A" * 5000}}],
+            },
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("route", "body"), PICTURES)
+def test_an_image_is_counted_and_not_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
+    asked = parsed(route, **body)
+    assert (asked.images, asked.prompt_bytes < 500) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        (RESPONSES, part(RESPONSES, type="input_file", file_data="A" * 5000)),
+        (MESSAGES, part(MESSAGES, type="document", source={"type": "base64", "data": "A" * 5000})),
+        (MESSAGES, part(MESSAGES, type="document", source={"type": "text", "data": "A" * 5000})),
+    ],
+)
+def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
+    asked = parsed(route, **body)
+    assert (asked.images, asked.prompt_bytes > 5000) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        (CHAT, part(CHAT, type="file", file={"file_id": "file_1"})),
+        (RESPONSES, part(RESPONSES, type="input_file", file_id="file_1")),
+        (RESPONSES, part(RESPONSES, type="input_file", file_url="https://example.com")),
+        (RESPONSES, part(RESPONSES, type="input_image", file_id="file_1")),
+        (RESPONSES, part(RESPONSES, type="input_image", image_url=5)),
+        (RESPONSES, part(RESPONSES, type="input_video")),
+        (RESPONSES, part(RESPONSES, type=["input_text"])),
+        (RESPONSES, {"input": [{"role": "user", "content": 5}]}),
+        (RESPONSES, {"input": [{"role": "user", "content": ["Hi"]}]}),
+        (MESSAGES, anthropic(type="file", file_id="file_1")),
+        (MESSAGES, anthropic(type="url", url=5)),
+        (MESSAGES, anthropic(type=["url"])),
+        (MESSAGES, part(MESSAGES, type="image", source="x")),
+        (MESSAGES, part(MESSAGES, type="document", source={"type": "url", "url": "https://example.com"})),
+        (MESSAGES, part(MESSAGES, type="document", source={"type": "file", "file_id": "file_1"})),
+        (MESSAGES, part(MESSAGES, type="document")),
+        (MESSAGES, part(MESSAGES, type="container_upload", file_id="file_1")),
+        (MESSAGES, part(MESSAGES, type="server_tool_use")),
+        (MESSAGES, part(MESSAGES, type={})),
+        (MESSAGES, {"messages": [{"role": "user", "content": ["Hi"]}]}),
+        (MESSAGES, {"messages": ["Hi"]}),
+        (MESSAGES, {"messages": [{"content": "Hi"}]}),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(route: Route, body: dict[str, Any]) -> None:
+    assert refused(route, **body).startswith(("messages.0", "input.0"))
+
+
+def test_documents_within_documents_come_to_an_end() -> None:
+    inner: Any = [{"type": "text", "text": "Hi"}]
+    for _ in range(20):
+        inner = [{"type": "document", "source": {"type": "content", "content": inner}}]
+    assert refused(MESSAGES, messages=[{"role": "user", "content": inner}]) == "messages.0.content"
+
+
+HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+CACHED = [
+    (MESSAGES, HOUR, "cache_control.ttl"),
+    (MESSAGES, {"tools": [{"name": "look", **HOUR}]}, "tools.0.cache_control.ttl"),
+    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **HOUR}]}, "system.cache_control.ttl"),
+    (MESSAGES, part(MESSAGES, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
+    (
+        MESSAGES,
+        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **HOUR}]),
+        "messages.0.content.cache_control.ttl",
+    ),
+    (CHAT, {"messages": [{"role": "user", "content": "Hi", **HOUR}]}, "messages.0.cache_control.ttl"),
+    (CHAT, part(CHAT, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
+    (CHAT, {"tools": [{**FUNCTION, **HOUR}]}, "tools.0.cache_control.ttl"),
+]
+
+
+@pytest.mark.parametrize(("route", "body", "param"), CACHED)
+def test_a_cache_for_longer_than_its_price_says_is_refused(route: Route, body: dict[str, Any], param: str) -> None:
+    assert refused(route, **body) == param
+
+
+@pytest.mark.parametrize("control", [{"type": "ephemeral"}, {"ttl": "5m"}, {"ttl": None}, None, [], "1h"])
+def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_to_judge(control: Any) -> None:
+    assert parsed(MESSAGES, cache_control=control).body["cache_control"] == control
+
+
+@pytest.mark.parametrize("ttl", ["1h", "1H", ["1h"], {}, 3600, "24h"])
+def test_no_other_time_passes(ttl: Any) -> None:
+    assert refused(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl}) == "cache_control.ttl"
+
+
+def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
+    for route, limit in ((TEXT, "max_tokens"), (RESPONSES, "max_output_tokens"), (MESSAGES, "max_tokens")):
+        sent = orjson.loads(parsed(route, **{limit: 900}).upstream_body(model="m", max_tokens=7))
+        assert (sent["model"], sent[limit]) == ("m", 7)
+    assert "max_tokens" not in orjson.loads(parsed(EMBEDDINGS).upstream_body(model="m", max_tokens=0))
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ({}, {"anthropic-version": "2023-06-01"}),
+        ({"anthropic-version": "2024-01-01"}, {"anthropic-version": "2024-01-01"}),
+        ({"anthropic-version": "2024\n"}, {"anthropic-version": "2023-06-01"}),
+        (
+            {"anthropic-beta": "fast-mode-2026-02-01, interleaved-thinking-2025-05-14,context-1m-2025-08-07,x"},
+            {"anthropic-version": "2023-06-01", "anthropic-beta": "interleaved-thinking-2025-05-14"},
+        ),
+        ({"anthropic-beta": "mcp-client-2025-11-20", "x-other": "1"}, {"anthropic-version": "2023-06-01"}),
+    ],
+)
+def test_headers_that_change_the_price_do_not_pass(sent: dict[str, str], passed: dict[str, str]) -> None:
+    assert MESSAGES.passed_headers(sent) == passed
+    assert RESPONSES.passed_headers(sent) == {}

@@ -1,0 +1,147 @@
+"""The launcher with a small stand-in for the project: real processes, a real gunicorn."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from socket import create_server
+
+import pytest
+
+from smartspec.local.embedded_postgres import free_port
+from tests.smartspec.processes import eventually, running_below
+
+PROJECT = Path(__file__).resolve().parents[3]
+WSGI = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+"""
+MANAGE = """
+import sys, time
+if sys.argv[1] == "prepare":
+    print("demo@example.com secret-word")
+if sys.argv[1] == "tick":
+    time.sleep(60)
+"""
+
+Launch = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "manage.py").write_text(MANAGE)
+    (tmp_path / "smartspec").mkdir()
+    (tmp_path / "smartspec/__init__.py").touch()
+    (tmp_path / "smartspec/wsgi.py").write_text(WSGI)
+    shutil.copy(PROJECT / "gunicorn.conf.py", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def launch(root: Path, port: int) -> Iterator[Launch]:
+    started = []
+
+    def start(**variables: str) -> subprocess.Popen[str]:
+        environment = {
+            **os.environ,
+            "DATA_DIR": "",
+            "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+            "LLM_UPSTREAM_BASE_URL": "http://127.0.0.1:1/v1",
+            "WEB_CONCURRENCY": "1",
+            "PORT": str(port),
+            **variables,
+        }
+        command = [sys.executable, "-m", "smartspec.local.launch", "--root", str(root)]
+        started.append(subprocess.Popen(command, cwd=PROJECT, env=environment, text=True, stdout=subprocess.PIPE))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:  # waits, and closes the pipe
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    assert process.stdout
+    text = ""
+    for line in process.stdout:
+        text += line
+        if words in line:
+            break
+    return text
+
+
+def test_it_serves_says_how_and_leaves_nothing_behind(launch: Launch, root: Path, port: int) -> None:
+    site = launch()
+    text = read_until(site, "Ctrl-C")
+    assert f"http://127.0.0.1:{port}" in text
+    assert "demo@example.com, password secret-word" in text
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        assert answer.read() == b"hello"
+    assert "LLM_UPSTREAM_BASE_URL=http://127.0.0.1:1/v1" in (root / ".data/running.env").read_text()
+    site.send_signal(signal.SIGINT)
+    assert site.wait(10) == 0
+    assert not (root / ".data/running.env").exists()
+    assert not running_below(root)
+
+
+def test_the_site_runs_as_a_role_that_is_not_the_owner(launch: Launch, root: Path, port: int) -> None:
+    (root / "smartspec/wsgi.py").write_text(
+        "import os\n" + WSGI.replace('b"hello"', 'os.environ["DATABASE_URL"].encode()')
+    )
+    said = 'os.environ.get("DATABASE_URL", "data directory")'  # whose server is the owner's
+    (root / "manage.py").write_text("import os\n" + MANAGE.replace('"demo@example.com secret-word"', said))
+    site = launch(DATABASE_URL="")
+    text = read_until(site, "Ctrl-C")
+    assert "data, password directory" in text
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        assert answer.read().startswith(b"postgres://smartspec_app:")
+    site.send_signal(signal.SIGINT)
+    assert site.wait(20) == 0
+
+
+def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:
+    read_until(launch(), "Ctrl-C")
+    second = launch(PORT=str(free_port()))
+    assert second.communicate()[0] == f"SmartSpec: It already runs at http://127.0.0.1:{port}; Ctrl-C there stops it.\n"
+    assert second.returncode == 1
+
+
+@pytest.mark.parametrize(("value", "words"), [("80x", "PORT has to be a number"), ("70000", "PORT has to be")])
+def test_a_bad_port_is_refused(launch: Launch, value: str, words: str) -> None:
+    site = launch(PORT=value)
+    assert words in site.communicate()[0]
+    assert site.returncode == 1
+
+
+def test_a_busy_port_is_refused(launch: Launch, port: int) -> None:
+    with create_server(("127.0.0.1", port)):
+        assert f"Port {port} cannot be used" in launch().communicate()[0]
+
+
+def test_a_child_that_ends_stops_everything_and_is_named(launch: Launch, root: Path) -> None:
+    (root / "manage.py").write_text("import sys; sys.argv[1] == 'tick' and sys.exit('out of order')")
+    site = launch()
+    text = site.communicate(timeout=20)[0]
+    assert site.returncode == 1
+    assert "The tick ended with code 1." in text
+    assert "| out of order" in text
+    assert not running_below(root)
+
+
+def test_a_killed_launcher_takes_its_children_along(launch: Launch, root: Path) -> None:
+    site = launch()
+    read_until(site, "Ctrl-C")
+    site.kill()
+    site.wait()
+    eventually(lambda: not running_below(root))
