@@ -8,7 +8,9 @@ from django.core.exceptions import ValidationError
 from django.utils.encoding import punycode
 from django.utils.translation import gettext_lazy as _
 
-REFUSED = _("Addresses of this kind are not accepted. Use another one, with a domain and no quotes.")
+REFUSED = _(
+    "Addresses of this kind are not accepted. Use another one, with a domain and no quotes."
+)
 
 
 def written(email: str) -> str:

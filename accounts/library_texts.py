@@ -63,7 +63,9 @@ ADMIN = (
     gettext_noop("Yes, I’m sure"),
     gettext_noop("You don’t have permission to view or edit anything."),
     gettext_noop("You have been successfully logged out from the administration"),
-    gettext_noop("This object doesn’t have a change history. It probably wasn’t added via this admin site."),
+    gettext_noop(
+        "This object doesn’t have a change history. It probably wasn’t added via this admin site."
+    ),
     gettext_noop("Thanks for spending some quality time with the web site today."),
     gettext_noop(
         "Please enter your old password, for security’s sake, and then enter your new password twice "

@@ -19,10 +19,14 @@ from accounts.toolbox import encryption
 logger = logging.getLogger(__name__)
 
 PURPOSE = "mails"
-TRIES = 10  # each a minute times a power of two after the one before: the last after some eight hours
+TRIES = (
+    10  # each a minute times a power of two after the one before: the last after some eight hours
+)
 
 
-def tell(user: User, template: str, *, to: str = "", language: str | None = None, **context: Any) -> None:
+def tell(
+    user: User, template: str, *, to: str = "", language: str | None = None, **context: Any
+) -> None:
     """Have the user get `<template>_subject.txt` and `<template>_message.txt`, in `language` or the one in force.
 
     `to` is another address than the one they have now.
@@ -72,7 +76,10 @@ def _send(mail: OutgoingMail) -> bool:
         EmailMessage(subject=mail.subject, body=text(mail), to=[mail.to]).send()
     except (OSError, SMTPException, encryption.Unreadable) as error:
         logger.log(
-            logging.ERROR if mail.tries == TRIES else logging.WARNING, "mail %s was not sent: %s", mail.pk, error
+            logging.ERROR if mail.tries == TRIES else logging.WARNING,
+            "mail %s was not sent: %s",
+            mail.pk,
+            error,
         )
         return False
     mail.delete()

@@ -28,7 +28,11 @@ class SeenBrowsers:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path.startswith(OF_PROGRAMS) and request.session.session_key and request.user.is_authenticated:
+        if (
+            not request.path.startswith(OF_PROGRAMS)
+            and request.session.session_key
+            and request.user.is_authenticated
+        ):
             _note(request)
         return self.get_response(request)
 
@@ -62,7 +66,9 @@ class TwiceAtOnce:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
         if not isinstance(exception, IntegrityError) or not request.path.startswith("/accounts/"):
             return None
         logger.warning("twice at once: %s", request.path, exc_info=exception)

@@ -62,7 +62,9 @@ SELECT u, row_number() OVER (PARTITION BY u ORDER BY n), k.type,
 def fill() -> None:
     """Rows without the ledger, which would take an hour; nothing but lists is looked at here."""
     if User.objects.exists():
-        sys.exit("This database has users: its guards are for them, not to be switched off for a measurement.")
+        sys.exit(
+            "This database has users: its guards are for them, not to be switched off for a measurement."
+        )
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         for table in (*TABLES, "users"):
@@ -80,12 +82,20 @@ def measure(client: Browser, name: str, path: str) -> None:
     with CaptureQueriesContext(connection) as queries:
         status = client.get(path, follow=True).status_code
     took = (time.perf_counter() - started) * 1000
-    asked = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and any(table in q["sql"] for table in TABLES)]
-    plans = [plan for sql in asked for plan in nodes(explain(sql)) if plan.get("Relation Name") in TABLES]
+    asked = [
+        q["sql"]
+        for q in queries
+        if q["sql"].startswith("SELECT") and any(table in q["sql"] for table in TABLES)
+    ]
+    plans = [
+        plan for sql in asked for plan in nodes(explain(sql)) if plan.get("Relation Name") in TABLES
+    ]
     read = sum(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) for plan in plans)
     walks = ", ".join(sorted({plan.get("Index Name") or plan["Node Type"] for plan in plans}))
     counted = "COUNT " if any("COUNT(" in sql or "OFFSET" in sql for sql in asked) else ""
-    say(f"{name:38} {status} {took:5.0f} ms {len(asked):3} statements {read:8.0f} rows {counted}{walks}")
+    say(
+        f"{name:38} {status} {took:5.0f} ms {len(asked):3} statements {read:8.0f} rows {counted}{walks}"
+    )
 
 
 def explain(sql: str) -> dict[str, Any]:
@@ -104,23 +114,35 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     call_command("migrate", verbosity=0)
     fill()
     client = Browser(SERVER_NAME="127.0.0.1")
-    client.force_login(User.objects.create_user("bench@example.com", "x", is_staff=True, is_superuser=True))
+    client.force_login(
+        User.objects.create_user("bench@example.com", "x", is_staff=True, is_superuser=True)
+    )
     rows, holds = "/admin/credits/transaction/?", "/admin/credits/hold/?"
     old = f"before={ROWS // 10}"
     days = "created_at_from=2020-01-01&created_at_to=2026-06-30"
     users = {"": "", "hot user": "user=1", "cold user": "user=700"}
-    kinds = {"": "", "usage": "type__exact=usage", "purchase": "type__exact=purchase", "refund": "type__exact=refund"}
+    kinds = {
+        "": "",
+        "usage": "type__exact=usage",
+        "purchase": "type__exact=purchase",
+        "refund": "type__exact=refund",
+    }
     actors = {"": "", "actor": "actor=2"}
     dates = {"": "", "dates": days}
     for user, of in users.items():
         for kind, of_kind in kinds.items():
             for actor, of_actor in actors.items():
                 for date, of_date in dates.items():
-                    named = " + ".join(part for part in (user, kind, actor, date) if part) or "everything"
+                    named = (
+                        " + ".join(part for part in (user, kind, actor, date) if part)
+                        or "everything"
+                    )
                     wanted = "&".join(part for part in (of, of_kind, of_actor, of_date) if part)
                     measure(client, named, rows + wanted)
     measure(client, "everything, deep", rows + old)
@@ -137,7 +159,11 @@ def main() -> None:
         measure(client, f"search: {name}", f"{rows}q={term}")
     for state in ("", "open", "captured", "released", "expired"):
         for user, of in users.items():
-            measure(client, f"holds {state} {user}", f"{holds}{f'state__exact={state}&' if state else ''}{of}")
+            measure(
+                client,
+                f"holds {state} {user}",
+                f"{holds}{f'state__exact={state}&' if state else ''}{of}",
+            )
     measure(client, "holds search: running", f"{holds}q=gen_{ROWS}")
     measure(client, "dashboard", "/admin/")
 

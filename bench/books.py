@@ -34,7 +34,13 @@ class Books:
 
     @property
     def exact(self) -> bool:
-        return not (self.overdraft or self.drift or self.open_holds or self.problems or self.charged - self.receipts)
+        return not (
+            self.overdraft
+            or self.drift
+            or self.open_holds
+            or self.problems
+            or self.charged - self.receipts
+        )
 
     def __str__(self) -> str:
         return (

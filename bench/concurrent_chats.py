@@ -30,7 +30,10 @@ from accounts.models import User  # noqa: E402
 from credits import ledger  # noqa: E402
 from credits.proof import audit  # noqa: E402
 
-BODY = {"messages": [{"role": "user", "content": "Say hello in one short sentence."}], "max_tokens": 24}
+BODY = {
+    "messages": [{"role": "user", "content": "Say hello in one short sentence."}],
+    "max_tokens": 24,
+}
 
 
 def make_caller(credits: int) -> tuple[User, str]:
@@ -45,7 +48,11 @@ def make_caller(credits: int) -> tuple[User, str]:
 
 def chat(token: str, stream: bool) -> tuple[int, int]:  # noqa: FBT001 – one of the two ways to ask
     """One chat: its status, and the credits its answer says it used."""
-    body = {**BODY, "stream": stream, **({"stream_options": {"include_usage": True}} if stream else {})}
+    body = {
+        **BODY,
+        "stream": stream,
+        **({"stream_options": {"include_usage": True}} if stream else {}),
+    }
     answer = requests.post(
         f"{settings.PUBLIC_ORIGIN}/v1/chat/completions",
         json=body,
@@ -56,7 +63,9 @@ def chat(token: str, stream: bool) -> tuple[int, int]:  # noqa: FBT001 – one o
 
 
 def used(text: str, stream: bool) -> int:  # noqa: FBT001
-    last: Any = json.loads(text.strip().split("\n\n")[-2].removeprefix("data: ") if stream else text)
+    last: Any = json.loads(
+        text.strip().split("\n\n")[-2].removeprefix("data: ") if stream else text
+    )
     return int(last["_credits"]["used"])
 
 
@@ -66,7 +75,9 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     asked = parser.parse_args()
     callers = [make_caller(asked.credits) for _ in range(asked.users)]
-    jobs = [(user, token, number % 2 == 0) for number in range(asked.chats) for user, token in callers]
+    jobs = [
+        (user, token, number % 2 == 0) for number in range(asked.chats) for user, token in callers
+    ]
     started = time.monotonic()
     with ThreadPoolExecutor(len(jobs)) as pool:
         answers = list(pool.map(lambda job: chat(job[1], job[2]), jobs))
@@ -74,9 +85,15 @@ def main() -> None:
     fell = sum(asked.credits - ledger.balance(user).credits for user, _ in callers)
     held = sum(ledger.balance(user).held for user, _ in callers)
     report = audit.run()
-    print(f"{len(jobs)} chats by {asked.users} users in {seconds:.1f} s: {dict(Counter(s for s, _ in answers))}")
-    print(f"answers said {sum(u for _, u in answers)} credits, balances fell by {fell}, still held {held}")
-    print(f"audit: {report.users} users, {report.transactions} transactions, {len(report.findings)} problems")
+    print(
+        f"{len(jobs)} chats by {asked.users} users in {seconds:.1f} s: {dict(Counter(s for s, _ in answers))}"
+    )
+    print(
+        f"answers said {sum(u for _, u in answers)} credits, balances fell by {fell}, still held {held}"
+    )
+    print(
+        f"audit: {report.users} users, {report.transactions} transactions, {len(report.findings)} problems"
+    )
 
 
 if __name__ == "__main__":

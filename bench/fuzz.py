@@ -63,9 +63,19 @@ def callers() -> dict[str, list[str]]:
 
 def fuzz(address: str, headers: list[str], seconds: float, seed: int, folder: Path) -> bool:
     """One caller's share; whether all was as described. What failed is printed."""
-    command = ["schemathesis", "run", f"{address}/api/schema", "--continue-on-failure", "--no-color"]
+    command = [
+        "schemathesis",
+        "run",
+        f"{address}/api/schema",
+        "--continue-on-failure",
+        "--no-color",
+    ]
     command += ["--max-time", str(round(seconds)), "--seed", str(seed), "--warnings", "off"]
-    command += ["--checks", ",".join(CHECKS), *(part for header in headers for part in ("--header", header))]
+    command += [
+        "--checks",
+        ",".join(CHECKS),
+        *(part for header in headers for part in ("--header", header)),
+    ]
     if headers:  # credentials of its own making would take the place of ours
         command += ["--generation-with-security-parameters", "false"]
     program = Path(sys.executable).parent / command[0]
@@ -73,7 +83,9 @@ def fuzz(address: str, headers: list[str], seconds: float, seed: int, folder: Pa
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     asked = parser.parse_args()
@@ -97,7 +109,9 @@ def run(opened: scratch.Scratch, seconds: float, seed: int) -> bool:
             good &= fuzz(worker.url, headers, seconds / 3, seed, opened.folder)
         log = worker.child.log.read_text(errors="replace")
     crashes = log.count("Internal Server Error")
-    say(f"\n{'As described' if good and not crashes else 'Not as described'}; {crashes} crashes in the log.")
+    say(
+        f"\n{'As described' if good and not crashes else 'Not as described'}; {crashes} crashes in the log."
+    )
     return good and not crashes
 
 

@@ -68,7 +68,11 @@ def direct_url(opened: Scratch) -> str:
 
 def make_tables(opened: Scratch, upstream: str) -> None:
     """Become the owner of the tables, and make them. As fast as that can be; all later commits are durable."""
-    own = opened.own_environment() | {"LLM_UPSTREAM_BASE_URL": upstream, "LLM_UPSTREAM_MODELS": MODEL, "DEBUG": "false"}
+    own = opened.own_environment() | {
+        "LLM_UPSTREAM_BASE_URL": upstream,
+        "LLM_UPSTREAM_MODELS": MODEL,
+        "DEBUG": "false",
+    }
     own |= {"PUBLIC_ORIGIN": "http://127.0.0.1"}
     scratch.become(own)
     import django
@@ -106,7 +110,9 @@ def make_users(users: int = USERS, credits: int = CREDITS) -> list[str]:
 
 
 @contextmanager
-def serving(opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1) -> Iterator[Gateway]:
+def serving(
+    opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1
+) -> Iterator[Gateway]:
     """gunicorn as gunicorn.conf.py has it, ready to be asked."""
     port = embedded_postgres.free_port()
     variables = {
@@ -116,7 +122,9 @@ def serving(opened: Scratch, upstream: str, url: str, tokens: list[str], *, work
         "PGAPPNAME": scratch.WORKER,
     }
     site = Site(scratch.ROOT, port, environment(opened, upstream, url, **variables))
-    with site.child(f"web server {port}", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi") as master:
+    with site.child(
+        f"web server {port}", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi"
+    ) as master:
         gateway = Gateway(opened, site, master, tokens)
         gateway.wait_until_ready()
         yield gateway

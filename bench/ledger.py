@@ -26,7 +26,9 @@ from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 # As deployed: with DEBUG on, Django keeps a log of every statement.
-os.environ.update(DEBUG="false", SECRET_KEY="only for this run " * 4, PUBLIC_ORIGIN="http://127.0.0.1")
+os.environ.update(
+    DEBUG="false", SECRET_KEY="only for this run " * 4, PUBLIC_ORIGIN="http://127.0.0.1"
+)
 
 from bench import many_rows
 from smartspec.local.embedded_postgres import server
@@ -44,7 +46,12 @@ def pgbench(url: str, users: int, seconds: int, folder: Path) -> float:
     from credits import ledger
 
     hold = ledger._HOLD % (":user", HOLD, HOLD, ":ref", 1200, 10_000, "''", "NULL")
-    capture = ledger._CAPTURE % (":id", COST, "'smollm2'", f"'{str(METADATA).replace(chr(39), chr(34))}'")
+    capture = ledger._CAPTURE % (
+        ":id",
+        COST,
+        "'smollm2'",
+        f"'{str(METADATA).replace(chr(39), chr(34))}'",
+    )
     script = folder / "pairs.sql"
     script.write_text(
         f"\\set user random(1, {users})\n\\set ref random(1, 1000000000000000)\n"
@@ -98,7 +105,9 @@ def _pairs(users: int, seconds: float) -> float:
     done, start = 0, time.monotonic()
     while time.monotonic() < start + seconds:
         user = random.choice(accounts)
-        held = ledger.hold(user=user, amount=HOLD, reference_id=f"{random.getrandbits(60)}", seconds=1200)
+        held = ledger.hold(
+            user=user, amount=HOLD, reference_id=f"{random.getrandbits(60)}", seconds=1200
+        )
         ledger.capture(hold=held, cost=COST, description="smollm2", metadata=METADATA)
         done += 1
     return done / (time.monotonic() - start)
@@ -136,7 +145,9 @@ def pages(heavy: int) -> None:
     from accounts.models import User
     from bench.browser import Browser
 
-    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES["staticfiles"]["BACKEND"] = (
+        "django.contrib.staticfiles.storage.StaticFilesStorage"
+    )
     user = User.objects.get(pk=heavy)
     client, boss = (Browser(headers={"host": "127.0.0.1"}) for _ in range(2))
     client.force_login(user)
@@ -164,22 +175,33 @@ def audit_beside_service(seconds: int) -> None:
     """How long a whole audit takes, its memory, and what it costs the service meanwhile."""
     alone = ours(USERS, seconds)
     start = time.monotonic()
-    auditing = subprocess.Popen([sys.executable, "manage.py", "audit_ledger"], stdout=subprocess.PIPE, text=True)
+    auditing = subprocess.Popen(
+        [sys.executable, "manage.py", "audit_ledger"], stdout=subprocess.PIPE, text=True
+    )
     time.sleep(2)
     beside = ours(USERS, seconds)
     said, _ = auditing.communicate(timeout=3600)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    print(f"\naudit_ledger: {said.strip()}\n  {time.monotonic() - start:.0f} s, at most {memory} MiB")
-    print(f"  pairs a second meanwhile: {beside:,.0f}, without it {alone:,.0f} ({beside / alone:.2f})")
+    print(
+        f"\naudit_ledger: {said.strip()}\n  {time.monotonic() - start:.0f} s, at most {memory} MiB"
+    )
+    print(
+        f"  pairs a second meanwhile: {beside:,.0f}, without it {alone:,.0f} ({beside / alone:.2f})"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ledger")
     parser.add_argument("--seconds", type=int, default=8, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=10_000_000, help="transactions for the pages and the audit")
+    parser.add_argument(
+        "--rows", type=int, default=10_000_000, help="transactions for the pages and the audit"
+    )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="smartspec-bench-") as name, server(Path(name) / "postgres") as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="smartspec-bench-") as name,
+        server(Path(name) / "postgres") as url,
+    ):
         os.environ["DATABASE_URL"] = url
         import django
         from django.core.management import call_command

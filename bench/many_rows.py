@@ -31,7 +31,10 @@ def make_rows(users: int, rows: int) -> int:
 
 
 def _make(first: int, last: int, each: int) -> None:
-    guards = [("users", "users_check_balance"), ("credit_transactions", "credit_transactions_check_balance")]
+    guards = [
+        ("users", "users_check_balance"),
+        ("credit_transactions", "credit_transactions_check_balance"),
+    ]
     with atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
         for table, guard in guards:

@@ -30,7 +30,10 @@ _ANSWER = (
     b'"message":{"role":"assistant","content":"It is a plausible answer, of a usual length, to a question that nobody '
     b'asked, and it says nothing."},"finish_reason":"stop"}],' + _COUNTS + b"}"
 )
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(_ANSWER), _ANSWER)
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(_ANSWER),
+    _ANSWER,
+)
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 _CHUNK = b'data: {"id":"chatcmpl-mock","object":"chat.completion.chunk","created":1750000000,"model":"bench",%s}\n\n'
@@ -141,7 +144,9 @@ def running(site: Site, port: int) -> Iterator[Child]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, required=True)
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(parser.parse_args().port))

@@ -33,7 +33,10 @@ def make_codes(number: int) -> list[str]:
     from deviceauth import device_flow
 
     desktop = Application.objects.get(client_id="smartspec-desktop")
-    return [device_flow.start(client=desktop, scopes=["llm:chat"], source=UNKNOWN).device_code for _ in range(number)]
+    return [
+        device_flow.start(client=desktop, scopes=["llm:chat"], source=UNKNOWN).device_code
+        for _ in range(number)
+    ]
 
 
 def poll(host: str, codes: Sequence[str], until: float) -> Polled:
@@ -70,7 +73,14 @@ def one_round(host: str, codes: list[str], clients: int, seconds: float) -> None
     before = cpu_seconds("gunicorn"), cpu_seconds("postgres")
     until = time.time() + seconds
     with ProcessPoolExecutor(clients, mp_context=get_context("spawn")) as pool:
-        polled = list(pool.map(poll, [host] * clients, [codes[n::clients] for n in range(clients)], [until] * clients))
+        polled = list(
+            pool.map(
+                poll,
+                [host] * clients,
+                [codes[n::clients] for n in range(clients)],
+                [until] * clients,
+            )
+        )
     times = sorted(time for part, _ in polled for time in part)
     said = sum((part for _, part in polled), Counter[str]())
     web, database = cpu_seconds("gunicorn") - before[0], cpu_seconds("postgres") - before[1]

@@ -14,10 +14,17 @@ def wait_for(port: int, check: Callable[[], None], seconds: float) -> None:
 
 def wait_for_answer(port: int, path: str, check: Callable[[], None], seconds: float) -> None:
     """Until this path is answered with 200."""
-    _until(lambda: answers("127.0.0.1", port, path), check, f"Port {port} does not answer {path}", seconds)
+    _until(
+        lambda: answers("127.0.0.1", port, path),
+        check,
+        f"Port {port} does not answer {path}",
+        seconds,
+    )
 
 
-def _until(done: Callable[[], bool], check: Callable[[], None], otherwise: str, seconds: float) -> None:
+def _until(
+    done: Callable[[], bool], check: Callable[[], None], otherwise: str, seconds: float
+) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         check()

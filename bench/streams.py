@@ -24,12 +24,23 @@ WHOLE, REFUSED, FAILED, CUT = "whole", "refused", "error event", "cut off"
 SILENT, LATE = "ended without saying so", "no answer in time"
 
 
-def request(host: str, path: str, headers: Mapping[str, str], text: str, *, stream: bool, **more: object) -> bytes:
+def request(
+    host: str, path: str, headers: Mapping[str, str], text: str, *, stream: bool, **more: object
+) -> bytes:
     """The bytes of one request for a completion."""
-    asked: dict[str, object] = {"model": "bench", "messages": [{"role": "user", "content": text}], "max_tokens": 4096}
+    asked: dict[str, object] = {
+        "model": "bench",
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": 4096,
+    }
     asked |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     body = json.dumps(asked | more)
-    lines = {"Host": host, "Content-Type": "application/json", "Content-Length": str(len(body)), **headers}
+    lines = {
+        "Host": host,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        **headers,
+    }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"POST {path} HTTP/1.1\r\n{head}\r\n{body}".encode()
 
@@ -41,7 +52,9 @@ class Count:
     open: int = 0  # connections
     begun: int = 0  # streams that have their first token and not yet their end
     chunks: int = 0
-    delays: list[float] = field(default_factory=list)  # seconds that each chunk was under way, while `noting`
+    delays: list[float] = field(
+        default_factory=list
+    )  # seconds that each chunk was under way, while `noting`
     noting: bool = False
 
 
@@ -54,7 +67,9 @@ class Exchange(asyncio.Protocol):
         self.status = 0
         self.head = self.tail = b""
         self.missing: int | None = None  # bytes of a body of known length
-        self.added: float | None = None  # seconds to the first token, without those that the mock took
+        self.added: float | None = (
+            None  # seconds to the first token, without those that the mock took
+        )
         self.end: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,7 +169,9 @@ async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
     began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
-            _, exchange = await loop.create_connection(lambda: Exchange(sent, count, began), "127.0.0.1", port)
+            _, exchange = await loop.create_connection(
+                lambda: Exchange(sent, count, began), "127.0.0.1", port
+            )
     except TimeoutError:
         return Answer(LATE, 0, began, time.monotonic() - began, None, b"", b"")
     except OSError:
@@ -163,7 +180,13 @@ async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
     how = await exchange.ended
     timer.cancel()
     return Answer(
-        how, exchange.status, began, (exchange.end or 0) - began, exchange.added, exchange.head, exchange.tail
+        how,
+        exchange.status,
+        began,
+        (exchange.end or 0) - began,
+        exchange.added,
+        exchange.head,
+        exchange.tail,
     )
 
 
@@ -179,4 +202,6 @@ async def keep_open(
             answers.append(await ask_once())
         return answers
 
-    return [answer for answers in await asyncio.gather(*map(call, range(callers))) for answer in answers]
+    return [
+        answer for answers in await asyncio.gather(*map(call, range(callers))) for answer in answers
+    ]

@@ -40,7 +40,9 @@ def cpu_seconds(roots: Iterable[int]) -> float:
 def memory(pid: int) -> Memory:
     """Of this process alone."""
     lines = (PROC / f"{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    kilobytes = {
+        name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)
+    }
     return Memory(kilobytes["Rss"] * 1024, kilobytes["Pss"] * 1024)
 
 

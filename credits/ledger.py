@@ -37,7 +37,9 @@ MAX_OPEN_HOLDS = 10_000  # per user, where no plan says less
 MAX_DESCRIPTION = 500  # characters
 MAX_KEY = 255
 PRIORITY = 100  # of a grant that nobody prefers; lower burns first
-GRANTS = frozenset({Transaction.Type.PURCHASE, Transaction.Type.BONUS, Transaction.Type.SUBSCRIPTION})
+GRANTS = frozenset(
+    {Transaction.Type.PURCHASE, Transaction.Type.BONUS, Transaction.Type.SUBSCRIPTION}
+)
 ADJUSTMENTS = frozenset({Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS})
 
 
@@ -100,8 +102,15 @@ def hold(
     asked = [user.pk, amount, at_least, reference_id, seconds, max_open, credential, budget]
     refusal, available, open_holds, month, used_held, used_spent, *held = _row(_HOLD, asked)
     if refusal:
-        facts = {"code": refusal, "required": at_least, "available": available, "open_holds": open_holds}
-        raise _refused({**facts, "limit": budget, "month": month, "held": used_held, "spent": used_spent})
+        facts = {
+            "code": refusal,
+            "required": at_least,
+            "available": available,
+            "open_holds": open_holds,
+        }
+        raise _refused(
+            {**facts, "limit": budget, "month": month, "held": used_held, "spent": used_spent}
+        )
     return Hold.from_db(connection.alias, _HELD, held)
 
 
@@ -113,7 +122,9 @@ SELECT r.refusal, r.available, r.open_holds, (r.counted).month, (r.counted).held
 """
 
 
-def capture(*, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None) -> Capture:
+def capture(
+    *, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None
+) -> Capture:
     """Charge the real `cost`: from the hold, then from what is available, never below zero.
 
     A hold that expired meanwhile is charged by the same rule. The same cost again gives the same
@@ -209,17 +220,31 @@ def adjust(
     Raises InvalidAmount, MissingReason, InsufficientCredits (held credits cannot be taken).
     """
     if amount == 0 or abs(amount) > MAX_AMOUNT:
-        raise InvalidAmount(f"An adjustment is a whole number up to {MAX_AMOUNT} credits, up or down, not zero.")
+        raise InvalidAmount(
+            f"An adjustment is a whole number up to {MAX_AMOUNT} credits, up or down, not zero."
+        )
     if type not in ADJUSTMENTS or (type == Transaction.Type.BONUS and amount < 0):
-        raise InvalidAmount("An adjustment is an adjustment in either direction, or a bonus upwards.")
+        raise InvalidAmount(
+            "An adjustment is an adjustment in either direction, or a bonus upwards."
+        )
     if expires_at is not None and amount < 0:
         raise InvalidAmount("Only credits that are given can expire.")
-    request = {"type": str(type), "amount": amount, "actor": _pk(actor), "expires_at": _iso(expires_at)}
+    request = {
+        "type": str(type),
+        "amount": amount,
+        "actor": _pk(actor),
+        "expires_at": _iso(expires_at),
+    }
     return _post(user, "adjust", idempotency_key, request, _reason(reason))
 
 
 def refund(
-    *, transaction: Transaction, amount: int | None, reason: str, actor: User | None, idempotency_key: str
+    *,
+    transaction: Transaction,
+    amount: int | None,
+    reason: str,
+    actor: User | None,
+    idempotency_key: str,
 ) -> Transaction:
     """Take back a usage (its credits return to the grants they came from) or a purchase (they leave the balance).
 
@@ -230,13 +255,20 @@ def refund(
 
 
 def claw_back(
-    *, transaction: Transaction, amount: int | None, reason: str, idempotency_key: str, actor: User | None = None
+    *,
+    transaction: Transaction,
+    amount: int | None,
+    reason: str,
+    idempotency_key: str,
+    actor: User | None = None,
 ) -> Transaction:
     """Take back a purchase whose payment was disputed: what is available, and the rest as debt."""
     return _reverse("claw_back", transaction, amount, reason, actor, idempotency_key)
 
 
-def restore(*, transaction: Transaction, reason: str, idempotency_key: str, actor: User | None = None) -> Transaction:
+def restore(
+    *, transaction: Transaction, reason: str, idempotency_key: str, actor: User | None = None
+) -> Transaction:
     """Undo the reversal of a purchase (the dispute was won): what is owed is forgiven first, the rest comes back."""
     return _reverse("restore", transaction, None, reason, actor, idempotency_key)
 
@@ -249,7 +281,12 @@ def refundable(transaction: Transaction) -> int:
 
 
 def _reverse(
-    verb: str, transaction: Transaction, amount: int | None, reason: str, actor: User | None, key: str
+    verb: str,
+    transaction: Transaction,
+    amount: int | None,
+    reason: str,
+    actor: User | None,
+    key: str,
 ) -> Transaction:
     if amount is not None and not 1 <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"An amount to take back is between 1 and {MAX_AMOUNT} credits.")
@@ -291,17 +328,27 @@ def _refused(refusal: Mapping[str, Any]) -> LedgerRefusal:
         return InsufficientCredits(message, required=required, available=available)
     if refusal["code"] == "budget_used_up":
         usage = BudgetUsage(**{fact: refusal[fact] for fact in ("limit", "held", "spent", "month")})
-        message = f"This needs {refusal['required']} credits, and the monthly budget leaves {usage.left}."
-        return BudgetUsedUp(message, required=refusal["required"], available=refusal["available"], usage=usage)
+        message = (
+            f"This needs {refusal['required']} credits, and the monthly budget leaves {usage.left}."
+        )
+        return BudgetUsedUp(
+            message, required=refusal["required"], available=refusal["available"], usage=usage
+        )
     kind, message = _REFUSALS[refusal["code"]]
     return kind(message.format_map(refusal))
 
 
 _REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
     "unknown_account": (UnknownAccount, "This account does not exist or is not active."),
-    "too_many_holds": (TooManyHolds, "{open_holds} completions are running, as many as your plan allows at a time."),
+    "too_many_holds": (
+        TooManyHolds,
+        "{open_holds} completions are running, as many as your plan allows at a time.",
+    ),
     "hold_ended": (HoldEnded, "This hold was released or captured before."),
-    "idempotency_conflict": (IdempotencyConflict, "This idempotency key was used for another request."),
+    "idempotency_conflict": (
+        IdempotencyConflict,
+        "This idempotency key was used for another request.",
+    ),
     "payment_used": (IdempotencyConflict, "This payment has bought credits before."),
     "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
     "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),

@@ -43,7 +43,9 @@ class TransactionsQuery(forms.Form):
     type = forms.ChoiceField(
         label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
     )
-    before = forms.IntegerField(required=False, min_value=1, max_value=MAX_KEY, widget=forms.HiddenInput)
+    before = forms.IntegerField(
+        required=False, min_value=1, max_value=MAX_KEY, widget=forms.HiddenInput
+    )
 
 
 @require_safe
@@ -53,9 +55,16 @@ def transactions(request: HttpRequest) -> HttpResponse:
     """All transactions, newest first, a page at a time; 400 for an address that no link leads to."""
     query = TransactionsQuery(request.GET)
     if not query.is_valid():
-        return render(request, "credits/transactions.html", {"query": TransactionsQuery({})}, status=400)
+        return render(
+            request, "credits/transactions.html", {"query": TransactionsQuery({})}, status=400
+        )
     kind, before = query.cleaned_data["type"], query.cleaned_data["before"]
-    context = {"query": query, "type": kind, "before": before, "page": page_of(signed_in(request), kind, before)}
+    context = {
+        "query": query,
+        "type": kind,
+        "before": before,
+        "page": page_of(signed_in(request), kind, before),
+    }
     return render(request, "credits/transactions.html", context)
 
 

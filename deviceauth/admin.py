@@ -73,7 +73,16 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
 
 @admin.register(DeviceCode)
 class DeviceCodeAdmin(RevocableAdmin):
-    list_display = ("id", "application", "user", "status", "device", "address", "created_at", "expires")
+    list_display = (
+        "id",
+        "application",
+        "user",
+        "status",
+        "device",
+        "address",
+        "created_at",
+        "expires",
+    )
     list_filter = (
         OneUserFilter,
         ("status", ChoicesDropdownFilter),
@@ -95,7 +104,15 @@ class DeviceCodeAdmin(RevocableAdmin):
 
 @admin.register(DeviceSession)
 class DeviceSessionAdmin(RevocableAdmin):
-    list_display = ("name", "user", "application", "address", "created_at", "last_used_at", "revoked_at")
+    list_display = (
+        "name",
+        "user",
+        "application",
+        "address",
+        "created_at",
+        "last_used_at",
+        "revoked_at",
+    )
     list_filter = (
         OneUserFilter,
         ("revoked_at", admin.EmptyFieldListFilter),
@@ -149,7 +166,9 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
         if not change:
-            obj.authorization_grant_type = Application.GRANT_DEVICE_CODE  # there is no other one here
+            obj.authorization_grant_type = (
+                Application.GRANT_DEVICE_CODE
+            )  # there is no other one here
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -158,7 +177,9 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
             return False
         return bool(super().has_delete_permission(request, obj))
 
-    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
         if obj.client_type == Application.CLIENT_CONFIDENTIAL:
             return self._with_new_secret(request, obj)
         response: HttpResponse = super().response_add(request, obj, post_url_continue)
@@ -172,12 +193,16 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         has_one = client is not None and client.client_type == Application.CLIENT_CONFIDENTIAL
         return super().get_actions_detail(request, object_id) if has_one else []
 
-    @action(description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key")  # type: ignore[untyped-decorator]
+    @action(
+        description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key"
+    )  # type: ignore[untyped-decorator]
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask, then replace the secret: the old one stops working at once."""
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
-            return cast(HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id))
+            return cast(
+                HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            )
         if request.method == "POST":
             self.log_change(request, client, "New secret.")
             return self._with_new_secret(request, client)
@@ -190,7 +215,11 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         return self._secret_page(request, client, secret=secret)
 
     def _secret_page(self, request: HttpRequest, client: Any, **more: Any) -> HttpResponse:
-        context = self.admin_site.each_context(request) | {"title": client.name, "client": client, **more}
+        context = self.admin_site.each_context(request) | {
+            "title": client.name,
+            "client": client,
+            **more,
+        }
         response = TemplateResponse(request, "deviceauth/admin_secret.html", context)
         response["Cache-Control"] = "no-store"
         return response

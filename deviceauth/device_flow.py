@@ -133,7 +133,9 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
         if won:
             _record(Kind.CODE_APPROVED, code, source)
             mails.device_allowed(code, user, source)
-    if not won and not (code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}):
+    if not won and not (
+        code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}
+    ):
         raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
     return code
 
@@ -141,7 +143,9 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
 def _require_unchanged(user: User) -> None:
     """Lock the user, and see that they are who they were when this request began: a password that is being
     changed ends what was allowed under the old one, and could not see this approval yet."""
-    same = User.objects.select_for_update(no_key=True).filter(pk=user.pk, is_active=True, password=user.password)
+    same = User.objects.select_for_update(no_key=True).filter(
+        pk=user.pk, is_active=True, password=user.password
+    )
     if not same.exists():
         raise LoggedOut
 
@@ -149,7 +153,9 @@ def _require_unchanged(user: User) -> None:
 def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
     """End the request: the person did not start it. Raises UsedUserCode, ExpiredUserCode."""
     with atomic():
-        denied = DeviceCode.objects.pending().filter(pk=code.pk).update(status=Status.DENIED, user=user)
+        denied = (
+            DeviceCode.objects.pending().filter(pk=code.pk).update(status=Status.DENIED, user=user)
+        )
         code.refresh_from_db()
         if denied:
             _record(Kind.CODE_DENIED, code, source)
@@ -160,7 +166,9 @@ def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCod
 
 def withdraw(*, code: DeviceCode, source: Source = UNKNOWN) -> bool:
     """An operator refuses a request that no device has redeemed yet; False if it was too late."""
-    open_ones = DeviceCode.objects.filter(pk=code.pk, status__in=[Status.PENDING, Status.AUTHORIZED])
+    open_ones = DeviceCode.objects.filter(
+        pk=code.pk, status__in=[Status.PENDING, Status.AUTHORIZED]
+    )
     with atomic():
         withdrawn = open_ones.update(status=Status.DENIED)
         if withdrawn:
@@ -225,4 +233,6 @@ def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:
 
 def _record(kind: Kind, code: DeviceCode, source: Source) -> None:
     client = code.application.client_id
-    events.record(kind, user=code.user, source=source, code=code.pk, client=client, device=code.device)
+    events.record(
+        kind, user=code.user, source=source, code=code.pk, client=client, device=code.device
+    )

@@ -19,7 +19,9 @@ from deviceauth.models import DeviceCode, DeviceSession
 MAX_NAME = 100
 
 
-def begin(*, code: DeviceCode, user: User, token_family: uuid.UUID, source: Source) -> DeviceSession:
+def begin(
+    *, code: DeviceCode, user: User, token_family: uuid.UUID, source: Source
+) -> DeviceSession:
     """The session of a device that has just redeemed its code."""
     return DeviceSession.objects.create(
         token_family=token_family,
@@ -50,15 +52,21 @@ def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bo
     return bool(renamed)
 
 
-def set_budget(*, session: DeviceSession, monthly_budget: int | None, source: Source = UNKNOWN) -> bool:
+def set_budget(
+    *, session: DeviceSession, monthly_budget: int | None, source: Source = UNKNOWN
+) -> bool:
     """Limit what a device spends in a calendar month (UTC), in whole credits, from its next call on; None: no limit.
 
     False if its session was revoked meanwhile; then nothing has changed.
     """
     with atomic():
-        limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(monthly_budget=monthly_budget)
+        limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(
+            monthly_budget=monthly_budget
+        )
         if limited and monthly_budget != session.monthly_budget:
-            _record(Kind.DEVICE_LIMITED, session, source, was=session.monthly_budget, now=monthly_budget)
+            _record(
+                Kind.DEVICE_LIMITED, session, source, was=session.monthly_budget, now=monthly_budget
+            )
     return bool(limited)
 
 
@@ -81,7 +89,9 @@ def revoke(*, session: DeviceSession, source: Source = UNKNOWN) -> bool:
     """End a device's session at once: no token of the family works any more. Again: False, nothing changes."""
     with atomic():
         RefreshToken.revoke_family(session.token_family)
-        revoked = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now())
+        revoked = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(
+            revoked_at=timezone.now()
+        )
         if revoked:
             _record(Kind.DEVICE_REVOKED, session, source)
     return bool(revoked)
@@ -115,8 +125,12 @@ def end_replayed(*, token_checksum: str, source: Source = UNKNOWN) -> None:
     """Record that a session is over, and tell its user, if this refresh token has just cost it its tokens."""
     families = RefreshToken.objects.filter(token_checksum=token_checksum).values("token_family")
     with atomic():
-        for session in DeviceSession.objects.dead().filter(token_family__in=families, revoked_at=None):
-            ended = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(revoked_at=timezone.now())
+        for session in DeviceSession.objects.dead().filter(
+            token_family__in=families, revoked_at=None
+        ):
+            ended = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(
+                revoked_at=timezone.now()
+            )
             if ended:
                 _record(Kind.REFRESH_REUSED, session, source)
                 mails.old_token_used(session, source)
@@ -133,4 +147,6 @@ def revoke_token(*, token_checksum: str, client: Application, source: Source = U
 
 
 def _record(kind: Kind, session: DeviceSession, source: Source, **details: Any) -> None:
-    events.record(kind, user=session.user, source=source, device=session.name, session=session.pk, **details)
+    events.record(
+        kind, user=session.user, source=source, device=session.name, session=session.pk, **details
+    )

@@ -29,7 +29,11 @@ def device_allowed(code: DeviceCode, user: User, source: Source) -> None:
 def old_token_used(session: DeviceSession, source: Source) -> None:
     """A refresh token came twice, so somebody may have a copy; in the language in which the device was allowed."""
     with translation.override(session.language or settings.LANGUAGE_CODE):
-        facts = {"device": session.name, "application": session.application.name, "address": source.address}
+        facts = {
+            "device": session.name,
+            "application": session.application.name,
+            "address": source.address,
+        }
         mails.tell(session.user, "deviceauth/email/old_token_used", when=timezone.now(), **facts)
 
 
@@ -44,7 +48,9 @@ def _facts(code: DeviceCode) -> dict[str, Any]:
 
 def undo_link(approval: uuid.UUID | None) -> str:
     """Works without a log-in, because whoever allowed the device may have changed the password since."""
-    return str(settings.PUBLIC_ORIGIN) + reverse("device_undo", args=[signing.dumps(str(approval), salt=SALT)])
+    return str(settings.PUBLIC_ORIGIN) + reverse(
+        "device_undo", args=[signing.dumps(str(approval), salt=SALT)]
+    )
 
 
 def approval_of(token: str) -> uuid.UUID | None:

@@ -25,7 +25,9 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
         # Not `user__is_active`: an UPDATE of a join becomes `id IN (SELECT …)`, and PostgreSQL does not look
         # at the inner conditions again after it waited for the row, so two redemptions would both win.
         active = User.objects.filter(is_active=True)
-        return self.filter(status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active)
+        return self.filter(
+            status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active
+        )
 
     def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
         return self.filter(device_code=codes.device_code_digest(device_code))
@@ -54,7 +56,9 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
         related_name="device_codes",
         verbose_name=_("application"),
     )
-    status = models.CharField(_("status"), max_length=64, choices=Status.choices, default=Status.PENDING)
+    status = models.CharField(
+        _("status"), max_length=64, choices=Status.choices, default=Status.PENDING
+    )
     last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     opened_at = models.DateTimeField(_("looked at"), null=True, editable=False)
@@ -64,7 +68,9 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     approval = models.UUIDField(null=True, unique=True, editable=False)
     language = models.CharField(max_length=10, blank=True, editable=False)
     address = models.CharField(_("address"), max_length=45, blank=True)
-    user_agent = models.CharField(_("user agent"), max_length=request_source.MAX_USER_AGENT, blank=True)
+    user_agent = models.CharField(
+        _("user agent"), max_length=request_source.MAX_USER_AGENT, blank=True
+    )
 
     objects = DeviceCodeQuerySet.as_manager()
 
@@ -110,11 +116,16 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def live(self) -> "DeviceSessionQuerySet":
         """Sessions that have not been revoked, of devices that can still refresh."""
-        return self.filter(models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)), revoked_at=None)
+        return self.filter(
+            models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)),
+            revoked_at=None,
+        )
 
     def dead(self) -> "DeviceSessionQuerySet":
         """Sessions whose device cannot refresh any more."""
-        return self.filter(~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)))
+        return self.filter(
+            ~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False))
+        )
 
     def forgotten(self) -> "DeviceSessionQuerySet":
         """Sessions of whose tokens nothing is left."""
@@ -134,7 +145,10 @@ class DeviceSession(Limits):
 
     token_family = models.UUIDField(_("token family"), unique=True, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="device_sessions", verbose_name=_("user")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="device_sessions",
+        verbose_name=_("user"),
     )
     application = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
@@ -145,7 +159,10 @@ class DeviceSession(Limits):
     name = models.CharField(_("name"), max_length=100)
     scope = models.TextField(_("scope"), blank=True)
     monthly_budget = models.PositiveIntegerField(
-        _("monthly budget"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)]
+        _("monthly budget"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)],
     )
     address = models.CharField(_("last address"), max_length=45, blank=True)
     created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
@@ -164,7 +181,9 @@ class DeviceSession(Limits):
         default_permissions = ("view",)
         permissions: ClassVar = [("revoke_devicesession", _("Can revoke device sessions"))]
         constraints: ClassVar = [
-            models.CheckConstraint(condition=models.Q(monthly_budget__gte=1), name="device_sessions_budget_from_one")
+            models.CheckConstraint(
+                condition=models.Q(monthly_budget__gte=1), name="device_sessions_budget_from_one"
+            )
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,19 @@ from typing import Any
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
-from accounts.toolbox.openapi import ENVELOPE, FORM, JSON, ErrorAnswers, Node, answer, record, ref, said, text, whole
+from accounts.toolbox.openapi import (
+    ENVELOPE,
+    FORM,
+    JSON,
+    ErrorAnswers,
+    Node,
+    answer,
+    record,
+    ref,
+    said,
+    text,
+    whole,
+)
 from deviceauth.oauth import parameters, server
 
 CLIENT: Any = [{}, {"clientBasic": []}]  # spectacular's type knows only names
@@ -56,7 +68,14 @@ PROFILE: Node = {
     "credits": whole("The posted balance."),
     "plan": text(),
 }
-ANN = {"id": 7, "openId": "usr_1a2b3c", "name": "Ann", "email": "ann@example.com", "credits": 100, "plan": "free"}
+ANN = {
+    "id": 7,
+    "openId": "usr_1a2b3c",
+    "name": "Ann",
+    "email": "ann@example.com",
+    "credits": 100,
+    "plan": "free",
+}
 
 SCHEMAS: Node = {
     "OAuthError": record(
@@ -66,7 +85,12 @@ SCHEMAS: Node = {
             "interval": whole("With `slow_down`: the new interval, in seconds.", minimum=1),
         },
         optional=["error_description", "interval"],
-        examples=[{"error": "authorization_pending", "error_description": "The user has not answered yet."}],
+        examples=[
+            {
+                "error": "authorization_pending",
+                "error_description": "The user has not answered yet.",
+            }
+        ],
     ),
     "Message": record(
         {"error": record({"message": text("For people.")})},
@@ -95,7 +119,9 @@ SCHEMAS: Node = {
     "Tokens": record(
         {
             "access_token": text(),
-            "refresh_token": text("Replaces the one before; that one is honoured for another minute."),
+            "refresh_token": text(
+                "Replaces the one before; that one is honoured for another minute."
+            ),
             "token_type": text(enum=["Bearer"]),
             "expires_in": whole("Seconds.", minimum=0),
             "scope": text("Space-separated."),
@@ -121,9 +147,13 @@ SCHEMAS: Node = {
             "scopes": {"type": "array", "items": text()},
             "expires_in": whole("Seconds left.", minimum=0),
         },
-        examples=[{"status": "pending", "user_code": USER_CODE, "scopes": ["llm:chat"], "expires_in": 540}],
+        examples=[
+            {"status": "pending", "user_code": USER_CODE, "scopes": ["llm:chat"], "expires_in": 540}
+        ],
     ),
-    "Me": record({**PROFILE, "role": text(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]),
+    "Me": record(
+        {**PROFILE, "role": text(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]
+    ),
 }
 
 
@@ -133,7 +163,9 @@ def _value(meaning: str) -> Node:
 
 def _bodies(table: dict[str, str], example: Node, *, only_json: Node | None = None) -> Node:
     """Both body types. A form always names its client; JSON that names none is the desktop application's."""
-    properties = {name: _value(meaning) for name, meaning in (table | parameters.CREDENTIALS).items()}
+    properties = {
+        name: _value(meaning) for name, meaning in (table | parameters.CREDENTIALS).items()
+    }
     nullable = {name: value | {"type": ["string", "null"]} for name, value in properties.items()}
     form_example = {
         "client_id": settings.FIRST_PARTY_CLIENT_ID,
@@ -155,7 +187,9 @@ code = extend_schema(
     operation_id="device_code",
     tags=["device login"],
     summary="Begin a device login (RFC 8628 §3.1)",
-    request=_bodies(parameters.CODE, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}),
+    request=_bodies(
+        parameters.CODE, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}
+    ),
     auth=CLIENT,
     responses={
         200: said("Show the user code, then poll the token route.", ref("DeviceAuthorization")),
@@ -166,10 +200,14 @@ token = extend_schema(
     operation_id="device_token",
     tags=["device login"],
     summary="Redeem a device code, or refresh (RFC 8628 §3.4, RFC 6749 §6)",
-    request=_bodies(parameters.TOKEN, {"grant_type": server.DEVICE_CODE, "device_code": DEVICE_CODE}),
+    request=_bodies(
+        parameters.TOKEN, {"grant_type": server.DEVICE_CODE, "device_code": DEVICE_CODE}
+    ),
     auth=CLIENT,
     responses={
-        200: said("The tokens. A repeated refresh within a minute gets the same ones.", ref("Tokens")),
+        200: said(
+            "The tokens. A repeated refresh within a minute gets the same ones.", ref("Tokens")
+        ),
         **OAUTH.responses(
             401,
             413,
@@ -213,7 +251,11 @@ authorize = extend_schema(
     operation_id="device_authorize",
     tags=["device login"],
     summary="Allow a device to act for the logged-in user",
-    request={JSON: record({"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}])},
+    request={
+        JSON: record(
+            {"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}]
+        )
+    },
     responses={
         200: said("The device is connected.", ref("Authorized")),
         **BROWSER.responses(400, 401, 403, 404, 410, 413, 415, 429, 503),

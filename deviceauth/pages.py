@@ -22,7 +22,13 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import User
 from accounts.toolbox.request_source import Source, network
 from deviceauth import codes, device_flow, device_sessions, freshness, mails
-from deviceauth.exceptions import MalformedUserCode, TooManyTries, UnknownUserCode, UsedUserCode, UserCodeRefusal
+from deviceauth.exceptions import (
+    MalformedUserCode,
+    TooManyTries,
+    UnknownUserCode,
+    UsedUserCode,
+    UserCodeRefusal,
+)
 from deviceauth.models import DeviceCode, DeviceSession
 
 ALLOWED = (
@@ -31,7 +37,9 @@ ALLOWED = (
 )
 DENIED = (
     _("The device was refused"),
-    _("It has no access to your account. If somebody sent you the code, they tried to use your credits."),
+    _(
+        "It has no access to your account. If somebody sent you the code, they tried to use your credits."
+    ),
 )
 # The code is in the address, and no referrer may carry it on. It cannot be `no-referrer`: with that,
 # browsers send `Origin: null` with our own form (Fetch, "append a request Origin header"), which CSRF refuses.
@@ -63,7 +71,9 @@ def device(request: HttpRequest) -> HttpResponse:
     if not isinstance(user, User):
         return redirect_to_login(_address_with(typed))
     if freshness.is_stale(request, user):
-        return redirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': _address_with(typed)})}")
+        return redirect(
+            f"{reverse('account_reauthenticate')}?{urlencode({'next': _address_with(typed)})}"
+        )
     if request.method != "POST":
         return _enter(request, typed)
     try:
@@ -90,9 +100,13 @@ def _decide(request: HttpRequest, typed: str) -> HttpResponse:
     return _confirm(request, code, typed)
 
 
-def _enter(request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None) -> HttpResponse:
+def _enter(
+    request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None
+) -> HttpResponse:
     context = {"user_code": _tidy(typed), "refusal": refusal}
-    return render(request, "deviceauth/enter.html", context, status=refusal.status if refusal else 200)
+    return render(
+        request, "deviceauth/enter.html", context, status=refusal.status if refusal else 200
+    )
 
 
 def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
@@ -120,7 +134,9 @@ def _refused(request: HttpRequest, refusal: UserCodeRefusal) -> HttpResponse:
     return response
 
 
-def _end(request: HttpRequest, words: tuple[str | Promise, str | Promise], status: int = 200) -> HttpResponse:
+def _end(
+    request: HttpRequest, words: tuple[str | Promise, str | Promise], status: int = 200
+) -> HttpResponse:
     title, text = words
     context = {"title": title, "text": text, "again": status != 200}
     return render(request, "deviceauth/end.html", context, status=status)
@@ -135,7 +151,11 @@ def _tidy(typed: str) -> str:
 def _address_with(typed: str) -> str:
     """This page with the code, to come back to after logging in or signing up."""
     user_code = _tidy(typed)
-    return f"{reverse('device')}?{urlencode({'user_code': user_code})}" if user_code else reverse("device")
+    return (
+        f"{reverse('device')}?{urlencode({'user_code': user_code})}"
+        if user_code
+        else reverse("device")
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -155,8 +175,23 @@ def undo(request: HttpRequest, token: str) -> HttpResponse:
 
 def _allowed(approval: uuid.UUID) -> dict[str, Any] | None:
     """What there still is to take back: the device, its application, and since when."""
-    session = DeviceSession.objects.live().filter(approval=approval).select_related("application").first()
+    session = (
+        DeviceSession.objects.live().filter(approval=approval).select_related("application").first()
+    )
     if session:
-        return {"name": session.name, "application": session.application.name, "since": session.created_at}
-    code = DeviceCode.objects.approved().filter(approval=approval).select_related("application").first()
-    return code and {"name": code.device, "application": code.application.name, "since": code.approved_at}
+        return {
+            "name": session.name,
+            "application": session.application.name,
+            "since": session.created_at,
+        }
+    code = (
+        DeviceCode.objects.approved()
+        .filter(approval=approval)
+        .select_related("application")
+        .first()
+    )
+    return code and {
+        "name": code.device,
+        "application": code.application.name,
+        "since": code.approved_at,
+    }

@@ -54,7 +54,9 @@ class Try:
         if any(rate.remaining < 1 for rate in self.paid.values()):
             events.record(Kind.TRIES_USED_UP, user=self.user, source=self.source)
             logger.warning(
-                "too many wrong user codes from %s, user %s", self.source.address, self.user and self.user.pk
+                "too many wrong user codes from %s, user %s",
+                self.source.address,
+                self.user and self.user.pk,
             )
 
 

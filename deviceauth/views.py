@@ -148,7 +148,9 @@ class DeviceRevokeView(DeviceView):
 
 
 def _json(answer: server.Answer) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=answer.headers)
+    response = HttpResponse(
+        answer.body, status=answer.status, content_type="application/json", headers=answer.headers
+    )
     if answer.status == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
     return response
@@ -174,7 +176,9 @@ class VerifyView(BrowserView):
         if len(typed) != 1:
             raise MalformedUserCode
         try:
-            code = device_flow.find(user_code=typed[0], user=None, source=Source.of(request._request))
+            code = device_flow.find(
+                user_code=typed[0], user=None, source=Source.of(request._request)
+            )
         except UsedUserCode:  # which of the two is not for everyone to know
             raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:

@@ -20,7 +20,9 @@ class CreditsView(APIView):
         assert isinstance(user, User)  # noqa: S101 – whoever passed IsAuthenticated
         caller = _caller(request)
         limit = caller.monthly_budget if caller else None
-        budget = {"budget": budgets.state(user, caller.credential, limit)} if caller and limit else {}
+        budget = (
+            {"budget": budgets.state(user, caller.credential, limit)} if caller and limit else {}
+        )
         return Response(answers.balance(user) | budget)
 
 
@@ -29,4 +31,8 @@ def _caller(request: Request) -> ApiKey | DeviceSession | None:
     if isinstance(request.auth, ApiKey):
         return request.auth
     refresh_token = getattr(request.auth, "refresh_token", None)
-    return DeviceSession.objects.filter(token_family=refresh_token.token_family).first() if refresh_token else None
+    return (
+        DeviceSession.objects.filter(token_family=refresh_token.token_family).first()
+        if refresh_token
+        else None
+    )

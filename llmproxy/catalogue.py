@@ -35,7 +35,9 @@ def named(name: str | None) -> str | None:
     """
     if name is None:
         return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (name.isascii() and name.isprintable() and len(name) <= MAX_NAME_LENGTH):  # the database need not be asked
+    if not (
+        name.isascii() and name.isprintable() and len(name) <= MAX_NAME_LENGTH
+    ):  # the database need not be asked
         raise not_found(name)
     return name
 
@@ -45,15 +47,20 @@ def not_found(name: str | None) -> ModelNotFound:
     if name is None:
         return ModelNotFound(_("No model is configured yet."), param="model")
     return ModelNotFound(
-        _("The model %(name)s does not exist, or is not one of your plan or key.") % {"name": name[:200]},
+        _("The model %(name)s does not exist, or is not one of your plan or key.")
+        % {"name": name[:200]},
         param="model",
     )
 
 
 def available(user: User | None, only: Collection[str] = ()) -> "QuerySet[LanguageModel]":
     """The models that this user, and their key, may use (None: that anyone may)."""
-    served = Deployment.objects.filter(model=OuterRef("pk"), is_active=True, provider__is_active=True)
-    active = LanguageModel.objects.filter(Exists(served), is_active=True).prefetch_related("deployments__provider")
+    served = Deployment.objects.filter(
+        model=OuterRef("pk"), is_active=True, provider__is_active=True
+    )
+    active = LanguageModel.objects.filter(Exists(served), is_active=True).prefetch_related(
+        "deployments__provider"
+    )
     if user is not None and user.plan.allowed_models:
         active = active.filter(name__in=user.plan.allowed_models)
     return active.filter(name__in=only) if only else active
@@ -75,7 +82,9 @@ def adopt_environment() -> int:
     """
     if not settings.LLM_UPSTREAM_BASE_URL:
         return 0
-    provider, _made = Provider.objects.get_or_create(slug=ENVIRONMENT, defaults={"name": "Environment"})
+    provider, _made = Provider.objects.get_or_create(
+        slug=ENVIRONMENT, defaults={"name": "Environment"}
+    )
     made = 0
     for name in settings.LLM_UPSTREAM_MODELS:
         with atomic():  # whoever finds the model finds its provider too

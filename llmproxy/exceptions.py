@@ -110,7 +110,13 @@ class Replayed(GatewayRefusal):
     code = "replayed"
 
     def __init__(
-        self, answer: Any, generation_id: str, charged: int, balance_after: int | None, *, headers: dict[str, str]
+        self,
+        answer: Any,
+        generation_id: str,
+        charged: int,
+        balance_after: int | None,
+        *,
+        headers: dict[str, str],
     ) -> None:
         super().__init__("", headers=headers)
         self.answer = answer
@@ -132,7 +138,12 @@ class UpstreamFailure(GatewayRefusal):
     """
 
     def __init__(
-        self, message: str, *, detail: str = "", retry_after: int | None = None, cool_seconds: int | None = None
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        retry_after: int | None = None,
+        cool_seconds: int | None = None,
     ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.detail = detail

@@ -25,7 +25,9 @@ def decode(text: bytes | str) -> Any:
 
 def _is_deeper(value: Any, depth: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return depth < 0 or any(_is_deeper(one, depth - 1) for one in inner if isinstance(one, dict | list))
+    return depth < 0 or any(
+        _is_deeper(one, depth - 1) for one in inner if isinstance(one, dict | list)
+    )
 
 
 def encode(value: Any) -> bytes:

@@ -19,15 +19,23 @@ METERED = {
 
 urlpatterns = [
     re_path(
-        r"^account/completions/(?P<generation_id>gen_[\w-]{1,36})$", receipt_pages.completion, name="account_completion"
+        r"^account/completions/(?P<generation_id>gen_[\w-]{1,36})$",
+        receipt_pages.completion,
+        name="account_completion",
     ),
     path("account/requests", request_pages.requests, name="account_requests"),
     path("account/billing", receipt_pages.billing, name="billing"),
     *(path(address[1:], view) for address, view in METERED.items()),
     path("account/devices", device_pages.devices, name="account_devices"),
-    path("account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"),
+    path(
+        "account/devices/disconnect", device_pages.disconnect_all, name="account_devices_disconnect"
+    ),
     path("account/devices/<int:pk>", device_pages.device, name="account_device"),
-    path("account/devices/<int:pk>/disconnect", device_pages.disconnect, name="account_device_disconnect"),
+    path(
+        "account/devices/<int:pk>/disconnect",
+        device_pages.disconnect,
+        name="account_device_disconnect",
+    ),
     path("account/keys", key_pages.keys, name="account_keys"),
     path("account/keys/new", key_pages.new, name="account_key_new"),
     path("account/keys/<int:pk>", key_pages.change, name="account_key"),

@@ -8,7 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
@@ -71,7 +77,9 @@ def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
 
 def _method_not_allowed(methods: tuple[str, ...]) -> MethodNotAllowed:
     allowed = ", ".join(methods)
-    return MethodNotAllowed(_("Use %(methods)s here.") % {"methods": allowed}, headers={"Allow": allowed})
+    return MethodNotAllowed(
+        _("Use %(methods)s here.") % {"methods": allowed}, headers={"Allow": allowed}
+    )
 
 
 def _refused(refusal: Refusal, route: Route) -> HttpResponse:
@@ -131,7 +139,10 @@ def models(request: HttpRequest) -> HttpResponse:
     """`GET /v1/models`: the models this caller may use."""
     caller = callers.authenticate(request)
     return JsonResponse(
-        {"object": "list", "data": [_model(row) for row in catalogue.listed(caller.user, caller.only_models)]}
+        {
+            "object": "list",
+            "data": [_model(row) for row in catalogue.listed(caller.user, caller.only_models)],
+        }
     )
 
 
@@ -148,8 +159,14 @@ def generation(request: HttpRequest) -> HttpResponse:
     caller = callers.authenticate(request)
     asked = request.GET.get("id", "")
     if not GENERATION_ID.match(asked):
-        raise InvalidRequest(_("Send the x-generation-id of an answer as id: /v1/generation?id=gen_…"), param="id")
-    found = Completion.objects.filter(user=caller.user, generation_id=asked).first() if caller.user else None
+        raise InvalidRequest(
+            _("Send the x-generation-id of an answer as id: /v1/generation?id=gen_…"), param="id"
+        )
+    found = (
+        Completion.objects.filter(user=caller.user, generation_id=asked).first()
+        if caller.user
+        else None
+    )
     if found is None:
         raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")
     return JsonResponse(explain.explain(found))
@@ -220,7 +237,9 @@ def _answer(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = lenient_json.encode({**answer, "_credits": {"used": charged, "remaining": balance_after}})
+    body = lenient_json.encode(
+        {**answer, "_credits": {"used": charged, "remaining": balance_after}}
+    )
     response = HttpResponse(body, content_type="application/json")
     response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
@@ -232,7 +251,9 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
     # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
     if sock is not None:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
-    response = StreamingHttpResponse(streaming.open_stream(admission, sock), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        streaming.open_stream(admission, sock), content_type="text/event-stream"
+    )
     response["Cache-Control"] = "no-cache"
     response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
     return response

@@ -6,5 +6,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin
 
 for model in apps.get_app_config("oauth2_provider").get_models():
-    if admin.site.is_registered(model) and not isinstance(admin.site.get_model_admin(model), ModelAdmin):
+    if admin.site.is_registered(model) and not isinstance(
+        admin.site.get_model_admin(model), ModelAdmin
+    ):
         admin.site.unregister(model)

@@ -31,7 +31,11 @@ def settings_are_sound(**_: Any) -> list[CheckMessage]:
 
 def _unreadable() -> Iterator[CheckMessage]:
     for name, why in settings.BAD_VARIABLES.items():
-        yield Error(f"{name} cannot be read: {why}.", hint="Correct it in the environment.", id="smartspec.E007")
+        yield Error(
+            f"{name} cannot be read: {why}.",
+            hint="Correct it in the environment.",
+            id="smartspec.E007",
+        )
 
 
 def _origin() -> Iterator[CheckMessage]:
@@ -67,7 +71,11 @@ def _numbers() -> Iterator[CheckMessage]:
     for name, low in least.items():
         value = getattr(settings, name)
         if value is not None and not value >= low:
-            yield Error(f"{name} is below {low}.", hint="Correct it in the environment.", id="smartspec.E002")
+            yield Error(
+                f"{name} is below {low}.",
+                hint="Correct it in the environment.",
+                id="smartspec.E002",
+            )
 
 
 def _keys() -> Iterator[CheckMessage]:
@@ -84,14 +92,22 @@ def _keys() -> Iterator[CheckMessage]:
 
 def _models() -> Iterator[CheckMessage]:
     upstream = urlparse(settings.LLM_UPSTREAM_BASE_URL)
-    if settings.LLM_UPSTREAM_BASE_URL and (upstream.scheme not in ("http", "https") or not upstream.hostname):
+    if settings.LLM_UPSTREAM_BASE_URL and (
+        upstream.scheme not in ("http", "https") or not upstream.hostname
+    ):
         yield Error(
             "LLM_UPSTREAM_BASE_URL is not an address.",
             hint="Set it to the provider's address up to and including /v1, such as https://models.example/v1",
             id="smartspec.E004",
         )
-    if not (settings.LLM_UPSTREAM_API_KEY.isascii() and settings.LLM_UPSTREAM_API_KEY.isprintable()):
-        yield Error("LLM_UPSTREAM_API_KEY is not printable ASCII.", hint="Copy it again.", id="smartspec.E008")
+    if not (
+        settings.LLM_UPSTREAM_API_KEY.isascii() and settings.LLM_UPSTREAM_API_KEY.isprintable()
+    ):
+        yield Error(
+            "LLM_UPSTREAM_API_KEY is not printable ASCII.",
+            hint="Copy it again.",
+            id="smartspec.E008",
+        )
     if settings.LLM_UPSTREAM_BASE_URL and not settings.LLM_UPSTREAM_MODELS:
         yield checks.Warning(
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
@@ -125,7 +141,9 @@ def _production() -> Iterator[CheckMessage]:
             id="smartspec.E005",
         )
     if "*" in settings.ALLOWED_HOSTS:
-        yield Error("ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006")
+        yield Error(
+            "ALLOWED_HOSTS allows every host.", hint="List your host names.", id="smartspec.E006"
+        )
     if not settings.ENCRYPTION_KEYS:
         yield checks.Info(
             "ENCRYPTION_KEYS is not set: provider keys and second factors are encrypted with a key derived from "
@@ -148,7 +166,9 @@ def _production() -> Iterator[CheckMessage]:
 
 
 @register(Tags.database, deploy=True)
-def site_cannot_write_the_ledger(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+def site_cannot_write_the_ledger(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
     """Asked for by `check --deploy --database default`, as the role that the site runs as."""
     try:
         found = roles.excess() if databases else []

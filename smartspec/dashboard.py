@@ -57,7 +57,9 @@ class AuditTile:
         users, transactions, holds = self.run.users, self.run.transactions, self.run.holds
         return _("%(users)s, %(transactions)s and %(holds)s checked.") % {
             "users": ngettext("%(number)s user", "%(number)s users", users) % _shown(users),
-            "transactions": ngettext("%(number)s transaction", "%(number)s transactions", transactions)
+            "transactions": ngettext(
+                "%(number)s transaction", "%(number)s transactions", transactions
+            )
             % _shown(transactions),
             "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _shown(holds),
         }
@@ -83,7 +85,9 @@ def audit_tile() -> AuditTile:
         text = ngettext("%(problems)s problem found.", "%(problems)s problems found.", run.problems)
         return AuditTile("error", text % {"problems": intcomma(run.problems)}, run)
     if timezone.now() - run.finished_at > timedelta(seconds=settings.AUDIT_STALE_SECONDS):
-        return AuditTile("warning", _("It was sound, but that is long ago. Run manage.py audit_ledger."), run)
+        return AuditTile(
+            "warning", _("It was sound, but that is long ago. Run manage.py audit_ledger."), run
+        )
     return AuditTile("success", _("The ledger is sound."), run)
 
 
@@ -96,7 +100,10 @@ def _now() -> list[Figure]:
         debt=Sum("credits_debt", default=0),
         debtors=Count("pk", filter=Q(credits_debt__gt=0)),
     )
-    users, holds = reverse("admin:accounts_user_changelist"), reverse("admin:credits_hold_changelist")
+    users, holds = (
+        reverse("admin:accounts_user_changelist"),
+        reverse("admin:credits_hold_changelist"),
+    )
     debtors = ngettext("owed by %(number)s user", "owed by %(number)s users", sums["debtors"])
     waiting = Approval.objects.filter(state=Approval.State.PENDING, expires_at__gt=Now()).count()
     return [
@@ -106,11 +113,15 @@ def _now() -> list[Figure]:
             sums["credits"],
             ngettext("credit on all balances", "credits on all balances", sums["credits"]),
         ),
-        Figure(_("Held"), sums["held"], ngettext("credit set aside", "credits set aside", sums["held"])),
+        Figure(
+            _("Held"), sums["held"], ngettext("credit set aside", "credits set aside", sums["held"])
+        ),
         Figure(
             _("Open holds"),
             sums["holds"],
-            ngettext("answer that is being written", "answers that are being written", sums["holds"]),
+            ngettext(
+                "answer that is being written", "answers that are being written", sums["holds"]
+            ),
             f"{holds}?state__exact=open",
         ),
         Figure(_("Debts"), sums["debt"], debtors % _shown(sums["debtors"]), f"{users}?debt=yes"),
@@ -125,9 +136,12 @@ def _now() -> list[Figure]:
 
 def _providers() -> Figure:
     sums = Provider.objects.filter(is_active=True).aggregate(
-        every=Count("pk"), failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now()))
+        every=Count("pk"),
+        failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now())),
     )
-    note = ngettext("of %(number)s that is switched on", "of %(number)s that are switched on", sums["every"])
+    note = ngettext(
+        "of %(number)s that is switched on", "of %(number)s that are switched on", sums["every"]
+    )
     return Figure(
         _("Failing providers"),
         sums["failing"],
@@ -149,7 +163,10 @@ def _lately() -> list[Figure]:
     )
     moved = ((_("Sold"), sums["sold"]), (_("Granted"), sums["granted"]), (_("Used"), -sums["used"]))
     return [
-        *(Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value)) for title, value in moved),
+        *(
+            Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value))
+            for title, value in moved
+        ),
         Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
     ]
 

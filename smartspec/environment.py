@@ -19,7 +19,9 @@ class Environment(environ.Env):
         super().__init__()
         self.bad: dict[str, str] = {}
 
-    def get_value(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any) -> Any:
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any
+    ) -> Any:
         try:
             return super().get_value(var, cast=cast, default=default, **options)
         except (ValueError, ArithmeticError) as error:

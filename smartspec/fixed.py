@@ -73,7 +73,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {"TransactionType": "credits.models.Transaction.Type"},
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "smartspec.openapi.complete"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "smartspec.openapi.complete",
+    ],
 }
 
 UNFOLD: dict[str, Any] = {
@@ -81,7 +84,13 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "SmartSpec",
     "SITE_SUBHEADER": _("Administration"),
     "SITE_SYMBOL": "toll",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("smartspec/icon.svg")}],
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda request: static("smartspec/icon.svg"),
+        }
+    ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
     "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},

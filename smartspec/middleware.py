@@ -41,7 +41,9 @@ class AnswerInDialect:
             return response
         status = response.status_code
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
-            said = dialect.answer(status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_"))
+            said = dialect.answer(
+                status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_")
+            )
             response.content = said.content
             for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
                 response[name] = value
@@ -51,7 +53,11 @@ class AnswerInDialect:
 def _refusal(status: int) -> str:
     if status >= 500:
         return _("Something went wrong here. It is logged.")
-    return _("There is nothing at this address.") if status == 404 else _("This request cannot be answered.")
+    return (
+        _("There is nothing at this address.")
+        if status == 404
+        else _("This request cannot be answered.")
+    )
 
 
 class RejectMalformedRequests:
@@ -64,19 +70,34 @@ class RejectMalformedRequests:
         if NOT_UTF_8 in request.META:
             return _refuse(request, 400, _("Send UTF-8."), "charset")
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
-            return _refuse(request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error")
+            return _refuse(
+                request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error"
+            )
         if any("\0" in value for value in request.COOKIES.values()):
             return _refuse(request, 400, _("A cookie is not valid text."), "invalid_request_error")
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
         """503 while the database is away or a lock was not to be had: nothing was written."""
-        if isinstance(exception, BAD_LOOKUP) and request.method == "GET" and request.path.startswith("/admin/"):
+        if (
+            isinstance(exception, BAD_LOOKUP)
+            and request.method == "GET"
+            and request.path.startswith("/admin/")
+        ):
             logger.warning("admin: %s cannot be looked up", request.path, exc_info=exception)
-            return _refuse(request, 400, _("This address asks for something that cannot be looked up."), "bad_lookup")
+            return _refuse(
+                request,
+                400,
+                _("This address asks for something that cannot be looked up."),
+                "bad_lookup",
+            )
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
-        response = _refuse(request, 503, _("The service is busy. Try again in a moment."), "service_unavailable")
+        response = _refuse(
+            request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
+        )
         response["Retry-After"] = "5"
         return response
 

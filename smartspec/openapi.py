@@ -48,7 +48,9 @@ def _question(operation: str, summary: str, responses: Node) -> Node:
 
 
 PATHS: Node = {
-    "/healthz": _question("healthz", "Does the process answer?", {"200": answer("Yes.", record(_STATE))}),
+    "/healthz": _question(
+        "healthz", "Does the process answer?", {"200": answer("Yes.", record(_STATE))}
+    ),
     "/readyz": _question(
         "readyz",
         "Does the database answer too?",
@@ -57,12 +59,18 @@ PATHS: Node = {
             "503": answer("No.", record(_STATE | _DATABASE)),
         },
     ),
-    "/api/schema": _question("schema", "This document", {"200": answer("OpenAPI 3.1.", {"type": "object"})}),
+    "/api/schema": _question(
+        "schema", "This document", {"200": answer("OpenAPI 3.1.", {"type": "object"})}
+    ),
 }
 
 # What every answer of a status has, whichever route it comes from.
 HEADERS: dict[str, Node] = {
-    "401": {"WWW-Authenticate": header("What to authenticate with (RFC 6750 §3, RFC 6749 §5.2).", required=True)},
+    "401": {
+        "WWW-Authenticate": header(
+            "What to authenticate with (RFC 6750 §3, RFC 6749 §5.2).", required=True
+        )
+    },
     "429": {"Retry-After": header("Seconds.", {"type": "integer", "minimum": 1}, required=True)},
     "503": {"Retry-After": header("Seconds, where we know.", {"type": "integer", "minimum": 1})},
 }
@@ -91,7 +99,10 @@ def _add(whole: Node, part: Node) -> None:
 def _with_headers(responses: Node) -> None:
     for status, headers in HEADERS.items():
         if status in responses:
-            responses[status] = {**responses[status], "headers": headers | responses[status].get("headers", {})}
+            responses[status] = {
+                **responses[status],
+                "headers": headers | responses[status].get("headers", {}),
+            }
 
 
 def _with_empty_values(parameters: list[Node]) -> None:

@@ -36,13 +36,17 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 # --- Where we are reached -------------------------------------------------------------
 
 PORT = env.int("PORT", default=8000)
-PUBLIC_ORIGIN = env.str("PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else "").rstrip("/")
+PUBLIC_ORIGIN = env.str(
+    "PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else ""
+).rstrip("/")
 PUBLIC_HOST = environ.urlparse(PUBLIC_ORIGIN).hostname or ""
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=[*([PUBLIC_HOST] if PUBLIC_HOST else []), "localhost", "127.0.0.1", "[::1]"],
 )
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[PUBLIC_ORIGIN] if PUBLIC_ORIGIN else [])
+CSRF_TRUSTED_ORIGINS = env.list(
+    "CSRF_TRUSTED_ORIGINS", default=[PUBLIC_ORIGIN] if PUBLIC_ORIGIN else []
+)
 CORS_ALLOWED_ORIGINS = env.list(
     "CORS_ALLOWED_ORIGINS",
     default=[
@@ -224,7 +228,9 @@ TEMPLATES = [
 
 DATABASE_IS_THERE = bool(DATABASE_URL or development.running_database(DATA_DIR))
 # The role the site runs as, where that is not the owner of the tables: `migrate` grants it what it needs.
-DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else "")
+DATABASE_APP_ROLE = env.str(
+    "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
+)
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.database_url(DATA_DIR)),
@@ -249,7 +255,10 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
 ]
-PASSWORD_HASHERS = ["accounts.login.hashers.PasswordHasher", "accounts.login.hashers.ClientSecretHasher"]
+PASSWORD_HASHERS = [
+    "accounts.login.hashers.PasswordHasher",
+    "accounts.login.hashers.ClientSecretHasher",
+]
 AUTH_PASSWORD_VALIDATORS = fixed.AUTH_PASSWORD_VALIDATORS
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "account"
@@ -365,7 +374,9 @@ SESSION_ENGINE = "accounts.login.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
+SECURE_PROXY_SSL_HEADER = (
+    (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
+)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"

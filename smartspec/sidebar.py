@@ -36,7 +36,11 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         _("Language models"),
-        (("llmproxy.completion", "chat"), ("llmproxy.languagemodel", "neurology"), ("llmproxy.provider", "dns")),
+        (
+            ("llmproxy.completion", "chat"),
+            ("llmproxy.languagemodel", "neurology"),
+            ("llmproxy.provider", "dns"),
+        ),
     ),
     (
         _("Devices"),
@@ -60,7 +64,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's SIDEBAR.navigation; each entry shows for who may see its rows."""
     models = {model._meta.label_lower: model for model in admin.site._registry}
     return [
-        {"title": title, "items": [_item(label, models[label]._meta, icon) for label, icon in items]}
+        {
+            "title": title,
+            "items": [_item(label, models[label]._meta, icon) for label, icon in items],
+        }
         for title, items in SECTIONS
     ]
 

@@ -66,7 +66,11 @@ def _receive(environ: dict[str, Any]) -> bool:
     unread.
     """
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not (length.isdecimal() and len(length) < 16 and 0 < int(length) <= settings.WEB_LLM_MAX_BODY_BYTES):
+    if not (
+        length.isdecimal()
+        and len(length) < 16
+        and 0 < int(length) <= settings.WEB_LLM_MAX_BODY_BYTES
+    ):
         return True
     timeout = gevent.Timeout.start_new(settings.REQUEST_BODY_SECONDS)
     try:

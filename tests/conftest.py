@@ -23,7 +23,10 @@ from credits import ledger
 from tests import pages
 
 # A password is not hashed for safety here, and the real hasher takes half a second.
-settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *settings.PASSWORD_HASHERS[1:]]
+settings.PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    *settings.PASSWORD_HASHERS[1:],
+]
 
 
 # All tests' browsers are such as know our sessions.
@@ -62,7 +65,11 @@ def rows_may_change(cursor: Any) -> Iterator[None]:
 
 def _empty_tables(self: TransactionTestCase) -> None:
     """Instead of TRUNCATE, which the ledger refuses, and which would take the migrations' rows."""
-    tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    tables = [
+        model._meta.db_table
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed
+    ]
     with connection.cursor() as cursor, atomic(), rows_may_change(cursor):
         for table in [*tables, "rate_limits", "django_cache"]:
             cursor.execute(f"DELETE FROM {table} WHERE NOT ({KEPT.get(table, 'false')})")

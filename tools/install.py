@@ -66,7 +66,9 @@ def venv_works() -> bool:
 def make_venv() -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
-        sys.exit(f"This Python cannot make virtual environments: install the package python{version}-venv.")
+        sys.exit(
+            f"This Python cannot make virtual environments: install the package python{version}-venv."
+        )
     say(f"Making .venv with Python {version} ...")
     shutil.rmtree(VENV, ignore_errors=True)
     if subprocess.run([sys.executable, "-m", "venv", VENV], check=False).returncode:
@@ -76,7 +78,9 @@ def make_venv() -> None:
 def run_pip(arguments: list[str]) -> None:
     """Show what is downloaded and hide the rest, unless it goes wrong."""
     command = [str(VENV / "bin" / "python"), *PIP, *LOCKED, *arguments]
-    pip = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pip = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     lines = []
     for line in pip.stdout or ():
         lines.append(line)
@@ -84,7 +88,9 @@ def run_pip(arguments: list[str]) -> None:
             say(f"  {line.strip():.100}")
     if pip.wait():
         sys.stderr.writelines(line for line in lines[-20:] if line.startswith("ERROR"))
-        sys.exit("Not everything could be installed (see above): is there a network? The next try goes on from here.")
+        sys.exit(
+            "Not everything could be installed (see above): is there a network? The next try goes on from here."
+        )
 
 
 def say(text: str) -> None:

@@ -85,7 +85,9 @@ def check(account: int | None, rows: list[Row]) -> int:
         if row["seq"] != seq:
             raise Wrong(f"transaction {seq} is missing: the next one is number {row['seq']}")
         if (row["balanceAfter"], row["debtAfter"]) != (balance, debt):
-            raise Wrong(f"transaction {seq} leaves {row['balanceAfter']}, but the rows sum to {balance}")
+            raise Wrong(
+                f"transaction {seq} leaves {row['balanceAfter']}, but the rows sum to {balance}"
+            )
         # Rows from before digests have neither number nor digest, and come first.
         if (row["op"] or op) and digest(account, row, before).hex() != row["digest"]:
             raise Wrong(f"transaction {seq} is not what was written: its digest is another one")

@@ -60,8 +60,12 @@ def close_unverified() -> int:
     Returns how many. Such users are not deleted: the site's role may not (docs/roles.md).
     """
     before = timezone.now() - timedelta(seconds=settings.UNVERIFIED_KEEP_SECONDS)
-    never_entered = User.objects.filter(closed_at=None, last_login=None, date_joined__lt=before, is_staff=False)
-    unverified = never_entered.filter(emailaddress__verified=False).exclude(emailaddress__verified=True)
+    never_entered = User.objects.filter(
+        closed_at=None, last_login=None, date_joined__lt=before, is_staff=False
+    )
+    unverified = never_entered.filter(emailaddress__verified=False).exclude(
+        emailaddress__verified=True
+    )
     return sum(_close_unverified(user) for user in unverified.distinct())
 
 
@@ -90,7 +94,9 @@ def _forget_events(user: User) -> None:
     """Also those of devices that asked for their code before anybody was known, which name no user."""
     theirs = AuthEvent.objects.filter(user=user)
     codes = theirs.filter(kind=AuthEvent.Kind.CODE_APPROVED).values_list("details__code", flat=True)
-    AuthEvent.objects.filter(user=None, details__code__in=list(codes)).update(address="", user_agent="", details={})
+    AuthEvent.objects.filter(user=None, details__code__in=list(codes)).update(
+        address="", user_agent="", details={}
+    )
     theirs.update(address="", user_agent="", details={})
 
 
@@ -107,4 +113,14 @@ def _forget(user: User) -> None:
     user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
-    user.save(update_fields=["email", "name", "closed_at", "is_active", "is_staff", "is_superuser", "password"])
+    user.save(
+        update_fields=[
+            "email",
+            "name",
+            "closed_at",
+            "is_active",
+            "is_staff",
+            "is_superuser",
+            "password",
+        ]
+    )

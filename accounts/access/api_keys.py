@@ -63,7 +63,9 @@ def create(
 
     Raises TooManyKeys, AlreadyCreated.
     """
-    if not rate_limits.take(f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600).allowed:
+    if not rate_limits.take(
+        f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600
+    ).allowed:
         raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
     plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
@@ -113,7 +115,11 @@ def change(
     """Give a key another name, expiry, budget, list of models or limits, from the next call on. Raises KeyRevoked."""
     with atomic():
         now = {"name": name, "expires_at": expires_at, "monthly_budget": monthly_budget, **rates}
-        if not ApiKey.objects.live().filter(pk=key.pk).update(allowed_models=list(allowed_models), **now):
+        if (
+            not ApiKey.objects.live()
+            .filter(pk=key.pk)
+            .update(allowed_models=list(allowed_models), **now)
+        ):
             raise KeyRevoked(_("This key was revoked meanwhile. Nothing was changed."))
         events.record(Kind.KEY_CHANGED, user=key.user, source=source, id=key.pk, name=name)
     key.refresh_from_db()

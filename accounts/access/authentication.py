@@ -101,7 +101,9 @@ def _by_token(token: str) -> Caller | None:
         return None
     refresh_token = getattr(found, "refresh_token", None)
     family = refresh_token.token_family if refresh_token else None
-    return Caller(user=found.user, scopes=frozenset(found.scope.split()), token=found, family=family)
+    return Caller(
+        user=found.user, scopes=frozenset(found.scope.split()), token=found, family=family
+    )
 
 
 def signed_in(request: HttpRequest) -> User:

@@ -39,5 +39,7 @@ class FactorAdapter(DefaultMFAAdapter):
 
         Browsers refuse an IP address as id, so there passkeys work at http://localhost only.
         """
-        host = context.request.get_host().partition(":")[0] if settings.DEBUG else settings.PUBLIC_HOST
+        host = (
+            context.request.get_host().partition(":")[0] if settings.DEBUG else settings.PUBLIC_HOST
+        )
         return {"id": host, "name": "SmartSpec"}

@@ -63,7 +63,10 @@ class OneAddress(forms.ModelForm[User]):
         if not self.instance.pk or email != self.instance.email:
             email = written(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
-        if taken.exists() or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+        if (
+            taken.exists()
+            or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists()
+        ):
             raise forms.ValidationError(_("Another user has this address."))
         return email
 
@@ -92,13 +95,19 @@ class UserForm(OneAddress, UserChangeForm):
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()
         if self.cleaned_data.get("seen") != self._now:
-            raise forms.ValidationError(_("This user was changed meanwhile. Reload the page and try again."))
+            raise forms.ValidationError(
+                _("This user was changed meanwhile. Reload the page and try again.")
+            )
         return dict(super().clean() or self.cleaned_data)
 
     def _keep_last_superuser(self) -> None:
-        stays = all(self.cleaned_data.get(flag, True) for flag in ("is_active", "is_superuser", "is_staff"))
+        stays = all(
+            self.cleaned_data.get(flag, True) for flag in ("is_active", "is_superuser", "is_staff")
+        )
         if not stays and account_deletion.is_last_superuser(self.instance):
-            raise forms.ValidationError(_("You are the only administrator. Make somebody else one first."))
+            raise forms.ValidationError(
+                _("You are the only administrator. Make somebody else one first.")
+            )
 
 
 def fingerprint(user: User) -> str:
@@ -138,7 +147,9 @@ class ReadOnlyAdmin(ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Only what a filter of the list asks for: others guess at columns that it does not show, bit by bit."""
         name, _, how = lookup.partition("__")
-        return not how or (name in self._filtered_fields() and FILTERS_ASK.fullmatch(how) is not None)
+        return not how or (
+            name in self._filtered_fields() and FILTERS_ASK.fullmatch(how) is not None
+        )
 
     def _filtered_fields(self) -> set[str]:
         named = (each[0] if isinstance(each, tuple) else each for each in self.list_filter)
@@ -188,7 +199,15 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     form = UserForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "credits", "credits_held", "credits_debt", "plan", "is_active", "date_joined")
+    list_display = (
+        "email",
+        "credits",
+        "credits_held",
+        "credits_debt",
+        "plan",
+        "is_active",
+        "date_joined",
+    )
     list_filter = ("plan", "is_active", "is_staff", DebtFilter)
     list_select_related = ("plan",)
     search_fields = ("email", "=public_id", "name")
@@ -203,7 +222,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
         (
             gettext_lazy("Limits"),
-            {"fields": LIMITS, "description": gettext_lazy("Instead of the plan's. Empty: what the plan says.")},
+            {
+                "fields": LIMITS,
+                "description": gettext_lazy("Instead of the plan's. Empty: what the plan says."),
+            },
         ),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
@@ -211,18 +233,28 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        return self.readonly_fields if request.user.is_superuser else (*self.readonly_fields, *ONLY_SUPERUSERS)
+        return (
+            self.readonly_fields
+            if request.user.is_superuser
+            else (*self.readonly_fields, *ONLY_SUPERUSERS)
+        )
 
-    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[type[TabularInline], ...]:
+    def get_inlines(
+        self, request: HttpRequest, obj: User | None
+    ) -> tuple[type[TabularInline], ...]:
         return self.inlines if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Only a superuser changes an administrator: a password set here is a way in. What is deleted stays so."""
         if not super().has_change_permission(request, obj):
             return False
-        return obj is None or (obj.closed_at is None and (not obj.is_staff or request.user.is_superuser))
+        return obj is None or (
+            obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
+        )
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
         """Where it is about to be changed, under its lock: Django has opened the transaction by then."""
         user: User | None = super().get_object(request, object_id, from_field)
         if user is None or request.method != "POST" or not connection.in_atomic_block:
@@ -244,7 +276,9 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             before = User.objects.get(pk=obj.pk).email if change else obj.email
             super().save_model(request, obj, form, change)
             if obj.email != before:
-                done_by_administrators.address_was_changed(obj, before=before, source=Source.of_administrator(request))
+                done_by_administrators.address_was_changed(
+                    obj, before=before, source=Source.of_administrator(request)
+                )
             if not change or "email" in form.changed_data:
                 EmailAddress.objects.filter(user=obj).delete()
                 EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
@@ -263,13 +297,22 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             response: HttpResponse = super().user_change_password(request, id, form_url)
             after = self.get_object(request, unquote(id))
             if before and after and before.password != after.password:
-                done_by_administrators.password_was_set(after, source=Source.of_administrator(request))
+                done_by_administrators.password_was_set(
+                    after, source=Source.of_administrator(request)
+                )
         return response
 
 
 @admin.register(Plan)
 class PlanAdmin(ModelAdmin):
-    list_display = ("name", "slug", "monthly_credits", "requests_per_minute", "tokens_per_minute", "max_concurrent")
+    list_display = (
+        "name",
+        "slug",
+        "monthly_credits",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "max_concurrent",
+    )
     search_fields = ("name", "slug")
     actions = None
 
@@ -331,7 +374,9 @@ class FactorAdmin(ReadOnlyAdmin):
             left = Authenticator.objects.filter(user=obj.user)
             if not left.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
                 left.delete()
-            done_by_administrators.factor_was_removed(obj.user, kind=obj.type, source=Source.of_administrator(request))
+            done_by_administrators.factor_was_removed(
+                obj.user, kind=obj.type, source=Source.of_administrator(request)
+            )
 
 
 @admin.register(LogEntry)
@@ -358,7 +403,9 @@ class LogEntryAdmin(ReadOnlyAdmin):
         name = f"{kind}: {entry.object_repr}" if kind else entry.object_repr
         if not entry.object_id or not (address := entry.get_admin_url()):
             return name
-        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name)
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name
+        )
 
     @admin.display(description=gettext_lazy("what and why"))
     def text(self, entry: LogEntry) -> str:

@@ -44,7 +44,13 @@ class WrittenFilter(RangeDateFilter):
     template = "accounts/days_filter.html"
 
     def __init__(
-        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, **path: str
+        self,
+        field: Any,
+        request: HttpRequest,
+        params: Any,
+        model: Any,
+        model_admin: Any,
+        **path: str,
     ) -> None:
         super().__init__(field, request, params, model, model_admin, **path)
         self.model_admin = model_admin
@@ -111,7 +117,9 @@ class AdministratorFilter(DropdownFilter):
     field = "actor"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
-        return list(User.objects.filter(is_staff=True).order_by("email").values_list("pk", "email")[:MOST])
+        return list(
+            User.objects.filter(is_staff=True).order_by("email").values_list("pk", "email")[:MOST]
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = number(self.value())

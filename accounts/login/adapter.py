@@ -123,7 +123,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """At the configured origin: a Host header must not lead the link, which is a secret, elsewhere."""
-        path: str = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        path: str = reverse(
+            "account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"}
+        )
         return f"{settings.PUBLIC_ORIGIN}{path.replace('UID-KEY', key)}"
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
@@ -131,17 +133,25 @@ class AccountAdapter(DefaultAccountAdapter):
         device = request_source.describe(request_source.user_agent(current.request))
         give_back()
         try:
-            super().send_mail(template_prefix, email, {"origin": settings.PUBLIC_ORIGIN, "device": device, **context})
+            super().send_mail(
+                template_prefix,
+                email,
+                {"origin": settings.PUBLIC_ORIGIN, "device": device, **context},
+            )
         except (SMTPException, OSError):
             logger.exception("not sent: %s", template_prefix)
-            raise ImmediateHttpResponse(render(current.request, "accounts/no_mail.html", status=503)) from None
+            raise ImmediateHttpResponse(
+                render(current.request, "accounts/no_mail.html", status=503)
+            ) from None
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         """Once the change is committed."""
         on_commit(partial(self._notify, *args, **kwargs))
 
     def _notify(self, *args: Any, **kwargs: Any) -> None:
-        with suppress(ImmediateHttpResponse):  # logged; what has happened is not undone for want of a mail
+        with suppress(
+            ImmediateHttpResponse
+        ):  # logged; what has happened is not undone for want of a mail
             super().send_notification_mail(*args, **kwargs)
 
 

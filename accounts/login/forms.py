@@ -56,7 +56,9 @@ class SignupForm(PlainWords, allauth_forms.SignupForm):
 
     def try_save(self, request: HttpRequest) -> Any:
         """Raises an answer of 429 where the address has had too many mails: nobody could verify it now."""
-        if not consume_email_verification_rate_limit(request, self.cleaned_data["email"], dry_run=True):
+        if not consume_email_verification_rate_limit(
+            request, self.cleaned_data["email"], dry_run=True
+        ):
             raise ImmediateHttpResponse(respond_429(request))
         if self.account_already_exists:
             # Takes as long as hashing a new account's password: the time must not tell who has one.
@@ -200,7 +202,9 @@ class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
 
     passwordless = forms.BooleanField(
         label=_("Log in with it alone, without a password"),
-        help_text=_("Without this it is asked for after your password. Older security keys can only do that."),
+        help_text=_(
+            "Without this it is asked for after your password. Older security keys can only do that."
+        ),
         required=False,
         initial=True,
     )

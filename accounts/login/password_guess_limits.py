@@ -46,14 +46,18 @@ def count_reset(request: HttpRequest, email: str, address: str) -> None:
     """
     if not _consume(request, action="resets_from_network", key=key(email, address)):
         raise TooManyGuesses
-    if not _consume(request, action="resets_of_account", key=email.lower()) and not _has_been_at(email, address):
+    if not _consume(request, action="resets_of_account", key=email.lower()) and not _has_been_at(
+        email, address
+    ):
         raise TooManyGuesses
 
 
 def forget(request: HttpRequest, user: User) -> None:
     """Let somebody with a new password try it and their second factor: what was counted was about the old one."""
     ratelimit.clear(request, app="allauth.account", action="guesses_at_account", key=user.email)
-    ratelimit.clear(request, app="allauth.account", action="login_failed", key=f"mfa-auth-user-{user.pk}")
+    ratelimit.clear(
+        request, app="allauth.account", action="login_failed", key=f"mfa-auth-user-{user.pk}"
+    )
 
 
 def _has_been_at(email: str, address: str) -> bool:

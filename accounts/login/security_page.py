@@ -40,14 +40,20 @@ def security(request: HttpRequest) -> HttpResponse:
         "passkeys": factors.filter(type=Authenticator.Type.WEBAUTHN).order_by("pk"),
         "recovery_codes": factors.filter(type=Authenticator.Type.RECOVERY_CODES).first(),
         "browsers": [_described(browser) for browser in browsers.of(user)],
-        "events": [_told(event) for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]],
+        "events": [
+            _told(event) for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]
+        ],
         "failures": _failures(events),
     }
     return render(request, "accounts/security.html", context)
 
 
 def _described(browser: browsers.Browser) -> dict[str, Any]:
-    return {"row": browser, "name": request_source.describe(browser.user_agent), "is_this": browser.is_current()}
+    return {
+        "row": browser,
+        "name": request_source.describe(browser.user_agent),
+        "is_this": browser.is_current(),
+    }
 
 
 def _told(event: AuthEvent) -> dict[str, Any]:
@@ -55,7 +61,9 @@ def _told(event: AuthEvent) -> dict[str, Any]:
     details = event.details
     return {
         "row": event,
-        "about": details.get("device") or details.get("name") or NAMES.get(details.get("factor", ""), ""),
+        "about": details.get("device")
+        or details.get("name")
+        or NAMES.get(details.get("factor", ""), ""),
         "by_us": details.get("by") == "administrator",
         "device": request_source.describe(event.user_agent) if event.user_agent else "",
     }
@@ -85,7 +93,9 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     others = browsers.every(user).exclude(session_key=request.session.session_key)
     ended = browsers.end(user=user, browsers=others, source=Source.of(request))
-    told = ngettext("%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended)
+    told = ngettext(
+        "%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended
+    )
     messages.success(request, told % {"n": ended})
     return redirect("account_security")
 

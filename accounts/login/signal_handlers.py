@@ -49,13 +49,17 @@ def _logged_in(request: HttpRequest, user: User, **signal: Any) -> None:
     _record(Kind.LOGGED_IN, request, user)
 
 
-def _wrong_password(credentials: dict[str, Any], request: HttpRequest | None = None, **signal: Any) -> None:
+def _wrong_password(
+    credentials: dict[str, Any], request: HttpRequest | None = None, **signal: Any
+) -> None:
     user = User.objects.filter(email=str(credentials.get("email", "")).lower()).first()
     if user and request:
         _record(Kind.LOG_IN_FAILED, request, user)
 
 
-def _wrong_code(request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any) -> None:
+def _wrong_code(
+    request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any
+) -> None:
     _record(Kind.LOG_IN_FAILED, request, user, factor=authenticator.type)
 
 
@@ -73,20 +77,28 @@ def _password_reset(request: HttpRequest, user: User, **signal: Any) -> None:
     _record(Kind.PASSWORD_RESET, request, user)
 
 
-def _email_changed(request: HttpRequest, user: User, from_email_address: Any, **signal: Any) -> None:
+def _email_changed(
+    request: HttpRequest, user: User, from_email_address: Any, **signal: Any
+) -> None:
     if from_email_address:  # otherwise it is the one of the sign-up
         _record(Kind.EMAIL_CHANGED, request, user)
 
 
-def _factor_added(request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any) -> None:
+def _factor_added(
+    request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any
+) -> None:
     _record(Kind.FACTOR_ADDED, request, user, factor=authenticator.type)
 
 
-def _factor_removed(request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any) -> None:
+def _factor_removed(
+    request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any
+) -> None:
     _record(Kind.FACTOR_REMOVED, request, user, factor=authenticator.type)
 
 
-def _factor_used(request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any) -> None:
+def _factor_used(
+    request: HttpRequest, user: User, authenticator: Authenticator, **signal: Any
+) -> None:
     if authenticator.type == Authenticator.Type.RECOVERY_CODES:
         _record(Kind.RECOVERY_CODE_USED, request, user)
         mails.tell(user, "accounts/email/recovery_code_used", source=Source.of(request))

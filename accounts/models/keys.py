@@ -31,16 +31,27 @@ class ApiKey(Limits):
     """
 
     user = models.ForeignKey(
-        User, on_delete=models.CASCADE, db_index=False, related_name="api_keys", verbose_name=_("user")
+        User,
+        on_delete=models.CASCADE,
+        db_index=False,
+        related_name="api_keys",
+        verbose_name=_("user"),
     )
     name = models.CharField(_("name"), max_length=100)
     last_characters = models.CharField(_("last characters"), max_length=4)
     checksum = models.CharField(max_length=64, unique=True, editable=False)
-    form = models.CharField(max_length=64, editable=False)  # that it was made with: sent twice, made once
+    form = models.CharField(
+        max_length=64, editable=False
+    )  # that it was made with: sent twice, made once
     monthly_budget = models.PositiveIntegerField(
-        _("monthly budget"), null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)]
+        _("monthly budget"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)],
     )
-    allowed_models = ArrayField(models.CharField(max_length=200), verbose_name=_("allowed models"), default=list)
+    allowed_models = ArrayField(
+        models.CharField(max_length=200), verbose_name=_("allowed models"), default=list
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
@@ -57,11 +68,17 @@ class ApiKey(Limits):
         permissions = [("revoke_apikey", _("Can revoke API keys"))]
         indexes = [
             models.Index(fields=["user", "-id"], name="api_keys_by_user"),
-            models.Index(fields=["-id"], condition=models.Q(revoked_at__isnull=False), name="api_keys_revoked"),
+            models.Index(
+                fields=["-id"],
+                condition=models.Q(revoked_at__isnull=False),
+                name="api_keys_revoked",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["user", "form"], name="api_keys_once_per_form"),
-            models.CheckConstraint(condition=models.Q(monthly_budget__gte=1), name="api_keys_budget_from_one"),
+            models.CheckConstraint(
+                condition=models.Q(monthly_budget__gte=1), name="api_keys_budget_from_one"
+            ),
         ]
 
     def __str__(self) -> str:

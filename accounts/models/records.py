@@ -46,7 +46,12 @@ class AuthEvent(models.Model):
         CLOSED = "closed", _("Account deleted")
 
     user = models.ForeignKey(
-        User, on_delete=models.CASCADE, null=True, db_index=False, related_name="auth_events", verbose_name=_("user")
+        User,
+        on_delete=models.CASCADE,
+        null=True,
+        db_index=False,
+        related_name="auth_events",
+        verbose_name=_("user"),
     )
     kind = models.CharField(_("what happened"), max_length=30, choices=Kind)
     address = models.CharField(_("address"), max_length=45, blank=True)

@@ -64,15 +64,24 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     `allowance` names the last monthly allowance, as plan/year-month. Limits that are set are instead of the plan's.
     """
 
-    public_id = models.CharField(_("public id"), max_length=40, unique=True, default=new_public_id, editable=False)
+    public_id = models.CharField(
+        _("public id"), max_length=40, unique=True, default=new_public_id, editable=False
+    )
     email = models.EmailField(_("e-mail address"), unique=True)
     name = models.CharField(_("name"), max_length=150, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
-    closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)  # by the person, for good
+    closed_at = models.DateTimeField(
+        _("deleted"), null=True, editable=False
+    )  # by the person, for good
     plan = models.ForeignKey(
-        Plan, on_delete=models.PROTECT, db_column="plan", default="free", related_name="users", verbose_name=_("plan")
+        Plan,
+        on_delete=models.PROTECT,
+        db_column="plan",
+        default="free",
+        related_name="users",
+        verbose_name=_("plan"),
     )
     credits = models.BigIntegerField(_("balance"), default=0, db_default=0, editable=False)
     credits_held = models.BigIntegerField(_("held"), default=0, db_default=0, editable=False)
@@ -84,7 +93,9 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     grants_expire_at = models.DateTimeField(null=True, editable=False)
     allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
 
-    _stored: Mapping[str, Any] = MappingProxyType({})  # the columns as the database last gave or took them
+    _stored: Mapping[str, Any] = MappingProxyType(
+        {}
+    )  # the columns as the database last gave or took them
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -110,10 +121,15 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
                 name="users_held_within_credits",
             ),
             models.CheckConstraint(
-                condition=models.Q(closed_at=None) | models.Q(is_active=False), name="users_closed_stays_closed"
+                condition=models.Q(closed_at=None) | models.Q(is_active=False),
+                name="users_closed_stays_closed",
             ),
-            models.CheckConstraint(condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"),
-            models.CheckConstraint(condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(credits_debt__gte=0), name="users_debt_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(open_holds__gte=0), name="users_open_holds_not_negative"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -141,14 +157,20 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         So a request that read the row a while ago does not undo what others did to it meanwhile.
         """
         if not self._state.adding:
-            update_fields = (self._changed() if update_fields is None else set(update_fields)) - LEDGER_FIELDS
+            update_fields = (
+                self._changed() if update_fields is None else set(update_fields)
+            ) - LEDGER_FIELDS
         super().save(update_fields=update_fields, **kwargs)
         self._note_stored(update_fields)
 
     def _note_stored(self, fields: Iterable[str] | None) -> None:
         """What is here of `fields`, or of all, is what the row has."""
         now, concrete = self._values(), self._meta.concrete_fields
-        names = {field.attname for field in concrete if fields is None or {field.name, field.attname} & set(fields)}
+        names = {
+            field.attname
+            for field in concrete
+            if fields is None or {field.name, field.attname} & set(fields)
+        }
         self._stored = {**self._stored, **{name: now[name] for name in names if name in now}}
 
     def _values(self) -> dict[str, Any]:
@@ -158,7 +180,9 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
 
     def _changed(self) -> set[str]:
         return {
-            name for name, value in self._values().items() if name not in self._stored or self._stored[name] != value
+            name
+            for name, value in self._values().items()
+            if name not in self._stored or self._stored[name] != value
         }
 
     @property

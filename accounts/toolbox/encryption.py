@@ -27,7 +27,9 @@ def decrypt(stored: str, *, purpose: str) -> str:
     try:
         return _fernet(purpose).decrypt(stored.encode()).decode()
     except InvalidToken:
-        raise Unreadable(f"The {purpose} were encrypted with a key that ENCRYPTION_KEYS does not list.") from None
+        raise Unreadable(
+            f"The {purpose} were encrypted with a key that ENCRYPTION_KEYS does not list."
+        ) from None
 
 
 def rotated(stored: str, *, purpose: str) -> str | None:
@@ -53,5 +55,7 @@ def _keys(purpose: str) -> list[bytes]:
 
 
 def _derived(purpose: str) -> bytes:
-    digest = hmac.digest(settings.SECRET_KEY.encode(), f"smartspec {purpose}".encode(), hashlib.sha256)
+    digest = hmac.digest(
+        settings.SECRET_KEY.encode(), f"smartspec {purpose}".encode(), hashlib.sha256
+    )
     return base64.urlsafe_b64encode(digest)

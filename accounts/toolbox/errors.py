@@ -23,7 +23,9 @@ TYPES = {
 }
 
 
-def envelope(status: int, message: str, code: str, *, param: str | None = None, **extra: Any) -> dict[str, Any]:
+def envelope(
+    status: int, message: str, code: str, *, param: str | None = None, **extra: Any
+) -> dict[str, Any]:
     """The JSON body of an error answer."""
     kind = TYPES.get(status, "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code, **extra}}
@@ -32,7 +34,9 @@ def envelope(status: int, message: str, code: str, *, param: str | None = None, 
 def render_refusal(refusal: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's exception handler: every refusal in the one envelope."""
     if isinstance(refusal, Refusal):
-        return Response(envelope(refusal.status, refusal.message, refusal.code), status=refusal.status)
+        return Response(
+            envelope(refusal.status, refusal.message, refusal.code), status=refusal.status
+        )
     response = exception_handler(refusal, context)
     if response is None or not isinstance(refusal, exceptions.APIException):
         return response

@@ -55,9 +55,17 @@ class KeysetChangeList(ChangeList):
         size = self.list_per_page
         if self.after is None:
             page = cut_page(self.queryset, self.key, self.before, size)
-            rows, self.has_older, self.has_newer = page.rows, page.before is not None, self.before is not None
+            rows, self.has_older, self.has_newer = (
+                page.rows,
+                page.before is not None,
+                self.before is not None,
+            )
         else:
-            rows = list(self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[: size + 1])
+            rows = list(
+                self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[
+                    : size + 1
+                ]
+            )
             self.has_older, self.has_newer = True, len(rows) > size
             rows = rows[:size][::-1]
         self._show(rows)
@@ -73,12 +81,20 @@ class KeysetChangeList(ChangeList):
     def older(self) -> str:
         """Leads to the page of older rows; empty on the last one."""
         rows = self.result_list
-        return self.get_query_string({BEFORE: getattr(rows[-1], self.key)}) if rows and self.has_older else ""
+        return (
+            self.get_query_string({BEFORE: getattr(rows[-1], self.key)})
+            if rows and self.has_older
+            else ""
+        )
 
     @property
     def newer(self) -> str:
         rows = self.result_list
-        return self.get_query_string({AFTER: getattr(rows[0], self.key)}) if rows and self.has_newer else ""
+        return (
+            self.get_query_string({AFTER: getattr(rows[0], self.key)})
+            if rows and self.has_newer
+            else ""
+        )
 
     @property
     def newest(self) -> str:

@@ -26,7 +26,12 @@ SECURITY_SCHEMES: Node = {
         "scheme": "bearer",
         "description": "A device's access token, or an API key (`sk-…`). Either may come as `x-api-key` instead.",
     },
-    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A logged-in browser."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "sessionid",
+        "description": "A logged-in browser.",
+    },
     "csrf": {
         "type": "apiKey",
         "in": "header",
@@ -43,7 +48,12 @@ def ref(name: str) -> Node:
 def record(properties: Node, *, optional: Iterable[str] = (), **more: Any) -> Node:
     """An object that has all of these properties but the optional ones."""
     required = [name for name in properties if name not in set(optional)]
-    return {"type": "object", "properties": properties, **({"required": required} if required else {}), **more}
+    return {
+        "type": "object",
+        "properties": properties,
+        **({"required": required} if required else {}),
+        **more,
+    }
 
 
 def text(description: str = "", **more: Any) -> Node:
@@ -56,11 +66,23 @@ def whole(description: str = "", **more: Any) -> Node:
 
 def header(description: str, schema: Node | None = None, *, required: bool = False) -> Node:
     """A header of an answer."""
-    return {"description": description, "schema": schema or {"type": "string"}, "required": required}
+    return {
+        "description": description,
+        "schema": schema or {"type": "string"},
+        "required": required,
+    }
 
 
-def parameter(name: str, where: str, description: str, schema: Node | None = None, **more: Any) -> Node:
-    return {"name": name, "in": where, "description": description, "schema": schema or {"type": "string"}, **more}
+def parameter(
+    name: str, where: str, description: str, schema: Node | None = None, **more: Any
+) -> Node:
+    return {
+        "name": name,
+        "in": where,
+        "description": description,
+        "schema": schema or {"type": "string"},
+        **more,
+    }
 
 
 def sent(*names: str) -> Node:
@@ -73,7 +95,9 @@ def received(name: str) -> Node:
     return parameter(name, "header", headers.RECEIVED[name], required=False)
 
 
-def answer(description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any) -> Node:
+def answer(
+    description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any
+) -> Node:
     """The answer of a plain view, as a response object."""
     shown = {} if example is None else {"example": example}
     return {"description": description, "content": {media: {"schema": schema, **shown}}, **more}
@@ -81,7 +105,9 @@ def answer(description: str, schema: Node, *, example: Any = None, media: str = 
 
 def said(description: str, schema: Any, *, example: Any = None) -> OpenApiResponse:
     """The same for a view of Django REST framework; `schema` may be a serializer."""
-    examples = [] if example is None else [OpenApiExample("Example", value=example, response_only=True)]
+    examples = (
+        [] if example is None else [OpenApiExample("Example", value=example, response_only=True)]
+    )
     return OpenApiResponse(schema, description, examples)
 
 
@@ -95,12 +121,16 @@ class ErrorAnswers:
     def answers(self, *statuses: int, **others: str) -> Node:
         """For a plain view. `others` are meanings of this route's own, as `s404="…"`."""
         return {
-            str(status): answer(meaning, ref(self.schema)) for status, meaning in self._chosen(statuses, others).items()
+            str(status): answer(meaning, ref(self.schema))
+            for status, meaning in self._chosen(statuses, others).items()
         }
 
     def responses(self, *statuses: int, **others: str) -> dict[int, OpenApiResponse]:
         """For a view of Django REST framework."""
-        return {status: said(meaning, ref(self.schema)) for status, meaning in self._chosen(statuses, others).items()}
+        return {
+            status: said(meaning, ref(self.schema))
+            for status, meaning in self._chosen(statuses, others).items()
+        }
 
     def _chosen(self, statuses: Iterable[int], others: Mapping[str, str]) -> dict[int, str]:
         own = {int(name.removeprefix("s")): meaning for name, meaning in others.items()}
@@ -127,7 +157,10 @@ SCHEMAS: Node = {
                 {
                     "message": text("For people, in their language (`Accept-Language`)."),
                     "type": text("A group of codes, as OpenAI's API has them."),
-                    "param": {"type": ["string", "null"], "description": "The parameter that is to blame."},
+                    "param": {
+                        "type": ["string", "null"],
+                        "description": "The parameter that is to blame.",
+                    },
                     "code": text("For programs."),
                 }
             )

@@ -48,7 +48,9 @@ SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_l
 def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
     cost = min(cost, limit)
-    worth: Any = timedelta(seconds=cost * period / limit)  # psycopg adapts it; django-stubs does not know
+    worth: Any = timedelta(
+        seconds=cost * period / limit
+    )  # psycopg adapts it; django-stubs does not know
     whole: Any = timedelta(seconds=period)
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, {"key": key, "cost": worth, "period": whole})

@@ -44,11 +44,17 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=90, help="how long there are callers and faults")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=90, help="how long there are callers and faults"
+    )
     parser.add_argument("--streams", type=int, default=200, help="callers at the same time")
     parser.add_argument("--json", type=int, default=20, help="callers at the same time")
-    parser.add_argument("--patience", type=float, default=60, help="seconds after which a client gives up")
+    parser.add_argument(
+        "--patience", type=float, default=60, help="seconds after which a client gives up"
+    )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the choices")
     return parser
 
@@ -67,8 +73,12 @@ def run(asked: argparse.Namespace) -> bool:
         running.callback(provider.kill)
         provider.start()
         tokens = isolated.make_users()
-        url = opened.database.sites_url(opened.wire)  # the wire finds the database again after each restart
-        gateway = running.enter_context(isolated.serving(opened, upstream, url, tokens, workers=WORKERS))
+        url = opened.database.sites_url(
+            opened.wire
+        )  # the wire finds the database again after each restart
+        gateway = running.enter_context(
+            isolated.serving(opened, upstream, url, tokens, workers=WORKERS)
+        )
         return kill(gateway, provider, asked)
 
 
@@ -77,12 +87,18 @@ def kill(gateway: Gateway, provider: "Provider", asked: argparse.Namespace) -> b
     from bench.chaos import faults, verdict
     from bench.chaos.load import Load
 
-    say(f"{asked.streams} streams and {asked.json} JSON callers for {asked.seconds:g} s, seed {asked.seed}")
+    say(
+        f"{asked.streams} streams and {asked.json} JSON callers for {asked.seconds:g} s, seed {asked.seed}"
+    )
     load = Load(gateway.port, gateway.tokens, patience=asked.patience, seed=asked.seed)
     scene = faults.Scene(gateway, provider, Random(asked.seed))
     until = time.monotonic() + asked.seconds
     load.start(asked.streams, asked.json, asked.seconds)
-    events = list(faults.inflict(scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun))
+    events = list(
+        faults.inflict(
+            scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun
+        )
+    )
     ended = load.wait()
     left, expired = verdict.end_of_holds()
     checked = verdict.checks(load, ended=ended, closed=books.close(0), left=left, expired=expired)

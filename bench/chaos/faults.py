@@ -111,7 +111,9 @@ KINDS: dict[str, Callable[[Scene], None]] = {
 }
 
 
-def inflict(scene: Scene, *, until: float, apart: float, streams_open: Callable[[], int]) -> Iterator[Event]:
+def inflict(
+    scene: Scene, *, until: float, apart: float, streams_open: Callable[[], int]
+) -> Iterator[Event]:
     """One after the other, so many seconds apart, until a while before then."""
     for name, act in cycle(KINDS.items()):
         time.sleep(apart)

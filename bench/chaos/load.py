@@ -56,13 +56,17 @@ class Load:
     async def _call(self, answers: list[Answer], *, stream: bool) -> None:
         await asyncio.sleep(self.random.random() * 2)
         while time.monotonic() < self.until:
-            answer = await streams.ask(self.port, self._request(stream=stream), self.count, self.patience)
+            answer = await streams.ask(
+                self.port, self._request(stream=stream), self.count, self.patience
+            )
             answers.append(answer)
             if answer.how != WHOLE or not stream:
                 await asyncio.sleep(SHY_SECONDS)
 
     def _request(self, *, stream: bool) -> bytes:
         token = self.tokens[next(self.turn) % len(self.tokens)]
-        text = mock.question(delay=self.random.randint(0, 300), gap=GAP, chunks=self.random.randint(*CHUNKS))
+        text = mock.question(
+            delay=self.random.randint(0, 300), gap=GAP, chunks=self.random.randint(*CHUNKS)
+        )
         headers = {"Authorization": f"Bearer {token}"}
         return streams.request(f"127.0.0.1:{self.port}", PATH, headers, text, stream=stream)

@@ -37,7 +37,9 @@ def end_of_holds() -> tuple[int, int]:
     _until_quiet()
     left = books.number(_OPEN)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE credit_holds SET expires_at = clock_timestamp() WHERE state = 'open'")
+        cursor.execute(
+            "UPDATE credit_holds SET expires_at = clock_timestamp() WHERE state = 'open'"
+        )
     expired = 0
     for _ in range(100):  # some users at a time
         if not (some := ledger.expire_holds()):
@@ -69,13 +71,33 @@ def checks(load: Load, *, ended: bool, closed: Books, left: int, expired: int) -
             not hows[LATE] and longest <= load.patience + 1,
             f"the longest wait was {longest:.1f} s, {hows[LATE]} gave up",
         ),
-        Check("an answer is whole or says that it is not", not hows[SILENT], f"{hows[SILENT]} ended in silence"),
+        Check(
+            "an answer is whole or says that it is not",
+            not hows[SILENT],
+            f"{hows[SILENT]} ended in silence",
+        ),
         Check("no answer is a bug's (500)", not statuses[500], f"{statuses[500]} were"),
-        Check("what an answer says it cost is what was charged", not wrong, _examples(wrong, hows[WHOLE])),
-        Check("all that was left open has expired", left == expired, f"{left} left open, {expired} expired"),
+        Check(
+            "what an answer says it cost is what was charged",
+            not wrong,
+            _examples(wrong, hows[WHOLE]),
+        ),
+        Check(
+            "all that was left open has expired",
+            left == expired,
+            f"{left} left open, {expired} expired",
+        ),
         Check("no hold is open", not closed.open_holds, f"{closed.open_holds} are"),
-        Check("no balance is below zero", not closed.overdraft, f"{closed.overdraft} credits overdrawn"),
-        Check("balances are the sum of the ledger", not closed.drift, f"drift of {closed.drift} credits"),
+        Check(
+            "no balance is below zero",
+            not closed.overdraft,
+            f"{closed.overdraft} credits overdrawn",
+        ),
+        Check(
+            "balances are the sum of the ledger",
+            not closed.drift,
+            f"drift of {closed.drift} credits",
+        ),
         Check(
             "receipts are the sum of the charges",
             closed.charged == closed.receipts,
@@ -90,7 +112,9 @@ def _told_otherwise(answers: Iterable[Answer]) -> Iterator[str]:
     from llmproxy.models import Completion
 
     told = {answer.name: answer.credits for answer in answers if answer.how == WHOLE}
-    charged = dict(Completion.objects.filter(status="completed").values_list("generation_id", "charged"))
+    charged = dict(
+        Completion.objects.filter(status="completed").values_list("generation_id", "charged")
+    )
     for name, credits in told.items():
         if charged.get(name) != credits:
             yield f"{name} said {credits}, charged {charged.get(name)}"
@@ -119,5 +143,7 @@ def lines(load: Load, events: list[Event], checked: list[Check]) -> Iterator[str
 
 
 def _recovery(load: Load, event: Event) -> str:
-    ends = [a.began + a.seconds - event.at for a in load.json if a.how == WHOLE and a.began >= event.at]
+    ends = [
+        a.began + a.seconds - event.at for a in load.json if a.how == WHOLE and a.began >= event.at
+    ]
     return f"{min(ends):5.1f} s" if ends else "never"

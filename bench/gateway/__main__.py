@@ -42,14 +42,23 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument(
-        "--peers", type=names, default=list(peers.PEERS), help="which, separated by commas; may be empty"
+        "--peers",
+        type=names,
+        default=list(peers.PEERS),
+        help="which, separated by commas; may be empty",
     )
-    parser.add_argument("--no-crowd", dest="crowd", action="store_false", help=f"no {figures.CROWD} streams at once")
-    parser.add_argument("--write", action="store_true", help="keep the tables in docs/benchmarks.md")
+    parser.add_argument(
+        "--no-crowd", dest="crowd", action="store_false", help=f"no {figures.CROWD} streams at once"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="keep the tables in docs/benchmarks.md"
+    )
     return parser
 
 
@@ -63,7 +72,9 @@ def names(text: str) -> list[str]:
 
 def run(asked: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
-    there = dict(_installed(asked.peers))  # with the variables of this shell, which pip and npm may need
+    there = dict(
+        _installed(asked.peers)
+    )  # with the variables of this shell, which pip and npm may need
     with ExitStack() as running:
         opened = running.enter_context(scratch.opened())
         port = free_port()
@@ -91,7 +102,9 @@ def _ours(opened: scratch.Scratch, port: int, running: ExitStack) -> Target:
     url = isolated.direct_url(opened)
     gateway = running.enter_context(isolated.serving(opened, upstream, url, tokens))
     say(f"  {OURS} has {len(tokens):,} users and one worker")
-    return Target(OURS, gateway.port, gateway.workers[0], tokens=tuple(tokens), database=gateway.postmaster)
+    return Target(
+        OURS, gateway.port, gateway.workers[0], tokens=tuple(tokens), database=gateway.postmaster
+    )
 
 
 def _installed(wanted: list[str]) -> Iterator[tuple[str, Path]]:
@@ -102,7 +115,9 @@ def _installed(wanted: list[str]) -> Iterator[tuple[str, Path]]:
             say(f"  absent: {absent}")
 
 
-def _theirs(there: dict[str, Path], port: int, opened: scratch.Scratch, running: ExitStack) -> Iterator[Target]:
+def _theirs(
+    there: dict[str, Path], port: int, opened: scratch.Scratch, running: ExitStack
+) -> Iterator[Target]:
     for name, program in there.items():
         (folder := opened.folder / name).mkdir()
         try:

@@ -90,7 +90,9 @@ def _crowd(figures: Figures, targets: list[Target]) -> None:
 
 def _completions(run: runs.Json) -> str:
     load = run.load
-    cpu = f"CPU each {run.cpu:.2f} ms" + (f", PostgreSQL {run.database:.2f} ms" if run.database else "")
+    cpu = f"CPU each {run.cpu:.2f} ms" + (
+        f", PostgreSQL {run.database:.2f} ms" if run.database else ""
+    )
     failed = f"; FAILED {load.failed}" if load.failed else ""
     return f"{load.per_second:,.0f}/s, p50 {load.p50:.2f} ms, p99 {load.p99:.1f} ms; {cpu}{failed}"
 

@@ -30,7 +30,14 @@ def install(name: str, *commands: list[str]) -> Path:
 
 def _run(name: str, folder: Path, command: list[str]) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PeerAbsentError(f"{name} cannot be installed: {error}") from error
     if done.returncode:

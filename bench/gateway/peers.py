@@ -28,7 +28,11 @@ def _running(
     name: str, command: list[str], port: int, log: Path, path: str, **more: str
 ) -> Iterator["subprocess.Popen[str]"]:
     """The peer until the end of the block, once it answers this path. It gets no variable but those named here."""
-    environment = {"PATH": f"{Path(command[0]).parent}:/usr/sbin:/usr/bin:/bin", "HOME": str(log.parent), **more}
+    environment = {
+        "PATH": f"{Path(command[0]).parent}:/usr/sbin:/usr/bin:/bin",
+        "HOME": str(log.parent),
+        **more,
+    }
     with log.open("w") as output:
         process = processes.start(
             command, cwd=log.parent, env=environment, stdout=output, stderr=output, process_group=0,
@@ -59,7 +63,9 @@ general_settings: {{master_key: sk-bench}}
 
 
 def install_litellm() -> Path:
-    return install("litellm", [sys.executable, "-m", "venv", "."], ["bin/pip", "install", "-q", LITELLM])
+    return install(
+        "litellm", [sys.executable, "-m", "venv", "."], ["bin/pip", "install", "-q", LITELLM]
+    )
 
 
 @contextmanager
@@ -67,10 +73,24 @@ def litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     """LiteLLM's proxy with one worker, without a database, so without users and budgets."""
     (config := folder / "litellm.yaml").write_text(_LITELLM.format(mock=mock))
     port = free_port()
-    command = [str(installed / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        str(installed / "bin" / "litellm"),
+        "--config",
+        str(config),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     command += ["--num_workers", "1", "--telemetry", "False"]
-    variables = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_LOG": "ERROR"}
-    with _running("litellm", command, port, folder / "litellm.log", "/health/liveliness", **variables) as process:
+    variables = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_TELEMETRY": "False",
+        "LITELLM_LOG": "ERROR",
+    }
+    with _running(
+        "litellm", command, port, folder / "litellm.log", "/health/liveliness", **variables
+    ) as process:
         yield Target("LiteLLM", port, process.pid, {"Authorization": "Bearer sk-bench"})
 
 
@@ -92,7 +112,10 @@ globalThis.fetch = async (...asked) => {
 def install_portkey() -> Path:
     if not (shutil.which("node") and (npm := shutil.which("npm"))):
         raise PeerAbsentError("portkey needs Node 20 and npm")
-    return install("portkey", [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY])
+    return install(
+        "portkey",
+        [npm, "install", "--prefix", ".", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY],
+    )
 
 
 @contextmanager
@@ -102,8 +125,18 @@ def portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     server = installed / "node_modules/@portkey-ai/gateway/build/start-server.js"
     (first := folder / "first.cjs").write_text(_FIRST)
     port = free_port()
-    command = [shutil.which("node") or "node", "--require", str(first), str(server), "--headless", f"--port={port}"]
-    headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1"}
+    command = [
+        shutil.which("node") or "node",
+        "--require",
+        str(first),
+        str(server),
+        "--headless",
+        f"--port={port}",
+    ]
+    headers = {
+        "x-portkey-provider": "openai",
+        "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1",
+    }
     variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
     with _running("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
         yield Target("Portkey", port, process.pid, {**headers, "Authorization": "Bearer none"})

@@ -21,7 +21,11 @@ LULL_SECONDS = 2  # between the last beginning and what is measured, and after t
 
 def percentile(values: Iterable[float], percent: float) -> float:
     ordered = sorted(values)
-    return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)] if ordered else float("nan")
+    return (
+        ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
+        if ordered
+        else float("nan")
+    )
 
 
 def failures(answers: Iterable[Answer]) -> Counter[str]:
@@ -48,7 +52,9 @@ def json_completions(target: Target, clients: int, seconds: float, folder: Path)
 
 
 def _cpu(target: Target) -> tuple[float, float]:
-    return usage.cpu_seconds([target.process]), usage.cpu_seconds([target.database] if target.database else [])
+    return usage.cpu_seconds([target.process]), usage.cpu_seconds(
+        [target.database] if target.database else []
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,9 @@ def midst(target: Target, callers: int, *, over: float, seconds: float, gap: int
     before, count = usage.memory(target.process), Count()
     window = _Window(target.process, count, over + LULL_SECONDS, seconds)
     text = mock.question(gap=gap, chunks=chunks)
-    answers = asyncio.run(_asked(target, callers, text, over=over, seconds=0, count=count, meanwhile=window.measure))
+    answers = asyncio.run(
+        _asked(target, callers, text, over=over, seconds=0, count=count, meanwhile=window.measure)
+    )
     delays = [delay * 1000 for delay in count.delays]
     return Midst(
         callers,
@@ -129,7 +137,11 @@ class _Window:
         self.count.noting, chunks, cpu = True, self.count.chunks, usage.cpu_seconds([self.process])
         await asyncio.sleep(self.seconds)
         self.chunks, self.cpu = self.count.chunks - chunks, usage.cpu_seconds([self.process]) - cpu
-        self.count.noting, self.open, self.memory = False, self.count.begun, usage.memory(self.process)
+        self.count.noting, self.open, self.memory = (
+            False,
+            self.count.begun,
+            usage.memory(self.process),
+        )
 
 
 async def _nothing() -> None:

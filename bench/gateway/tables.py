@@ -89,7 +89,11 @@ def _json(medians: Medians, names: list[str]) -> Iterator[str]:
     for name in names:
         rate = medians.json(name, SOME, "per_second")
         cells = [f"{rate:,.0f}", f"{ours / rate:.2g}"]
-        cells += [f"{medians.json(name, clients, of):.2f}" for clients in (SOME, FEW) for of in ("p50", "p99")]
+        cells += [
+            f"{medians.json(name, clients, of):.2f}"
+            for clients in (SOME, FEW)
+            for of in ("p50", "p99")
+        ]
         cells += [_cpu(medians, name)]
         yield f"| {name} | {' | '.join(cells)} |"
 
@@ -102,7 +106,11 @@ def _busy(medians: Medians, names: list[str]) -> Iterator[str]:
         cells = []
         for clients in BUSY:
             rate, ours = (medians.json(who, clients, "per_second") for who in (name, OURS))
-            cells += [f"{rate:,.0f}", f"{ours / rate:.2g}", f"{medians.json(name, clients, 'p99'):.0f}"]
+            cells += [
+                f"{rate:,.0f}",
+                f"{ours / rate:.2g}",
+                f"{medians.json(name, clients, 'p99'):.0f}",
+            ]
         yield f"| {name} | {' | '.join(cells)} |"
 
 
@@ -133,14 +141,20 @@ def _crowd(measured: Figures, names: list[str]) -> Iterator[str]:
     for name in names:
         run = measured.crowd[name]
         cells = [f"{run.open:,}", f"{run.failed.total():,}"]
-        cells += [f"{memory.own / 1e6:.0f}" for memory in (run.memory, run.before)] + [f"{run.chunk_cpu:.0f}"]
+        cells += [f"{memory.own / 1e6:.0f}" for memory in (run.memory, run.before)] + [
+            f"{run.chunk_cpu:.0f}"
+        ]
         yield f"| {name} | {' | '.join(cells)} |"
 
 
 def _targets(medians: Medians, measured: Figures) -> Iterator[str]:
     yield "| target | wanted | measured | |"
     yield "| --- | ---: | ---: | --- |"
-    for name, wanted, value, met in (*_json_targets(medians), *_stream_targets(medians), *_crowd_targets(measured)):
+    for name, wanted, value, met in (
+        *_json_targets(medians),
+        *_stream_targets(medians),
+        *_crowd_targets(measured),
+    ):
         if math.isnan(value):
             yield f"| {name} | {wanted} | not measured | |"
             continue
@@ -157,7 +171,9 @@ def _short(value: float) -> str:
 def _json_targets(medians: Medians) -> Iterator[Line]:
     for peer, least in (("Portkey", OVER_PORTKEY), ("LiteLLM", OVER_LITELLM)):
         for clients in (SOME, *BUSY):
-            ratio = medians.json(OURS, clients, "per_second") / medians.json(peer, clients, "per_second")
+            ratio = medians.json(OURS, clients, "per_second") / medians.json(
+                peer, clients, "per_second"
+            )
             name = f"completions a second, times {peer}'s, {clients} clients"
             yield name, f"≥ {least:g}", ratio, _at_least(least)
     added = medians.json(OURS, FEW, "p50") - medians.json(DIRECT, FEW, "p50")
@@ -169,8 +185,18 @@ def _json_targets(medians: Medians) -> Iterator[Line]:
 def _stream_targets(medians: Medians) -> Iterator[Line]:
     for of, most in (("p50", FIRST_MS), ("p99", FIRST_SLOW_MS)):
         added = medians.first(OURS, of) - medians.first(DIRECT, of)
-        yield f"added {of} of the first token, {STEADY} streams, ms", f"≤ {most}", added, _at_most(most)
-    yield "CPU per relayed chunk, µs", f"≤ {CHUNK_US}", medians.chunk(OURS, "chunk_cpu"), _at_most(CHUNK_US)
+        yield (
+            f"added {of} of the first token, {STEADY} streams, ms",
+            f"≤ {most}",
+            added,
+            _at_most(most),
+        )
+    yield (
+        "CPU per relayed chunk, µs",
+        f"≤ {CHUNK_US}",
+        medians.chunk(OURS, "chunk_cpu"),
+        _at_most(CHUNK_US),
+    )
 
 
 def _crowd_targets(measured: Figures) -> Iterator[Line]:
@@ -191,7 +217,10 @@ def _ledger(measured: Figures) -> str:
     said = measured.ledger
     if not said:
         return "No run of ours, no books."
-    worst = {of: max(getattr(books, of) for books in said) for of in ("overdraft", "drift", "open_holds", "problems")}
+    worst = {
+        of: max(getattr(books, of) for books in said)
+        for of in ("overdraft", "drift", "open_holds", "problems")
+    }
     last = said[-1]
     return (
         f"After each of our {len(said)} runs: overdraft {worst['overdraft']}, drift between balances and ledger "

@@ -33,17 +33,35 @@ def is_there() -> bool:
 def load(target: Target, *, clients: int, seconds: float, folder: Path) -> Load:
     """Ask the target from so many connections, each again as soon as it is answered."""
     (tokens := folder / "tokens").write_text("".join(f"{token}\n" for token in target.tokens))
-    asked = {"model": "bench", "max_tokens": 64, "messages": [{"role": "user", "content": mock.question()}]}
+    asked = {
+        "model": "bench",
+        "max_tokens": 64,
+        "messages": [{"role": "user", "content": mock.question()}],
+    }
     (body := folder / "body").write_text(json.dumps(asked))
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "20s", "-s", str(SCRIPT)]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{clients}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "20s",
+        "-s",
+        str(SCRIPT),
+    ]
     command += [f"http://127.0.0.1:{target.port}{PATH}", "--", str(tokens), str(body)]
     command += [f"{name}={value}" for name, value in target.headers.items()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True
+    )
     return _read(done.stdout)
 
 
 def _read(said: str) -> Load:
-    facts = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", said.partition("MEASURED")[2])}
+    facts = {
+        name: int(value)
+        for name, value in re.findall(r"(\w+)=(\d+)", said.partition("MEASURED")[2])
+    }
     return Load(
         requests=facts["requests"],
         per_second=facts["requests"] / facts["duration"] * 1e6,

@@ -21,7 +21,16 @@ from credits.templatetags.amounts import signed
 class ApprovalAdmin(RowAdmin):
     """What waits for a second administrator, and what was decided."""
 
-    list_display = ("created_at", "kind", "credits", "reason", "requester", "state", "countdown", "decided_by")
+    list_display = (
+        "created_at",
+        "kind",
+        "credits",
+        "reason",
+        "requester",
+        "state",
+        "countdown",
+        "decided_by",
+    )
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", WrittenFilter))
     list_filter_submit = True
     list_select_related = ("requester", "decided_by", "refunds")
@@ -84,7 +93,9 @@ class ApprovalAdmin(RowAdmin):
     def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return self._decide(request, object_id, WithdrawPage)
 
-    def _decide(self, request: HttpRequest, object_id: str, page: type[ApprovePage | RejectPage]) -> HttpResponseBase:
+    def _decide(
+        self, request: HttpRequest, object_id: str, page: type[ApprovePage | RejectPage]
+    ) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
             return self.back()
         own = row.requester_id == request.user.pk
@@ -92,6 +103,9 @@ class ApprovalAdmin(RowAdmin):
             messages.error(request, gettext("Another administrator must decide what you ask for."))
             return self.back(row)
         if not row.waits:
-            messages.error(request, gettext("This was decided, withdrawn or expired meanwhile. Nothing was changed."))
+            messages.error(
+                request,
+                gettext("This was decided, withdrawn or expired meanwhile. Nothing was changed."),
+            )
             return self.back(row)
         return page(request, self, row).respond()

@@ -21,7 +21,15 @@ from credits.models import AuditRun, Grant, Hold
 
 @admin.register(Hold)
 class HoldAdmin(RowAdmin):
-    list_display = ("created_at", "user", "amount", "captured", "state", "countdown", "reference_id")
+    list_display = (
+        "created_at",
+        "user",
+        "amount",
+        "captured",
+        "state",
+        "countdown",
+        "reference_id",
+    )
     list_filter = (OneUserFilter, ("state", ChoicesDropdownFilter), ("created_at", WrittenFilter))
     list_filter_submit = True
     list_select_related = ("user",)
@@ -44,7 +52,9 @@ class HoldAdmin(RowAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
     ) -> tuple[QuerySet[Hold], bool]:
-        return queryset.filter(lookup.holds(search_term)) if search_term.strip() else queryset, False
+        return queryset.filter(
+            lookup.holds(search_term)
+        ) if search_term.strip() else queryset, False
 
     @admin.display(description=_("expires"))
     def countdown(self, hold: Hold) -> str:
@@ -55,7 +65,11 @@ class HoldAdmin(RowAdmin):
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         row = self.get_object(request, str(object_id))
-        return super().get_actions_detail(request, object_id) if row and row.state == Hold.State.OPEN else []
+        return (
+            super().get_actions_detail(request, object_id)
+            if row and row.state == Hold.State.OPEN
+            else []
+        )
 
     @action(description=_("Cancel hold"), url_path="cancel", permissions=["cancel"], icon="cancel")  # type: ignore[untyped-decorator]
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponseBase:

@@ -19,8 +19,21 @@ from credits import budgets
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
-    list_display = ("name", "user", "shown", "monthly_budget", "created_at", "last_used_at", "expires_at", "revoked_at")
-    list_filter = (OneUserFilter, ("revoked_at", admin.EmptyFieldListFilter), ("created_at", WrittenFilter))
+    list_display = (
+        "name",
+        "user",
+        "shown",
+        "monthly_budget",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = (
+        OneUserFilter,
+        ("revoked_at", admin.EmptyFieldListFilter),
+        ("created_at", WrittenFilter),
+    )
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("user__email",)
@@ -57,15 +70,23 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
         """Ask, then end these keys for good."""
         keys = chosen.live().select_related("user")  # type: ignore[attr-defined]
         if not keys:
-            self.message_user(request, gettext("These keys have been revoked before."), messages.WARNING)
+            self.message_user(
+                request, gettext("These keys have been revoked before."), messages.WARNING
+            )
             return None
         if "confirmed" not in request.POST:
             return self._confirm(request, keys)
-        revoked = [key for key in keys if api_keys.revoke(key=key, source=Source.of_administrator(request))]
+        revoked = [
+            key for key in keys if api_keys.revoke(key=key, source=Source.of_administrator(request))
+        ]
         for key in revoked:
             self.log_change(request, key, "Revoked.")
         number = len(revoked)
-        self.message_user(request, ngettext("Revoked %d key.", "Revoked %d keys.", number) % number, messages.SUCCESS)
+        self.message_user(
+            request,
+            ngettext("Revoked %d key.", "Revoked %d keys.", number) % number,
+            messages.SUCCESS,
+        )
         return None
 
     def _confirm(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse:

@@ -29,13 +29,17 @@ def _payments(reference: str) -> list[int]:
 def _answers(reference: str) -> list[int]:
     usage = Transaction.objects.filter(type=Transaction.Type.USAGE)
     return [
-        pk for user, hold in _holds(reference) for pk in usage.filter(user=user, hold=hold).values_list("pk", flat=True)
+        pk
+        for user, hold in _holds(reference)
+        for pk in usage.filter(user=user, hold=hold).values_list("pk", flat=True)
     ]
 
 
 def _holds(reference: str) -> list[tuple[int, int]]:
     """User and hold of an answer. The completion, of the app above, has the index; another would slow every hold."""
-    return list(Hold.objects.filter(completion__generation_id=reference).values_list("user", "pk")[:MOST])
+    return list(
+        Hold.objects.filter(completion__generation_id=reference).values_list("user", "pk")[:MOST]
+    )
 
 
 def holds(term: str) -> Q:
@@ -44,7 +48,9 @@ def holds(term: str) -> Q:
         return Q(user=user)
     if _is_id(term) and Hold.objects.filter(pk=int(term)).exists():
         return Q(pk=int(term))
-    running = Hold.objects.filter(state=Hold.State.OPEN, reference_id=term).values_list("pk", flat=True)[:MOST]
+    running = Hold.objects.filter(state=Hold.State.OPEN, reference_id=term).values_list(
+        "pk", flat=True
+    )[:MOST]
     return Q(pk__in=[*running, *(hold for _, hold in _holds(term))])
 
 

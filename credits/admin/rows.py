@@ -30,7 +30,9 @@ class RowAdmin(ReadOnlyAdmin):
 
     def back(self, row: Any = None) -> HttpResponse:
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
-        return HttpResponseRedirect(reverse(f"{name}_change", args=[row.pk]) if row else reverse(f"{name}_changelist"))
+        return HttpResponseRedirect(
+            reverse(f"{name}_change", args=[row.pk]) if row else reverse(f"{name}_changelist")
+        )
 
 
 def links(rows: QuerySet[Any]) -> str:

@@ -25,7 +25,9 @@ from credits.templatetags.amounts import signed
 
 
 class ActorFilter(AdministratorFilter):
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Transaction]) -> QuerySet[Transaction]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Transaction]
+    ) -> QuerySet[Transaction]:
         """No administrator writes usage: said aloud, so that the indexes without usage serve."""
         chosen = super().queryset(request, queryset)
         return chosen.exclude(type=Transaction.Type.USAGE) if self.value() else chosen
@@ -69,12 +71,18 @@ class TransactionAdmin(RowAdmin):
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
         """Of one user by their own numbers, which the index of every user's rows has."""
         user = chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
-        return (Transaction.objects.all(), "id") if user is None else (Transaction.objects.filter(user=user), "seq")
+        return (
+            (Transaction.objects.all(), "id")
+            if user is None
+            else (Transaction.objects.filter(user=user), "seq")
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Transaction], search_term: str
     ) -> tuple[QuerySet[Transaction], bool]:
-        return queryset.filter(lookup.transactions(search_term)) if search_term.strip() else queryset, False
+        return queryset.filter(
+            lookup.transactions(search_term)
+        ) if search_term.strip() else queryset, False
 
     @admin.display(description=_("amount"))
     def moved(self, row: Transaction) -> str:
@@ -107,7 +115,9 @@ class TransactionAdmin(RowAdmin):
         try:
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            messages.error(request, gettext("This address asks for something that cannot be looked up."))
+            messages.error(
+                request, gettext("This address asks for something that cannot be looked up.")
+            )
             return self.back()
         return ExportPage(request, self, listed).respond()
 

@@ -25,7 +25,9 @@ class UserAdmin(accounts.admin.bases.UserAdmin):
     actions_detail = ("adjust_one", "transactions", "holds")
 
     def get_urls(self) -> list[URLPattern]:
-        page = path("adjust/", self.admin_site.admin_view(self.adjust_view), name="accounts_user_adjust")
+        page = path(
+            "adjust/", self.admin_site.admin_view(self.adjust_view), name="accounts_user_adjust"
+        )
         return [page, *super().get_urls()]
 
     def has_adjust_credits_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
@@ -36,9 +38,16 @@ class UserAdmin(accounts.admin.bases.UserAdmin):
 
     @admin.action(description=_("Adjust credits"), permissions=["adjust_credits"])
     def adjust_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
-        return _to_adjustment(list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1]))
+        return _to_adjustment(
+            list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1])
+        )
 
-    @action(description=_("Adjust credits"), url_path="adjust", permissions=["adjust_credits"], icon="toll")  # type: ignore[untyped-decorator]
+    @action(
+        description=_("Adjust credits"),
+        url_path="adjust",
+        permissions=["adjust_credits"],
+        icon="toll",
+    )  # type: ignore[untyped-decorator]
     def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _to_adjustment([object_id])
 
@@ -57,7 +66,9 @@ def _to_adjustment(users: list[Any]) -> HttpResponse:
 
 
 def _to_list(model: str, **wanted: str) -> HttpResponse:
-    return HttpResponseRedirect(f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(wanted)}")
+    return HttpResponseRedirect(
+        f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(wanted)}"
+    )
 
 
 @admin.register(Package)

@@ -34,7 +34,14 @@ ROW = {
     "createdAt": "2026-11-04T09:30:00Z",
     "metadata": {"generationId": "gen_0123456789abcdef"},
 }
-PACKAGE = {"id": 2, "name": "Pro", "description": "", "credits": 1500, "priceUsd": 50.0, "isPopular": True}
+PACKAGE = {
+    "id": 2,
+    "name": "Pro",
+    "description": "",
+    "credits": 1500,
+    "priceUsd": 50.0,
+    "isPopular": True,
+}
 STATS = {"totalUsage": 30, "totalPurchased": 100, "transactionCount": 12, "periodDays": 30}
 
 TRPC = ErrorAnswers(
@@ -48,7 +55,12 @@ TRPC = ErrorAnswers(
 
 SCHEMAS: Node = {
     "Budget": record(
-        {"limit": whole(), "spent": whole(), "held": whole(), "resets_at": text(format="date-time")},
+        {
+            "limit": whole(),
+            "spent": whole(),
+            "held": whole(),
+            "resets_at": text(format="date-time"),
+        },
         description="The monthly budget of the device or API key that asks, if it has one.",
     ),
     "Balance": record(
@@ -75,14 +87,20 @@ SCHEMAS: Node = {
         "description": "tRPC's error; wrapped in `json` if the input was superjson.",
         "anyOf": [record({"error": {"type": "object"}}), ref("TrpcBatch")],
     },
-    "TrpcBatch": {"type": "array", "items": {"type": "object"}, "description": "One answer or error for each call."},
+    "TrpcBatch": {
+        "type": "array",
+        "items": {"type": "object"},
+        "description": "One answer or error for each call.",
+    },
 }
 
 Page = inline_serializer(
     "History",
     {
         "results": answers.TransactionSerializer(many=True),
-        "next": serializers.CharField(allow_null=True, help_text="The `cursor` of the next page; null on the last."),
+        "next": serializers.CharField(
+            allow_null=True, help_text="The `cursor` of the next page; null on the last."
+        ),
     },
 )
 balance = extend_schema(
@@ -117,7 +135,9 @@ stats = extend_schema(
 
 def _procedure(name: str, data: Node, *, public: bool = False) -> Node:
     """One question over tRPC's HTTP protocol."""
-    plain_or_superjson = {"anyOf": [data, record({"json": data, "meta": {"type": "object"}}, optional=["meta"])]}
+    plain_or_superjson = {
+        "anyOf": [data, record({"json": data, "meta": {"type": "object"}}, optional=["meta"])]
+    }
     result = record({"result": record({"data": plain_or_superjson})})
     refused = (400, 503) if public else (400, 401, 503)
     return {
@@ -135,7 +155,12 @@ def _procedure(name: str, data: Node, *, public: bool = False) -> Node:
 
 def _input(description: str) -> Node:
     anything: Any = {"description": description}
-    return {"name": "input", "in": "query", "required": False, "content": {JSON: {"schema": anything}}}
+    return {
+        "name": "input",
+        "in": "query",
+        "required": False,
+        "content": {JSON: {"schema": anything}},
+    }
 
 
 BATCH: Node = {
@@ -151,13 +176,17 @@ BATCH: Node = {
                 text(examples=["credits.balance,credits.stats"]),
                 required=True,
             ),
-            parameter("batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False),
+            parameter(
+                "batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False
+            ),
             _input('Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'),
             received(TRPC_ACCEPT),
         ],
         "security": [BEARER, SESSION, {}],
         "responses": {
-            "200": answer("All calls succeeded.", {"anyOf": [ref("TrpcBatch"), {"type": "object"}]}),
+            "200": answer(
+                "All calls succeeded.", {"anyOf": [ref("TrpcBatch"), {"type": "object"}]}
+            ),
             "207": answer("The calls have different statuses.", ref("TrpcBatch")),
             **TRPC.answers(400, 401, 503, s404="There is no such procedure."),
         },
@@ -167,7 +196,9 @@ BATCH: Node = {
 PATHS: Node = {
     "/api/trpc/credits.balance": _procedure("balance", ref("Balance")),
     "/api/trpc/credits.history": _procedure("history", ref("History")),
-    "/api/trpc/credits.packages": _procedure("packages", {"type": "array", "items": ref("Package")}, public=True),
+    "/api/trpc/credits.packages": _procedure(
+        "packages", {"type": "array", "items": ref("Package")}, public=True
+    ),
     "/api/trpc/credits.stats": _procedure("stats", ref("Stats")),
     "/api/trpc/{path}": BATCH,
 }

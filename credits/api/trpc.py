@@ -37,7 +37,10 @@ CODES = {  # HTTP's status: tRPC's name and JSON-RPC's number
     405: ("METHOD_NOT_SUPPORTED", -32005),
     429: ("TOO_MANY_REQUESTS", -32029),
 }
-HEADERS = {401: {"WWW-Authenticate": CHALLENGE}, 405: {"Allow": ", ".join(METHODS)}}  # RFC 9110 §15.5
+HEADERS = {
+    401: {"WWW-Authenticate": CHALLENGE},
+    405: {"Allow": ", ".join(METHODS)},
+}  # RFC 9110 §15.5
 PROCEDURES: dict[str, Callable[[Request, Any], Any]] = {
     "credits.balance": lambda request, asked: answers.balance(_user(request)),
     "credits.history": lambda request, asked: answers.history(_user(request), asked),
@@ -105,7 +108,9 @@ def _ask(request: Request, path: str, asked: Any) -> Any:
 
 def _user(request: Request) -> User:
     """The caller, the same one for every call of a batch; raises a refusal with status 401."""
-    if not isinstance(request.user, User):  # a bad token raises AuthenticationFailed, but only the first time
+    if not isinstance(
+        request.user, User
+    ):  # a bad token raises AuthenticationFailed, but only the first time
         raise exceptions.NotAuthenticated(refused(bearer_token(request._request) or "").description)
     return request.user
 
@@ -140,7 +145,13 @@ def _dates(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """No name on the way to a date has a dot, which superjson would want escaped."""
     if isinstance(value, datetime):
         yield ".".join(path)
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for name, inner in items:
         yield from _dates(inner, (*path, str(name)))
 
@@ -150,7 +161,9 @@ def _error(refusal: Exception, path: str) -> dict[str, Any]:
     rendered = render_refusal(refusal, {})
     assert rendered is not None  # noqa: S101 – APIException and Refusal always are
     status, said = rendered.status_code, rendered.data["error"]
-    name, number = ("PARSE_ERROR", -32700) if isinstance(refusal, exceptions.ParseError) else CODES[status]
+    name, number = (
+        ("PARSE_ERROR", -32700) if isinstance(refusal, exceptions.ParseError) else CODES[status]
+    )
     about = f"{said['param']}: " if said["param"] not in (None, "non_field_errors") else ""
     data = {"code": name, "httpStatus": status, "path": path}
     return {"message": about + said["message"], "code": number, "data": data}
@@ -164,7 +177,9 @@ def _spelt(answer: Answer, spell: Callable[[Any], Any]) -> Answer:
 
 def _status(answers: list[Answer]) -> int:
     """What all answers have in common, or 207 Multi-Status."""
-    statuses = {answer["error"]["data"]["httpStatus"] if "error" in answer else 200 for answer in answers}
+    statuses = {
+        answer["error"]["data"]["httpStatus"] if "error" in answer else 200 for answer in answers
+    }
     return statuses.pop() if len(statuses) == 1 else 207
 
 
@@ -182,10 +197,14 @@ def _wants_lines(request: HttpRequest) -> bool:
 
 def _lines(answers: list[Answer], spell: Callable[[Any], Any]) -> JsonResponse:
     """httpBatchStreamLink's format, of which one line is enough as nothing is slow. Its status is always 200."""
-    response = _response(spell({str(index): [[answer]] for index, answer in enumerate(answers)}), 200)
+    response = _response(
+        spell({str(index): [[answer]] for index, answer in enumerate(answers)}), 200
+    )
     response.content += b"\n"
     return response
 
 
 def _response(body: Any, status: int) -> JsonResponse:
-    return JsonResponse(body, encoder=JSONEncoder, safe=False, status=status, headers=HEADERS.get(status))
+    return JsonResponse(
+        body, encoder=JSONEncoder, safe=False, status=status, headers=HEADERS.get(status)
+    )

@@ -63,14 +63,16 @@ _VERBS = _EACH.replace("WHICH", "starts_with(proname, 'ledger_')")
 
 def _drop(prefix: str) -> str:
     """The files are the whole truth: what is no longer in them goes, and a changed signature is no conflict."""
-    return _EACH.replace("WHICH", f"starts_with(proname, '{prefix}')").replace("COMMAND", "DROP FUNCTION %s")
+    return _EACH.replace("WHICH", f"starts_with(proname, '{prefix}')").replace(
+        "COMMAND", "DROP FUNCTION %s"
+    )
 
 
 _NOT_FOR_EVERYBODY = _VERBS.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM PUBLIC")
 # A deferred trigger runs at commit, from PostgreSQL 18 on as the owner, but with the names that the session looks up.
-_PIN_TRIGGERS = _EACH.replace("WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole").replace(
-    "COMMAND", "ALTER FUNCTION %s SET search_path = public, pg_temp"
-)
+_PIN_TRIGGERS = _EACH.replace(
+    "WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole"
+).replace("COMMAND", "ALTER FUNCTION %s SET search_path = public, pg_temp")
 # Somebody may have switched one off to load rows, and not on again.
 _GUARDS_ON = """
 DO $$

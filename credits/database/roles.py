@@ -15,10 +15,23 @@ from psycopg import sql
 from accounts.models import LEDGER_FIELDS, User
 from credits.models import Allocation, AuditRun, Grant, Hold, Operation, Spending, Transaction
 
-LEDGER = tuple(model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation, Spending))
-MIGRATED = ("django_migrations", "django_content_type", "auth_permission")  # `migrate` alone writes these
+LEDGER = tuple(
+    model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation, Spending)
+)
+MIGRATED = (
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+)  # `migrate` alone writes these
 APPENDED = (AuditRun._meta.db_table, "django_admin_log")  # what was written down stays
-VERBS = ("ledger_hold", "ledger_capture", "ledger_release", "ledger_sweep", "ledger_post", "ledger_refundable")
+VERBS = (
+    "ledger_hold",
+    "ledger_capture",
+    "ledger_release",
+    "ledger_sweep",
+    "ledger_post",
+    "ledger_refundable",
+)
 
 
 def before_migrate(**kwargs: Any) -> None:
@@ -27,7 +40,9 @@ def before_migrate(**kwargs: Any) -> None:
     if not role:
         return
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role])
+        cursor.execute(
+            "SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role]
+        )
         owner, is_there = cursor.fetchone()
     if not is_there:
         raise CommandError(
@@ -35,7 +50,9 @@ def before_migrate(**kwargs: Any) -> None:
             f"CREATE ROLE {role} LOGIN PASSWORD '...';"
         )
     if owner == role:
-        raise CommandError(f"{role} is the application's role: migrate as the owner of the tables (DATABASE_URL).")
+        raise CommandError(
+            f"{role} is the application's role: migrate as the owner of the tables (DATABASE_URL)."
+        )
 
 
 def grant(cursor: CursorWrapper) -> None:
@@ -58,7 +75,9 @@ def excess() -> list[str]:
 
 
 def _excess(cursor: CursorWrapper, role: str) -> list[str]:
-    cursor.execute(_TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"], "columns": sorted(LEDGER_FIELDS)})
+    cursor.execute(
+        _TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"], "columns": sorted(LEDGER_FIELDS)}
+    )
     return [what for (what,) in cursor.fetchall()]
 
 

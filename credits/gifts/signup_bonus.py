@@ -17,7 +17,10 @@ KEY = "signup"
 
 def grant_signup_bonus(user: User) -> Transaction | None:
     """`SIGNUP_BONUS_CREDITS`, once per user and per address; None where there is none, or was one before."""
-    if not settings.SIGNUP_BONUS_CREDITS or Transaction.objects.filter(user=user, idempotency_key=KEY).exists():
+    if (
+        not settings.SIGNUP_BONUS_CREDITS
+        or Transaction.objects.filter(user=user, idempotency_key=KEY).exists()
+    ):
         return None
     days = settings.SIGNUP_BONUS_DAYS
     with atomic():
@@ -35,6 +38,8 @@ def grant_signup_bonus(user: User) -> Transaction | None:
 
 def on_email_confirmed(email_address: EmailAddress, **signal: Any) -> None:
     """allauth's signal, for a sign-up and for a changed address: until that is done, the old one is there too."""
-    others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(pk=email_address.pk)
+    others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(
+        pk=email_address.pk
+    )
     if not others.exists():
         grant_signup_bonus(email_address.user)

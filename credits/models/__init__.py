@@ -8,4 +8,14 @@ from credits.models.packages import Package
 from credits.models.spending import Spending
 from credits.models.transactions import Transaction
 
-__all__ = ["Allocation", "Approval", "AuditRun", "Grant", "Hold", "Operation", "Package", "Spending", "Transaction"]
+__all__ = [
+    "Allocation",
+    "Approval",
+    "AuditRun",
+    "Grant",
+    "Hold",
+    "Operation",
+    "Package",
+    "Spending",
+    "Transaction",
+]

@@ -30,17 +30,29 @@ class Approval(models.Model):
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.PENDING)
-    users = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+", verbose_name=_("users"))
+    users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, related_name="+", verbose_name=_("users")
+    )
     amount = models.BigIntegerField(_("credits per user"))
     credits_expire_at = models.DateTimeField(_("credits expire"), null=True, blank=True)
     refunds = models.ForeignKey(
-        Transaction, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("refunds")
+        Transaction,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("refunds"),
     )
     reason = models.CharField(_("reason"), max_length=500)
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("asked for by")
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("asked for by"),
     )
-    key = models.CharField(max_length=64, unique=True, editable=False)  # of the form: sent twice, asked once
+    key = models.CharField(
+        max_length=64, unique=True, editable=False
+    )  # of the form: sent twice, asked once
     created_at = models.DateTimeField(_("asked"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"))
     decided_by = models.ForeignKey(
@@ -63,7 +75,10 @@ class Approval(models.Model):
         verbose_name_plural = _("approvals")
         default_permissions = ("view",)
         permissions = [
-            ("approve_adjustment", _("Can approve what others ask for, and adjust beyond the support limit")),
+            (
+                "approve_adjustment",
+                _("Can approve what others ask for, and adjust beyond the support limit"),
+            ),
             ("refund_usage", _("Can refund usage")),
             ("refund_purchase", _("Can refund purchases")),
             ("cancel_hold", _("Can cancel holds")),
@@ -77,11 +92,13 @@ class Approval(models.Model):
                 name="credit_approvals_decided_by_somebody",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=["approved", "rejected"]) | ~Q(decided_by=models.F("requester")),
+                condition=~Q(state__in=["approved", "rejected"])
+                | ~Q(decided_by=models.F("requester")),
                 name="credit_approvals_by_somebody_else",
             ),
             models.CheckConstraint(
-                condition=Q(kind="refund", refunds__isnull=False) | (~Q(kind="refund") & Q(refunds=None)),
+                condition=Q(kind="refund", refunds__isnull=False)
+                | (~Q(kind="refund") & Q(refunds=None)),
                 name="credit_approvals_refund_names_its_original",
             ),
         ]

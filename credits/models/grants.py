@@ -40,7 +40,11 @@ class Grant(models.Model):
         verbose_name=_("user"),
     )
     transaction = models.ForeignKey(
-        Transaction, on_delete=models.PROTECT, null=True, related_name="grants", verbose_name=_("transaction")
+        Transaction,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="grants",
+        verbose_name=_("transaction"),
     )
     source = models.CharField(_("source"), max_length=20, choices=Source)
     amount = models.BigIntegerField(_("amount"))
@@ -76,7 +80,12 @@ class Grant(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(pinned__gte=0, remaining__gte=F("pinned"), amount__gte=F("remaining"), amount__gt=0),
+                condition=Q(
+                    pinned__gte=0,
+                    remaining__gte=F("pinned"),
+                    amount__gte=F("remaining"),
+                    amount__gt=0,
+                ),
                 name="credit_grants_pinned_remaining_amount",
             ),
         ]
@@ -88,15 +97,23 @@ class Grant(models.Model):
 class Allocation(models.Model):
     """What one transaction took from one grant (negative) or gave back to it."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+")
-    transaction = models.ForeignKey(Transaction, on_delete=models.PROTECT, db_index=False, related_name="allocations")
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, db_index=False, related_name="allocations")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
+    transaction = models.ForeignKey(
+        Transaction, on_delete=models.PROTECT, db_index=False, related_name="allocations"
+    )
+    grant = models.ForeignKey(
+        Grant, on_delete=models.PROTECT, db_index=False, related_name="allocations"
+    )
     amount = models.BigIntegerField()
 
     class Meta:
         db_table = "credit_allocations"
         indexes = [models.Index(fields=["user", "transaction"], name="credit_allocations_by_row")]
-        constraints = [models.CheckConstraint(condition=~Q(amount=0), name="credit_allocations_not_zero")]
+        constraints = [
+            models.CheckConstraint(condition=~Q(amount=0), name="credit_allocations_not_zero")
+        ]
 
     def __str__(self) -> str:
         return f"{self.amount:+}"

@@ -29,7 +29,9 @@ class Hold(models.Model):
         related_name="holds",
         verbose_name=_("user"),
     )
-    credential = models.CharField(_("called by"), max_length=64, blank=True, default="", db_default="")
+    credential = models.CharField(
+        _("called by"), max_length=64, blank=True, default="", db_default=""
+    )
     wanted = models.BigIntegerField(_("wanted"), null=True, blank=True)
     requested = models.BigIntegerField(_("requested"), default=0)
     at_least = models.BigIntegerField(_("at least"), default=0)
@@ -51,13 +53,23 @@ class Hold(models.Model):
         verbose_name = _("hold")
         verbose_name_plural = _("holds")
         indexes = [
-            models.Index(fields=["expires_at"], condition=Q(state="open"), name="credit_holds_open_by_expiry"),
-            models.Index(fields=["user"], condition=Q(state="open"), name="credit_holds_open_by_user"),
+            models.Index(
+                fields=["expires_at"], condition=Q(state="open"), name="credit_holds_open_by_expiry"
+            ),
+            models.Index(
+                fields=["user"], condition=Q(state="open"), name="credit_holds_open_by_user"
+            ),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["user", "reference_id"], name="credit_holds_once_per_reference"),
-            models.CheckConstraint(condition=Q(amount__gte=0), name="credit_holds_amount_not_negative"),
-            models.CheckConstraint(condition=Q(captured__gte=0), name="credit_holds_captured_not_negative"),
+            models.UniqueConstraint(
+                fields=["user", "reference_id"], name="credit_holds_once_per_reference"
+            ),
+            models.CheckConstraint(
+                condition=Q(amount__gte=0), name="credit_holds_amount_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(captured__gte=0), name="credit_holds_captured_not_negative"
+            ),
             models.CheckConstraint(
                 condition=Q(state="open", captured=None, ended_at=None)
                 | Q(state="captured", captured__isnull=False, ended_at__isnull=False)

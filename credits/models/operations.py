@@ -15,7 +15,9 @@ class Operation(models.Model):
     `op` is how many things the ledger had done for this user when it was over.
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     verb = models.CharField(max_length=20)
     idempotency_key = models.CharField(max_length=255)
     request = models.JSONField()
@@ -29,9 +31,12 @@ class Operation(models.Model):
     class Meta:
         db_table = "credit_operations"
         constraints = [
-            models.UniqueConstraint(fields=["user", "verb", "idempotency_key"], name="credit_operations_once_per_key"),
+            models.UniqueConstraint(
+                fields=["user", "verb", "idempotency_key"], name="credit_operations_once_per_key"
+            ),
             models.CheckConstraint(
-                condition=Q(transaction__isnull=True) ^ Q(refusal__isnull=True), name="credit_operations_one_outcome"
+                condition=Q(transaction__isnull=True) ^ Q(refusal__isnull=True),
+                name="credit_operations_one_outcome",
             ),
         ]
 

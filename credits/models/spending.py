@@ -30,8 +30,12 @@ class Spending(models.Model):
         verbose_name_plural = _("spending")
         default_permissions = ()
         constraints = [
-            models.UniqueConstraint(fields=["user", "credential", "month"], name="credit_spending_once_per_month"),
-            models.CheckConstraint(condition=Q(held__gte=0, spent__gte=0), name="credit_spending_not_negative"),
+            models.UniqueConstraint(
+                fields=["user", "credential", "month"], name="credit_spending_once_per_month"
+            ),
+            models.CheckConstraint(
+                condition=Q(held__gte=0, spent__gte=0), name="credit_spending_not_negative"
+            ),
             models.CheckConstraint(condition=~Q(credential=""), name="credit_spending_of_somebody"),
         ]
 

@@ -95,27 +95,41 @@ class Transaction(models.Model):
         verbose_name_plural = _("transactions")
         indexes = [
             models.Index(
-                fields=["reverses"], condition=Q(reverses__isnull=False), name="credit_transactions_reversals"
+                fields=["reverses"],
+                condition=Q(reverses__isnull=False),
+                name="credit_transactions_reversals",
             ),
-            models.Index(fields=["actor", "id"], condition=Q(actor__isnull=False), name="credit_transactions_by_actor"),
+            models.Index(
+                fields=["actor", "id"],
+                condition=Q(actor__isnull=False),
+                name="credit_transactions_by_actor",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["user", "seq"], name="credit_transactions_user_seq"),
             models.UniqueConstraint(
-                fields=["user", "hold"], condition=Q(type="usage"), name="credit_transactions_one_usage_per_hold"
+                fields=["user", "hold"],
+                condition=Q(type="usage"),
+                name="credit_transactions_one_usage_per_hold",
             ),
             models.UniqueConstraint(
                 fields=["reference_id"],
                 condition=Q(type="purchase") & ~Q(reference_id=""),
                 name="credit_transactions_once_per_payment",
             ),
-            models.CheckConstraint(condition=~Q(amount=0) | ~Q(debt=0), name="credit_transactions_moves_something"),
             models.CheckConstraint(
-                condition=Q(balance_after__gte=0, debt_after__gte=0), name="credit_transactions_never_negative"
+                condition=~Q(amount=0) | ~Q(debt=0), name="credit_transactions_moves_something"
             ),
-            models.CheckConstraint(condition=Q(seq__gte=1), name="credit_transactions_seq_from_one"),
             models.CheckConstraint(
-                condition=~Q(type="usage") | Q(amount__lt=0), name="credit_transactions_usage_is_negative"
+                condition=Q(balance_after__gte=0, debt_after__gte=0),
+                name="credit_transactions_never_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(seq__gte=1), name="credit_transactions_seq_from_one"
+            ),
+            models.CheckConstraint(
+                condition=~Q(type="usage") | Q(amount__lt=0),
+                name="credit_transactions_usage_is_negative",
             ),
             models.CheckConstraint(
                 condition=~Q(type__in=["purchase", "bonus", "subscription"]) | Q(amount__gt=0),

@@ -75,7 +75,10 @@ def _adjust_one(user: User, wanted: Adjustment, by: By, key: str) -> Transaction
     )
     if not again:
         administrators_log.record(
-            by.writes, Act.ADJUSTED, user, by.text(f"{wanted.amount:+} {_credits(wanted.amount)}", wanted.reason)
+            by.writes,
+            Act.ADJUSTED,
+            user,
+            by.text(f"{wanted.amount:+} {_credits(wanted.amount)}", wanted.reason),
         )
     return posted
 
@@ -90,7 +93,9 @@ def refund(original: Transaction, amount: int, reason: str, *, by: By, key: str)
     with atomic():
         list(locked([original.user]))
         again = was_done(original.user, "refund", key)
-        posted = ledger.refund(transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key)
+        posted = ledger.refund(
+            transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key
+        )
         if not again:
             administrators_log.record(
                 by.writes, Act.REFUNDED, original, by.text(f"{amount} {_credits(amount)}", reason)
@@ -104,7 +109,10 @@ def cancel(hold: Hold, reason: str, *, actor: User) -> None:
         if not ledger.release(hold=hold):
             raise HoldEnded("This hold has ended meanwhile.")
         administrators_log.record(
-            actor, Act.CANCELLED, hold, f"{hold.amount} {_credits(hold.amount)} of {hold.user.public_id}: {reason}"
+            actor,
+            Act.CANCELLED,
+            hold,
+            f"{hold.amount} {_credits(hold.amount)} of {hold.user.public_id}: {reason}",
         )
 
 

@@ -52,20 +52,26 @@ def needed(credits: int) -> bool:
     return limit is not None and abs(credits) > limit
 
 
-def adjust_or_ask(users: Sequence[User], wanted: Adjustment, *, actor: User, key: str) -> Approval | None:
+def adjust_or_ask(
+    users: Sequence[User], wanted: Adjustment, *, actor: User, key: str
+) -> Approval | None:
     """Adjust these users; where that takes two, ask instead and return what waits. A key does one of both, once."""
     _not_oneself(users, actor)
     with atomic():
         list(actions.locked(users))  # of two forms with one key the second sees what the first did
         if needed(wanted.amount * len(users)):
-            asked = Approval(kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at)
+            asked = Approval(
+                kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at
+            )
             return _ask(asked, users, wanted.reason, actor, key)
         _not_asked(key)
         actions.adjust(users, wanted, by=By(actor), key=f"admin:{key}")
         return None
 
 
-def refund_or_ask(original: Transaction, amount: int, reason: str, *, actor: User, key: str) -> Approval | None:
+def refund_or_ask(
+    original: Transaction, amount: int, reason: str, *, actor: User, key: str
+) -> Approval | None:
     """The same for `amount` credits of a usage or a purchase."""
     _not_oneself([original.user], actor)
     with atomic():
@@ -91,7 +97,9 @@ def _not_asked(key: str) -> None:
 def _ask(approval: Approval, users: Sequence[User], reason: str, actor: User, key: str) -> Approval:
     approval.requester, approval.reason, approval.key = actor, reason, key
     approval.expires_at = timezone.now() + timedelta(seconds=settings.APPROVAL_SECONDS)
-    if Operation.objects.filter(user__in=users, idempotency_key=f"admin:{key}", verb__in=("adjust", "refund")).exists():
+    if Operation.objects.filter(
+        user__in=users, idempotency_key=f"admin:{key}", verb__in=("adjust", "refund")
+    ).exists():
         raise IdempotencyConflict("This form was used for another request.")
     try:
         with atomic():

@@ -24,7 +24,9 @@ MAX_ROWS = 50_000  # transactions in one part
 ALL = 2**62  # beyond any number
 MAX_FINDINGS = 1000  # that a report keeps; all are counted
 REPLAY = 13
-_WORK = F("ledger_seq") + F("ledger_ops")  # rows from before operations were numbered have no number
+_WORK = F("ledger_seq") + F(
+    "ledger_ops"
+)  # rows from before operations were numbered have no number
 REPLAYED = "All that was done, done again in order by a pure model, has the same outcome, refusals included."
 
 
@@ -79,7 +81,11 @@ load(Path(__file__).parent / "sql")
 
 def invariants() -> dict[int, str]:
     """All of them by number, in a sentence each."""
-    return dict(sorted(({number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}).items()))
+    return dict(
+        sorted(
+            ({number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}).items()
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,9 @@ def _parts(user: User | None, since: datetime | None) -> Iterator[Part]:
 def _everybody() -> Iterator[Part]:
     """Ranges of users with a bounded number of them, and of rows unless it is a single one."""
     last = 0
-    while users := list(User.objects.filter(pk__gt=last).order_by("pk").values_list("pk", _WORK)[:MAX_USERS]):
+    while users := list(
+        User.objects.filter(pk__gt=last).order_by("pk").values_list("pk", _WORK)[:MAX_USERS]
+    ):
         first, rows = users[0][0], 0
         for pk, operations in users:
             if rows and rows + operations > MAX_ROWS:
@@ -146,7 +154,9 @@ def _active(since: datetime) -> set[int]:
     active: set[int] = set()
     before = ALL
     while rows := list(
-        Transaction.objects.filter(pk__lt=before).order_by("-pk").values_list("pk", "user_id", "created_at")[:MAX_ROWS]
+        Transaction.objects.filter(pk__lt=before)
+        .order_by("-pk")
+        .values_list("pk", "user_id", "created_at")[:MAX_ROWS]
     ):
         recent = {user_id for _, user_id, created_at in rows if created_at >= since}
         active |= recent
@@ -198,7 +208,9 @@ def _differences(recorded: replay.Recorded) -> list[str]:
 
 def _operations(part: Part) -> int:
     """Of all users of this part: several are in one only if they have few together."""
-    return User.objects.filter(pk__range=(part.first, part.last)).aggregate(all=Sum(_WORK))["all"] or 0
+    return (
+        User.objects.filter(pk__range=(part.first, part.last)).aggregate(all=Sum(_WORK))["all"] or 0
+    )
 
 
 @contextmanager

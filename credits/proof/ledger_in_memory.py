@@ -180,7 +180,9 @@ class Account:
         forgiven = min(self.debt, amount)
         back = amount - forgiven
         row = self._write("refund", back, debt=-forgiven, reverses=seq)
-        rest = self._unwind(row, original, 0, min(back, -original.amount), now) + max(0, back + original.amount)
+        rest = self._unwind(row, original, 0, min(back, -original.amount), now) + max(
+            0, back + original.amount
+        )
         self._grant(row, rest, is_paid=True)
         return row
 
@@ -220,7 +222,9 @@ class Account:
         row = self.rows[seq] = Row(seq, type, amount, self.credits, debt, self.debt, reverses)
         return row
 
-    def _grant(self, row: Row, amount: int, *, is_paid: bool, request: Mapping[str, Any] | None = None) -> None:
+    def _grant(
+        self, row: Row, amount: int, *, is_paid: bool, request: Mapping[str, Any] | None = None
+    ) -> None:
         if not amount:
             return
         number, expires_at = len(self.grants) + 1, (request or {}).get("expires_at")
@@ -230,17 +234,24 @@ class Account:
         row.grant = number
 
     def _burnable(self) -> list[Grant]:
-        return sorted((grant for grant in self.grants.values() if grant.free), key=lambda grant: grant.burn_order)
+        return sorted(
+            (grant for grant in self.grants.values() if grant.free),
+            key=lambda grant: grant.burn_order,
+        )
 
     def _take(self, row: Row, grant: Grant, amount: int) -> None:
         if amount:
             grant.remaining -= amount
             row.allocations.append((grant.number, -amount))
 
-    def _burn(self, row: Row, pins: Mapping[int, int] | None = None, first: int | None = None) -> None:
+    def _burn(
+        self, row: Row, pins: Mapping[int, int] | None = None, first: int | None = None
+    ) -> None:
         left = -row.amount
         self._unpin(pins or {})
-        for grant in sorted((self.grants[number] for number in pins or {}), key=lambda grant: grant.burn_order):
+        for grant in sorted(
+            (self.grants[number] for number in pins or {}), key=lambda grant: grant.burn_order
+        ):
             part = min((pins or {})[grant.number], left)
             self._take(row, grant, part)
             left -= part

@@ -16,7 +16,9 @@ from credits.models import Grant as GrantRow
 from credits.models import Hold as HoldRow
 from credits.proof.ledger_in_memory import Account, Grant, Hold, Refused, Row
 
-MAX_OPERATIONS = 200_000  # of one user, replayed in memory; an audit of that user alone has no limit
+MAX_OPERATIONS = (
+    200_000  # of one user, replayed in memory; an audit of that user alone has no limit
+)
 OTHERS = {"payment_used"}  # refusals that another account may be the reason of
 
 
@@ -48,7 +50,9 @@ class Recorded:
 def recorded(first: int, last: int) -> dict[int, Recorded]:
     """By user, for a range of users with a bounded number of rows. Read at one moment."""
     users: dict[int, Recorded] = defaultdict(Recorded)
-    for pk, done in User.objects.filter(pk__range=(first, last), ledger_ops__gt=0).values_list("pk", "ledger_ops"):
+    for pk, done in User.objects.filter(pk__range=(first, last), ledger_ops__gt=0).values_list(
+        "pk", "ledger_ops"
+    ):
         users[pk].operations_done = done
     for row in _read(Transaction, first, last, "seq", _ROW):
         users[row.user_id].rows.append(row)
@@ -63,12 +67,18 @@ def recorded(first: int, last: int) -> dict[int, Recorded]:
         users[grant.user_id].expiries[grant.transaction_id] = grant.first_expires_at
     for taken in _read(Allocation, first, last, "id", ("transaction_id", "grant_id", "amount")):
         of_user = users[taken.user_id]
-        of_user.allocations[taken.transaction_id].append((of_user.grant_numbers[taken.grant_id], taken.amount))
+        of_user.allocations[taken.transaction_id].append(
+            (of_user.grant_numbers[taken.grant_id], taken.amount)
+        )
     return users
 
 
-def _read(model: type[Model], first: int, last: int, order: str, columns: tuple[str, ...]) -> Iterator[Any]:
-    rows = model._default_manager.filter(user_id__gte=first, user_id__lte=last).order_by("user_id", order)
+def _read(
+    model: type[Model], first: int, last: int, order: str, columns: tuple[str, ...]
+) -> Iterator[Any]:
+    rows = model._default_manager.filter(user_id__gte=first, user_id__lte=last).order_by(
+        "user_id", order
+    )
     return rows.values_list("user_id", *columns, named=True).iterator(chunk_size=5000)
 
 
@@ -105,13 +115,23 @@ def opening(of_user: Recorded) -> Account:
     account = Account()
     for row in of_user.rows:
         if row.op == 0:
-            account.first_seq, account.credits, account.debt = row.seq, row.balance_after, row.debt_after
+            account.first_seq, account.credits, account.debt = (
+                row.seq,
+                row.balance_after,
+                row.debt_after,
+            )
             account.rows[row.seq] = Row(
-                row.seq, row.type, row.amount, row.balance_after, reverses=of_user.seqs.get(row.reverses_id or 0)
+                row.seq,
+                row.type,
+                row.amount,
+                row.balance_after,
+                reverses=of_user.seqs.get(row.reverses_id or 0),
             )
     for number, grant in enumerate(of_user.grants, start=1):
         if grant.source == GrantRow.Source.OPENING:
-            account.grants[number] = Grant(number, grant.amount, grant.amount, grant.is_paid, grant.priority)
+            account.grants[number] = Grant(
+                number, grant.amount, grant.amount, grant.is_paid, grant.priority
+            )
     for hold in of_user.holds:
         if hold.opened_op == 0 and (hold.state == "open" or hold.ended_op or hold.captured_op):
             is_open = hold.state == "open" or bool(hold.ended_op)
@@ -123,14 +143,24 @@ def opening(of_user: Recorded) -> Account:
 def events(of_user: Recorded, account: Account) -> Iterator[Event]:
     for hold in of_user.holds:
         yield from _events_of_hold(hold, account)
-    done = {operation.transaction_id: operation for operation in of_user.operations if operation.transaction_id}
+    done = {
+        operation.transaction_id: operation
+        for operation in of_user.operations
+        if operation.transaction_id
+    }
     for row in of_user.rows:
         if row.op and (act := _act_of_row(row, done.get(row.id), of_user, account)):
             yield Event(row.op, 0, f"transaction {row.seq}", act, None)
     for operation in of_user.operations:
         if operation.refusal is not None and operation.refusal["code"] not in OTHERS:
             act = _verb(operation.verb, operation.request, operation.created_at, of_user, account)
-            yield Event(operation.op, 1, f"{operation.verb} {operation.idempotency_key}", act, operation.refusal)
+            yield Event(
+                operation.op,
+                1,
+                f"{operation.verb} {operation.idempotency_key}",
+                act,
+                operation.refusal,
+            )
 
 
 def _events_of_hold(hold: Any, account: Account) -> Iterator[Event]:
@@ -139,14 +169,22 @@ def _events_of_hold(hold: Any, account: Account) -> Iterator[Event]:
         asked = {"requested": hold.requested, "at_least": hold.at_least}
         yield Event(hold.opened_op, 0, name, lambda: account.hold(hold.id, **asked), None)
     if hold.ended_op and hold.ended_op != hold.captured_op:
-        yield Event(hold.ended_op, 0, f"the end of {name}", lambda: account.end(hold.id, hold.state), None)
+        yield Event(
+            hold.ended_op, 0, f"the end of {name}", lambda: account.end(hold.id, hold.state), None
+        )
     if hold.captured_op:
         yield Event(
-            hold.captured_op, 0, f"the capture of {name}", lambda: account.capture(hold.id, hold.cost or 0), None
+            hold.captured_op,
+            0,
+            f"the capture of {name}",
+            lambda: account.capture(hold.id, hold.cost or 0),
+            None,
         )
 
 
-def _act_of_row(row: Any, operation: Any, of_user: Recorded, account: Account) -> Callable[[], object] | None:
+def _act_of_row(
+    row: Any, operation: Any, of_user: Recorded, account: Account
+) -> Callable[[], object] | None:
     """None where the row came with something else: a capture, or a purchase that paid a debt."""
     if row.expired_grant_id:
         number = of_user.grant_numbers[row.expired_grant_id]
@@ -196,7 +234,14 @@ def _rows(of_user: Recorded, account: Account) -> Iterator[str]:
         if not row.op:
             continue
         replayed = account.rows.get(row.seq)
-        said = (row.type, row.amount, row.balance_after, row.debt, row.debt_after, of_user.allocations[row.id])
+        said = (
+            row.type,
+            row.amount,
+            row.balance_after,
+            row.debt,
+            row.debt_after,
+            of_user.allocations[row.id],
+        )
         if replayed is None or said != (
             replayed.type,
             replayed.amount,
@@ -216,7 +261,9 @@ def _holds(of_user: Recorded, account: Account) -> Iterator[str]:
         replayed = account.holds.get(hold.id)
         if replayed is None:
             continue  # ended before operations were numbered
-        pins = {of_user.grant_numbers[int(grant)]: amount for grant, amount in (hold.pins or {}).items()}
+        pins = {
+            of_user.grant_numbers[int(grant)]: amount for grant, amount in (hold.pins or {}).items()
+        }
         if (hold.amount, hold.captured, hold.state, pins) != (
             replayed.amount,
             replayed.captured,
@@ -230,7 +277,14 @@ def _holds(of_user: Recorded, account: Account) -> Iterator[str]:
 def _grants(of_user: Recorded, account: Account) -> Iterator[str]:
     for number, grant in enumerate(of_user.grants, start=1):
         replayed = account.grants.get(number)
-        said = (grant.amount, grant.remaining, grant.pinned, grant.priority, grant.is_paid, grant.expires_at)
+        said = (
+            grant.amount,
+            grant.remaining,
+            grant.pinned,
+            grant.priority,
+            grant.is_paid,
+            grant.expires_at,
+        )
         if replayed is None or said != (
             replayed.amount,
             replayed.remaining,

@@ -25,7 +25,9 @@ class OAuthDialect(Dialect):
     """RFC 6749 §5.2. Its errors are named by status alone."""
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
-        error, description = OAUTH_ERRORS.get(status, ("invalid_request", "The request is malformed."))
+        error, description = OAUTH_ERRORS.get(
+            status, ("invalid_request", "The request is malformed.")
+        )
         return {"error": error, "error_description": description}
 
 
@@ -63,7 +65,9 @@ def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Respons
         return _later(_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS)
     if isinstance(refusal, Refusal):
         response = _message(refusal.message, refusal.status)
-        return _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+        return (
+            _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+        )
     if isinstance(refusal, exceptions.Throttled):
         return _later(_message(_("Too many requests. Try again in a moment."), 429), _wait(refusal))
     if isinstance(refusal, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):

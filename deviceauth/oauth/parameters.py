@@ -74,12 +74,16 @@ class FormParser(BaseParser):
 
     media_type = "application/x-www-form-urlencoded"
 
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, str]:
+    def parse(
+        self, stream: Any, media_type: Any = None, parser_context: Any = None
+    ) -> dict[str, str]:
         body = _read(stream)
         if BAD_ESCAPE.search(body):
             raise ParseError("The body holds a bad percent escape.")
         try:
-            pairs = parse_qsl(body, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+            pairs = parse_qsl(
+                body, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
+            )
             return _without_duplicates(pairs)
         except ValueError:
             raise ParseError("The body is not a form with each parameter once.") from None
@@ -90,7 +94,9 @@ class JSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, Any]:
+    def parse(
+        self, stream: Any, media_type: Any = None, parser_context: Any = None
+    ) -> dict[str, Any]:
         try:
             parsed = json.loads(_read(stream), object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError):
@@ -126,7 +132,9 @@ def _strings(given: Mapping[str, Any]) -> dict[str, str]:
     present = {name: value for name, value in given.items() if value not in (None, "")}
     for name, value in present.items():
         if not isinstance(value, str) or not VALUE.fullmatch(value):
-            raise InvalidRequest(f"The parameter {name} is not a string of printable ASCII of sensible length.")
+            raise InvalidRequest(
+                f"The parameter {name} is not a string of printable ASCII of sensible length."
+            )
     return present
 
 
@@ -135,7 +143,10 @@ def _with_credentials(values: dict[str, str], header: str) -> dict[str, str]:
     basic = _basic(header)
     if not basic:
         return values
-    if "client_secret" in values or values.get("client_id", basic["client_id"]) != basic["client_id"]:
+    if (
+        "client_secret" in values
+        or values.get("client_id", basic["client_id"]) != basic["client_id"]
+    ):
         raise InvalidRequest("The client identifies itself in two ways.")
     return values | basic
 
@@ -146,7 +157,9 @@ def _basic(header: str) -> dict[str, str]:
         return {}
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode()
-        client_id, client_secret = (unquote_plus(part, errors="strict") for part in decoded.split(":", 1))
+        client_id, client_secret = (
+            unquote_plus(part, errors="strict") for part in decoded.split(":", 1)
+        )
         found = _strings({"client_id": client_id, "client_secret": client_secret})
     except (ValueError, InvalidRequest):
         raise InvalidClient from None

@@ -29,7 +29,9 @@ class Server(TokenEndpoint, RevocationEndpoint):
         **_settings: Any,
     ) -> None:
         device_code = DeviceCodeGrant(request_validator)
-        bearer: Any = BearerToken(request_validator, token_generator, token_expires_in, refresh_token_generator)
+        bearer: Any = BearerToken(
+            request_validator, token_generator, token_expires_in, refresh_token_generator
+        )
         grants = {DEVICE_CODE: device_code, REFRESH_TOKEN: RefreshTokenGrant(request_validator)}
         # What is no grant goes to the default one, which answers `unsupported_grant_type`.
         TokenEndpoint.__init__(self, DEVICE_CODE, bearer, grants)
@@ -65,7 +67,9 @@ def tokens(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
 def revocation(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
     """The revocation endpoint's answer (RFC 7009 §2.2); oauthlib leaves the body of a success empty."""
     body = urlencode(parameters.items())
-    headers, answer, status = _server(source).create_revocation_response(path, "POST", body, HEADERS)
+    headers, answer, status = _server(source).create_revocation_response(
+        path, "POST", body, HEADERS
+    )
     return Answer(status, answer or "{}", _kept(headers))
 
 
@@ -75,7 +79,9 @@ def _kept(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _server(source: Source) -> Server:
-    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(_validator(source), **oauth2_settings.server_kwargs)
+    server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(
+        _validator(source), **oauth2_settings.server_kwargs
+    )
     return server
 
 

@@ -30,5 +30,7 @@ def _value(request: Any, kind: str) -> str:
 
 def _successor(kind: str, pk: int, presented: str) -> str:
     # salted_hmac keys each kind with a key of its own, made from its name and SECRET_KEY.
-    digest = salted_hmac(f"deviceauth.successor.{kind}", f"{pk}:{presented}", algorithm="sha256").digest()
+    digest = salted_hmac(
+        f"deviceauth.successor.{kind}", f"{pk}:{presented}", algorithm="sha256"
+    ).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -36,7 +36,9 @@ class Validator(OAuth2Validator):
         known = super().authenticate_client(request, *args, **kwargs)
         return bool(known and request.client.client_type == Application.CLIENT_CONFIDENTIAL)
 
-    def validate_device_code(self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any) -> str:
+    def validate_device_code(
+        self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any
+    ) -> str:
         """RFC 8628 §3.5. Every answer but "authorized" is raised."""
         found = device_flow.poll(device_code=code, client=request.client, source=self.source)
         request.device_grant = found
@@ -51,7 +53,9 @@ class Validator(OAuth2Validator):
         """RFC 6749 §6. A replay after the grace ends the whole family (RFC 9700 §4.14)."""
         with atomic():
             if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
-                device_sessions.end_replayed(token_checksum=checksum(refresh_token), source=self.source)
+                device_sessions.end_replayed(
+                    token_checksum=checksum(refresh_token), source=self.source
+                )
                 return False
         if not request.user.is_active or self._is_too_old(request.refresh_token_instance):
             return False
@@ -68,13 +72,19 @@ class Validator(OAuth2Validator):
         device_sessions.revoke(session=session, source=self.source)
         return True
 
-    def get_original_scopes(self, refresh_token: str, request: Any, *args: Any, **kwargs: Any) -> list[str]:
+    def get_original_scopes(
+        self, refresh_token: str, request: Any, *args: Any, **kwargs: Any
+    ) -> list[str]:
         """What the device was allowed: a narrower access token narrows none that follows (RFC 6749 §6)."""
         family = request.refresh_token_instance.token_family
         session = DeviceSession.objects.filter(token_family=family).first()
-        return session.scopes if session else list(super().get_original_scopes(refresh_token, request))
+        return (
+            session.scopes if session else list(super().get_original_scopes(refresh_token, request))
+        )
 
-    def _save_bearer_token(self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any) -> None:
+    def _save_bearer_token(
+        self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any
+    ) -> None:
         """In django-oauth-toolkit's transaction: what is raised here undoes all of it."""
         created = dict(token)
         if request.grant_type == "refresh_token":
@@ -91,15 +101,22 @@ class Validator(OAuth2Validator):
         issued = super()._create_refresh_token(request, code, access_token, previous)
         if previous is None:
             device_sessions.begin(
-                code=request.device_grant, user=request.user, token_family=issued.token_family, source=self.source
+                code=request.device_grant,
+                user=request.user,
+                token_family=issued.token_family,
+                source=self.source,
             )
         else:
             device_sessions.touch(token_family=issued.token_family, source=self.source)
         return issued
 
-    def revoke_token(self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any) -> None:
+    def revoke_token(
+        self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any
+    ) -> None:
         """RFC 7009: either token of a pair, of any age, ends the device's session."""
-        device_sessions.revoke_token(token_checksum=checksum(token), client=request.client, source=self.source)
+        device_sessions.revoke_token(
+            token_checksum=checksum(token), client=request.client, source=self.source
+        )
 
 
 def profile(user: User) -> dict[str, Any]:
@@ -126,7 +143,9 @@ def _require_not_revoked(pk: int) -> None:
     The successor is locked too: one that somebody is just deleting can still be read, but not locked.
     """
     presented = RefreshToken.objects.select_for_update().get(pk=pk)
-    successors = AccessToken.objects.select_for_update(of=("self",)).filter(source_refresh_token=presented)
+    successors = AccessToken.objects.select_for_update(of=("self",)).filter(
+        source_refresh_token=presented
+    )
     if presented.revoked and not list(successors):
         raise InvalidGrant
 

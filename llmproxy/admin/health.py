@@ -31,7 +31,11 @@ def words(provider: Any) -> str:
         return _("The test failed %(ago)s") % {"ago": tested(provider)}
     if provider.was_asked:
         return _("Good")
-    unasked = _("Not asked yet") if provider.created_at >= provider_figures.since() else _("Not asked lately")
+    unasked = (
+        _("Not asked yet")
+        if provider.created_at >= provider_figures.since()
+        else _("Not asked lately")
+    )
     if provider.tested_at is None:
         return unasked
     return _("%(unasked)s. Tested %(ago)s") % {"unasked": unasked, "ago": tested(provider)}

@@ -49,40 +49,56 @@ class ImportForm(forms.Form):
     """Names are checked against what the provider offers now."""
 
     prompt_price = _price(gettext_lazy("Prompt price"))
-    cached_prompt_price = _price(gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt."))
-    cache_write_price = _price(gettext_lazy("Cache write price"), gettext_lazy("Empty: as the prompt."))
+    cached_prompt_price = _price(
+        gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt.")
+    )
+    cache_write_price = _price(
+        gettext_lazy("Cache write price"), gettext_lazy("Empty: as the prompt.")
+    )
     completion_price = _price(gettext_lazy("Completion price"))
     use_default = forms.BooleanField(
-        label=gettext_lazy("Sell them at the default price"), required=False, widget=UnfoldBooleanSwitchWidget()
+        label=gettext_lazy("Sell them at the default price"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
     )
     names = forms.MultipleChoiceField(
         error_messages={
             "required": gettext_lazy("Choose at least one model."),
-            "invalid_choice": gettext_lazy("%(value)s cannot be imported, or is not offered any more."),
+            "invalid_choice": gettext_lazy(
+                "%(value)s cannot be imported, or is not offered any more."
+            ),
         }
     )
 
     def __init__(self, data: Any, *, names: list[str], typed: Any) -> None:
         """`typed` is what stands in the fields of a form that is not sent to be checked."""
-        super().__init__(data, initial={name: typed[name] for name in (*PRICES, "use_default") if name in typed})
+        super().__init__(
+            data, initial={name: typed[name] for name in (*PRICES, "use_default") if name in typed}
+        )
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
         if default is None:
             del self.fields["use_default"]
         else:
-            self.fields["use_default"].help_text = _("Credits per 1,000 tokens: %(price)s.") % {"price": plain(default)}
+            self.fields["use_default"].help_text = _("Credits per 1,000 tokens: %(price)s.") % {
+                "price": plain(default)
+            }
 
     def clean_names(self) -> list[str]:
         names: list[str] = self.cleaned_data["names"]
         if len(names) > MOST_AT_ONCE:
-            raise forms.ValidationError(_("Choose at most %(most)d models at once.") % {"most": MOST_AT_ONCE})
+            raise forms.ValidationError(
+                _("Choose at most %(most)d models at once.") % {"most": MOST_AT_ONCE}
+            )
         return names
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         given = [name for name in PRICES if cleaned.get(name) is not None]
         if given and not {"prompt_price", "completion_price"} <= set(given):
-            raise forms.ValidationError(_("Give both prices, of the prompt and of the completion, or none."))
+            raise forms.ValidationError(
+                _("Give both prices, of the prompt and of the completion, or none.")
+            )
         if given and cleaned.get("use_default"):
             raise forms.ValidationError(_("Give prices, or sell at the default price, not both."))
         return cleaned
@@ -93,7 +109,9 @@ class ImportForm(forms.Form):
 
     @property
     def is_priced(self) -> bool:
-        return self.cleaned_data["prompt_price"] is not None or bool(self.cleaned_data.get("use_default"))
+        return self.cleaned_data["prompt_price"] is not None or bool(
+            self.cleaned_data.get("use_default")
+        )
 
 
 class ImportPage:
@@ -114,7 +132,9 @@ class ImportPage:
         rows = list(self._rows(names))
         possible = [row.name for row in rows if not row.obstacle]
         sent = self.request.POST
-        form = ImportForm(sent if sent and "filter" not in sent else None, names=possible, typed=sent)
+        form = ImportForm(
+            sent if sent and "filter" not in sent else None, names=possible, typed=sent
+        )
         if form.is_bound and form.is_valid():
             self._take(form)
             return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
@@ -161,6 +181,8 @@ class ImportPage:
         if added and not is_active:
             says.append(_("They are switched off: give them prices, then tick Active."))
         if joined:
-            text = ngettext("%d has this provider as well now.", "%d have this provider as well now.", joined)
+            text = ngettext(
+                "%d has this provider as well now.", "%d have this provider as well now.", joined
+            )
             says.append(text % joined)
         messages.success(self.request, " ".join(says))

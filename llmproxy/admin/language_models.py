@@ -48,7 +48,9 @@ class DeploymentInline(TabularInline):
     fields = ("provider", "upstream_name", "order", "weight", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
-        rows: QuerySet[Deployment] = super().get_queryset(request).select_related("model", "provider")
+        rows: QuerySet[Deployment] = (
+            super().get_queryset(request).select_related("model", "provider")
+        )
         return rows
 
 
@@ -73,9 +75,12 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         ),
     )
 
-    shown_prompt_price, shown_cached_prompt_price, shown_cache_write_price, shown_completion_price = map(
-        _column, PRICES
-    )
+    (
+        shown_prompt_price,
+        shown_cached_prompt_price,
+        shown_cache_write_price,
+        shown_completion_price,
+    ) = map(_column, PRICES)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name in PRICES:
@@ -84,13 +89,17 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LanguageModel]:
-        rows: QuerySet[LanguageModel] = super().get_queryset(request).prefetch_related("deployments__provider")
+        rows: QuerySet[LanguageModel] = (
+            super().get_queryset(request).prefetch_related("deployments__provider")
+        )
         return rows
 
     @admin.display(description=_("providers"))
     def served_by(self, model: LanguageModel) -> str:
         """In the order in which they are asked."""
-        return ", ".join(str(row.provider) for row in model.deployments.all() if row.is_active) or "–"
+        return (
+            ", ".join(str(row.provider) for row in model.deployments.all() if row.is_active) or "–"
+        )
 
     @admin.display(description=_("sold"))
     def sold(self, model: LanguageModel) -> str:
@@ -104,4 +113,7 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         if obj is not None:
             return self.fieldsets
         (title, first), *others = self.fieldsets
-        return [(title, {"fields": tuple(name for name in first["fields"] if name != "sold")}), *others]
+        return [
+            (title, {"fields": tuple(name for name in first["fields"] if name != "sold")}),
+            *others,
+        ]

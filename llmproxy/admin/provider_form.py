@@ -45,12 +45,19 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     class Meta:
         model = Provider
-        fields = ("name", "slug", "is_active")  # and what the admin adds; a read-only URL would become a plain field
+        fields = (
+            "name",
+            "slug",
+            "is_active",
+        )  # and what the admin adds; a read-only URL would become a plain field
 
     def clean_base_url(self) -> str:
         """A key in the address would be shown wherever the address is."""
         address = str(self.cleaned_data["base_url"])
-        if address and (not address.startswith(("http://", "https://")) or any(sign in address for sign in "@?#")):
+        if address and (
+            not address.startswith(("http://", "https://"))
+            or any(sign in address for sign in "@?#")
+        ):
             raise forms.ValidationError(ADDRESS)
         return address
 
@@ -62,6 +69,10 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if "base_url" in cleaned and not cleaned["base_url"] and cleaned.get("slug", self.instance.slug) != ENVIRONMENT:
+        if (
+            "base_url" in cleaned
+            and not cleaned["base_url"]
+            and cleaned.get("slug", self.instance.slug) != ENVIRONMENT
+        ):
             self.add_error("base_url", ADDRESS)
         return cleaned

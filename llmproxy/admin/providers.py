@@ -5,7 +5,13 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, ngettext
@@ -38,7 +44,9 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     environment = ("slug", "base_url", "its_address")  # what LLM_UPSTREAM_* says is changed there
     found = ("key_line", "health", "tested", "failed")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Provider | None = None
+    ) -> tuple[str, ...]:
         return (*self.found, *self.environment) if obj and obj.slug == ENVIRONMENT else self.found
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
@@ -48,7 +56,10 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
         sets = [
             (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
-            (_("Time-outs"), {"fields": waits, "description": _("Empty: what the installation has for all.")}),
+            (
+                _("Time-outs"),
+                {"fields": waits, "description": _("Empty: what the installation has for all.")},
+            ),
             (_("When the caller leaves"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
         return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
@@ -117,7 +128,10 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_connection)
-        return [path("<path:object_id>/test/", view, name="llmproxy_provider_test"), *super().get_urls()]
+        return [
+            path("<path:object_id>/test/", view, name="llmproxy_provider_test"),
+            *super().get_urls(),
+        ]
 
     def test_connection(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         provider = self.get_object(request, object_id)
@@ -146,10 +160,16 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             messages.add_message(request, level, model_listing.told(provider, found.says))
 
     def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        needed = ("llmproxy.change_provider", "llmproxy.add_languagemodel", "llmproxy.add_deployment")
+        needed = (
+            "llmproxy.change_provider",
+            "llmproxy.add_languagemodel",
+            "llmproxy.add_deployment",
+        )
         return bool(request.user.has_perms(needed))
 
-    @action(description=_("Import models"), url_path="import", permissions=["import"], icon="download")  # type: ignore[untyped-decorator]
+    @action(
+        description=_("Import models"), url_path="import", permissions=["import"], icon="download"
+    )  # type: ignore[untyped-decorator]
     def import_models(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         provider = self.get_object(request, object_id)
         if provider is None:
@@ -159,7 +179,12 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def has_figures_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perms(("llmproxy.view_provider", "llmproxy.view_completion")))
 
-    @action(description=_("Figures by day"), url_path="figures", permissions=["figures"], icon="query_stats")  # type: ignore[untyped-decorator]
+    @action(
+        description=_("Figures by day"),
+        url_path="figures",
+        permissions=["figures"],
+        icon="query_stats",
+    )  # type: ignore[untyped-decorator]
     def figures(self, request: HttpRequest) -> HttpResponseBase:
         context = self.admin_site.each_context(request) | {
             "title": gettext("Providers by day"),
@@ -181,7 +206,9 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         provider = self.get_object(request, object_id)
         if provider is not None and (problem := why_kept(provider)):
             messages.error(request, problem)
-            return HttpResponseRedirect(reverse("admin:llmproxy_provider_change", args=[provider.pk]))
+            return HttpResponseRedirect(
+                reverse("admin:llmproxy_provider_change", args=[provider.pk])
+            )
         response: HttpResponse = super().delete_view(request, object_id, extra_context)
         return response
 

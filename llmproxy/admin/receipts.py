@@ -20,7 +20,15 @@ from llmproxy.models import Completion, Provider
 from llmproxy.pages import receipt_pages
 
 # What the receipt does not say, or says in words; what is empty is left out.
-BEYOND_THE_RECEIPT = ("user", "hold", "credential", "is_stream", "upstream_id", "finish_reason", "error")
+BEYOND_THE_RECEIPT = (
+    "user",
+    "hold",
+    "credential",
+    "is_stream",
+    "upstream_id",
+    "finish_reason",
+    "error",
+)
 SHOWN_BY = {"credential": "caller"}
 
 
@@ -33,7 +41,9 @@ class ProviderFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(Provider.objects.values_list("slug", "name")[:MOST])
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Completion]) -> QuerySet[Completion]:
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Completion]
+    ) -> QuerySet[Completion]:
         return queryset.asked_of(self.value()) if self.value() else queryset  # type: ignore[attr-defined]
 
 
@@ -87,7 +97,11 @@ class CompletionAdmin(ReadOnlyAdmin):
         return page
 
     def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
-        told = [name for name in BEYOND_THE_RECEIPT if obj is not None and getattr(obj, name) not in (None, "")]
+        told = [
+            name
+            for name in BEYOND_THE_RECEIPT
+            if obj is not None and getattr(obj, name) not in (None, "")
+        ]
         return [(_("Details"), {"fields": [SHOWN_BY.get(name, name) for name in told]})]
 
     @admin.display(description=_("called by"))
@@ -103,7 +117,11 @@ class CompletionAdmin(ReadOnlyAdmin):
         return format_html("{} {}", label, link(found, name) if found else name)
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """First the receipt that the user sees, with the providers' own statuses."""
         row = self.get_object(request, object_id)

@@ -28,7 +28,9 @@ from llmproxy.routes.request_body import Asked
 from llmproxy.upstream.targets import Target
 
 _admissions = Batches("gateway_admit")
-RETRY_SECONDS = 1  # a connection that broke may not be the only one: the pool's others die one after the other
+RETRY_SECONDS = (
+    1  # a connection that broke may not be the only one: the pool's others die one after the other
+)
 
 
 @dataclass(slots=True)
@@ -97,7 +99,11 @@ def admit(
     if "refusal" in said:
         raise refusals.of(said, wanted, caller)
     callers.remember(caller, said["user"])
-    longest = min(said["longest"], said["affordable"]) if said["affordable"] is not None else said["longest"]
+    longest = (
+        min(said["longest"], said["affordable"])
+        if said["affordable"] is not None
+        else said["longest"]
+    )
     return Admission(
         route=route,
         path=path,
@@ -189,7 +195,11 @@ def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
             return _ask(asked, caller)
         except (OperationalError, InterfaceError) as error:
             until = until or time.monotonic() + RETRY_SECONDS
-            if time.monotonic() > until or connection.in_atomic_block or isinstance(error.__cause__, LockNotAvailable):
+            if (
+                time.monotonic() > until
+                or connection.in_atomic_block
+                or isinstance(error.__cause__, LockNotAvailable)
+            ):
                 raise  # who has waited for a lock in vain has waited long enough
             time.sleep(pause)
             pause *= 2

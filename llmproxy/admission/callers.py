@@ -10,11 +10,24 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
 from accounts.access.api_keys import PREFIX, is_key
-from accounts.access.authentication import B64TOKEN, Caller, InvalidToken, bearer_token, identify, refused
+from accounts.access.authentication import (
+    B64TOKEN,
+    Caller,
+    InvalidToken,
+    bearer_token,
+    identify,
+    refused,
+)
 from accounts.models import User
 from accounts.toolbox import headers
 from accounts.toolbox.digests import checksum
-from llmproxy.exceptions import CsrfFailed, InsufficientScope, MissingCredentials, Unauthorized, UserNotFound
+from llmproxy.exceptions import (
+    CsrfFailed,
+    InsufficientScope,
+    MissingCredentials,
+    Unauthorized,
+    UserNotFound,
+)
 
 SCOPE = "llm:chat"
 _USER_TOKEN = headers.wsgi_name(headers.USER_TOKEN)
@@ -116,7 +129,12 @@ def _credential(token: str) -> Presented:
     if not B64TOKEN.match(token):
         raise Unauthorized(refused(token).description)
     sum_of = checksum(token)
-    return Presented(sum_of, is_key=is_key(token), like_a_key=token.startswith(PREFIX), account=_known.get(sum_of))
+    return Presented(
+        sum_of,
+        is_key=is_key(token),
+        like_a_key=token.startswith(PREFIX),
+        account=_known.get(sum_of),
+    )
 
 
 def _speaking_for(token: str) -> Presented:
@@ -150,7 +168,9 @@ def _backend(request: HttpRequest) -> GatewayCaller:
 def _users_token(request: HttpRequest) -> str:
     token: str = request.META.get(_USER_TOKEN, "").removeprefix("Bearer ").strip()
     if not token:
-        raise UserNotFound(_("Send the user's token in x-user-token: this call must be charged to someone."))
+        raise UserNotFound(
+            _("Send the user's token in x-user-token: this call must be charged to someone.")
+        )
     return token
 
 
@@ -164,7 +184,9 @@ def _backend_bearer(token: str) -> Caller:
 def _session(request: HttpRequest) -> GatewayCaller:
     user = request.user
     if not isinstance(user, User):
-        raise MissingCredentials(_("Send an access token or an API key in the Authorization header."))
+        raise MissingCredentials(
+            _("Send an access token or an API key in the Authorization header.")
+        )
     if request.method not in ("GET", "HEAD"):
         _enforce_csrf(request)
     return GatewayCaller(Caller(user, frozenset({SCOPE})), charged=True)

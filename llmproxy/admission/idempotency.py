@@ -44,7 +44,11 @@ def of(request: HttpRequest, path: str, raw: bytes) -> Repeatable | None:
 def sealed(answer: Any) -> str:
     """What is stored of an answer; empty for one too large to be kept."""
     plain = lenient_json.encode(answer)
-    return encryption.encrypt(plain.decode(), purpose=PURPOSE) if len(plain) <= settings.IDEMPOTENT_ANSWER_BYTES else ""
+    return (
+        encryption.encrypt(plain.decode(), purpose=PURPOSE)
+        if len(plain) <= settings.IDEMPOTENT_ANSWER_BYTES
+        else ""
+    )
 
 
 def opened(stored: str) -> Any:

@@ -38,7 +38,9 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
         case "model_not_found" | "model_without_price":
             return catalogue.not_found(wanted["model"])
         case "route_not_served":
-            words = _("The model %(name)s is not offered on this route.") % {"name": wanted["model"]}
+            words = _("The model %(name)s is not offered on this route.") % {
+                "name": wanted["model"]
+            }
             return InvalidRequest(words, param="model")
         case "too_many_requests" | "too_many_tokens":
             return _rate(said)
@@ -94,14 +96,18 @@ def _running(said: Facts) -> RateLimited:
         else _("Your plan allows %(limit)d completions at the same time.")
     )
     headers = rate_headers(said["rates"])
-    return RateLimited(words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers)
+    return RateLimited(
+        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers
+    )
 
 
 def _thinking(wanted: Facts) -> str:
     """Why an answer cannot be as short as the credits are, and what then."""
     if wanted["least_tokens"] <= 1:
         return ""
-    words = _("With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one.")
+    words = _(
+        "With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one."
+    )
     return " " + words % {"tokens": wanted["least_tokens"]}
 
 
@@ -131,11 +137,17 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
-    usage = BudgetUsage(said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"]))
+    usage = BudgetUsage(
+        said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"])
+    )
     used_up = (
-        _("The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
+        _(
+            "The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of %(limit)d."
+        )
         if kind == "key"
-        else _("The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of %(limit)d.")
+        else _(
+            "The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of %(limit)d."
+        )
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
@@ -153,8 +165,13 @@ def _repeated(said: Facts) -> GatewayRefusal:
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
-    }.get(said["refusal"], _("This request was answered before, and its answer is not kept: see its receipt."))
+    }.get(
+        said["refusal"],
+        _("This request was answered before, and its answer is not kept: see its receipt."),
+    )
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
     sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
-    return IdempotencyConflict(words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"])
+    return IdempotencyConflict(
+        words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]
+    )

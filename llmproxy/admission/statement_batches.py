@@ -13,8 +13,12 @@ import orjson
 from django.db import Error, connection
 
 MOST_TOGETHER, FEW = 16, 4
-PATIENCE_SECONDS = 0.05  # then a batch is stuck behind somebody's lock, and nobody waits for it any more
-LOCK_TIMEOUT = "100ms"  # of a batch of several: then everybody goes alone, and waits for their own row only
+PATIENCE_SECONDS = (
+    0.05  # then a batch is stuck behind somebody's lock, and nobody waits for it any more
+)
+LOCK_TIMEOUT = (
+    "100ms"  # of a batch of several: then everybody goes alone, and waits for their own row only
+)
 ALONE_BYTES = 64 * 1024  # what is so large has a round trip of its own
 
 
@@ -62,7 +66,9 @@ class Batches:
             if self._leader is None:
                 self._lead(entry)
                 return True
-            patience = PATIENCE_SECONDS * (1 + len(self._waiting) // MOST_TOGETHER)  # so many batches are before it
+            patience = PATIENCE_SECONDS * (
+                1 + len(self._waiting) // MOST_TOGETHER
+            )  # so many batches are before it
             self._waiting.append(entry)
         try:
             while not entry.called.acquire(timeout=patience) and not self._overtakes(entry):
@@ -126,7 +132,9 @@ class Batches:
         """What is said to each, by its number from 1; SQL promises no order."""
         try:
             with connection.cursor() as cursor:
-                cursor.execute(self._several if len(asked) > 1 else self._one, [f"[{','.join(asked)}]"])
+                cursor.execute(
+                    self._several if len(asked) > 1 else self._one, [f"[{','.join(asked)}]"]
+                )
                 return [*cursor.fetchall()]
         finally:
             if not connection.in_atomic_block:

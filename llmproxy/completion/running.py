@@ -14,7 +14,13 @@ from accounts.toolbox.failpoints import failpoint
 from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
-from llmproxy.exceptions import CallerLeft, UpstreamError, UpstreamFailure, UpstreamRejected, UpstreamUnavailable
+from llmproxy.exceptions import (
+    CallerLeft,
+    UpstreamError,
+    UpstreamFailure,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
 from llmproxy.http1.client import Answer, Call
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -68,7 +74,9 @@ class Run:
                 return self._attempt(target, read, until - time.monotonic())
             except UpstreamFailure as failure:
                 if self.has_left:
-                    raise CallerLeft(_("The connection was closed before the answer came.")) from failure
+                    raise CallerLeft(
+                        _("The connection was closed before the answer came.")
+                    ) from failure
                 late = until - time.monotonic() < LEAST_SECONDS
                 if isinstance(failure, UpstreamRejected) or late or not left:
                     raise
@@ -81,7 +89,9 @@ class Run:
         for target in ordered if usable else []:
             if target.problem is not None:
                 logger.error("provider %s cannot be asked: %s", target.slug, target.problem)
-                self.attempts.append({"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0})
+                self.attempts.append(
+                    {"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0}
+                )
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
     def _attempt(self, target: Target, read: Callable[[Answer, Target], Read], left: float) -> Read:
@@ -104,7 +114,9 @@ class Run:
         except UpstreamFailure as failure:
             if said := status or failure.answered:
                 attempt["status"] = said
-            attempt["error"] = CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
+            attempt["error"] = (
+                CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
+            )
             self._blame(target, failure)
             raise
         finally:
@@ -140,7 +152,9 @@ class Run:
         try:
             self.meter.observe(answer)
         except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
-            raise UpstreamError(_("The provider's answer could not be read."), detail=repr(error)) from error
+            raise UpstreamError(
+                _("The provider's answer could not be read."), detail=repr(error)
+            ) from error
 
     def fail(self, failure: UpstreamFailure) -> None:
         """The answer ends here; whoever left it does not care why."""
@@ -162,7 +176,9 @@ class Run:
             self.receipt = settlement.settle(self, answer)
             failpoint("after-capture")
             if self.status == Status.COMPLETED and self.target is not None:
-                targets.note_success(self.target)  # of a whole answer: one that always breaks off should cool down
+                targets.note_success(
+                    self.target
+                )  # of a whole answer: one that always breaks off should cool down
         return self.receipt
 
 

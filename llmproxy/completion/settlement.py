@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
-WORDLESS: dict[str, Any] = {"upstream_id": "", "finish_reason": "", "error": "unreadable", "attempts": [], "answer": ""}
+WORDLESS: dict[str, Any] = {
+    "upstream_id": "",
+    "finish_reason": "",
+    "error": "unreadable",
+    "attempts": [],
+    "answer": "",
+}
 _settlements = Batches("gateway_settle")
 
 
@@ -35,7 +41,9 @@ def settle(run: "Run", answer: Any) -> Receipt:
     try:
         return _settle_again(run, lenient_json.encode(settlement).decode())
     except DataError:
-        logger.exception("completion %s: settled without the provider's words", run.admission.generation_id)
+        logger.exception(
+            "completion %s: settled without the provider's words", run.admission.generation_id
+        )
         return _settle_again(run, lenient_json.encode({**settlement, **WORDLESS}).decode())
 
 
@@ -45,7 +53,10 @@ def _settle_again(run: "Run", said: str) -> Receipt:
             return _settle_once(run, said)
         except (OperationalError, InterfaceError):
             if attempt == SETTLE_TRIES - 1:
-                logger.critical("completion %s could not be settled: its hold will expire", run.admission.generation_id)
+                logger.critical(
+                    "completion %s could not be settled: its hold will expire",
+                    run.admission.generation_id,
+                )
                 raise
             time.sleep(0.1 * 2**attempt)
     raise AssertionError("unreachable")
@@ -104,7 +115,9 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
         "attempts": run.attempts,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
-        "first_byte_ms": milliseconds(admission.started, run.first_byte) if run.first_byte else None,
+        "first_byte_ms": milliseconds(admission.started, run.first_byte)
+        if run.first_byte
+        else None,
         "total_ms": milliseconds(admission.started, time.monotonic()),
         "most": ledger.MAX_AMOUNT,
         "metadata": {

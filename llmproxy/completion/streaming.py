@@ -64,7 +64,9 @@ def run_events(run: Run) -> Any:
 def _value(event: Event) -> Any:
     chunk = lenient_json.decode(event.data)
     if chunk is None:
-        raise UpstreamError(_("The provider's answer could not be read."), detail="event is not JSON")
+        raise UpstreamError(
+            _("The provider's answer could not be read."), detail="event is not JSON"
+        )
     return chunk
 
 
@@ -113,7 +115,11 @@ class Relay:
             self.events.close()
         receipt = self.run.settle()
         last = self.stream.failure(failure, receipt) if failure else b""
-        yield last + (self.stream.limited(receipt) if self._is_limited else b"") + self.stream.end(receipt)
+        yield (
+            last
+            + (self.stream.limited(receipt) if self._is_limited else b"")
+            + self.stream.end(receipt)
+        )
         self.events.close()
 
     def _answer(self) -> Iterator[bytes]:

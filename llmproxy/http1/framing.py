@@ -55,7 +55,9 @@ class Chunked:
     def _piece(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         before, end = self._left, min(at + self._left, len(data))
         self._left -= end - at
-        content = max(end - max(2 - self._left, 0), at)  # the last two bytes of a chunk are its line end
+        content = max(
+            end - max(2 - self._left, 0), at
+        )  # the last two bytes of a chunk are its line end
         if content > at:
             pieces.append(data[at:content])
         if data[content:end] != b"\r\n"[2 - min(before, 2) : 2 - min(self._left, 2)]:
@@ -136,7 +138,9 @@ class Head:
         if (line := STATUS.match(data)) is None:
             raise Malformed("this is not a status line of HTTP/1.1")
         headers: dict[str, str] = {}
-        for field in FOLD.sub(b" ", data[line.end() :]).split(b"\n"):  # not at what else some call the end of a line
+        for field in FOLD.sub(b" ", data[line.end() :]).split(
+            b"\n"
+        ):  # not at what else some call the end of a line
             if not field.strip(b"\r"):
                 continue
             if (found := FIELD.match(field)) is None:

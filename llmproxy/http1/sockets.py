@@ -49,9 +49,13 @@ def opened(address: Address, seconds: float) -> Any:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as wrong:  # no such name, or none that can be
         raise NotReachableError(repr(wrong)) from wrong
-    for left, (family, kind, protocol, _name, place) in zip(range(len(found), 0, -1), found, strict=True):
+    for left, (family, kind, protocol, _name, place) in zip(
+        range(len(found), 0, -1), found, strict=True
+    ):
         try:
-            return _reached(socket.socket(family, kind, protocol), place, (until - time.monotonic()) / left)
+            return _reached(
+                socket.socket(family, kind, protocol), place, (until - time.monotonic()) / left
+            )
         except OSError as wrong:
             error = wrong
     raise NotReachableError(repr(error)) from error

@@ -50,7 +50,9 @@ class Meter:
         self.answers = 0  # chunks, with or without text
         self.upstream_id = ""
         self.finish_reason = ""
-        self.is_broken = False  # the provider failed; a prompt without an answer is then not charged
+        self.is_broken = (
+            False  # the provider failed; a prompt without an answer is then not charged
+        )
 
     def observe(self, answer: Any) -> None:
         """Take note of usage, text and finish reason; anything of another shape is not an answer."""
@@ -80,7 +82,9 @@ class Meter:
         most = self.max_completion_tokens
         if self.answers > CHUNKS_SLACK + CHUNKS_A_TOKEN * most:
             return True
-        return self.pieces > most + PIECES_SLACK or self.generated_bytes > LONGEST_TOKEN * (most + PIECES_SLACK)
+        return self.pieces > most + PIECES_SLACK or self.generated_bytes > LONGEST_TOKEN * (
+            most + PIECES_SLACK
+        )
 
     def reading(self) -> Reading:
         """The provider's own figure; without one an estimate of what went by; nothing for nothing."""
@@ -96,13 +100,19 @@ class Meter:
         completion = min(reported.completion_tokens, self.max_completion_tokens)
         cached = min(reported.cached_tokens, prompt)
         written = min(reported.cache_write_tokens, prompt - cached)
-        believed = Usage(prompt, completion, cached, min(reported.reasoning_tokens, completion), written)
+        believed = Usage(
+            prompt, completion, cached, min(reported.reasoning_tokens, completion), written
+        )
         return Reading(believed, "exact" if believed == reported else "capped")
 
 
 def is_usage_only(chunk: Any) -> bool:
     """The chunk that `stream_options.include_usage` adds at the end: usage, and no choice."""
-    return isinstance(chunk, dict) and chunk.get("choices") == [] and isinstance(chunk.get("usage"), dict)
+    return (
+        isinstance(chunk, dict)
+        and chunk.get("choices") == []
+        and isinstance(chunk.get("usage"), dict)
+    )
 
 
 def usage_of(reported: Any) -> Usage | None:
@@ -149,7 +159,11 @@ def count(value: Any) -> int | None:
 
 def text(value: Any, most: int = 200) -> str:
     """What a row can hold of a provider's string: no NUL, and no half of a character."""
-    return value.replace("\0", "")[:most].encode(errors="replace").decode() if isinstance(value, str) else ""
+    return (
+        value.replace("\0", "")[:most].encode(errors="replace").decode()
+        if isinstance(value, str)
+        else ""
+    )
 
 
 def size_of(value: Any, depth: int = 0) -> int:
@@ -159,5 +173,7 @@ def size_of(value: Any, depth: int = 0) -> int:
     if isinstance(value, str):
         return len(value.encode(errors="replace"))
     if isinstance(value, dict):
-        return sum(size_of(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT)
+        return sum(
+            size_of(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT
+        )
     return sum(size_of(inner, depth + 1) for inner in value) if isinstance(value, list) else 0

@@ -4,7 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from llmproxy import lenient_json
-from llmproxy.metering.meter import Meter, Reading, cache_of, count, counts_of, detail, size_of, text
+from llmproxy.metering.meter import (
+    Meter,
+    Reading,
+    cache_of,
+    count,
+    counts_of,
+    detail,
+    size_of,
+    text,
+)
 from llmproxy.metering.pricing import Usage, estimated_tokens
 
 Answer = dict[str, Any]
@@ -64,7 +73,9 @@ class ResponsesMeter(Meter):
         status = text(response.get("status"))
         if status not in ("", "queued", "in_progress"):
             why = response.get("incomplete_details")
-            self.finish_reason = (text(why.get("reason")) if isinstance(why, dict) else "") or status
+            self.finish_reason = (
+                text(why.get("reason")) if isinstance(why, dict) else ""
+            ) or status
         if not self.item_bytes:
             self._items(response.get("output"))
 
@@ -150,14 +161,23 @@ class MessagesMeter(Meter):
     def _block(self, block: Any) -> None:
         if isinstance(block, dict):
             called = lenient_json.encode(block["input"]).decode() if block.get("input") else None
-            self.generated([called, *(block.get(name) for name in ("text", "thinking", "partial_json", "name"))])
+            self.generated(
+                [
+                    called,
+                    *(block.get(name) for name in ("text", "thinking", "partial_json", "name")),
+                ]
+            )
 
     def _end(self, ended: Any) -> None:
-        self.finish_reason = (text(ended.get("stop_reason")) if isinstance(ended, dict) else "") or self.finish_reason
+        self.finish_reason = (
+            text(ended.get("stop_reason")) if isinstance(ended, dict) else ""
+        ) or self.finish_reason
         if self.finish_reason and {"input_tokens", "output_tokens"} <= self.counts.keys():
             self.reported = self._told()
 
     def _told(self) -> Usage:
         """`input_tokens` are those that were neither read from a cache nor written to one."""
         plain, written, cached, completion = (self.counts.get(name, 0) for name in COUNTS)
-        return Usage(plain + written + cached, completion, cached, min(self.hidden, completion), written)
+        return Usage(
+            plain + written + cached, completion, cached, min(self.hidden, completion), written
+        )

@@ -1,5 +1,12 @@
 from llmproxy.models.completions import Completion, IdempotencyKey, Rate, new_generation_id
-from llmproxy.models.providers import ENVIRONMENT, Deployment, Endpoint, LanguageModel, Problem, Provider
+from llmproxy.models.providers import (
+    ENVIRONMENT,
+    Deployment,
+    Endpoint,
+    LanguageModel,
+    Problem,
+    Provider,
+)
 
 __all__ = [
     "ENVIRONMENT",

@@ -22,7 +22,10 @@ def new_generation_id() -> str:
 class CompletionQuerySet(models.QuerySet["Completion"]):
     def asked_of(self, slug: str) -> "CompletionQuerySet":
         """Those that this provider answered or failed at; each of the two has its index."""
-        return self.filter(models.Q(provider=slug) | (FELL_BACK & models.Q(attempts__contains=[{"provider": slug}])))
+        return self.filter(
+            models.Q(provider=slug)
+            | (FELL_BACK & models.Q(attempts__contains=[{"provider": slug}]))
+        )
 
 
 class Completion(models.Model):
@@ -49,11 +52,17 @@ class Completion(models.Model):
         verbose_name=_("user"),
     )
     credential = models.CharField(_("called by"), max_length=64, blank=True, db_default="")
-    credential_name = models.CharField(_("name of device or key"), max_length=100, blank=True, db_default="")
+    credential_name = models.CharField(
+        _("name of device or key"), max_length=100, blank=True, db_default=""
+    )
     # Each provider that was asked, in order: {"provider", "error", "ms"}, and the "status" of an answer that was none.
     # The last one is `provider`.
-    attempts = models.JSONField(_("attempts"), default=list, db_default=models.Value([], models.JSONField()))
-    hold = models.OneToOneField("credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold"))
+    attempts = models.JSONField(
+        _("attempts"), default=list, db_default=models.Value([], models.JSONField())
+    )
+    hold = models.OneToOneField(
+        "credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold")
+    )
     provider = models.CharField(_("provider"), max_length=50)
     model = models.CharField(_("model"), max_length=200)
     upstream_id = models.CharField(_("id at the provider"), max_length=200, blank=True)
@@ -66,12 +75,16 @@ class Completion(models.Model):
     usage_source = models.CharField(_("usage"), max_length=10, choices=UsageSource)
     prompt_tokens = models.PositiveBigIntegerField(_("prompt tokens"))
     cached_tokens = models.PositiveBigIntegerField(_("cached tokens"))
-    cache_write_tokens = models.PositiveBigIntegerField(_("tokens written to a cache"), db_default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(
+        _("tokens written to a cache"), db_default=0
+    )
     completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
     prompt_price = price(_("prompt price"))
     cached_prompt_price = price(_("cached prompt price"))
-    cache_write_price = price(_("cache write price"), null=True)  # none in rows from before there was one
+    cache_write_price = price(
+        _("cache write price"), null=True
+    )  # none in rows from before there was one
     completion_price = price(_("completion price"))
     choices = models.PositiveSmallIntegerField(_("choices"), db_default=1)
     max_tokens = models.PositiveIntegerField(_("longest answer in tokens"), null=True)
@@ -101,7 +114,10 @@ class Completion(models.Model):
             ),
             # For the operator's filter: passes over pages without the provider, and costs an insert next to nothing.
             BrinIndex(
-                fields=["provider"], name="completions_by_provider", opclasses=["text_bloom_ops"], autosummarize=True
+                fields=["provider"],
+                name="completions_by_provider",
+                opclasses=["text_bloom_ops"],
+                autosummarize=True,
             ),
             # Who was asked before: only of the few that fell back, so that the others' inserts do not pay for it.
             GinIndex(
@@ -157,7 +173,9 @@ class IdempotencyKey(models.Model):
     and where the answer cannot be given again.
     """
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, db_index=False
+    )
     key = models.CharField(max_length=255)
     digest = models.CharField(max_length=64)
     generation_id = models.CharField(max_length=40)
@@ -169,7 +187,9 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         db_table = "llm_idempotency_keys"
-        constraints = [models.UniqueConstraint(Coalesce("user", 0), "key", name="llm_idempotency_keys_once")]
+        constraints = [
+            models.UniqueConstraint(Coalesce("user", 0), "key", name="llm_idempotency_keys_once")
+        ]
         indexes = [models.Index(fields=["created_at"], name="llm_idempotency_keys_by_age")]
 
     def __str__(self) -> str:
@@ -194,7 +214,9 @@ class Rate(models.Model):
 
     class Meta:
         db_table = "llm_rates"
-        constraints = [models.UniqueConstraint(fields=["user", "credential"], name="llm_rates_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "credential"], name="llm_rates_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.credential}"

@@ -78,10 +78,16 @@ class Provider(models.Model):
     base_url = models.URLField(_("base URL"), blank=True, help_text=_("Up to and including /v1."))
     encrypted_key = models.TextField(_("key, encrypted"), blank=True, editable=False)
     key_header = models.CharField(
-        _("header of the key"), max_length=20, choices=KeyHeader, default=KeyHeader.BEARER, db_default=KeyHeader.BEARER
+        _("header of the key"),
+        max_length=20,
+        choices=KeyHeader,
+        default=KeyHeader.BEARER,
+        db_default=KeyHeader.BEARER,
     )
     endpoints = ArrayField(
-        models.CharField(max_length=40, choices=Endpoint), verbose_name=_("routes it serves"), default=every_endpoint
+        models.CharField(max_length=40, choices=Endpoint),
+        verbose_name=_("routes it serves"),
+        default=every_endpoint,
     )
     connect_seconds = _seconds(_("seconds to connect"))
     first_byte_seconds = _seconds(_("seconds to the first byte"))
@@ -97,16 +103,27 @@ class Provider(models.Model):
         _("seconds to read on"), default=30, db_default=30, validators=[MaxValueValidator(600)]
     )
     # Failures in a row, and until when others are asked first because of them.
-    failures = models.PositiveIntegerField(_("failures in a row"), default=0, db_default=0, editable=False)
+    failures = models.PositiveIntegerField(
+        _("failures in a row"), default=0, db_default=0, editable=False
+    )
     cooling_until = models.DateTimeField(_("cools down until"), null=True, editable=False)
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
     last_error = models.CharField(
-        _("kind of the last failure"), max_length=MAX_ERROR_LENGTH, blank=True, db_default="", editable=False
+        _("kind of the last failure"),
+        max_length=MAX_ERROR_LENGTH,
+        blank=True,
+        db_default="",
+        editable=False,
     )
     # The last test of the connection; without a problem it went well.
     tested_at = models.DateTimeField(_("last test"), null=True, editable=False)
     test_problem = models.CharField(
-        _("problem of the last test"), max_length=20, choices=Problem, blank=True, db_default="", editable=False
+        _("problem of the last test"),
+        max_length=20,
+        choices=Problem,
+        blank=True,
+        db_default="",
+        editable=False,
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -122,12 +139,20 @@ class Provider(models.Model):
 
     @property
     def url(self) -> str:
-        return settings.LLM_UPSTREAM_BASE_URL if self.slug == ENVIRONMENT else self.base_url.rstrip("/")
+        return (
+            settings.LLM_UPSTREAM_BASE_URL
+            if self.slug == ENVIRONMENT
+            else self.base_url.rstrip("/")
+        )
 
     @property
     def key(self) -> str:
         """The provider's API key in plain text; raises keys.KeyUnreadable."""
-        return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else provider_keys.decrypt(self.encrypted_key)
+        return (
+            settings.LLM_UPSTREAM_API_KEY
+            if self.slug == ENVIRONMENT
+            else provider_keys.decrypt(self.encrypted_key)
+        )
 
     def set_key(self, plain: str) -> None:
         self.encrypted_key = provider_keys.encrypt(plain)
@@ -135,7 +160,11 @@ class Provider(models.Model):
 
 def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
     return models.DecimalField(
-        label, max_digits=12, decimal_places=6, validators=[MinValueValidator(Decimal(0))], **options
+        label,
+        max_digits=12,
+        decimal_places=6,
+        validators=[MinValueValidator(Decimal(0))],
+        **options,
     )
 
 
@@ -183,7 +212,9 @@ class LanguageModel(models.Model):
             return None
         cached = prompt if self.cached_prompt_price is None else self.cached_prompt_price
         written = prompt if self.cache_write_price is None else self.cache_write_price
-        return Prices(prompt=prompt, cached_prompt=cached, completion=completion, cache_write=written)
+        return Prices(
+            prompt=prompt, cached_prompt=cached, completion=completion, cache_write=written
+        )
 
     @property
     def obstacle(self) -> str | Promise:
@@ -212,9 +243,14 @@ class Deployment(models.Model):
     upstream_name = models.CharField(
         _("name at the provider"), max_length=200, blank=True, help_text=_("Empty: the same name.")
     )
-    order = models.PositiveSmallIntegerField(_("order"), default=0, db_default=0, help_text=_("Lower is asked first."))
+    order = models.PositiveSmallIntegerField(
+        _("order"), default=0, db_default=0, help_text=_("Lower is asked first.")
+    )
     weight = models.PositiveSmallIntegerField(
-        _("weight"), default=1, db_default=1, validators=[MinValueValidator(1), MaxValueValidator(1000)]
+        _("weight"),
+        default=1,
+        db_default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
     )
     is_active = models.BooleanField(_("active"), default=True)
 
@@ -224,8 +260,12 @@ class Deployment(models.Model):
         verbose_name = _("provider of the model")
         verbose_name_plural = _("providers of the model")
         constraints = [
-            models.UniqueConstraint(fields=["model", "provider", "upstream_name"], name="llm_deployments_once"),
-            models.CheckConstraint(condition=models.Q(weight__gte=1), name="llm_deployments_weight_from_one"),
+            models.UniqueConstraint(
+                fields=["model", "provider", "upstream_name"], name="llm_deployments_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(weight__gte=1), name="llm_deployments_weight_from_one"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,7 +72,12 @@ COMPLETION = record(
     {
         "id": text("The provider's."),
         "choices": {"type": "array", "items": {"type": "object"}},
-        "usage": record({name: whole(minimum=0) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}),
+        "usage": record(
+            {
+                name: whole(minimum=0)
+                for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+            }
+        ),
         "_credits": CREDITS,
     },
     optional=["id", "choices", "usage"],
@@ -80,7 +85,13 @@ COMPLETION = record(
     examples=[
         {
             "id": "chatcmpl-1",
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello!"}}],
+            "choices": [
+                {
+                    "index": 0,
+                    "finish_reason": "stop",
+                    "message": {"role": "assistant", "content": "Hello!"},
+                }
+            ],
             "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
             "_credits": BILL,
         }
@@ -93,7 +104,9 @@ MODEL = record(
         "created": whole("Unix time."),
         "owned_by": text("The provider's slug."),
         "max_output_tokens": whole(minimum=1),
-        "credits_per_1k_tokens": record({name: {"type": "number", "minimum": 0} for name in PRICES}),
+        "credits_per_1k_tokens": record(
+            {name: {"type": "number", "minimum": 0} for name in PRICES}
+        ),
     }
 )
 OUT_OF_CREDITS_FACTS = record(
@@ -102,7 +115,9 @@ OUT_OF_CREDITS_FACTS = record(
             {
                 "credits_required": whole(),
                 "credits_available": whole(),
-                "affordable_tokens": whole("The longest answer that the balance or budget covers.", minimum=0),
+                "affordable_tokens": whole(
+                    "The longest answer that the balance or budget covers.", minimum=0
+                ),
                 "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
                 "budget": ref("Budget"),
             },
@@ -152,7 +167,9 @@ def completes(
     content = {name: node for kind in media for name, node in kind.items()}
     described = ADMITTED | (CHARGED if JSON in content else {})
     refused = errors.answers(*CHAT_STATUSES)
-    refused["402"] = answer("`insufficient_credits`. Nothing was sent to the provider.", ref(refuses))
+    refused["402"] = answer(
+        "`insufficient_credits`. Nothing was sent to the provider.", ref(refuses)
+    )
     return {
         "post": {
             "operationId": operation,
@@ -161,7 +178,9 @@ def completes(
             "parameters": [TRACE_ID, USER_TOKEN],
             "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
-            "responses": _traced({"200": {"description": said, "content": content, "headers": described}, **refused}),
+            "responses": _traced(
+                {"200": {"description": said, "content": content, "headers": described}, **refused}
+            ),
         }
     }
 
@@ -179,12 +198,15 @@ def _question(operation: str, summary: str, schema: Node, refused: Node, *parame
     }
 
 
-SCOPE = {"WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")}
+SCOPE = {
+    "WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")
+}
 
 
 def _traced(responses: Node) -> Node:
     return {
-        status: response | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
+        status: response
+        | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
         for status, response in sorted(responses.items())
     }
 
@@ -225,13 +247,27 @@ PATHS: Node = {
         "One of them",
         ref("Model"),
         GATEWAY.answers(400, 401, 403, 404, 503),
-        parameter("name", "path", "Its name, which may hold slashes.", text(examples=["smollm2"]), required=True),
+        parameter(
+            "name",
+            "path",
+            "Its name, which may hold slashes.",
+            text(examples=["smollm2"]),
+            required=True,
+        ),
     ),
     "/v1/generation": _question(
         "generation",
         "The receipt of one completion of the caller's",
         ref("Generation"),
-        GATEWAY.answers(400, 401, 403, 503, s404="`generation_not_found`: no completion of the caller's has this id."),
-        parameter("id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True),
+        GATEWAY.answers(
+            400,
+            401,
+            403,
+            503,
+            s404="`generation_not_found`: no completion of the caller's has this id.",
+        ),
+        parameter(
+            "id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True
+        ),
     ),
 }

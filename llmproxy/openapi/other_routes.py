@@ -22,7 +22,9 @@ TEXT_REQUEST = request(
     "OpenAI's legacy parameters. Several prompts multiply the answers.",
     {"prompt": "Once upon a time", "max_tokens": 20},
 )
-EMBEDDINGS_REQUEST = request(embeddings.PARAMETERS, "OpenAI's parameters.", {"input": ["Hello", "world"]})
+EMBEDDINGS_REQUEST = request(
+    embeddings.PARAMETERS, "OpenAI's parameters.", {"input": ["Hello", "world"]}
+)
 RESPONSES_REQUEST = request(
     responses.PARAMETERS,
     "OpenAI's parameters, without what the provider would keep: `previous_response_id`, `conversation`, "
@@ -50,7 +52,10 @@ def _usage(*names: str) -> Node:
 
 
 VECTORS = _answered(
-    {"data": {"type": "array", "items": {"type": "object"}}, "usage": _usage("prompt_tokens", "total_tokens")},
+    {
+        "data": {"type": "array", "items": {"type": "object"}},
+        "usage": _usage("prompt_tokens", "total_tokens"),
+    },
     {
         "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
         "usage": {"prompt_tokens": 2, "total_tokens": 2},
@@ -66,7 +71,13 @@ RESPONSE = _answered(
     {
         "id": "resp_1",
         "status": "completed",
-        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello!"}]}],
+        "output": [
+            {
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "Hello!"}],
+            }
+        ],
         "usage": {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15},
     },
 )
@@ -115,7 +126,11 @@ SCHEMAS: Node = {
     "TextCompletion": COMPLETION
     | {
         "examples": [
-            {"id": "cmpl-1", "choices": [{"index": 0, "text": "there was", "finish_reason": "stop"}], "_credits": BILL}
+            {
+                "id": "cmpl-1",
+                "choices": [{"index": 0, "text": "there was", "finish_reason": "stop"}],
+                "_credits": BILL,
+            }
         ]
     },
     "EmbeddingsRequest": EMBEDDINGS_REQUEST,
@@ -155,18 +170,29 @@ PATHS: Node = {
         "completions",
         "Continue a text (legacy): JSON, or events when `stream` is true",
         _json("TextCompletion"),
-        events("message", example={"event": "message", "data": '{"object": "text_completion", "choices": []}'}),
+        events(
+            "message",
+            example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
+        ),
         said=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
         asks="TextRequest",
     ),
     "/v1/embeddings": completes(
-        "embeddings", "Texts as vectors; only their tokens are charged", _json("Embeddings"), asks="EmbeddingsRequest"
+        "embeddings",
+        "Texts as vectors; only their tokens are charged",
+        _json("Embeddings"),
+        asks="EmbeddingsRequest",
     ),
     "/v1/responses": completes(
         "responses",
         "OpenAI's Responses API: JSON, or events when `stream` is true",
         _json("Response"),
-        events(example={"event": "response.completed", "data": '{"type": "response.completed", "response": {}}'}),
+        events(
+            example={
+                "event": "response.completed",
+                "data": '{"type": "response.completed", "response": {}}',
+            }
+        ),
         said=TYPED_STREAM % "response.completed",
         asks="ResponsesRequest",
     ),

@@ -7,7 +7,13 @@ from llmproxy.models import Completion
 
 GENERATION_ID = "gen_0123456789abcdef01234567"
 PRICES = ("prompt", "cached_prompt", "cache_write", "completion")
-_TOKENS = ("prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens")
+_TOKENS = (
+    "prompt_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+)
 _CREDITS = ("held", "cost", "charged", "uncollected", "refunded")
 _DECIMAL = text("A decimal number, exact.")
 _TIME = text(format="date-time")
@@ -65,15 +71,27 @@ RECEIPT = record(
         "credits_per_1k_tokens": record(
             dict.fromkeys(PRICES, _DECIMAL), description="As they were when the completion began."
         ),
-        "arithmetic": record({"lines": listed(LINE, "Every token is in one of them."), "sum": _DECIMAL}),
+        "arithmetic": record(
+            {"lines": listed(LINE, "Every token is in one of them."), "sum": _DECIMAL}
+        ),
         "rounding": text(),
         "recompute": whole("`cost`, computed again from this row.", minimum=0),
         "choices": whole("Answers that were asked for.", minimum=1),
         "max_tokens": or_null("integer", description="That each of them was allowed."),
-        "clamped_max_tokens": or_null("integer", description="The same, if the balance or a budget set it."),
-        "credits": record({**{name: whole(minimum=0) for name in _CREDITS}, "balance_after": or_null("integer")}),
+        "clamped_max_tokens": or_null(
+            "integer", description="The same, if the balance or a budget set it."
+        ),
+        "credits": record(
+            {**{name: whole(minimum=0) for name in _CREDITS}, "balance_after": or_null("integer")}
+        ),
         "refunds": listed(
-            record({"id": whole("Of the transaction."), "credits": whole(minimum=1), "created_at": _TIME}),
+            record(
+                {
+                    "id": whole("Of the transaction."),
+                    "credits": whole(minimum=1),
+                    "created_at": _TIME,
+                }
+            ),
             "What an administrator gave back of the charge.",
         ),
         "began_at": _TIME,

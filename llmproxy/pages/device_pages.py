@@ -28,7 +28,9 @@ MOST = 200  # devices on the page
 class DeviceForm(LimitsForm):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
     monthly_budget = budget_field(
-        gettext_lazy("The most this device may use in a calendar month (UTC). Empty: no limit of its own.")
+        gettext_lazy(
+            "The most this device may use in a calendar month (UTC). Empty: no limit of its own."
+        )
     )
 
 
@@ -39,7 +41,11 @@ def devices(request: HttpRequest) -> HttpResponse:
     """Every connected device, the last used first."""
     sessions = _connected(request).order_by("-last_used_at")[:MOST]
     spent = budgets.spent_this_month(signed_in(request))
-    return render(request, "llmproxy/devices.html", {"devices": [_shown(session, spent) for session in sessions]})
+    return render(
+        request,
+        "llmproxy/devices.html",
+        {"devices": [_shown(session, spent) for session in sessions]},
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -52,13 +58,19 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
         context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
-        return render(request, "llmproxy/device.html", context, status=400 if form.is_bound else 200)
-    if not rate_limits.take(f"devices:{session.user_id}", limit=settings.DEVICE_CHANGES_PER_HOUR, period=3600).allowed:
+        return render(
+            request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
+        )
+    if not rate_limits.take(
+        f"devices:{session.user_id}", limit=settings.DEVICE_CHANGES_PER_HOUR, period=3600
+    ).allowed:
         messages.error(request, _("Too many changes. Wait a few minutes, then try again."))
         return redirect("account_devices")
     source = Source.of(request)
     device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
-    device_sessions.set_budget(session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source)
+    device_sessions.set_budget(
+        session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source
+    )
     device_sessions.set_rates(session=session, rates=form.rates, source=source)
     messages.success(request, _("Saved."))
     return redirect("account_devices")
@@ -90,9 +102,15 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
 
 
 def _connected(request: HttpRequest) -> Any:
-    return DeviceSession.objects.live().filter(user=signed_in(request)).select_related("application")
+    return (
+        DeviceSession.objects.live().filter(user=signed_in(request)).select_related("application")
+    )
 
 
 def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
     permissions = words(session.scopes)
-    return {"session": session, "permissions": permissions, "spent": spent.get(session.credential, 0)}
+    return {
+        "session": session,
+        "permissions": permissions,
+        "spent": spent.get(session.credential, 0),
+    }

@@ -30,7 +30,9 @@ class KeyForm(LimitsForm):
         required=False,
         input_formats=[ISO],
         widget=forms.DateInput(format=ISO, attrs={"type": "date"}),
-        help_text=gettext_lazy("It works to the end of that day (UTC). Empty: until you revoke it."),
+        help_text=gettext_lazy(
+            "It works to the end of that day (UTC). Empty: until you revoke it."
+        ),
     )
     monthly_budget = budget_field(
         gettext_lazy("The most it may spend in a calendar month (UTC). Empty: as much as you have.")
@@ -83,7 +85,11 @@ def _initial(key: ApiKey | None) -> dict[str, Any]:
 
 def last_day(key: ApiKey) -> date | None:
     """The day to whose end a key works, as it was entered."""
-    return (key.expires_at - timedelta(microseconds=1)).astimezone(UTC).date() if key.expires_at else None
+    return (
+        (key.expires_at - timedelta(microseconds=1)).astimezone(UTC).date()
+        if key.expires_at
+        else None
+    )
 
 
 def _end_of(day: date) -> datetime:

@@ -48,14 +48,20 @@ def new(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     form = KeyForm(user, request.POST or None)
     if not form.is_valid():
-        return render(request, "llmproxy/key_new.html", {"form": form}, status=400 if form.is_bound else 200)
+        return render(
+            request, "llmproxy/key_new.html", {"form": form}, status=400 if form.is_bound else 200
+        )
     try:
-        created = api_keys.create(user=user, source=Source.of(request), form=form.cleaned_data["form"], **form.settings)
+        created = api_keys.create(
+            user=user, source=Source.of(request), form=form.cleaned_data["form"], **form.settings
+        )
     except TooManyKeys as refusal:
         form.add_error(None, refusal.message)
         return render(request, "llmproxy/key_new.html", {"form": form}, status=refusal.status)
     except AlreadyCreated as refusal:
-        return render(request, "llmproxy/key_created.html", {"key": refusal.key}, status=refusal.status)
+        return render(
+            request, "llmproxy/key_created.html", {"key": refusal.key}, status=refusal.status
+        )
     context = {"key": created.key, "plain": created.plain, "curl": _curl(created.key)}
     return render(request, "llmproxy/key_created.html", context)
 

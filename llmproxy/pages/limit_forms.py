@@ -16,7 +16,11 @@ def _limit(label: Any) -> forms.IntegerField:
 def budget_field(help_text: Any) -> forms.IntegerField:
     """The credits that a key or device may spend in a month."""
     return forms.IntegerField(
-        label=_("Credits a month"), required=False, min_value=1, max_value=MAX_CREDITS, help_text=help_text
+        label=_("Credits a month"),
+        required=False,
+        min_value=1,
+        max_value=MAX_CREDITS,
+        help_text=help_text,
     )
 
 

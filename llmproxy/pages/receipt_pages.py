@@ -56,8 +56,12 @@ def shown(row: Completion) -> dict[str, Any]:
         "completion": row,
         "cases": cases_of(row),
         "ended": finish_reasons.words(row),
-        "lines": [_line(line) for line in row.prices.lines(row.usage) if _says_something(line, row)],
-        "source": ESTIMATED if row.usage_source == row.UsageSource.ESTIMATED else row.get_usage_source_display(),
+        "lines": [
+            _line(line) for line in row.prices.lines(row.usage) if _says_something(line, row)
+        ],
+        "source": ESTIMATED
+        if row.usage_source == row.UsageSource.ESTIMATED
+        else row.get_usage_source_display(),
         "sum": explain.plain(row.prices.exact(row.usage)),
         "attempts": _attempts(row),
         "refunds": back,
@@ -66,7 +70,9 @@ def shown(row: Completion) -> dict[str, Any]:
 
 
 def _says_something(line: Line, row: Completion) -> bool:
-    return bool(line.tokens) or not (line.kind in CACHE or (line.kind == "completion" and not row.is_written))
+    return bool(line.tokens) or not (
+        line.kind in CACHE or (line.kind == "completion" and not row.is_written)
+    )
 
 
 def shown_to_operator(row: Completion) -> dict[str, Any]:
@@ -83,7 +89,11 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def _attempts(row: Completion) -> list[dict[str, Any]]:
-    names = dict(Provider.objects.filter(slug__in=[a["provider"] for a in row.attempts]).values_list("slug", "name"))
+    names = dict(
+        Provider.objects.filter(slug__in=[a["provider"] for a in row.attempts]).values_list(
+            "slug", "name"
+        )
+    )
     return [
         {
             "provider": names.get(attempt["provider"], attempt["provider"]),

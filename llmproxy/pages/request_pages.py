@@ -24,7 +24,9 @@ class RequestsQuery(forms.Form):
     """`before` is the id of the completion that ended the page before."""
 
     show = forms.ChoiceField(
-        label=_("Show"), required=False, choices=[("", _("Everything")), (NOT_COMPLETED, _("What was not completed"))]
+        label=_("Show"),
+        required=False,
+        choices=[("", _("Everything")), (NOT_COMPLETED, _("What was not completed"))],
     )
     before = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
@@ -46,7 +48,9 @@ def requests(request: HttpRequest) -> HttpResponse:
     page = _page(own, **query.cleaned_data) if query.is_valid() else None
     if page is None:
         return render(request, "llmproxy/requests.html", {"query": RequestsQuery({})}, status=400)
-    return render(request, "llmproxy/requests.html", {"query": query, "page": page, **query.cleaned_data})
+    return render(
+        request, "llmproxy/requests.html", {"query": query, "page": page, **query.cleaned_data}
+    )
 
 
 def _page(own: QuerySet[Completion], show: str, before: str) -> Page | None:

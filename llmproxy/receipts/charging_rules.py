@@ -24,16 +24,22 @@ class Case:
 
 
 CASES = (
-    Case("answered", _("The answer arrived"), _("You pay for the tokens that the provider counted.")),
+    Case(
+        "answered", _("The answer arrived"), _("You pay for the tokens that the provider counted.")
+    ),
     Case(
         "embedded",
         _("The embeddings arrived"),
-        _("You pay for the tokens of your texts, as the provider counted them. There are no others."),
+        _(
+            "You pay for the tokens of your texts, as the provider counted them. There are no others."
+        ),
     ),
     Case(
         "not-counted",
         _("The answer arrived, but the provider did not count it"),
-        _("The tokens are estimated from the length of the texts: one for every four bytes, which is on the low side."),
+        _(
+            "The tokens are estimated from the length of the texts: one for every four bytes, which is on the low side."
+        ),
     ),
     Case(
         "capped",
@@ -81,7 +87,9 @@ CASES = (
     Case(
         "crashed",
         _("We failed before the charge was written"),
-        _("Nothing is charged. What was held is yours again within half an hour. There is no receipt."),
+        _(
+            "Nothing is charged. What was held is yours again within half an hour. There is no receipt."
+        ),
     ),
     Case(
         "price",
@@ -125,4 +133,6 @@ def _ending(completion: Completion) -> str:
     if completion.status == Status.FAILED:
         return "broken" if used else "failed"
     whole = "answered" if completion.is_written else "embedded"
-    return {Source.ESTIMATED: "not-counted", Source.CAPPED: "capped"}.get(Source(completion.usage_source), whole)
+    return {Source.ESTIMATED: "not-counted", Source.CAPPED: "capped"}.get(
+        Source(completion.usage_source), whole
+    )

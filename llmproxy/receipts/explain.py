@@ -11,7 +11,11 @@ from llmproxy.models import Completion
 from llmproxy.receipts.called_by import described
 
 ROUNDING = "up to whole credits, once"
-ATTEMPT = ("provider", "error", "ms")  # what callers may know; a provider's status is between it and us
+ATTEMPT = (
+    "provider",
+    "error",
+    "ms",
+)  # what callers may know; a provider's status is between it and us
 
 
 @dataclass(slots=True)
@@ -29,7 +33,15 @@ class Receipt:
     @classmethod
     def of(cls, row: Completion) -> "Receipt":
         created = int(row.created_at.timestamp())
-        return cls(row.generation_id, row.model, row.upstream_id, row.usage, row.charged, row.balance_after, created)
+        return cls(
+            row.generation_id,
+            row.model,
+            row.upstream_id,
+            row.usage,
+            row.charged,
+            row.balance_after,
+            created,
+        )
 
 
 def recompute(completion: Completion) -> int:
@@ -41,7 +53,9 @@ def refunds(completion: Completion) -> list[Transaction]:
     """What came back of the charge, the first first."""
     if not completion.hold_id:
         return []
-    usage = Transaction.objects.filter(user=completion.user_id, hold=completion.hold_id, type=Transaction.Type.USAGE)
+    usage = Transaction.objects.filter(
+        user=completion.user_id, hold=completion.hold_id, type=Transaction.Type.USAGE
+    )
     return list(Transaction.objects.filter(reverses__in=usage).order_by("seq"))
 
 
@@ -89,7 +103,10 @@ def explain(completion: Completion) -> dict[str, Any]:
             "balance_after": completion.balance_after,
             "refunded": sum(row.amount for row in back),
         },
-        "refunds": [{"id": row.pk, "credits": row.amount, "created_at": _time(row.created_at)} for row in back],
+        "refunds": [
+            {"id": row.pk, "credits": row.amount, "created_at": _time(row.created_at)}
+            for row in back
+        ],
         "began_at": _time(completion.began_at),
         "first_byte_ms": completion.first_byte_ms,
         "total_ms": completion.total_ms,
@@ -113,7 +130,10 @@ def _prices(completion: Completion) -> dict[str, str]:
 
 def _arithmetic(completion: Completion) -> dict[str, Any]:
     lines = completion.prices.lines(completion.usage)
-    return {"lines": list(map(_line, lines)), "sum": plain(completion.prices.exact(completion.usage))}
+    return {
+        "lines": list(map(_line, lines)),
+        "sum": plain(completion.prices.exact(completion.usage)),
+    }
 
 
 def _line(line: Line) -> dict[str, Any]:

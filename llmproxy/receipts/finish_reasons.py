@@ -53,7 +53,9 @@ def words(completion: Completion) -> str:
     """For people; empty where the status says it all. What nobody here has heard of stays as the provider spells it."""
     if completion.status == Status.FAILED:
         known = ERRORS.get(completion.error)
-        return str(known or _("The provider refused the request (%(code)s)") % {"code": completion.error})
+        return str(
+            known or _("The provider refused the request (%(code)s)") % {"code": completion.error}
+        )
     if completion.status == Status.INTERRUPTED:
         return ""
     return str(REASONS.get(completion.finish_reason.lower(), completion.finish_reason))

@@ -67,7 +67,10 @@ class ProviderDay:
 def by_day() -> list[ProviderDay]:
     """Newest day first."""
     today = timezone.localdate()
-    days = {f"llmproxy.providers.{day}": day for day in (today - timedelta(days=ago) for ago in range(DAYS))}
+    days = {
+        f"llmproxy.providers.{day}": day
+        for day in (today - timedelta(days=ago) for ago in range(DAYS))
+    }
     known = cache.get_many(days)
     for key, day in days.items():
         if key not in known:
@@ -75,7 +78,11 @@ def by_day() -> list[ProviderDay]:
             is_final = _start(day + timedelta(days=1)) + MARGIN < timezone.now()
             cache.set(key, known[key], FINAL_SECONDS if is_final else CACHE_SECONDS)
     names = dict(Provider.objects.values_list("slug", "name"))
-    return [ProviderDay(names.get(row[0], row[0]), day, *row) for key, day in days.items() for row in known[key]]
+    return [
+        ProviderDay(names.get(row[0], row[0]), day, *row)
+        for key, day in days.items()
+        for row in known[key]
+    ]
 
 
 def last_successes() -> dict[str, datetime]:

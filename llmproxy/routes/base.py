@@ -44,7 +44,9 @@ class Route:
         """The body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
         gateway = refusal if isinstance(refusal, GatewayRefusal) else None
         param, extra = (gateway.param, gateway.extra) if gateway else (None, {})
-        return self.dialect.error(refusal.status, refusal.message, refusal.code, param=param, **extra)
+        return self.dialect.error(
+            refusal.status, refusal.message, refusal.code, param=param, **extra
+        )
 
 
 class Stream:

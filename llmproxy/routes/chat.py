@@ -44,7 +44,9 @@ PARAMETERS = Parameters(
     # Sound costs a multiple of text, and a prediction that does not come true is billed as if it
     # were an answer.
     *parameters.refuse(UNMETERED, "audio", "prediction"),
-    Parameter("messages", Content(kinds.list_of(ref("ChatMessage"), MAX_MESSAGES)), is_required=True),
+    Parameter(
+        "messages", Content(kinds.list_of(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
+    ),
     *SAMPLING_WITH_PENALTIES,
     TOOLS,
     *(Parameter(name, LIMIT, is_forwarded=False) for name in LIMITS),
@@ -117,8 +119,13 @@ def _check_messages(body: Body) -> list[str]:
 
 
 def _images(content: Any, param: str) -> list[str]:
-    if not (isinstance(content, list) and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)):
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    if not (
+        isinstance(content, list)
+        and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)
+    ):
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     images = []
     for part in content:
         request_body.check_cache(part, param)
@@ -126,7 +133,9 @@ def _images(content: Any, param: str) -> list[str]:
             address = part.get("image_url")
             url = address.get("url") if isinstance(address, dict) else address
             if not isinstance(url, str):
-                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+                raise InvalidRequest(
+                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
+                )
             images.append(url)
         elif part["type"] == "file":
             _check_file(part.get("file"), param)
@@ -159,7 +168,9 @@ class Chunks(Stream):
         return super().passed(event, chunk)
 
     def limited(self, receipt: Receipt) -> bytes:
-        return event(lenient_json.encode({**self._chunk(receipt), "choices": [self.choice("length")]}))
+        return event(
+            lenient_json.encode({**self._chunk(receipt), "choices": [self.choice("length")]})
+        )
 
     def end(self, receipt: Receipt) -> bytes:
         return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
@@ -194,4 +205,6 @@ class NamedChunks(Chunks):
         return event(lenient_json.encode(credits_of(receipt)), b"credits")
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(lenient_json.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error")
+        return event(
+            lenient_json.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error"
+        )

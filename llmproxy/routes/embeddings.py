@@ -16,7 +16,11 @@ MAX_INPUTS = 2048
 MAX_INPUTS_AS_NUMBERS = 512
 MAX_DIMENSIONS = 8192
 PARAMETERS = Parameters(
-    Parameter("encoding_format", Choice(("float", "base64")), f"As `float`, at most {MAX_INPUTS_AS_NUMBERS} inputs."),
+    Parameter(
+        "encoding_format",
+        Choice(("float", "base64")),
+        f"As `float`, at most {MAX_INPUTS_AS_NUMBERS} inputs.",
+    ),
     Parameter("input", Content(kinds.texts(MAX_INPUTS)), is_required=True),
     Parameter("dimensions", Integer(1, MAX_DIMENSIONS)),
     MODEL,
@@ -33,7 +37,9 @@ class Embeddings(Route):
         body = request_body.parsed(raw)
         PARAMETERS.check(body)
         is_base64 = body.get("encoding_format") == "base64"
-        inputs = request_body.texts(body, "input", MAX_INPUTS if is_base64 else MAX_INPUTS_AS_NUMBERS)
+        inputs = request_body.texts(
+            body, "input", MAX_INPUTS if is_base64 else MAX_INPUTS_AS_NUMBERS
+        )
         return Asked(
             body=PARAMETERS.select(body),
             model=body.get("model"),

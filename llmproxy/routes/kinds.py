@@ -22,7 +22,11 @@ TOKENS: Schema = {
 }
 PART: Schema = {"type": "object", "properties": {"type": TEXT}, "required": ["type"]}
 CONTENT: Schema = {"anyOf": [TEXT, NULL, {"type": "array", "items": PART}]}
-MESSAGE: Schema = {"type": "object", "properties": {"role": TEXT, "content": CONTENT}, "required": ["role"]}
+MESSAGE: Schema = {
+    "type": "object",
+    "properties": {"role": TEXT, "content": CONTENT},
+    "required": ["role"],
+}
 
 
 def list_of(item: Schema, most: int) -> Schema:
@@ -61,7 +65,11 @@ class Integer(Kind):
     highest: int
 
     def check(self, name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not self.lowest <= value <= self.highest:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or not self.lowest <= value <= self.highest
+        ):
             raise InvalidRequest(
                 _("%(name)s must be a whole number from %(least)d to %(most)d.")
                 % {"name": name, "least": self.lowest, "most": self.highest},
@@ -78,7 +86,11 @@ class Number(Kind):
     highest: int
 
     def check(self, name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not self.lowest <= value <= self.highest:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not self.lowest <= value <= self.highest
+        ):
             raise InvalidRequest(
                 _("%(name)s must be a number from %(low)d to %(high)d.")
                 % {"name": name, "low": self.lowest, "high": self.highest},
@@ -99,7 +111,9 @@ class Typed(Kind):
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, self.python):
-            raise InvalidRequest(_("%(name)s must be %(kind)s.") % {"name": name, "kind": self.words}, param=name)
+            raise InvalidRequest(
+                _("%(name)s must be %(kind)s.") % {"name": name, "kind": self.words}, param=name
+            )
 
     def schema(self) -> Schema:
         return {"type": self.type}
@@ -116,7 +130,9 @@ class Strings(Kind):
     def check(self, name: str, value: Any) -> None:
         listed = value if isinstance(value, list) else [value]
         if not all(isinstance(one, str) for one in listed):
-            raise InvalidRequest(_("%(name)s must be a string or a list of strings.") % {"name": name}, param=name)
+            raise InvalidRequest(
+                _("%(name)s must be a string or a list of strings.") % {"name": name}, param=name
+            )
 
     def schema(self) -> Schema:
         return {"anyOf": [TEXT, {"type": "array", "items": TEXT}]}
@@ -132,7 +148,9 @@ class Choice(Kind):
         STRING.check(name, value)
         if value and value not in self.values:
             raise InvalidRequest(
-                _("%(name)s must be one of %(values)s.") % {"name": name, "values": ", ".join(self.values)}, param=name
+                _("%(name)s must be one of %(values)s.")
+                % {"name": name, "values": ", ".join(self.values)},
+                param=name,
             )
 
     def schema(self) -> Schema:
@@ -168,7 +186,8 @@ class Tools(Kind):
             param = f"{name}.{index}"
             if not isinstance(tool, dict) or not self.is_callers(tool.get("type")):
                 raise InvalidRequest(
-                    _("%(param)s is not a tool that you run yourself: only those can be metered.") % {"param": param},
+                    _("%(param)s is not a tool that you run yourself: only those can be metered.")
+                    % {"param": param},
                     param=param,
                 )
             check_cache(tool, param)

@@ -27,8 +27,13 @@ def check(body: Body) -> list[str]:
 def _images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
     if content is None or isinstance(content, str):
         return
-    if not (isinstance(content, list) and all(isinstance(block, dict) for block in content)) or depth > MAX_DEPTH:
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+    if (
+        not (isinstance(content, list) and all(isinstance(block, dict) for block in content))
+        or depth > MAX_DEPTH
+    ):
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     for block in content:
         request_body.check_cache(block, param)
         match block.get("type"):
@@ -55,5 +60,7 @@ def _image(source: Any, param: str) -> str:
     if name is None:
         raise request_body.unmeasured(param)
     if not isinstance(given.get(name), str):
-        raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+        raise InvalidRequest(
+            _("%(param)s has an image without a URL.") % {"param": param}, param=param
+        )
     return str(given[name])

@@ -47,7 +47,11 @@ PARAMETERS = Parameters(
     Parameter("top_p", Number(0, 1)),
     Parameter("stop_sequences", Strings()),
     Parameter("tools", Tools(_is_callers_tool)),
-    Parameter("messages", Content(kinds.list_of(kinds.MESSAGE, message_blocks.MAX_MESSAGES)), is_required=True),
+    Parameter(
+        "messages",
+        Content(kinds.list_of(kinds.MESSAGE, message_blocks.MAX_MESSAGES)),
+        is_required=True,
+    ),
     Parameter("system", Content(kinds.CONTENT)),
     Parameter("max_tokens", LIMIT, is_forwarded=False, is_required=True),
     STREAM,
@@ -65,7 +69,11 @@ class Messages(Route):
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         version = headers.get("anthropic-version", "")
-        betas = [beta for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", "")) if BETAS.match(beta)]
+        betas = [
+            beta
+            for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", ""))
+            if BETAS.match(beta)
+        ]
         return {
             "anthropic-version": version if HEADER.match(version) else VERSION,
             **({"anthropic-beta": ",".join(betas)} if betas else {}),
@@ -78,11 +86,17 @@ class Messages(Route):
         images = message_blocks.check(body)
         max_tokens = body.get("max_tokens")
         if max_tokens is None:
-            raise InvalidRequest(_("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens")
+            raise InvalidRequest(
+                _("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens"
+            )
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measured(body["messages"], body.get("system"), body.get("tools"), body.get("output_config"))
-        described = [tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")]
+        size = request_body.measured(
+            body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
+        )
+        described = [
+            tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
+        ]
         return Asked(
             body=kept,
             model=body.get("model"),
@@ -136,9 +150,23 @@ class MessageEvents(Stream):
         return start + event.raw
 
     def _start(self) -> bytes:
-        message = {"id": f"msg_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "content": []}
-        end = {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 0, "output_tokens": 0}}
-        return _event({"type": "message_start", "message": {**message, "model": self.asked.body.get("model"), **end}})
+        message = {
+            "id": f"msg_{secrets.token_hex(12)}",
+            "type": "message",
+            "role": "assistant",
+            "content": [],
+        }
+        end = {
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 0, "output_tokens": 0},
+        }
+        return _event(
+            {
+                "type": "message_start",
+                "message": {**message, "model": self.asked.body.get("model"), **end},
+            }
+        )
 
     def is_last(self, event: Event, chunk: Any) -> bool:
         return bool(self.last)

@@ -15,7 +15,9 @@ from llmproxy.metering.pricing import held_tokens
 
 Body = dict[str, Any]
 
-MAX_PARTS = 200_000  # lists and objects, each of which takes a microsecond; those in texts count too
+MAX_PARTS = (
+    200_000  # lists and objects, each of which takes a microsecond; those in texts count too
+)
 MAX_TOKEN_ID = 2**31 - 1
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
@@ -136,11 +138,16 @@ def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
     """Each message with its place in the body, such as `messages.0`. Raises InvalidRequest."""
     listed = body.get("messages")
     if not isinstance(listed, list) or not 1 <= len(listed) <= most:
-        raise InvalidRequest(_("messages must be a list of 1 to %(most)d messages.") % {"most": most}, param="messages")
+        raise InvalidRequest(
+            _("messages must be a list of 1 to %(most)d messages.") % {"most": most},
+            param="messages",
+        )
     for index, message in enumerate(listed):
         param = f"messages.{index}"
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise InvalidRequest(_("%(param)s must be an object with a role.") % {"param": param}, param=param)
+            raise InvalidRequest(
+                _("%(param)s must be an object with a role.") % {"param": param}, param=param
+            )
         yield param, message
 
 
@@ -162,16 +169,22 @@ def check_cache(block: Body, param: str) -> None:
     control = block.get("cache_control")
     if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
         name = f"{param}.cache_control.ttl".lstrip(".")
-        raise InvalidRequest(_('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name)
+        raise InvalidRequest(
+            _('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name
+        )
 
 
 def unmeasured(param: str) -> InvalidRequest:
     return InvalidRequest(
-        _("%(param)s cannot be measured before it is sent: send the content itself, not an id or address.")
+        _(
+            "%(param)s cannot be measured before it is sent: send the content itself, not an id or address."
+        )
         % {"param": param},
         param=param,
     )
 
 
 def unknown_type(param: str) -> InvalidRequest:
-    return InvalidRequest(_("%(param)s is of a type that this route does not take.") % {"param": param}, param=param)
+    return InvalidRequest(
+        _("%(param)s is of a type that this route does not take.") % {"param": param}, param=param
+    )

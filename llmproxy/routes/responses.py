@@ -17,14 +17,39 @@ from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import kinds, parameters, request_body
 from llmproxy.routes.base import Route, Stream, bill, event
 from llmproxy.routes.kinds import OBJECT, STRING, Content
-from llmproxy.routes.parameters import LIMIT, MODEL, SAMPLING, STREAM, TOOLS, UNMETERED, Parameter, Parameters
+from llmproxy.routes.parameters import (
+    LIMIT,
+    MODEL,
+    SAMPLING,
+    STREAM,
+    TOOLS,
+    UNMETERED,
+    Parameter,
+    Parameters,
+)
 from llmproxy.routes.request_body import Asked, Body
 from llmproxy.upstream.sse import Event
 
 MAX_ITEMS = 10_000
 # What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
-ITEMS = ("message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning")
-PARTS = ("input_text", "output_text", "refusal", "summary_text", "reasoning_text", "text", "input_file", "input_audio")
+ITEMS = (
+    "message",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "reasoning",
+)
+PARTS = (
+    "input_text",
+    "output_text",
+    "refusal",
+    "summary_text",
+    "reasoning_text",
+    "text",
+    "input_file",
+    "input_audio",
+)
 
 PARAMETERS = Parameters(
     *parameters.refuse(
@@ -35,14 +60,21 @@ PARAMETERS = Parameters(
         "prompt",
     ),
     *parameters.refuse(
-        gettext_lazy("%(name)s is not offered here: no answer is kept. Send false, or leave it out."), "store"
+        gettext_lazy(
+            "%(name)s is not offered here: no answer is kept. Send false, or leave it out."
+        ),
+        "store",
     ),
     # It generates a summary, beyond the limit of the answer.
     *parameters.refuse(UNMETERED, "context_management"),
     *SAMPLING,
     Parameter("reasoning", OBJECT),
     TOOLS,
-    Parameter("input", Content({"anyOf": [kinds.TEXT, kinds.list_of(OBJECT.schema(), MAX_ITEMS)]}), is_required=True),
+    Parameter(
+        "input",
+        Content({"anyOf": [kinds.TEXT, kinds.list_of(OBJECT.schema(), MAX_ITEMS)]}),
+        is_required=True,
+    ),
     STREAM,
     Parameter("instructions", STRING),
     Parameter("text", OBJECT),
@@ -70,7 +102,9 @@ class Responses(Route):
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
         kept["store"] = False
-        size = request_body.measured(body["input"], body.get("instructions"), body.get("tools"), body.get("text"))
+        size = request_body.measured(
+            body["input"], body.get("instructions"), body.get("tools"), body.get("text")
+        )
         return Asked(
             body=kept,
             model=body.get("model"),
@@ -102,13 +136,17 @@ def _check_input(body: Body) -> list[str]:
         return []
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
         raise InvalidRequest(
-            _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS}, param="input"
+            _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS},
+            param="input",
         )
     images: list[str] = []
     for index, item in enumerate(items):
         param = f"input.{index}"
         # An item with nothing but an id is a reference to one that the provider keeps.
-        if not isinstance(item, dict) or (item.get("type") or ("role" in item and "message")) not in ITEMS:
+        if (
+            not isinstance(item, dict)
+            or (item.get("type") or ("role" in item and "message")) not in ITEMS
+        ):
             raise request_body.unknown_type(param)
         if _is_reference(item):
             raise request_body.unmeasured(param)
@@ -128,14 +166,22 @@ def _images(content: Any, param: str) -> list[str]:
     if content is None or isinstance(content, str):
         return []
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
-        raise InvalidRequest(_("%(param)s must be a string or a list of parts.") % {"param": param}, param=param)
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
     images = []
     for part in content:
-        if part.get("file_id") or part.get("file_url") or "://" in str(part.get("file_data") or "")[:64]:
+        if (
+            part.get("file_id")
+            or part.get("file_url")
+            or "://" in str(part.get("file_data") or "")[:64]
+        ):
             raise request_body.unmeasured(param)
         if part.get("type") == "input_image":
             if not isinstance(part.get("image_url"), str):
-                raise InvalidRequest(_("%(param)s has an image without a URL.") % {"param": param}, param=param)
+                raise InvalidRequest(
+                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
+                )
             images.append(part["image_url"])
         elif part.get("type") not in PARTS:
             raise request_body.unknown_type(param)
@@ -144,7 +190,14 @@ def _images(content: Any, param: str) -> list[str]:
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
 # Errors that tell of the caller's request; any other is of our account, and for our log only.
-CALLERS_ERRORS = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download", "bio_policy")
+CALLERS_ERRORS = (
+    "invalid_",
+    "image_",
+    "unsupported_image",
+    "empty_image",
+    "failed_to_download",
+    "bio_policy",
+)
 
 
 class ResponseEvents(Stream):
@@ -210,7 +263,9 @@ class ResponseEvents(Stream):
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
         error = self.response.get("error") if self.response.get("status") == "failed" else None
         if error is None:
-            self.last = self._event("error", code=refusal.code, message=refusal.message, param=refusal.param)
+            self.last = self._event(
+                "error", code=refusal.code, message=refusal.message, param=refusal.param
+            )
         else:
             code = error.get("code") if isinstance(error, dict) else None
             if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
@@ -222,4 +277,7 @@ class ResponseEvents(Stream):
         return bill(receipt) + self.last
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        return event(lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}), kind.encode())
+        return event(
+            lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
+            kind.encode(),
+        )

@@ -32,7 +32,9 @@ class EventStream:
         self._sock = answer.sock
         self._idle_seconds = idle_seconds
         self._silent_until = call.first_byte_by
-        self._waits = True  # for the provider: while nobody does, it is not silent, but they read slowly
+        self._waits = (
+            True  # for the provider: while nobody does, it is not silent, but they read slowly
+        )
         self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
         self._body = answer.body
         self._events = sse.Events()
@@ -48,7 +50,9 @@ class EventStream:
         while not (self._first or self._is_over) and (left := until - time.monotonic()) > 0:
             self._first = self._batch(left)
         if self._is_over and not self._first:
-            raise UpstreamError(_("The provider failed. Try again."), detail="an answer without an event")
+            raise UpstreamError(
+                _("The provider failed. Try again."), detail="an answer without an event"
+            )
 
     @property
     def first(self) -> Event | None:
@@ -99,7 +103,9 @@ class EventStream:
         data, self._buffered = self._buffered, b""
         try:
             if not data:
-                data = sockets.receive(self._sock, min(now + seconds, self._silent_until, self._deadline) - now)
+                data = sockets.receive(
+                    self._sock, min(now + seconds, self._silent_until, self._deadline) - now
+                )
                 self._be_fair(time.monotonic() - now)
         except TimeoutError:
             if time.monotonic() >= self._silent_until:

@@ -42,7 +42,9 @@ OUR_CODES = frozenset(
     insufficient_quota billing_error billing_hard_limit_reached authentication_error permission_error not_found_error
     """.split()  # noqa: SIM905 – a list of a dozen strings would take a dozen lines
 )
-OUR_WORDS = re.compile(r"not a valid model|api key not valid|credit balance is too low", re.IGNORECASE)
+OUR_WORDS = re.compile(
+    r"not a valid model|api key not valid|credit balance is too low", re.IGNORECASE
+)
 # Statuses with which a provider says that it has no such route, or model; its others may be well.
 NOT_SERVED = frozenset({404, 405, 501})
 # Statuses with which a provider says that it has too much to do; 529 is Anthropic's.
@@ -52,7 +54,9 @@ BUSY_SECONDS = 5  # where it does not say for how long
 PORTS = {"http": (False, 80), "https": (True, 443)}
 
 
-def post(target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float) -> Answer:
+def post(
+    target: Target, path: str, body: bytes, headers: Mapping[str, str], call: Call, seconds: float
+) -> Answer:
     """Send a completion and wait for the answer's headers; the caller must close the answer.
 
     It should begin within `seconds`. Raises UpstreamFailure; a status other than 2xx is one.
@@ -80,7 +84,9 @@ def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, b
         answer.close()
 
 
-def _sent(target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Answer:
+def _sent(
+    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes, call: Call
+) -> Answer:
     try:
         address, where, host = _place(target.url)
         fields = {"Host": host, **headers, "Content-Length": len(body)}
@@ -101,7 +107,9 @@ def _place(url: str) -> tuple[Address, str, str]:
         host = host if host.isascii() else host.encode("idna").decode()
         address = Address(host, port if parts.port is None else parts.port, is_secure)
     except (ValueError, KeyError) as error:  # KeyError: of a scheme that is none of ours
-        raise NotReachableError("the base URL is not an address") from error  # which may hold a password
+        raise NotReachableError(
+            "the base URL is not an address"
+        ) from error  # which may hold a password
     if not parts.hostname:
         raise NotReachableError("the base URL names no host")
     named = f"[{host}]" if ":" in host else host
@@ -114,7 +122,11 @@ def _headers(target: Target) -> dict[str, str]:
     if (problem := target.problem) is not None:
         raise UpstreamUnavailable(_("The provider is not available."), detail=problem)
     key = target.key
-    named = {"Authorization": f"Bearer {key}"} if target.key_header == KeyHeader.BEARER else {target.key_header: key}
+    named = (
+        {"Authorization": f"Bearer {key}"}
+        if target.key_header == KeyHeader.BEARER
+        else {target.key_header: key}
+    )
     return {
         **(named if key else {}),
         "Content-Type": "application/json",
@@ -126,9 +138,13 @@ def _headers(target: Target) -> dict[str, str]:
 def failure_of(error: Exception) -> UpstreamFailure:
     detail = repr(error)
     if isinstance(error, NotReachableError):
-        return UpstreamUnavailable(_("The provider is not reachable. Try again."), detail=detail, retry_after=5)
+        return UpstreamUnavailable(
+            _("The provider is not reachable. Try again."), detail=detail, retry_after=5
+        )
     if isinstance(error, TimeoutError):
-        return UpstreamTimeout(_("The provider did not answer in time. Nothing was charged."), detail=detail)
+        return UpstreamTimeout(
+            _("The provider did not answer in time. Nothing was charged."), detail=detail
+        )
     return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
 
 
@@ -153,7 +169,9 @@ def _refusal(answer: Answer, target: Target, call: Call) -> UpstreamFailure:
             message, detail=detail, retry_after=wait or BUSY_SECONDS, cool_seconds=wait
         )
     else:
-        failure = UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=detail)
+        failure = UpstreamError(
+            _("The provider failed. Nothing was charged, try again."), detail=detail
+        )
         failure.tells_of_health = answer.status not in NOT_SERVED
     failure.answered = answer.status
     return failure
@@ -163,7 +181,11 @@ def _retry_after(answer: Answer) -> int | None:
     """The seconds that Retry-After says (RFC 9110 §10.2.3), at most LLM_COOL_MAX_SECONDS; None for nothing it says."""
     said = answer.headers.get("retry-after", "")
     try:
-        seconds = float(said) if RETRY_SECONDS.match(said) else parsedate_to_datetime(said).timestamp() - time.time()
+        seconds = (
+            float(said)
+            if RETRY_SECONDS.match(said)
+            else parsedate_to_datetime(said).timestamp() - time.time()
+        )
     except (ValueError, OverflowError):
         return None
     return min(max(ceil(seconds), 0), settings.LLM_COOL_MAX_SECONDS) or None
@@ -180,7 +202,11 @@ def _is_ours(said: dict[str, Any]) -> bool:
     """Whether an error is about what the caller has no part in: which model we name, with which key, and who pays."""
     codes = {str(said.get(name)).lower() for name in ("code", "type", "status")}
     words = _string(said, "message") or ""
-    return said.get("param") == "model" or bool(codes & OUR_CODES) or OUR_WORDS.search(words) is not None
+    return (
+        said.get("param") == "model"
+        or bool(codes & OUR_CODES)
+        or OUR_WORDS.search(words) is not None
+    )
 
 
 def _rejected(status: int, said: dict[str, Any], target: Target) -> UpstreamRejected:
@@ -206,7 +232,9 @@ def read_json(
     """The whole answer as one JSON object, at most LLM_MAX_ANSWER_BYTES. Closes it. Raises UpstreamFailure."""
     until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
     try:
-        raw = _body(answer, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
+        raw = _body(
+            answer, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES
+        )
     except (OSError, ValueError) as error:
         raise failure_of(error) from error
     finally:
@@ -214,7 +242,9 @@ def read_json(
         answer.release()
     said = lenient_json.decode(raw)
     if not isinstance(said, dict) or said.get("error") or not is_answer(said):
-        raise UpstreamError(_("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000]))
+        raise UpstreamError(
+            _("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000])
+        )
     return said
 
 
@@ -235,4 +265,6 @@ def _piece(answer: Answer, patience: float, until: float) -> bytes:
     except TimeoutError as error:
         if time.monotonic() < until:
             raise
-        raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline") from error
+        raise UpstreamTimeout(
+            _("The answer took too long."), detail="completion deadline"
+        ) from error

@@ -93,12 +93,19 @@ def told(provider: Provider, says: str) -> str:
     if not provider.url:
         return f"{provider}: {says}"
     address = provider.url + PATH
-    return _("%(provider)s, asked at %(address)s: %(says)s") % {"provider": provider, "address": address, "says": says}
+    return _("%(provider)s, asked at %(address)s: %(says)s") % {
+        "provider": provider,
+        "address": address,
+        "says": says,
+    }
 
 
 def _unanswered(failure: UpstreamFailure) -> NoOffers:
     if isinstance(failure, UpstreamTimeout):
-        return NoOffers(Problem.SILENT, _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS})
+        return NoOffers(
+            Problem.SILENT,
+            _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS},
+        )
     if isinstance(failure, UpstreamUnavailable):
         text = _("Nothing answers at this address. Check it, and that the provider runs.")
         return NoOffers(Problem.UNREACHABLE, text)
@@ -111,9 +118,15 @@ def _refused(status: int, url: str) -> NoOffers | None:
     if 200 <= status < 300:
         return None
     if status in (401, 403):
-        problem, text = Problem.KEY_REFUSED, _("It answers, but refuses the key (status %(status)d).")
+        problem, text = (
+            Problem.KEY_REFUSED,
+            _("It answers, but refuses the key (status %(status)d)."),
+        )
     elif status in (404, 405):
-        problem, text = Problem.NO_LIST, _("It answers, but lists no models (status %(status)d).") + _hint(url)
+        problem, text = (
+            Problem.NO_LIST,
+            _("It answers, but lists no models (status %(status)d).") + _hint(url),
+        )
     elif 300 <= status < 400:
         text = _("It leads elsewhere (status %(status)d). Enter the address that it leads to.")
         problem = Problem.ELSEWHERE
@@ -136,7 +149,9 @@ def _names(said: Any, url: str) -> list[str]:
         text = _("Something answers there, but it is no OpenAI-compatible API.") + _hint(url)
         raise NoOffers(Problem.OTHER_API, text)
     names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[:MAX_OFFERS]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[
+        :MAX_OFFERS
+    ]
 
 
 def can_be_named(name: str) -> bool:
@@ -156,7 +171,13 @@ class Taken:
     joined: list[LanguageModel]
 
 
-def take(provider: Provider, names: Collection[str], *, prices: dict[str, Decimal | None], is_active: bool) -> Taken:
+def take(
+    provider: Provider,
+    names: Collection[str],
+    *,
+    prices: dict[str, Decimal | None],
+    is_active: bool,
+) -> Taken:
     """Have these models served by this provider; again: nothing.
 
     New ones get `prices` and `is_active`. Those that are there keep theirs, and their other providers are asked first.
@@ -164,7 +185,9 @@ def take(provider: Provider, names: Collection[str], *, prices: dict[str, Decima
     taken = Taken([], [])
     with atomic():
         for name in names:
-            model, is_new = LanguageModel.objects.get_or_create(name=name, defaults={**prices, "is_active": is_active})
+            model, is_new = LanguageModel.objects.get_or_create(
+                name=name, defaults={**prices, "is_active": is_active}
+            )
             last = model.deployments.aggregate(last=Max("order"))["last"]
             _row, is_more = Deployment.objects.get_or_create(
                 model=model,

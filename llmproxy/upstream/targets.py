@@ -75,12 +75,20 @@ class Target:
 
     @property
     def url(self) -> str:
-        return settings.LLM_UPSTREAM_BASE_URL if self.slug == ENVIRONMENT else self.base_url.rstrip("/")
+        return (
+            settings.LLM_UPSTREAM_BASE_URL
+            if self.slug == ENVIRONMENT
+            else self.base_url.rstrip("/")
+        )
 
     @property
     def key(self) -> str:
         """The provider's API key in plain text; raises keys.KeyUnreadable."""
-        return settings.LLM_UPSTREAM_API_KEY if self.slug == ENVIRONMENT else _decrypted(self.encrypted_key)
+        return (
+            settings.LLM_UPSTREAM_API_KEY
+            if self.slug == ENVIRONMENT
+            else _decrypted(self.encrypted_key)
+        )
 
     @property
     def problem(self) -> str | None:
@@ -89,7 +97,11 @@ class Target:
             key = self.key
         except provider_keys.KeyUnreadable as unreadable:
             return str(unreadable)
-        return None if key.isascii() and (key.isprintable() or not key) else "its key is not printable ASCII"
+        return (
+            None
+            if key.isascii() and (key.isprintable() or not key)
+            else "its key is not printable ASCII"
+        )
 
     def without_key(self, text: str) -> str:
         """What a provider said, for a log: some repeat the key that they were sent."""
@@ -110,7 +122,10 @@ def in_order(targets: Iterable[Target]) -> list[Target]:
 
     The chance is Efraimidis' and Spirakis' (2006): the first, and each next of those left, is drawn by weight.
     """
-    drawn = [(target.is_cooling, target.order, -(random.random() ** (1 / target.weight)), target) for target in targets]  # noqa: S311 – not a secret
+    drawn = [
+        (target.is_cooling, target.order, -(random.random() ** (1 / target.weight)), target)
+        for target in targets
+    ]  # noqa: S311 – not a secret
     return [target for *_, target in sorted(drawn, key=lambda one: one[:3])]
 
 
@@ -132,7 +147,8 @@ def note_failure(target: Target, failure: UpstreamFailure) -> None:
         target,
         failures=counted,
         cooling_until=Case(
-            When(failures__gte=least, then=Greatest(cooling, F("cooling_until"))), default=F("cooling_until")
+            When(failures__gte=least, then=Greatest(cooling, F("cooling_until"))),
+            default=F("cooling_until"),
         ),
         last_failure_at=Now(),
         last_error=failure.code[:MAX_ERROR_LENGTH],

@@ -42,11 +42,17 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     """What may be asked, also of `manage.py ledger_drill`."""
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--seconds", type=float, default=RACE_SECONDS, help="how long the race takes")
     parser.add_argument(
-        "--quick", action="store_true", help=f"race for {QUICK_SECONDS} seconds, and leave out what only waits"
+        "--seconds", type=float, default=RACE_SECONDS, help="how long the race takes"
     )
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the race's choices")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"race for {QUICK_SECONDS} seconds, and leave out what only waits",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(10**6), help="of the race's choices"
+    )
     return parser
 
 

@@ -39,11 +39,19 @@ class Caller:
 
     def chat(self, url: str, *, stream: bool = False) -> Answer:
         """Ask once and read the answer to its end, if it has one."""
-        body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": MAX_TOKENS, "stream": stream}
+        body = {
+            "messages": [{"role": "user", "content": "Hi"}],
+            "max_tokens": MAX_TOKENS,
+            "stream": stream,
+        }
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         try:
             response = _http.request(
-                "POST", f"{url}/v1/chat/completions", body=json.dumps(body), headers=headers, preload_content=False
+                "POST",
+                f"{url}/v1/chat/completions",
+                body=json.dumps(body),
+                headers=headers,
+                preload_content=False,
             )
         except HTTPError:
             return Answer(None, whole=False)
@@ -51,7 +59,9 @@ class Caller:
             text = response.read()
         except HTTPError:
             return Answer(response.status, whole=False)
-        whole = text.endswith(b"data: [DONE]\n\n") if stream and response.status == 200 else bool(text)
+        whole = (
+            text.endswith(b"data: [DONE]\n\n") if stream and response.status == 200 else bool(text)
+        )
         return Answer(response.status, whole, response.headers.get("Retry-After", ""))
 
 

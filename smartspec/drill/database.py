@@ -55,7 +55,10 @@ def deadlock(user: User) -> None:
 
 def wait_until_idle() -> None:
     """Until no statement of a worker runs any more, also of one that has died meanwhile."""
-    wait_for(lambda: not _of_workers("count(*) FILTER (WHERE state = 'active')"), "the end of all statements")
+    wait_for(
+        lambda: not _of_workers("count(*) FILTER (WHERE state = 'active')"),
+        "the end of all statements",
+    )
 
 
 @contextmanager
@@ -83,7 +86,9 @@ def _of_workers(figure: str) -> int:
 def end_of_holds(user: User) -> None:
     """The life of this user's holds is over, and the sweeper comes by."""
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE credit_holds SET expires_at = clock_timestamp() WHERE user_id = %s", [user.pk])
+        cursor.execute(
+            "UPDATE credit_holds SET expires_at = clock_timestamp() WHERE user_id = %s", [user.pk]
+        )
     call_command("expire_holds", stdout=_Nowhere())
 
 

@@ -72,7 +72,9 @@ def _dies_while_its_hold_waits(scene: Scene) -> Answer:
 def _dies_while_its_capture_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool:
         with ExitStack() as lock:
-            answer = _asked_until_said(scene, pool, lambda: lock.enter_context(locked(scene.caller.user)))
+            answer = _asked_until_said(
+                scene, pool, lambda: lock.enter_context(locked(scene.caller.user))
+            )
             wait_until_one_waits()
             _kill(scene)
         _settle_down(scene)
@@ -90,8 +92,12 @@ def _settle_down(scene: Scene) -> None:
     scene.worker.wait_until_ready()
 
 
-def _killed(name: str, failpoint: str, charged: int = 0, *, orphan: bool, stream: bool = False) -> Fault:
-    return Fault(f"worker killed {name}", _dies_at_its_failpoint, charged, None, orphan, stream, failpoint)
+def _killed(
+    name: str, failpoint: str, charged: int = 0, *, orphan: bool, stream: bool = False
+) -> Fault:
+    return Fault(
+        f"worker killed {name}", _dies_at_its_failpoint, charged, None, orphan, stream, failpoint
+    )
 
 
 # --- the database -------------------------------------------------------------------------
@@ -132,14 +138,18 @@ def _as_the_hold_waits(scene: Scene) -> Answer:
 
 def _as_the_capture_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool, ExitStack() as lock:
-        answer = _asked_until_said(scene, pool, lambda: lock.enter_context(locked(scene.caller.user)))
+        answer = _asked_until_said(
+            scene, pool, lambda: lock.enter_context(locked(scene.caller.user))
+        )
         wait_until_one_waits()
         database.terminate_workers()
         lock.close()
         return answer()
 
 
-def _asked_until_said(scene: Scene, pool: ThreadPoolExecutor, act: Callable[[], object]) -> Callable[[], Answer]:
+def _asked_until_said(
+    scene: Scene, pool: ThreadPoolExecutor, act: Callable[[], object]
+) -> Callable[[], Answer]:
     """Ask, act when the provider has said everything, and let it end its answer."""
     with scene.scratch.provider.pausing(provider.SAID_ALL) as pause:
         answer = pool.submit(scene.chat)
@@ -205,15 +215,28 @@ HOLD, CAPTURE = b"gateway_admit(", b"gateway_settle("  # each commits by itself
 # Of one completion the credits are those that provider.USAGE costs, or none at all.
 FAULTS = (
     _killed("before its hold commits", "before-hold", orphan=False),
-    Fault("worker killed while its hold waits for a lock", _dies_while_its_hold_waits, 0, None, orphan=True),
+    Fault(
+        "worker killed while its hold waits for a lock",
+        _dies_while_its_hold_waits,
+        0,
+        None,
+        orphan=True,
+    ),
     _killed("after the hold, before the provider", "after-hold", orphan=True),
     _killed("mid-stream", "mid-stream", orphan=True, stream=True),
     _killed("after the provider, before the capture", "before-capture", orphan=True),
-    Fault("worker killed while its capture waits for a lock", _dies_while_its_capture_waits, provider.COST, None),
+    Fault(
+        "worker killed while its capture waits for a lock",
+        _dies_while_its_capture_waits,
+        provider.COST,
+        None,
+    ),
     _killed("after the capture, before the answer", "after-capture", provider.COST, orphan=False),
     Fault("backend terminated before the hold commits", _as_the_hold_waits, provider.COST),
     Fault(
-        "backend terminated while the provider works", lambda s: _during(s, provider.CALLED, _terminate), provider.COST
+        "backend terminated while the provider works",
+        lambda s: _during(s, provider.CALLED, _terminate),
+        provider.COST,
     ),
     Fault(
         "backend terminated mid-stream",
@@ -221,8 +244,17 @@ FAULTS = (
         provider.COST,
         stream=True,
     ),
-    Fault("backend terminated before the capture", lambda s: _during(s, provider.SAID_ALL, _terminate), provider.COST),
-    Fault("backend terminated before the capture commits", _as_the_capture_waits, provider.COST, stream=True),
+    Fault(
+        "backend terminated before the capture",
+        lambda s: _during(s, provider.SAID_ALL, _terminate),
+        provider.COST,
+    ),
+    Fault(
+        "backend terminated before the capture commits",
+        _as_the_capture_waits,
+        provider.COST,
+        stream=True,
+    ),
     Fault(
         "backend terminated after the capture, before the answer",
         _line(CAPTURE, "nothing", database.terminate_workers),
@@ -234,15 +266,29 @@ FAULTS = (
         provider.COST,
         stream=True,
     ),
-    Fault("postmaster killed before the capture, restarted during it", _away_for_the_capture, provider.COST),
+    Fault(
+        "postmaster killed before the capture, restarted during it",
+        _away_for_the_capture,
+        provider.COST,
+    ),
     Fault("reply to the hold lost", _line(HOLD, "reply"), provider.COST),
     Fault("reply to the capture lost", _line(CAPTURE, "reply"), provider.COST),
-    Fault("reply to the capture lost, streaming", _line(CAPTURE, "reply"), provider.COST, stream=True),
+    Fault(
+        "reply to the capture lost, streaming", _line(CAPTURE, "reply"), provider.COST, stream=True
+    ),
     Fault("pool hands out a dead connection", _dead_pool, provider.COST),
     Fault("connection dies under the hold", _line(HOLD, "request"), provider.COST),
-    Fault("connections die under the hold, three in turn", _line(HOLD, "request", times=3), provider.COST),
+    Fault(
+        "connections die under the hold, three in turn",
+        _line(HOLD, "request", times=3),
+        provider.COST,
+    ),
     Fault("connection dies under the capture", _line(CAPTURE, "request"), provider.COST),
-    Fault("connections die under the capture, three in turn", _line(CAPTURE, "request", times=3), provider.COST),
+    Fault(
+        "connections die under the capture, three in turn",
+        _line(CAPTURE, "request", times=3),
+        provider.COST,
+    ),
     Fault("lock timeout at the hold", _waits_in_vain, 0, status=503, slow=True),
     Fault("deadlock victim at the capture", _deadlocked, provider.COST),
     Fault(

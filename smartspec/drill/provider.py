@@ -64,8 +64,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._stream() if asked.get("stream") else self._answer()
 
     def _answer(self) -> None:
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Hello"}}
-        body = json.dumps({"id": "drill", "object": "chat.completion", "choices": [choice], "usage": USAGE}).encode()
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "Hello"},
+        }
+        body = json.dumps(
+            {"id": "drill", "object": "chat.completion", "choices": [choice], "usage": USAGE}
+        ).encode()
         self.server.passes(SAID_ALL)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -80,7 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self._event({"choices": [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}]})
         self.server.passes(MID_STREAM)
-        self._event({"choices": [{"index": 0, "delta": {"content": "lo"}, "finish_reason": "stop"}]})
+        self._event(
+            {"choices": [{"index": 0, "delta": {"content": "lo"}, "finish_reason": "stop"}]}
+        )
         self._event({"choices": [], "usage": USAGE})
         self.server.passes(SAID_ALL)
         self._write(b"data: [DONE]\n\n")
@@ -88,7 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _event(self, chunk: dict[str, Any]) -> None:
         self._write(
-            b"data: " + json.dumps({"id": "drill", "object": "chat.completion.chunk", **chunk}).encode() + b"\n\n"
+            b"data: "
+            + json.dumps({"id": "drill", "object": "chat.completion.chunk", **chunk}).encode()
+            + b"\n\n"
         )
 
     def _write(self, data: bytes) -> None:

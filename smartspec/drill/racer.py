@@ -26,7 +26,9 @@ def race(seed: int, users: Sequence[int], *, threads: int, seconds: float) -> Co
     """What all threads did, by verb and outcome."""
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
-        done = pool.map(lambda number: _run(Random(seed * 1000 + number), users, until), range(threads))  # noqa: S311
+        done = pool.map(
+            lambda number: _run(Random(seed * 1000 + number), users, until), range(threads)
+        )  # noqa: S311
         return sum(done, Counts())
 
 

@@ -23,13 +23,27 @@ AFTERWARDS = 30  # seconds a racer may take to end
 
 
 def race(
-    environment: Mapping[str, str], users: Sequence[User], *, seed: int, seconds: float, racers: int, threads: int
+    environment: Mapping[str, str],
+    users: Sequence[User],
+    *,
+    seed: int,
+    seconds: float,
+    racers: int,
+    threads: int,
 ) -> Counts:
     """Let processes race on these users, all from one moment on; what they did, by verb and outcome."""
-    asked = ["--threads", str(threads), "--seconds", str(seconds), "--users", *(str(user.pk) for user in users)]
+    asked = [
+        "--threads",
+        str(threads),
+        "--seconds",
+        str(seconds),
+        "--users",
+        *(str(user.pk) for user in users),
+    ]
     with ExitStack() as running:
         children = [
-            running.enter_context(_racer(environment, "--seed", str(seed + number), *asked)) for number in range(racers)
+            running.enter_context(_racer(environment, "--seed", str(seed + number), *asked))
+            for number in range(racers)
         ]
         for child in children:
             if child.stdout is None or child.stdout.readline() != "ready\n":
@@ -85,7 +99,9 @@ def last_credits(worker: Worker, tally: Tally) -> Iterator[str]:
     """Windows of one user spend more than there is, all at once: every credit is spent, and none twice."""
     caller = new_caller(FEW_CREDITS)
     with ThreadPoolExecutor(WINDOWS) as pool:
-        answers = list(pool.map(lambda number: caller.chat(worker.url, stream=number % 2 == 0), range(WINDOWS)))
+        answers = list(
+            pool.map(lambda number: caller.chat(worker.url, stream=number % 2 == 0), range(WINDOWS))
+        )
     statuses = Counter(answer.status for answer in answers)
     if set(statuses) - {200, 402}:
         yield f"the answers were {dict(statuses)}"

@@ -66,16 +66,24 @@ class Drill:
     def _races(self, worker: Worker) -> None:
         say("\nRaces")
         worker.wait_until_ready()
-        self._step("windows of one user spend the last credits", "", races.last_credits(worker, self.tally))
+        self._step(
+            "windows of one user spend the last credits", "", races.last_credits(worker, self.tally)
+        )
         figures: list[str] = []
-        self._step(f"{RACERS} processes with {THREADS} threads on {ACCOUNTS} accounts", "", self._race(figures.append))
+        self._step(
+            f"{RACERS} processes with {THREADS} threads on {ACCOUNTS} accounts",
+            "",
+            self._race(figures.append),
+        )
         for text in figures:
             say(f"            {text}")
 
     def _race(self, note: Callable[[str], None]) -> Iterator[str]:
         environment = self.scratch.environment(self.scratch.own)
         users = [new_caller(WEALTH).user for _ in range(ACCOUNTS)]
-        counts = races.race(environment, users, seed=self.seed, seconds=self.seconds, racers=RACERS, threads=THREADS)
+        counts = races.race(
+            environment, users, seed=self.seed, seconds=self.seconds, racers=RACERS, threads=THREADS
+        )
         note(f"seed {self.seed}: {races.figures(counts, self.seconds)}")
         for texts in races.lines(counts):
             note(texts)

@@ -49,7 +49,9 @@ class Database:
     def kill(self) -> None:
         """End the postmaster, which has no time to tidy up; its backends follow."""
         with suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]), signal.SIGKILL)
+            os.kill(
+                int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]), signal.SIGKILL
+            )
         self._running.close()
 
     def owners_url(self, wire: Wire) -> str:
@@ -147,7 +149,9 @@ def _worker(site: Site) -> Iterator[Worker]:
     gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi")
     with ExitStack() as running:
         with signals.deferred():
-            worker = Worker(site, running.enter_context(site.child(f"worker {site.port}", *gunicorn)))
+            worker = Worker(
+                site, running.enter_context(site.child(f"worker {site.port}", *gunicorn))
+            )
             running.callback(worker.stop)
         yield worker
 
@@ -157,7 +161,9 @@ def opened() -> Iterator[Scratch]:
     """Everything that the drill needs but the tables; stopped and removed at the end."""
     with ExitStack() as running:
         with signals.deferred():
-            folder = running.enter_context(TemporaryDirectory(prefix="smartspec-drill-", ignore_cleanup_errors=True))
+            folder = running.enter_context(
+                TemporaryDirectory(prefix="smartspec-drill-", ignore_cleanup_errors=True)
+            )
             scratch = Scratch(Path(folder), running.enter_context(provider.serving()))
             for close in (scratch.database.kill, scratch.wire.close, scratch.own.close):
                 running.callback(close)

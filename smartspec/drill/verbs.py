@@ -43,7 +43,9 @@ def sweep(rng: Random, user: User) -> None:
 def buy(rng: Random, user: User) -> None:
     """The same payment, reported by everybody in the same window."""
     key = f"pay-{user.pk}-{_window()}"
-    ledger.add(user=user, amount=40, type="purchase", description="", idempotency_key=key, reference_id=key)
+    ledger.add(
+        user=user, amount=40, type="purchase", description="", idempotency_key=key, reference_id=key
+    )
 
 
 def give(rng: Random, user: User) -> None:
@@ -51,7 +53,9 @@ def give(rng: Random, user: User) -> None:
     number = _window()
     until = datetime.fromtimestamp((number + 10) * WINDOW, UTC)
     key = f"gift-{number}"
-    ledger.add(user=user, amount=15, type="bonus", description="", idempotency_key=key, expires_at=until)
+    ledger.add(
+        user=user, amount=15, type="bonus", description="", idempotency_key=key, expires_at=until
+    )
 
 
 def adjust(rng: Random, user: User) -> None:
@@ -62,13 +66,19 @@ def refund(rng: Random, user: User) -> None:
     if row := _recent(rng, user, type__in=("usage", "purchase")):
         amount = rng.choice((None, 1, 2))
         ledger.refund(
-            transaction=row, amount=amount, reason="Race", actor=None, idempotency_key=f"refund-{row.pk}-{amount}"
+            transaction=row,
+            amount=amount,
+            reason="Race",
+            actor=None,
+            idempotency_key=f"refund-{row.pk}-{amount}",
         )
 
 
 def claw_back(rng: Random, user: User) -> None:
     if row := _recent(rng, user, type="purchase"):
-        ledger.claw_back(transaction=row, amount=None, reason="Race", idempotency_key=f"dispute-{row.pk}")
+        ledger.claw_back(
+            transaction=row, amount=None, reason="Race", idempotency_key=f"dispute-{row.pk}"
+        )
 
 
 def restore(rng: Random, user: User) -> None:
@@ -98,7 +108,11 @@ def _hold(rng: Random, user: User, *, seconds: int) -> Hold:
 
 
 def _recent(rng: Random, user: User, **which: object) -> Transaction | None:
-    rows = list(Transaction.objects.filter(user=user, **which).select_related("user").order_by("-seq")[:RECENT])
+    rows = list(
+        Transaction.objects.filter(user=user, **which)
+        .select_related("user")
+        .order_by("-seq")[:RECENT]
+    )
     return rng.choice(rows) if rows else None
 
 

@@ -51,7 +51,9 @@ def examine(fault: Fault, caller: Caller, answer: Answer, tally: Tally) -> Itera
 
 
 def _answered(fault: Fault, answer: Answer) -> Iterator[str]:
-    if answer.whole != (fault.status is not None) or (answer.whole and answer.status != fault.status):
+    if answer.whole != (fault.status is not None) or (
+        answer.whole and answer.status != fault.status
+    ):
         yield f"expected status {fault.status}, got {answer}"
     if fault.status == 503 and not answer.retry_after:
         yield "the refusal does not say when to try again"
@@ -62,10 +64,14 @@ def charges(caller: Caller, charged: int) -> Iterator[str]:
     balance = ledger.balance(caller.user)
     if (balance.credits, balance.held) != (caller.credits - charged, 0):
         yield f"the balance is {balance.credits} with {balance.held} held, not {caller.credits - charged}"
-    rows = list(Transaction.objects.filter(user=caller.user, type="usage").values_list("amount", flat=True))
+    rows = list(
+        Transaction.objects.filter(user=caller.user, type="usage").values_list("amount", flat=True)
+    )
     if rows != ([-charged] if charged else []):
         yield f"the charges are {rows}, not {charged}"
-    receipts = list(Completion.objects.filter(user=caller.user, charged__gt=0).values_list("charged", flat=True))
+    receipts = list(
+        Completion.objects.filter(user=caller.user, charged__gt=0).values_list("charged", flat=True)
+    )
     if receipts != ([charged] if charged else []):
         yield f"the receipts say {receipts}, not {charged}"
     if Hold.objects.filter(user=caller.user, state="open").exists():
@@ -85,4 +91,8 @@ def summary(outcomes: Sequence[Outcome], tally: Tally) -> Iterator[str]:
     for number, text in audit.invariants().items():
         yield f"  {'FAILED' if tally.problems[number] else 'ok':<6} {number:>2}  {tally.problems[number]:>3}  {text}"
     failed = [outcome for outcome in outcomes if outcome.problems]
-    yield f"\nFAILED: {len(failed)} of {len(outcomes)} steps." if failed else f"\nAll {len(outcomes)} steps are ok."
+    yield (
+        f"\nFAILED: {len(failed)} of {len(outcomes)} steps."
+        if failed
+        else f"\nAll {len(outcomes)} steps are ok."
+    )

@@ -42,7 +42,9 @@ class Wire:
         self.port = int(self.listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def set_trap(self, text: bytes, *, loses: str, then: Callable[[], None] = _nothing, times: int = 1) -> Trap:
+    def set_trap(
+        self, text: bytes, *, loses: str, then: Callable[[], None] = _nothing, times: int = 1
+    ) -> Trap:
         self.trap = Trap(text, loses, then, times)
         return self.trap
 

@@ -27,7 +27,9 @@ def secret_key(data_dir: Path) -> str:
         with tempfile.NamedTemporaryFile("w", dir=data_dir) as file:
             file.write(secrets.token_urlsafe(50))
             file.flush()
-            with suppress(FileExistsError):  # another process was faster; nobody may read half a secret
+            with suppress(
+                FileExistsError
+            ):  # another process was faster; nobody may read half a secret
                 os.link(file.name, path)
     return path.read_text()
 

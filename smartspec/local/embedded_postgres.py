@@ -248,7 +248,9 @@ def _run(command: Sequence[str], url: str) -> int:
     """Ctrl-C is the command's business (it may be a shell); this process outlasts it."""
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        process = processes.start(command, env={**os.environ, "DATABASE_URL": url, "DATABASE_APP_ROLE": APP_ROLE})
+        process = processes.start(
+            command, env={**os.environ, "DATABASE_URL": url, "DATABASE_APP_ROLE": APP_ROLE}
+        )
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         return 127

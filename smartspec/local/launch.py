@@ -46,9 +46,21 @@ def serve(site: Site) -> None:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
         as_application = {"env": {**site.environment, **application_database(site)}}
-        gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "-b", f"fd://{port}", "smartspec.wsgi")
-        web = running.enter_context(site.child("web server", *gunicorn, pass_fds=(port,), **as_application))
-        running.enter_context(site.child("tick", "manage.py", "tick", "--loop", "60", **as_application))
+        gunicorn = (
+            "-m",
+            "gunicorn",
+            "-c",
+            "gunicorn.conf.py",
+            "-b",
+            f"fd://{port}",
+            "smartspec.wsgi",
+        )
+        web = running.enter_context(
+            site.child("web server", *gunicorn, pass_fds=(port,), **as_application)
+        )
+        running.enter_context(
+            site.child("tick", "manage.py", "tick", "--loop", "60", **as_application)
+        )
         wait_for(web, site.address, "/readyz", WEB_SECONDS)
         site.progress("web server is ready")
         running.callback(say, "\nStopping ...")
@@ -144,7 +156,9 @@ def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
     while not answers(host, int(port), path):
         child.check()
         if time.monotonic() > deadline:
-            raise LaunchError(f"The {child.name} is not ready after {seconds:g} s.\n{tail(child.log)}")
+            raise LaunchError(
+                f"The {child.name} is not ready after {seconds:g} s.\n{tail(child.log)}"
+            )
         time.sleep(0.1)
 
 

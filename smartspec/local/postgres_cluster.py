@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from smartspec.local import processes
-from smartspec.local.postgres_binaries import DatabaseUnavailableError, Owner, Programs, find, identity
+from smartspec.local.postgres_binaries import (
+    DatabaseUnavailableError,
+    Owner,
+    Programs,
+    find,
+    identity,
+)
 from smartspec.local.processes import LIBC
 
 NAME = "smartspec"  # of the database and of the role that owns it
@@ -140,7 +146,9 @@ def _initialise(cluster: Cluster, *, durable: bool) -> None:
     """
     sync = () if durable else ("--no-sync",)
     locale = ("-E", "UTF8", "--locale=C.UTF-8")
-    _run(cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", *locale, *sync)
+    _run(
+        cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", *locale, *sync
+    )
     with _passwords(cluster, NAME, APP_ROLE) as (secret, app_secret):
         _as_superuser(
             cluster,

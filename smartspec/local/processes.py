@@ -12,7 +12,9 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def start(command: Sequence[str], *, on_parent_death: int = signal.SIGTERM, **options: Any) -> subprocess.Popen[str]:
+def start(
+    command: Sequence[str], *, on_parent_death: int = signal.SIGTERM, **options: Any
+) -> subprocess.Popen[str]:
     """Start a child that gets a signal when this process dies (Linux)."""
     return subprocess.Popen(
         command,

@@ -22,7 +22,9 @@ def pytest_load_initial_conftests() -> Generator[None]:
     The workers of pytest-xdist inherit the variable, so there is one server.
     """
     # Nor may the settings see a site that runs from this checkout meanwhile.
-    os.environ.setdefault("DATA_DIR", _at_end.enter_context(TemporaryDirectory(prefix="smartspec-tests-")))
+    os.environ.setdefault(
+        "DATA_DIR", _at_end.enter_context(TemporaryDirectory(prefix="smartspec-tests-"))
+    )
     if not os.environ.get("DATABASE_URL"):
         try:
             _start_server()

@@ -62,7 +62,9 @@ def protect() -> Callable[[User], tuple[str, list[str]]]:
     return give
 
 
-def log_in(client: Client, email: str = "ann@example.com", password: str = PASSWORD, **extra: Any) -> Any:
+def log_in(
+    client: Client, email: str = "ann@example.com", password: str = PASSWORD, **extra: Any
+) -> Any:
     return client.post("/accounts/login/", {"login": email, "password": password}, **extra)
 
 
@@ -85,12 +87,16 @@ def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
     path = f"/admin/accounts/user/{user.pk}/change/"
     seen = client.get(path).context["adminform"].form.initial["seen"]
     formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    return client.post(path, {"email": user.email, "plan": user.plan_id, "seen": seen, **formset, **sent})
+    return client.post(
+        path, {"email": user.email, "plan": user.plan_id, "seen": seen, **formset, **sent}
+    )
 
 
 def reset_link(client: Client, email: str, **extra: Any) -> str:
     """The path that a mail for a new password leads to."""
     client.post("/accounts/password/reset/", {"email": email}, **extra)
-    found = re.search(r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body))
+    found = re.search(
+        r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body)
+    )
     assert found
     return found[1]

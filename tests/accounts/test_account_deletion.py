@@ -47,7 +47,8 @@ def test_the_page_says_what_is_lost(person):
 
 
 @pytest.mark.parametrize(
-    "typed", [{}, {"email": ""}, {"email": "bob@example.com"}, {"email": "a\0"}, {"email": "x" * 999}]
+    "typed",
+    [{}, {"email": ""}, {"email": "bob@example.com"}, {"email": "a\0"}, {"email": "x" * 999}],
 )
 def test_it_takes_the_own_address_typed(person, typed):
     assert person.post(PAGE, typed).status_code == 200
@@ -105,7 +106,9 @@ def test_it_is_all_or_nothing(ann, monkeypatch):
 def test_nobody_logs_in_to_it_again_and_the_address_is_free(person):
     person.post(PAGE, YES)
     assert "not correct" in log_in(Client()).content.decode()
-    Client().post("/accounts/signup/", {"email": "ann@example.com", "password1": "correct horse battery"})
+    Client().post(
+        "/accounts/signup/", {"email": "ann@example.com", "password1": "correct horse battery"}
+    )
     assert User.objects.filter(email="ann@example.com", is_active=True).exists()
 
 
@@ -140,7 +143,11 @@ def test_events_of_a_device_before_anybody_was_known_are_forgotten_too(person, a
     Device().start().approved_by(ann).redeem()
     AuthEvent.objects.filter(user=None).update(address="192.0.2.1", user_agent="curl")
     person.post(PAGE, YES)
-    left = AuthEvent.objects.filter(user=None).exclude(address="").values_list("details__code", flat=True)
+    left = (
+        AuthEvent.objects.filter(user=None)
+        .exclude(address="")
+        .values_list("details__code", flat=True)
+    )
     assert list(left) == [others]
 
 

@@ -62,12 +62,16 @@ OWED = {
 @pytest.mark.parametrize("amount", OWED)
 def test_the_account_says_what_is_owed_and_what_expires(client, make_user, amount):
     user = make_user(credits=3)
-    purchase = ledger.add(user=user, amount=amount, type="purchase", description="", idempotency_key="p")
+    purchase = ledger.add(
+        user=user, amount=amount, type="purchase", description="", idempotency_key="p"
+    )
     spend_all = ledger.hold(user=user, amount=3 + amount, reference_id="gen_1", seconds=60)
     ledger.capture(hold=spend_all, cost=3 + amount)
     ledger.claw_back(transaction=purchase, amount=None, reason="Disputed", idempotency_key="c")
     later = datetime(2090, 5, 1, tzinfo=UTC)
-    ledger.add(user=user, amount=9, type="bonus", description="", idempotency_key="b", expires_at=later)
+    ledger.add(
+        user=user, amount=9, type="bonus", description="", idempotency_key="b", expires_at=later
+    )
     client.force_login(user)
     page = client.get("/account").content.decode()
     assert all(text in page for text in OWED[amount])

@@ -32,14 +32,18 @@ def ann(make_user):
     return make_user(credits=100)
 
 
-@pytest.mark.parametrize("path", ["", *(f"{name}/" for name in LISTS), *(f"{name}/?q=ann" for name in LISTS)])
+@pytest.mark.parametrize(
+    "path", ["", *(f"{name}/" for name in LISTS), *(f"{name}/?q=ann" for name in LISTS)]
+)
 def test_the_pages_of_the_admin_open(client, operator, ann, path):
     ledger.hold(user=ann, amount=5, reference_id="running", seconds=60)
     assert client.get(f"/admin/{path}").status_code == 200
 
 
 def test_the_first_page_counts_credits(client, operator, ann):
-    figures = {str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]}
+    figures = {
+        str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]
+    }
     assert figures["Outstanding"] == figures["Granted"] == 100
     assert (figures["Users"], figures["Sold"], figures["Used"]) == (2, 0, 0)
 
@@ -51,7 +55,9 @@ def test_who_may_not_see_transactions_sees_no_figures(client, make_user):
 
 def test_log_in_to_the_admin_is_the_one_log_in_page(client):
     assert client.get("/admin/")["Location"] == "/admin/login/?next=/admin/"
-    assert client.get("/admin/login/?next=/admin/")["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+    assert (
+        client.get("/admin/login/?next=/admin/")["Location"] == "/accounts/login/?next=%2Fadmin%2F"
+    )
     assert client.post("/admin/login/", {"username": "a", "password": "b"}).status_code == 302
 
 
@@ -69,7 +75,12 @@ def test_users_are_found_by_address_and_public_id(client, operator, ann, term):
 
 
 def test_a_new_user_has_a_verified_address_in_lower_case(client, operator):
-    sent = {"email": "New@Example.com", "plan": "free", "password1": "correct horse 9", "password2": "correct horse 9"}
+    sent = {
+        "email": "New@Example.com",
+        "plan": "free",
+        "password1": "correct horse 9",
+        "password2": "correct horse 9",
+    }
     assert client.post("/admin/accounts/user/add/", sent).status_code == 302
     user = User.objects.get(email="new@example.com")
     assert user.check_password("correct horse 9")
@@ -78,16 +89,31 @@ def test_a_new_user_has_a_verified_address_in_lower_case(client, operator):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"email": "ANN@example.com"}, {"email": "no address"}, {"password1": ""}, {"plan": "gold"}, {"email": "a\0"}],
+    [
+        {"email": "ANN@example.com"},
+        {"email": "no address"},
+        {"password1": ""},
+        {"plan": "gold"},
+        {"email": "a\0"},
+    ],
 )
 def test_a_wrong_new_user_is_an_error_on_the_form(client, operator, ann, wrong):
-    sent = {"email": "b@example.com", "plan": "free", "password1": "correct horse 9", "password2": "correct horse 9"}
+    sent = {
+        "email": "b@example.com",
+        "plan": "free",
+        "password1": "correct horse 9",
+        "password2": "correct horse 9",
+    }
     assert client.post("/admin/accounts/user/add/", {**sent, **wrong}).status_code == 200
     assert User.objects.count() == 2
 
 
 def test_an_operator_sets_a_password(client, operator, ann):
-    sent = {"password1": "correct horse 9", "password2": "correct horse 9", "usable_password": "true"}
+    sent = {
+        "password1": "correct horse 9",
+        "password2": "correct horse 9",
+        "usable_password": "true",
+    }
     assert client.post(f"/admin/accounts/user/{ann.pk}/password/", sent).status_code == 302
     ann.refresh_from_db()
     assert ann.check_password("correct horse 9")
@@ -100,7 +126,9 @@ def test_users_are_not_deleted(client, operator, ann):
 
 def test_only_a_superuser_changes_an_administrator(client, operator, ann, make_user):
     support = make_user("support@example.com", is_staff=True)
-    support.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
+    support.user_permissions.set(
+        Permission.objects.filter(codename__in=["change_user", "view_user"])
+    )
     client.force_login(support)
     assert client.get(f"/admin/accounts/user/{operator.pk}/password/").status_code == 403
     answer = change_in_admin(client, ann, is_active="on", is_superuser="on", is_staff="on")
@@ -139,14 +167,22 @@ def test_a_plan_in_use_is_kept_and_an_unused_one_goes(client, operator, make_use
 
 
 def test_a_plans_slug_is_not_changed(client, operator):
-    sent = {"slug": "other", "name": "Free of charge", "monthly_credits": "0", "max_concurrent": "3"}
+    sent = {
+        "slug": "other",
+        "name": "Free of charge",
+        "monthly_credits": "0",
+        "max_concurrent": "3",
+    }
     client.post("/admin/accounts/plan/free/change/", sent)
     assert list(Plan.objects.values_list("slug", "name")) == [("free", "Free of charge")]
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "x", "9" * 20])
 def test_a_package_with_odd_credits_is_refused(client, operator, amount):
-    client.post("/admin/credits/package/add/", {"name": "P", "credits": amount, "price_usd": "5", "sort_order": "0"})
+    client.post(
+        "/admin/credits/package/add/",
+        {"name": "P", "credits": amount, "price_usd": "5", "sort_order": "0"},
+    )
     assert not Package.objects.exists()
 
 
@@ -182,7 +218,11 @@ def test_the_last_superuser_stays_one(client, operator, make_user, left_out):
 
 @pytest.mark.parametrize(
     "path",
-    ["outgoingmail/?body__contains=key", "outgoingmail/?body__startswith=a", "authevent/?user__password__contains=a"],
+    [
+        "outgoingmail/?body__contains=key",
+        "outgoingmail/?body__startswith=a",
+        "authevent/?user__password__contains=a",
+    ],
 )
 def test_columns_that_a_list_does_not_show_are_not_guessed_at(client, operator, path):
     assert client.get(f"/admin/accounts/{path}").status_code == 400

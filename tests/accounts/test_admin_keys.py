@@ -38,7 +38,9 @@ def revoke(browser: Client, **more: str) -> Any:
 
 def test_keys_are_shown_without_their_secret(operator: Client, made: api_keys.Created) -> None:
     key = made.key
-    held = ledger.hold(user=key.user, amount=4, reference_id="g", seconds=60, credential=key.credential)
+    held = ledger.hold(
+        user=key.user, amount=4, reference_id="g", seconds=60, credential=key.credential
+    )
     ledger.capture(hold=held, cost=4)
     page = operator.get(f"{LIST}{key.pk}/change/").content.decode()
     assert ">4<" in page
@@ -61,10 +63,15 @@ def test_revoking_asks_first_and_is_written_down(operator: Client, made: api_key
     revoke(operator, confirmed="yes")
     assert revoke(operator, confirmed="yes").status_code == 302
     assert not ApiKey.objects.live().exists()
-    assert (LogEntry.objects.count(), AuthEvent.objects.filter(kind="key_revoked").count()) == (1, 1)
+    assert (LogEntry.objects.count(), AuthEvent.objects.filter(kind="key_revoked").count()) == (
+        1,
+        1,
+    )
 
 
-def test_revoking_needs_the_permission(made: api_keys.Created, make_user: Callable[..., User]) -> None:
+def test_revoking_needs_the_permission(
+    made: api_keys.Created, make_user: Callable[..., User]
+) -> None:
     support = make_user("support@example.com", is_staff=True)
     support.user_permissions.add(Permission.objects.get(codename="view_apikey"))
     browser = Client()
@@ -101,7 +108,11 @@ def test_keys_are_found_by_their_user_and_never_counted(
     assert len(rows) == found
     asked = [one["sql"] for one in queries if 'FROM "api_keys"' in one["sql"]]
     assert asked
-    assert not [sql for sql in asked if "COUNT(" in sql or "OFFSET" in sql or "LIKE" in sql or "LIMIT" not in sql]
+    assert not [
+        sql
+        for sql in asked
+        if "COUNT(" in sql or "OFFSET" in sql or "LIKE" in sql or "LIMIT" not in sql
+    ]
 
 
 def test_a_users_keys_are_asked_for_only_in_the_way_that_an_index_answers(

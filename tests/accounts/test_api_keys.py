@@ -43,7 +43,12 @@ def kinds() -> list[str]:
 def test_a_key_stands_for_its_user_and_may_chat(user: User) -> None:
     made = create(user)
     caller = identify(made.plain)
-    assert (caller.user, caller.key, caller.token, caller.scopes) == (user, made.key, None, frozenset({"llm:chat"}))
+    assert (caller.user, caller.key, caller.token, caller.scopes) == (
+        user,
+        made.key,
+        None,
+        frozenset({"llm:chat"}),
+    )
 
 
 def test_keys_are_long_random_and_different(user: User) -> None:
@@ -60,12 +65,16 @@ def test_of_a_key_only_a_digest_and_its_end_are_stored_and_nothing_logged(
         made = create(user)
         identify(made.plain)
     assert made.key.shown == f"sk-…{made.plain[-4:]}"
-    said = " ".join(query["sql"] for query in queries) + caplog.text + str(AuthEvent.objects.values())
+    said = (
+        " ".join(query["sql"] for query in queries) + caplog.text + str(AuthEvent.objects.values())
+    )
     assert made.plain not in said
     assert made.plain[3:40] not in said
 
 
-@pytest.mark.parametrize("token", ["sk-", "sk-" + "x" * 43, "sk-" + "x" * 42, "sk-" + "x" * 44, "sk-" + "é" * 43])
+@pytest.mark.parametrize(
+    "token", ["sk-", "sk-" + "x" * 43, "sk-" + "x" * 42, "sk-" + "x" * 44, "sk-" + "é" * 43]
+)
 def test_what_only_looks_like_a_key_is_refused(user: User, token: str) -> None:
     with pytest.raises(InvalidToken):
         identify(token)
@@ -74,11 +83,15 @@ def test_what_only_looks_like_a_key_is_refused(user: User, token: str) -> None:
 def test_an_access_token_that_begins_like_a_key_is_one_all_the_same(user: User) -> None:
     """One in 64³ does."""
     token = "sk-" + "x" * 40
-    AccessToken.objects.create(user=user, token=token, scope="llm:chat", expires=timezone.now() + timedelta(hours=1))
+    AccessToken.objects.create(
+        user=user, token=token, scope="llm:chat", expires=timezone.now() + timedelta(hours=1)
+    )
     assert identify(token).key is None
 
 
-def test_neither_kind_of_lookup_pays_for_the_other(user: User, make_token: Callable[..., str]) -> None:
+def test_neither_kind_of_lookup_pays_for_the_other(
+    user: User, make_token: Callable[..., str]
+) -> None:
     made, token = create(user), make_token(user)
     identify(made.plain)  # its use is noted
     for bearer, table in ((made.plain, "api_keys"), (token, "oauth2_provider_accesstoken")):
@@ -177,10 +190,16 @@ def test_a_key_is_revoked_once(user: User) -> None:
     assert [api_keys.revoke(key=key, source=SOURCE) for _ in range(2)] == [True, False]
     assert kinds() == ["key_created", "key_revoked"]
     event = AuthEvent.objects.latest("id")
-    assert (event.address, event.user, event.details) == ("192.0.2.7", user, {"id": key.pk, "name": "CI"})
+    assert (event.address, event.user, event.details) == (
+        "192.0.2.7",
+        user,
+        {"id": key.pk, "name": "CI"},
+    )
 
 
-def test_all_keys_of_a_user_are_revoked_and_nobody_elses(user: User, make_user: Callable[..., User]) -> None:
+def test_all_keys_of_a_user_are_revoked_and_nobody_elses(
+    user: User, make_user: Callable[..., User]
+) -> None:
     plains = [create(user).plain, create(user).plain]
     other = create(make_user("bob@example.com")).plain
     api_keys.revoke_all(user, SOURCE)
@@ -197,7 +216,8 @@ def test_the_user_is_told_by_mail(user: User, settings: Any) -> None:
     assert (letter.to, letter.subject) == (["ann@example.com"], "SmartSpec: New API key: CI")
     body = str(letter.body)
     assert all(
-        fact in body for fact in (made.key.shown, "192.0.2.7", f"{settings.PUBLIC_ORIGIN}/account/keys", "(UTC)")
+        fact in body
+        for fact in (made.key.shown, "192.0.2.7", f"{settings.PUBLIC_ORIGIN}/account/keys", "(UTC)")
     )
     assert made.plain not in body
 
@@ -216,7 +236,9 @@ def test_keys_that_are_long_over_are_forgotten(user: User, settings: Any) -> Non
     ApiKey.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
     call_command("purge_api_keys")
     assert ApiKey.objects.count() == 3
-    with time_machine.travel(timezone.now() + timedelta(seconds=settings.API_KEY_KEEP_SECONDS + 60)):
+    with time_machine.travel(
+        timezone.now() + timedelta(seconds=settings.API_KEY_KEEP_SECONDS + 60)
+    ):
         call_command("purge_api_keys")
     assert ApiKey.objects.get() == live
 
@@ -225,7 +247,9 @@ def test_a_key_does_not_open_pages(user: User) -> None:
     headers = {"Authorization": f"Bearer {create(user).plain}"}
     for path in ("/account", "/account/keys", "/admin/"):
         assert Client().get(path, headers=headers).status_code == 302
-    answer = Client().post("/api/auth/device/authorize", {}, content_type="application/json", headers=headers)
+    answer = Client().post(
+        "/api/auth/device/authorize", {}, content_type="application/json", headers=headers
+    )
     assert answer.status_code in (401, 403)
 
 

@@ -10,7 +10,13 @@ from accounts.models import User
 from tests.accounts.conftest import PASSWORD, confirm, log_in
 
 pytestmark = pytest.mark.django_db
-REFUSED = ['"ann"@example.com', '"a\\nn"@example.com', "ann@[192.0.2.1]", "ann@[IPv6:2001:db8::1]", "änn@example.com"]
+REFUSED = [
+    '"ann"@example.com',
+    '"a\\nn"@example.com',
+    "ann@[192.0.2.1]",
+    "ann@[IPv6:2001:db8::1]",
+    "änn@example.com",
+]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +51,12 @@ def test_other_names_of_one_mailbox_are_refused_with_a_plain_message(client, mak
 @pytest.mark.parametrize("email", REFUSED)
 def test_an_administrator_cannot_enter_them_either(client, make_user, email):
     client.force_login(make_user("operator@example.com", is_staff=True, is_superuser=True))
-    sent = {"email": email, "plan": "free", "password1": "correct horse 9", "password2": "correct horse 9"}
+    sent = {
+        "email": email,
+        "plan": "free",
+        "password1": "correct horse 9",
+        "password2": "correct horse 9",
+    }
     assert client.post("/admin/accounts/user/add/", sent).status_code == 200
     assert User.objects.count() == 1
 

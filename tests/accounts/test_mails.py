@@ -75,7 +75,10 @@ def test_after_ten_tries_it_stays_to_be_looked_at(waiting, server_away, caplog):
 def test_a_subject_is_one_line_whatever_is_in_it(make_user):
     mails.tell(make_user(), TEMPLATE, device="a\r\nBcc: everybody@example.com")
     assert mails.send_due() == 1
-    assert mail.outbox[0].subject == "SmartSpec: a Bcc: everybody@example.com was disconnected to be safe"
+    assert (
+        mail.outbox[0].subject
+        == "SmartSpec: a Bcc: everybody@example.com was disconnected to be safe"
+    )
 
 
 def test_a_mail_is_in_the_language_asked_for(make_user):

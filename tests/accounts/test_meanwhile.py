@@ -38,11 +38,18 @@ def while_hashing(monkeypatch):
 
 def test_saving_writes_only_what_was_changed_here(ann):
     stale = User.objects.get(pk=ann.pk)
-    User.objects.filter(pk=ann.pk).update(is_active=False, is_staff=False, email="new@example.com", password="!")
+    User.objects.filter(pk=ann.pk).update(
+        is_active=False, is_staff=False, email="new@example.com", password="!"
+    )
     stale.name = "Ann"
     stale.save()
     ann.refresh_from_db()
-    assert (ann.name, ann.is_active, ann.is_staff, ann.email) == ("Ann", False, False, "new@example.com")
+    assert (ann.name, ann.is_active, ann.is_staff, ann.email) == (
+        "Ann",
+        False,
+        False,
+        "new@example.com",
+    )
     assert ann.password == "!"
 
 
@@ -64,7 +71,9 @@ def test_a_column_that_was_not_read_is_saved_once_it_is_set(ann):
 def test_a_deleted_account_stays_deleted_while_its_password_changes(client, ann, while_hashing):
     log_in(client)
     while_hashing(lambda: account_deletion.close(user=User.objects.get(pk=ann.pk), source=Source()))
-    assert client.post("/accounts/password/change/", CHANGE).status_code == 400  # its session has ended
+    assert (
+        client.post("/accounts/password/change/", CHANGE).status_code == 400
+    )  # its session has ended
     ann.refresh_from_db()
     assert (ann.is_active, ann.is_staff, ann.email) == (
         False,
@@ -98,10 +107,15 @@ def operator(client, make_user):
 
 
 @pytest.mark.parametrize(
-    "meanwhile", [{"email": "new@example.com"}, {"is_active": False}, {"is_staff": False}, {"name": "Ann"}]
+    "meanwhile",
+    [{"email": "new@example.com"}, {"is_active": False}, {"is_staff": False}, {"name": "Ann"}],
 )
 def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, meanwhile):
-    seen = client.get(f"/admin/accounts/user/{ann.pk}/change/").context["adminform"].form.initial["seen"]
+    seen = (
+        client.get(f"/admin/accounts/user/{ann.pk}/change/")
+        .context["adminform"]
+        .form.initial["seen"]
+    )
     User.objects.filter(pk=ann.pk).update(**meanwhile)
     answer = change_in_admin(client, ann, seen=seen, is_active="on")
     assert "was changed meanwhile" in answer.content.decode()
@@ -109,7 +123,10 @@ def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, 
 
 
 def test_the_page_carries_what_it_showed_where_nobody_sees_it(client, operator, ann):
-    assert '<input type="hidden" name="seen"' in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()
+    assert (
+        '<input type="hidden" name="seen"'
+        in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()
+    )
     assert change_in_admin(client, ann, is_active="on", name="Ann").status_code == 302
     assert User.objects.get(pk=ann.pk).name == "Ann"
 
@@ -136,7 +153,9 @@ def test_an_account_is_deleted_once(ann):
 
 
 @pytest.mark.parametrize("meanwhile", [{"password": "!"}, {"is_active": False}])
-def test_a_log_in_that_waits_for_its_second_factor_ends_with_the_password(client, ann, protect, meanwhile):
+def test_a_log_in_that_waits_for_its_second_factor_ends_with_the_password(
+    client, ann, protect, meanwhile
+):
     _, codes = protect(ann)
     log_in(client)
     User.objects.filter(pk=ann.pk).update(**meanwhile)
@@ -147,7 +166,9 @@ def test_a_log_in_that_waits_for_its_second_factor_ends_with_the_password(client
     assert client.get("/account").status_code == 302
 
 
-def test_of_two_sign_ups_at_once_with_one_address_the_second_is_told_by_mail(client, make_user, while_hashing):
+def test_of_two_sign_ups_at_once_with_one_address_the_second_is_told_by_mail(
+    client, make_user, while_hashing
+):
     while_hashing(make_user)
     answer = client.post("/accounts/signup/", {"email": "ann@example.com", "password1": NEW})
     assert answer["Location"] == "/accounts/confirm-email/"

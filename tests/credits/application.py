@@ -27,7 +27,9 @@ class Application:
         self.connection.commit()
         return rows
 
-    def refused(self, statement: str, error: type[psycopg.Error] = psycopg.errors.InsufficientPrivilege) -> None:
+    def refused(
+        self, statement: str, error: type[psycopg.Error] = psycopg.errors.InsufficientPrivilege
+    ) -> None:
         with pytest.raises(error):
             self.execute(statement)
         self.connection.rollback()
@@ -36,7 +38,9 @@ class Application:
 @pytest.fixture
 def application(transactional_db: None) -> Iterator[Application]:
     if not URL:
-        pytest.skip("DATABASE_URL names a server, and APP_DATABASE_URL no role for the application there")
+        pytest.skip(
+            "DATABASE_URL names a server, and APP_DATABASE_URL no role for the application there"
+        )
     with psycopg.connect(URL, dbname=connection.settings_dict["NAME"]) as opened:
         yield Application(opened)
         opened.rollback()
@@ -53,7 +57,9 @@ def temporary_objects(application: Application) -> Iterator[None]:
 
 
 @pytest.fixture
-def site_as_application(application: Application, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def site_as_application(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """All that Django does in this test, it does as the application's role."""
     url = urlparse(URL)
     monkeypatch.setitem(connection.settings_dict, "USER", url.username)

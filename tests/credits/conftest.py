@@ -40,7 +40,9 @@ def give(user: User, amount: int, type: str = "bonus", **options: Any) -> Transa
 
 def hold(user: User, amount: int, reference: str | None = None, **options: Any) -> Hold:
     reference = reference or f"gen_{next(_numbers)}"
-    return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
+    return ledger.hold(
+        user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options}
+    )
 
 
 def spend(user: User, amount: int) -> Transaction:
@@ -51,7 +53,12 @@ def spend(user: User, amount: int) -> Transaction:
 
 
 def reverse(verb: str, row: Transaction, amount: int | None = None, **options: Any) -> Transaction:
-    options = {"reason": "why", "actor": None, "idempotency_key": f"key_{next(_numbers)}", **options}
+    options = {
+        "reason": "why",
+        "actor": None,
+        "idempotency_key": f"key_{next(_numbers)}",
+        **options,
+    }
     if verb != "restore":
         options["amount"] = amount
     posted: Transaction = getattr(ledger, verb)(transaction=row, **options)
@@ -127,7 +134,12 @@ def spend_on_the_page():
 def buy():
     def purchase(user, amount, key="pi_1"):
         return ledger.add(
-            user=user, amount=amount, type="purchase", description="Pro", idempotency_key=key, reference_id=key
+            user=user,
+            amount=amount,
+            type="purchase",
+            description="Pro",
+            idempotency_key=key,
+            reference_id=key,
         )
 
     return purchase

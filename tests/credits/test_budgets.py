@@ -14,7 +14,13 @@ from django.db.transaction import atomic
 
 from accounts.models import User
 from credits import budgets, ledger
-from credits.exceptions import BudgetUsage, BudgetUsedUp, IdempotencyConflict, InsufficientCredits, InvalidAmount
+from credits.exceptions import (
+    BudgetUsage,
+    BudgetUsedUp,
+    IdempotencyConflict,
+    InsufficientCredits,
+    InvalidAmount,
+)
 from credits.models import Hold, Spending, Transaction
 from credits.proof import audit
 from tests.concurrently import concurrently
@@ -28,14 +34,20 @@ truly = pytest.mark.django_db(transaction=True)
 KEY, OTHER = "key:1", "device:6f0c"
 
 
-def spend(user: User, cost: int, credential: str = KEY, budget: int | None = 10, **options: Any) -> ledger.Capture:
+def spend(
+    user: User, cost: int, credential: str = KEY, budget: int | None = 10, **options: Any
+) -> ledger.Capture:
     held = hold(user, options.pop("amount", cost), credential=credential, budget=budget, **options)
     return ledger.capture(hold=held, cost=cost)
 
 
 def counted(user: User, credential: str = KEY) -> tuple[int, int]:
     """Held and spent, this month."""
-    return Spending.objects.filter(user=user, credential=credential).values_list("held", "spent").latest("month")
+    return (
+        Spending.objects.filter(user=user, credential=credential)
+        .values_list("held", "spent")
+        .latest("month")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +153,11 @@ def test_below_what_would_do_the_refusal_tells_the_budget(user: User) -> None:
         hold(user, 5, at_least=2, credential=KEY, budget=10)
     month = Spending.objects.get().month
     assert refused.value.usage == BudgetUsage(limit=10, held=2, spent=7, month=month)
-    assert (refused.value.required, refused.value.available, refused.value.code) == (2, 1, "insufficient_credits")
+    assert (refused.value.required, refused.value.available, refused.value.code) == (
+        2,
+        1,
+        "insufficient_credits",
+    )
     assert Hold.objects.count() == 2
 
 
@@ -175,7 +191,11 @@ def test_the_same_reference_gets_the_same_hold_whatever_the_budget_says_by_then(
 def test_keys_of_one_user_share_the_balance_and_no_budget(user: User) -> None:
     spend(user, 10)
     spend(user, 10, OTHER)
-    assert (ledger.balance(user).credits, counted(user), counted(user, OTHER)) == (30, (0, 10), (0, 10))
+    assert (ledger.balance(user).credits, counted(user), counted(user, OTHER)) == (
+        30,
+        (0, 10),
+        (0, 10),
+    )
     with pytest.raises(BudgetUsedUp):
         spend(user, 1)
 
@@ -304,7 +324,10 @@ def test_a_month_is_one_of_utc_whatever_zone_a_session_has(user: User, zone: str
     for moment in ("2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z"):
         opened = json.dumps({"user_id": user.pk, "credential": KEY, "created_at": moment})
         with connection.cursor() as cursor:
-            cursor.execute("SELECT ledger_count(jsonb_populate_record(NULL::credit_holds, %s::jsonb), 0)", [opened])
+            cursor.execute(
+                "SELECT ledger_count(jsonb_populate_record(NULL::credit_holds, %s::jsonb), 0)",
+                [opened],
+            )
             cursor.execute("SELECT (ledger_counted(%s, %s, %s)).month", [user.pk, KEY, moment])
             assert cursor.fetchone() == (date.fromisoformat(moment[:7] + "-01"),)
     assert list(Spending.objects.order_by("month").values_list("month", flat=True)) == [
@@ -313,7 +336,9 @@ def test_a_month_is_one_of_utc_whatever_zone_a_session_has(user: User, zone: str
     ]
 
 
-@pytest.mark.parametrize(("month", "resets"), [((2026, 1), (2026, 2)), ((2026, 12), (2027, 1)), ((2028, 2), (2028, 3))])
+@pytest.mark.parametrize(
+    ("month", "resets"), [((2026, 1), (2026, 2)), ((2026, 12), (2027, 1)), ((2028, 2), (2028, 3))]
+)
 def test_a_budget_begins_anew_on_the_first(month: tuple[int, int], resets: tuple[int, int]) -> None:
     usage = BudgetUsage(limit=1, held=0, spent=0, month=date(*month, 1))
     assert usage.resets_at == datetime(*resets, 1, tzinfo=UTC)
@@ -334,7 +359,9 @@ def test_the_history_of_a_race_adds_up(make_user: MakeUser) -> None:
 
     def call(number: int) -> None:
         try:
-            held = hold(user, 5, f"gen_{number}", at_least=1, credential=(KEY, OTHER)[number % 2], budget=60)
+            held = hold(
+                user, 5, f"gen_{number}", at_least=1, credential=(KEY, OTHER)[number % 2], budget=60
+            )
         except BudgetUsedUp:
             return
         if number % 3 == 0:

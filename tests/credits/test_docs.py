@@ -9,7 +9,10 @@ DOC = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text()
 
 
 def test_the_invariants_are_those_that_the_audit_checks() -> None:
-    documented = {int(number): text for number, text in re.findall(r"^\| (\d+) \| (.+) \|$", DOC, re.MULTILINE)}
+    documented = {
+        int(number): text
+        for number, text in re.findall(r"^\| (\d+) \| (.+) \|$", DOC, re.MULTILINE)
+    }
     assert documented == audit.invariants()
 
 

@@ -25,7 +25,12 @@ MakeUser = Callable[..., User]
 
 def pay(user: User, amount: int = 100, payment: str = "pi_1") -> Transaction:
     return ledger.add(
-        user=user, amount=amount, type="purchase", description="", idempotency_key=payment, reference_id=payment
+        user=user,
+        amount=amount,
+        type="purchase",
+        description="",
+        idempotency_key=payment,
+        reference_id=payment,
     )
 
 
@@ -35,7 +40,9 @@ def dispute(paid: Transaction) -> Transaction:
 
 
 def win(taken: Transaction) -> Transaction:
-    return ledger.restore(transaction=taken, reason="Won", idempotency_key=f"won {taken.reference_id}")
+    return ledger.restore(
+        transaction=taken, reason="Won", idempotency_key=f"won {taken.reference_id}"
+    )
 
 
 def test_the_same_key_an_hour_later_has_the_same_outcome(make_user: MakeUser) -> None:
@@ -53,7 +60,9 @@ def test_the_same_key_an_hour_later_has_the_same_outcome(make_user: MakeUser) ->
 
 def test_the_same_hold_at_once_is_one_hold(make_user: MakeUser) -> None:
     user = make_user(credits=50)
-    holds = concurrently(lambda n: ledger.hold(user=user, amount=20, reference_id="gen_1", seconds=60).pk, threads=8)
+    holds = concurrently(
+        lambda n: ledger.hold(user=user, amount=20, reference_id="gen_1", seconds=60).pk, threads=8
+    )
     assert len(set(holds)) == 1
     assert ledger.balance(user).held == 20
     assert audit.run().findings == []
@@ -65,7 +74,9 @@ def test_a_refusal_is_the_same_refusal_an_hour_later(make_user: MakeUser) -> Non
     dispute(paid)
     for _ in range(2):
         with pytest.raises(AlreadyRefunded):
-            ledger.claw_back(transaction=paid, amount=None, reason="Again", idempotency_key="another dispute")
+            ledger.claw_back(
+                transaction=paid, amount=None, reason="Again", idempotency_key="another dispute"
+            )
     assert Operation.objects.filter(refusal__isnull=False).count() == 1
     assert ledger.balance(user).credits == 10
 
@@ -95,7 +106,9 @@ def test_one_payment_for_two_users_buys_for_the_first(make_user: MakeUser) -> No
 
 
 @pytest.mark.parametrize("order", ["".join(order) for order in permutations("ADWB")])
-def test_the_order_in_which_payments_are_told_does_not_matter(make_user: MakeUser, order: str) -> None:
+def test_the_order_in_which_payments_are_told_does_not_matter(
+    make_user: MakeUser, order: str
+) -> None:
     user = make_user(credits=30)
     for step in order:
         if step == "A":
@@ -110,10 +123,14 @@ def test_the_order_in_which_payments_are_told_does_not_matter(make_user: MakeUse
     assert audit.run().findings == []
 
 
-def test_a_dispute_days_later_takes_what_is_left_and_the_next_payment_pays_the_rest(make_user: MakeUser) -> None:
+def test_a_dispute_days_later_takes_what_is_left_and_the_next_payment_pays_the_rest(
+    make_user: MakeUser,
+) -> None:
     user = make_user()
     paid = pay(user, 100)
-    ledger.capture(hold=ledger.hold(user=user, amount=80, reference_id="gen_1", seconds=60), cost=80)
+    ledger.capture(
+        hold=ledger.hold(user=user, amount=80, reference_id="gen_1", seconds=60), cost=80
+    )
     with time_machine.travel(timezone.now() + timedelta(days=60)):
         dispute(paid)
         assert ledger.balance(user) == ledger.Balance(credits=0, held=0, plan="free", debt=80)

@@ -10,7 +10,16 @@ from credits import ledger
 from credits.exceptions import InsufficientCredits, InvalidAmount
 from credits.models import Grant, Hold, Transaction
 from credits.proof import audit
-from tests.credits.conftest import LATER, give, hold, in_days, let_expire, let_hold_expire, remaining, spend
+from tests.credits.conftest import (
+    LATER,
+    give,
+    hold,
+    in_days,
+    let_expire,
+    let_hold_expire,
+    remaining,
+    spend,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -39,8 +48,14 @@ def burn_by_correction(user: User, amount: int) -> None:
 @pytest.mark.parametrize(
     ("grants", "left"),
     [
-        pytest.param([{}, {"expires_at": in_days(60)}, {"expires_at": in_days(30)}], [10, 5, 0], id="soonest expiry"),
-        pytest.param([{"expires_at": in_days(30)}, {"priority": 50}], [5, 0], id="priority before expiry"),
+        pytest.param(
+            [{}, {"expires_at": in_days(60)}, {"expires_at": in_days(30)}],
+            [10, 5, 0],
+            id="soonest expiry",
+        ),
+        pytest.param(
+            [{"expires_at": in_days(30)}, {"priority": 50}], [5, 0], id="priority before expiry"
+        ),
         pytest.param([{"type": "purchase"}, {}], [5, 0], id="gifts before what was paid for"),
         pytest.param([{}, {}], [0, 5], id="the older of two alike"),
     ],
@@ -98,7 +113,9 @@ def test_every_verb_takes_away_first_what_has_expired(poor: User, verb: str) -> 
         ledger.adjust(user=poor, amount=-1, reason="why", actor=None)
     else:
         give(poor, 1)
-    assert Transaction.objects.filter(user=poor, expired_grant__isnull=False, amount=-10).count() == 1
+    assert (
+        Transaction.objects.filter(user=poor, expired_grant__isnull=False, amount=-10).count() == 1
+    )
 
 
 def test_nothing_expires_in_the_middle_of_an_answer(poor: User) -> None:
@@ -128,7 +145,11 @@ def test_two_holds_never_pin_the_same_credits(poor: User) -> None:
     give(poor, 10)
     first, second = hold(poor, 7), hold(poor, 7)
     grant = Grant.objects.get(user=poor, expires_at=LATER)
-    pins = list(Hold.objects.filter(pk__in=[first.pk, second.pk]).order_by("id").values_list("pins", flat=True))
+    pins = list(
+        Hold.objects.filter(pk__in=[first.pk, second.pk])
+        .order_by("id")
+        .values_list("pins", flat=True)
+    )
     assert pins == [{str(grant.pk): 7}, {str(grant.pk): 3}]
     assert grant.pinned == 10
     assert Hold.objects.get(pk=hold(poor, 2).pk).pins is None
@@ -167,7 +188,9 @@ def test_a_sweep_expires_credits_of_users_who_do_nothing(poor: User) -> None:
 
 
 def test_an_adjustment_may_expire_only_upwards(poor: User) -> None:
-    row = ledger.adjust(user=poor, amount=5, reason="Promotion", actor=None, type="bonus", expires_at=LATER)
+    row = ledger.adjust(
+        user=poor, amount=5, reason="Promotion", actor=None, type="bonus", expires_at=LATER
+    )
     assert row.grants.get().expires_at == LATER
     with pytest.raises(InvalidAmount):
         ledger.adjust(user=poor, amount=-5, reason="why", actor=None, expires_at=LATER)

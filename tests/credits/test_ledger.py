@@ -32,7 +32,9 @@ def user(make_user: MakeUser) -> User:
 
 
 def hold(user: User, amount: int, reference: str = "gen_1", **options: Any) -> Hold:
-    return ledger.hold(user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options})
+    return ledger.hold(
+        user=user, amount=amount, reference_id=reference, **{"seconds": 60, **options}
+    )
 
 
 def execute(*statements: str) -> None:
@@ -111,10 +113,19 @@ def test_a_hold_outside_its_bounds_is_refused(user: User, amount: int) -> None:
 
 
 def test_a_capture_charges_the_real_cost_and_frees_the_rest(user: User) -> None:
-    captured = ledger.capture(hold=hold(user, 20), cost=3, description="smollm2", metadata={"tokens": 2100})
-    assert captured == ledger.Capture(charged=3, uncollected=0, balance_after=47, available=47, seq=2)
+    captured = ledger.capture(
+        hold=hold(user, 20), cost=3, description="smollm2", metadata={"tokens": 2100}
+    )
+    assert captured == ledger.Capture(
+        charged=3, uncollected=0, balance_after=47, available=47, seq=2
+    )
     row = Transaction.objects.get(user=user, seq=2)
-    assert (row.type, row.amount, row.balance_after, row.metadata) == ("usage", -3, 47, {"tokens": 2100})
+    assert (row.type, row.amount, row.balance_after, row.metadata) == (
+        "usage",
+        -3,
+        47,
+        {"tokens": 2100},
+    )
     assert row.hold is not None
     assert (row.hold.state, row.hold.captured) == ("captured", 3)
 
@@ -175,7 +186,9 @@ def test_the_next_hold_of_a_user_frees_what_a_dead_worker_left(user: User) -> No
 
 def test_the_same_key_grants_once(user: User) -> None:
     def grant(amount: int) -> Transaction:
-        return ledger.add(user=user, amount=amount, type="bonus", description="Hello", idempotency_key="k")
+        return ledger.add(
+            user=user, amount=amount, type="bonus", description="Hello", idempotency_key="k"
+        )
 
     assert grant(5).pk == grant(5).pk
     assert ledger.balance(user).credits == 55
@@ -302,7 +315,9 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
         " reference_id) SELECT id, 2, 'bonus', 5, 55, '', '{}', '' FROM users",
     ],
 )
-def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, statement: str) -> None:
+def test_the_database_refuses_a_balance_that_its_rows_do_not_say(
+    user: User, statement: str
+) -> None:
     with pytest.raises(IntegrityError, match="not what the ledger says"):
         execute(statement, "SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -320,7 +335,9 @@ def test_the_database_refuses_a_balance_that_its_rows_do_not_say(user: User, sta
         ("restore", """{"transaction": 1, "amount": 5}"""),
     ],
 )
-def test_the_verbs_take_only_what_the_audit_can_do_again(user: User, verb: str, request_: str) -> None:
+def test_the_verbs_take_only_what_the_audit_can_do_again(
+    user: User, verb: str, request_: str
+) -> None:
     with pytest.raises(IntegrityError, match="not asked for like this"):
         execute(f"SELECT ledger_post({user.pk}, '{verb}', 'k', '{request_}', '{{}}')")
 
@@ -358,7 +375,14 @@ def test_a_moment_is_the_same_in_every_zone_and_has_one(user: User) -> None:
     ],
 )
 def test_the_database_refuses_a_second_effect(user: User, statement: str, index: str) -> None:
-    ledger.add(user=user, amount=100, type="purchase", description="", idempotency_key="pay", reference_id="pi_1")
+    ledger.add(
+        user=user,
+        amount=100,
+        type="purchase",
+        description="",
+        idempotency_key="pay",
+        reference_id="pi_1",
+    )
     ledger.capture(hold=hold(user, 10), cost=10)
     with pytest.raises(IntegrityError, match=index):
         execute(statement)
@@ -392,7 +416,8 @@ def test_the_verbs_themselves_refuse_absurd_amounts(call: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "values"), [("credits", "5"), ("credits, ledger_seq", "5, 1"), ("credits_debt", "5"), ("open_holds", "1")]
+    ("names", "values"),
+    [("credits", "5"), ("credits, ledger_seq", "5, 1"), ("credits_debt", "5"), ("open_holds", "1")],
 )
 def test_the_database_refuses_a_user_who_starts_with_something(names: str, values: str) -> None:
     with pytest.raises(IntegrityError, match="starts with nothing"):
@@ -402,7 +427,9 @@ def test_the_database_refuses_a_user_who_starts_with_something(names: str, value
         )
 
 
-@pytest.mark.parametrize("column", ["credits_held = credits + 1", "credits_held = -1", "credits_debt = -1"])
+@pytest.mark.parametrize(
+    "column", ["credits_held = credits + 1", "credits_held = -1", "credits_debt = -1"]
+)
 def test_the_database_refuses_an_impossible_hold(user: User, column: str) -> None:
     with pytest.raises(IntegrityError):
         execute(f"UPDATE users SET {column}")
@@ -426,7 +453,9 @@ def test_the_audit_finds_nothing_in_a_sound_ledger(user: User) -> None:
         ("UPDATE credit_holds SET captured = 4", "invariant 4:"),
     ],
 )
-def test_the_audit_names_a_row_edited_behind_the_guards(user: User, statement: str, invariant: str) -> None:
+def test_the_audit_names_a_row_edited_behind_the_guards(
+    user: User, statement: str, invariant: str
+) -> None:
     ledger.capture(hold=hold(user, 20), cost=3)
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -26,7 +26,9 @@ def test_two_windows_cannot_spend_the_same_credits(make_user: MakeUser) -> None:
 
     def spend(number: int) -> int:
         try:
-            held = ledger.hold(user=user, amount=3, at_least=1, reference_id=f"gen_{number}", seconds=60)
+            held = ledger.hold(
+                user=user, amount=3, at_least=1, reference_id=f"gen_{number}", seconds=60
+            )
         except InsufficientCredits:
             return 0
         return ledger.capture(hold=held, cost=3).charged
@@ -41,7 +43,9 @@ def test_a_hold_that_waited_sees_what_the_other_one_left(make_user: MakeUser) ->
 
     def second() -> int:
         try:
-            return ledger.hold(user=user, amount=50, at_least=1, reference_id="gen_2", seconds=60).amount
+            return ledger.hold(
+                user=user, amount=50, at_least=1, reference_id="gen_2", seconds=60
+            ).amount
         finally:
             connection.close()
 
@@ -100,7 +104,9 @@ def test_capture_and_expiry_at_once_charge_once_and_free_once(make_user: MakeUse
 
 def test_the_same_reference_at_once_holds_once(make_user: MakeUser) -> None:
     user = make_user(credits=50)
-    held = concurrently(lambda n: ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60).pk, threads=8)
+    held = concurrently(
+        lambda n: ledger.hold(user=user, amount=7, reference_id="gen_1", seconds=60).pk, threads=8
+    )
     assert len(set(held)) == 1
     assert ledger.balance(user).held == 7
 
@@ -146,7 +152,9 @@ def test_the_same_key_at_once_grants_once(make_user: MakeUser) -> None:
     user = make_user()
 
     def grant(number: int) -> int:
-        return ledger.add(user=user, amount=5, type="purchase", description="", idempotency_key="pay_1").pk
+        return ledger.add(
+            user=user, amount=5, type="purchase", description="", idempotency_key="pay_1"
+        ).pk
 
     assert len(set(concurrently(grant, threads=8))) == 1
     assert ledger.balance(user).credits == 5
@@ -154,11 +162,17 @@ def test_the_same_key_at_once_grants_once(make_user: MakeUser) -> None:
 
 def test_movements_of_one_user_are_numbered_without_gaps(make_user: MakeUser) -> None:
     user = make_user(credits=100)
-    concurrently(lambda n: ledger.adjust(user=user, amount=-1, reason="race", actor=None), threads=16)
-    assert list(Transaction.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 18))
+    concurrently(
+        lambda n: ledger.adjust(user=user, amount=-1, reason="race", actor=None), threads=16
+    )
+    assert list(Transaction.objects.order_by("seq").values_list("seq", flat=True)) == list(
+        range(1, 18)
+    )
     assert audit.run().findings == []
 
 
 def test_a_rate_lets_exactly_its_limit_through() -> None:
-    allowed = concurrently(lambda n: sum(rate_limits.take("k", limit=50).allowed for _ in range(20)), threads=8)
+    allowed = concurrently(
+        lambda n: sum(rate_limits.take("k", limit=50).allowed for _ in range(20)), threads=8
+    )
     assert sum(allowed) == 50

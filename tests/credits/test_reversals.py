@@ -15,7 +15,17 @@ from credits.exceptions import (
 )
 from credits.models import Grant, Operation, Transaction
 from credits.proof import audit
-from tests.credits.conftest import LATER, PAST, give, hold, in_days, let_expire, remaining, reverse, spend
+from tests.credits.conftest import (
+    LATER,
+    PAST,
+    give,
+    hold,
+    in_days,
+    let_expire,
+    remaining,
+    reverse,
+    spend,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +73,11 @@ def test_a_refusal_is_the_outcome_of_its_key_for_good(user: User) -> None:
     give(user, 500)
     with pytest.raises(InsufficientCredits) as again:
         reverse("refund", purchase, idempotency_key="k")
-    assert (again.value.required, again.value.available) == (first.value.required, first.value.available) == (100, 30)
+    assert (
+        (again.value.required, again.value.available)
+        == (first.value.required, first.value.available)
+        == (100, 30)
+    )
     assert Operation.objects.get(idempotency_key="k").transaction is None
 
 
@@ -184,7 +198,9 @@ def test_only_what_can_be_reversed_is(poor: User, verb: str, kind: str) -> None:
     assert Transaction.objects.filter(user=poor).count() == 4
 
 
-@pytest.mark.parametrize(("amount", "reason"), [(0, "why"), (-1, "why"), (ledger.MAX_AMOUNT + 1, "why")])
+@pytest.mark.parametrize(
+    ("amount", "reason"), [(0, "why"), (-1, "why"), (ledger.MAX_AMOUNT + 1, "why")]
+)
 def test_a_bad_amount_to_refund_is_refused(user: User, amount: int, reason: str) -> None:
     usage = spend(user, 20)
     with pytest.raises(InvalidAmount):

@@ -36,7 +36,11 @@ def third_party(db: None) -> Application:
 
 
 def make_application(client_id: str, **fields: Any) -> Application:
-    kind = {"client_type": "public", "authorization_grant_type": DEVICE_CODE, "name": "A television"}
+    kind = {
+        "client_type": "public",
+        "authorization_grant_type": DEVICE_CODE,
+        "name": "A television",
+    }
     return Application.objects.create(client_id=client_id, **(kind | fields))
 
 

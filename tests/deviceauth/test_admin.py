@@ -51,7 +51,9 @@ def test_nothing_the_protocol_writes_can_be_changed(operator: Client, logged_in:
 
 
 @pytest.mark.parametrize("model", ["accesstoken", "refreshtoken", "application"])
-def test_tokens_and_clients_are_shown_without_secrets(operator: Client, logged_in: Device, model: str) -> None:
+def test_tokens_and_clients_are_shown_without_secrets(
+    operator: Client, logged_in: Device, model: str
+) -> None:
     path = f"/admin/oauth2_provider/{model}/"
     assert operator.get(path).status_code == 200
     pk = operator.get(path).context["cl"].result_list[0].pk
@@ -65,14 +67,22 @@ def test_grants_and_id_tokens_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize("model", ["devicesession", "devicecode"])
-def test_rows_are_found_by_e_mail_and_public_id(operator: Client, logged_in: Device, user: User, model: str) -> None:
+def test_rows_are_found_by_e_mail_and_public_id(
+    operator: Client, logged_in: Device, user: User, model: str
+) -> None:
     def found(term: str) -> int:
-        return len(operator.get(f"/admin/deviceauth/{model}/", {"q": term}).context["cl"].result_list)
+        return len(
+            operator.get(f"/admin/deviceauth/{model}/", {"q": term}).context["cl"].result_list
+        )
 
-    assert [found(term) for term in ("Ann@Example.com", user.public_id, "bob@example.com", "ann")] == [1, 1, 0, 0]
+    assert [
+        found(term) for term in ("Ann@Example.com", user.public_id, "bob@example.com", "ann")
+    ] == [1, 1, 0, 0]
 
 
-def test_revoking_asks_first_and_then_logs_the_device_out(operator: Client, logged_in: Device) -> None:
+def test_revoking_asks_first_and_then_logs_the_device_out(
+    operator: Client, logged_in: Device
+) -> None:
     asked = revoke(operator)
     assert "must ask for a new code" in asked.content.decode()  # type: ignore[attr-defined]
     assert logged_in.me().status_code == 200
@@ -96,7 +106,10 @@ def test_revoking_needs_the_permission(logged_in: Device, make_user: Callable[..
 def test_the_desktops_client_cannot_be_deleted_by_accident(operator: Client) -> None:
     desktop = Application.objects.get(client_id="smartspec-desktop")
     operator.post(f"{APPLICATIONS}{desktop.pk}/delete/", {"post": "yes"})
-    operator.post(APPLICATIONS, {"action": "delete_selected", "_selected_action": [str(desktop.pk)], "post": "yes"})
+    operator.post(
+        APPLICATIONS,
+        {"action": "delete_selected", "_selected_action": [str(desktop.pk)], "post": "yes"},
+    )
     assert Application.objects.filter(pk=desktop.pk).exists()
 
 
@@ -150,7 +163,9 @@ def test_a_public_client_has_no_secret(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("approved", [True, False])
-def test_an_operator_refuses_a_request(operator: Client, desktop: Device, user: User, approved: bool) -> None:
+def test_an_operator_refuses_a_request(
+    operator: Client, desktop: Device, user: User, approved: bool
+) -> None:
     desktop.start()
     if approved:
         desktop.approved_by(user)
@@ -181,7 +196,9 @@ def test_events_are_shown_and_found(operator: Client, logged_in: Device, user: U
     assert operator.post(f"{events}{pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_waiting_mails_are_shown_without_their_text(operator: Client, desktop: Device, user: User) -> None:
+def test_waiting_mails_are_shown_without_their_text(
+    operator: Client, desktop: Device, user: User
+) -> None:
     desktop.start().approved_by(user)
     mails = "/admin/accounts/outgoingmail/"
     assert "ann@example.com" in operator.get(mails).content.decode()
@@ -191,7 +208,10 @@ def test_waiting_mails_are_shown_without_their_text(operator: Client, desktop: D
 
 def test_a_client_needs_a_name_and_has_no_page_of_its_own(operator: Client) -> None:
     nameless = {"name": " ", "client_id": "box", "client_type": "public"}
-    assert "people who connect it are shown it" in operator.post(f"{APPLICATIONS}add/", nameless).content.decode()
+    assert (
+        "people who connect it are shown it"
+        in operator.post(f"{APPLICATIONS}add/", nameless).content.decode()
+    )
     box, _ = make_client(operator, "public")
     assert box.authorization_grant_type == Application.GRANT_DEVICE_CODE
     assert "/admin/r/" not in operator.get(f"{APPLICATIONS}{box.pk}/change/").content.decode()

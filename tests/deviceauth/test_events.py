@@ -44,14 +44,24 @@ def test_a_log_in_leaves_its_steps_in_order(person: Client, user: User) -> None:
     device.redeem()
     assert kinds() == ["code_requested", "page_opened", "code_approved", "code_redeemed"]
     asked, opened, approved, redeemed = AuthEvent.objects.order_by("id")
-    assert (asked.user, asked.address, asked.user_agent) == (None, "203.0.113.5", "SmartSpecPro/1.2 (Windows)")
+    assert (asked.user, asked.address, asked.user_agent) == (
+        None,
+        "203.0.113.5",
+        "SmartSpecPro/1.2 (Windows)",
+    )
     assert (opened.user, approved.user, redeemed.user) == (user, user, user)
     assert (approved.address, redeemed.address) == ("127.0.0.1", "203.0.113.5")
     name = "SmartSpecPro on Windows"
-    assert approved.details == {"code": device.row.pk, "client": "smartspec-desktop", "device": name}
+    assert approved.details == {
+        "code": device.row.pk,
+        "client": "smartspec-desktop",
+        "device": name,
+    }
 
 
-def test_approving_twice_is_one_event_and_one_mail(person: Client, user: User, desktop: Device) -> None:
+def test_approving_twice_is_one_event_and_one_mail(
+    person: Client, user: User, desktop: Device
+) -> None:
     desktop.start()
     answer(person, desktop, "allow")
     answer(person, desktop, "allow")
@@ -77,7 +87,9 @@ def test_a_used_code_that_comes_again_is_written_down_once(desktop: Device, user
     assert kinds(user=user).count("code_replayed") == 1
 
 
-def test_an_old_refresh_token_ends_its_session_and_the_user_is_told(logged_in: Device, user: User) -> None:
+def test_an_old_refresh_token_ends_its_session_and_the_user_is_told(
+    logged_in: Device, user: User
+) -> None:
     logged_in.refresh()
     DeviceSession.objects.update(language="th")
     mails.send_due()
@@ -93,7 +105,9 @@ def test_an_old_refresh_token_ends_its_session_and_the_user_is_told(logged_in: D
     assert "เพื่อความปลอดภัย" in told.subject
 
 
-def test_a_session_that_its_device_ended_is_not_reported_as_reuse(logged_in: Device, user: User) -> None:
+def test_a_session_that_its_device_ended_is_not_reported_as_reuse(
+    logged_in: Device, user: User
+) -> None:
     old = logged_in.tokens["refresh_token"]
     logged_in.post("/api/auth/device/revoke", token=old)
     with later(seconds=61):
@@ -105,7 +119,11 @@ def test_no_event_names_a_code_or_a_token(person: Client, desktop: Device) -> No
     answer(person, desktop.start(), "allow")
     desktop.redeem()
     stored = str(list(AuthEvent.objects.values()))
-    for secret in (*desktop.codes.values(), desktop.tokens["access_token"], desktop.tokens["refresh_token"]):
+    for secret in (
+        *desktop.codes.values(),
+        desktop.tokens["access_token"],
+        desktop.tokens["refresh_token"],
+    ):
         assert isinstance(secret, int) or secret.replace("-", "") not in stored
 
 
@@ -121,7 +139,9 @@ def test_events_are_forgotten_after_their_time(desktop: Device, settings: Any) -
         assert AuthEvent.objects.count() == 1
 
 
-def test_a_user_hears_of_a_new_device_in_the_language_of_the_page(person: Client, user: User) -> None:
+def test_a_user_hears_of_a_new_device_in_the_language_of_the_page(
+    person: Client, user: User
+) -> None:
     device = Device(extra=AT_WORK).start()
     person.cookies["django_language"] = "th"
     answer(person, device, "allow")
@@ -155,7 +175,9 @@ def test_codes_are_limited_by_the_hour_too(settings: Any) -> None:
     assert [one.status_code for one in answers] == [200, 200, 429]
 
 
-def test_no_session_grows_older_than_the_operator_allows(logged_in: Device, user: User, settings: Any) -> None:
+def test_no_session_grows_older_than_the_operator_allows(
+    logged_in: Device, user: User, settings: Any
+) -> None:
     settings.DEVICE_SESSION_MAX_DAYS = 10
     with later(days=9):
         logged_in.tokens = logged_in.refresh().json()

@@ -76,7 +76,9 @@ def test_a_session_that_is_over_is_not_touched_again(logged_in: Device) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("change", [{"password": "other"}, {"is_active": False}])
-def test_an_approval_does_not_outrun_a_changed_password(desktop: Device, user: User, change: dict[str, Any]) -> None:
+def test_an_approval_does_not_outrun_a_changed_password(
+    desktop: Device, user: User, change: dict[str, Any]
+) -> None:
     code = desktop.start().row
     User.objects.filter(pk=user.pk).update(**change)
     with pytest.raises(LoggedOut):
@@ -85,7 +87,9 @@ def test_an_approval_does_not_outrun_a_changed_password(desktop: Device, user: U
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_approval_waits_for_a_password_that_is_being_changed(desktop: Device, user: User) -> None:
+def test_an_approval_waits_for_a_password_that_is_being_changed(
+    desktop: Device, user: User
+) -> None:
     code, outcomes = desktop.start().row, []
 
     def approve() -> None:
@@ -112,7 +116,10 @@ def test_nobody_uses_up_the_tries_of_who_is_logged_in(person: Client, desktop: D
     desktop.start()
     answers = [Client().get(VERIFY, {"user_code": "BBBB-BBBB"}).status_code for _ in range(22)]
     assert answers[-1] == 429
-    assert "SmartSpecPro" in person.post(PAGE, {"user_code": desktop.codes["user_code"]}).content.decode()
+    assert (
+        "SmartSpecPro"
+        in person.post(PAGE, {"user_code": desktop.codes["user_code"]}).content.decode()
+    )
 
 
 @pytest.mark.django_db
@@ -120,7 +127,9 @@ def test_a_page_of_another_site_uses_up_nothing() -> None:
     elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     form = send(CODE, {"client_id": "smartspec-desktop"}, form=True, headers=elsewhere)
     assert (form.status_code, form.json()["error"]) == (403, "invalid_request")
-    image = Client().get(VERIFY, {"user_code": "BBBB-BBBB"}, headers={"Sec-Fetch-Site": "cross-site"})
+    image = Client().get(
+        VERIFY, {"user_code": "BBBB-BBBB"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
     assert image.status_code == 403
     assert not AuthEvent.objects.exists()
     webview = {"Sec-Fetch-Site": "cross-site", "Origin": "tauri://localhost"}
@@ -145,7 +154,9 @@ def test_a_device_has_a_name_that_can_be_read(person: Client, logged_in: Device,
 
 
 @pytest.mark.django_db
-def test_names_are_changed_so_often_and_no_more(person: Client, logged_in: Device, settings: Any) -> None:
+def test_names_are_changed_so_often_and_no_more(
+    person: Client, logged_in: Device, settings: Any
+) -> None:
     settings.DEVICE_CHANGES_PER_HOUR = 2
     session = DeviceSession.objects.get()
     for name in ("one", "two", "three"):
@@ -164,7 +175,9 @@ def test_names_are_changed_so_often_and_no_more(person: Client, logged_in: Devic
         ("::ffff:203.0.113.5", "203.0.113.5"),
     ],
 )
-def test_a_proxy_may_write_ports_and_mapped_addresses(rf: Any, settings: Any, forwarded: str, counted: str) -> None:
+def test_a_proxy_may_write_ports_and_mapped_addresses(
+    rf: Any, settings: Any, forwarded: str, counted: str
+) -> None:
     settings.TRUSTED_PROXIES = 1
     assert network(client_address(rf.get("/", headers={"X-Forwarded-For": forwarded}))) == counted
 
@@ -175,7 +188,11 @@ def test_what_an_administrator_does_is_not_told_as_the_users_own(
 ) -> None:
     operator = Client()
     operator.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
-    chosen = {"action": "revoke", "_selected_action": str(DeviceSession.objects.get().pk), "confirmed": "yes"}
+    chosen = {
+        "action": "revoke",
+        "_selected_action": str(DeviceSession.objects.get().pk),
+        "confirmed": "yes",
+    }
     operator.post("/admin/deviceauth/devicesession/", chosen)
     event = AuthEvent.objects.get(kind="device_revoked")
     assert (event.user, event.address, event.user_agent) == (user, "", "")

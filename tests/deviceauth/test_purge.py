@@ -38,4 +38,8 @@ def test_a_connected_device_outlives_its_code(logged_in: Device) -> None:
 def test_a_forgotten_device_goes_with_its_tokens(logged_in: Device) -> None:
     logged_in.refresh()
     purge_in(days=32)
-    assert [model.objects.count() for model in (DeviceSession, RefreshToken, AccessToken)] == [0, 0, 0]
+    assert [model.objects.count() for model in (DeviceSession, RefreshToken, AccessToken)] == [
+        0,
+        0,
+        0,
+    ]

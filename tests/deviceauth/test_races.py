@@ -86,7 +86,9 @@ def test_of_many_guesses_at_once_only_as_many_are_looked_at_as_may_be(user: User
     def guess(number: int) -> int:
         one = Client()
         one.cookies = cookies
-        return int(one.post("/auth/device", {"user_code": f"BBBB-BBB{codes.ALPHABET[number]}"}).status_code)
+        return int(
+            one.post("/auth/device", {"user_code": f"BBBB-BBB{codes.ALPHABET[number]}"}).status_code
+        )
 
     answers = concurrently(guess, threads=16)
     assert sorted(answers) == [404] * 5 + [429] * 11
@@ -98,10 +100,15 @@ def test_a_right_code_among_wrong_ones_gives_none_of_them_back(desktop: Device, 
     def attempt(number: int) -> str:
         right = number % 2
         try:
-            device_flow.find(user_code=desktop.codes["user_code"] if right else "BBBBBBBB", user=user)
+            device_flow.find(
+                user_code=desktop.codes["user_code"] if right else "BBBBBBBB", user=user
+            )
         except UserCodeRefusal as refusal:
             return refusal.code
         return "found"
 
     answers = [attempt(number) for number in range(11)]
-    assert answers == ["unknown_user_code", "found"] * 4 + ["unknown_user_code", *["rate_limit_exceeded"] * 2]
+    assert answers == ["unknown_user_code", "found"] * 4 + [
+        "unknown_user_code",
+        *["rate_limit_exceeded"] * 2,
+    ]

@@ -22,7 +22,9 @@ class Device:
         return self.code
 
     def poll(self) -> requests.Response:
-        return self.post("/api/auth/device/token", grant_type=GRANT, device_code=self.code["device_code"])
+        return self.post(
+            "/api/auth/device/token", grant_type=GRANT, device_code=self.code["device_code"]
+        )
 
     def poll_until_answered(self) -> dict[str, Any]:
         """Poll as often as the code said, at most ten times."""
@@ -37,7 +39,9 @@ class Device:
 
     def refresh(self) -> requests.Response:
         return self.post(
-            "/api/auth/device/token", grant_type="refresh_token", refresh_token=self.tokens["refresh_token"]
+            "/api/auth/device/token",
+            grant_type="refresh_token",
+            refresh_token=self.tokens["refresh_token"],
         )
 
     def get(self, path: str) -> Any:

@@ -23,7 +23,9 @@ class RunningSite:
     def manage(self, *arguments: str) -> str:
         """What a manage.py command says; raises if it fails."""
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -35,7 +37,9 @@ def running_site(data: Path) -> Iterator[RunningSite]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     ours = {"DATA_DIR": str(data), "PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | ours
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LLM_")
+    } | ours
     for name in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "DATABASE_APP_ROLE"):
         environment.pop(name, None)
     command = [sys.executable, "-m", "smartspec.local.launch"]

@@ -33,13 +33,18 @@ pytestmark = [
 @pytest.fixture
 def person(site: RunningSite) -> Iterator[Page]:
     """A browser that must have nothing to complain of."""
-    url = site.url.replace("127.0.0.1", "localhost")  # browsers know passkeys for names, and for no number
+    url = site.url.replace(
+        "127.0.0.1", "localhost"
+    )  # browsers know passkeys for names, and for no number
     complaints: list[str] = []
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = launched.new_page(base_url=url, locale="en-US", reduced_motion="reduce")
         page.on("console", lambda said: complaints.append(said.text))
-        page.on("request", lambda asked: complaints.append(asked.url) if asked.url[:4] == "http" else None)
+        page.on(
+            "request",
+            lambda asked: complaints.append(asked.url) if asked.url[:4] == "http" else None,
+        )
         yield page
         launched.close()
     assert [each for each in complaints if not each.startswith(url)] == []
@@ -168,7 +173,10 @@ def test_a_passkey_alone_and_as_the_second_step(person: Page, site: RunningSite)
     press(person, "Use a passkey")
     expect(person.get_by_role("heading", level=1)).to_have_text("Account")
     log_out(person)
-    devtools.send("WebAuthn.setUserVerified", {"authenticatorId": device["authenticatorId"], "isUserVerified": False})
+    devtools.send(
+        "WebAuthn.setUserVerified",
+        {"authenticatorId": device["authenticatorId"], "isUserVerified": False},
+    )
     person.goto("/accounts/login/")
     press(person, "Log in with a passkey")
     expect(person.get_by_role("alert")).to_contain_text("was not used")

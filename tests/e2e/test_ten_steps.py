@@ -43,8 +43,14 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
 
     page = browser.new_page()
     complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-    page.on("request", lambda asked: complaints.append(asked.url) if not asked.url.startswith(site.url) else None)
+    page.on(
+        "console",
+        lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None,
+    )
+    page.on(
+        "request",
+        lambda asked: complaints.append(asked.url) if not asked.url.startswith(site.url) else None,
+    )
     page.goto(code["verification_uri"])  # 3: the browser opens the address
     log_in(page)  # 4: the person logs in
     page.get_by_label("code").fill(code["user_code"].lower())  # 5: and enters the code
@@ -56,10 +62,20 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
 
     tokens = device.poll_until_answered()  # 7: the device gets its tokens
     assert tokens["user"]["email"] == EMAIL
-    assert tokens["user"]["credits"] == device.get("/v1/credits")["credits"] == 50  # 8: and reads the balance
+    assert (
+        tokens["user"]["credits"] == device.get("/v1/credits")["credits"] == 50
+    )  # 8: and reads the balance
     used = chat_twice(site, device)  # 9: chats, and is charged what the answers said
-    assert device.get("/v1/credits") == {"credits": 50 - used, "plan": "free", "held": 0, "available": 50 - used}
-    assert sum(-row["amount"] for row in device.get("/api/credits/history?type=usage")["results"]) == used
+    assert device.get("/v1/credits") == {
+        "credits": 50 - used,
+        "plan": "free",
+        "held": 0,
+        "available": 50 - used,
+    }
+    assert (
+        sum(-row["amount"] for row in device.get("/api/credits/history?type=usage")["results"])
+        == used
+    )
 
     device.tokens |= device.refresh().json()  # 10: refresh works, the code does not any more
     assert device.get("/v1/credits")["credits"] == 50 - used
@@ -76,7 +92,9 @@ def log_in(page: Page) -> None:
 
 def chat_twice(site: RunningSite, device: Device) -> int:
     """One JSON and one streamed answer with the OpenAI SDK; the credits they say they used."""
-    sdk = openai.OpenAI(base_url=f"{site.url}/v1", api_key=device.tokens["access_token"], max_retries=0)
+    sdk = openai.OpenAI(
+        base_url=f"{site.url}/v1", api_key=device.tokens["access_token"], max_retries=0
+    )
     (offered,) = sdk.models.list()
     assert offered.model_extra
     assert offered.model_extra["max_output_tokens"] < local_model.CONTEXT_TOKENS
@@ -87,7 +105,11 @@ def chat_twice(site: RunningSite, device: Device) -> int:
     assert answer.usage.completion_tokens <= 40
     chunks = list(
         sdk.chat.completions.create(
-            model="smollm2", messages=messages, max_tokens=40, stream=True, stream_options={"include_usage": True}
+            model="smollm2",
+            messages=messages,
+            max_tokens=40,
+            stream=True,
+            stream_options={"include_usage": True},
         )
     )
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)

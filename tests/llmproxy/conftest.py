@@ -37,10 +37,15 @@ def person(client: Client, user: User) -> Client:
 def chat(client: Client, bearer: Callable[..., dict[str, str]]) -> Callable[..., Any]:
     """Call a gateway route as a user; keyword arguments are the body's parameters."""
 
-    def call(user: User, path: str = "/v1/chat/completions", *, headers: Any = None, **body: Any) -> Any:
+    def call(
+        user: User, path: str = "/v1/chat/completions", *, headers: Any = None, **body: Any
+    ) -> Any:
         asked = {"messages": MESSAGES, **body}
         return client.post(
-            path, orjson.dumps(asked), content_type="application/json", headers={**bearer(user), **(headers or {})}
+            path,
+            orjson.dumps(asked),
+            content_type="application/json",
+            headers={**bearer(user), **(headers or {})},
         )
 
     return call

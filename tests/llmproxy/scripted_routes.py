@@ -5,7 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.llmproxy import scripted_upstream
-from tests.llmproxy.scripted_upstream import DONE, Handler, Script, events, raw, usage_chunk, usage_of
+from tests.llmproxy.scripted_upstream import (
+    DONE,
+    Handler,
+    Script,
+    events,
+    raw,
+    usage_chunk,
+    usage_of,
+)
 
 Usage = tuple[int, int] | None
 
@@ -16,12 +24,18 @@ def event(kind: str, **fields: Any) -> bytes:
 
 def text_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
     choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}
-    return _json({"id": "cmpl-1", "object": "text_completion", "choices": [choice], "usage": usage_of(usage)})
+    return _json(
+        {"id": "cmpl-1", "object": "text_completion", "choices": [choice], "usage": usage_of(usage)}
+    )
 
 
 def text_piece(text: str, finish: str | None = None) -> bytes:
     choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
-    return b"data: " + json.dumps({"id": "cmpl-1", "object": "text_completion", "choices": [choice]}).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps({"id": "cmpl-1", "object": "text_completion", "choices": [choice]}).encode()
+        + b"\n\n"
+    )
 
 
 def text_pieces(*texts: str, usage: Usage = (20, 5)) -> list[bytes]:
@@ -35,10 +49,22 @@ def vectors(_text: str = "", usage: Usage = (20, 0)) -> Script:
     return _json({"object": "list", "data": data, "model": "m", "usage": told})
 
 
-def response(text: str = "Hello", usage: Usage = (20, 5), status: str = "completed", **extra: Any) -> dict[str, Any]:
+def response(
+    text: str = "Hello", usage: Usage = (20, 5), status: str = "completed", **extra: Any
+) -> dict[str, Any]:
     part = {"type": "output_text", "text": text, "annotations": []}
-    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
-    told = {"input_tokens": usage[0], "output_tokens": usage[1], "total_tokens": sum(usage)} if usage else None
+    item = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "completed",
+        "content": [part],
+    }
+    told = (
+        {"input_tokens": usage[0], "output_tokens": usage[1], "total_tokens": sum(usage)}
+        if usage
+        else None
+    )
     about = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "error": None}
     fixed = {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True}
     return {**about, **fixed, "status": status, "output": [item], "usage": told, **extra}
@@ -50,7 +76,9 @@ def response_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
 
 def response_piece(text: str, number: int = 1) -> bytes:
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    return event("response.output_text.delta", **where, delta=text, logprobs=[], sequence_number=number)
+    return event(
+        "response.output_text.delta", **where, delta=text, logprobs=[], sequence_number=number
+    )
 
 
 def response_pieces(*texts: str, usage: Usage = (20, 5), last: str = "completed") -> list[bytes]:
@@ -60,8 +88,19 @@ def response_pieces(*texts: str, usage: Usage = (20, 5), last: str = "completed"
     part = item["content"][0] | {"text": ""}
     return [
         event("response.created", response=begun, sequence_number=0),
-        event("response.output_item.added", item=item | {"content": []}, output_index=0, sequence_number=0),
-        event("response.content_part.added", part=part, item_id="msg_1", output_index=0, content_index=0),
+        event(
+            "response.output_item.added",
+            item=item | {"content": []},
+            output_index=0,
+            sequence_number=0,
+        ),
+        event(
+            "response.content_part.added",
+            part=part,
+            item_id="msg_1",
+            output_index=0,
+            content_index=0,
+        ),
         *(response_piece(text, number) for number, text in enumerate(texts, 1)),
         event("response.output_item.done", item=item, output_index=0, sequence_number=98),
         event(f"response.{last}", response=whole, sequence_number=99),

@@ -16,8 +16,18 @@ Script = Callable[["Handler"], None]
 
 def answer(text: str = "Hello", *, usage: Any = (20, 5), status: int = 200, **extra: Any) -> Script:
     """One JSON completion; `usage` is (prompt, completion) tokens, or the object itself, or None."""
-    message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-    body = {"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "choices": [message], **extra}
+    message = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+    }
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [message],
+        **extra,
+    }
     if usage is not None:
         body["usage"] = usage_of(usage)
     return raw(json.dumps(body).encode(), status=status)
@@ -29,11 +39,19 @@ def error(status: int, message: str = "No", **fields: Any) -> Script:
 
 def listing(*names: Any) -> Script:
     """The models that a provider says it has."""
-    return raw(json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in names]}).encode())
+    return raw(
+        json.dumps(
+            {"object": "list", "data": [{"id": name, "object": "model"} for name in names]}
+        ).encode()
+    )
 
 
 def raw(
-    body: bytes, *, status: int = 200, content_type: str = "application/json", headers: dict[str, str] | None = None
+    body: bytes,
+    *,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
 ) -> Script:
     def script(handler: "Handler") -> None:
         handler.send_response(status)
@@ -68,7 +86,13 @@ def events(*pieces: bytes | threading.Event, cut: bool = False) -> Script:
 def chunk(text: str | None = None, *, finish: str | None = None, **extra: Any) -> bytes:
     delta = {} if text is None else {"content": text}
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    body = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "m", "choices": [choice], **extra}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "model": "m",
+        "choices": [choice],
+        **extra,
+    }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
 

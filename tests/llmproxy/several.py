@@ -30,10 +30,16 @@ class Several:
     ) -> Upstream:
         upstream = self.stack.enter_context(scripted_upstream.serving())
         upstream.script = script or scripted_upstream.as_asked(slug)
-        provider = Provider.objects.create(slug=slug, name=slug.title(), base_url=url or upstream.url, **row)
+        provider = Provider.objects.create(
+            slug=slug, name=slug.title(), base_url=url or upstream.url, **row
+        )
         place = self.model.deployments.count() if order is None else order
         Deployment.objects.create(
-            model=self.model, provider=provider, upstream_name=f"{slug}-1", order=place, weight=weight
+            model=self.model,
+            provider=provider,
+            upstream_name=f"{slug}-1",
+            order=place,
+            weight=weight,
         )
         return upstream
 
@@ -43,4 +49,6 @@ class Several:
 
 def tried() -> list[tuple[str, str]]:
     """The providers that were asked for the only completion, with what failed there."""
-    return [(attempt["provider"], attempt["error"]) for attempt in Completion.objects.get().attempts]
+    return [
+        (attempt["provider"], attempt["error"]) for attempt in Completion.objects.get().attempts
+    ]

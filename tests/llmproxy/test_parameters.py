@@ -9,7 +9,13 @@ from llmproxy.exceptions import InvalidRequest
 from llmproxy.routes import chat, embeddings, messages, responses, text
 from llmproxy.routes.parameters import Parameter
 
-ROUTES = {"chat": chat, "text": text, "embeddings": embeddings, "responses": responses, "messages": messages}
+ROUTES = {
+    "chat": chat,
+    "text": text,
+    "embeddings": embeddings,
+    "responses": responses,
+    "messages": messages,
+}
 CHECKED = [
     pytest.param(one, id=f"{name}-{one.name}")
     for name, route in ROUTES.items()
@@ -17,8 +23,28 @@ CHECKED = [
     if one.is_checked
 ]
 LIMITS = [0, 1, 2, 16, 17, 20, 21, 8192, 8193, 10_000_000, 10_000_001, -1, -2, -3, 10**30]
-VALUES: list[Any] = [*LIMITS, 0.5, 2.5, -2.5, True, False, "x", "float", "base64", [], ["x"], ["x", 1], [1], {}]
-MORE: list[Any] = [{"include_usage": True}, {"include_usage": 1}, {"include_usage": None}, [{"type": "custom"}]]
+VALUES: list[Any] = [
+    *LIMITS,
+    0.5,
+    2.5,
+    -2.5,
+    True,
+    False,
+    "x",
+    "float",
+    "base64",
+    [],
+    ["x"],
+    ["x", 1],
+    [1],
+    {},
+]
+MORE: list[Any] = [
+    {"include_usage": True},
+    {"include_usage": 1},
+    {"include_usage": None},
+    [{"type": "custom"}],
+]
 
 
 def is_accepted(parameter: Parameter, value: Any) -> bool:
@@ -44,4 +70,6 @@ def test_null_is_as_good_as_absent(route: Any) -> None:
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_only_what_the_table_names_is_passed_on(route: Any) -> None:
-    assert route.PARAMETERS.select({"model": "m", "service_tier": "flex", "audio": {}, "store": True}) == {"model": "m"}
+    assert route.PARAMETERS.select(
+        {"model": "m", "service_tier": "flex", "audio": {}, "store": True}
+    ) == {"model": "m"}

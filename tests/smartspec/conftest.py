@@ -51,11 +51,16 @@ def callers(ann: User, make_token: Callable[..., str]) -> dict[str, dict[str, An
 
 
 @pytest.fixture
-def spent(ann: User, make_user: Callable[..., User], make_token: Callable[..., str]) -> dict[str, dict[str, Any]]:
+def spent(
+    ann: User, make_user: Callable[..., User], make_token: Callable[..., str]
+) -> dict[str, dict[str, Any]]:
     """Who cannot pay for a second completion: one has no credits left, one a key whose budget is used up."""
     poor = make_token(make_user("poor@example.com", credits=1))
     key = api_keys.create(user=ann, name="CI", source=Source(), monthly_budget=1).plain
-    return {name: {"headers": {"Authorization": f"Bearer {token}"}} for name, token in (("poor", poor), ("key", key))}
+    return {
+        name: {"headers": {"Authorization": f"Bearer {token}"}}
+        for name, token in (("poor", poor), ("key", key))
+    }
 
 
 @pytest.fixture
@@ -83,7 +88,9 @@ def rows(ann: User) -> None:
     later = timezone.now() + timedelta(minutes=10)
     waiting = {"application": desktop, "scope": "llm:chat", "expires": later}
     normal = codes.normalise(openapi.USER_CODE) or ""
-    DeviceCode.objects.create(device_code="of another", user_code=codes.user_code_digest(normal), **waiting)
+    DeviceCode.objects.create(
+        device_code="of another", user_code=codes.user_code_digest(normal), **waiting
+    )
     DeviceCode.objects.create(
         device_code=codes.device_code_digest(openapi.DEVICE_CODE),
         user_code="of another",
@@ -91,7 +98,15 @@ def rows(ann: User) -> None:
         status=DeviceCode.Status.AUTHORIZED,
         **waiting,
     )
-    numbers = ["prompt_tokens", "cached_tokens", "completion_tokens", "held", "cost", "charged", "uncollected"]
+    numbers = [
+        "prompt_tokens",
+        "cached_tokens",
+        "completion_tokens",
+        "held",
+        "cost",
+        "charged",
+        "uncollected",
+    ]
     prices = {f"{kind}_price": 1 for kind in ("prompt", "cached_prompt", "completion")}
     Completion.objects.create(
         generation_id=GENERATION_ID,

@@ -27,7 +27,9 @@ def is_public(operation: Node) -> bool:
 def example_of(operation: Node, media_type: str, document: Node) -> dict[str, Any]:
     """What to make a schemathesis.Case of."""
     shown = {
-        where: {p["name"]: p["schema"]["examples"][0] for p in _exemplary(operation) if p["in"] == where}
+        where: {
+            p["name"]: p["schema"]["examples"][0] for p in _exemplary(operation) if p["in"] == where
+        }
         for where in ("path", "query")
     }
     case = {"path_parameters": shown["path"], "query": shown["query"]}
@@ -40,4 +42,8 @@ def example_of(operation: Node, media_type: str, document: Node) -> dict[str, An
 
 
 def _exemplary(operation: Node) -> list[Node]:
-    return [parameter for parameter in operation.get("parameters", []) if "examples" in parameter.get("schema", {})]
+    return [
+        parameter
+        for parameter in operation.get("parameters", [])
+        if "examples" in parameter.get("schema", {})
+    ]

@@ -60,7 +60,11 @@ def _parsed(received: bytes, method: str) -> Said:
     response = HTTPResponse(cast(socket.socket, _Received(received)), method=method)
     try:
         response.begin()
-        return Said(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+        return Said(
+            response.status,
+            {name.lower(): value for name, value in response.getheaders()},
+            response.read(),
+        )
     except (BadStatusLine, IncompleteRead):
         return Said(0, {}, received)
 

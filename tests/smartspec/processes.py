@@ -30,7 +30,9 @@ def healthy(url: str) -> bool:
 
 def running_below(root: Path) -> list[str]:
     """The processes at work in this directory."""
-    return [str(folder.parent) for folder in Path("/proc").glob("[0-9]*/cwd") if _target(folder) == root]
+    return [
+        str(folder.parent) for folder in Path("/proc").glob("[0-9]*/cwd") if _target(folder) == root
+    ]
 
 
 def _target(folder: Path) -> Path | None:

@@ -16,7 +16,11 @@ from psycopg import errors
 from smartspec.local import embedded_postgres, postgres_binaries, postgres_cluster, processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECRETS = {"POSTGRES_PASSWORD": "pa1", "DATABASE_OWNER_PASSWORD": "pa2", "DATABASE_APP_PASSWORD": "pa3"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "pa1",
+    "DATABASE_OWNER_PASSWORD": "pa2",
+    "DATABASE_APP_PASSWORD": "pa3",
+}
 OURS = ("migrate", "web", "tick")
 
 
@@ -40,10 +44,14 @@ def test_only_the_site_is_reached_and_only_from_this_machine(services: dict[str,
 
 
 @pytest.mark.parametrize("name", ["web", "tick"])
-def test_the_site_knows_the_password_of_its_own_role_alone(services: dict[str, Any], name: str) -> None:
+def test_the_site_knows_the_password_of_its_own_role_alone(
+    services: dict[str, Any], name: str
+) -> None:
     environment = services[name]["environment"]
     assert environment["DATABASE_URL"].startswith("postgres://smartspec_app:pa3@")
-    assert set(SECRETS) - {"DATABASE_APP_PASSWORD"} <= environment.keys()  # those of .env are hidden
+    assert (
+        set(SECRETS) - {"DATABASE_APP_PASSWORD"} <= environment.keys()
+    )  # those of .env are hidden
     assert not re.search("pa1|pa2", str(services[name]))
 
 
@@ -53,7 +61,9 @@ def test_the_owner_migrates_once_before_the_site_starts(services: dict[str, Any]
     assert environment["DATABASE_APP_ROLE"] == "smartspec_app"
     assert services["migrate"]["restart"] == "no"
     for name in ("web", "tick"):
-        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services[name]["depends_on"]["migrate"] == {
+            "condition": "service_completed_successfully"
+        }
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -74,7 +84,9 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         os.chown(data, owner.uid, owner.gid)
     with postgres_cluster._descriptor(data) as descriptor:
         cluster = postgres_cluster.Cluster(data, descriptor, programs, owner)
-        postgres_cluster._run(cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", "--no-sync")
+        postgres_cluster._run(
+            cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", "--no-sync"
+        )
         postgres_cluster._as_superuser(cluster, "postgres", "ALTER ROLE postgres PASSWORD 'pa1'")
         (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         port = embedded_postgres.free_port()
@@ -91,7 +103,9 @@ def prepared(new_server: str) -> str:
     """After what compose.yaml does: the roles of deploy/roles.sql, and `prepare` as the owner."""
     script = ["psql", new_server, "-q", "-f", str(ROOT / "deploy/roles.sql")]
     try:
-        done = subprocess.run(script, env={**os.environ, **SECRETS}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            script, env={**os.environ, **SECRETS}, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
         pytest.skip("psql is not installed")
     assert (done.returncode, done.stderr) == (0, "")
@@ -107,13 +121,17 @@ def manage(server: str, login: str, *arguments: str, app_role: str = "smartspec_
         "DATABASE_APP_ROLE": app_role,
     }
     command = [sys.executable, "manage.py", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
 
 def test_the_roles_of_a_new_server_suit_the_site(prepared: str) -> None:
-    assert "W002" not in manage(prepared, "smartspec_app:pa3", "check", "--deploy", "--database", "default")
+    assert "W002" not in manage(
+        prepared, "smartspec_app:pa3", "check", "--deploy", "--database", "default"
+    )
     manage(prepared, "smartspec_app:pa3", "create_user", "ann@example.com", "--credits", "5")
     assert "sound" in manage(prepared, "smartspec_app:pa3", "audit_ledger")
 
@@ -121,15 +139,21 @@ def test_the_roles_of_a_new_server_suit_the_site(prepared: str) -> None:
 def test_an_installation_with_one_role_gets_the_second_as_documented(prepared: str) -> None:
     statements = (ROOT / "docs/roles.md").read_text().split("```sql")[1].split("```")[0]
     with psycopg.connect(prepared, dbname="smartspec") as connection:
-        connection.execute(statements.replace("smartspec_app", "later_app").replace("…", "pa5").encode())
+        connection.execute(
+            statements.replace("smartspec_app", "later_app").replace("…", "pa5").encode()
+        )
     manage(prepared, "smartspec:pa2", "migrate", app_role="later_app")
     manage(prepared, "later_app:pa5", "create_user", "eve@example.com")
-    assert "W002" not in manage(prepared, "later_app:pa5", "check", "--deploy", "--database", "default")
+    assert "W002" not in manage(
+        prepared, "later_app:pa5", "check", "--deploy", "--database", "default"
+    )
     manage(prepared, "smartspec:pa2", "migrate")  # the other tests' role again
 
 
 def test_a_site_that_runs_as_the_owner_is_warned(prepared: str) -> None:
-    assert "smartspec.W002" in manage(prepared, "smartspec:pa2", "check", "--deploy", "--database", "default")
+    assert "smartspec.W002" in manage(
+        prepared, "smartspec:pa2", "check", "--deploy", "--database", "default"
+    )
 
 
 def test_the_owner_is_no_superuser_and_nobody_else_comes_in(prepared: str) -> None:
@@ -144,7 +168,9 @@ def test_the_owner_is_no_superuser_and_nobody_else_comes_in(prepared: str) -> No
 
 def test_the_sites_role_cannot_write_there_either(prepared: str) -> None:
     with (
-        psycopg.connect(prepared, user="smartspec_app", password="pa3", dbname="smartspec") as connection,
+        psycopg.connect(
+            prepared, user="smartspec_app", password="pa3", dbname="smartspec"
+        ) as connection,
         pytest.raises(errors.InsufficientPrivilege),
     ):
         connection.execute("DELETE FROM credit_transactions")

@@ -22,7 +22,9 @@ def audited():
     def run(*, problems=0, first="", ago=timedelta(hours=1)):
         then = timezone.now() - ago
         facts = {"users": 1234, "transactions": 5, "holds": 6}
-        AuditRun.objects.create(started_at=then, finished_at=then, problems=problems, first_problem=first, **facts)
+        AuditRun.objects.create(
+            started_at=then, finished_at=then, problems=problems, first_problem=first, **facts
+        )
 
     return run
 
@@ -42,13 +44,21 @@ def test_a_sound_audit_is_shown_with_its_time(client, audited):
 
 def test_one_is_not_named_as_many_are(client, audited, make_user):
     AuditRun.objects.create(
-        started_at=timezone.now(), finished_at=timezone.now(), problems=0, users=1, transactions=1, holds=2
+        started_at=timezone.now(),
+        finished_at=timezone.now(),
+        problems=0,
+        users=1,
+        transactions=1,
+        holds=2,
     )
     make_user(credits=1)
     page = client.get("/admin/")
     assert "1 user, 1 transaction and 2 holds checked." in page.content.decode()
     notes = {str(figure.title): figure.note for figure in page.context["figures"]}
-    assert (notes["Outstanding"], notes["Granted"]) == ("credit on all balances", "credit in 30 days")
+    assert (notes["Outstanding"], notes["Granted"]) == (
+        "credit on all balances",
+        "credit in 30 days",
+    )
     assert notes["Held"] == "credits set aside"
 
 
@@ -89,10 +99,18 @@ def test_who_may_not_see_transactions_sees_no_audit(client, make_user):
 
 def test_providers_that_fail_are_counted_for_who_may_see_them(client, make_user):
     Provider.objects.create(slug="good", name="Good", base_url="https://models.example/v1")
-    Provider.objects.create(slug="bad", name="Bad", base_url="https://models.example/v1", failures=2)
-    Provider.objects.create(slug="off", name="Off", base_url="https://models.example/v1", failures=2, is_active=False)
+    Provider.objects.create(
+        slug="bad", name="Bad", base_url="https://models.example/v1", failures=2
+    )
+    Provider.objects.create(
+        slug="off", name="Off", base_url="https://models.example/v1", failures=2, is_active=False
+    )
     figure = next(one for one in client.get("/admin/").context["figures"] if "provider" in one.link)
-    assert (figure.title, figure.value, figure.note) == ("Failing providers", 1, "of 2 that are switched on")
+    assert (figure.title, figure.value, figure.note) == (
+        "Failing providers",
+        1,
+        "of 2 that are switched on",
+    )
     Provider.objects.filter(slug="good").delete()
     page = client.get("/admin/", headers={"Accept-Language": "th"}).content.decode()
     assert "ผู้ให้บริการที่ขัดข้อง" in page

@@ -26,7 +26,11 @@ def views(found: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterat
             yield from views(one.url_patterns, address)
 
 
-VIEWS = {address: view for address, view in views(get_resolver().url_patterns) if address.startswith(FOR_PROGRAMS)}
+VIEWS = {
+    address: view
+    for address, view in views(get_resolver().url_patterns)
+    if address.startswith(FOR_PROGRAMS)
+}
 
 
 @pytest.mark.parametrize("address", VIEWS)
@@ -66,8 +70,12 @@ def test_an_address_has_the_dialect_of_its_view_or_prefix(path: str, dialect: Di
     assert find_dialect(RequestFactory().get(path)) is dialect
 
 
-def test_a_programs_completion_is_never_resolved_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_programs_completion_is_never_resolved_by_its_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     request = RequestFactory().post("/v1/chat/completions")
     wsgi.gateway.resolve_request(request)
-    monkeypatch.setattr("smartspec.dialects.resolve", lambda path: pytest.fail(f"{path} was resolved again"))
+    monkeypatch.setattr(
+        "smartspec.dialects.resolve", lambda path: pytest.fail(f"{path} was resolved again")
+    )
     assert find_dialect(request) is GATEWAY

@@ -40,8 +40,14 @@ class Table:
 def drill() -> Table:
     command = [sys.executable, "manage.py", "ledger_drill", "--quick"]
     # Settings that cannot work: the drill has its own.
-    environment = {"PATH": "/usr/bin:/bin", "DEBUG": "false", "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "DEBUG": "false",
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     return Table(done.stdout + done.stderr, done.returncode)
 
 
@@ -133,7 +139,9 @@ def test_every_failpoint_is_placed_once_and_drilled() -> None:
     assert [fault.failpoint for fault in FAULTS if fault.failpoint] == list(failpoints.NAMES)
 
 
-def test_a_failpoint_is_refused_in_production(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def test_a_failpoint_is_refused_in_production(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
     monkeypatch.setattr(failpoints, "ARMED", "after-hold")
     settings.DEBUG = False
     assert "smartspec.E009" in {message.id for message in run_checks()}
@@ -144,7 +152,9 @@ def test_a_failpoint_is_refused_in_production(monkeypatch: pytest.MonkeyPatch, s
 def test_the_drill_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     command = [sys.executable, "manage.py", "ledger_drill"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             eventually(lambda: list(tmp_path.glob("smartspec-drill-*/log/worker-*")))
             process.send_signal(signal.SIGINT)

@@ -57,7 +57,9 @@ def table() -> dict[str, str]:
 def exists(test: str) -> bool:
     path, _, name = test.partition("::")
     file = ROOT / path
-    return file.exists() and re.search(rf"^def {name}\(", file.read_text(), re.MULTILINE) is not None
+    return (
+        file.exists() and re.search(rf"^def {name}\(", file.read_text(), re.MULTILINE) is not None
+    )
 
 
 def test_every_fault_has_its_row() -> None:

@@ -11,7 +11,9 @@ from accounts.toolbox import headers
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("accounts", "credits", "deviceauth", "llmproxy", "smartspec")
-NAMES = {value for name, value in vars(headers).items() if name.isupper() and isinstance(value, str)}
+NAMES = {
+    value for name, value in vars(headers).items() if name.isupper() and isinstance(value, str)
+}
 SPELT = {headers.wsgi_name(name).lower() for name in NAMES} | NAMES
 
 
@@ -23,17 +25,30 @@ def literals(source: str) -> Iterator[tuple[int, str]]:
 
 
 def retyped(source: str) -> list[tuple[int, str]]:
-    return [found for found in literals(source) if found[1] in SPELT or found[1].startswith("x-ratelimit-")]
+    return [
+        found
+        for found in literals(source)
+        if found[1] in SPELT or found[1].startswith("x-ratelimit-")
+    ]
 
 
 def test_no_other_module_spells_a_header() -> None:
-    sources = [path for app in APPS for path in (ROOT / app).rglob("*.py") if "migrations" not in path.parts]
-    found = {path: retyped(path.read_text()) for path in sources if path != ROOT / "accounts/headers.py"}
+    sources = [
+        path
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        if "migrations" not in path.parts
+    ]
+    found = {
+        path: retyped(path.read_text()) for path in sources if path != ROOT / "accounts/headers.py"
+    }
     assert {str(path): lines for path, lines in found.items() if lines} == {}
 
 
 def test_a_header_that_is_spelt_again_is_noticed() -> None:
-    source = 'a["X-Trace-Id"]; b["HTTP_X_USER_TOKEN"]; f"x-ratelimit-limit-{kind}"; "About x-trace-id."'
+    source = (
+        'a["X-Trace-Id"]; b["HTTP_X_USER_TOKEN"]; f"x-ratelimit-limit-{kind}"; "About x-trace-id."'
+    )
     assert retyped(source) == [
         (1, "x-trace-id"),
         (1, "http_x_user_token"),
@@ -48,4 +63,7 @@ def test_the_table_knows_every_name() -> None:
 
 def test_pages_of_other_origins_see_all_that_we_send() -> None:
     answer = Client().get("/api/schema", HTTP_ORIGIN=settings.CORS_ALLOWED_ORIGINS[0])
-    assert set(answer["Access-Control-Expose-Headers"].split(", ")) == {"retry-after", *headers.SENT}
+    assert set(answer["Access-Control-Expose-Headers"].split(", ")) == {
+        "retry-after",
+        *headers.SENT,
+    }

@@ -37,7 +37,11 @@ def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
 
 
 def undescribed(document: Node) -> set[str]:
-    return {path for path in addresses(get_resolver()) if path not in document["paths"] and not PAGES.match(path)}
+    return {
+        path
+        for path in addresses(get_resolver())
+        if path not in document["paths"] and not PAGES.match(path)
+    }
 
 
 def operations(document: Node) -> Iterator[tuple[str, Node]]:
@@ -93,7 +97,15 @@ def test_every_operation_says_who_may_call_it(document: Node) -> None:
 
 
 def test_every_refusal_is_in_the_dialect_of_its_route(document: Node) -> None:
-    dialects = {"OAuthError", "Message", "Error", "OutOfCredits", "TrpcError", "MessagesError", "MessagesOutOfCredits"}
+    dialects = {
+        "OAuthError",
+        "Message",
+        "Error",
+        "OutOfCredits",
+        "TrpcError",
+        "MessagesError",
+        "MessagesOutOfCredits",
+    }
     for label, operation in operations(document):
         for status, response in operation["responses"].items():
             schema = response["content"]["application/json"]["schema"] if status >= "4" else {}
@@ -106,11 +118,16 @@ def examples(node: Any) -> Iterator[tuple[Node, Any]]:
     if isinstance(node, dict):
         if isinstance(schema := node.get("schema"), dict):
             shown = [node["example"]] if "example" in node else []
-            for example in [*shown, *(named["value"] for named in node.get("examples", {}).values())]:
+            for example in [
+                *shown,
+                *(named["value"] for named in node.get("examples", {}).values()),
+            ]:
                 yield schema, example
         for example in node["examples"] if isinstance(node.get("examples"), list) else ():
             yield {name: value for name, value in node.items() if name != "examples"}, example
-    for inner in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for inner in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
         yield from examples(inner)
 
 

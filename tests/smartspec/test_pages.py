@@ -14,7 +14,9 @@ pytestmark = pytest.mark.django_db
 def test_the_home_page_shows_packages_with_prices(client):
     call_command("seed_packages", verbosity=0)
     page = client.get("/").content.decode()
-    assert all(text in page for text in ("Starter", "$50", "1,500 credits", "popular", "/accounts/signup/"))
+    assert all(
+        text in page for text in ("Starter", "$50", "1,500 credits", "popular", "/accounts/signup/")
+    )
 
 
 def test_one_credit_is_one(client, settings, make_user):
@@ -49,7 +51,9 @@ def test_who_has_an_account_is_not_told_to_sign_up(client, make_user):
 
 
 @pytest.mark.parametrize("packages", [True, False])
-def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(client, settings, make_user, packages):
+def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(
+    client, settings, make_user, packages
+):
     if packages:
         call_command("seed_packages", verbosity=0)
     client.force_login(make_user("ann@example.com"))
@@ -73,7 +77,9 @@ def test_who_is_logged_in_sees_the_balance_and_a_way_out(client, make_user):
 
 
 def test_the_language_is_switched_by_a_form_and_kept(client):
-    answer = client.post("/i18n/set", {"language": "th", "next": "/accounts/login/?next=/auth/device"})
+    answer = client.post(
+        "/i18n/set", {"language": "th", "next": "/accounts/login/?next=/auth/device"}
+    )
     assert answer["Location"] == "/accounts/login/?next=/auth/device"
     page = client.get("/").content.decode()
     assert '<html lang="th">' in page
@@ -85,7 +91,9 @@ def test_a_thai_browser_gets_thai_without_asking():
     assert '<html lang="th">' in page
 
 
-@pytest.mark.parametrize("there", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "there", ["https://evil.example/", "//evil.example", "javascript:alert(1)"]
+)
 def test_switching_the_language_leads_to_no_other_site(client, there):
     answer = client.post("/i18n/set", {"language": "th", "next": there})
     assert "evil" not in answer["Location"]
@@ -93,7 +101,8 @@ def test_switching_the_language_leads_to_no_other_site(client, there):
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"next": "/a\0\n"}, {"language": "x" * 9999}, {"language": "\0", "next": "/" * 9999}]
+    "sent",
+    [{}, {"next": "/a\0\n"}, {"language": "x" * 9999}, {"language": "\0", "next": "/" * 9999}],
 )
 def test_an_odd_language_form_is_no_failure(client, sent):
     assert client.post("/i18n/set", sent).status_code in {302, 400}
@@ -104,7 +113,9 @@ def test_pages_allow_nothing_but_our_own_files(client):
     policy = answer["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
-    assert not any(mark in answer.content for mark in (b"style=", b"<script", b"<style", b"onclick", b"//cdn"))
+    assert not any(
+        mark in answer.content for mark in (b"style=", b"<script", b"<style", b"onclick", b"//cdn")
+    )
 
 
 def test_only_the_admin_may_run_inline_code(client, make_user):

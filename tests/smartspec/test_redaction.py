@@ -59,6 +59,8 @@ def test_nor_are_those_that_an_exception_names(written):
 
 
 def test_what_is_no_secret_is_written_as_it_is(written):
-    line = "code_requested user=- {'code': 14, 'client': 'smartspec-desktop'} at /account/devices/12"
+    line = (
+        "code_requested user=- {'code': 14, 'client': 'smartspec-desktop'} at /account/devices/12"
+    )
     logging.getLogger("redaction").info(line)
     assert line in written.getvalue()

@@ -67,7 +67,13 @@ def test_support_looks(client, support, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["llmproxy/provider", "llmproxy/languagemodel", "auth/group", "admin/logentry", "oauth2_provider/application"],
+    [
+        "llmproxy/provider",
+        "llmproxy/languagemodel",
+        "auth/group",
+        "admin/logentry",
+        "oauth2_provider/application",
+    ],
 )
 def test_support_does_not_see_what_it_may_not_touch(client, support, name):
     assert client.get(f"/admin/{name}/").status_code == 403
@@ -75,8 +81,14 @@ def test_support_does_not_see_what_it_may_not_touch(client, support, name):
 
 def test_support_changes_no_prices_plans_packages_or_providers(client, support):
     package = Package.objects.create(name="Pro", credits=5, price_usd=5)
-    provider = Provider.objects.create(name="Cloud", slug="cloud", base_url="https://models.example/v1")
-    for path in (f"credits/package/{package.pk}", "accounts/plan/free", f"llmproxy/provider/{provider.pk}"):
+    provider = Provider.objects.create(
+        name="Cloud", slug="cloud", base_url="https://models.example/v1"
+    )
+    for path in (
+        f"credits/package/{package.pk}",
+        "accounts/plan/free",
+        f"llmproxy/provider/{provider.pk}",
+    ):
         assert client.post(f"/admin/{path}/change/", {"name": "Mine"}).status_code == 403
         assert client.post(f"/admin/{path}/delete/", {"post": "yes"}).status_code in {302, 403}
     assert (Package.objects.get().name, Plan.objects.get().name, Provider.objects.get().name) == (
@@ -89,10 +101,18 @@ def test_support_changes_no_prices_plans_packages_or_providers(client, support):
 def test_support_changes_nobodys_flags_groups_or_password(client, support, make_user):
     boss = make_user("boss@example.com", is_staff=True)
     for user in (boss, support, make_user()):
-        sent = {"email": user.email, "plan": "free", "is_superuser": "on", "is_staff": "on", "is_active": "on"}
+        sent = {
+            "email": user.email,
+            "plan": "free",
+            "is_superuser": "on",
+            "is_staff": "on",
+            "is_active": "on",
+        }
         assert client.post(f"/admin/accounts/user/{user.pk}/change/", sent).status_code == 403
         passwords = {"password1": "correct horse 9", "password2": "correct horse 9"}
-        assert client.post(f"/admin/accounts/user/{user.pk}/password/", passwords).status_code == 403
+        assert (
+            client.post(f"/admin/accounts/user/{user.pk}/password/", passwords).status_code == 403
+        )
     assert client.post("/admin/accounts/user/add/", {"email": "x@example.com"}).status_code == 403
     assert not User.objects.filter(is_superuser=True).exists()
 
@@ -101,7 +121,12 @@ def test_the_log_shows_who_did_what_and_why(client, operator, make_user):
     ann = make_user()
     administrators_log.record(operator, Act.ADJUSTED, ann, "+5 credits: Goodwill")
     page = client.get(LOG).content.decode()
-    for text in ("operator@example.com", "Adjusted credits", "Goodwill", f"/admin/accounts/user/{ann.pk}/change/"):
+    for text in (
+        "operator@example.com",
+        "Adjusted credits",
+        "Goodwill",
+        f"/admin/accounts/user/{ann.pk}/change/",
+    ):
         assert text in page
 
 
@@ -122,7 +147,10 @@ def test_the_log_is_narrowed_by_kind_administrator_day_and_words(client, operato
 
 
 def test_a_change_in_a_form_is_in_the_log(client, operator):
-    client.post("/admin/accounts/plan/free/change/", {"name": "Gratis", "monthly_credits": "0", "max_concurrent": "3"})
+    client.post(
+        "/admin/accounts/plan/free/change/",
+        {"name": "Gratis", "monthly_credits": "0", "max_concurrent": "3"},
+    )
     page = client.get(LOG).content.decode()
     assert "Gratis" in page
     assert "Changed" in page

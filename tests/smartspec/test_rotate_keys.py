@@ -38,11 +38,17 @@ def stored(settings: Any, make_user: Callable[..., User]) -> User:
     provider = Provider(name="Cloud", slug="cloud", base_url="https://models.example/v1")
     provider.set_key("sk-cloud")
     provider.save()
-    Provider.objects.create(name="Local", slug="local", base_url="http://models.example/v1")  # without a key
+    Provider.objects.create(
+        name="Local", slug="local", base_url="http://models.example/v1"
+    )  # without a key
     TOTP.activate(ann, "JBSWY3DPEHPK3PXP")
     RecoveryCodes.activate(ann)
-    OutgoingMail.objects.create(to="a@example.com", body=encryption.encrypt("a link", purpose=mails.PURPOSE))
-    IdempotencyKey.objects.create(key="k", digest="d", generation_id="g", answer=idempotency.sealed({"a": 1}))
+    OutgoingMail.objects.create(
+        to="a@example.com", body=encryption.encrypt("a link", purpose=mails.PURPOSE)
+    )
+    IdempotencyKey.objects.create(
+        key="k", digest="d", generation_id="g", answer=idempotency.sealed({"a": 1})
+    )
     Client().force_login(ann)
     settings.ENCRYPTION_KEYS = [NEW, OLD]
     return ann
@@ -56,10 +62,14 @@ def rotated() -> str:
 
 def readable(user: User) -> bool:
     """Whether each secret still says what it said."""
-    codes = RecoveryCodes(Authenticator.objects.get(user=user, type="recovery_codes")).generate_codes()
+    codes = RecoveryCodes(
+        Authenticator.objects.get(user=user, type="recovery_codes")
+    ).generate_codes()
     return (
         Provider.objects.get(slug="cloud").key == "sk-cloud"
-        and encryption.decrypt(Authenticator.objects.get(type="totp").data["secret"], purpose="second factors")
+        and encryption.decrypt(
+            Authenticator.objects.get(type="totp").data["secret"], purpose="second factors"
+        )
         == "JBSWY3DPEHPK3PXP"
         and len(codes) == 10
         and mails.text(OutgoingMail.objects.get()) == "a link"
@@ -96,7 +106,9 @@ def test_again_it_changes_nothing(stored: User) -> None:
     assert Provider.objects.get(slug="cloud").encrypted_key == before
 
 
-def test_a_site_that_still_writes_with_the_old_key_shows_in_the_second_run(stored: User, settings: Any) -> None:
+def test_a_site_that_still_writes_with_the_old_key_shows_in_the_second_run(
+    stored: User, settings: Any
+) -> None:
     assert "sessions: 1 encrypted anew" in rotated()
     settings.ENCRYPTION_KEYS = [OLD, NEW]  # as a process has it that was not restarted
     Client().force_login(stored)
@@ -109,7 +121,10 @@ def test_a_site_that_still_writes_with_the_old_key_shows_in_the_second_run(store
 
 def test_its_help_says_what_comes_first() -> None:
     said = " ".join(
-        load_command_class("smartspec", "rotate_keys").create_parser("", "rotate_keys").format_help().split()
+        load_command_class("smartspec", "rotate_keys")
+        .create_parser("", "rotate_keys")
+        .format_help()
+        .split()
     )
     assert "restart every process of the site with that list before you run this" in said
 
@@ -149,19 +164,31 @@ def test_sessions_that_are_over_are_nobodys_loss(stored: User) -> None:
 def test_many_rows_go_in_parts(stored: User, monkeypatch: Any) -> None:
     monkeypatch.setattr(key_rotation, "BATCH", 2)
     for number in range(5):
-        OutgoingMail.objects.create(to="a@example.com", body=Fernet(OLD).encrypt(str(number).encode()).decode())
+        OutgoingMail.objects.create(
+            to="a@example.com", body=Fernet(OLD).encrypt(str(number).encode()).decode()
+        )
     assert "mails: 6 encrypted anew" in rotated()
 
 
 def test_codes_from_before_seeds_are_turned_one_by_one() -> None:
-    turned = turn_factor({"migrated_codes": ["a", "b"], "used_mask": 1}, lambda code: "B" if code == "b" else None)
+    turned = turn_factor(
+        {"migrated_codes": ["a", "b"], "used_mask": 1}, lambda code: "B" if code == "b" else None
+    )
     assert turned == {"migrated_codes": ["a", "B"], "used_mask": 1}
 
 
 def test_no_purpose_of_encryption_is_forgotten() -> None:
     """A module that encrypts has a PURPOSE: each of them is turned, but for the digests of addresses."""
-    sources = [path for app in ("accounts", "credits", "deviceauth", "llmproxy") for path in (ROOT / app).rglob("*.py")]
-    purposes = {found for path in sources for found in re.findall(r'^PURPOSE = "(.+)"', path.read_text(), re.MULTILINE)}
+    sources = [
+        path
+        for app in ("accounts", "credits", "deviceauth", "llmproxy")
+        for path in (ROOT / app).rglob("*.py")
+    ]
+    purposes = {
+        found
+        for path in sources
+        for found in re.findall(r'^PURPOSE = "(.+)"', path.read_text(), re.MULTILINE)
+    }
     assert purposes - {"addresses"} == {secrets.purpose for secrets in SECRETS}
     callers = [path for path in sources if "encryption.encrypt(" in path.read_text()]
     assert all("PURPOSE = " in path.read_text() for path in callers)

@@ -49,7 +49,9 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
-def test_a_bad_value_is_refused_with_an_id(settings: Any, name: str, value: Any, check: str) -> None:
+def test_a_bad_value_is_refused_with_an_id(
+    settings: Any, name: str, value: Any, check: str
+) -> None:
     setattr(settings, name, value)
     assert check in ids()
 
@@ -72,7 +74,9 @@ def test_a_bad_value_is_refused_with_an_id(settings: Any, name: str, value: Any,
 def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) -> None:
     environment = {**os.environ, name: value}
     command = [sys.executable, "manage.py", "check"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert f"(smartspec.E007) {name} cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
@@ -90,9 +94,12 @@ def test_a_provider_without_models_is_noted(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "limit"), [({}, 10_000), ({"LIMIT": "0"}, 0), ({"LIMIT": " 7 "}, 7), ({"LIMIT": ""}, None)]
+    ("said", "limit"),
+    [({}, 10_000), ({"LIMIT": "0"}, 0), ({"LIMIT": " 7 "}, 7), ({"LIMIT": ""}, None)],
 )
-def test_an_empty_limit_is_none(monkeypatch: pytest.MonkeyPatch, said: dict[str, str], limit: int | None) -> None:
+def test_an_empty_limit_is_none(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], limit: int | None
+) -> None:
     monkeypatch.setattr(Environment, "ENVIRON", said)
     env = Environment()
     assert (env.limit("LIMIT", default=10_000), env.bad) == (limit, {})

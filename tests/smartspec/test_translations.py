@@ -29,7 +29,9 @@ def test_the_check_notices_an_old_catalogue(tmp_path, monkeypatch):
 def test_translations_keep_their_placeholders():
     for entry in polib.pofile(str(CATALOGUE)):
         for text in entry.msgstr_plural.values() or [entry.msgstr]:
-            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(entry.msgid)), entry.msgid
+            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(entry.msgid)), (
+                entry.msgid
+            )
 
 
 def test_texts_are_found_in_code_and_templates(tmp_path):
@@ -44,4 +46,6 @@ def test_texts_are_found_in_code_and_templates(tmp_path):
 def test_django_reads_the_built_catalogue():
     with translation.override("th"):
         assert gettext("Log in") == "เข้าสู่ระบบ"
-        assert "2" in ngettext("%(users)d user was adjusted.", "%(users)d users were adjusted.", 2) % {"users": 2}
+        assert "2" in ngettext(
+            "%(users)d user was adjusted.", "%(users)d users were adjusted.", 2
+        ) % {"users": 2}

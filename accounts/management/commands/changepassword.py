@@ -14,5 +14,7 @@ class Command(changepassword.Command):
 
     def handle(self, *args: Any, **options: Any) -> str | None:
         said = super().handle(*args, **options)
-        done_by_administrators.password_was_set(User.objects.get_by_natural_key(options["username"]), source=Source())
+        done_by_administrators.password_was_set(
+            User.objects.get_by_natural_key(options["username"]), source=Source()
+        )
         return said

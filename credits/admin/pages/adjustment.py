@@ -18,7 +18,14 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 from accounts.admin.filters import DateInput
 from accounts.models import User
 from credits import ledger
-from credits.admin.pages.confirmed_form import Confirmation, Preview, ReasonForm, needs_another, reason_field, waits
+from credits.admin.pages.confirmed_form import (
+    Confirmation,
+    Preview,
+    ReasonForm,
+    needs_another,
+    reason_field,
+    waits,
+)
 from credits.exceptions import InsufficientCredits, LedgerRefusal
 from credits.models import Transaction
 from credits.operators import approvals
@@ -38,17 +45,24 @@ class AdjustmentForm(ReasonForm):
     )
     type = forms.ChoiceField(
         label=gettext_lazy("Type"),
-        choices=[(kind.value, kind.label) for kind in (Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS)],
+        choices=[
+            (kind.value, kind.label)
+            for kind in (Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS)
+        ],
         help_text=gettext_lazy("A bonus can only be given."),
         widget=UnfoldAdminSelectWidget,
     )
     last_day = forms.DateField(
         label=gettext_lazy("Last day"),
         required=False,
-        help_text=gettext_lazy("Given credits expire after this day (UTC). Empty: they do not expire."),
+        help_text=gettext_lazy(
+            "Given credits expire after this day (UTC). Empty: they do not expire."
+        ),
         widget=DateInput,
     )
-    reason = reason_field(help_text=gettext_lazy("The user and the next administrator will read it."))
+    reason = reason_field(
+        help_text=gettext_lazy("The user and the next administrator will read it.")
+    )
     field_order = ("amount", "type", "last_day", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
@@ -61,7 +75,9 @@ class AdjustmentForm(ReasonForm):
         if amount == 0:
             raise forms.ValidationError(_("Zero credits change nothing."))
         if abs(amount) > self.most:
-            raise forms.ValidationError(_("You may adjust by up to %(most)d credits per user.") % {"most": self.most})
+            raise forms.ValidationError(
+                _("You may adjust by up to %(most)d credits per user.") % {"most": self.most}
+            )
         return amount
 
     def clean_last_day(self) -> date | None:
@@ -74,7 +90,10 @@ class AdjustmentForm(ReasonForm):
     def clean(self) -> dict[str, Any]:
         asked = super().clean()
         if asked.get("type") == Transaction.Type.BONUS and asked.get("amount", 1) < 0:
-            self.add_error("amount", _("A bonus can only be given. Choose the type adjustment to take credits away."))
+            self.add_error(
+                "amount",
+                _("A bonus can only be given. Choose the type adjustment to take credits away."),
+            )
         if asked.get("last_day") and asked.get("amount", 1) < 0:
             self.add_error("last_day", _("Only credits that are given can expire."))
         return asked
@@ -99,14 +118,22 @@ class AdjustmentPage(Confirmation):
         return needs_another(asked["amount"] * len(self.chosen))
 
     def button(self, asked: dict[str, Any]) -> str:
-        return _("Ask for approval") if approvals.needed(asked["amount"] * len(self.chosen)) else self.verb
+        return (
+            _("Ask for approval")
+            if approvals.needed(asked["amount"] * len(self.chosen))
+            else self.verb
+        )
 
     def do(self, asked: dict[str, Any]) -> str:
-        wanted = Adjustment(asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"]))
+        wanted = Adjustment(
+            asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"])
+        )
         if approvals.adjust_or_ask(self.chosen, wanted, actor=self.actor, key=asked["key"]):
             return waits()
         number = len(self.chosen)
-        return ngettext("%(users)d user was adjusted.", "%(users)d users were adjusted.", number) % {"users": number}
+        return ngettext(
+            "%(users)d user was adjusted.", "%(users)d users were adjusted.", number
+        ) % {"users": number}
 
     def in_words(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InsufficientCredits):
@@ -124,21 +151,29 @@ def adjustment_page(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
         raise PermissionDenied
     users = chosen_users(request.GET.getlist("user"))
     if not users:
-        messages.error(request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS})
+        messages.error(
+            request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS}
+        )
         return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
     return AdjustmentPage(request, user_admin, users).respond()
 
 
 def chosen_users(ids: Sequence[str]) -> list[User]:
     """The users with these ids, in the order their rows are locked; none for odd ids or too many."""
-    if len(ids) > MAX_USERS or not all(pk.isascii() and pk.isdigit() and len(pk) < 19 for pk in ids):
+    if len(ids) > MAX_USERS or not all(
+        pk.isascii() and pk.isdigit() and len(pk) < 19 for pk in ids
+    ):
         return []
     return list(User.objects.filter(pk__in={int(pk) for pk in ids}).order_by("pk"))
 
 
 def most_per_user(actor: User) -> int:
     """Who may not approve adjusts by up to the support limit."""
-    return ledger.MAX_AMOUNT if actor.has_perm(approvals.MAY_APPROVE) else settings.SUPPORT_ADJUST_CREDITS
+    return (
+        ledger.MAX_AMOUNT
+        if actor.has_perm(approvals.MAY_APPROVE)
+        else settings.SUPPORT_ADJUST_CREDITS
+    )
 
 
 def end_of(day: date | None) -> datetime | None:

@@ -148,7 +148,11 @@ class Confirmation:
             "title": self.title,
             "page": self,
             "form": form,
-            "asked": [(field.label, _shown(field, asked)) for field in form.visible_fields() if asked.get(field.name)],
+            "asked": [
+                (field.label, _shown(field, asked))
+                for field in form.visible_fields()
+                if asked.get(field.name)
+            ],
             "confirming": checked and not self.at_once,
             "notice": self.notice(asked) if (checked or self.at_once) and possible else "",
             "button": self.button(asked) if checked else self.verb,
@@ -172,7 +176,9 @@ def needs_another(credits: int) -> str:
     """For the preview: that so many credits are not moved by one administrator alone."""
     if not approvals.needed(credits):
         return ""
-    text = _("More than %(limit)s credits: another administrator must approve this within 7 days. Nothing changes yet.")
+    text = _(
+        "More than %(limit)s credits: another administrator must approve this within 7 days. Nothing changes yet."
+    )
     return text % {"limit": intcomma(settings.ADJUST_APPROVAL_CREDITS)}
 
 

@@ -8,7 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from credits.admin.pages.confirmed_form import Confirmation, Facts, Preview, ReasonForm, reason_field
+from credits.admin.pages.confirmed_form import (
+    Confirmation,
+    Facts,
+    Preview,
+    ReasonForm,
+    reason_field,
+)
 from credits.countdown import countdown
 from credits.exceptions import LedgerRefusal
 from credits.models import Approval
@@ -19,7 +25,9 @@ from credits.templatetags.amounts import signed
 
 class NoteForm(ReasonForm):
     reason = reason_field(
-        label=gettext_lazy("Note"), required=False, help_text=gettext_lazy("For the log. May stay empty.")
+        label=gettext_lazy("Note"),
+        required=False,
+        help_text=gettext_lazy("For the log. May stay empty."),
     )
 
 
@@ -40,7 +48,11 @@ class DecisionPage(Confirmation):
             (_("What"), f"{approval.get_kind_display()} {signed(amount_of(approval))}"),
             (_("Reason"), approval.reason),
             *([(_("Refunds"), approval.refunds)] if approval.refunds else []),
-            *([(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))] if last else []),
+            *(
+                [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
+                if last
+                else []
+            ),
             (_("Asked for by"), approval.requester),
             (_("Asked"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
             (_("Expires"), countdown(approval)),

@@ -52,7 +52,10 @@ class ExportPage(Confirmation):
 
     def facts(self) -> Facts:
         chosen = [
-            (capfirst(spec.title), ", ".join(_text(value) for value in spec.used_parameters.values()))
+            (
+                capfirst(spec.title),
+                ", ".join(_text(value) for value in spec.used_parameters.values()),
+            )
             for spec in self.listed.filter_specs
             if any(spec.used_parameters.values())
         ]
@@ -61,7 +64,9 @@ class ExportPage(Confirmation):
         return (*(chosen or [(_("Filters"), _("none"))]), (_("Order"), _("newest first")))
 
     def notice(self, asked: dict[str, Any]) -> str:
-        text = _("At most %(most)s rows. If there are more, the last line of the file says so and how to go on.")
+        text = _(
+            "At most %(most)s rows. If there are more, the last line of the file says so and how to go on."
+        )
         return text % {"most": intcomma(settings.EXPORT_MAX_ROWS)}
 
     def respond(self) -> HttpResponseBase:
@@ -77,7 +82,10 @@ class ExportPage(Confirmation):
         return StreamingHttpResponse(
             as_csv(rows),
             content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
+            headers={
+                "Content-Disposition": f'attachment; filename="{name}"',
+                "Cache-Control": "no-store",
+            },
         )
 
     def _asked(self) -> str:
@@ -93,7 +101,9 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def transactions(wanted: QuerySet[Transaction], key: str, before: int | None) -> Iterator[list[Any]]:
+def transactions(
+    wanted: QuerySet[Transaction], key: str, before: int | None
+) -> Iterator[list[Any]]:
     """Rows of the file; a last one of another kind where the limit cut it."""
     yield list(HEADER)
     left: int = settings.EXPORT_MAX_ROWS

@@ -25,24 +25,35 @@ from credits.models import Transaction
 from credits.operators import approvals
 from credits.templatetags.amounts import signed
 
-PERMISSIONS = {Transaction.Type.USAGE: "credits.refund_usage", Transaction.Type.PURCHASE: "credits.refund_purchase"}
+PERMISSIONS = {
+    Transaction.Type.USAGE: "credits.refund_usage",
+    Transaction.Type.PURCHASE: "credits.refund_purchase",
+}
 
 
 class RefundForm(ReasonForm):
-    amount = forms.IntegerField(label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget)
-    reason = reason_field(help_text=gettext_lazy("The user and the next administrator will read it."))
+    amount = forms.IntegerField(
+        label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
+    )
+    reason = reason_field(
+        help_text=gettext_lazy("The user and the next administrator will read it.")
+    )
     field_order = ("amount", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.most = most
-        self.fields["amount"].help_text = _("At most %(most)d, what is left to refund.") % {"most": most}
+        self.fields["amount"].help_text = _("At most %(most)d, what is left to refund.") % {
+            "most": most
+        }
 
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
         # A form sent twice finds nothing left: the ledger answers by its key, and says what is too much.
         if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
-            raise forms.ValidationError(_("At most %(most)d, what is left to refund.") % {"most": self.most})
+            raise forms.ValidationError(
+                _("At most %(most)d, what is left to refund.") % {"most": self.most}
+            )
         return amount
 
 
@@ -101,4 +112,8 @@ class RefundPage(Confirmation):
 
 def may_refund(user: Any, row: Transaction | None) -> bool:
     """Whether this administrator may refund a row of this type, however much is left of it."""
-    return row is not None and row.type in PERMISSIONS and bool(user.has_perm(PERMISSIONS[Transaction.Type(row.type)]))
+    return (
+        row is not None
+        and row.type in PERMISSIONS
+        and bool(user.has_perm(PERMISSIONS[Transaction.Type(row.type)]))
+    )

@@ -20,7 +20,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", metavar="EMAIL", help="only this user")
-        parser.add_argument("--since", type=_moment, metavar="TIME", help="only users with a transaction since then")
+        parser.add_argument(
+            "--since", type=_moment, metavar="TIME", help="only users with a transaction since then"
+        )
         parser.add_argument("--json", action="store_true", help="the whole report for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,7 +41,9 @@ class Command(BaseCommand):
         for finding in report.findings[:SHOWN]:
             self.stderr.write(str(finding))
         for user_id in report.not_replayed:
-            self.stderr.write(f"user {user_id} has too many operations to replay here: audit them alone with --user.")
+            self.stderr.write(
+                f"user {user_id} has too many operations to replay here: audit them alone with --user."
+            )
         problems = report.problems.total()
         self.stdout.write(
             f"{report.users} users, {report.transactions} transactions, {report.holds} holds, "
@@ -51,7 +55,9 @@ class Command(BaseCommand):
 def _moment(text: str) -> datetime:
     """A date or a time; without a zone it is UTC."""
     try:
-        moment = parse_datetime(text) or datetime.combine(parse_date(text) or _unread(), datetime.min.time())
+        moment = parse_datetime(text) or datetime.combine(
+            parse_date(text) or _unread(), datetime.min.time()
+        )
     except ValueError:
         raise ArgumentTypeError("give a time like 2026-11-22 or 2026-11-22T10:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())

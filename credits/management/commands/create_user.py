@@ -23,9 +23,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
         parser.add_argument("--password")
-        parser.add_argument("--credits", type=int, help="the whole starting balance, instead of the sign-up bonus")
+        parser.add_argument(
+            "--credits", type=int, help="the whole starting balance, instead of the sign-up bonus"
+        )
         parser.add_argument("--plan", default="free", help="a plan's slug")
-        parser.add_argument("--admin", action="store_true", help="may use the admin and do everything there")
+        parser.add_argument(
+            "--admin", action="store_true", help="may use the admin and do everything there"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         email = self._written(options["email"])
@@ -34,7 +38,11 @@ class Command(BaseCommand):
         try:
             with atomic():
                 user = User.objects.create_user(
-                    email, password, plan=plan, is_staff=options["admin"], is_superuser=options["admin"]
+                    email,
+                    password,
+                    plan=plan,
+                    is_staff=options["admin"],
+                    is_superuser=options["admin"],
                 )
                 EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
                 self._fund(user, options["credits"])

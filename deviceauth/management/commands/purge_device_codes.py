@@ -19,4 +19,6 @@ class Command(BaseCommand):
         clear_expired()
         sessions, _ = DeviceSession.objects.forgotten().delete()
         if codes or sessions:
-            self.stdout.write(f"Device codes deleted: {codes}. Device sessions deleted: {sessions}.")
+            self.stdout.write(
+                f"Device codes deleted: {codes}. Device sessions deleted: {sessions}."
+            )

@@ -34,7 +34,10 @@ def turn_factor(data: dict[str, Any], turn: Turn) -> dict[str, Any] | None:
 
 
 def _factors() -> QuerySet[Any]:
-    kinds = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)  # a passkey holds no secret of ours
+    kinds = (
+        Authenticator.Type.TOTP,
+        Authenticator.Type.RECOVERY_CODES,
+    )  # a passkey holds no secret of ours
     rows: QuerySet[Any] = Authenticator.objects.filter(type__in=kinds)
     return rows
 
@@ -42,10 +45,14 @@ def _factors() -> QuerySet[Any]:
 # All that accounts/toolbox/encryption.py encrypts. The digests of addresses that had their bonus are made, not encrypted:
 # nobody can make them anew without the address.
 SECRETS = (
-    Secrets(lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", provider_keys.PURPOSE),
+    Secrets(
+        lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", provider_keys.PURPOSE
+    ),
     Secrets(_factors, "data", second_factors.PURPOSE, turn_factor),
     Secrets(OutgoingMail.objects.all, "body", mails.PURPOSE),
-    Secrets(lambda: Session.objects.filter(expire_date__gt=Now()), "session_data", sessions.PURPOSE),
+    Secrets(
+        lambda: Session.objects.filter(expire_date__gt=Now()), "session_data", sessions.PURPOSE
+    ),
     Secrets(lambda: IdempotencyKey.objects.exclude(answer=""), "answer", idempotency.PURPOSE),
 )
 

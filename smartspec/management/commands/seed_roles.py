@@ -30,7 +30,9 @@ class Command(BaseCommand):
     help = f"Create the group {SUPPORT}. Run again, it leaves the group as administrators made it, but for --reset."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--reset", action="store_true", help="give the group its permissions anew")
+        parser.add_argument(
+            "--reset", action="store_true", help="give the group its permissions anew"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with atomic():
@@ -45,5 +47,7 @@ def permissions() -> list[Permission]:
     every = Permission.objects.select_related("content_type")
     known = {f"{row.content_type.app_label}.{row.codename}": row for row in every}
     if missing := [name for name in MAY if name not in known]:
-        raise CommandError(f"Run manage.py migrate first: there is no permission {', '.join(missing)}.")
+        raise CommandError(
+            f"Run manage.py migrate first: there is no permission {', '.join(missing)}."
+        )
     return [known[name] for name in MAY]

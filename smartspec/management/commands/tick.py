@@ -32,7 +32,9 @@ class Command(BaseCommand):
     help = "Do what is due: expire, give monthly credits, audit daily, clean up. Run it every minute, or with --loop."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever")
+        parser.add_argument(
+            "--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["loop"] is None:
@@ -44,7 +46,9 @@ class Command(BaseCommand):
             try:
                 self._tick()
             except (OperationalError, InterfaceError) as error:
-                logger.warning("tick: the database is away, next try in %s s: %s", options["loop"], error)
+                logger.warning(
+                    "tick: the database is away, next try in %s s: %s", options["loop"], error
+                )
             except CommandError as error:
                 logger.error("tick: %s", error)  # noqa: TRY400 – each failure has been logged
             connection.close()

@@ -74,7 +74,11 @@ def collect() -> dict[Text, set[str]]:
 
 def _sources() -> Iterator[Path]:
     for app in APPS:
-        yield from (path for path in (settings.BASE_DIR / app).rglob("*.py") if "migrations" not in path.parts)
+        yield from (
+            path
+            for path in (settings.BASE_DIR / app).rglob("*.py")
+            if "migrations" not in path.parts
+        )
     for suffix in ("html", "txt"):
         yield from (settings.BASE_DIR / "templates").rglob(f"*.{suffix}")
 
@@ -82,7 +86,11 @@ def _sources() -> Iterator[Path]:
 def in_python(path: Path) -> Iterator[Text]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
-            texts = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            texts = [
+                arg.value
+                for arg in node.args[:2]
+                if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            ]
             if texts:
                 yield Text(*texts)
 

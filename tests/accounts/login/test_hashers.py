@@ -54,7 +54,9 @@ def test_a_client_secret_is_hashed_but_costs_a_poll_nothing():
 
 
 def test_hashing_a_password_leaves_the_other_requests_of_a_worker_running():
-    done = subprocess.run([sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, check=True
+    )
     assert int(done.stdout) > 5
 
 
@@ -69,7 +71,9 @@ def noting_the_connection(held, act):
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_log_in_is_hashed(client, monkeypatch):
     held: set[object] = set()
-    monkeypatch.setattr(PBKDF2PasswordHasher, "encode", noting_the_connection(held, lambda *args: "a$1$b$c"))
+    monkeypatch.setattr(
+        PBKDF2PasswordHasher, "encode", noting_the_connection(held, lambda *args: "a$1$b$c")
+    )
     assert log_in(client, "nobody@example.com").status_code == 200
     assert held == {None}
 
@@ -78,7 +82,9 @@ def test_no_connection_is_held_while_a_log_in_is_hashed(client, monkeypatch):
 def test_no_connection_is_held_while_a_mail_is_sent(client, monkeypatch):
     held: set[object] = set()
     backend = locmem.EmailBackend
-    monkeypatch.setattr(backend, "send_messages", noting_the_connection(held, backend.send_messages))
+    monkeypatch.setattr(
+        backend, "send_messages", noting_the_connection(held, backend.send_messages)
+    )
     client.post("/accounts/password/reset/", {"email": "nobody@example.com"})
     assert held == {None}
 

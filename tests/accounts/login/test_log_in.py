@@ -107,7 +107,9 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
     ],
 )
 def test_passwords_are_refused_in_thai_too(client, password, said):
-    answer = client.post("/accounts/signup/", {**NEW, "password1": password}, headers={"accept-language": "th"})
+    answer = client.post(
+        "/accounts/signup/", {**NEW, "password1": password}, headers={"accept-language": "th"}
+    )
     assert said in answer.content.decode()
 
 
@@ -148,7 +150,14 @@ def test_nobody_is_sent_to_another_site_after_log_in(client, make_user):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"password": "nope"}, {"login": "nobody@example.com"}, {"login": "a\0b"}, {"login": "x" * 9999}, {}]
+    "wrong",
+    [
+        {"password": "nope"},
+        {"login": "nobody@example.com"},
+        {"login": "a\0b"},
+        {"login": "x" * 9999},
+        {},
+    ],
 )
 def test_a_wrong_log_in_is_an_error_on_the_form(client, make_user, wrong):
     make_user()
@@ -168,7 +177,10 @@ def test_signing_up_does_not_say_who_has_an_account(client, make_user):
     ]
     assert answers[0]["Location"] == answers[1]["Location"] == CODE
     for sent in (None, {"code": "BBBB-BBBB"}, {"action": "change", "email": "c@example.com"}):
-        pages = [(each.post(CODE, sent) if sent else each.get(CODE)).content.decode() for each in (client, other)]
+        pages = [
+            (each.post(CODE, sent) if sent else each.get(CODE)).content.decode()
+            for each in (client, other)
+        ]
         assert _same(pages[0], "ann@example.com") == _same(pages[1], "b@example.com")
     assert [message.subject for message in mail.outbox] == [
         "SmartSpec: You have an account already",
@@ -191,7 +203,9 @@ def test_an_account_that_exists_takes_as_long_to_sign_up_for(client, make_user, 
 
 
 def test_the_forms_tell_password_managers_what_is_what(client):
-    login, signup = (client.get(f"/accounts/{page}/").content.decode() for page in ("login", "signup"))
+    login, signup = (
+        client.get(f"/accounts/{page}/").content.decode() for page in ("login", "signup")
+    )
     assert 'autocomplete="current-password"' in login
     assert 'autocomplete="new-password"' in signup
     assert 'autocomplete="email"' in signup

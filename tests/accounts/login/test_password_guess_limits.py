@@ -79,7 +79,9 @@ def test_who_chooses_a_new_password_by_mail_gets_in_in_a_new_place(client, ann):
 
 
 def ask_for_a_link(client, address):
-    return client.post("/accounts/password/reset/", {"email": "ann@example.com"}, REMOTE_ADDR=address).status_code
+    return client.post(
+        "/accounts/password/reset/", {"email": "ann@example.com"}, REMOTE_ADDR=address
+    ).status_code
 
 
 def test_links_that_strangers_ask_for_leave_some_to_the_owner(client, ann):
@@ -114,7 +116,9 @@ def test_the_host_header_opens_no_other_account_of_tries(client, ann):
 
 
 def test_an_unknown_address_is_answered_as_a_known_one(client, ann):
-    known, unknown = (guess(client, HOME, email=email) for email in ("ann@example.com", "nobody@example.com"))
+    known, unknown = (
+        guess(client, HOME, email=email) for email in ("ann@example.com", "nobody@example.com")
+    )
     assert "not correct" in known.content.decode()
     assert known.context["form"].errors == unknown.context["form"].errors
 

@@ -16,7 +16,15 @@ from accounts.access import end_of_access
 from accounts.mails import text as mail_text
 from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
-from tests.accounts.conftest import PASSWORD, change_in_admin, code_in, confirm, kinds, log_in, reset_link
+from tests.accounts.conftest import (
+    PASSWORD,
+    change_in_admin,
+    code_in,
+    confirm,
+    kinds,
+    log_in,
+    reset_link,
+)
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +48,9 @@ def is_in(client):
 
 
 def disconnected():
-    return not DeviceSession.objects.filter(revoked_at=None).exists() and not RefreshToken.objects.filter(revoked=None)
+    return not DeviceSession.objects.filter(
+        revoked_at=None
+    ).exists() and not RefreshToken.objects.filter(revoked=None)
 
 
 def choose(client, link):
@@ -57,22 +67,33 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
 
 @pytest.mark.parametrize(
     ("language", "subject", "where"),
-    [("en", "Your password is changed", "Firefox on Windows"), ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows")],
+    [
+        ("en", "Your password is changed", "Firefox on Windows"),
+        ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows"),
+    ],
 )
 def test_the_person_is_told_by_mail_in_their_language(client, ann, mails, language, subject, where):
     log_in(client)
-    said = {"user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", "accept-language": language}
+    said = {
+        "user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0",
+        "accept-language": language,
+    }
     client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE}, headers=said)
     assert mails[-1].to == [ann.email]
     assert mails[-1].subject.startswith(f"SmartSpec: {subject}")
-    assert all(text in str(mails[-1].body) for text in (where, "127.0.0.1", "/accounts/password/reset/"))
+    assert all(
+        text in str(mails[-1].body) for text in (where, "127.0.0.1", "/accounts/password/reset/")
+    )
 
 
 def test_a_password_and_what_it_ends_are_one(client, ann, device, monkeypatch):
     log_in(client)
     client.raise_request_exception = False
     monkeypatch.setattr(end_of_access, "_enders", [lambda user, source: 1 / 0])
-    assert client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE}).status_code == 500
+    assert (
+        client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE}).status_code
+        == 500
+    )
     ann.refresh_from_db()
     assert ann.check_password(PASSWORD)
 
@@ -119,7 +140,10 @@ def test_after_a_reset_the_second_factor_can_be_tried_again(client, ann, protect
 
 
 def test_resetting_does_not_say_who_has_an_account(client, ann):
-    answers = [client.post("/accounts/password/reset/", {"email": to}) for to in (ann.email, "nobody@example.com")]
+    answers = [
+        client.post("/accounts/password/reset/", {"email": to})
+        for to in (ann.email, "nobody@example.com")
+    ]
     assert len({answer["Location"] for answer in answers}) == 1
     assert [message.to for message in mail.outbox] == [[ann.email], ["nobody@example.com"]]
     assert "there is none" in str(mail.outbox[1].body)
@@ -147,7 +171,9 @@ def test_the_command_line_does_as_well(ann, device, monkeypatch):
     ann.refresh_from_db()
     assert ann.check_password(NEW)
     assert (disconnected(), kinds(ann)[-1]) == (True, "password_changed")
-    assert OutgoingMail.objects.filter(to=ann.email, subject="SmartSpec: You have a new password").exists()
+    assert OutgoingMail.objects.filter(
+        to=ann.email, subject="SmartSpec: You have a new password"
+    ).exists()
 
 
 def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device, make_user):
@@ -161,7 +187,9 @@ def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device,
     assert not is_in(other)
 
 
-def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(client, ann, device, make_user):
+def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
+    client, ann, device, make_user
+):
     other = Client()
     log_in(other)
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))

@@ -25,7 +25,9 @@ ODD = [
     )
 ]
 pytestmark = pytest.mark.django_db
-ACTIVATE, ENTER, CODES = (f"/accounts/2fa/{path}/" for path in ("totp/activate", "authenticate", "recovery-codes"))
+ACTIVATE, ENTER, CODES = (
+    f"/accounts/2fa/{path}/" for path in ("totp/activate", "authenticate", "recovery-codes")
+)
 
 
 @pytest.fixture
@@ -89,7 +91,9 @@ def test_a_recovery_code_works_once_and_is_written_down(client, ann, protect):
 def test_who_comes_from_a_device_returns_there_after_the_second_step(client, ann, protect):
     _, codes = protect(ann)
     there = "/auth/device?user_code=ABCD-EFGH"
-    client.post("/accounts/login/", {"login": ann.email, "password": "correct horse battery", "next": there})
+    client.post(
+        "/accounts/login/", {"login": ann.email, "password": "correct horse battery", "next": there}
+    )
     assert client.post(ENTER, {"code": codes[0]})["Location"] == there
 
 
@@ -161,7 +165,9 @@ def test_an_administrator_does_not_become_another_by_password_alone(client, make
     protect(make_user("root@example.com", is_staff=True, is_superuser=True))
     helper = make_user("helper@example.com", is_staff=True)
     client.force_login(helper)
-    client.post("/admin/login/", {"username": "root@example.com", "password": "correct horse battery"})
+    client.post(
+        "/admin/login/", {"username": "root@example.com", "password": "correct horse battery"}
+    )
     assert client.session["_auth_user_id"] == str(helper.pk)
 
 
@@ -181,18 +187,30 @@ def test_a_superuser_removes_what_somebody_lost_and_sees_no_secret(client, ann, 
 
 
 def test_a_passkey_belongs_to_the_configured_host(client, settings, ann):
-    settings.DEBUG, settings.PUBLIC_HOST, settings.ALLOWED_HOSTS = False, "smartspec.example", ["localhost"]
-    asked = client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json", "host": "localhost"})
+    settings.DEBUG, settings.PUBLIC_HOST, settings.ALLOWED_HOSTS = (
+        False,
+        "smartspec.example",
+        ["localhost"],
+    )
+    asked = client.get(
+        "/accounts/2fa/webauthn/login/", headers={"accept": "application/json", "host": "localhost"}
+    )
     assert asked.json()["request_options"]["publicKey"]["rpId"] == "smartspec.example"
 
 
 @pytest.fixture
 def passkey(ann):
-    return Authenticator.objects.create(user=ann, type="webauthn", data={"name": "Laptop", "credential": {}})
+    return Authenticator.objects.create(
+        user=ann, type="webauthn", data={"name": "Laptop", "credential": {}}
+    )
 
 
-def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(client, ann, passkey, protect, monkeypatch):
-    monkeypatch.setattr("allauth.mfa.base.views.webauthn_auth.begin_authentication", lambda user: {})
+def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(
+    client, ann, passkey, protect, monkeypatch
+):
+    monkeypatch.setattr(
+        "allauth.mfa.base.views.webauthn_auth.begin_authentication", lambda user: {}
+    )
     log_in(client)
     page = client.get(ENTER).content.decode()
     assert "authenticator app" not in page
@@ -207,14 +225,25 @@ def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(client, an
 def test_removing_the_last_factor_warns_that_the_password_is_enough(client, ann, passkey, protect):
     client.force_login(ann)
     confirm(client)
-    page, warning = f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/", "Your password alone is then enough"
+    page, warning = (
+        f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/",
+        "Your password alone is then enough",
+    )
     assert warning in client.get(page).content.decode()
     protect(ann)
     assert warning not in client.get(page).content.decode()
 
 
 @pytest.mark.parametrize(
-    "sent", [{}, {"credential": ""}, {"credential": "{}"}, {"credential": "[1]"}, {"credential": "x"}, *ODD]
+    "sent",
+    [
+        {},
+        {"credential": ""},
+        {"credential": "{}"},
+        {"credential": "[1]"},
+        {"credential": "x"},
+        *ODD,
+    ],
 )
 def test_a_made_up_passkey_is_refused_cleanly(client, ann, sent):
     client.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
@@ -222,7 +251,9 @@ def test_a_made_up_passkey_is_refused_cleanly(client, ann, sent):
     assert "_auth_user_id" not in client.session
 
 
-@pytest.mark.parametrize("page", ["login/", "2fa/recovery-codes/", "2fa/totp/activate/", "email/", "reauthenticate/"])
+@pytest.mark.parametrize(
+    "page", ["login/", "2fa/recovery-codes/", "2fa/totp/activate/", "email/", "reauthenticate/"]
+)
 def test_pages_of_log_in_are_stored_nowhere(client, ann, page):
     client.force_login(ann)
     assert "no-store" in client.get(f"/accounts/{page}")["Cache-Control"]
@@ -238,7 +269,9 @@ def test_with_an_app_that_cannot_be_read_any_more_recovery_codes_still_work(clie
 
 def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypatch):
     activate = TOTP.activate
-    monkeypatch.setattr(TOTP, "activate", lambda user, secret: [activate(user, secret), activate(user, secret)][0])
+    monkeypatch.setattr(
+        TOTP, "activate", lambda user, secret: [activate(user, secret), activate(user, secret)][0]
+    )
     log_in(client)
     confirm(client)
     secret = client.get("/accounts/2fa/totp/activate/").context["form"].secret

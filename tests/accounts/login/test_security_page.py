@@ -140,7 +140,9 @@ def test_routes_of_programs_note_nothing(client, ann, path):
     assert not UserSession.objects.exists()
 
 
-@pytest.mark.parametrize("address", ["", "unknown", "fe80::1%eth0", "::ffff:198.51.100.7", "2001:db8::1"])
+@pytest.mark.parametrize(
+    "address", ["", "unknown", "fe80::1%eth0", "::ffff:198.51.100.7", "2001:db8::1"]
+)
 def test_whatever_the_proxy_says_a_person_gets_in(client, ann, settings, address):
     settings.TRUSTED_PROXIES = 1
     assert log_in(client, headers={"x-forwarded-for": address})["Location"] == "/account"

@@ -25,7 +25,14 @@ def form(client, *users, **changes):
     """What the page would send, with a key of its own."""
     key = re.search(r'name="key" value="([^"]+)"', client.get(page(*users)).content.decode())
     assert key
-    return {"amount": "50", "type": "adjustment", "reason": "Goodwill", "key": key[1], "confirm": "1", **changes}
+    return {
+        "amount": "50",
+        "type": "adjustment",
+        "reason": "Goodwill",
+        "key": key[1],
+        "confirm": "1",
+        **changes,
+    }
 
 
 def balance(user):
@@ -36,7 +43,12 @@ def balance(user):
 def test_an_adjustment_is_written_with_who_and_why(client, operator, ann):
     assert client.post(page(ann), form(client, ann)).status_code == 302
     row = Transaction.objects.newest_first().get(user=ann, seq=2)
-    assert (row.amount, row.balance_after, row.description, row.actor) == (50, 150, "Goodwill", operator)
+    assert (row.amount, row.balance_after, row.description, row.actor) == (
+        50,
+        150,
+        "Goodwill",
+        operator,
+    )
     assert balance(ann) == 150
 
 
@@ -116,16 +128,24 @@ def test_the_bulk_action_leads_to_the_form_of_the_chosen_users(client, operator,
 
 
 @pytest.mark.parametrize("odd", ["abc", "9" * 30, "", "a\0"])
-@pytest.mark.parametrize("action", [("accounts/user", "adjust_selected"), ("credits/package", "delete_selected")])
+@pytest.mark.parametrize(
+    "action", [("accounts/user", "adjust_selected"), ("credits/package", "delete_selected")]
+)
 def test_a_bulk_action_with_odd_ids_is_refused(client, operator, action, odd):
     name, verb = action
-    assert client.post(f"/admin/{name}/", {"action": verb, "_selected_action": [odd]}).status_code == 400
+    assert (
+        client.post(f"/admin/{name}/", {"action": verb, "_selected_action": [odd]}).status_code
+        == 400
+    )
 
 
 @pytest.mark.parametrize("path", ["adjust", "transactions"])
 def test_links_on_the_users_page_change_nothing(client, operator, ann, path):
     assert client.get(f"/admin/accounts/user/{ann.pk}/{path}/").status_code == 302
-    assert client.get(page(ann) + "&amount=50&type=adjustment&reason=x&key=k&confirm=1").status_code == 200
+    assert (
+        client.get(page(ann) + "&amount=50&type=adjustment&reason=x&key=k&confirm=1").status_code
+        == 200
+    )
     assert balance(ann) == 100
 
 
@@ -157,7 +177,9 @@ def test_the_permission_alone_is_enough(client, ann, make_user):
 @pytest.mark.django_db(transaction=True)
 def test_two_administrators_at_once_both_count(make_user):
     ann = make_user(credits=100)
-    admins = [make_user(f"admin{n}@example.com", is_staff=True, is_superuser=True) for n in range(2)]
+    admins = [
+        make_user(f"admin{n}@example.com", is_staff=True, is_superuser=True) for n in range(2)
+    ]
     clients = [Client() for _ in admins]
     for client, admin in zip(clients, admins, strict=True):
         client.force_login(admin)
@@ -186,7 +208,11 @@ def test_a_form_sent_twice_is_logged_once_on_the_users_history(client, operator,
     for _ in range(2):
         client.post(page(ann), sent)
     entry = LogEntry.objects.get(content_type__model="user", object_id=str(ann.pk))
-    assert (entry.user, entry.action_flag, entry.change_message) == (operator, Act.ADJUSTED, "+50 credits: Goodwill")
+    assert (entry.user, entry.action_flag, entry.change_message) == (
+        operator,
+        Act.ADJUSTED,
+        "+50 credits: Goodwill",
+    )
     assert "Goodwill" in client.get(f"/admin/accounts/user/{ann.pk}/history/").content.decode()
 
 
@@ -206,7 +232,9 @@ def test_support_adjusts_up_to_its_limit(client, support, ann, settings):
     settings.SUPPORT_ADJUST_CREDITS = 200
     client.force_login(support)
     for amount in ("201", "-201"):
-        assert "up to 200" in client.post(page(ann), form(client, ann, amount=amount)).content.decode()
+        assert (
+            "up to 200" in client.post(page(ann), form(client, ann, amount=amount)).content.decode()
+        )
     assert balance(ann) == 100
     client.post(page(ann), form(client, ann, amount="200"))
     assert balance(ann) == 300
@@ -221,5 +249,7 @@ def test_a_superuser_is_not_bound_by_the_support_limit(client, operator, ann, se
 def test_support_does_not_adjust_the_own_account(client, support, ann):
     client.force_login(support)
     for users in ((support,), (ann, support)):
-        assert "your own account" in client.post(page(*users), form(client, *users)).content.decode()
+        assert (
+            "your own account" in client.post(page(*users), form(client, *users)).content.decode()
+        )
     assert (balance(support), balance(ann)) == (0, 100)

@@ -55,7 +55,9 @@ def test_up_to_the_limit_one_is_enough(operator, ann, make_user):
     assert not Approval.objects.exists()
 
 
-@pytest.mark.parametrize(("setting", "amount", "waits"), [(0, 1, True), (None, 10**9, False), (5, -6, True)])
+@pytest.mark.parametrize(
+    ("setting", "amount", "waits"), [(0, 1, True), (None, 10**9, False), (5, -6, True)]
+)
 def test_the_limit_is_a_setting(settings, operator, ann, setting, amount, waits):
     settings.ADJUST_APPROVAL_CREDITS = setting
     assert bool(ask(operator, ann, amount=amount)) is waits
@@ -64,7 +66,9 @@ def test_the_limit_is_a_setting(settings, operator, ann, setting, amount, waits)
 def test_the_form_asks_and_the_second_administrator_does_it(client, operator, second, ann, filled):
     path = f"/admin/accounts/user/adjust/?user={ann.pk}"
     sent = filled(client, path, amount="1001", type="bonus", last_day="")
-    preview = client.post(path, {name: value for name, value in sent.items() if name != "confirm"}).content.decode()
+    preview = client.post(
+        path, {name: value for name, value in sent.items() if name != "confirm"}
+    ).content.decode()
     assert "another administrator must approve" in preview
     assert "Ask for approval" in preview
     assert "must approve" in client.post(path, sent, follow=True).content.decode()
@@ -107,7 +111,9 @@ def test_only_who_asked_withdraws(client, asked, second, ann, filled):
 def test_a_rejection_changes_nothing_and_needs_a_reason(client, asked, second, ann, filled):
     client.force_login(second)
     sent = filled(client, page(asked, "reject"))
-    assert "text-red-" in client.post(page(asked, "reject"), {**sent, "reason": ""}).content.decode()
+    assert (
+        "text-red-" in client.post(page(asked, "reject"), {**sent, "reason": ""}).content.decode()
+    )
     client.post(page(asked, "reject"), sent)
     assert (balance(ann), state(asked)) == (100, "rejected")
 
@@ -120,7 +126,9 @@ def test_what_was_decided_is_not_decided_again(client, asked, second, ann, befor
     with pytest.raises(NotPending):
         getattr(approvals, then)(asked, actor=second, note="Again")
     client.force_login(second)
-    answer = client.post(page(asked, then), {"confirm": "1", "reason": "x", "key": "k"}, follow=True)
+    answer = client.post(
+        page(asked, then), {"confirm": "1", "reason": "x", "key": "k"}, follow=True
+    )
     assert "Nothing was changed" in answer.content.decode()
     assert balance(ann) == left
 
@@ -135,7 +143,11 @@ def test_an_expired_request_is_only_looked_at(client, asked, second, ann):
 
 
 def test_it_waits_for_seven_days(asked):
-    assert timedelta(days=7) - timedelta(minutes=1) < asked.expires_at - timezone.now() <= timedelta(days=7)
+    assert (
+        timedelta(days=7) - timedelta(minutes=1)
+        < asked.expires_at - timezone.now()
+        <= timedelta(days=7)
+    )
 
 
 def test_what_the_ledger_refuses_stays_pending(operator, second, ann):
@@ -184,7 +196,12 @@ def test_a_form_that_adjusted_does_not_ask(operator, ann):
 def test_each_step_is_logged_with_both_names(asked, operator, second, ann):
     approvals.approve(asked, actor=second, note="Checked with sales")
     said = [(entry.user, entry.action_flag) for entry in LogEntry.objects.order_by("pk")]
-    assert said == [(operator, Act.ASKED), (second, Act.ADJUSTED), (second, Act.ADJUSTED), (second, Act.APPROVED)]
+    assert said == [
+        (operator, Act.ASKED),
+        (second, Act.ADJUSTED),
+        (second, Act.ADJUSTED),
+        (second, Act.APPROVED),
+    ]
     done = LogEntry.objects.get(action_flag=Act.ADJUSTED, object_id=str(ann.pk))
     assert done.change_message == "+600 credits, asked for by operator@example.com: Launch partners"
     assert "Checked with sales" in LogEntry.objects.get(action_flag=Act.APPROVED).change_message
@@ -192,7 +209,9 @@ def test_each_step_is_logged_with_both_names(asked, operator, second, ann):
 
 @pytest.mark.parametrize(("verb", "act"), [("reject", Act.REJECTED), ("withdraw", Act.WITHDREW)])
 def test_a_refusal_is_logged_with_its_reason(asked, operator, second, verb, act):
-    getattr(approvals, verb)(asked, actor=second if verb == "reject" else operator, note="Not agreed")
+    getattr(approvals, verb)(
+        asked, actor=second if verb == "reject" else operator, note="Not agreed"
+    )
     assert "Not agreed" in LogEntry.objects.get(action_flag=act).change_message
 
 
@@ -207,7 +226,9 @@ def test_support_asks_but_does_not_decide(client, support, asked, ann, verb):
 
 def test_the_permission_to_approve_is_enough(client, asked, make_user, ann, filled):
     lead = make_user("lead@example.com", is_staff=True)
-    lead.user_permissions.set(Permission.objects.filter(codename__in=["approve_adjustment", "view_approval"]))
+    lead.user_permissions.set(
+        Permission.objects.filter(codename__in=["approve_adjustment", "view_approval"])
+    )
     client.force_login(lead)
     client.post(page(asked, "approve"), filled(client, page(asked, "approve")))
     assert balance(ann) == 700
@@ -229,7 +250,9 @@ def test_an_unknown_request_leads_to_the_list(client, operator, pk):
 @pytest.mark.django_db(transaction=True)
 def test_two_approvers_at_once_do_it_once(make_user, filled):
     ann = make_user(credits=100)
-    boss, *others = [make_user(f"a{n}@example.com", is_staff=True, is_superuser=True) for n in range(4)]
+    boss, *others = [
+        make_user(f"a{n}@example.com", is_staff=True, is_superuser=True) for n in range(4)
+    ]
     approval = ask(boss, ann, amount=2000)
     clients = [Client() for _ in others]
     for client, other in zip(clients, others, strict=True):

@@ -18,7 +18,9 @@ EXPORT = "/admin/credits/transaction/export/"
 
 
 def download(client, query="", **fields):
-    answer = client.post(f"{EXPORT}?{query}", {"key": "k", "reason": "Books of 2026", "confirm": "1", **fields})
+    answer = client.post(
+        f"{EXPORT}?{query}", {"key": "k", "reason": "Books of 2026", "confirm": "1", **fields}
+    )
     text = b"".join(answer.streaming_content).decode()
     assert text.startswith("\ufeff")
     return list(csv.reader(io.StringIO(text[1:])))
@@ -63,7 +65,9 @@ def test_a_formula_in_a_description_is_harmless_in_the_file(client, operator, an
 
 
 @pytest.mark.parametrize("most", [1, 3, 4, 5])
-def test_a_long_file_is_cut_and_says_how_to_go_on(client, operator, ann, settings, monkeypatch, most):
+def test_a_long_file_is_cut_and_says_how_to_go_on(
+    client, operator, ann, settings, monkeypatch, most
+):
     monkeypatch.setattr("credits.admin.pages.exports.CHUNK", 2)
     settings.EXPORT_MAX_ROWS = most
     for number in range(4):
@@ -74,7 +78,9 @@ def test_a_long_file_is_cut_and_says_how_to_go_on(client, operator, ann, setting
     if most < 5:
         assert rows[most] == [rows[most][0]]
         assert f"before={pks[most - 1]}" in rows[most][0]
-        assert [row[0] for row in download(client, f"before={pks[most - 1]}")[1:]][:most] == pks[most:][:most]
+        assert [row[0] for row in download(client, f"before={pks[most - 1]}")[1:]][:most] == pks[
+            most:
+        ][:most]
     assert len(rows) == min(most + 1, 5)
 
 
@@ -87,7 +93,9 @@ def test_an_export_is_logged_with_who_what_and_why(client, operator, ann):
 
 
 def test_the_list_leads_to_its_export_with_its_filters(client, operator, ann):
-    page = client.get("/admin/credits/transaction/", {"user": ann.pk, "q": "gen_1", "before": 7}).content.decode()
+    page = client.get(
+        "/admin/credits/transaction/", {"user": ann.pk, "q": "gen_1", "before": 7}
+    ).content.decode()
     link = re.search(r'href="([^"]*transaction/export/[^"]*)"', page)
     assert link
     assert html.unescape(link[1]) == f"{EXPORT}?user={ann.pk}&q=gen_1"
@@ -98,7 +106,9 @@ def test_looking_at_the_page_exports_nothing(client, operator, ann):
     assert not LogEntry.objects.exists()
 
 
-@pytest.mark.parametrize("wrong", [{"reason": ""}, {"reason": "x" * 501}, {"reason": "a\0"}, {"key": ""}])
+@pytest.mark.parametrize(
+    "wrong", [{"reason": ""}, {"reason": "x" * 501}, {"reason": "a\0"}, {"key": ""}]
+)
 def test_an_export_needs_a_reason(client, operator, ann, wrong):
     sent = {"key": "k", "reason": "Books", "confirm": "1", **wrong}
     answer = client.post(EXPORT, sent)
@@ -107,7 +117,10 @@ def test_an_export_needs_a_reason(client, operator, ann, wrong):
 
 
 def test_odd_filters_lead_back_to_the_list(client, operator):
-    assert client.post(f"{EXPORT}?user=abc", {"confirm": "1"})["Location"] == "/admin/credits/transaction/"
+    assert (
+        client.post(f"{EXPORT}?user=abc", {"confirm": "1"})["Location"]
+        == "/admin/credits/transaction/"
+    )
 
 
 def test_an_export_needs_its_permission(client, support, ann):

@@ -66,8 +66,14 @@ def test_cancelling_frees_the_credits_with_who_and_why(client, operator, ann, ho
     ann.refresh_from_db()
     assert (Hold.objects.get().state, ann.credits_held, ann.credits) == ("released", 0, 100)
     entry = LogEntry.objects.get()
-    assert (entry.user, entry.action_flag, entry.object_id) == (operator, Act.CANCELLED, str(hold.pk))
-    assert "Worker is stuck" in client.get(f"/admin/credits/hold/{hold.pk}/history/").content.decode()
+    assert (entry.user, entry.action_flag, entry.object_id) == (
+        operator,
+        Act.CANCELLED,
+        str(hold.pk),
+    )
+    assert (
+        "Worker is stuck" in client.get(f"/admin/credits/hold/{hold.pk}/history/").content.decode()
+    )
 
 
 def test_a_cancelled_hold_is_not_charged(client, operator, ann, hold, filled):
@@ -77,21 +83,31 @@ def test_a_cancelled_hold_is_not_charged(client, operator, ann, hold, filled):
     assert ledger.balance(ann).credits == 100
 
 
-@pytest.mark.parametrize("wrong", [{"reason": ""}, {"reason": "x" * 501}, {"reason": "a\0"}, {"key": ""}])
+@pytest.mark.parametrize(
+    "wrong", [{"reason": ""}, {"reason": "x" * 501}, {"reason": "a\0"}, {"key": ""}]
+)
 def test_cancelling_needs_a_reason(client, operator, hold, filled, wrong):
     answer = client.post(page(hold), filled(client, page(hold), **wrong))
     assert "text-red-" in answer.content.decode()
     assert (Hold.objects.get().state, LogEntry.objects.count()) == ("open", 0)
 
 
-def test_a_hold_that_was_captured_meanwhile_is_not_cancelled(client, operator, ann, hold, filled, monkeypatch):
+def test_a_hold_that_was_captured_meanwhile_is_not_cancelled(
+    client, operator, ann, hold, filled, monkeypatch
+):
     sent = filled(client, page(hold))
     ledger.capture(hold=hold, cost=30)
     assert "ended meanwhile" in client.post(page(hold), sent, follow=True).content.decode()
-    assert (Hold.objects.get().state, LogEntry.objects.count(), ledger.balance(ann).credits) == ("captured", 0, 70)
+    assert (Hold.objects.get().state, LogEntry.objects.count(), ledger.balance(ann).credits) == (
+        "captured",
+        0,
+        70,
+    )
 
 
-def test_one_that_ends_between_look_and_click_is_refused(client, operator, hold, filled, monkeypatch):
+def test_one_that_ends_between_look_and_click_is_refused(
+    client, operator, hold, filled, monkeypatch
+):
     sent = filled(client, page(hold))
     monkeypatch.setattr("credits.operators.actions.ledger.release", lambda *, hold: False)
     assert "ended meanwhile" in client.post(page(hold), sent).content.decode()

@@ -68,7 +68,10 @@ def test_one_leads_back_to_the_page_before(client, operator, history):
 
 def test_a_page_is_neither_counted_nor_skipped_to(client, operator, ann, history):
     with CaptureQueriesContext(connection) as queries:
-        client.get(LIST, {"before": 20, "user": ann.pk, "type__exact": "usage", "created_at_from": "2020-01-01"})
+        client.get(
+            LIST,
+            {"before": 20, "user": ann.pk, "type__exact": "usage", "created_at_from": "2020-01-01"},
+        )
     asked = [query["sql"] for query in queries if "credit_transactions" in query["sql"]]
     assert asked
     assert not [sql for sql in asked if "COUNT(" in sql or "OFFSET" in sql or "LIMIT" not in sql]
@@ -97,7 +100,9 @@ def test_filters_find_what_they_say(client, operator, ann, history, query, found
     assert {len(everything(client, **query))} == found
 
 
-def test_a_transaction_is_found_by_number_payment_and_public_id(client, operator, ann, buy, history):
+def test_a_transaction_is_found_by_number_payment_and_public_id(
+    client, operator, ann, buy, history
+):
     bought = buy(ann, 500, "pi_77")
     assert shown(client, q=str(bought.pk)) == shown(client, q="pi_77") == [bought.pk]
     assert shown(client, q=ann.public_id) == shown(client, user=ann.pk)
@@ -110,7 +115,9 @@ def test_an_answer_is_found_by_its_receipt(client, operator, ann, spend):
     money = {"held": 3, "cost": 3, "charged": 3, "uncollected": 0, "is_stream": False}
     receipt = Completion.objects.create(user=ann, hold=charged.hold, **facts, **prices, **money)
     assert shown(client, q=receipt.generation_id) == [charged.pk]
-    found = client.get("/admin/credits/hold/", {"q": receipt.generation_id}).context["cl"].result_list
+    found = (
+        client.get("/admin/credits/hold/", {"q": receipt.generation_id}).context["cl"].result_list
+    )
     assert found == [charged.hold]
 
 
@@ -160,7 +167,9 @@ def test_the_first_key_since_a_moment_is_found_over_gaps(operator, ann):
         "user=999999999",
     ],
 )
-@pytest.mark.parametrize("name", ["credits/transaction", "credits/hold", "credits/grant", "admin/logentry"])
+@pytest.mark.parametrize(
+    "name", ["credits/transaction", "credits/hold", "credits/grant", "admin/logentry"]
+)
 def test_an_odd_address_leads_to_a_list(client, operator, ann, name, query):
     assert client.get(f"/admin/{name}/?{query}", follow=True).status_code == 200
 

@@ -29,7 +29,12 @@ def test_a_usage_is_refunded_with_who_and_why(client, operator, ann, usage, fill
     answer = client.post(page(usage), filled(client, page(usage), amount="40"))
     assert answer["Location"] == f"/admin/credits/transaction/{usage.pk}/change/"
     row = Transaction.objects.get(type="refund")
-    assert (row.amount, row.reverses, row.actor, row.description) == (40, usage, operator, "Goodwill")
+    assert (row.amount, row.reverses, row.actor, row.description) == (
+        40,
+        usage,
+        operator,
+        "Goodwill",
+    )
     assert balance(ann) == 100
 
 
@@ -38,7 +43,9 @@ def test_the_form_proposes_what_is_left(client, operator, usage):
     assert 'value="25"' in client.get(page(usage)).content.decode()
 
 
-def test_the_preview_shows_the_balance_after_and_writes_nothing(client, operator, ann, usage, filled):
+def test_the_preview_shows_the_balance_after_and_writes_nothing(
+    client, operator, ann, usage, filled
+):
     sent = filled(client, page(usage), amount="30")
     del sent["confirm"]
     assert "<strong>90</strong>" in client.post(page(usage), sent).content.decode()
@@ -56,7 +63,9 @@ def test_a_purchase_that_is_spent_offers_no_button(client, operator, ann, buy, f
     ledger.adjust(user=ann, amount=-550, reason="Spent", actor=None)
     sent = filled(client, page(bought), amount="500")
     assert "not enough credits" in client.post(page(bought), sent).content.decode()
-    assert 'name="confirm"' not in client.post(page(bought), {**sent, "confirm": ""}).content.decode()
+    assert (
+        'name="confirm"' not in client.post(page(bought), {**sent, "confirm": ""}).content.decode()
+    )
     assert balance(ann) == 50
 
 
@@ -65,8 +74,14 @@ def test_a_form_sent_twice_refunds_and_logs_once(client, operator, ann, usage, f
     assert [client.post(page(usage), sent).status_code for _ in range(2)] == [302, 302]
     assert balance(ann) == 100
     entry = LogEntry.objects.get()
-    assert (entry.object_id, entry.action_flag, entry.user) == (str(usage.pk), Act.REFUNDED, operator)
-    assert "Goodwill" in client.get(f"/admin/credits/transaction/{usage.pk}/history/").content.decode()
+    assert (entry.object_id, entry.action_flag, entry.user) == (
+        str(usage.pk),
+        Act.REFUNDED,
+        operator,
+    )
+    assert (
+        "Goodwill" in client.get(f"/admin/credits/transaction/{usage.pk}/history/").content.decode()
+    )
 
 
 def test_a_form_used_before_does_not_refund_another_amount(client, operator, ann, usage, filled):
@@ -110,13 +125,19 @@ def test_an_unknown_row_leads_to_the_list_and_says_so(client, operator, pk):
 def test_another_kind_of_row_is_not_refunded(client, operator, ann):
     given = Transaction.objects.get(user=ann)
     assert "Only usage and purchases" in client.get(page(given), follow=True).content.decode()
-    assert "/refund/" not in client.get(f"/admin/credits/transaction/{given.pk}/change/").content.decode()
+    assert (
+        "/refund/"
+        not in client.get(f"/admin/credits/transaction/{given.pk}/change/").content.decode()
+    )
 
 
 def test_a_row_refunded_before_says_so(client, operator, usage):
     ledger.refund(transaction=usage, amount=None, reason="All", actor=None, idempotency_key="r1")
     assert "Nothing is left" in client.get(page(usage), follow=True).content.decode()
-    assert "/refund/" not in client.get(f"/admin/credits/transaction/{usage.pk}/change/").content.decode()
+    assert (
+        "/refund/"
+        not in client.get(f"/admin/credits/transaction/{usage.pk}/change/").content.decode()
+    )
 
 
 def test_a_get_refunds_nothing(client, operator, ann, usage):
@@ -130,16 +151,28 @@ def test_support_refunds_usage_but_no_purchases(client, support, ann, usage, buy
     assert balance(ann) == 100
     bought = buy(ann, 500)
     assert client.get(page(bought)).status_code == 403
-    assert client.post(page(bought), {"amount": "1", "reason": "x", "key": "k", "confirm": "1"}).status_code == 403
+    assert (
+        client.post(
+            page(bought), {"amount": "1", "reason": "x", "key": "k", "confirm": "1"}
+        ).status_code
+        == 403
+    )
     assert balance(ann) == 600
 
 
-def test_a_large_refund_waits_for_a_second_administrator(client, operator, ann, usage, settings, filled):
+def test_a_large_refund_waits_for_a_second_administrator(
+    client, operator, ann, usage, settings, filled
+):
     settings.ADJUST_APPROVAL_CREDITS = 39
     answer = client.post(page(usage), filled(client, page(usage), amount="40"), follow=True)
     assert "Another administrator must approve" in answer.content.decode()
     asked = Approval.objects.get()
-    assert (asked.kind, asked.amount, asked.refunds, asked.requester) == ("refund", 40, usage, operator)
+    assert (asked.kind, asked.amount, asked.refunds, asked.requester) == (
+        "refund",
+        40,
+        usage,
+        operator,
+    )
     assert balance(ann) == 60
 
 
@@ -149,7 +182,9 @@ def test_two_administrators_at_once_refund_no_more_than_there_was(make_user, spe
     usage = spend(ann, 40)
     clients = [Client(), Client()]
     for number, client in enumerate(clients):
-        client.force_login(make_user(f"admin{number}@example.com", is_staff=True, is_superuser=True))
+        client.force_login(
+            make_user(f"admin{number}@example.com", is_staff=True, is_superuser=True)
+        )
     forms = [filled(client, page(usage), amount="30") for client in clients]
     concurrently(lambda number: clients[number].post(page(usage), forms[number]), threads=2)
     assert (balance(ann), LogEntry.objects.count()) == (90, 1)

@@ -33,7 +33,9 @@ def spend(user: User, cost: int, reference: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/credits", "/api/v1/credits/balance"])
-def test_the_balance_says_what_is_posted_held_and_available(get: Any, user: User, path: str) -> None:
+def test_the_balance_says_what_is_posted_held_and_available(
+    get: Any, user: User, path: str
+) -> None:
     ledger.hold(user=user, amount=20, reference_id="gen_1", seconds=60)
     assert get(path).json() == {"credits": 50, "plan": "free", "held": 20, "available": 30}
 
@@ -52,7 +54,9 @@ def test_without_a_login_it_is_401(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/api/credits/packages"])
-def test_a_wrong_method_is_405(client: Client, get: Any, user: User, path: str, bearer: Any) -> None:
+def test_a_wrong_method_is_405(
+    client: Client, get: Any, user: User, path: str, bearer: Any
+) -> None:
     response = client.post(path, {}, content_type="application/json", headers=bearer(user))
     assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
 
@@ -72,20 +76,30 @@ def test_history_is_newest_first_and_pages_by_cursor(get: Any, user: User) -> No
         "metadata",
     }
     second = get(f"/api/credits/history?limit=3&cursor={first['next']}").json()
-    assert [(row["amount"], row["balanceAfter"]) for row in second["results"]] == [(-1, 49), (50, 50)]
+    assert [(row["amount"], row["balanceAfter"]) for row in second["results"]] == [
+        (-1, 49),
+        (50, 50),
+    ]
     assert second["next"] is None
 
 
 def test_history_filters_by_type_and_time(get: Any, user: User) -> None:
     spend(user, 2, "gen_1")
-    assert [row["type"] for row in get("/api/credits/history?type=usage").json()["results"]] == ["usage"]
+    assert [row["type"] for row in get("/api/credits/history?type=usage").json()["results"]] == [
+        "usage"
+    ]
     assert get("/api/credits/history?start=2100-01-01T00:00:00Z").json()["results"] == []
     assert get("/api/credits/history?end=2000-01-01T00:00:00Z").json()["results"] == []
 
 
-def test_history_shows_nobody_elses_rows(client: Client, user: User, make_user: Any, bearer: Any) -> None:
+def test_history_shows_nobody_elses_rows(
+    client: Client, user: User, make_user: Any, bearer: Any
+) -> None:
     other = make_user("bob@example.com")
-    assert client.get("/api/credits/history", headers=bearer(other)).json() == {"results": [], "next": None}
+    assert client.get("/api/credits/history", headers=bearer(other)).json() == {
+        "results": [],
+        "next": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ from credits.api import trpc
 pytestmark = pytest.mark.django_db
 
 BALANCE = {"credits": 50, "plan": "free", "held": 0, "available": 50}
-UNDEFINED = {"json": None, "meta": {"values": ["undefined"]}}  # superjson's, for a call without an input
+UNDEFINED = {
+    "json": None,
+    "meta": {"values": ["undefined"]},
+}  # superjson's, for a call without an input
 Get = Callable[..., Any]
 
 
@@ -34,7 +37,9 @@ def headers(user: User, bearer: Any) -> dict[str, str]:
 
 @pytest.fixture
 def get(client: Client, headers: dict[str, str]) -> Get:
-    return lambda path, given=None, **more: client.get(address(path, given), headers={**headers, **more})
+    return lambda path, given=None, **more: client.get(
+        address(path, given), headers={**headers, **more}
+    )
 
 
 def address(path: str, given: Any = None) -> str:
@@ -70,7 +75,9 @@ def test_the_answers_are_those_of_the_other_routes(
 ) -> None:
     call_command("seed_packages", verbosity=0)
     spend(user, 1, 2)
-    rest = client.get("/v1/credits" if name == "balance" else f"/api/credits/{name}", headers=headers)
+    rest = client.get(
+        "/v1/credits" if name == "balance" else f"/api/credits/{name}", headers=headers
+    )
     assert get(f"credits.{name}").json() == {"result": {"data": rest.json()}}
     assert get(f"credits.{name}", UNDEFINED).json()["result"]["data"]["json"] == rest.json()
 
@@ -84,8 +91,12 @@ def test_a_session_asks_too_and_packages_are_for_everybody(client: Client, user:
 
 
 @pytest.mark.parametrize("name", ["balance", "history", "stats"])
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer unknown"}], ids=["nobody", "bad-token"])
-def test_without_a_login_it_is_unauthorized(client: Client, name: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer unknown"}], ids=["nobody", "bad-token"]
+)
+def test_without_a_login_it_is_unauthorized(
+    client: Client, name: str, headers: dict[str, str]
+) -> None:
     response = client.get(address(f"credits.{name}"), headers=headers)
     assert refusal(response) == (401, "UNAUTHORIZED", -32001)
     assert response.json()["error"]["data"]["path"] == f"credits.{name}"
@@ -94,7 +105,9 @@ def test_without_a_login_it_is_unauthorized(client: Client, name: str, headers: 
 
 def test_history_pages_by_the_cursor_it_gave(get: Get, user: User) -> None:
     spend(user, 1, 2, 3)
-    first = get("credits.history", {"limit": 2, "cursor": None, "direction": "forward"}).json()["result"]["data"]
+    first = get("credits.history", {"limit": 2, "cursor": None, "direction": "forward"}).json()[
+        "result"
+    ]["data"]
     assert [row["amount"] for row in first["results"]] == [-3, -2]
     second = get("credits.history", {"limit": 2, "cursor": first["next"]}).json()["result"]["data"]
     assert [row["amount"] for row in second["results"]] == [-1, 50]
@@ -103,7 +116,10 @@ def test_history_pages_by_the_cursor_it_gave(get: Get, user: User) -> None:
 
 def test_superjson_is_answered_in_superjson_with_its_dates(get: Get, user: User) -> None:
     spend(user, 1)
-    asked = {"json": {"type": "usage", "start": "2020-01-01T00:00:00.000Z"}, "meta": {"values": {"start": ["Date"]}}}
+    asked = {
+        "json": {"type": "usage", "start": "2020-01-01T00:00:00.000Z"},
+        "meta": {"values": {"start": ["Date"]}},
+    }
     data = get("credits.history", asked).json()["result"]["data"]
     assert [row["amount"] for row in data["json"]["results"]] == [-1]
     assert data["meta"] == {"values": {"results.0.createdAt": ["Date"]}}
@@ -112,7 +128,11 @@ def test_superjson_is_answered_in_superjson_with_its_dates(get: Get, user: User)
 
 def test_superjson_refusals_are_wrapped_too(get: Get) -> None:
     error = get("credits.history", {"json": {"limit": 0}}).json()["error"]
-    assert error["json"]["data"] == {"code": "BAD_REQUEST", "httpStatus": 400, "path": "credits.history"}
+    assert error["json"]["data"] == {
+        "code": "BAD_REQUEST",
+        "httpStatus": 400,
+        "path": "credits.history",
+    }
     assert error.keys() == {"json"}
 
 
@@ -121,7 +141,9 @@ def test_a_batch_answers_in_order(get: Get) -> None:
     balance, stats, again = get("credits.balance,credits.stats,credits.balance", asked).json()
     assert balance == again == {"result": {"data": BALANCE}}
     assert stats["result"]["data"]["periodDays"] == 7
-    assert [answer["result"]["data"] for answer in get("credits.balance,credits.packages").json()] == [BALANCE, []]
+    assert [
+        answer["result"]["data"] for answer in get("credits.balance,credits.packages").json()
+    ] == [BALANCE, []]
 
 
 def test_a_batch_is_in_superjson_if_any_of_its_inputs_is(get: Get) -> None:
@@ -133,15 +155,24 @@ def test_a_batch_is_in_superjson_if_any_of_its_inputs_is(get: Get) -> None:
 def test_a_batch_that_succeeds_in_part_is_207(client: Client, get: Get) -> None:
     mixed = get("credits.balance,credits.history", {"1": {"limit": "x"}})
     assert (mixed.status_code, mixed.json()[0]["result"]["data"]) == (207, BALANCE)
-    assert mixed.json()[1]["error"]["data"] == {"code": "BAD_REQUEST", "httpStatus": 400, "path": "credits.history"}
+    assert mixed.json()[1]["error"]["data"] == {
+        "code": "BAD_REQUEST",
+        "httpStatus": 400,
+        "path": "credits.history",
+    }
     assert mixed.json()[1]["error"]["message"].startswith("limit: ")
     alike = client.get(address("credits.balance,credits.stats"))
-    assert (alike.status_code, {answer["error"]["code"] for answer in alike.json()}) == (401, {-32001})
+    assert (alike.status_code, {answer["error"]["code"] for answer in alike.json()}) == (
+        401,
+        {-32001},
+    )
 
 
 @pytest.mark.parametrize("token", ["unknown", "sk-unknown"])
 def test_a_bad_token_is_refused_alike_all_through_a_batch(client: Client, token: str) -> None:
-    asked = client.get(address("credits.balance,credits.stats"), headers={"Authorization": f"Bearer {token}"})
+    asked = client.get(
+        address("credits.balance,credits.stats"), headers={"Authorization": f"Bearer {token}"}
+    )
     assert asked.status_code == 401
     assert {answer["error"]["message"] for answer in asked.json()} == {refused(token).description}
 
@@ -165,7 +196,8 @@ def test_a_stream_of_lines_is_one_line(get: Get, user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["credits.secrets", "credits", "balance", "__class__", "a" * 900, "é", "credits.balance/"]
+    "path",
+    ["credits.secrets", "credits", "balance", "__class__", "a" * 900, "é", "credits.balance/"],
 )
 def test_an_unknown_procedure_is_not_found(get: Get, path: str) -> None:
     response = get(path)
@@ -183,15 +215,21 @@ def test_names_are_split_only_in_a_batch(get: Get, client: Client, headers: dict
 def test_another_method_is_not_supported(user: User, method: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(user)
-    response = getattr(client, method)("/api/trpc/credits.balance", b"{", content_type="application/json")
+    response = getattr(client, method)(
+        "/api/trpc/credits.balance", b"{", content_type="application/json"
+    )
     assert refusal(response) == (405, "METHOD_NOT_SUPPORTED", -32005)
     assert response["Allow"] == "GET, HEAD"
     error = response.json()["error"]
     assert error.pop("json") == error  # nobody has said how to spell it: this is both
 
 
-@pytest.mark.parametrize("text", ["{", "nul", "NaN", "{'a': 1}", "[" * 3000, '{"limit": 1}}', '"\\ud800"', "\N{BOM}{}"])
-def test_what_is_not_json_is_a_parse_error(client: Client, headers: dict[str, str], text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["{", "nul", "NaN", "{'a': 1}", "[" * 3000, '{"limit": 1}}', '"\\ud800"', "\N{BOM}{}"]
+)
+def test_what_is_not_json_is_a_parse_error(
+    client: Client, headers: dict[str, str], text: str
+) -> None:
     response = client.get(f"/api/trpc/credits.history?input={quote(text)}", headers=headers)
     assert refusal(response) == (400, "PARSE_ERROR", -32700)
     assert client.get(f"/api/trpc/credits.history?batch=1&input={quote(text)}").status_code == 400
@@ -236,7 +274,9 @@ def test_a_bad_input_is_a_bad_request(get: Get, asked: Any) -> None:
 
 @pytest.mark.parametrize("name", ["limit", "cursor", "type", "start", "x"])
 @pytest.mark.parametrize("levels", [300, 490, 600, 950, 1500])
-def test_deep_nesting_breaks_nothing(client: Client, headers: dict[str, str], name: str, levels: int) -> None:
+def test_deep_nesting_breaks_nothing(
+    client: Client, headers: dict[str, str], name: str, levels: int
+) -> None:
     text = f'{{"{name}": {"[" * levels}{"]" * levels}}}'
     response = client.get(f"/api/trpc/credits.history?input={quote(text)}", headers=headers)
     assert response.status_code == (200 if name == "x" and levels < trpc.MAX_BRACKETS else 400)
@@ -265,14 +305,27 @@ def test_an_unusual_input_that_fits_is_answered(get: Get, asked: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["input=%ff", "input=%00", "batch=%ff", "input=&batch=1&input=", "&" * 1500, "input=" + "x" * 60000]
+    "query",
+    [
+        "input=%ff",
+        "input=%00",
+        "batch=%ff",
+        "input=&batch=1&input=",
+        "&" * 1500,
+        "input=" + "x" * 60000,
+    ],
 )
 def test_no_query_breaks_it(client: Client, headers: dict[str, str], query: str) -> None:
-    assert client.get(f"/api/trpc/credits.balance?{query}", headers=headers).status_code in (200, 400)
+    assert client.get(f"/api/trpc/credits.balance?{query}", headers=headers).status_code in (
+        200,
+        400,
+    )
     assert client.get(f"/api/trpc/%ff%00?{query}", headers=headers).status_code in (400, 404)
 
 
-def test_the_desktop_application_may_read_it_and_nobody_may_keep_it(get: Get, client: Client) -> None:
+def test_the_desktop_application_may_read_it_and_nobody_may_keep_it(
+    get: Get, client: Client
+) -> None:
     response = get("credits.balance", origin="tauri://localhost")
     assert response["Access-Control-Allow-Origin"] == "tauri://localhost"
     assert response["Cache-Control"] == "no-store"

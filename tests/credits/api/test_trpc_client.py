@@ -22,7 +22,9 @@ LINKS += [("v11", "httpLink"), ("v11", "httpBatchLink"), ("v11", "httpBatchStrea
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CLIENTS, reason="no tRPC clients: `make test` installs them if there is Node"),
+    pytest.mark.skipif(
+        not CLIENTS, reason="no tRPC clients: `make test` installs them if there is Node"
+    ),
 ]
 
 
@@ -41,7 +43,13 @@ def ask(version: str, *arguments: str) -> Any:
     command = ["node", "--input-type=module", "-", *arguments]
     folder = Path(CLIENTS) / version
     run = subprocess.run(
-        command, input=SCRIPT.read_text(), cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        command,
+        input=SCRIPT.read_text(),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
@@ -56,10 +64,19 @@ def test_a_real_client_gets_answers_and_typed_refusals(
     assert seen["balance"] == {"credits": 549, "plan": "free", "held": 20, "available": 529}
     assert seen["stats"]["totalPurchased"] == 500
     assert seen["stats"]["periodDays"] == 7
-    assert [package["name"] for package in seen["packages"]] == ["Starter", "Basic", "Pro", "Enterprise"]
+    assert [package["name"] for package in seen["packages"]] == [
+        "Starter",
+        "Basic",
+        "Pro",
+        "Enterprise",
+    ]
     assert seen["amounts"] == [[-1, 500], [50], []]
-    assert seen["created"] == (f"Date {timezone.now().year}" if transformer == "superjson" else "string")
-    refusals = {name: (said["name"], said["code"], said["path"]) for name, said in seen["refusals"].items()}
+    assert seen["created"] == (
+        f"Date {timezone.now().year}" if transformer == "superjson" else "string"
+    )
+    refusals = {
+        name: (said["name"], said["code"], said["path"]) for name, said in seen["refusals"].items()
+    }
     assert refusals == {
         "tooMany": ("TRPCClientError", "BAD_REQUEST", "credits.history"),
         "unknown": ("TRPCClientError", "NOT_FOUND", "credits.secrets"),

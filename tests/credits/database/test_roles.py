@@ -54,14 +54,20 @@ def test_a_ledger_column_of_a_user_is_not_written(application: Application, colu
     )
 
 
-@pytest.mark.parametrize("column", sorted(LEDGER_FIELDS - {"ledger_digest", "grants_expire_at", "allowance"}))
-def test_nobody_starts_with_credits(application: Application, make_user: MakeUser, column: str) -> None:
+@pytest.mark.parametrize(
+    "column", sorted(LEDGER_FIELDS - {"ledger_digest", "grants_expire_at", "allowance"})
+)
+def test_nobody_starts_with_credits(
+    application: Application, make_user: MakeUser, column: str
+) -> None:
     make_user("ann@example.com")
-    names = ", ".join(field.column for field in User._meta.concrete_fields if field.name not in ("id", "email", column))
-    names = names.replace("public_id, ", "")
-    statement = (
-        f"INSERT INTO users (email, public_id, {column}, {names}) SELECT 'b@example.com', 'b', 5, {names} FROM users"
+    names = ", ".join(
+        field.column
+        for field in User._meta.concrete_fields
+        if field.name not in ("id", "email", column)
     )
+    names = names.replace("public_id, ", "")
+    statement = f"INSERT INTO users (email, public_id, {column}, {names}) SELECT 'b@example.com', 'b', 5, {names} FROM users"
     application.refused(statement, errors.CheckViolation)
 
 
@@ -118,8 +124,12 @@ def test_only_the_verbs_can_be_called(application: Application) -> None:
 
 
 def test_the_tables_that_it_may_not_write_are_these(application: Application) -> None:
-    tables = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-    read = {name for (name,) in application.rows(f"{tables} AND NOT has_table_privilege(oid, 'INSERT')")}
+    tables = (
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    read = {
+        name for (name,) in application.rows(f"{tables} AND NOT has_table_privilege(oid, 'INSERT')")
+    }
     assert read == {*roles.LEDGER, *roles.MIGRATED}
     models = {model._meta.db_table for model in apps.get_app_config("credits").get_models()}
     own = {"credit_approvals", "credit_audits", "credit_packages"}
@@ -149,7 +159,9 @@ def test_a_verb_is_not_led_astray_by_temporary_objects(
 ) -> None:
     """Where the owner could not forbid them. The commit counts too: a deferred trigger looks names up then."""
     user = make_user(credits=100)
-    hold = application.rows(f"SELECT (r.hold).id FROM ledger_hold({user.pk}, 10, 10, 'h', 60, 10) r")[0][0]
+    hold = application.rows(
+        f"SELECT (r.hold).id FROM ledger_hold({user.pk}, 10, 10, 'h', 60, 10) r"
+    )[0][0]
     transaction = application.rows("SELECT id FROM credit_transactions")[0][0]
     application.execute(SPY + "".join(TRAP.format(table) for table in (*roles.LEDGER, "users")))
     application.execute("SET search_path = pg_temp, public")
@@ -158,7 +170,9 @@ def test_a_verb_is_not_led_astray_by_temporary_objects(
     assert not audit.run().findings
 
 
-def test_the_trap_itself_works(application: Application, make_user: MakeUser, temporary_objects: None) -> None:
+def test_the_trap_itself_works(
+    application: Application, make_user: MakeUser, temporary_objects: None
+) -> None:
     make_user()
     application.execute(SPY + TRAP.format("users"))
     application.refused("SELECT * FROM users", errors.RaiseException)
@@ -182,7 +196,9 @@ def test_two_migrates_at_once_both_succeed(application: Application) -> None:
     application.rows("SELECT ledger_sweep(0)")
 
 
-def test_a_role_that_is_not_there_is_said_before_anything_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_is_not_there_is_said_before_anything_happens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(settings, "DATABASE_APP_ROLE", "nobody_of_that_name")
     with pytest.raises(CommandError, match="CREATE ROLE nobody_of_that_name LOGIN"):
         call_command("migrate", verbosity=0)
@@ -203,7 +219,9 @@ def test_the_owner_is_no_role_for_the_application(monkeypatch: pytest.MonkeyPatc
         ("UPDATE (allowance) ON users", "UPDATE of users.allowance"),
     ],
 )
-def test_a_role_that_has_too_much_all_the_same_is_refused(application: Application, privilege: str, found: str) -> None:
+def test_a_role_that_has_too_much_all_the_same_is_refused(
+    application: Application, privilege: str, found: str
+) -> None:
     """Here because everybody has it, elsewhere by another role: our REVOKE does not reach that."""
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT {privilege} TO PUBLIC")

@@ -17,7 +17,10 @@ from credits.models import AuditRun, Package, Transaction
 from credits.proof import audit
 from tests.accounts.conftest import code_in
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("site_as_application")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("site_as_application"),
+]
 MakeUser = Callable[..., User]
 
 
@@ -29,7 +32,9 @@ def administrator(client: Client, make_user: MakeUser) -> Client:
 
 def test_it_is_another_role_than_the_owner() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_user <> relowner::regrole::text FROM pg_class WHERE relname = 'users'")
+        cursor.execute(
+            "SELECT current_user <> relowner::regrole::text FROM pg_class WHERE relname = 'users'"
+        )
         assert cursor.fetchone() == (True,)
 
 
@@ -37,7 +42,9 @@ def test_a_person_signs_up_gets_the_bonus_and_changes_their_name(client: Client)
     secret = {"email": "new@example.com", "password1": "correct horse battery"}
     assert client.post(reverse("account_signup"), secret).status_code == 302
     code = code_in(mail.outbox[-1])
-    assert client.post(reverse("account_email_verification_sent"), {"code": code}).status_code == 302
+    assert (
+        client.post(reverse("account_email_verification_sent"), {"code": code}).status_code == 302
+    )
     user = User.objects.get(email="new@example.com")
     assert (user.credits, Transaction.objects.get().amount) == (100, 100)
     user.name = "Ann"
@@ -59,7 +66,11 @@ def test_every_verb_does_its_work(make_user: MakeUser) -> None:
     ledger.capture(hold=ledger.hold(user=user, amount=10, reference_id="a", seconds=60), cost=7)
     ledger.release(hold=ledger.hold(user=user, amount=10, reference_id="b", seconds=60))
     ledger.refund(
-        transaction=Transaction.objects.get(type="usage"), amount=2, reason="Slow", actor=None, idempotency_key="2"
+        transaction=Transaction.objects.get(type="usage"),
+        amount=2,
+        reason="Slow",
+        actor=None,
+        idempotency_key="2",
     )
     lost = ledger.claw_back(transaction=bought, amount=None, reason="Disputed", idempotency_key="3")
     ledger.restore(transaction=lost, reason="Won", idempotency_key="4")
@@ -69,7 +80,14 @@ def test_every_verb_does_its_work(make_user: MakeUser) -> None:
 
 def test_every_page_of_the_admin_opens(administrator: Client) -> None:
     for model, page in admin.site._registry.items():
-        names = ["changelist", *(["add"] if page.has_add_permission(administrator.get("/admin/").wsgi_request) else [])]
+        names = [
+            "changelist",
+            *(
+                ["add"]
+                if page.has_add_permission(administrator.get("/admin/").wsgi_request)
+                else []
+            ),
+        ]
         for name in names:
             address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{name}")
             assert administrator.get(address).status_code == 200, address
@@ -77,7 +95,13 @@ def test_every_page_of_the_admin_opens(administrator: Client) -> None:
 
 def test_an_administrator_changes_and_deletes_rows(administrator: Client) -> None:
     administrator.post(reverse("admin:auth_group_add"), {"name": "Support"})
-    package = {"name": "Small", "credits": 10, "price_usd": "1.00", "sort_order": 1, "is_active": "on"}
+    package = {
+        "name": "Small",
+        "credits": 10,
+        "price_usd": "1.00",
+        "sort_order": 1,
+        "is_active": "on",
+    }
     administrator.post(reverse("admin:credits_package_add"), package)
     for row in (Group.objects.get(), Package.objects.get()):
         address = f"admin:{row._meta.app_label}_{row._meta.model_name}_delete"
@@ -87,7 +111,9 @@ def test_an_administrator_changes_and_deletes_rows(administrator: Client) -> Non
 
 
 def test_the_commands_of_every_day_run() -> None:
-    call_command("create_user", "bob@example.com", "--password", "correct horse battery", "--credits", "5")
+    call_command(
+        "create_user", "bob@example.com", "--password", "correct horse battery", "--credits", "5"
+    )
     call_command("adjust_credits", "bob@example.com", "3", "--reason", "Sorry")
     for command in ("tick", "seed", "audit_ledger"):
         call_command(command)

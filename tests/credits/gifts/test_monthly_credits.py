@@ -40,7 +40,9 @@ def test_an_allowance_comes_once_a_month(member: User, monkeypatch: pytest.Monke
     assert grant(monkeypatch, datetime(2026, 12, 1, tzinfo=UTC)) == 1
 
 
-def test_what_is_left_expires_when_the_month_ends(member: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_expires_when_the_month_ends(
+    member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grant(monkeypatch, NOVEMBER)
     assert Grant.objects.get(user=member).expires_at == datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -61,12 +63,16 @@ def test_where_credits_stay_missed_months_are_made_up_for(
     assert grant(monkeypatch, datetime(2036, 1, 1, tzinfo=UTC)) == monthly_credits.MAX_MONTHS + 1
 
 
-def test_where_they_expire_a_missed_month_is_gone(member: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_they_expire_a_missed_month_is_gone(
+    member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grant(monkeypatch, datetime(2026, 8, 1, tzinfo=UTC))
     assert grant(monkeypatch, NOVEMBER) == 1
 
 
-def test_plans_there_and_back_give_each_once(member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plans_there_and_back_give_each_once(
+    member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Plan.objects.create(slug="team", name="Team", monthly_credits=300)
     given: list[int] = []
     for chosen in (plan, other, plan, other):
@@ -95,7 +101,9 @@ def test_who_was_away_is_not_paid_for_that_time(
     assert ledger.balance(member).credits == 200
 
 
-def test_a_plan_may_have_any_slug(member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_may_have_any_slug(
+    member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = Plan.objects.create(slug="x/y", name="Odd", monthly_credits=7)
     User.objects.filter(pk=member.pk).update(plan=odd)
     grant(monkeypatch, NOVEMBER)
@@ -124,7 +132,9 @@ def test_what_the_ledger_refuses_keeps_nobody_else_waiting(
     assert grant(monkeypatch, NOVEMBER) == 1
 
 
-def test_a_job_that_fails_does_not_stop_the_tick(member: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_fails_does_not_stop_the_tick(
+    member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledger, "expire_holds", lambda: 1 // 0)
     with pytest.raises(CommandError, match="expire_holds"):
         call_command("tick")

@@ -38,7 +38,10 @@ def busy(user: User) -> User:
 
 def change(*statements: str) -> None:
     """What only the owner of the tables could do, with every guard off."""
-    guards = [("users", "users_check_balance"), ("credit_transactions", "credit_transactions_check_balance")]
+    guards = [
+        ("users", "users_check_balance"),
+        ("credit_transactions", "credit_transactions_check_balance"),
+    ]
     execute("SET CONSTRAINTS ALL IMMEDIATE")
     with connection.cursor() as cursor, rows_may_change(cursor):
         for table, guard in guards:
@@ -57,7 +60,12 @@ def test_a_sound_ledger_has_no_findings(busy: User) -> None:
 
 def new_row(type: str, amount: int, **values: str) -> str:
     """A row after the last one that no verb has written."""
-    columns = {"seq": "10", "type": f"'{type}'", "amount": f"{amount}", "balance_after": f"balance_after + {amount}"}
+    columns = {
+        "seq": "10",
+        "type": f"'{type}'",
+        "amount": f"{amount}",
+        "balance_after": f"balance_after + {amount}",
+    }
     columns |= {"description": "''", "metadata": "'{}'", "reference_id": "''", "op": "99"} | values
     names, selected = ", ".join(columns), ", ".join(columns.values())
     return (
@@ -78,10 +86,18 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         (2, "UPDATE credit_transactions SET seq = 40 WHERE seq = 9", "follows number 8"),
         (3, "UPDATE users SET credits_held = 8", "8 credits are held"),
         (3, "UPDATE users SET open_holds = 2", "in 2 holds"),
-        (4, "UPDATE credit_holds SET captured = 4, cost = 30 WHERE state = 'captured'", "4 of a cost of 30"),
+        (
+            4,
+            "UPDATE credit_holds SET captured = 4, cost = 30 WHERE state = 'captured'",
+            "4 of a cost of 30",
+        ),
         (4, "UPDATE credit_holds SET cost = 29 WHERE state = 'captured'", "cost of 29"),
         (5, new_row("bonus", 5, idempotency_key="'again'"), "has 0 operations"),
-        (6, new_row("adjustment", -5, idempotency_key="'refused'"), "was refused, but transaction 10"),
+        (
+            6,
+            new_row("adjustment", -5, idempotency_key="'refused'"),
+            "was refused, but transaction 10",
+        ),
         (8, new_row("refund", 26, reverses_id=USAGE), "transaction 4"),
         (8, new_row("refund", -1, reverses_id=USAGE), "goes its way"),
         (9, new_row("purchase", 100, reference_id="'pi_1'"), "by payment pi_1"),
@@ -92,19 +108,47 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
             " WHERE request ? 'allowance'",
             "pro/2026-11 was granted 2 times",
         ),
-        (11, "UPDATE credit_grants SET remaining = remaining - 1 WHERE remaining > 20", "the grants have"),
-        (11, "UPDATE credit_grants SET pinned = 1 WHERE remaining > 20", "pinned, but open holds pin"),
-        (11, f"DELETE FROM credit_allocations WHERE transaction_id = {USAGE}", "moved -30, but its grants moved 0"),
-        (12, "UPDATE credit_transactions SET description = 'Something else' WHERE seq = 3", "not what was written"),
+        (
+            11,
+            "UPDATE credit_grants SET remaining = remaining - 1 WHERE remaining > 20",
+            "the grants have",
+        ),
+        (
+            11,
+            "UPDATE credit_grants SET pinned = 1 WHERE remaining > 20",
+            "pinned, but open holds pin",
+        ),
+        (
+            11,
+            f"DELETE FROM credit_allocations WHERE transaction_id = {USAGE}",
+            "moved -30, but its grants moved 0",
+        ),
+        (
+            12,
+            "UPDATE credit_transactions SET description = 'Something else' WHERE seq = 3",
+            "not what was written",
+        ),
         (
             12,
             "UPDATE credit_transactions SET created_at = created_at + interval '1 second' WHERE seq = 3",
             "not what was",
         ),
         (12, "UPDATE users SET ledger_digest = ''", "digest of the user"),
-        (13, "UPDATE credit_holds SET amount = 6, requested = 6, at_least = 6 WHERE state = 'open'", "replayed"),
-        (11, "UPDATE credit_grants SET expires_at = '2021-01-01' WHERE source = 'adjustment'", "the user says"),
-        (13, "UPDATE credit_grants SET expires_at = NULL WHERE source = 'subscription'", "replayed"),
+        (
+            13,
+            "UPDATE credit_holds SET amount = 6, requested = 6, at_least = 6 WHERE state = 'open'",
+            "replayed",
+        ),
+        (
+            11,
+            "UPDATE credit_grants SET expires_at = '2021-01-01' WHERE source = 'adjustment'",
+            "the user says",
+        ),
+        (
+            13,
+            "UPDATE credit_grants SET expires_at = NULL WHERE source = 'subscription'",
+            "replayed",
+        ),
         (13, "UPDATE credit_grants SET priority = 1 WHERE source = 'subscription'", "replayed"),
         (13, "UPDATE users SET ledger_ops = ledger_ops + 1", "is gone"),
         (13, "DELETE FROM credit_holds WHERE state = 'open'", "is gone"),
@@ -114,11 +158,19 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
             'UPDATE credit_operations SET refusal = \'{"code": "idempotency_conflict"}\' WHERE refusal IS NOT NULL',
             "was refused",
         ),
-        (14, "UPDATE credit_spending SET spent = spent + 1", "key:1 is counted with 7 held and 1 spent"),
+        (
+            14,
+            "UPDATE credit_spending SET spent = spent + 1",
+            "key:1 is counted with 7 held and 1 spent",
+        ),
         (14, "UPDATE credit_spending SET held = 0", "its holds say 7 and 0"),
         (14, "UPDATE credit_spending SET month = month - 31", "0 held and 0 spent"),
         (14, "DELETE FROM credit_spending", "key:1 is counted with 0 held"),
-        (14, "UPDATE credit_holds SET credential = '' WHERE state = 'open'", "its holds say 0 and 0"),
+        (
+            14,
+            "UPDATE credit_holds SET credential = '' WHERE state = 'open'",
+            "its holds say 0 and 0",
+        ),
     ],
 )
 def test_the_audit_names_what_was_changed_behind_the_guards(
@@ -182,7 +234,10 @@ def test_an_account_with_very_many_operations_is_replayed_only_alone(
 def test_the_command_keeps_its_result_and_says_it(busy: User) -> None:
     out = StringIO()
     call_command("audit_ledger", stdout=out)
-    assert out.getvalue() == "1 users, 9 transactions, 2 holds, 14 invariants checked: the ledger is sound.\n"
+    assert (
+        out.getvalue()
+        == "1 users, 9 transactions, 2 holds, 14 invariants checked: the ledger is sound.\n"
+    )
     last = AuditRun.objects.get()
     assert (last.transactions, last.problems, last.first_problem) == (9, 0, "")
 

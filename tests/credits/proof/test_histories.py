@@ -30,8 +30,13 @@ def test_any_history_adds_up_and_replays(make_user: Callable[..., User]) -> None
     sys.stdout.write(f"seed {seed}\n")
     users = [make_user(f"user{n}@example.com", credits=200) for n in range(3)]
     with ThreadPoolExecutor(1) as pool:
-        here = pool.submit(racer.race, seed, [user.pk for user in users], threads=4, seconds=SECONDS + 2)
-        counts = races.race(environment(), users, seed=seed + 1, seconds=SECONDS, racers=2, threads=3) + here.result()
+        here = pool.submit(
+            racer.race, seed, [user.pk for user in users], threads=4, seconds=SECONDS + 2
+        )
+        counts = (
+            races.race(environment(), users, seed=seed + 1, seconds=SECONDS, racers=2, threads=3)
+            + here.result()
+        )
     sys.stdout.write("\n".join(races.lines(counts)))
     assert [what for what in counts if what.startswith(racer.ERROR)] == []
     report = audit.run()

@@ -57,7 +57,13 @@ class LedgerAndAccount(RuleBasedStateMachine):
         self.both(
             lambda: self.held.__setitem__(
                 reference,
-                ledger.hold(user=self.user, amount=amount, at_least=at_least, reference_id=reference, seconds=3600),
+                ledger.hold(
+                    user=self.user,
+                    amount=amount,
+                    at_least=at_least,
+                    reference_id=reference,
+                    seconds=3600,
+                ),
             ),
             lambda: self.account.hold(reference, requested=amount, at_least=at_least),
         )
@@ -70,7 +76,9 @@ class LedgerAndAccount(RuleBasedStateMachine):
         credential=st.sampled_from(["key:1", "device:a"]),
         budget=st.none() | st.integers(0, 60),
     )
-    def hold_within_a_budget(self, amount: int, at_least: int, credential: str, budget: int | None) -> str:
+    def hold_within_a_budget(
+        self, amount: int, at_least: int, credential: str, budget: int | None
+    ) -> str:
         """The account is asked for what the budget leaves, or not at all."""
         reference = f"gen_{next(numbers)}"
         at_least = min(amount, at_least)
@@ -78,11 +86,19 @@ class LedgerAndAccount(RuleBasedStateMachine):
         self.lapse()
         if min(left, self.account.available) < amount:
             self.end_due()
-            left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
-        asked: dict[str, Any] = {"amount": amount, "at_least": at_least, "credential": credential, "budget": budget}
+            left = (
+                amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
+            )
+        asked: dict[str, Any] = {
+            "amount": amount,
+            "at_least": at_least,
+            "credential": credential,
+            "budget": budget,
+        }
         self.both(
             lambda: self.held.__setitem__(
-                reference, ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked)
+                reference,
+                ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked),
             ),
             lambda: self.asked_within(reference, left, amount, at_least),
         )
@@ -92,15 +108,25 @@ class LedgerAndAccount(RuleBasedStateMachine):
 
     def asked_within(self, reference: str, left: int, amount: int, at_least: int) -> None:
         if left < at_least <= min(amount, self.account.available):
-            raise Refused("insufficient_credits", required=at_least, available=min(left, self.account.available))
+            raise Refused(
+                "insufficient_credits",
+                required=at_least,
+                available=min(left, self.account.available),
+            )
         if self.account.available < at_least:
-            raise Refused("insufficient_credits", required=at_least, available=self.account.available)
+            raise Refused(
+                "insufficient_credits", required=at_least, available=self.account.available
+            )
         self.account.hold(reference, requested=left, at_least=at_least)
 
     def counted(self, credential: str) -> int:
         """What it holds and has spent, by the pure account."""
-        holds = [self.account.holds[name] for name, by in self.credentials.items() if by == credential]
-        return sum(hold.amount for hold in holds if hold.state == "open") + sum(hold.captured or 0 for hold in holds)
+        holds = [
+            self.account.holds[name] for name, by in self.credentials.items() if by == credential
+        ]
+        return sum(hold.amount for hold in holds if hold.state == "open") + sum(
+            hold.captured or 0 for hold in holds
+        )
 
     @rule(reference=holds, cost=st.integers(0, 60))
     def capture(self, reference: str, cost: int) -> None:
@@ -148,7 +174,9 @@ class LedgerAndAccount(RuleBasedStateMachine):
         expires=st.booleans(),
         priority=st.sampled_from([50, 100]),
     )
-    def grant(self, type: str, amount: int, expires: bool, priority: int) -> tuple[str, dict[str, Any]]:
+    def grant(
+        self, type: str, amount: int, expires: bool, priority: int
+    ) -> tuple[str, dict[str, Any]]:
         until = SOON if expires and type != "purchase" else None
         return self.add(type, amount, until, priority)
 
@@ -163,23 +191,36 @@ class LedgerAndAccount(RuleBasedStateMachine):
     def adjust(self, amount: int) -> None:
         request = {"type": "adjustment", "amount": amount}
         self.both(
-            lambda: ledger.adjust(user=self.user, amount=amount, reason="why", actor=None, idempotency_key=self.key()),
+            lambda: ledger.adjust(
+                user=self.user, amount=amount, reason="why", actor=None, idempotency_key=self.key()
+            ),
             lambda: self.account.adjust(request),
         )
 
-    @rule(data=st.data(), verb=st.sampled_from(["refund", "claw_back", "restore"]), amount=st.none() | amounts)
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from(["refund", "claw_back", "restore"]),
+        amount=st.none() | amounts,
+    )
     def reverse(self, data: Any, verb: str, amount: int | None) -> None:
         rows = list(Transaction.objects.filter(user=self.user).order_by("seq"))
         if not rows:
             return
         row = data.draw(st.sampled_from(rows))
-        real: dict[str, Any] = {"transaction": row, "reason": "why", "actor": None, "idempotency_key": self.key()}
+        real: dict[str, Any] = {
+            "transaction": row,
+            "reason": "why",
+            "actor": None,
+            "idempotency_key": self.key(),
+        }
         asked: dict[str, Any] = {"seq": row.seq, "now": datetime.now(UTC)}
         if verb != "restore":
             real["amount"] = asked["amount"] = amount
         if verb == "claw_back":
             del asked["now"]
-        self.both(lambda: getattr(ledger, verb)(**real), lambda: getattr(self.account, verb)(**asked))
+        self.both(
+            lambda: getattr(ledger, verb)(**real), lambda: getattr(self.account, verb)(**asked)
+        )
 
     # --- what must hold after each ---------------------------------------------------------
 
@@ -191,15 +232,26 @@ class LedgerAndAccount(RuleBasedStateMachine):
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
         real = ledger.balance(self.user)
-        assert (real.credits, real.held, real.debt) == (self.account.credits, self.account.held, self.account.debt)
-        rows = self.user.transactions.order_by("seq").values_list("seq", "type", "amount", "balance_after", "debt")
+        assert (real.credits, real.held, real.debt) == (
+            self.account.credits,
+            self.account.held,
+            self.account.debt,
+        )
+        rows = self.user.transactions.order_by("seq").values_list(
+            "seq", "type", "amount", "balance_after", "debt"
+        )
         assert list(rows) == [
-            (row.seq, row.type, row.amount, row.balance_after, row.debt) for row in self.account.rows.values()
+            (row.seq, row.type, row.amount, row.balance_after, row.debt)
+            for row in self.account.rows.values()
         ]
         grants = self.user.grants.order_by("id").values_list("remaining", "pinned")
-        assert list(grants) == [(grant.remaining, grant.pinned) for grant in self.account.grants.values()]
+        assert list(grants) == [
+            (grant.remaining, grant.pinned) for grant in self.account.grants.values()
+        ]
         assert real.available >= 0
-        for held, spent, credential in self.user.spending.values_list("held", "spent", "credential"):
+        for held, spent, credential in self.user.spending.values_list(
+            "held", "spent", "credential"
+        ):
             assert held + spent == self.counted(credential)
 
     def teardown(self) -> None:
@@ -218,9 +270,15 @@ class LedgerAndAccount(RuleBasedStateMachine):
         try:
             act()
         except refusal as refused:
-            facts = getattr(refused, "facts", None) or {"code": getattr(refused, "code", ""), **vars(refused)}
+            facts = getattr(refused, "facts", None) or {
+                "code": getattr(refused, "code", ""),
+                **vars(refused),
+            }
             code = {"more_than_left": "invalid_amount"}.get(facts["code"], facts["code"])
-            return {"code": code, **{name: facts[name] for name in DETAILS - {"left"} if name in facts}}
+            return {
+                "code": code,
+                **{name: facts[name] for name in DETAILS - {"left"} if name in facts},
+            }
         return None
 
     def lapse(self) -> None:
@@ -233,9 +291,16 @@ class LedgerAndAccount(RuleBasedStateMachine):
         for reference in due.values_list("reference_id", flat=True):
             self.account.end(reference, "expired")
 
-    def add(self, type: str, amount: int, until: datetime | None, priority: int) -> tuple[str, dict[str, Any]]:
+    def add(
+        self, type: str, amount: int, until: datetime | None, priority: int
+    ) -> tuple[str, dict[str, Any]]:
         key = self.key()
-        request: dict[str, Any] = {"type": type, "amount": amount, "expires_at": until, "priority": priority}
+        request: dict[str, Any] = {
+            "type": type,
+            "amount": amount,
+            "expires_at": until,
+            "priority": priority,
+        }
         iso = until.isoformat() if until else None
         self.both(
             lambda: ledger.add(user=self.user, description="", idempotency_key=key, **request),
@@ -256,6 +321,9 @@ def test_the_ledger_and_the_pure_account_always_agree() -> None:
     run_state_machine_as_test(
         LedgerAndAccount,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

@@ -24,14 +24,22 @@ VERIFIER = Path(__file__).parents[3] / "tools" / "verify_statement.py"
 
 @pytest.fixture
 def busy(user: User) -> User:
-    lost = give(user, 100, "purchase", metadata={"ราคา": 1.50, "b": [None, "=1+1"]}, description='=HYPERLINK("x")')
+    lost = give(
+        user,
+        100,
+        "purchase",
+        metadata={"ราคา": 1.50, "b": [None, "=1+1"]},
+        description='=HYPERLINK("x")',
+    )
     reverse("refund", spend(user, 120), 5, reason="'quoted' and\nbroken ✓")
     reverse("claw_back", lost)
     return user
 
 
 def verify(*files: Path) -> tuple[int, str]:
-    done = subprocess.run([sys.executable, "-I", VERIFIER, *files], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", VERIFIER, *files], capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -51,9 +59,17 @@ def test_a_statement_verifies(busy: User, tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["json", "csv"])
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("HYPERLINK", "HYPERLINE"), ("usage", "bonus"), ("ราคา", "ราคะ"), ("-120", "-119"), ("refund", "bonus")],
+    [
+        ("HYPERLINK", "HYPERLINE"),
+        ("usage", "bonus"),
+        ("ราคา", "ราคะ"),
+        ("-120", "-119"),
+        ("refund", "bonus"),
+    ],
 )
-def test_a_changed_statement_does_not(busy: User, tmp_path: Path, kind: str, old: str, new: str) -> None:
+def test_a_changed_statement_does_not(
+    busy: User, tmp_path: Path, kind: str, old: str, new: str
+) -> None:
     path = write(busy, tmp_path / f"statement.{kind}")
     text = path.read_text()
     assert old in text
@@ -70,7 +86,8 @@ def test_a_row_left_out_is_missed(busy: User, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"account": 5}', "# README", '{"account": {"id": 1}, "transactions": [{}]}']
+    "text",
+    ["", "{", "[]", '{"account": 5}', "# README", '{"account": {"id": 1}, "transactions": [{}]}'],
 )
 def test_what_is_no_statement_is_said_so(tmp_path: Path, text: str) -> None:
     path = tmp_path / "statement"
@@ -110,11 +127,22 @@ def test_a_table_has_no_formulas_but_numbers(busy: User) -> None:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-@given(text=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=40))
-def test_any_text_has_the_same_digest_in_the_database_and_outside(make_user: object, tmp_path: Path, text: str) -> None:
+@given(
+    text=st.text(
+        st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=40
+    )
+)
+def test_any_text_has_the_same_digest_in_the_database_and_outside(
+    make_user: object, tmp_path: Path, text: str
+) -> None:
     user, _ = User.objects.get_or_create(email="any@example.com")
     ledger.add(
-        user=user, amount=1, type="bonus", description=text, metadata={text: text}, idempotency_key=f"k{text}"[:200]
+        user=user,
+        amount=1,
+        type="bonus",
+        description=text,
+        metadata={text: text},
+        idempotency_key=f"k{text}"[:200],
     )
     for kind in ("json", "csv"):
         code, said = verify(write(user, tmp_path / f"statement.{kind}"))

@@ -16,7 +16,17 @@ ROUTES = [CODE, TOKEN, REVOKE]
 JSON = "application/json"
 NAMES = [
     *((CODE, name) for name in ("client_id", "client_secret", "scope", "scopes")),
-    *((TOKEN, name) for name in ("client_id", "client_secret", "grant_type", "device_code", "refresh_token", "scope")),
+    *(
+        (TOKEN, name)
+        for name in (
+            "client_id",
+            "client_secret",
+            "grant_type",
+            "device_code",
+            "refresh_token",
+            "scope",
+        )
+    ),
     *((REVOKE, name) for name in ("client_id", "client_secret", "token", "token_type_hint")),
 ]
 WRONG = [1, 1.5, True, ["a", 1], {"a": "b"}, [[1]], "a\0b", "é", "\ud800", "\n", "x" * 2000]
@@ -80,9 +90,16 @@ DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+\Z")  # RFC 6749 §5.2
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_description_is_ascii_in_every_language(path: str) -> None:
     thai = {"Accept-Language": "th"}
-    answers = [post(path, body, content_type, headers=thai) for body, content_type in BODIES.values()]
-    answers += [post(path + query, b"{}", JSON, headers=thai) for query in ("?a=%00", "?%ff", "?a=b")]
-    answers += [Client().get(path, headers=thai), post(path, b"{}", JSON, headers=thai | {"Host": "evil.example"})]
+    answers = [
+        post(path, body, content_type, headers=thai) for body, content_type in BODIES.values()
+    ]
+    answers += [
+        post(path + query, b"{}", JSON, headers=thai) for query in ("?a=%00", "?%ff", "?a=b")
+    ]
+    answers += [
+        Client().get(path, headers=thai),
+        post(path, b"{}", JSON, headers=thai | {"Host": "evil.example"}),
+    ]
     for answer in answers:
         assert DESCRIPTION.match(answer.json().get("error_description", "-")), answer.content
 
@@ -96,7 +113,16 @@ def test_a_wrong_type_or_character_is_refused(path: str, name: str, value: objec
 
 @pytest.mark.parametrize(
     "credentials",
-    ["Basic", "Basic !!!", "Basic é", "Basic AA==", "Basic bm9ib2R5Og==", "Basic Og==", "Basic AGE6AGI=", "Basic /zr/"],
+    [
+        "Basic",
+        "Basic !!!",
+        "Basic é",
+        "Basic AA==",
+        "Basic bm9ib2R5Og==",
+        "Basic Og==",
+        "Basic AGE6AGI=",
+        "Basic /zr/",
+    ],
 )
 @pytest.mark.parametrize("path", ROUTES)
 def test_bad_basic_credentials_are_refused(path: str, credentials: str) -> None:
@@ -136,7 +162,9 @@ def test_no_header_can_break_a_request(settings: Any, header: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/api/auth/device/verify", "/api/auth/me"])
-def test_an_absent_database_is_said_in_the_routes_dialect(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_database_is_said_in_the_routes_dialect(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError
 

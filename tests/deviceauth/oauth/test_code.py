@@ -55,7 +55,9 @@ def test_neither_code_is_stored_readably(desktop: Device) -> None:
         ({"scopes": ["llm:chat", "root", "llm:chat"]}, "llm:chat"),
     ],
 )
-def test_the_desktop_gets_the_scopes_it_names_and_we_know(desktop: Device, asked: Any, granted: str) -> None:
+def test_the_desktop_gets_the_scopes_it_names_and_we_know(
+    desktop: Device, asked: Any, granted: str
+) -> None:
     assert desktop.start(**asked).row.scope == granted
 
 
@@ -72,7 +74,10 @@ def test_other_clients_may_not_name_an_unknown_scope(third_party: Application, f
 
 @pytest.mark.parametrize("form", [True, False])
 def test_other_clients_name_scopes_in_one_string(third_party: Application, form: bool) -> None:
-    assert send(CODE, {"client_id": "tv-app", "scope": "mcp:write llm:chat"}, form=form).status_code == 200
+    assert (
+        send(CODE, {"client_id": "tv-app", "scope": "mcp:write llm:chat"}, form=form).status_code
+        == 200
+    )
     assert DeviceCode.objects.get().scope == "mcp:write llm:chat"
 
 
@@ -94,7 +99,9 @@ def test_an_unknown_client_is_refused(form: bool) -> None:
 
 
 def test_a_client_registered_for_another_grant_is_refused() -> None:
-    make_application("web", authorization_grant_type="client-credentials", client_type="confidential")
+    make_application(
+        "web", authorization_grant_type="client-credentials", client_type="confidential"
+    )
     answer = send(CODE, {"client_id": "web", "client_secret": "x"}, form=True)
     assert answer.status_code == 401
     make_application("page", authorization_grant_type="authorization-code")
@@ -107,7 +114,10 @@ def test_a_confidential_client_must_show_its_secret() -> None:
     assert send(CODE, {"client_id": "box"}, form=True).status_code == 401
     assert send(CODE, {"client_id": "box", "client_secret": "wrong"}, form=True).status_code == 401
     assert send(CODE, {"client_id": "box", "client_secret": "s3cret"}, form=True).status_code == 200
-    assert send(CODE, "", form=True, headers={"Authorization": "Basic Ym94OnMzY3JldA=="}).status_code == 200
+    assert (
+        send(CODE, "", form=True, headers={"Authorization": "Basic Ym94OnMzY3JldA=="}).status_code
+        == 200
+    )
 
 
 def test_the_desktops_client_is_of_no_use_with_a_secret() -> None:

@@ -46,7 +46,9 @@ def desktop(site: str, clock: Clock) -> Desktop:
 
 @pytest.fixture
 def logged_in(desktop: Desktop, ann: User) -> Desktop:
-    after(desktop, polls=1, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann))
+    after(
+        desktop, polls=1, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
+    )
     assert desktop.log_in()
     return desktop
 
@@ -66,7 +68,9 @@ def after(desktop: Desktop, *, polls: int, act: Callable[[], object]) -> None:
 def instead(desktop: Desktop, *answers: Callable[[], requests.Response]) -> None:
     """What the network makes of the next posts."""
     waiting = list(answers)
-    desktop.send = lambda path, body: waiting.pop(0)() if path == TOKEN and waiting else desktop.post(path, body)
+    desktop.send = lambda path, body: (
+        waiting.pop(0)() if path == TOKEN and waiting else desktop.post(path, body)
+    )
 
 
 def said(status: int, body: bytes) -> Callable[[], requests.Response]:
@@ -82,15 +86,23 @@ def lost() -> requests.Response:
     raise requests.ConnectionError
 
 
-def test_it_logs_in_without_a_client_id_and_knows_whose_it_is(logged_in: Desktop, ann: User) -> None:
+def test_it_logs_in_without_a_client_id_and_knows_whose_it_is(
+    logged_in: Desktop, ann: User
+) -> None:
     assert logged_in.opened[0].startswith(f"{logged_in.site}/auth/device?user_code=")
-    assert logged_in.keychain["user"]["openId"] == logged_in.get("/api/auth/me")["openId"] == ann.public_id
+    assert (
+        logged_in.keychain["user"]["openId"]
+        == logged_in.get("/api/auth/me")["openId"]
+        == ann.public_id
+    )
     assert logged_in.get("/v1/credits")["credits"] == 100
     assert logged_in.polls == 2
 
 
 def test_an_approval_in_the_last_interval_is_in_time(desktop: Desktop, ann: User) -> None:
-    after(desktop, polls=118, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann))
+    after(
+        desktop, polls=118, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
+    )
     assert desktop.log_in()
     assert desktop.polls == 119
 
@@ -104,7 +116,9 @@ def test_it_is_told_that_the_code_has_expired(desktop: Desktop, clock: Clock) ->
 
 def test_polling_too_fast_costs_it_nothing(desktop: Desktop, ann: User, clock: Clock) -> None:
     desktop.wait = lambda seconds: clock.forward(seconds / 4)
-    after(desktop, polls=20, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann))
+    after(
+        desktop, polls=20, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
+    )
     assert desktop.log_in()
     assert desktop.polls == 21
     assert DeviceCode.objects.get().interval == 60
@@ -114,13 +128,25 @@ def test_after_a_denial_it_polls_until_its_own_countdown_ends(desktop: Desktop, 
     after(desktop, polls=2, act=lambda: device_flow.deny(code=DeviceCode.objects.get(), user=ann))
     assert not desktop.log_in()
     assert desktop.polls == 120
-    after(desktop, polls=121, act=lambda: device_flow.approve(code=DeviceCode.objects.latest("pk"), user=ann))
+    after(
+        desktop,
+        polls=121,
+        act=lambda: device_flow.approve(code=DeviceCode.objects.latest("pk"), user=ann),
+    )
     assert desktop.log_in()  # all that polling did not lock anybody out
 
 
 def test_it_polls_through_whatever_the_network_says(desktop: Desktop, ann: User) -> None:
-    instead(desktop, said(502, b"<html>"), said(429, b'{"error": "rate_limit_exceeded"}'), lost, said(200, b"portal"))
-    after(desktop, polls=4, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann))
+    instead(
+        desktop,
+        said(502, b"<html>"),
+        said(429, b'{"error": "rate_limit_exceeded"}'),
+        lost,
+        said(200, b"portal"),
+    )
+    after(
+        desktop, polls=4, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
+    )
     assert desktop.log_in()
     assert desktop.polls == 5
 
@@ -243,7 +269,12 @@ def test_what_the_clock_says_the_database_says_too(logged_in: Desktop, clock: Cl
 
 # The webview: what its browser asks before, and lets the application read afterwards (Fetch standard §3.2).
 
-ORIGINS = ["tauri://localhost", "http://tauri.localhost", "https://tauri.localhost", "http://localhost:1420"]
+ORIGINS = [
+    "tauri://localhost",
+    "http://tauri.localhost",
+    "https://tauri.localhost",
+    "http://localhost:1420",
+]
 STRANGERS = [
     "https://evil.example",
     "null",
@@ -262,7 +293,15 @@ CALLS = [
     ("/v1/chat/completions", "POST", "authorization,content-type"),
     ("/api/llm/stream", "POST", "authorization,content-type"),
 ]
-PLAIN = {"cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma"}
+PLAIN = {
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+}
 
 
 def preflight(site: str, path: str, origin: str, method: str, headers: str) -> requests.Response:
@@ -272,7 +311,9 @@ def preflight(site: str, path: str, origin: str, method: str, headers: str) -> r
 
 def grants(answer: requests.Response, origin: str, method: str, headers: str) -> bool:
     """Whether a browser would go on and send the request."""
-    allowed = {name.strip() for name in answer.headers.get("Access-Control-Allow-Headers", "").split(",")}
+    allowed = {
+        name.strip() for name in answer.headers.get("Access-Control-Allow-Headers", "").split(",")
+    }
     methods = answer.headers.get("Access-Control-Allow-Methods", "")
     return (
         answer.ok
@@ -301,8 +342,12 @@ def test_its_webview_may_send_what_it_sends(site: str, origin: str) -> None:
 def test_no_other_page_may(site: str, origin: str) -> None:
     for path, method, headers in CALLS:
         assert not grants(preflight(site, path, origin, method, headers), origin, method, headers)
-        answer = requests.request(method, site + path, headers={"Origin": origin}, json={}, timeout=30)
-        assert not {name for name in answer.headers if name.lower().startswith("access-control-allow")}
+        answer = requests.request(
+            method, site + path, headers={"Origin": origin}, json={}, timeout=30
+        )
+        assert not {
+            name for name in answer.headers if name.lower().startswith("access-control-allow")
+        }
 
 
 def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -> None:
@@ -310,12 +355,23 @@ def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -
     with scripted_upstream.serving() as provider:
         settings.LLM_UPSTREAM_BASE_URL, settings.LLM_UPSTREAM_MODELS = provider.url, ["small"]
         body = {"messages": [{"role": "user", "content": "Hi"}]}
-        answer = requests.post(f"{logged_in.site}/v1/chat/completions", json=body, headers=headers, timeout=30)
-    wanted = {"x-credits-used", "x-credits-remaining", "x-generation-id", "x-request-id", "x-trace-id"}
+        answer = requests.post(
+            f"{logged_in.site}/v1/chat/completions", json=body, headers=headers, timeout=30
+        )
+    wanted = {
+        "x-credits-used",
+        "x-credits-remaining",
+        "x-generation-id",
+        "x-request-id",
+        "x-trace-id",
+    }
     assert wanted | {"x-ratelimit-remaining-requests", "content-type"} <= readable(answer)
     settings.DEVICE_CODE_RPM = 1
     refused = [
-        requests.post(f"{logged_in.site}/api/auth/device/code", json={}, headers=headers, timeout=30) for _ in "12"
+        requests.post(
+            f"{logged_in.site}/api/auth/device/code", json={}, headers=headers, timeout=30
+        )
+        for _ in "12"
     ]
     assert "retry-after" in readable(refused[1])
     assert refused[1].json()["error"] == "rate_limit_exceeded"
@@ -324,6 +380,13 @@ def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -
 @pytest.mark.parametrize(("debug", "origins"), [("true", ORIGINS), ("false", ORIGINS[:3])])
 def test_the_development_origin_is_one_only_in_development(debug: str, origins: list[str]) -> None:
     ask = "from smartspec import settings as s; print(*s.CORS_ALLOWED_ORIGINS, s.CORS_ALLOW_CREDENTIALS)"
-    environment = {**os.environ, "DEBUG": debug, "PUBLIC_ORIGIN": "https://spec.example", "SECRET_KEY": "x" * 50}
-    run = subprocess.run([sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "DEBUG": debug,
+        "PUBLIC_ORIGIN": "https://spec.example",
+        "SECRET_KEY": "x" * 50,
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True
+    )
     assert run.stdout.split() == [*origins, "False"]

@@ -20,7 +20,16 @@ from accounts.models import User
 from deviceauth import device_flow
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.concurrently import concurrently
-from tests.deviceauth.conftest import CODE, DEVICE_CODE, FORM, REVOKE, TOKEN, Device, make_application, send
+from tests.deviceauth.conftest import (
+    CODE,
+    DEVICE_CODE,
+    FORM,
+    REVOKE,
+    TOKEN,
+    Device,
+    make_application,
+    send,
+)
 
 pytestmark = pytest.mark.django_db
 BOTH = pytest.mark.parametrize("form", [True, False], ids=["form", "json"])
@@ -47,7 +56,9 @@ def page(user: User, **posted: str) -> Any:
 
 
 @BOTH
-def test_a_device_authorization_is_not_stored_and_lives_ten_minutes(third_party: Application, form: bool) -> None:
+def test_a_device_authorization_is_not_stored_and_lives_ten_minutes(
+    third_party: Application, form: bool
+) -> None:
     answer = send(CODE, {"client_id": "tv-app"}, form=form)
     assert said(answer) == (200, "")
     assert answer.json()["expires_in"] == 600
@@ -55,13 +66,18 @@ def test_a_device_authorization_is_not_stored_and_lives_ten_minutes(third_party:
 
 @BOTH
 def test_an_unknown_scope_is_refused_at_once(third_party: Application, form: bool) -> None:
-    assert said(send(CODE, {"client_id": "tv-app", "scope": "root"}, form=form)) == (400, "invalid_scope")
+    assert said(send(CODE, {"client_id": "tv-app", "scope": "root"}, form=form)) == (
+        400,
+        "invalid_scope",
+    )
 
 
 @BOTH
 def test_a_client_must_be_named_and_known(form: bool) -> None:
     assert said(send(CODE, {"client_id": "nobody"}, form=form)) == (401, "invalid_client")
-    assert said(send(CODE, {}, form=form)) == ((400, "invalid_request") if form else (200, ""))  # the desktop
+    assert said(send(CODE, {}, form=form)) == (
+        (400, "invalid_request") if form else (200, "")
+    )  # the desktop
 
 
 @BOTH
@@ -87,7 +103,9 @@ def test_json_is_understood() -> None:
         (b'{"client_id": "tv-app", "client_id": "tv-app"}', "application/json"),
     ],
 )
-def test_a_parameter_may_be_there_once(third_party: Application, body: bytes, content_type: str) -> None:
+def test_a_parameter_may_be_there_once(
+    third_party: Application, body: bytes, content_type: str
+) -> None:
     assert said(Client().post(CODE, body, content_type=content_type)) == (400, "invalid_request")
 
 
@@ -146,7 +164,9 @@ def test_a_denied_code_says_so(device: Device, user: User) -> None:
 
 
 @pytest.mark.parametrize("kind", ["public", "confidential"])
-def test_another_client_cannot_redeem_an_approved_code(device: Device, user: User, kind: str) -> None:
+def test_another_client_cannot_redeem_an_approved_code(
+    device: Device, user: User, kind: str
+) -> None:
     make_application("thief", client_type=kind, client_secret="s3cret")
     code = device.start().approved_by(user).codes["device_code"]
     stolen = {"grant_type": DEVICE_CODE, "device_code": code, "client_id": "thief"}
@@ -172,7 +192,9 @@ def test_of_four_redemptions_at_once_one_wins(device: Device, user: User) -> Non
 # The person
 
 
-def test_a_code_may_be_typed_in_any_case_with_or_without_the_dash(device: Device, user: User) -> None:
+def test_a_code_may_be_typed_in_any_case_with_or_without_the_dash(
+    device: Device, user: User
+) -> None:
     shown = device.start().codes["user_code"]
     for typed in (shown.lower(), shown.replace("-", ""), shown.replace("-", " ")):
         assert shown in page(user, user_code=typed).content.decode()
@@ -182,7 +204,10 @@ def test_two_cannot_wait_with_the_same_user_code(device: Device) -> None:
     waiting = device.start().row
     with pytest.raises(IntegrityError):
         DeviceCode.objects.create(
-            device_code="another", user_code=waiting.user_code, application=waiting.application, expires=waiting.expires
+            device_code="another",
+            user_code=waiting.user_code,
+            application=waiting.application,
+            expires=waiting.expires,
         )
 
 
@@ -208,7 +233,9 @@ def test_an_inactive_user_can_neither_call_nor_refresh(device: Device, user: Use
 # Refreshing and revoking
 
 
-def test_a_refresh_gives_a_new_pair_and_ends_the_old_access_token(device: Device, user: User) -> None:
+def test_a_refresh_gives_a_new_pair_and_ends_the_old_access_token(
+    device: Device, user: User
+) -> None:
     old = device.start().approved_by(user).redeem().tokens
     answer = device.refresh()
     assert said(answer) == (200, "")
@@ -222,8 +249,14 @@ def test_a_form_cannot_refresh_without_a_client(logged_in: Device) -> None:
 
 
 @BOTH
-def test_another_client_cannot_refresh(logged_in: Device, third_party: Application, form: bool) -> None:
-    stolen = {"grant_type": "refresh_token", "refresh_token": logged_in.tokens["refresh_token"], "client_id": "tv-app"}
+def test_another_client_cannot_refresh(
+    logged_in: Device, third_party: Application, form: bool
+) -> None:
+    stolen = {
+        "grant_type": "refresh_token",
+        "refresh_token": logged_in.tokens["refresh_token"],
+        "client_id": "tv-app",
+    }
     assert said(send(TOKEN, stolen, form=form)) == (400, "invalid_grant")
 
 
@@ -265,7 +298,10 @@ def test_revoking_what_never_was_is_fine_but_not_for_nobody(device: Device) -> N
 
 def test_no_token_is_taken_from_the_address(logged_in: Device) -> None:
     for path in ("/api/auth/me", "/v1/credits", "/v1/models"):
-        assert Client().get(path, {"access_token": logged_in.tokens["access_token"]}).status_code == 401
+        assert (
+            Client().get(path, {"access_token": logged_in.tokens["access_token"]}).status_code
+            == 401
+        )
 
 
 def test_a_bad_token_is_called_that() -> None:

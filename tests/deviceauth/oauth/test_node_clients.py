@@ -22,7 +22,9 @@ METHODS = ["none", "client_secret_basic", "client_secret_post"]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CLIENTS, reason="no OAuth clients: `make test` installs them if there is Node"),
+    pytest.mark.skipif(
+        not CLIENTS, reason="no OAuth clients: `make test` installs them if there is Node"
+    ),
 ]
 
 
@@ -66,9 +68,20 @@ class Script:
 def running(name: str, *arguments: str, code: int = 0) -> Iterator[Script]:
     """Node finds the packages by the folder it runs in. It has to end with this exit code."""
     script = (SCRIPTS / f"{name}.mjs").read_text()
-    command = ["timeout", str(SECONDS), "node", "--input-type=module", "--eval", script, name, *arguments]
+    command = [
+        "timeout",
+        str(SECONDS),
+        "node",
+        "--input-type=module",
+        "--eval",
+        script,
+        name,
+        *arguments,
+    ]
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, cwd=Path(CLIENTS) / "oauth_clients", text=True, **pipes) as process:
+    with subprocess.Popen(
+        command, cwd=Path(CLIENTS) / "oauth_clients", text=True, **pipes
+    ) as process:
         yield Script(process)
     assert process.returncode == code
 
@@ -81,10 +94,16 @@ def client(method: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_openid_client_discovers_logs_in_narrows_and_revokes(issuer: str, user: User, method: str) -> None:
+def test_openid_client_discovers_logs_in_narrows_and_revokes(
+    issuer: str, user: User, method: str
+) -> None:
     with running("openid_client", issuer, *client(method)) as script:
         seen = script.answered(device_flow.approve, user)
-    assert (seen["email"], seen["scope"], seen["narrowed"]) == ("ann@example.com", "llm:chat mcp:read", "llm:chat")
+    assert (seen["email"], seen["scope"], seen["narrowed"]) == (
+        "ann@example.com",
+        "llm:chat mcp:read",
+        "llm:chat",
+    )
     assert seen["after"]["challenge"] == "bearer invalid_token"
     assert DeviceSession.objects.get().revoked_at
 
@@ -103,10 +122,15 @@ def test_openid_client_is_not_let_in_with_a_wrong_secret(issuer: str, user: User
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_oauth4webapi_accepts_the_form_of_every_answer(issuer: str, user: User, method: str) -> None:
+def test_oauth4webapi_accepts_the_form_of_every_answer(
+    issuer: str, user: User, method: str
+) -> None:
     with running("oauth4webapi", issuer, *client(method)) as script:
         seen = script.answered(device_flow.approve, user)
-    assert [poll["error"] for poll in seen["polls"]] == ["authorization_pending", "authorization_pending"]
+    assert [poll["error"] for poll in seen["polls"]] == [
+        "authorization_pending",
+        "authorization_pending",
+    ]
     assert (seen["type"], seen["scope"], seen["rotated"]) == ("bearer", "llm:chat mcp:read", True)
     assert (seen["again"]["error"], seen["again"]["status"]) == ("invalid_grant", 400)
     assert seen["after"]["name"] == "WWWAuthenticateChallengeError"
@@ -126,7 +150,11 @@ def test_oauth4webapi_is_slowed_down(issuer: str, user: User, settings: Any) -> 
 def test_octokit_logs_in_with_json_and_a_client_id(issuer: str, user: User) -> None:
     with running("octokit", issuer, *client("none")) as script:
         seen = script.answered(device_flow.approve, user)
-    assert (seen["email"], seen["scopes"], seen["tokenType"]) == ("ann@example.com", ["llm:chat"], "oauth")
+    assert (seen["email"], seen["scopes"], seen["tokenType"]) == (
+        "ann@example.com",
+        ["llm:chat"],
+        "oauth",
+    )
     assert seen["bodies"] == ["application/json; charset=utf-8"]
 
 

@@ -39,11 +39,19 @@ def approve(user: User) -> None:
     device_flow.approve(code=DeviceCode.objects.get(), user=user)
 
 
-def test_oauthlib_logs_in_refreshes_and_calls(site: dict[str, str], third_party: Application, user: User) -> None:
+def test_oauthlib_logs_in_refreshes_and_calls(
+    site: dict[str, str], third_party: Application, user: User
+) -> None:
     session = OAuth2Session(client=DeviceClient("tv-app"), scope=["llm:chat"])
     body = {"client_id": "tv-app", "scope": "llm:chat"}
-    codes = session.post(site["device_authorization_endpoint"], data=body, withhold_token=True).json()
-    grant = {"token_url": site["token_endpoint"], "device_code": codes["device_code"], "include_client_id": True}
+    codes = session.post(
+        site["device_authorization_endpoint"], data=body, withhold_token=True
+    ).json()
+    grant = {
+        "token_url": site["token_endpoint"],
+        "device_code": codes["device_code"],
+        "include_client_id": True,
+    }
     with pytest.raises(OAuth2Error, match="authorization_pending"):
         session.fetch_token(**grant)
     approve(user)
@@ -54,7 +62,9 @@ def test_oauthlib_logs_in_refreshes_and_calls(site: dict[str, str], third_party:
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
-def test_authlib_logs_in_refreshes_and_revokes(site: dict[str, str], user: User, method: str) -> None:
+def test_authlib_logs_in_refreshes_and_revokes(
+    site: dict[str, str], user: User, method: str
+) -> None:
     kind = "public" if method == "none" else "confidential"
     make_application("box", client_type=kind, client_secret="s3cret")
     secret = None if method == "none" else "s3cret"
@@ -72,7 +82,12 @@ def test_authlib_logs_in_refreshes_and_revokes(site: dict[str, str], user: User,
     token = session.fetch_token(grant_type=DEVICE_CODE, device_code=codes["device_code"])
     assert session.refresh_token()["access_token"] != token["access_token"]
     assert session.get(site["issuer"] + "/api/auth/me").status_code == 200
-    assert session.revoke_token(site["revocation_endpoint"], session.token["refresh_token"]).status_code == 200
+    assert (
+        session.revoke_token(
+            site["revocation_endpoint"], session.token["refresh_token"]
+        ).status_code
+        == 200
+    )
     session.token["expires_at"] = 2**40
     assert session.get(site["issuer"] + "/api/auth/me").status_code == 401
 
@@ -84,7 +99,9 @@ class PatientClient:
         self.site, self.clock = site, clock
         self.session = OAuth2Session(client=DeviceClient("tv-app"), scope=scope.split())
         body = {"client_id": "tv-app", "scope": scope}
-        self.codes = self.session.post(site["device_authorization_endpoint"], data=body, withhold_token=True).json()
+        self.codes = self.session.post(
+            site["device_authorization_endpoint"], data=body, withhold_token=True
+        ).json()
         self.interval = self.codes["interval"]
 
     def poll(self) -> str:
@@ -109,12 +126,16 @@ def clock(transactional_db: None) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def patient(site: dict[str, str], settings: Any, third_party: Application, clock: Clock) -> PatientClient:
+def patient(
+    site: dict[str, str], settings: Any, third_party: Application, clock: Clock
+) -> PatientClient:
     settings.DEVICE_POLL_SECONDS = 5
     return PatientClient(site, clock)
 
 
-def test_oauthlib_slows_down_as_told_and_then_gets_its_tokens(patient: PatientClient, user: User) -> None:
+def test_oauthlib_slows_down_as_told_and_then_gets_its_tokens(
+    patient: PatientClient, user: User
+) -> None:
     assert [patient.poll() for _ in range(4)] == ["authorization_pending", *["slow_down"] * 3]
     assert patient.interval == DeviceCode.objects.get().interval == 20
     assert [patient.poll_after_the_interval() for _ in range(3)] == ["authorization_pending"] * 3
@@ -128,7 +149,9 @@ def test_oauthlib_understands_a_denial(patient: PatientClient, user: User) -> No
     assert patient.poll() == "access_denied"
 
 
-def test_oauthlib_understands_that_a_code_has_expired(patient: PatientClient, user: User, clock: Clock) -> None:
+def test_oauthlib_understands_that_a_code_has_expired(
+    patient: PatientClient, user: User, clock: Clock
+) -> None:
     approve(user)
     clock.forward(patient.codes["expires_in"] + 1)
     assert patient.poll() == "expired_token"
@@ -150,17 +173,24 @@ def test_oauthlib_narrows_its_scope_and_may_not_widen_it(
         client.session.refresh_token(site["token_endpoint"], client_id="tv-app")
 
 
-def test_oauthlib_revokes_with_a_request_of_its_own_making(patient: PatientClient, user: User) -> None:
+def test_oauthlib_revokes_with_a_request_of_its_own_making(
+    patient: PatientClient, user: User
+) -> None:
     approve(user)
     assert patient.poll() == ""
     token = patient.session.token["refresh_token"]
     url, headers, body = patient.session._client.prepare_token_revocation_request(
-        patient.site["revocation_endpoint"].replace("http:", "https:"), token, "refresh_token", client_id="tv-app"
+        patient.site["revocation_endpoint"].replace("http:", "https:"),
+        token,
+        "refresh_token",
+        client_id="tv-app",
     )
     answer = requests.post(url.replace("https:", "http:"), data=body, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()) == (200, {})
     with pytest.raises(OAuth2Error, match="invalid_grant"):
-        patient.session.refresh_token(patient.site["token_endpoint"], client_id="tv-app", refresh_token=token)
+        patient.session.refresh_token(
+            patient.site["token_endpoint"], client_id="tv-app", refresh_token=token
+        )
 
 
 # Authlib wants these of every server; RFC 8414 §2 does not where no grant sends a browser here.
@@ -169,7 +199,8 @@ OF_BROWSERS = {"authorization_endpoint", "response_types_supported"}
 
 def test_authlib_finds_what_rfc_8414_wants_in_the_metadata(site: dict[str, str]) -> None:
     secure = {
-        name: value.replace("http:", "https:") if isinstance(value, str) else value for name, value in site.items()
+        name: value.replace("http:", "https:") if isinstance(value, str) else value
+        for name, value in site.items()
     }
     server = AuthorizationServerMetadata(secure)
     for name in set(server.REGISTRY_KEYS) - OF_BROWSERS:
@@ -178,16 +209,24 @@ def test_authlib_finds_what_rfc_8414_wants_in_the_metadata(site: dict[str, str])
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
-def test_authlib_understands_denial_and_expiry(site: dict[str, str], user: User, clock: Clock, method: str) -> None:
+def test_authlib_understands_denial_and_expiry(
+    site: dict[str, str], user: User, clock: Clock, method: str
+) -> None:
     kind = "public" if method == "none" else "confidential"
     make_application("box", client_type=kind, client_secret="s3cret")
     secret = None if method == "none" else "s3cret"
     session = AuthlibSession(
-        "box", secret, token_endpoint_auth_method=method, token_endpoint=site["token_endpoint"], scope="llm:chat"
+        "box",
+        secret,
+        token_endpoint_auth_method=method,
+        token_endpoint=site["token_endpoint"],
+        scope="llm:chat",
     )
     for act, error in ((device_flow.deny, "access_denied"), (None, "expired_token")):
         auth = None if secret is None else ("box", secret)
-        codes = requests.post(site["device_authorization_endpoint"], {"client_id": "box"}, auth=auth, timeout=10).json()
+        codes = requests.post(
+            site["device_authorization_endpoint"], {"client_id": "box"}, auth=auth, timeout=10
+        ).json()
         if act:
             act(code=DeviceCode.objects.latest("pk"), user=user)
         else:
@@ -198,7 +237,9 @@ def test_authlib_understands_denial_and_expiry(site: dict[str, str], user: User,
 
 def test_the_desktop_walks_its_own_loop(site: dict[str, str], user: User) -> None:
     """Fixed interval, "contains expired", parallel refreshes at start-up."""
-    codes = requests.post(site["device_authorization_endpoint"], json={"scopes": ["llm:chat"]}, timeout=10).json()
+    codes = requests.post(
+        site["device_authorization_endpoint"], json={"scopes": ["llm:chat"]}, timeout=10
+    ).json()
     grant = {"grant_type": DEVICE_CODE, "device_code": codes["device_code"]}
     answers = [requests.post(site["token_endpoint"], json=grant, timeout=10) for _ in range(3)]
     assert [answer.json()["error"] for answer in answers] == ["authorization_pending"] * 3

@@ -60,7 +60,9 @@ def test_a_replay_after_the_grace_ends_the_family(logged_in: Device) -> None:
     assert DeviceSession.objects.get().revoked_at
 
 
-def test_a_token_two_generations_old_ends_the_family_even_within_the_grace(logged_in: Device) -> None:
+def test_a_token_two_generations_old_ends_the_family_even_within_the_grace(
+    logged_in: Device,
+) -> None:
     second = logged_in.refresh().json()
     third = logged_in.refresh(second["refresh_token"]).json()
     assert logged_in.refresh().json()["error"] == "invalid_grant"
@@ -87,7 +89,9 @@ def test_a_session_revoked_between_check_and_write_stays_revoked(
         device_sessions.revoke(session=session)
         return create(request)
 
-    monkeypatch.setattr("oauth2_provider.settings.oauth2_settings.ACCESS_TOKEN_GENERATOR", revoke_first)
+    monkeypatch.setattr(
+        "oauth2_provider.settings.oauth2_settings.ACCESS_TOKEN_GENERATOR", revoke_first
+    )
     assert logged_in.refresh().json()["error"] == "invalid_grant"
     assert not AccessToken.objects.exists()
 

@@ -67,7 +67,9 @@ def test_a_denied_code_says_so_however_often_it_is_asked(device: Device, user: U
 
 
 @pytest.mark.parametrize("approved", [True, False])
-def test_an_expired_code_says_so_in_a_word_the_desktop_knows(device: Device, user: User, approved: bool) -> None:
+def test_an_expired_code_says_so_in_a_word_the_desktop_knows(
+    device: Device, user: User, approved: bool
+) -> None:
     device.start()
     if approved:
         device.approved_by(user)
@@ -123,7 +125,9 @@ def test_an_approved_code_redeems_however_early_the_poll(device: Device, user: U
 
 
 @pytest.mark.parametrize("state", ["pending", "approved"])
-def test_a_code_is_bound_to_its_client(desktop: Device, television: Device, user: User, state: str) -> None:
+def test_a_code_is_bound_to_its_client(
+    desktop: Device, television: Device, user: User, state: str
+) -> None:
     desktop.start()
     if state == "approved":
         desktop.approved_by(user)
@@ -152,7 +156,9 @@ def test_an_inactive_user_gets_no_tokens(device: Device, user: User) -> None:
     assert refusal(device.poll()) == (400, "invalid_grant")
 
 
-def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(device: Device, user: User) -> None:
+def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(
+    device: Device, user: User
+) -> None:
     code = device.start().approved_by(user).row
     User.objects.update(is_active=False)
     with pytest.raises(InvalidGrant):
@@ -160,19 +166,32 @@ def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(device: 
 
 
 def test_parameters_of_oauthlibs_own_are_not_a_clients_to_set(device: Device, user: User) -> None:
-    inner = {"user": "1", "scopes": "root", "refresh_token_instance": "x", "client": "x", "resource": "nonsense"}
+    inner = {
+        "user": "1",
+        "scopes": "root",
+        "refresh_token_instance": "x",
+        "client": "x",
+        "resource": "nonsense",
+    }
     body = device.start().approved_by(user).poll(**inner).json()
     assert body["scope"] == "llm:chat mcp:read"
 
 
 def test_nothing_readable_is_stored_of_tokens(desktop: Device, user: User) -> None:
     desktop.start().approved_by(user).redeem()
-    stored = str([list(model.objects.values()) for model in (AccessToken, RefreshToken, DeviceSession, DeviceCode)])
+    stored = str(
+        [
+            list(model.objects.values())
+            for model in (AccessToken, RefreshToken, DeviceSession, DeviceCode)
+        ]
+    )
     assert desktop.tokens["access_token"] not in stored
     assert desktop.tokens["refresh_token"] not in stored
 
 
-def test_no_code_and_no_token_is_logged(desktop: Device, user: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_code_and_no_token_is_logged(
+    desktop: Device, user: User, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     desktop.start().poll()
     desktop.approved_by(user).redeem()

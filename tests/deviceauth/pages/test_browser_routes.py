@@ -27,12 +27,22 @@ def authorize(browser: Client, user_code: object) -> Any:
 
 def only_a_message(answer: Any) -> bool:
     body = answer.json()
-    return set(body) == {"error"} and set(body["error"]) == {"message"} and answer["Cache-Control"] == "no-store"
+    return (
+        set(body) == {"error"}
+        and set(body["error"]) == {"message"}
+        and answer["Cache-Control"] == "no-store"
+    )
 
 
 def spellings(user_code: str) -> list[str]:
     bare = user_code.replace("-", "")
-    return [user_code, bare, user_code.lower(), f" {bare[:4]} {bare[4:]} ", f"{bare[:2]}-{bare[2:]}"]
+    return [
+        user_code,
+        bare,
+        user_code.lower(),
+        f" {bare[:4]} {bare[4:]} ",
+        f"{bare[:2]}-{bare[2:]}",
+    ]
 
 
 def test_verify_says_what_a_pending_code_is_for(desktop: Device) -> None:
@@ -54,7 +64,8 @@ def test_verify_says_when_a_code_is_authorized(desktop: Device, user: User) -> N
 
 
 @pytest.mark.parametrize(
-    ("typed", "status"), [("", 400), ("ABC", 400), ("B" * 500, 400), ("BBBB-BBBB", 404), ("ABCD-2345", 404)]
+    ("typed", "status"),
+    [("", 400), ("ABC", 400), ("B" * 500, 400), ("BBBB-BBBB", 404), ("ABCD-2345", 404)],
 )
 def test_verify_refuses_what_is_no_code(typed: str, status: int) -> None:
     answer = verify(typed)
@@ -91,7 +102,9 @@ def test_verify_is_limited_per_address(settings: Any, desktop: Device) -> None:
     assert only_a_message(answers[2])
 
 
-def test_wrong_codes_are_limited_per_network_and_a_right_one_gives_nothing_back(settings: Any, desktop: Device) -> None:
+def test_wrong_codes_are_limited_per_network_and_a_right_one_gives_nothing_back(
+    settings: Any, desktop: Device
+) -> None:
     settings.DEVICE_WRONG_CODES_PER_ADDRESS = 3
     user_code = desktop.start().codes["user_code"]
     for number in range(3):
@@ -145,7 +158,9 @@ def test_authorize_refuses_a_code_that_someone_else_has_used(
     assert only_a_message(answer)
 
 
-@pytest.mark.parametrize("typed", ["", "abc", None, 12345678, ["BBBBBBBB"], {"a": 1}, "\0" * 8, "\ud800BBBBBBBB"])
+@pytest.mark.parametrize(
+    "typed", ["", "abc", None, 12345678, ["BBBBBBBB"], {"a": 1}, "\0" * 8, "\ud800BBBBBBBB"]
+)
 def test_authorize_refuses_what_is_no_code(person: Client, typed: object) -> None:
     answer = authorize(person, typed)
     assert answer.status_code in {400, 404}
@@ -160,7 +175,9 @@ def test_wrong_codes_are_limited_per_account_from_wherever(person: Client) -> No
     assert statuses == [404] * 5 + [429]
 
 
-def test_me_answers_a_bearer_token_and_a_session(logged_in: Device, person: Client, user: User) -> None:
+def test_me_answers_a_bearer_token_and_a_session(
+    logged_in: Device, person: Client, user: User
+) -> None:
     expected = {
         "id": user.pk,
         "openId": user.public_id,
@@ -174,7 +191,9 @@ def test_me_answers_a_bearer_token_and_a_session(logged_in: Device, person: Clie
     assert person.get(ME)["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("header", [None, "Bearer", "Bearer nonsense", "Bearer \x00", "Basic YTpi", "Bearer a b"])
+@pytest.mark.parametrize(
+    "header", [None, "Bearer", "Bearer nonsense", "Bearer \x00", "Basic YTpi", "Bearer a b"]
+)
 def test_me_says_unauthorized_and_nothing_else(header: str | None) -> None:
     answer = Client().get(ME, headers={"Authorization": header} if header else {})
     assert answer.status_code == 401
@@ -186,7 +205,9 @@ def test_me_takes_no_token_from_the_address(logged_in: Device) -> None:
     assert Client().get(ME, {"access_token": logged_in.tokens["access_token"]}).status_code == 401
 
 
-@pytest.mark.parametrize(("method", "path"), [("post", VERIFY), ("get", AUTHORIZE), ("put", AUTHORIZE), ("post", ME)])
+@pytest.mark.parametrize(
+    ("method", "path"), [("post", VERIFY), ("get", AUTHORIZE), ("put", AUTHORIZE), ("post", ME)]
+)
 def test_a_wrong_method_is_refused(person: Client, method: str, path: str) -> None:
     answer = getattr(person, method)(path)
     assert answer.status_code == 405

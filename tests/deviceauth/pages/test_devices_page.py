@@ -45,12 +45,19 @@ def test_it_shows_what_is_connected_and_what_that_may_do(person: Client, user: U
     agent = {"REMOTE_ADDR": "203.0.113.5", "headers": {"User-Agent": "SmartSpecPro/1.2 (Windows)"}}
     Device(extra=agent).start(scopes=["llm:chat"]).approved_by(user).redeem()
     page = text(person.get(PAGE))
-    for fact in ("SmartSpecPro on Windows", "203.0.113.5", "Talk to language models with your credits", "now"):
+    for fact in (
+        "SmartSpecPro on Windows",
+        "203.0.113.5",
+        "Talk to language models with your credits",
+        "now",
+    ):
         assert fact in page
     assert "Read your connected tools" not in page
 
 
-def test_what_was_ended_is_not_shown(person: Client, session: DeviceSession, logged_in: Device) -> None:
+def test_what_was_ended_is_not_shown(
+    person: Client, session: DeviceSession, logged_in: Device
+) -> None:
     logged_in.post("/api/auth/device/revoke", token=logged_in.tokens["access_token"])
     assert "No device is connected" in text(person.get(PAGE))
     assert person.get(addresses(session)[0]).status_code == 404
@@ -80,14 +87,18 @@ def test_a_device_is_renamed_and_limited(person: Client, session: DeviceSession)
     [{"name": ""}, {"name": " "}, {"name": "x" * 101}, {"name": "a\0b"}, {"monthly_budget": "-1"}]
     + [{"monthly_budget": value} for value in ("1.5", "many", "99999999999")],
 )
-def test_a_wrong_value_is_an_error_on_the_form(person: Client, session: DeviceSession, wrong: dict[str, str]) -> None:
+def test_a_wrong_value_is_an_error_on_the_form(
+    person: Client, session: DeviceSession, wrong: dict[str, str]
+) -> None:
     answer = person.post(addresses(session)[0], {"name": "Office", "monthly_budget": "5"} | wrong)
     assert answer.status_code == 400
     assert "fault" in text(answer)
     assert DeviceSession.objects.get().name == session.name
 
 
-def test_a_device_is_asked_about_and_disconnected(person: Client, session: DeviceSession, logged_in: Device) -> None:
+def test_a_device_is_asked_about_and_disconnected(
+    person: Client, session: DeviceSession, logged_in: Device
+) -> None:
     there = addresses(session)[1]
     assert session.name in text(person.get(there))
     assert logged_in.me().status_code == 200
@@ -103,11 +114,15 @@ def test_all_devices_are_disconnected_and_nobody_elses(
     mine = [Device().start().approved_by(user).redeem() for _ in range(2)]
     others = Device().start().approved_by(make_user("bob@example.com")).redeem()
     assert "Disconnect these devices" in text(person.get(f"{PAGE}/disconnect"))
-    assert "All your devices are disconnected" in text(person.post(f"{PAGE}/disconnect", follow=True))
+    assert "All your devices are disconnected" in text(
+        person.post(f"{PAGE}/disconnect", follow=True)
+    )
     assert [device.me().status_code for device in (*mine, others)] == [401, 401, 200]
 
 
-def test_somebody_elses_device_is_not_there(session: DeviceSession, make_user: Callable[..., User]) -> None:
+def test_somebody_elses_device_is_not_there(
+    session: DeviceSession, make_user: Callable[..., User]
+) -> None:
     browser = Client()
     browser.force_login(make_user("bob@example.com"))
     for there in addresses(session):
@@ -131,7 +146,9 @@ def test_nothing_is_done_without_log_in_or_csrf_token(session: DeviceSession, us
     assert DeviceSession.objects.get().revoked_at is None
 
 
-def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(person: Client, user: User) -> None:
+def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
+    person: Client, user: User
+) -> None:
     device = Device().start()
     person.post("/auth/device", {"user_code": device.codes["user_code"], "decision": "allow"})
     device.redeem()

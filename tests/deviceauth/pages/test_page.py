@@ -63,9 +63,16 @@ def test_the_confirm_step_says_who_asks_for_what_when_and_from_where(person: Cli
 
 @pytest.mark.parametrize(
     ("asked_from", "warned"),
-    [("127.0.0.1", False), ("203.0.113.5", True), ("2001:db8:1:2::5", True), ("not an address", True)],
+    [
+        ("127.0.0.1", False),
+        ("203.0.113.5", True),
+        ("2001:db8:1:2::5", True),
+        ("not an address", True),
+    ],
 )
-def test_a_request_from_another_address_is_warned_about(person: Client, asked_from: str, warned: bool) -> None:
+def test_a_request_from_another_address_is_warned_about(
+    person: Client, asked_from: str, warned: bool
+) -> None:
     device = Device(extra={"REMOTE_ADDR": asked_from}).start()
     assert ("another address" in text(enter(person, device.codes["user_code"]))) is warned
 
@@ -77,15 +84,21 @@ def test_the_two_stacks_of_one_household_are_one_network(person: Client) -> None
     assert "another address" in text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
 
 
-def test_it_says_who_made_the_application(person: Client, television: Device, desktop: Device) -> None:
-    pages = [text(enter(person, device.start().codes["user_code"])) for device in (desktop, television)]
+def test_it_says_who_made_the_application(
+    person: Client, television: Device, desktop: Device
+) -> None:
+    pages = [
+        text(enter(person, device.start().codes["user_code"])) for device in (desktop, television)
+    ]
     assert ["not made by SmartSpec" in page for page in pages] == [False, True]
     assert "A television to your account" in pages[1]
 
 
 def test_who_logged_in_long_ago_proves_who_they_are_first(user: User, desktop: Device) -> None:
     browser = Client()
-    browser.post("/accounts/login/", {"login": "ann@example.com", "password": "correct horse battery"})
+    browser.post(
+        "/accounts/login/", {"login": "ann@example.com", "password": "correct horse battery"}
+    )
     user_code = desktop.start().codes["user_code"]
     there = f"/accounts/reauthenticate/?next=%2Fauth%2Fdevice%3Fuser_code%3D{user_code}"
     with time_machine.travel(timezone.now() + timedelta(days=8)):
@@ -93,7 +106,9 @@ def test_who_logged_in_long_ago_proves_who_they_are_first(user: User, desktop: D
         there = there.replace(user_code, desktop.codes["user_code"])
         for decision in ("", "allow", "deny"):
             assert decide(browser, desktop, decision)["Location"] == there
-        authorize = browser.post("/api/auth/device/authorize", {"user_code": user_code}, "application/json")
+        authorize = browser.post(
+            "/api/auth/device/authorize", {"user_code": user_code}, "application/json"
+        )
         assert authorize.status_code == 401
         page = f"{PAGE}?user_code={desktop.codes['user_code']}"
         back = browser.post(there, {"password": "correct horse battery", "next": page})
@@ -101,7 +116,9 @@ def test_who_logged_in_long_ago_proves_who_they_are_first(user: User, desktop: D
         assert "Your device is connected" in text(decide(browser, desktop, "allow"))
 
 
-def test_the_code_in_the_link_is_filled_in_and_still_to_be_compared(person: Client, desktop: Device) -> None:
+def test_the_code_in_the_link_is_filled_in_and_still_to_be_compared(
+    person: Client, desktop: Device
+) -> None:
     user_code = desktop.start().codes["user_code"]
     page = text(person.get(PAGE, {"user_code": user_code.lower().replace("-", "")}))
     assert f'value="{user_code}"' in page
@@ -118,7 +135,10 @@ def test_what_cannot_be_a_code_is_not_repeated(person: Client, typed: str) -> No
 
 def test_a_get_never_approves(person: Client, desktop: Device) -> None:
     user_code = desktop.start().codes["user_code"]
-    for query in ({"user_code": user_code, "decision": "allow"}, {"user_code": user_code, "confirm": "1"}):
+    for query in (
+        {"user_code": user_code, "decision": "allow"},
+        {"user_code": user_code, "confirm": "1"},
+    ):
         person.get(PAGE, query)
         person.head(PAGE, query)
     assert desktop.row.status == DeviceCode.Status.PENDING
@@ -168,7 +188,9 @@ def test_an_unknown_code_says_so_where_it_is_mended(person: Client) -> None:
 
 
 @pytest.mark.parametrize("decision", ["", "allow", "deny"])
-def test_an_expired_code_says_so_at_every_step(person: Client, desktop: Device, decision: str) -> None:
+def test_an_expired_code_says_so_at_every_step(
+    person: Client, desktop: Device, decision: str
+) -> None:
     desktop.start()
     with time_machine.travel(timezone.now() + timedelta(seconds=601)):
         person.force_login(User.objects.get())
@@ -241,7 +263,9 @@ def test_logging_in_on_the_way_keeps_the_code(
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_no_step_is_stored_framed_or_told_to_others(person: Client, desktop: Device, method: str) -> None:
+def test_no_step_is_stored_framed_or_told_to_others(
+    person: Client, desktop: Device, method: str
+) -> None:
     desktop.start()
     answer = getattr(person, method)(PAGE, {"user_code": desktop.codes["user_code"]})
     assert "no-store" in answer["Cache-Control"]
@@ -252,7 +276,11 @@ def test_no_step_is_stored_framed_or_told_to_others(person: Client, desktop: Dev
 
 def test_the_page_has_no_inline_script_or_style(person: Client, desktop: Device) -> None:
     own = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=")
-    pages = [person.get(PAGE), enter(person, desktop.start().codes["user_code"]), enter(person, "BBBB-BBBB")]
+    pages = [
+        person.get(PAGE),
+        enter(person, desktop.start().codes["user_code"]),
+        enter(person, "BBBB-BBBB"),
+    ]
     assert not any(own.search(text(page)) for page in pages)
 
 
@@ -260,7 +288,9 @@ def test_a_wrong_method_is_refused(person: Client) -> None:
     assert person.put(PAGE).status_code == 405
 
 
-def test_what_is_refused_for_its_address_costs_the_account_nothing(person: Client, settings: Any) -> None:
+def test_what_is_refused_for_its_address_costs_the_account_nothing(
+    person: Client, settings: Any
+) -> None:
     settings.DEVICE_WRONG_CODES_PER_ADDRESS = 1
 
     def guess(address: str) -> int:

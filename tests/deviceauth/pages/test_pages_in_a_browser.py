@@ -23,7 +23,9 @@ AGENT = {"headers": {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) SmartSpecPro/1
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
-def context(request: pytest.FixtureRequest, browser: Browser, live_server: Any, user: User) -> Iterator[BrowserContext]:
+def context(
+    request: pytest.FixtureRequest, browser: Browser, live_server: Any, user: User
+) -> Iterator[BrowserContext]:
     opened = browser.new_context(**request.param, base_url=live_server.url)
     log_in(opened, user, live_server.url)
     yield opened
@@ -61,7 +63,9 @@ def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
 
 
 def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Application) -> None:
-    device = Device(client_id="tv-app", extra={"REMOTE_ADDR": "203.0.113.5"}).start(scope="llm:chat mcp:read mcp:write")
+    device = Device(client_id="tv-app", extra={"REMOTE_ADDR": "203.0.113.5"}).start(
+        scope="llm:chat mcp:read mcp:write"
+    )
     answer(page, device)
     look(page, "5-confirm-elsewhere")
     page.locator("button[value=deny]").click()
@@ -79,7 +83,9 @@ def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
     answer(page, used)
     look(page, "8-used")
     expired = asked()
-    DeviceCode.objects.filter(pk=expired.row.pk).update(expires=timezone.now() - timedelta(seconds=1))
+    DeviceCode.objects.filter(pk=expired.row.pk).update(
+        expires=timezone.now() - timedelta(seconds=1)
+    )
     answer(page, expired)
     look(page, "9-expired")
     for number in range(6):
@@ -95,7 +101,9 @@ def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -
     look(page, "12-no-devices")
     asked().approved_by(user).redeem()
     asked(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
-    DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(monthly_budget=5000)
+    DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(
+        monthly_budget=5000
+    )
     page.goto("/account/devices")
     look(page, "13-devices")
     page.locator(".acts a").first.click()
@@ -146,7 +154,9 @@ def test_a_device_is_connected_by_keyboard_alone(page: Page, user: User) -> None
 
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])
-def test_it_works_without_javascript(browser: Browser, live_server: Any, user: User, decision: str) -> None:
+def test_it_works_without_javascript(
+    browser: Browser, live_server: Any, user: User, decision: str
+) -> None:
     device = asked()
     plain = browser.new_context(java_script_enabled=False, base_url=live_server.url)
     log_in(plain, user, live_server.url)
@@ -173,4 +183,7 @@ def test_a_double_click_on_allow_is_one_approval(page: Page, user: User) -> None
     answer(page, device)
     page.locator("button[value=allow]").dblclick()
     page.wait_for_selector("p[role=status]")
-    assert device_flow.find(user_code=device.codes["user_code"], user=user).status == DeviceCode.Status.AUTHORIZED
+    assert (
+        device_flow.find(user_code=device.codes["user_code"], user=user).status
+        == DeviceCode.Status.AUTHORIZED
+    )

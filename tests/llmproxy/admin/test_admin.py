@@ -21,8 +21,19 @@ from tests.llmproxy.scripted_upstream import Upstream
 pytestmark = pytest.mark.django_db
 
 PROVIDERS = "/admin/llmproxy/provider/"
-REST = {"key_header": "bearer", "endpoints": ["chat/completions"], "on_disconnect": "cancel", "drain_seconds": "30"}
-NEW = {"name": "Cloud", "slug": "cloud", "base_url": "https://models.example/v1", "is_active": "on", **REST}
+REST = {
+    "key_header": "bearer",
+    "endpoints": ["chat/completions"],
+    "on_disconnect": "cancel",
+    "drain_seconds": "30",
+}
+NEW = {
+    "name": "Cloud",
+    "slug": "cloud",
+    "base_url": "https://models.example/v1",
+    "is_active": "on",
+    **REST,
+}
 
 
 @pytest.fixture
@@ -61,7 +72,9 @@ def test_a_key_that_no_header_can_carry_is_refused(admin: Client, key: str) -> N
     assert not Provider.objects.exists()
 
 
-@pytest.mark.parametrize("query", ["created_at__year=0", "created_at__year=99999", "created_at__year=" + "9" * 30])
+@pytest.mark.parametrize(
+    "query", ["created_at__year=0", "created_at__year=99999", "created_at__year=" + "9" * 30]
+)
 def test_an_impossible_lookup_is_400(admin: Client, query: str) -> None:
     for path in ("llmproxy/completion/", "credits/transaction/", "llmproxy/provider/"):
         assert admin.get(f"/admin/{path}?{query}").status_code in (302, 400)
@@ -71,14 +84,17 @@ def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Up
     catalogue.adopt_environment()
     provider = Provider.objects.get(slug="environment")
     admin.post(
-        f"{PROVIDERS}{provider.pk}/change/", {**REST, "name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"}
+        f"{PROVIDERS}{provider.pk}/change/",
+        {**REST, "name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"},
     )
     provider.refresh_from_db()
     assert (provider.name, provider.slug, provider.url) == ("Ours", "environment", upstream.url)
     assert provider.base_url == ""
 
 
-def test_the_address_of_the_environments_provider_is_shown(admin: Client, upstream: Upstream, settings: Any) -> None:
+def test_the_address_of_the_environments_provider_is_shown(
+    admin: Client, upstream: Upstream, settings: Any
+) -> None:
     catalogue.adopt_environment()
     page = f"{PROVIDERS}{Provider.objects.get(slug='environment').pk}/change/"
     assert f"{upstream.url} (LLM_UPSTREAM_BASE_URL)" in admin.get(page).content.decode()
@@ -103,7 +119,9 @@ def test_a_model_of_a_provider_in_the_admin_is_served_with_its_key(
 def test_a_key_that_cannot_be_decrypted_is_503_and_frees_the_hold(
     chat: Callable[..., Any], user: User, upstream: Upstream
 ) -> None:
-    provider = Provider.objects.create(name="Cloud", slug="cloud", base_url=upstream.url, encrypted_key="rubbish")
+    provider = Provider.objects.create(
+        name="Cloud", slug="cloud", base_url=upstream.url, encrypted_key="rubbish"
+    )
     LanguageModel.objects.create(name="bright").deployments.create(provider=provider)
     assert chat(user, model="bright").json()["error"]["code"] == "upstream_unavailable"
     assert (Completion.objects.get().charged, User.objects.get(pk=user.pk).credits_held) == (0, 0)
@@ -118,7 +136,12 @@ def test_completions_are_only_looked_at(
     assert "ann@example.com" in page
     assert "20 + 5" in page
     assert admin.get("/admin/llmproxy/completion/add/").status_code == 403
-    assert admin.post(f"/admin/llmproxy/completion/{completion.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert (
+        admin.post(
+            f"/admin/llmproxy/completion/{completion.pk}/delete/", {"post": "yes"}
+        ).status_code
+        == 403
+    )
 
 
 def test_who_called_is_named_and_linked_as_long_as_it_is_there(
@@ -127,7 +150,10 @@ def test_who_called_is_named_and_linked_as_long_as_it_is_there(
     chat(user)
     key = ApiKey.objects.create(user=user, name="Notebook <b>", checksum="x" * 64)
     session = DeviceSession.objects.create(
-        user=user, name="Laptop", token_family=uuid4(), application=get_application_model().objects.get()
+        user=user,
+        name="Laptop",
+        token_family=uuid4(),
+        application=get_application_model().objects.get(),
     )
     page = f"/admin/llmproxy/completion/{Completion.objects.get().pk}/change/"
     for row, credential, name, address in (
@@ -160,25 +186,35 @@ def test_the_way_to_a_page_spells_names_as_they_are(
 
 
 def test_prices_are_shown_without_needless_zeros(admin: Client) -> None:
-    model = LanguageModel.objects.create(name="bright", prompt_price=2, completion_price=Decimal("4.5"))
+    model = LanguageModel.objects.create(
+        name="bright", prompt_price=2, completion_price=Decimal("4.5")
+    )
     address = f"/admin/llmproxy/languagemodel/{model.pk}/change/"
-    listed, form = (admin.get(page).content.decode() for page in ("/admin/llmproxy/languagemodel/", address))
+    listed, form = (
+        admin.get(page).content.decode() for page in ("/admin/llmproxy/languagemodel/", address)
+    )
     assert ".000000" not in listed + form
     assert "4.500000" not in listed + form
-    assert re.search(r'name="completion_price"[^>]* value="4.5"|value="4.5"[^>]* name="completion_price"', form)
+    assert re.search(
+        r'name="completion_price"[^>]* value="4.5"|value="4.5"[^>]* name="completion_price"', form
+    )
     assert re.search(r">\s*4\.5\s*</td>", listed)
     assert "o=5" in listed  # still sorted by number
 
 
 def test_an_address_is_not_repeated_under_its_field(admin: Client) -> None:
-    provider = Provider.objects.create(name="Cloud", slug="cloud", base_url="https://models.example/v1")
+    provider = Provider.objects.create(
+        name="Cloud", slug="cloud", base_url="https://models.example/v1"
+    )
     page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
     assert page.count("https://models.example/v1") == 1
     assert 'type="url"' in page
 
 
 def test_unfolds_own_words_are_in_thai(admin: Client) -> None:
-    page = admin.get("/admin/llmproxy/provider/", headers={"Accept-Language": "th"}).content.decode()
+    page = admin.get(
+        "/admin/llmproxy/provider/", headers={"Accept-Language": "th"}
+    ).content.decode()
     assert "พิมพ์เพื่อค้นหา" in page
     for words in ("Type to search", "Light", "Dark", "System", "Select action"):
         assert not re.search(rf">\s*{words}\s*<", page), words
@@ -195,7 +231,9 @@ def test_neither_provider_of_few_completions_is_looked_for_in_all_of_them(
 ) -> None:
     chat(user)
     once = {"id", "generation_id", "hold_id"}
-    columns = ", ".join(field.column for field in Completion._meta.concrete_fields if field.column not in once)
+    columns = ", ".join(
+        field.column for field in Completion._meta.concrete_fields if field.column not in once
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO completions (generation_id, {columns})"
@@ -218,7 +256,11 @@ def test_neither_provider_of_few_completions_is_looked_for_in_all_of_them(
 def test_a_provider_is_found_in_what_another_answered_after_it(
     admin: Client, chat: Callable[..., Any], user: User, upstream: Upstream
 ) -> None:
-    for slug, url in (("broken", "http://127.0.0.1:9/v1"), ("whole", upstream.url), ("idle", upstream.url)):
+    for slug, url in (
+        ("broken", "http://127.0.0.1:9/v1"),
+        ("whole", upstream.url),
+        ("idle", upstream.url),
+    ):
         Provider.objects.create(slug=slug, name=slug.title(), base_url=url)
     model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
     for order, slug in enumerate(("broken", "whole")):
@@ -235,8 +277,22 @@ def test_completions_are_found_by_user_id_trace_and_provider(
 ) -> None:
     chat(user)
     completion = Completion.objects.get()
-    finds = (f"q={user.email}", f"q={completion.trace_id}", f"user={user.pk}", f"provider={completion.provider}")
+    finds = (
+        f"q={user.email}",
+        f"q={completion.trace_id}",
+        f"user={user.pk}",
+        f"provider={completion.provider}",
+    )
     for query in (*finds, f"q={completion.generation_id}", "status__exact=completed"):
-        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [completion], query
-    for query in ("q=nobody@example.com", "q=gen_none", "provider=none", "created_at_to=2020-01-01"):
-        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [], query
+        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [
+            completion
+        ], query
+    for query in (
+        "q=nobody@example.com",
+        "q=gen_none",
+        "provider=none",
+        "created_at_to=2020-01-01",
+    ):
+        assert admin.get(f"/admin/llmproxy/completion/?{query}").context["cl"].result_list == [], (
+            query
+        )

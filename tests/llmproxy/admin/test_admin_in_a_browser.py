@@ -22,25 +22,42 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
 ]
 OURS = "[data-ours]"
-WIDE_DARK: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}, "color_scheme": "dark", "locale": "th-TH"}
-NARROW_LIGHT: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "locale": "en-GB"}
+WIDE_DARK: dict[str, Any] = {
+    "viewport": {"width": 1400, "height": 900},
+    "color_scheme": "dark",
+    "locale": "th-TH",
+}
+NARROW_LIGHT: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "color_scheme": "light",
+    "locale": "en-GB",
+}
 
 
 def seen(page: Page, name: str) -> None:
     """Nothing to scroll sideways; no axe violation in what is ours, within Unfold's frame; a picture if wanted."""
     if SCREENSHOTS:
-        kind = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
+        kind = page.evaluate(
+            "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'"
+        )
         width = page.viewport_size["width"] if page.viewport_size else 0
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}-{width}-{kind}.png", full_page=True)
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     assert wide <= 0, f"{name} is {wide} px too wide"
     if page.locator(OURS).count():
         found = Axe().run(page, context=OURS)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
 
-@pytest.fixture(params=[DESKTOP, PHONE, WIDE_DARK, NARROW_LIGHT], ids=["desktop", "phone", "wide-dark", "narrow-light"])
-def page(request: pytest.FixtureRequest, browser: Browser, live_server: Any, make_user: Any) -> Iterator[Page]:
+@pytest.fixture(
+    params=[DESKTOP, PHONE, WIDE_DARK, NARROW_LIGHT],
+    ids=["desktop", "phone", "wide-dark", "narrow-light"],
+)
+def page(
+    request: pytest.FixtureRequest, browser: Browser, live_server: Any, make_user: Any
+) -> Iterator[Page]:
     boss: User = make_user("boss@example.com", is_staff=True, is_superuser=True)
     context = browser.new_context(**request.param, base_url=live_server.url)
     log_in(context, boss, live_server.url)
@@ -51,8 +68,12 @@ def page(request: pytest.FixtureRequest, browser: Browser, live_server: Any, mak
 
 @pytest.fixture
 def provider(upstream: Upstream) -> Provider:
-    upstream.offers = script.listing("gpt-5", "gpt-5-mini", "text-embedding-3-large", "has a space", "small")
-    row = Provider(name="Cloud", slug="cloud", base_url=upstream.url, failures=4, last_error="upstream_timeout")
+    upstream.offers = script.listing(
+        "gpt-5", "gpt-5-mini", "text-embedding-3-large", "has a space", "small"
+    )
+    row = Provider(
+        name="Cloud", slug="cloud", base_url=upstream.url, failures=4, last_error="upstream_timeout"
+    )
     row.last_failure_at = timezone.now()
     row.cooling_until = timezone.now() + timedelta(minutes=3)
     row.set_key("sk-cloud")
@@ -75,7 +96,9 @@ def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Prov
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
     page.locator("input[name=names][value=gpt-5]").check()
     page.locator("input[name=prompt_price]").fill("1")
-    page.locator("main form[method=post] button[type=submit], #content-main form[method=post] button").last.click()
+    page.locator(
+        "main form[method=post] button[type=submit], #content-main form[method=post] button"
+    ).last.click()
     seen(page, "providers-import-refused")
     page.locator("input[name=completion_price]").fill("4")
     page.locator("#content-main form[method=post] button").last.click()
@@ -84,7 +107,9 @@ def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Prov
     assert LanguageModel.objects.get(name="gpt-5").obstacle == ""
 
 
-def test_the_figures_by_day(page: Page, provider: Provider, chat: Any, user: User, upstream: Upstream) -> None:
+def test_the_figures_by_day(
+    page: Page, provider: Provider, chat: Any, user: User, upstream: Upstream
+) -> None:
     cache.clear()
     chat(user, model="large")
     chat(user, model="large")

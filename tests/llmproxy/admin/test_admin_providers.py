@@ -77,7 +77,11 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
     }
     assert admin.post(f"{PROVIDERS}add/", sent).status_code == 302
     row = Provider.objects.get()
-    assert (row.key_header, row.endpoints, row.first_byte_seconds) == ("api-key", sent["endpoints"], 20)
+    assert (row.key_header, row.endpoints, row.first_byte_seconds) == (
+        "api-key",
+        sent["endpoints"],
+        20,
+    )
     assert (row.on_disconnect, row.drain_seconds, row.connect_seconds) == ("drain", 7, None)
 
 
@@ -98,8 +102,12 @@ def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -
     assert not Provider.objects.exists()
 
 
-def test_health_shows_failures_and_for_how_long_it_cools_down(admin: Client, provider: Provider) -> None:
-    Provider.objects.update(failures=2, last_failure_at=timezone.now(), last_error="upstream_timeout")
+def test_health_shows_failures_and_for_how_long_it_cools_down(
+    admin: Client, provider: Provider
+) -> None:
+    Provider.objects.update(
+        failures=2, last_failure_at=timezone.now(), last_error="upstream_timeout"
+    )
     page = admin.get(f"{PROVIDERS}{provider.pk}/change/").content.decode()
     assert "2 failures in a row" in page
     assert "less than a minute ago (upstream_timeout)" in page
@@ -138,18 +146,26 @@ def test_health_says_what_a_test_found_until_a_call_succeeds(
     address = page.format(PROVIDERS, provider.pk)
     upstream.offers = script.error(401)
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "The test failed less than a minute ago: it refuses the key" in admin.get(address).content.decode()
+    assert (
+        "The test failed less than a minute ago: it refuses the key"
+        in admin.get(address).content.decode()
+    )
     answered(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
     assert "The test failed" not in shown
 
 
-def test_health_says_that_a_test_went_well(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_health_says_that_a_test_went_well(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     address = f"{PROVIDERS}{provider.pk}/change/"
     upstream.offers = script.listing("a")
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "Not asked yet. Tested less than a minute ago: it answers" in admin.get(address).content.decode()
+    assert (
+        "Not asked yet. Tested less than a minute ago: it answers"
+        in admin.get(address).content.decode()
+    )
     admin.post(address, {**NEW, "base_url": "https://other.example/v1"})
     page = admin.get(address).content.decode()
     assert "Not asked yet" in page
@@ -164,7 +180,9 @@ def test_a_new_provider_has_no_route_ticked_but_chat_and_an_old_one_keeps_its_ow
     assert ticked == [["chat/completions"], Endpoint.values]
 
 
-def test_the_key_line_says_whether_there_is_one_and_not_which(admin: Client, provider: Provider) -> None:
+def test_the_key_line_says_whether_there_is_one_and_not_which(
+    admin: Client, provider: Provider
+) -> None:
     address = f"{PROVIDERS}{provider.pk}/change/"
     page = admin.get(address).content.decode()
     assert "There is one." in page
@@ -184,7 +202,10 @@ def test_the_key_line_says_whether_there_is_one_and_not_which(admin: Client, pro
         (script.error(401, "sk-cloud is wrong"), "refuses the key (status 401)"),
         (script.error(404), "lists no models (status 404)"),
         (script.error(500), "answers with an error (status 500)"),
-        (script.raw(b"", status=301, headers={"Location": "http://x"}), "leads elsewhere (status 301)"),
+        (
+            script.raw(b"", status=301, headers={"Location": "http://x"}),
+            "leads elsewhere (status 301)",
+        ),
         (script.raw(b"<html>Welcome</html>", content_type="text/html"), "no OpenAI-compatible API"),
         (script.raw(b'{"data": 5}'), "no OpenAI-compatible API"),
         (script.raw(b"[" * 100_000), "no OpenAI-compatible API"),
@@ -209,7 +230,9 @@ def test_a_connection_is_tested_in_plain_words(
     assert (path, headers["Authorization"]) == ("/v1/models", "Bearer sk-cloud")
 
 
-@pytest.mark.parametrize("answer", [script.error(404), script.error(405), script.raw(b"<html>Welcome</html>")])
+@pytest.mark.parametrize(
+    "answer", [script.error(404), script.error(405), script.raw(b"<html>Welcome</html>")]
+)
 def test_a_base_url_without_its_end_is_told_so(
     admin: Client, provider: Provider, upstream: Upstream, answer: Any
 ) -> None:
@@ -247,14 +270,18 @@ def test_a_slow_connection_is_a_warning(
     assert "It is slow. It answers in" in said(admin)
 
 
-def test_an_endless_list_is_bounded(admin: Client, provider: Provider, upstream: Upstream, monkeypatch: Any) -> None:
+def test_an_endless_list_is_bounded(
+    admin: Client, provider: Provider, upstream: Upstream, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(model_listing, "MAX_BYTES", 1000)
     upstream.offers = script.listing(*map(str, range(100)))
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert "no OpenAI-compatible API" in said(admin)
 
 
-def test_chosen_providers_are_tested_from_the_list(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_chosen_providers_are_tested_from_the_list(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     admin.post(PROVIDERS, {"action": "test_chosen", "_selected_action": [provider.pk]})
     assert f"Cloud, asked at {upstream.url}/models: It answers in" in said(admin)
 
@@ -278,7 +305,9 @@ def test_only_who_may_change_sees_the_button(provider: Provider, staff: Any, adm
     assert "/test/" not in staff("view_provider").get(address).content.decode()
 
 
-def test_models_are_imported_with_their_prices(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_models_are_imported_with_their_prices(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     upstream.offers = script.listing("gpt-5", "gpt-5-mini", "other")
     address = f"{PROVIDERS}{provider.pk}/import/"
     assert "gpt-5-mini" in admin.get(address).content.decode()
@@ -286,7 +315,11 @@ def test_models_are_imported_with_their_prices(admin: Client, provider: Provider
     sent = {"names": ["gpt-5", "gpt-5-mini"], **prices}
     assert admin.post(address, sent)["Location"] == MODELS
     model = LanguageModel.objects.get(name="gpt-5")
-    assert (model.prompt_price, model.cached_prompt_price, model.completion_price) == (Decimal("1.5"), None, 6)
+    assert (model.prompt_price, model.cached_prompt_price, model.completion_price) == (
+        Decimal("1.5"),
+        None,
+        6,
+    )
     assert model.cache_write_price == Decimal("1.875")
     assert (model.is_active, model.obstacle) == (True, "")
     assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
@@ -304,7 +337,9 @@ def test_models_without_a_price_are_added_switched_off(admin: Client, provider: 
     assert model.obstacle == "it is switched off"
 
 
-def test_the_default_price_is_taken_when_that_is_said(admin: Client, provider: Provider, settings: Any) -> None:
+def test_the_default_price_is_taken_when_that_is_said(
+    admin: Client, provider: Provider, settings: Any
+) -> None:
     address = f"{PROVIDERS}{provider.pk}/import/"
     admin.post(address, {"names": ["small"], "use_default": "on"})
     model = LanguageModel.objects.get(name="small")
@@ -338,7 +373,9 @@ def test_an_import_that_cannot_be_changes_nothing(
     assert not LanguageModel.objects.exists()
 
 
-def test_no_more_are_imported_at_once_than_may_be(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_no_more_are_imported_at_once_than_may_be(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     names = [f"m{number}" for number in range(201)]
     upstream.offers = script.listing(*names)
     page = admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": names, "use_default": "on"})
@@ -349,18 +386,25 @@ def test_no_more_are_imported_at_once_than_may_be(admin: Client, provider: Provi
 def test_a_model_that_is_there_gets_one_provider_more_asked_after_the_others(
     admin: Client, provider: Provider, upstream: Upstream
 ) -> None:
-    other = Provider.objects.create(name="Other", slug="other", base_url="https://models.example/v1")
+    other = Provider.objects.create(
+        name="Other", slug="other", base_url="https://models.example/v1"
+    )
     model = LanguageModel.objects.create(name="small", prompt_price=7, completion_price=7)
     Deployment.objects.create(model=model, provider=other, order=3)
     address = f"{PROVIDERS}{provider.pk}/import/"
     for _again in range(2):
         admin.post(address, {"names": ["small"], "prompt_price": "1", "completion_price": "1"})
     assert LanguageModel.objects.get().prompt_price == 7
-    assert list(Deployment.objects.values_list("provider__slug", "order")) == [("other", 3), ("cloud", 4)]
+    assert list(Deployment.objects.values_list("provider__slug", "order")) == [
+        ("other", 3),
+        ("cloud", 4),
+    ]
     assert "disabled" in admin.get(address).content.decode()
 
 
-def test_a_list_is_narrowed_and_bounded(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_a_list_is_narrowed_and_bounded(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     upstream.offers = script.listing(*(f"m{number}" for number in range(600)))
     address = f"{PROVIDERS}{provider.pk}/import/"
     page = admin.get(address)
@@ -369,22 +413,41 @@ def test_a_list_is_narrowed_and_bounded(admin: Client, provider: Provider, upstr
     assert found == ["m59", *(f"m59{number}" for number in range(10))]
 
 
-def test_a_filter_loses_nothing_that_was_typed_or_chosen(admin: Client, provider: Provider, upstream: Upstream) -> None:
+def test_a_filter_loses_nothing_that_was_typed_or_chosen(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
     upstream.offers = script.listing("m1", "m2", "x3")
-    typed = {"prompt_price": "1.5", "cache_write_price": "1.9", "names": ["x3"], "use_default": "on"}
+    typed = {
+        "prompt_price": "1.5",
+        "cache_write_price": "1.9",
+        "names": ["x3"],
+        "use_default": "on",
+    }
     page = admin.post(f"{PROVIDERS}{provider.pk}/import/", {**typed, "filter": "1", "q": "M"})
-    assert [(row.name, row.is_chosen) for row in page.context["rows"]] == [("x3", True), ("m1", False), ("m2", False)]
+    assert [(row.name, row.is_chosen) for row in page.context["rows"]] == [
+        ("x3", True),
+        ("m1", False),
+        ("m2", False),
+    ]
     text = page.content.decode()
-    assert re.search(r'name="prompt_price"[^>]* value="1.5"|value="1.5"[^>]* name="prompt_price"', text)
-    assert re.search(r'name="cache_write_price"[^>]* value="1.9"|value="1.9"[^>]* name="cache_write_price"', text)
+    assert re.search(
+        r'name="prompt_price"[^>]* value="1.5"|value="1.5"[^>]* name="prompt_price"', text
+    )
+    assert re.search(
+        r'name="cache_write_price"[^>]* value="1.9"|value="1.9"[^>]* name="cache_write_price"', text
+    )
     assert re.search(r'name="use_default"[^>]* checked', text)
     assert 'value="M"' in text
     assert not page.context["form"].errors
     assert not LanguageModel.objects.exists()
 
 
-def test_names_in_a_list_are_shown_and_not_run(admin: Client, provider: Provider, upstream: Upstream) -> None:
-    upstream.offers = script.raw(json.dumps({"data": [{"id": "<script>x</script>"}, {"id": 5}, 7, {}]}).encode())
+def test_names_in_a_list_are_shown_and_not_run(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    upstream.offers = script.raw(
+        json.dumps({"data": [{"id": "<script>x</script>"}, {"id": 5}, 7, {}]}).encode()
+    )
     page = admin.get(f"{PROVIDERS}{provider.pk}/import/")
     assert "&lt;script&gt;" in page.content.decode()
     assert len(page.context["rows"]) == 1
@@ -401,7 +464,9 @@ def test_a_provider_that_lists_nothing_leads_back_with_the_reason(
 
 def test_only_who_may_add_models_imports(provider: Provider, staff: Any) -> None:
     browser = staff("view_provider", "change_provider", "add_languagemodel")
-    assert browser.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]}).status_code == 403
+    assert (
+        browser.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]}).status_code == 403
+    )
     assert not LanguageModel.objects.exists()
 
 
@@ -409,7 +474,9 @@ def test_the_list_of_models_says_who_serves_them_and_why_one_is_not_sold(
     admin: Client, provider: Provider, settings: Any
 ) -> None:
     settings.WEB_LLM_CREDIT_PER_1K_TOKENS = None
-    off = Provider.objects.create(name="Asleep", slug="asleep", base_url="https://models.example/v1", is_active=False)
+    off = Provider.objects.create(
+        name="Asleep", slug="asleep", base_url="https://models.example/v1", is_active=False
+    )
     priced = {"prompt_price": 1, "completion_price": 1}
     rows = {
         "sold": (provider, priced),
@@ -423,13 +490,20 @@ def test_the_list_of_models_says_who_serves_them_and_why_one_is_not_sold(
         if served_by is not None:
             Deployment.objects.create(model=model, provider=served_by)
     page = admin.get(MODELS).content.decode()
-    for words in ("it has no price", "it is switched off", "it has no provider", "its providers are switched off"):
+    for words in (
+        "it has no price",
+        "it is switched off",
+        "it has no provider",
+        "its providers are switched off",
+    ):
         assert page.count(f"No: {words}") == 1
     assert LanguageModel.objects.get(name="sold").obstacle == ""
     assert "Cloud" in page
 
 
-def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(admin: Client, provider: Provider) -> None:
+def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(
+    admin: Client, provider: Provider
+) -> None:
     model = LanguageModel.objects.create(name="small")
     Deployment.objects.create(model=model, provider=provider)
     address = f"{PROVIDERS}{provider.pk}/delete/"
@@ -441,7 +515,9 @@ def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(admin: C
 
 
 def test_nobody_deletes_many_providers_at_once(admin: Client, provider: Provider) -> None:
-    admin.post(PROVIDERS, {"action": "delete_selected", "_selected_action": [provider.pk], "post": "yes"})
+    admin.post(
+        PROVIDERS, {"action": "delete_selected", "_selected_action": [provider.pk], "post": "yes"}
+    )
     assert Provider.objects.exists()
 
 
@@ -453,7 +529,9 @@ def several() -> Iterator[Several]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any], user: User, several: Several) -> None:
+def test_figures_by_day_count_every_call(
+    admin: Client, chat: Callable[..., Any], user: User, several: Several
+) -> None:
     several.add("first", script.error(500))
     second = several.add("second", script.answer(usage=(3000, 10)))
     chat(user, model="bright", max_tokens=10)
@@ -465,7 +543,13 @@ def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any]
     Completion.objects.update(first_byte_ms=120)
     rows = {row.provider: row for row in provider_figures.by_day()}
     first, then = rows["first"], rows["second"]
-    assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (3, 3, 3, 0, 0)
+    assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (
+        3,
+        3,
+        3,
+        0,
+        0,
+    )
     assert (then.calls, then.failures, then.fallbacks, then.tokens) == (
         4,
         2,
@@ -479,7 +563,9 @@ def test_figures_by_day_count_every_call(admin: Client, chat: Callable[..., Any]
     assert "less than a minute ago" in admin.get(PROVIDERS).content.decode()
 
 
-def test_figures_by_day_are_of_a_week_and_counted_once(chat: Callable[..., Any], user: User, several: Several) -> None:
+def test_figures_by_day_are_of_a_week_and_counted_once(
+    chat: Callable[..., Any], user: User, several: Several
+) -> None:
     several.add("only")
     for _day in range(3):
         chat(user, model="bright", max_tokens=10)

@@ -22,7 +22,9 @@ BODY = {"messages": [{"role": "user", "content": "Hi"}]}
 ROUTES = [PATH, "/api/llm/chat", "/api/llm/stream"]
 
 
-def post(client: Client, headers: dict[str, str] | None = None, path: str = PATH, body: Any = BODY) -> Any:
+def post(
+    client: Client, headers: dict[str, str] | None = None, path: str = PATH, body: Any = BODY
+) -> Any:
     return client.post(path, body, content_type="application/json", headers=headers or {})
 
 
@@ -40,13 +42,17 @@ def test_a_token_that_is_not_ours_is_401(client: Client, token: str) -> None:
     assert 'error="invalid_token"' in response["WWW-Authenticate"]
 
 
-def test_an_expired_token_is_401(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
+def test_an_expired_token_is_401(
+    client: Client, user: User, bearer: Any, upstream: Upstream
+) -> None:
     headers = bearer(user)
     AccessToken.objects.update(expires=timezone.now() - timedelta(seconds=1))
     assert post(client, headers).status_code == 401
 
 
-def test_an_inactive_user_is_401(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
+def test_an_inactive_user_is_401(
+    client: Client, user: User, bearer: Any, upstream: Upstream
+) -> None:
     headers = bearer(user)
     User.objects.filter(pk=user.pk).update(is_active=False)
     assert post(client, headers).status_code == 401
@@ -54,10 +60,14 @@ def test_an_inactive_user_is_401(client: Client, user: User, bearer: Any, upstre
     assert client.get("/v1/credits", headers=headers).status_code == 401
 
 
-def test_a_token_without_the_scope_is_403(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
+def test_a_token_without_the_scope_is_403(
+    client: Client, user: User, bearer: Any, upstream: Upstream
+) -> None:
     response = post(client, bearer(user, "mcp:read"))
     assert (response.status_code, response.json()["error"]["code"]) == (403, "insufficient_scope")
-    challenge = 'Bearer realm="smartspec", error="insufficient_scope", scope="llm:chat"'  # RFC 6750 §3.1
+    challenge = (
+        'Bearer realm="smartspec", error="insufficient_scope", scope="llm:chat"'  # RFC 6750 §3.1
+    )
     assert response["WWW-Authenticate"] == challenge
 
 
@@ -77,7 +87,9 @@ def test_a_session_needs_its_csrf_token(user: User, upstream: Upstream) -> None:
     assert post(client, {"X-CSRFToken": "a" * 32}).json()["_credits"]["used"] == 1
 
 
-def test_the_static_token_alone_is_refused(client: Client, upstream: Upstream, settings: Any) -> None:
+def test_the_static_token_alone_is_refused(
+    client: Client, upstream: Upstream, settings: Any
+) -> None:
     settings.SMARTSPEC_WEB_GATEWAY_TOKEN = "static-secret"
     response = post(client, {"Authorization": "Bearer static-secret"})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "user_not_found")
@@ -89,11 +101,15 @@ def test_the_static_token_charges_the_user_it_speaks_for(
     client: Client, user: User, upstream: Upstream, settings: Any, make_token: Callable[..., str]
 ) -> None:
     settings.SMARTSPEC_WEB_GATEWAY_TOKEN = "static-secret"
-    response = post(client, {"Authorization": "Bearer static-secret", "x-user-token": make_token(user)})
+    response = post(
+        client, {"Authorization": "Bearer static-secret", "x-user-token": make_token(user)}
+    )
     assert response.json()["_credits"] == {"used": 1, "remaining": 49}
 
 
-def test_the_static_token_may_be_free_and_is_recorded(client: Client, upstream: Upstream, settings: Any) -> None:
+def test_the_static_token_may_be_free_and_is_recorded(
+    client: Client, upstream: Upstream, settings: Any
+) -> None:
     settings.SMARTSPEC_WEB_GATEWAY_TOKEN = "static-secret"
     settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = True
     response = post(client, {"Authorization": "Bearer static-secret"})
@@ -117,8 +133,14 @@ def message(**fields: Any) -> dict[str, Any]:
         b'{"messages": "\xff"}',
         b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
         b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
-        b'{"messages": [{"role": "user", "content": "x"}], "metadata": ' + b'{"a":' * 300 + b"1" + b"}" * 301,
-        b'{"messages": [{"role": "user", "content": "x"}], "tools": ' + b"[" * 300 + b"]" * 300 + b"}",
+        b'{"messages": [{"role": "user", "content": "x"}], "metadata": '
+        + b'{"a":' * 300
+        + b"1"
+        + b"}" * 301,
+        b'{"messages": [{"role": "user", "content": "x"}], "tools": '
+        + b"[" * 300
+        + b"]" * 300
+        + b"}",
         {},
         {"messages": []},
         {"messages": "Hi"},
@@ -151,13 +173,18 @@ def test_a_malformed_body_is_400_and_writes_nothing(
 ) -> None:
     for path in ROUTES:
         response = post(client, bearer(user), path, body)
-        assert (response.status_code, response.json()["error"]["type"]) == (400, "invalid_request_error")
+        assert (response.status_code, response.json()["error"]["type"]) == (
+            400,
+            "invalid_request_error",
+        )
         assert response.json()["error"]["message"]
     assert upstream.requests == []
     assert not Hold.objects.exists()
 
 
-def test_a_body_over_the_limit_is_413(client: Client, user: User, bearer: Any, settings: Any) -> None:
+def test_a_body_over_the_limit_is_413(
+    client: Client, user: User, bearer: Any, settings: Any
+) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = settings.WEB_LLM_MAX_BODY_BYTES = 1000
     response = post(client, bearer(user), body=message(content="x" * 2000))
     assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
@@ -171,13 +198,18 @@ def test_an_address_that_is_not_text_is_400(client: Client, query: str) -> None:
 
 def test_a_cookie_with_a_nul_is_400(client: Client) -> None:
     for path in ("/", "/account", "/api/auth/me", "/v1/models"):
-        assert client.get(path, headers={"Cookie": 'sessionid="\\000aaaaaaaaaaaaaaaa"'}).status_code == 400
+        assert (
+            client.get(path, headers={"Cookie": 'sessionid="\\000aaaaaaaaaaaaaaaa"'}).status_code
+            == 400
+        )
 
 
 def test_an_unknown_route_is_404_for_every_method() -> None:
     client = Client(enforce_csrf_checks=True)
     for method in ("GET", "POST", "DELETE"):
-        response = client.generic(method, "/v1/audio/speech", b"{}", content_type="application/json")
+        response = client.generic(
+            method, "/v1/audio/speech", b"{}", content_type="application/json"
+        )
         assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
@@ -188,8 +220,18 @@ def test_an_unknown_route_is_404_in_the_envelope(client: Client) -> None:
         assert response.json()["error"]["message"]
 
 
-def test_null_parameters_count_as_absent(client: Client, user: User, bearer: Any, upstream: Upstream) -> None:
-    body = {**BODY, "model": None, "stream": None, "max_tokens": None, "n": None, "stop": None, "temperature": None}
+def test_null_parameters_count_as_absent(
+    client: Client, user: User, bearer: Any, upstream: Upstream
+) -> None:
+    body = {
+        **BODY,
+        "model": None,
+        "stream": None,
+        "max_tokens": None,
+        "n": None,
+        "stop": None,
+        "temperature": None,
+    }
     assert post(client, bearer(user), body=body).status_code == 200
     assert ledger.balance(user).credits == 49
 

@@ -37,7 +37,9 @@ def token(user: User) -> str:
 @pytest.fixture
 def ask(token: str) -> Ask:
     def call(key: str | None = "k-1", *, token: str = token, path: str = PATH, **body: Any) -> Any:
-        headers = {"Authorization": f"Bearer {token}"} | ({} if key is None else {"Idempotency-Key": key})
+        headers = {"Authorization": f"Bearer {token}"} | (
+            {} if key is None else {"Idempotency-Key": key}
+        )
         asked = orjson.dumps({"messages": MESSAGES, **body})
         return Client().post(path, asked, content_type="application/json", headers=headers)
 
@@ -60,7 +62,9 @@ def conflict(answer: Any) -> str:
     ],
     ids=["usual", "odd", "free"],
 )
-def test_a_repetition_gets_the_same_bytes_and_no_charge(ask: Ask, user: User, upstream: Upstream, body: bytes) -> None:
+def test_a_repetition_gets_the_same_bytes_and_no_charge(
+    ask: Ask, user: User, upstream: Upstream, body: bytes
+) -> None:
     upstream.script = script.raw(body)
     first, again = ask(), ask()
     assert (first.status_code, again.status_code) == (200, 200)
@@ -73,20 +77,25 @@ def test_a_repetition_gets_the_same_bytes_and_no_charge(ask: Ask, user: User, up
     assert ledger.balance(user).held == 0
 
 
-def test_a_repetition_says_what_the_rates_leave_now(ask: Ask, user: User, upstream: Upstream, settings: Any) -> None:
+def test_a_repetition_says_what_the_rates_leave_now(
+    ask: Ask, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.WEB_LLM_RPM = 2
     assert [ask(key)["x-ratelimit-remaining-requests"] for key in ("k-1", "k-2")] == ["1", "0"]
     again, conflicting = ask("k-1"), ask("k-1", temperature=1)
     assert (again.status_code, conflicting.status_code) == (200, 409)
     for answer in (again, conflicting):
         said = {
-            name: answer[f"x-ratelimit-{name}"] for name in ("limit-requests", "remaining-requests", "limit-tokens")
+            name: answer[f"x-ratelimit-{name}"]
+            for name in ("limit-requests", "remaining-requests", "limit-tokens")
         }
         assert said == {"limit-requests": "2", "remaining-requests": "0", "limit-tokens": "2000000"}
         assert 50 < float(answer["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
 
 
-def test_without_a_key_a_repetition_is_a_new_request(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_without_a_key_a_repetition_is_a_new_request(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     assert ask(None)["x-generation-id"] != ask(None)["x-generation-id"]
     assert ledger.balance(user).credits == 48
 
@@ -118,13 +127,17 @@ def test_16_at_once_are_one_call_and_one_charge(ask: Ask, user: User, upstream: 
 
 
 @pytest.mark.parametrize("other", [{"temperature": 1}, {"path": "/api/llm/chat"}])
-def test_another_request_with_the_same_key_is_409(ask: Ask, user: User, upstream: Upstream, other: Any) -> None:
+def test_another_request_with_the_same_key_is_409(
+    ask: Ask, user: User, upstream: Upstream, other: Any
+) -> None:
     first = ask()
     assert conflict(ask(**other)) == first["x-generation-id"]
     assert (len(upstream.requests), ledger.balance(user).credits) == (1, 49)
 
 
-def test_a_stream_that_ran_is_409_with_its_receipt(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_a_stream_that_ran_is_409_with_its_receipt(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.streamed("Hello")
     first = ask(stream=True)
     assert "Hello" in text_of(first)
@@ -136,7 +149,9 @@ def test_a_stream_that_ran_is_409_with_its_receipt(ask: Ask, user: User, upstrea
 
 def test_a_stream_that_still_runs_is_409_too(ask: Ask, user: User, upstream: Upstream) -> None:
     rest = threading.Event()
-    upstream.script = script.events(script.chunk("Hi"), rest, script.chunk(finish="stop"), script.DONE)
+    upstream.script = script.events(
+        script.chunk("Hi"), rest, script.chunk(finish="stop"), script.DONE
+    )
     first = ask(stream=True)
     assert conflict(ask(stream=True)) == first["x-generation-id"]
     rest.set()
@@ -145,7 +160,9 @@ def test_a_stream_that_still_runs_is_409_too(ask: Ask, user: User, upstream: Ups
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_after_a_first_that_failed_it_runs_again(ask: Ask, user: User, upstream: Upstream, stream: Any) -> None:
+def test_after_a_first_that_failed_it_runs_again(
+    ask: Ask, user: User, upstream: Upstream, stream: Any
+) -> None:
     upstream.script = script.error(500)
     failed = ask(stream=stream)
     assert failed.status_code == 502
@@ -158,7 +175,9 @@ def test_after_a_first_that_failed_it_runs_again(ask: Ask, user: User, upstream:
     assert list(Transaction.objects.filter(type="usage").values_list("amount", flat=True)) == [-1]
 
 
-def test_a_stream_that_broke_off_and_was_charged_does_not_run_again(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_a_stream_that_broke_off_and_was_charged_does_not_run_again(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(script.chunk("word " * 2000), cut=True)
     first = ask(stream=True)
     assert '"upstream_error"' in text_of(first)
@@ -166,7 +185,9 @@ def test_a_stream_that_broke_off_and_was_charged_does_not_run_again(ask: Ask, us
     assert ledger.balance(user).credits == 47
 
 
-def test_a_refused_first_leaves_the_key_free(ask: Ask, user: User, make_user: Any, upstream: Upstream) -> None:
+def test_a_refused_first_leaves_the_key_free(
+    ask: Ask, user: User, make_user: Any, upstream: Upstream
+) -> None:
     poor = make_user("poor@example.com")
     other = api_keys.create(user=poor, name="CI", source=Source()).plain
     assert ask(token=other).status_code == 402
@@ -175,7 +196,9 @@ def test_a_refused_first_leaves_the_key_free(ask: Ask, user: User, make_user: An
     assert ask(token=other).status_code == 200
 
 
-def test_a_repetition_is_answered_although_nothing_is_left(ask: Ask, make_user: Any, upstream: Upstream) -> None:
+def test_a_repetition_is_answered_although_nothing_is_left(
+    ask: Ask, make_user: Any, upstream: Upstream
+) -> None:
     poor = make_user("poor@example.com", credits=1)
     other = api_keys.create(user=poor, name="CI", source=Source()).plain
     first = ask(token=other)
@@ -196,7 +219,9 @@ def test_after_a_day_it_runs_again(ask: Ask, user: User, upstream: Upstream) -> 
     assert ledger.balance(user).credits == 48
 
 
-def test_a_first_whose_worker_died_blocks_until_its_hold_ends(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_a_first_whose_worker_died_blocks_until_its_hold_ends(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     with moving() as clock:
         ask()
         IdempotencyKey.objects.update(running_until="2100-01-01T00:00Z", answer="")
@@ -207,8 +232,12 @@ def test_a_first_whose_worker_died_blocks_until_its_hold_ends(ask: Ask, user: Us
     assert len(upstream.requests) == 2
 
 
-def test_the_key_of_another_user_is_another_key(ask: Ask, make_user: Any, upstream: Upstream) -> None:
-    other = api_keys.create(user=make_user("bob@example.com", credits=5), name="CI", source=Source()).plain
+def test_the_key_of_another_user_is_another_key(
+    ask: Ask, make_user: Any, upstream: Upstream
+) -> None:
+    other = api_keys.create(
+        user=make_user("bob@example.com", credits=5), name="CI", source=Source()
+    ).plain
     first, theirs = ask(), ask(token=other, temperature=1)
     assert (theirs.status_code, theirs.get("Idempotency-Replayed")) == (200, None)
     assert first["x-generation-id"] != theirs["x-generation-id"]
@@ -222,8 +251,13 @@ def test_the_same_user_by_another_credential_is_the_same_key(
     assert len(upstream.requests) == 1
 
 
-def test_the_backend_without_a_user_has_keys_of_its_own(ask: Ask, upstream: Upstream, settings: Any) -> None:
-    settings.SMARTSPEC_WEB_GATEWAY_TOKEN, settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = "static-secret", True
+def test_the_backend_without_a_user_has_keys_of_its_own(
+    ask: Ask, upstream: Upstream, settings: Any
+) -> None:
+    settings.SMARTSPEC_WEB_GATEWAY_TOKEN, settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = (
+        "static-secret",
+        True,
+    )
     mine, first = ask(), ask(token="static-secret")
     assert first["x-generation-id"] != mine["x-generation-id"]
     assert ask(token="static-secret").content == first.content
@@ -275,14 +309,20 @@ def test_tick_forgets_old_keys(ask: Ask, upstream: Upstream) -> None:
     assert IdempotencyKey.objects.get().key == "new"
 
 
-def test_a_key_that_may_not_use_the_model_gets_none_of_its_answers(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_a_key_that_may_not_use_the_model_gets_none_of_its_answers(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     assert ask(model="large").status_code == 200
-    limited = api_keys.create(user=user, name="Small", source=Source(), allowed_models=["small"]).plain
+    limited = api_keys.create(
+        user=user, name="Small", source=Source(), allowed_models=["small"]
+    ).plain
     answer = ask(model="large", token=limited)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
 
 
-def test_a_repetition_is_answered_though_its_model_is_gone(ask: Ask, user: User, upstream: Upstream) -> None:
+def test_a_repetition_is_answered_though_its_model_is_gone(
+    ask: Ask, user: User, upstream: Upstream
+) -> None:
     first = ask(model="large")
     LanguageModel.objects.update(is_active=False)
     assert ask(model="large").content == first.content

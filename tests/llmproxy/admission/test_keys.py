@@ -47,7 +47,9 @@ def device(user: User) -> tuple[DeviceSession, str]:
 
 def call(token: str, path: str = PATH, **body: Any) -> Any:
     headers = {"Authorization": f"Bearer {token}"}
-    return Client().post(path, {"messages": MESSAGES, **body}, content_type="application/json", headers=headers)
+    return Client().post(
+        path, {"messages": MESSAGES, **body}, content_type="application/json", headers=headers
+    )
 
 
 def get(token: str, path: str) -> Any:
@@ -65,7 +67,9 @@ def test_a_key_is_answered_and_its_user_charged(user: User) -> None:
     assert (answer.status_code, answer.json()["_credits"]) == (200, {"used": 1, "remaining": 49})
 
 
-@pytest.mark.parametrize("path", ["/v1/credits", "/api/v1/credits/balance", "/api/credits/history", "/api/auth/me"])
+@pytest.mark.parametrize(
+    "path", ["/v1/credits", "/api/v1/credits/balance", "/api/credits/history", "/api/auth/me"]
+)
 def test_a_key_is_taken_wherever_a_token_is(user: User, path: str) -> None:
     assert get(new_key(user).plain, path).status_code == 200
 
@@ -79,13 +83,17 @@ def test_the_backend_may_send_a_users_key(user: User, settings: Any) -> None:
     settings.SMARTSPEC_WEB_GATEWAY_TOKEN = "static-secret"
     made = new_key(user, monthly_budget=1)
     headers = {"Authorization": "Bearer static-secret", "x-user-token": made.plain}
-    post = lambda: Client().post(PATH, {"messages": MESSAGES}, content_type="application/json", headers=headers)  # noqa: E731
+    post = lambda: Client().post(
+        PATH, {"messages": MESSAGES}, content_type="application/json", headers=headers
+    )  # noqa: E731
     assert [post().status_code, post().status_code] == [200, 402]
     assert Completion.objects.get().credential == made.key.credential
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired", "inactive", "unknown"])
-@pytest.mark.parametrize("path", [PATH, "/v1/credits", "/api/credits/history", "/api/trpc/credits.balance"])
+@pytest.mark.parametrize(
+    "path", [PATH, "/v1/credits", "/api/credits/history", "/api/trpc/credits.balance"]
+)
 def test_a_key_that_opens_nothing_is_401(user: User, end: str, path: str) -> None:
     made = new_key(user)
     plain = "sk-" + "x" * 43 if end == "unknown" else made.plain
@@ -105,10 +113,18 @@ def test_a_key_that_opens_nothing_is_401(user: User, end: str, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", [PATH, "/v1/messages"])
-@pytest.mark.parametrize("plain", ["sk-" + "x" * 43, "sk-cut", "sk-", "sk-with a space", "sk-with-ü"])
-def test_whoever_sends_a_wrong_key_reads_that_it_is_the_key_and_where_to_get_one(path: str, plain: str) -> None:
-    headers = {"x-api-key": plain} if path == "/v1/messages" else {"Authorization": f"Bearer {plain}"}
-    answer = Client().post(path, {"messages": MESSAGES}, content_type="application/json", headers=headers)
+@pytest.mark.parametrize(
+    "plain", ["sk-" + "x" * 43, "sk-cut", "sk-", "sk-with a space", "sk-with-ü"]
+)
+def test_whoever_sends_a_wrong_key_reads_that_it_is_the_key_and_where_to_get_one(
+    path: str, plain: str
+) -> None:
+    headers = (
+        {"x-api-key": plain} if path == "/v1/messages" else {"Authorization": f"Bearer {plain}"}
+    )
+    answer = Client().post(
+        path, {"messages": MESSAGES}, content_type="application/json", headers=headers
+    )
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
     assert answer.json()["error"]["message"] == (
         "This API key is unknown, expired or revoked. Check that it is complete, or create one at "
@@ -127,7 +143,10 @@ def test_a_key_may_be_for_few_models(user: User) -> None:
     made = new_key(user, allowed_models=["large"])
     assert [row["id"] for row in get(made.plain, "/v1/models").json()["data"]] == ["large"]
     assert [call(made.plain, model=name).status_code for name in ("large", "small")] == [200, 404]
-    assert [get(made.plain, f"/v1/models/{name}").status_code for name in ("large", "small")] == [200, 404]
+    assert [get(made.plain, f"/v1/models/{name}").status_code for name in ("large", "small")] == [
+        200,
+        404,
+    ]
 
 
 def test_a_key_opens_no_model_that_the_plan_does_not(user: User) -> None:
@@ -160,13 +179,21 @@ def test_a_budget_ends_with_402_that_says_whose_and_where_to_raise_it(
     assert [call(token).status_code for _ in range(3)] == [200, 200, 402]
     error = call(token).json()["error"]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
-    assert (error["code"], error["type"], error["top_up_url"]) == ("insufficient_credits", "insufficient_quota", page)
+    assert (error["code"], error["type"], error["top_up_url"]) == (
+        "insufficient_credits",
+        "insufficient_quota",
+        page,
+    )
     assert page in error["message"]
     assert {"key": "API key “CI”", "device": "device “Laptop”"}[kind] in error["message"]
     budget = error["budget"]
     assert (budget["limit"], budget["spent"], budget["held"]) == (2, 2, 0)
     assert budget["resets_at"].endswith("-01T00:00:00Z")
-    assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (1, 0, 0)
+    assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (
+        1,
+        0,
+        0,
+    )
     assert ledger.balance(user).credits == 48
 
 
@@ -199,10 +226,14 @@ def test_a_device_has_one_budget_however_often_its_tokens_change(user: User) -> 
     assert budgets.spent_this_month(user) == {session.credential: 2}
 
 
-def test_a_free_model_answers_when_the_budget_is_used_up(user: User, limited: tuple[str, str, str]) -> None:
+def test_a_free_model_answers_when_the_budget_is_used_up(
+    user: User, limited: tuple[str, str, str]
+) -> None:
     for _ in range(2):
         call(limited[2])
-    LanguageModel.objects.update(prompt_price=Decimal(0), cached_prompt_price=Decimal(0), completion_price=Decimal(0))
+    LanguageModel.objects.update(
+        prompt_price=Decimal(0), cached_prompt_price=Decimal(0), completion_price=Decimal(0)
+    )
     assert call(limited[2]).status_code == 200
 
 
@@ -213,10 +244,16 @@ def test_without_credits_it_is_the_balance_that_is_named(make_user: Callable[...
     assert "budget" not in error
 
 
-def test_receipt_and_transaction_name_what_called(user: User, limited: tuple[str, str, str]) -> None:
+def test_receipt_and_transaction_name_what_called(
+    user: User, limited: tuple[str, str, str]
+) -> None:
     kind, credential, token = limited
     answer = call(token)
-    named = {"kind": kind, "id": credential.partition(":")[2], "name": {"key": "CI", "device": "Laptop"}[kind]}
+    named = {
+        "kind": kind,
+        "id": credential.partition(":")[2],
+        "name": {"key": "CI", "device": "Laptop"}[kind],
+    }
     assert get(token, f"/v1/generation?id={answer['x-generation-id']}").json()["called_by"] == named
     without_name = {"kind": named["kind"], "id": named["id"]}
     assert Transaction.objects.get(type="usage").metadata["calledBy"] == without_name
@@ -250,11 +287,16 @@ def test_what_is_revoked_during_an_answer_still_pays_for_it(
 
     monkeypatch.setattr(provider, "read_json", revoked_meanwhile)
     assert call(token).status_code == 200
-    assert (ledger.balance(user), budgets.spent_this_month(user)) == (ledger.Balance(49, 0, "free"), {credential: 1})
+    assert (ledger.balance(user), budgets.spent_this_month(user)) == (
+        ledger.Balance(49, 0, "free"),
+        {credential: 1},
+    )
     assert call(token).status_code == 401
 
 
-def test_a_failing_provider_costs_no_budget(user: User, limited: tuple[str, str, str], upstream: Upstream) -> None:
+def test_a_failing_provider_costs_no_budget(
+    user: User, limited: tuple[str, str, str], upstream: Upstream
+) -> None:
     upstream.script = script.error(500)
     assert [call(limited[2]).status_code for _ in range(4)] == [502] * 4
     assert budgets.spent_this_month(user) == {limited[1]: 0}
@@ -268,7 +310,9 @@ def test_many_windows_of_one_key_spend_its_budget_exactly(user: User) -> None:
     assert audit.run().findings == []
 
 
-def test_a_call_is_two_statements_that_admit_and_settle_it(user: User, device: tuple[DeviceSession, str]) -> None:
+def test_a_call_is_two_statements_that_admit_and_settle_it(
+    user: User, device: tuple[DeviceSession, str]
+) -> None:
     tokens = (new_key(user).plain, device[1])
     for token in tokens:  # the first use of the key is noted, and models get their rows
         call(token)
@@ -280,7 +324,9 @@ def test_a_call_is_two_statements_that_admit_and_settle_it(user: User, device: t
     assert counts == [2, 2]
 
 
-def test_a_closed_account_leaves_no_name_of_a_device_or_key(user: User, limited: tuple[str, str, str]) -> None:
+def test_a_closed_account_leaves_no_name_of_a_device_or_key(
+    user: User, limited: tuple[str, str, str]
+) -> None:
     _, credential, token = limited
     assert call(token).status_code == 200
     account_deletion.close(user=user, source=Source())

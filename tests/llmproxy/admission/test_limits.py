@@ -62,13 +62,17 @@ def limited(request: pytest.FixtureRequest, user: User, make_token: Any) -> Limi
     scope, kind = request.param
     rates = {kind: LIMIT[kind]}
     if scope == "key":
-        return Limited(api_keys.create(user=user, name="CI", source=Source(), rates=rates).plain, kind)
+        return Limited(
+            api_keys.create(user=user, name="CI", source=Source(), rates=rates).plain, kind
+        )
     if scope == "device":
         device = Device().start().approved_by(user).redeem()
         device_sessions.set_rates(session=DeviceSession.objects.get(), rates=rates)
         return Limited(device.tokens["access_token"], kind)
     if scope == "user":
-        Plan.objects.filter(slug="free").update(**dict.fromkeys(rates, 1))  # the user's own is instead of it
+        Plan.objects.filter(slug="free").update(
+            **dict.fromkeys(rates, 1)
+        )  # the user's own is instead of it
         User.objects.filter(pk=user.pk).update(**rates)
     else:
         Plan.objects.filter(slug="free").update(**rates)
@@ -77,7 +81,10 @@ def limited(request: pytest.FixtureRequest, user: User, make_token: Any) -> Limi
 
 SCOPES = ("plan", "user", "key", "device")
 every = pytest.mark.parametrize(
-    "limited", [(scope, kind) for scope in SCOPES for kind in LIMITS], indirect=True, ids=lambda asked: "-".join(asked)
+    "limited",
+    [(scope, kind) for scope in SCOPES for kind in LIMITS],
+    indirect=True,
+    ids=lambda asked: "-".join(asked),
 )
 rated = pytest.mark.parametrize(
     "limited",
@@ -125,7 +132,11 @@ def test_exactly_so_many_of_64_get_in(limited: Limited, user: User, upstream: Up
         assert refusal.json()["error"]["code"] == "rate_limit_exceeded"
         assert int(refusal["Retry-After"]) >= 1
         check_headers(refusal, limited.kind)
-    assert (len(upstream.requests), Completion.objects.count(), Hold.objects.count()) == (IN, IN, IN)
+    assert (len(upstream.requests), Completion.objects.count(), Hold.objects.count()) == (
+        IN,
+        IN,
+        IN,
+    )
     assert ledger.balance(user) == ledger.Balance(credits=1000 - IN, held=0, plan="free")
     assert audit.run().findings == []
 
@@ -157,8 +168,12 @@ def test_after_waiting_the_next_gets_in(limited: Limited, upstream: Upstream) ->
         assert limited().status_code == 200
 
 
-@pytest.mark.parametrize("limited", [(scope, "max_concurrent") for scope in SCOPES], indirect=True, ids=SCOPES)
-def test_when_one_has_ended_the_next_gets_in(limited: Limited, user: User, upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    "limited", [(scope, "max_concurrent") for scope in SCOPES], indirect=True, ids=SCOPES
+)
+def test_when_one_has_ended_the_next_gets_in(
+    limited: Limited, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(script.chunk("Hi"), script.chunk(finish="stop"), script.DONE)
     running = [limited(stream=True) for _ in range(IN)]
     assert limited(stream=True).status_code == 429
@@ -175,10 +190,16 @@ def left(answer: Any, kind: str = "tokens") -> int:
     return int(answer[f"x-ratelimit-remaining-{kind}"])
 
 
-@pytest.mark.parametrize("limited", [(scope, "tokens_per_minute") for scope in SCOPES], indirect=True, ids=SCOPES)
+@pytest.mark.parametrize(
+    "limited", [(scope, "tokens_per_minute") for scope in SCOPES], indirect=True, ids=SCOPES
+)
 @pytest.mark.parametrize(
     ("behaviour", "used"),
-    [(script.answer(usage=(20, 5)), 25), (script.answer(usage=(20, 500)), 520), (script.error(500), 0)],
+    [
+        (script.answer(usage=(20, 5)), 25),
+        (script.answer(usage=(20, 500)), 520),
+        (script.error(500), 0),
+    ],
     ids=["little", "more", "failed"],
 )
 def test_tokens_that_were_not_used_are_given_back(
@@ -190,11 +211,19 @@ def test_tokens_that_were_not_used_are_given_back(
     second = limited()
     drip = TOKENS // 60 * 3  # what three seconds free
     assert 1000 < counted < 1080
-    assert TOKENS - used - counted - 1 <= left(second) <= min(TOKENS - used - counted + drip, TOKENS - counted)
+    assert (
+        TOKENS - used - counted - 1
+        <= left(second)
+        <= min(TOKENS - used - counted + drip, TOKENS - counted)
+    )
 
 
-@pytest.mark.parametrize("limited", [(scope, "tokens_per_minute") for scope in SCOPES], indirect=True, ids=SCOPES)
-def test_tokens_that_were_used_and_not_counted_are_counted_then(limited: Limited, upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    "limited", [(scope, "tokens_per_minute") for scope in SCOPES], indirect=True, ids=SCOPES
+)
+def test_tokens_that_were_used_and_not_counted_are_counted_then(
+    limited: Limited, upstream: Upstream
+) -> None:
     upstream.script = script.answer(usage=(600, 10))
     first = limited(max_tokens=10)
     counted, drip = TOKENS - left(first), TOKENS // 60 * 3  # what three seconds free
@@ -202,7 +231,9 @@ def test_tokens_that_were_used_and_not_counted_are_counted_then(limited: Limited
     second = limited(max_tokens=10)
     assert TOKENS - 610 - counted - 1 <= left(second) <= TOKENS - 610 - counted + drip
     rest = threading.Event()
-    upstream.script = script.events(script.chunk("Hi", finish="stop"), rest, script.usage_chunk(600, 10), script.DONE)
+    upstream.script = script.events(
+        script.chunk("Hi", finish="stop"), rest, script.usage_chunk(600, 10), script.DONE
+    )
     with moving() as clock:
         running = limited(stream=True, max_tokens=10)
         clock.forward(30)  # all of it is free again, and what comes is not counted from the past
@@ -234,22 +265,45 @@ def test_what_has_become_free_with_time_is_not_given_back_again(
 def test_a_limit_of_one_kind_says_nothing_of_the_other(user: User, upstream: Upstream) -> None:
     key = api_keys.create(user=user, name="CI", source=Source(), rates={"requests_per_minute": 3})
     answer = Limited(key.plain, "requests_per_minute")()
-    said = {name: answer[f"x-ratelimit-{name}"] for name in ("limit-requests", "remaining-requests", "limit-tokens")}
+    said = {
+        name: answer[f"x-ratelimit-{name}"]
+        for name in ("limit-requests", "remaining-requests", "limit-tokens")
+    }
     assert said == {"limit-requests": "3", "remaining-requests": "2", "limit-tokens": "2000000"}
 
 
 def test_of_two_limits_the_one_that_leaves_least_is_told(user: User, upstream: Upstream) -> None:
     User.objects.filter(pk=user.pk).update(requests_per_minute=4)
-    key = Limited(api_keys.create(user=user, name="A", source=Source(), rates={"requests_per_minute": 9}).plain, "")
-    other = Limited(api_keys.create(user=user, name="B", source=Source(), rates={"requests_per_minute": 2}).plain, "")
-    assert (key()["x-ratelimit-limit-requests"], other()["x-ratelimit-limit-requests"]) == ("4", "2")
-    assert [other().status_code, other().status_code, key().status_code, key().status_code] == [200, 429, 200, 429]
+    key = Limited(
+        api_keys.create(
+            user=user, name="A", source=Source(), rates={"requests_per_minute": 9}
+        ).plain,
+        "",
+    )
+    other = Limited(
+        api_keys.create(
+            user=user, name="B", source=Source(), rates={"requests_per_minute": 2}
+        ).plain,
+        "",
+    )
+    assert (key()["x-ratelimit-limit-requests"], other()["x-ratelimit-limit-requests"]) == (
+        "4",
+        "2",
+    )
+    assert [other().status_code, other().status_code, key().status_code, key().status_code] == [
+        200,
+        429,
+        200,
+        429,
+    ]
     assert "your plan allows 4" in key().json()["error"]["message"]
     refusal = other()
     assert (refusal["x-ratelimit-limit-requests"], left(refusal, "requests")) == ("4", 0)
 
 
-def test_a_free_model_is_limited_too(user: User, make_token: Any, upstream: Upstream, settings: Any) -> None:
+def test_a_free_model_is_limited_too(
+    user: User, make_token: Any, upstream: Upstream, settings: Any
+) -> None:
     settings.WEB_LLM_CREDIT_PER_1K_TOKENS = 0
     User.objects.filter(pk=user.pk).update(max_concurrent=1)
     caller = Limited(make_token(user), "")

@@ -52,7 +52,9 @@ def batched() -> Iterator[Batches]:
 def ask(batched: Batches) -> Iterator[Callable[..., Future[Any]]]:
     """Ask in a thread of its own."""
     with ThreadPoolExecutor(60) as pool:
-        yield lambda name, user=0, **more: pool.submit(batched.ask, json.dumps({"name": name, **more}), user=user)
+        yield lambda name, user=0, **more: pool.submit(
+            batched.ask, json.dumps({"name": name, **more}), user=user
+        )
 
 
 @pytest.fixture
@@ -87,7 +89,9 @@ def wait_for(batched: Batches, *, away: bool = True, waiting: int = 0) -> None:
         time.sleep(0.005)
 
 
-def test_who_comes_while_one_is_away_shares_the_next(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
+def test_who_comes_while_one_is_away_shares_the_next(
+    batched: Batches, ask: Any, locked: Any, patient: None
+) -> None:
     first = ask("first", lock=LOCK)
     wait_for(batched)
     others = [ask(f"{number}", user=100 - number) for number in range(4)]
@@ -110,7 +114,10 @@ def test_a_batch_takes_half_of_many(
     others = [ask(f"{number}") for number in range(waiting)]
     wait_for(batched, waiting=waiting)
     locked()
-    assert sorted(Counter(other.result(5)["batch"] for other in others).values(), reverse=True) == sizes
+    assert (
+        sorted(Counter(other.result(5)["batch"] for other in others).values(), reverse=True)
+        == sizes
+    )
 
 
 def test_what_fails_fails_alone(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
@@ -132,7 +139,9 @@ def test_an_error_of_ours_is_told_to_all_of_a_batch(
     wait_for(batched)
     batch = [ask("one"), ask("two")]
     wait_for(batched, waiting=2)
-    closed = mock.Mock(side_effect=InterfaceError("the connection is closed"))  # no DatabaseError of Django's
+    closed = mock.Mock(
+        side_effect=InterfaceError("the connection is closed")
+    )  # no DatabaseError of Django's
     monkeypatch.setattr(batched, "_said", closed)
     locked()
     for one in batch:
@@ -142,7 +151,9 @@ def test_an_error_of_ours_is_told_to_all_of_a_batch(
     wait_for(batched, away=False)
 
 
-def test_a_broken_line_is_told_to_all_of_a_batch(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
+def test_a_broken_line_is_told_to_all_of_a_batch(
+    batched: Batches, ask: Any, locked: Any, patient: None
+) -> None:
     ask("first", lock=LOCK)
     wait_for(batched)
     batch = [ask("one"), ask("two", die=True)]
@@ -156,7 +167,9 @@ def test_a_broken_line_is_told_to_all_of_a_batch(batched: Batches, ask: Any, loc
     assert ask("after").result(5)["asked"] == "after"
 
 
-def test_who_is_stuck_behind_a_lock_is_not_waited_for(batched: Batches, ask: Any, locked: Any) -> None:
+def test_who_is_stuck_behind_a_lock_is_not_waited_for(
+    batched: Batches, ask: Any, locked: Any
+) -> None:
     stuck = ask("stuck", lock=LOCK)
     wait_for(batched)
     assert [ask(f"{number}").result(5)["asked"] for number in range(3)] == ["0", "1", "2"]
@@ -204,7 +217,9 @@ def test_who_is_together_with_somebody_stuck_is_not_kept(
     wait_for(batched, away=False)
 
 
-def test_behind_a_stuck_batch_only_the_first_waits(batched: Batches, ask: Any, locked: Any, monkeypatch: Any) -> None:
+def test_behind_a_stuck_batch_only_the_first_waits(
+    batched: Batches, ask: Any, locked: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(statement_batches, "PATIENCE_SECONDS", 0.5)
     stuck = ask("stuck", lock=LOCK)
     wait_for(batched)
@@ -268,7 +283,9 @@ class Latch:
         pass
 
 
-@pytest.mark.parametrize("is_called", [False, True], ids=["while they wait", "when they are called to lead"])
+@pytest.mark.parametrize(
+    "is_called", [False, True], ids=["while they wait", "when they are called to lead"]
+)
 def test_who_is_ended_stops_nobody(
     batched: Batches, ask: Any, locked: Any, monkeypatch: pytest.MonkeyPatch, is_called: bool
 ) -> None:
@@ -290,7 +307,9 @@ def test_who_is_ended_stops_nobody(
     assert ask("after").result(5)["asked"] == "after"
 
 
-def test_what_is_large_or_in_a_transaction_goes_alone(batched: Batches, ask: Any, locked: Any, patient: None) -> None:
+def test_what_is_large_or_in_a_transaction_goes_alone(
+    batched: Batches, ask: Any, locked: Any, patient: None
+) -> None:
     ask("first", lock=LOCK)
     wait_for(batched)
     assert ask("x" * statement_batches.ALONE_BYTES).result(5)["asked"][0] == "x"

@@ -35,15 +35,21 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/v1/chat/completions"
 STATIC = "static-secret"
 BAD_BODIES = (b"{", b"[]", b'{"model": 5, "messages": [], "input": [], "prompt": []}')
-LONG_BODY = json.dumps({"messages": [{"role": "user", "content": "x" * views.STRANGERS_BYTES}]}).encode()
+LONG_BODY = json.dumps(
+    {"messages": [{"role": "user", "content": "x" * views.STRANGERS_BYTES}]}
+).encode()
 Headers = dict[str, str]
 
 
 def body_of(path: str = PATH, **more: Any) -> bytes:
     asked: dict[str, Any] = (
-        {"input": "Hi"} if path in ("/v1/responses", "/v1/embeddings") else {"messages": MESSAGES, "max_tokens": 9}
+        {"input": "Hi"}
+        if path in ("/v1/responses", "/v1/embeddings")
+        else {"messages": MESSAGES, "max_tokens": 9}
     )
-    return json.dumps({**asked, **({"prompt": "Hi"} if path == "/v1/completions" else {}), **more}).encode()
+    return json.dumps(
+        {**asked, **({"prompt": "Hi"} if path == "/v1/completions" else {}), **more}
+    ).encode()
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +60,9 @@ def nobody_is_known(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, setting
 
 
 def post(headers: Headers, body: bytes | None = None, path: str = PATH) -> Any:
-    return Client().post(path, body or body_of(path), content_type="application/json", headers=headers)
+    return Client().post(
+        path, body or body_of(path), content_type="application/json", headers=headers
+    )
 
 
 def said(response: Any) -> tuple[int, str]:
@@ -67,7 +75,9 @@ def of_a_key(user: User, **options: Any) -> Headers:
 
 
 def of_a_device(user: User) -> Headers:
-    return {"Authorization": f"Bearer {Device().start().approved_by(user).redeem().tokens['access_token']}"}
+    return {
+        "Authorization": f"Bearer {Device().start().approved_by(user).redeem().tokens['access_token']}"
+    }
 
 
 def ended_token(user: User, bearer: Any) -> Headers:
@@ -231,13 +241,17 @@ def test_the_first_call_of_a_key_is_noted(user: User) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", body_of(model="é"), body_of(), LONG_BODY])
-def test_a_key_was_used_also_for_what_was_refused(make_user: Callable[..., User], body: bytes) -> None:
+def test_a_key_was_used_also_for_what_was_refused(
+    make_user: Callable[..., User], body: bytes
+) -> None:
     poor = make_user("poor@example.com")
     assert post(of_a_key(poor), body).status_code in (400, 402, 404)
     assert ApiKey.objects.get().last_used_at is not None
 
 
-def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., User], bearer: Any) -> None:
+def test_who_is_refused_for_another_reason_is_known(
+    make_user: Callable[..., User], bearer: Any
+) -> None:
     """Or their row would be locked out of order each time."""
     poor = make_user("poor@example.com")
     headers = bearer(poor)
@@ -251,9 +265,13 @@ def test_who_is_refused_for_another_reason_is_known(make_user: Callable[..., Use
     assert counts == [1, 1]
 
 
-def test_who_calls_again_and_again_stays_known(user: User, bearer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_calls_again_and_again_stays_known(
+    user: User, bearer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [1000.0]
-    monkeypatch.setattr(callers, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now[0])}))
+    monkeypatch.setattr(
+        callers, "time", type("Clock", (), {"monotonic": staticmethod(lambda: now[0])})
+    )
     headers = bearer(user)
     for _ in range(4):
         assert post(headers).status_code == 200
@@ -281,13 +299,17 @@ def test_a_name_longer_than_any_model_is_not_looked_for(user: User, bearer: Any)
     assert not [query for query in queries if "gateway_admit(" in query["sql"]]
 
 
-def test_who_was_asked_about_waits_with_no_connection(user: User, make_token: Callable[..., str]) -> None:
+def test_who_was_asked_about_waits_with_no_connection(
+    user: User, make_token: Callable[..., str]
+) -> None:
     presented = callers.Presented(checksum(make_token(user)))
     make_sure(presented)
     assert connection.connection is None
 
 
-def test_of_many_first_calls_at_once_each_is_its_own_users(make_user: Callable[..., User], bearer: Any) -> None:
+def test_of_many_first_calls_at_once_each_is_its_own_users(
+    make_user: Callable[..., User], bearer: Any
+) -> None:
     catalogue.adopt_environment()
     users = [make_user(f"{number}@example.com", credits=50 + number) for number in range(12)]
     headers = [bearer(user) for user in users]
@@ -298,7 +320,15 @@ def test_of_many_first_calls_at_once_each_is_its_own_users(make_user: Callable[.
 
     for _ in range(3):
         answers = concurrently(call, threads=12)
-        assert [status for status, _ in answers] == [200 if number % 4 else 401 for number in range(12)]
-    assert [left for _, left in answers if left] == [47 + number for number in range(12) if number % 4]
-    sums = {checksum(headers[number]["Authorization"][7:]): users[number].pk for number in range(12) if number % 4}
+        assert [status for status, _ in answers] == [
+            200 if number % 4 else 401 for number in range(12)
+        ]
+    assert [left for _, left in answers if left] == [
+        47 + number for number in range(12) if number % 4
+    ]
+    sums = {
+        checksum(headers[number]["Authorization"][7:]): users[number].pk
+        for number in range(12)
+        if number % 4
+    }
     assert {name: user for name, (_, user) in callers._known._users.items()} == sums

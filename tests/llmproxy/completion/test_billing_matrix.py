@@ -74,8 +74,12 @@ JSON = {
     "with usage": Case(script.answer(usage=(1500, 600)), 3, "exact"),
     "without usage": Case(script.answer(LONG, usage=None), 3, "estimated"),
     "usage zero": Case(script.answer(usage=(0, 0)), 0, "exact"),
-    "usage beyond what was allowed": Case(script.answer(usage=(20, 2**39)), 2, "capped", body={"max_tokens": 1000}),
-    "max_tokens ignored": Case(script.answer(usage=(20, 5000)), 2, "capped", body={"max_tokens": 1000}),
+    "usage beyond what was allowed": Case(
+        script.answer(usage=(20, 2**39)), 2, "capped", body={"max_tokens": 1000}
+    ),
+    "max_tokens ignored": Case(
+        script.answer(usage=(20, 5000)), 2, "capped", body={"max_tokens": 1000}
+    ),
     "max_tokens ignored, without usage": Case(
         script.answer(LONG, usage=None), 2, "estimated", body={"max_tokens": 1000}
     ),
@@ -83,7 +87,11 @@ JSON = {
     "cut": ours(cut_json),
     "no JSON": ours(script.raw(b"<html>")),
     "an error with a good status": ours(script.raw(b'{"error": {"message": "no"}}')),
-    "400": failed(script.error(400, code="context_length_exceeded"), status=400, error="context_length_exceeded"),
+    "400": failed(
+        script.error(400, code="context_length_exceeded"),
+        status=400,
+        error="context_length_exceeded",
+    ),
     "413": failed(script.error(413), status=413, error="invalid_request_error"),
     "415": failed(script.error(415), status=415, error="invalid_request_error"),
     "422": failed(script.error(422), status=422, error="invalid_request_error"),
@@ -99,10 +107,17 @@ JSON = {
         error="upstream_unavailable",
         settings={"LLM_UPSTREAM_BASE_URL": "http://127.0.0.1:1/v1"},
     ),
-    "silent": ours(script.silence, status=504, error="upstream_timeout", settings={"LLM_FIRST_BYTE_SECONDS": 0.2}),
+    "silent": ours(
+        script.silence,
+        status=504,
+        error="upstream_timeout",
+        settings={"LLM_FIRST_BYTE_SECONDS": 0.2},
+    ),
     "hung up": ours(lambda handler: handler.connection.shutdown(2)),
     "half a character in its id": Case(
-        script.raw(b'{"id": "\\ud83d", "choices": [{"finish_reason": "\\ud83d"}], "usage": {"prompt_tokens": 5}}'),
+        script.raw(
+            b'{"id": "\\ud83d", "choices": [{"finish_reason": "\\ud83d"}], "usage": {"prompt_tokens": 5}}'
+        ),
         1,
         "exact",
     ),
@@ -110,7 +125,9 @@ JSON = {
 
 
 @pytest.mark.parametrize("case", JSON.values(), ids=JSON.keys())
-def test_a_json_answer(chat: Chat, user: User, upstream: Upstream, settings: Any, case: Case) -> None:
+def test_a_json_answer(
+    chat: Chat, user: User, upstream: Upstream, settings: Any, case: Case
+) -> None:
     for name, value in case.settings.items():
         setattr(settings, name, value)
     upstream.script = case.does
@@ -128,10 +145,14 @@ NEVER = threading.Event()  # the provider waits for it for ten seconds, which is
 word, stop = script.chunk(LONG), script.chunk(finish="stop")
 broken = partial(Case, charged=3, usage="estimated", receipt="failed", error="upstream_error")
 STREAMED = {
-    "with usage": Case(script.events(word, stop, script.usage_chunk(1500, 600), script.DONE), 3, "exact"),
+    "with usage": Case(
+        script.events(word, stop, script.usage_chunk(1500, 600), script.DONE), 3, "exact"
+    ),
     "without usage": Case(script.events(word, stop, script.DONE), 3, "estimated"),
     "without usage or [DONE]": Case(script.events(word, stop), 3, "estimated"),
-    "usage zero": Case(script.events(word, stop, script.usage_chunk(0, 0), script.DONE), 0, "exact"),
+    "usage zero": Case(
+        script.events(word, stop, script.usage_chunk(0, 0), script.DONE), 0, "exact"
+    ),
     "usage beyond what was allowed": Case(
         script.events(word, stop, script.usage_chunk(20, 2**39), script.DONE),
         2,
@@ -153,7 +174,8 @@ STREAMED = {
         settings={"LLM_IDLE_SECONDS": 0.3, "LLM_KEEP_ALIVE_SECONDS": 0.1},
     ),
     "an endless event": broken(
-        script.events(word, *[b"data: " + b"x" * 60_000] * 5), settings={"LLM_MAX_EVENT_BYTES": 100_000}
+        script.events(word, *[b"data: " + b"x" * 60_000] * 5),
+        settings={"LLM_MAX_EVENT_BYTES": 100_000},
     ),
     "no JSON": broken(script.events(word, b"data: {no\n\n")),
 }
@@ -168,13 +190,19 @@ def test_a_stream(chat: Chat, user: User, upstream: Upstream, settings: Any, cas
     text = text_of(answer)
     assert (answer.status_code, text.endswith("data: [DONE]\n\n")) == (200, True)
     assert f': credits {{"used":{case.charged},"remaining":{50 - case.charged}}}' in text
-    assert (f'"code":"{case.error}"' in text, '"finish_reason":"error"' in text) == (bool(case.error),) * 2
+    assert (f'"code":"{case.error}"' in text, '"finish_reason":"error"' in text) == (
+        bool(case.error),
+    ) * 2
     settled(user, case)
 
 
 EARLY = {
     "500": ours(script.error(500)),
-    "400": failed(script.error(400, code="context_length_exceeded"), status=400, error="context_length_exceeded"),
+    "400": failed(
+        script.error(400, code="context_length_exceeded"),
+        status=400,
+        error="context_length_exceeded",
+    ),
     "an error event at once": ours(
         script.raw(b'data: {"error": {"message": "no"}}\n\n', content_type="text/event-stream")
     ),
@@ -183,7 +211,9 @@ EARLY = {
 
 
 @pytest.mark.parametrize("case", EARLY.values(), ids=EARLY.keys())
-def test_a_stream_that_fails_before_its_first_byte(chat: Chat, user: User, upstream: Upstream, case: Case) -> None:
+def test_a_stream_that_fails_before_its_first_byte(
+    chat: Chat, user: User, upstream: Upstream, case: Case
+) -> None:
     upstream.script = case.does
     answer = chat(user, stream=True)
     assert (answer.status_code, answer.json()["error"]["code"]) == (case.status, case.error)
@@ -217,7 +247,11 @@ FAULTS = {
     "hung up": lambda handler: handler.connection.shutdown(2),
 }
 AT_ONCE = [
-    *(pytest.param(fault, stream, id=f"{name}-{stream}") for name, fault in FAULTS.items() for stream in (False, True)),
+    *(
+        pytest.param(fault, stream, id=f"{name}-{stream}")
+        for name, fault in FAULTS.items()
+        for stream in (False, True)
+    ),
     pytest.param(cut_json, False, id="cut-False"),
     pytest.param(script.events(cut=True), True, id="cut-True"),
     pytest.param(script.events(), True, id="empty-True"),
@@ -234,7 +268,10 @@ def test_when_one_provider_fails_at_once_the_next_answers(
     assert "Hello" in (text_of(answer) if stream else answer.content.decode())
     settled(user, Case(fault, 1, "exact"))
     row = Completion.objects.get()
-    assert [(a["provider"], bool(a["error"])) for a in row.attempts] == [("first", True), ("second", False)]
+    assert [(a["provider"], bool(a["error"])) for a in row.attempts] == [
+        ("first", True),
+        ("second", False),
+    ]
     assert (row.provider, len(upstream.requests), len(second.requests)) == ("second", 1, 1)
 
 
@@ -271,7 +308,12 @@ def test_when_all_providers_fail_nothing_is_charged(
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [({"messages": []}, 400), ({"model": "unknown"}, 404), ({"max_tokens": 0}, 400), ({"n": 99}, 400)],
+    [
+        ({"messages": []}, 400),
+        ({"model": "unknown"}, 404),
+        ({"max_tokens": 0}, 400),
+        ({"n": 99}, 400),
+    ],
 )
 def test_what_is_refused_leaves_no_trace(
     chat: Chat, user: User, upstream: Upstream, body: dict[str, Any], status: int
@@ -324,7 +366,9 @@ def test_who_leaves_midway_pays_for_what_came(chat: Chat, user: User, upstream: 
     settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
 
 
-def test_a_drained_stream_is_charged_by_its_usage(chat: Chat, user: User, upstream: Upstream, known: None) -> None:
+def test_a_drained_stream_is_charged_by_its_usage(
+    chat: Chat, user: User, upstream: Upstream, known: None
+) -> None:
     drains(5)
     rest = threading.Event()
     upstream.script = script.events(word, rest, stop, script.usage_chunk(3000, 2000), script.DONE)
@@ -375,17 +419,24 @@ def test_a_balance_used_up_meanwhile_is_charged_to_its_end_and_no_further(
     assert audit.run().findings == []
 
 
-def test_a_price_edited_meanwhile_does_not_count(chat: Chat, user: User, upstream: Upstream, known: None) -> None:
-    edit = partial(LanguageModel.objects.update, prompt_price=Decimal(100), completion_price=Decimal(100))
+def test_a_price_edited_meanwhile_does_not_count(
+    chat: Chat, user: User, upstream: Upstream, known: None
+) -> None:
+    edit = partial(
+        LanguageModel.objects.update, prompt_price=Decimal(100), completion_price=Decimal(100)
+    )
     upstream.script = meanwhile(edit, script.answer(usage=(1500, 600)))
     assert chat(user).json()["_credits"]["used"] == 3
     settled(user, Case(upstream.script, 3, "exact"))
 
 
-def test_a_hold_cancelled_meanwhile_charges_nothing(chat: Chat, user: User, make_user: Any, upstream: Upstream) -> None:
+def test_a_hold_cancelled_meanwhile_charges_nothing(
+    chat: Chat, user: User, make_user: Any, upstream: Upstream
+) -> None:
     operator = make_user("operator@example.com")
     upstream.script = meanwhile(
-        lambda: actions.cancel(Hold.objects.get(), "Stuck", actor=operator), script.answer(usage=(1500, 600))
+        lambda: actions.cancel(Hold.objects.get(), "Stuck", actor=operator),
+        script.answer(usage=(1500, 600)),
     )
     assert chat(user).json()["_credits"] == {"used": 0, "remaining": 50}
     settled(user, Case(upstream.script, 0, "exact"))
@@ -393,7 +444,9 @@ def test_a_hold_cancelled_meanwhile_charges_nothing(chat: Chat, user: User, make
     assert (row.cost, row.uncollected) == (3, 3)
 
 
-def test_a_hold_expired_meanwhile_is_charged_all_the_same(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_hold_expired_meanwhile_is_charged_all_the_same(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     def expire() -> None:
         Hold.objects.update(expires_at="2020-01-01T00:00Z")
         assert ledger.expire_holds() == 1
@@ -413,7 +466,11 @@ def rows_of_the_document() -> list[list[str]]:
 
 
 def test_every_test_that_the_document_names_exists() -> None:
-    named = [test for row in rows_of_the_document() for test in re.findall(r"`([\w/]+\.py::[^`]+)`", row[-1])]
+    named = [
+        test
+        for row in rows_of_the_document()
+        for test in re.findall(r"`([\w/]+\.py::[^`]+)`", row[-1])
+    ]
     assert len(named) > 100
     for test in named:
         path, _, name = test.partition("::")
@@ -438,7 +495,12 @@ def test_every_case_is_in_the_document() -> None:
         "test_a_stream": STREAMED,
         "test_a_stream_that_fails_before_its_first_byte": EARLY,
     }
-    missing = [f"{name}[{case}]" for name, cases in tables.items() for case in cases if f"{name}[{case}]`" not in text]
+    missing = [
+        f"{name}[{case}]"
+        for name, cases in tables.items()
+        for case in cases
+        if f"{name}[{case}]`" not in text
+    ]
     assert missing == []
 
 
@@ -452,13 +514,20 @@ OF_OTHER_THINGS = {
 
 
 def test_every_test_of_the_other_routes_is_in_the_document() -> None:
-    text, source = ((ROOT / path).read_text() for path in ("docs/billing.md", "tests/llmproxy/routes/test_routes.py"))
+    text, source = (
+        (ROOT / path).read_text()
+        for path in ("docs/billing.md", "tests/llmproxy/routes/test_routes.py")
+    )
     tests = set(re.findall(r"^def (test_\w+)\(", source, re.MULTILINE))
     assert {name for name in tests if f"test_routes.py::{name}`" not in text} == OF_OTHER_THINGS
 
 
 def test_the_document_and_its_tests_leave_out_no_route() -> None:
-    (header,) = [row for row in (ROOT / "docs/billing.md").read_text().splitlines() if row.startswith("| what differs")]
+    (header,) = [
+        row
+        for row in (ROOT / "docs/billing.md").read_text().splitlines()
+        if row.startswith("| what differs")
+    ]
     others = {route.path for route in ROUTES}
     assert set(re.findall(r"`(/v1/[^`]+)`", header)) == others
     assert {*others, "/v1/chat/completions"} == set(Endpoint.labels)

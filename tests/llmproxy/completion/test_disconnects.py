@@ -49,7 +49,9 @@ def call(site: Server, user: User, bearer: Any) -> Callable[..., socket.socket]:
     authorization = bearer(user)["Authorization"]
 
     def connect(**body: Any) -> socket.socket:
-        raw = json.dumps({"model": "bright", "messages": MESSAGES, "max_tokens": 100, **body}).encode()
+        raw = json.dumps(
+            {"model": "bright", "messages": MESSAGES, "max_tokens": 100, **body}
+        ).encode()
         line = socket.create_connection(("127.0.0.1", site.port), timeout=15)
         line.sendall(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -107,7 +109,9 @@ def test_before_the_first_byte(call: Any, several: Several, user: User, close: A
         upstream.hung_up.clear()
 
 
-def test_while_the_provider_is_silent_in_the_middle(call: Any, several: Several, user: User) -> None:
+def test_while_the_provider_is_silent_in_the_middle(
+    call: Any, several: Several, user: User
+) -> None:
     upstream = several.add("only", script.until_hung_up(script.chunk("word " * 2000)))
     with closing(call(stream=True)) as line:
         read_until(line, b"word word")
@@ -147,11 +151,20 @@ def test_a_stream_is_read_on_for_its_exact_usage(call: Any, several: Several, us
     assert not Completion.objects.exists()
     rest.set()
     done = receipt(user, seconds=20)
-    assert (done.status, done.usage_source, done.charged, done.prompt_tokens) == ("interrupted", "exact", 4, 3000)
+    assert (done.status, done.usage_source, done.charged, done.prompt_tokens) == (
+        "interrupted",
+        "exact",
+        4,
+        3000,
+    )
 
 
-def test_a_json_answer_is_read_on_for_its_exact_usage(call: Any, several: Several, user: User) -> None:
-    upstream = several.add("only", script.after(1, script.answer(usage=(3000, 100))), on_disconnect="drain")
+def test_a_json_answer_is_read_on_for_its_exact_usage(
+    call: Any, several: Several, user: User
+) -> None:
+    upstream = several.add(
+        "only", script.after(1, script.answer(usage=(3000, 100))), on_disconnect="drain"
+    )
     line = call()
     until(lambda: len(upstream.requests))
     line.close()
@@ -160,8 +173,14 @@ def test_a_json_answer_is_read_on_for_its_exact_usage(call: Any, several: Severa
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_reading_on_ends_after_its_seconds(call: Any, several: Several, user: User, stream: bool) -> None:
-    begun = script.until_hung_up(script.chunk("word " * 2000)) if stream else script.until_hung_up_without_a_word
+def test_reading_on_ends_after_its_seconds(
+    call: Any, several: Several, user: User, stream: bool
+) -> None:
+    begun = (
+        script.until_hung_up(script.chunk("word " * 2000))
+        if stream
+        else script.until_hung_up_without_a_word
+    )
     upstream = several.add("only", begun, on_disconnect="drain", drain_seconds=1)
     line = call(stream=stream)
     if stream:
@@ -229,7 +248,9 @@ def test_who_is_forgotten_is_not_told(pair: tuple[socket.socket, socket.socket])
     assert not run.left.wait(0.2)
 
 
-def test_who_is_forgotten_before_the_time_is_not_stopped(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_who_is_forgotten_before_the_time_is_not_stopped(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     run = Noting(0.3)
     watch = disconnects.watch(pair[0], run)
     pair[1].close()
@@ -238,7 +259,9 @@ def test_who_is_forgotten_before_the_time_is_not_stopped(pair: tuple[socket.sock
     assert not run.stopped.wait(0.6)
 
 
-def test_forgetting_again_leaves_whoever_has_the_number_now_watched(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_forgetting_again_leaves_whoever_has_the_number_now_watched(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     before, now = Noting(), Noting()
     watch = disconnects.watch(pair[0], before)
     disconnects.forget(watch)
@@ -264,7 +287,9 @@ def test_a_call_that_is_over_hangs_up_on_nobody(pair: tuple[socket.socket, socke
     assert pair[1].recv(1) == b"x"
 
 
-def test_a_call_hangs_up_on_its_connection_not_on_its_number(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_call_hangs_up_on_its_connection_not_on_its_number(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     ours, theirs = socket.socketpair()
     call = Call()
     call.begin(ours)
@@ -280,7 +305,9 @@ def test_a_call_hangs_up_on_its_connection_not_on_its_number(pair: tuple[socket.
     other.close()
 
 
-def test_a_call_that_was_stopped_before_it_began_is_hung_up_on(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_call_that_was_stopped_before_it_began_is_hung_up_on(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
     call = Call()
     call.stop()
     call.begin(pair[0])

@@ -51,7 +51,9 @@ def asking(user: User, bearer: Any) -> Iterator[Asking]:
     def post() -> Any:
         try:
             body = {"messages": MESSAGES, "max_tokens": 100}
-            return Client().post("/v1/chat/completions", body, content_type="application/json", headers=headers)
+            return Client().post(
+                "/v1/chat/completions", body, content_type="application/json", headers=headers
+            )
         finally:
             connection.close()
 
@@ -92,7 +94,9 @@ def said_all(upstream: Upstream) -> Iterator[threading.Event]:
 
 def charged_once(user: User, credits: int) -> None:
     assert ledger.balance(user) == ledger.Balance(credits=50 - credits, held=0, plan="free")
-    assert list(Transaction.objects.filter(type="usage").values_list("amount", flat=True)) == [-credits]
+    assert list(Transaction.objects.filter(type="usage").values_list("amount", flat=True)) == [
+        -credits
+    ]
     assert Completion.objects.get(charged__gt=0).charged == credits
     assert audit.run().findings == []
 
@@ -126,7 +130,9 @@ def test_a_capture_that_cannot_lock_its_account_is_tried_again(
     charged_once(user, 2)
 
 
-def test_no_connection_is_kept_while_the_provider_works(asking: Asking, user: User, upstream: Upstream) -> None:
+def test_no_connection_is_kept_while_the_provider_works(
+    asking: Asking, user: User, upstream: Upstream
+) -> None:
     pool: Any = connection.pool  # type: ignore[attr-defined]
 
     def all_idle() -> bool:
@@ -157,9 +163,13 @@ def test_the_victim_of_a_deadlock_holds_at_the_second_try(
     charged_once(user, 1)
 
 
-def test_who_leaves_before_the_usage_arrives_pays_for_the_text(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_who_leaves_before_the_usage_arrives_pays_for_the_text(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     never = threading.Event()
-    upstream.script = script.events(script.chunk("word " * 2000, finish="stop"), never, script.usage_chunk(9000, 9000))
+    upstream.script = script.events(
+        script.chunk("word " * 2000, finish="stop"), never, script.usage_chunk(9000, 9000)
+    )
     response = chat(user, stream=True)
     next(iter(response.streaming_content))
     response.close()
@@ -168,7 +178,9 @@ def test_who_leaves_before_the_usage_arrives_pays_for_the_text(chat: Chat, user:
     charged_once(user, 3)
 
 
-def test_an_answer_slower_than_its_hold_is_charged_once(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_an_answer_slower_than_its_hold_is_charged_once(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     rest = threading.Event()
     upstream.script = script.events(
         script.chunk("first", finish="stop"), rest, script.usage_chunk(1500, 50), script.DONE
@@ -184,7 +196,9 @@ def test_an_answer_slower_than_its_hold_is_charged_once(chat: Chat, user: User, 
     charged_once(user, 2)
 
 
-def test_a_price_edited_while_an_answer_runs_changes_nothing_for_it(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_price_edited_while_an_answer_runs_changes_nothing_for_it(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     chat(user)  # for the first time, so that the model has a row
 
     def expensive(handler: Any) -> None:
@@ -207,7 +221,9 @@ def test_a_web_servers_clock_that_is_wrong_decides_nothing(
     with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
         body = {"messages": MESSAGES, "max_tokens": 100}
         headers = {"Authorization": f"Bearer {token}"}
-        answer = client.post("/v1/chat/completions", body, content_type="application/json", headers=headers)
+        answer = client.post(
+            "/v1/chat/completions", body, content_type="application/json", headers=headers
+        )
         assert answer.status_code == 200
         left = ledger.hold(user=user, amount=5, reference_id="left", seconds=60)
         assert ledger.expire_holds() == 0  # the database's clock says so

@@ -30,7 +30,9 @@ def settled(user: User) -> Completion:
     return Completion.objects.get()
 
 
-def test_a_stream_ends_with_the_bill_as_a_comment_and_done(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_stream_ends_with_the_bill_as_a_comment_and_done(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.streamed("Hel", "lo")
     response = chat(user, stream=True)
     assert response["Content-Type"] == "text/event-stream"
@@ -43,7 +45,9 @@ def test_a_stream_ends_with_the_bill_as_a_comment_and_done(chat: Chat, user: Use
 
 def test_the_end_that_comes_alone_adds_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
     rest = threading.Event()
-    upstream.script = script.events(script.chunk("Hello"), script.chunk(finish="stop"), rest, script.DONE)
+    upstream.script = script.events(
+        script.chunk("Hello"), script.chunk(finish="stop"), rest, script.DONE
+    )
     pieces = iter(chat(user, stream=True).streaming_content)
     text = next(pieces)
     while b"stop" not in text:
@@ -52,7 +56,9 @@ def test_the_end_that_comes_alone_adds_nothing(chat: Chat, user: User, upstream:
     assert b"keep-alive" not in text + b"".join(pieces)
 
 
-def test_who_asks_for_usage_gets_it_with_the_bill_inside(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_who_asks_for_usage_gets_it_with_the_bill_inside(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.streamed("Hello")
     text = text_of(chat(user, stream=True, stream_options={"include_usage": True}))
     usage, done = text.strip().split("\n\n")[-2:]
@@ -63,19 +69,27 @@ def test_who_asks_for_usage_gets_it_with_the_bill_inside(chat: Chat, user: User,
     assert ": credits" not in text
 
 
-def test_llm_stream_bills_in_an_event_of_its_own(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_llm_stream_bills_in_an_event_of_its_own(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.streamed("Hello")
     text = text_of(chat(user, "/api/llm/stream"))
     assert text.endswith('event: credits\ndata: {"used":1,"remaining":49}\n\ndata: [DONE]\n\n')
 
 
-def test_line_ends_become_lf_and_data_stays_as_it_was(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_line_ends_become_lf_and_data_stays_as_it_was(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     data = '{"choices": [{"delta": {"content": "\u2028 é \U0001f600"}, "finish_reason": "stop"}], "x":  1}'
-    upstream.script = script.events(f"event: message\r\nid: 7\r\ndata: {data}\r\n\r\n".encode(), script.DONE)
+    upstream.script = script.events(
+        f"event: message\r\nid: 7\r\ndata: {data}\r\n\r\n".encode(), script.DONE
+    )
     assert f"id: 7\ndata: {data}\n\n" in text_of(chat(user, stream=True))
 
 
-def test_an_event_split_over_many_packets_arrives_whole(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_an_event_split_over_many_packets_arrives_whole(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     whole = script.chunk("日本語")
     upstream.script = script.events(
         *(whole[i : i + 1] for i in range(len(whole))), script.chunk(finish="stop"), script.DONE
@@ -83,23 +97,35 @@ def test_an_event_split_over_many_packets_arrives_whole(chat: Chat, user: User, 
     assert text_of(chat(user, stream=True)).startswith(whole.decode())
 
 
-def test_tokens_arrive_while_the_provider_still_works(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_tokens_arrive_while_the_provider_still_works(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     rest = threading.Event()
-    upstream.script = script.events(script.chunk("first"), rest, script.chunk(finish="stop"), script.DONE)
+    upstream.script = script.events(
+        script.chunk("first"), rest, script.chunk(finish="stop"), script.DONE
+    )
     content = iter(chat(user, stream=True).streaming_content)
     assert b"first" in next(content)
     rest.set()
     assert b"[DONE]" in b"".join(content)
 
 
-def test_a_caller_who_leaves_pays_for_what_was_generated(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_caller_who_leaves_pays_for_what_was_generated(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     never = threading.Event()
-    upstream.script = script.events(script.chunk("word " * 2000), never, *[script.chunk("more") for _ in range(2000)])
+    upstream.script = script.events(
+        script.chunk("word " * 2000), never, *[script.chunk("more") for _ in range(2000)]
+    )
     response = chat(user, stream=True)
     next(iter(response.streaming_content))
     response.close()
     receipt = settled(user)
-    assert (receipt.status, receipt.usage_source, receipt.charged) == ("interrupted", "estimated", 3)
+    assert (receipt.status, receipt.usage_source, receipt.charged) == (
+        "interrupted",
+        "estimated",
+        3,
+    )
     never.set()
     assert upstream.hung_up.wait(5)
 
@@ -121,13 +147,19 @@ def test_writing_to_a_caller_who_reads_nothing_ends(
     upstream.script = script.streamed("Hello")
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     extra: Any = {"gunicorn.socket": ours}
-    text_of(client.post("/api/llm/stream", body, content_type="application/json", headers=bearer(user), **extra))
+    text_of(
+        client.post(
+            "/api/llm/stream", body, content_type="application/json", headers=bearer(user), **extra
+        )
+    )
     assert ours.gettimeout() == 60
     ours.close()
     theirs.close()
 
 
-def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     never = threading.Event()
     upstream.script = script.events(never, script.chunk("late"))
     chat(user, stream=True).close()
@@ -152,7 +184,10 @@ def test_a_failure_during_the_answer_is_an_event_and_then_done(
     text = text_of(chat(user, stream=True))
     failure, bill, done = text.strip().split("\n\n")[-3:]
     chunk = json.loads(failure.removeprefix("data: "))
-    assert (chunk["error"]["code"], chunk["choices"][0]["finish_reason"]) == ("upstream_error", "error")
+    assert (chunk["error"]["code"], chunk["choices"][0]["finish_reason"]) == (
+        "upstream_error",
+        "error",
+    )
     assert "secret" not in text
     assert bill == ': credits {"used":3,"remaining":47}'
     assert done == "data: [DONE]"
@@ -165,14 +200,18 @@ def test_a_cut_connection_is_a_failure_too(chat: Chat, user: User, upstream: Ups
     assert settled(user).error == "upstream_error"
 
 
-def test_llm_stream_reports_a_failure_in_an_event_of_its_own(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_llm_stream_reports_a_failure_in_an_event_of_its_own(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(script.chunk("Hel"), b'data: {"error": "x"}\n\n')
     _, failure, bill, done = text_of(chat(user, "/api/llm/stream")).strip().split("\n\n")
     assert failure.startswith('event: error\ndata: {"error":')
     assert (bill, done) == ('event: credits\ndata: {"used":1,"remaining":49}', "data: [DONE]")
 
 
-def test_reported_usage_counts_even_if_the_stream_then_breaks(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_reported_usage_counts_even_if_the_stream_then_breaks(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(script.chunk("Hel"), script.usage_chunk(3000, 1000), cut=True)
     text_of(chat(user, stream=True))
     assert (settled(user).usage_source, settled(user).charged) == ("exact", 4)
@@ -185,22 +224,30 @@ def test_usage_said_twice_counts_once(chat: Chat, user: User, upstream: Upstream
     assert settled(user).charged == 2
 
 
-def test_a_stream_without_usage_is_estimated_and_still_reports_it(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(script.chunk("word " * 2000), script.chunk(finish="stop"), script.DONE)
+def test_a_stream_without_usage_is_estimated_and_still_reports_it(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(
+        script.chunk("word " * 2000), script.chunk(finish="stop"), script.DONE
+    )
     text = text_of(chat(user, stream=True, stream_options={"include_usage": True}))
     chunk = json.loads(text.strip().split("\n\n")[-2].removeprefix("data: "))
     assert chunk["usage"]["completion_tokens"] == settled(user).completion_tokens == 2500
     assert chunk["_credits"]["used"] == 3
 
 
-def test_a_refusal_before_the_first_byte_is_plain_json(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_refusal_before_the_first_byte_is_plain_json(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.error(400, "context too long")
     response = chat(user, stream=True)
     assert (response.status_code, response.json()["error"]["message"]) == (400, "context too long")
     assert settled(user).charged == 0
 
 
-def test_an_idle_stream_is_kept_alive_and_then_ended(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_an_idle_stream_is_kept_alive_and_then_ended(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_KEEP_ALIVE_SECONDS, settings.LLM_IDLE_SECONDS = 0.1, 0.5
     never = threading.Event()
     upstream.script = script.events(script.chunk("Hi"), never)
@@ -212,7 +259,9 @@ def test_an_idle_stream_is_kept_alive_and_then_ended(chat: Chat, user: User, ups
     assert time.monotonic() - started < 5
 
 
-def test_a_line_and_its_blank_line_may_come_apart(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_a_line_and_its_blank_line_may_come_apart(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_MAX_EVENT_BYTES = 1000
     line = script.chunk("x")[:-1]
     upstream.script = script.events(*[line, b"\n"] * 50, script.chunk(finish="stop"), script.DONE)
@@ -227,7 +276,9 @@ def test_an_event_of_very_many_lines_is_refused(chat: Chat, user: User, upstream
 
 
 def test_a_byte_order_mark_hides_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(b"\xef\xbb\xbf" + script.chunk("first"), script.chunk(finish="stop"), script.DONE)
+    upstream.script = script.events(
+        b"\xef\xbb\xbf" + script.chunk("first"), script.chunk(finish="stop"), script.DONE
+    )
     assert '"first"' in text_of(chat(user, stream=True))
 
 
@@ -243,7 +294,9 @@ def test_an_error_event_is_a_failure(chat: Chat, user: User, upstream: Upstream)
     assert settled(user).status == "failed"
 
 
-def test_a_provider_that_talks_on_after_done_is_hung_up_on(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_provider_that_talks_on_after_done_is_hung_up_on(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.until_hung_up(script.chunk("Hi", finish="stop"), script.DONE)
     text_of(chat(user, stream=True))
     assert upstream.hung_up.wait(3)
@@ -263,11 +316,15 @@ def test_many_events_in_one_packet_are_not_an_endless_event(
     chat: Chat, user: User, upstream: Upstream, settings: Any
 ) -> None:
     settings.LLM_MAX_EVENT_BYTES = 1000
-    upstream.script = script.events(script.chunk("x") * 100, script.chunk(finish="stop"), script.DONE)
+    upstream.script = script.events(
+        script.chunk("x") * 100, script.chunk(finish="stop"), script.DONE
+    )
     assert text_of(chat(user, stream=True)).count('"x"') == 100
 
 
-def test_a_whole_stream_leaves_its_connection_to_the_next(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_whole_stream_leaves_its_connection_to_the_next(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.as_asked("Hello")
     for _ in range(3):
         text_of(chat(user, stream=True))
@@ -275,7 +332,9 @@ def test_a_whole_stream_leaves_its_connection_to_the_next(chat: Chat, user: User
     assert len(set(upstream.ports)) == 1
 
 
-def test_a_stream_that_was_left_takes_its_connection_along(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_stream_that_was_left_takes_its_connection_along(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.until_hung_up(script.chunk("Hi"))
     response = chat(user, stream=True)
     next(iter(response.streaming_content))
@@ -286,7 +345,9 @@ def test_a_stream_that_was_left_takes_its_connection_along(chat: Chat, user: Use
     assert len(set(upstream.ports)) == 2
 
 
-def test_a_provider_that_ignores_the_limit_is_ended_at_it(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_provider_that_ignores_the_limit_is_ended_at_it(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.until_hung_up(*[script.chunk("word ") for _ in range(500)])
     text = text_of(chat(user, stream=True, max_tokens=100))
     assert upstream.hung_up.wait(3)
@@ -295,10 +356,16 @@ def test_a_provider_that_ignores_the_limit_is_ended_at_it(chat: Chat, user: User
     assert (bill, done) == (': credits {"used":1,"remaining":49}', "data: [DONE]")
     assert text.count("word ") < 200
     receipt = settled(user)
-    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "length", 100)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == (
+        "completed",
+        "length",
+        100,
+    )
 
 
-def test_a_slow_reader_stops_the_provider_and_takes_no_memory(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_slow_reader_stops_the_provider_and_takes_no_memory(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     sent: list[int] = []
 
     def endless(handler: Any) -> None:

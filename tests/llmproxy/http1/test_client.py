@@ -105,7 +105,9 @@ def after(*acts: Act, pause: float = 0.05) -> Act:
     return act
 
 
-def ask(provider: Provider, seconds: float = 5, request: bytes = REQUEST, call: Call | None = None) -> bytes:
+def ask(
+    provider: Provider, seconds: float = 5, request: bytes = REQUEST, call: Call | None = None
+) -> bytes:
     """The whole answer, its connection given back."""
     call = call or Call()
     call.first_byte_by = until = time.monotonic() + seconds
@@ -128,7 +130,9 @@ def test_a_kept_connection_that_was_closed_is_asked_once_more(provider: Provider
 
 @pytest.mark.parametrize("ending", [closes, resets])
 @pytest.mark.parametrize("begun", [b"HTTP/1.1 2", HINTS], ids=["half a line", "hints"])
-def test_what_has_begun_to_be_answered_is_not_asked_again(provider: Provider, begun: bytes, ending: Act) -> None:
+def test_what_has_begun_to_be_answered_is_not_asked_again(
+    provider: Provider, begun: bytes, ending: Act
+) -> None:
     provider.acts = [says(OK), after(says(begun), ending), says(OK)]
     ask(provider)
     with pytest.raises(Malformed):
@@ -136,7 +140,9 @@ def test_what_has_begun_to_be_answered_is_not_asked_again(provider: Provider, be
     assert provider.asked == 2
 
 
-def test_what_a_provider_worked_on_is_not_asked_again(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_provider_worked_on_is_not_asked_again(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(client, "CLOSED_SECONDS", 0.2, raising=False)
     provider.acts = [says(OK), after(lambda line: None, closes, pause=0.4), says(OK)]
     ask(provider)
@@ -168,13 +174,25 @@ def test_an_early_refusal_of_a_large_body_is_read(provider: Provider) -> None:
         says_for_ever(HINTS, pause=0.02),
         says_for_ever(b"x", b"HTTP/1.1 200 OK\r\nX: ", pause=0.02),
         says_for_ever(b"x: y\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"),
-        says_for_ever(b"x: y\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", pause=0.02),
+        says_for_ever(
+            b"x: y\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", pause=0.02
+        ),
         says_for_ever(b"1", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", pause=0.02),
         says_for_ever(b"x", b"HTTP/1.1 200 OK\r\n\r\n", pause=0.02),
         says_for_ever(b"", OK[:-1], pause=0.02),
         lambda line: time.sleep(20),
     ],
-    ids=["flood of hints", "hints", "headers", "flood of trailers", "trailers", "sizes", "body", "a byte", "silence"],
+    ids=[
+        "flood of hints",
+        "hints",
+        "headers",
+        "flood of trailers",
+        "trailers",
+        "sizes",
+        "body",
+        "a byte",
+        "silence",
+    ],
 )
 def test_what_does_not_end_is_ended(provider: Provider, act: Act) -> None:
     provider.acts = [act]
@@ -211,14 +229,18 @@ def test_a_provider_that_does_not_read_is_not_written_to_for_ever(provider: Prov
     ],
     ids=["surplus of nothing", "surplus", "two lengths", "1.0", "close"],
 )
-def test_a_connection_that_is_not_certainly_free_is_not_kept(provider: Provider, said: bytes) -> None:
+def test_a_connection_that_is_not_certainly_free_is_not_kept(
+    provider: Provider, said: bytes
+) -> None:
     provider.acts = [says(said)]
     ask(provider)
     time.sleep(0.1)
     assert provider.ended == 1
 
 
-def test_old_connections_do_not_stay_open(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_connections_do_not_stay_open(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool, "KEPT_SECONDS", 0.3)
     provider.acts = [after(lambda line: None, says(OK))]
     rush = [threading.Thread(target=ask, args=(provider,)) for _ in range(10)]
@@ -257,12 +279,18 @@ def test_threads_share_a_pool_without_harm() -> None:
 
 
 def test_all_addresses_of_a_name_share_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.create_server(("127.0.0.1", 0)) as good:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as deaf,
+        socket.create_server(("127.0.0.1", 0)) as good,
+    ):
         fillers = [socket.socket() for _ in range(3)]
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(deaf.getsockname())
-        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", one.getsockname()) for one in (deaf, deaf, deaf, good)]
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", one.getsockname())
+            for one in (deaf, deaf, deaf, good)
+        ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: found)
         call, started = Call(), time.monotonic()
         call.first_byte_by = started + 10
@@ -280,7 +308,13 @@ def open_files() -> int:
 
 @pytest.mark.parametrize(
     "act",
-    [closes, resets, says(b"rubbish\r\n\r\n"), after(says(OK[:-1]), closes), lambda line: time.sleep(0.3)],
+    [
+        closes,
+        resets,
+        says(b"rubbish\r\n\r\n"),
+        after(says(OK[:-1]), closes),
+        lambda line: time.sleep(0.3),
+    ],
     ids=["closed", "reset", "rubbish", "cut", "silence"],
 )
 def test_no_failure_leaves_a_file_open(provider: Provider, act: Act) -> None:

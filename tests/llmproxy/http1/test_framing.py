@@ -12,7 +12,9 @@ from llmproxy.upstream.sse import Events
 
 chunks = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 cuts = st.lists(st.integers(1, 40), min_size=1, max_size=30)
-lines = st.sampled_from(["data: {}", "data:x", "data: a b", "event: e", "id: 7", ": comment", "retry: 3", "data"])
+lines = st.sampled_from(
+    ["data: {}", "data:x", "data: a b", "event: e", "id: 7", ": comment", "retry: 3", "data"]
+)
 ENDS = ("\n", "\r\n", "\r")
 
 
@@ -42,7 +44,9 @@ def test_a_chunked_body_is_its_chunks_however_it_comes(
 
 
 @given(chunks, cuts, st.integers(1, 5))
-def test_a_chunked_body_that_is_cut_is_not_over(parts: list[bytes], sizes: list[int], missing: int) -> None:
+def test_a_chunked_body_that_is_cut_is_not_over(
+    parts: list[bytes], sizes: list[int], missing: int
+) -> None:
     body = Chunked()
     for piece in cut(chunked(parts, b"", b"")[:-missing], sizes):
         body.feed(piece)
@@ -129,7 +133,12 @@ def read(pieces: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
     return [(event.event, event.data, event.raw) for event in [*found, *events.end()]]
 
 
-@given(st.lists(st.lists(lines, min_size=1, max_size=4), max_size=5), st.sampled_from(ENDS), cuts, st.booleans())
+@given(
+    st.lists(st.lists(lines, min_size=1, max_size=4), max_size=5),
+    st.sampled_from(ENDS),
+    cuts,
+    st.booleans(),
+)
 def test_events_are_the_same_however_they_come(
     blocks: list[list[str]], end: str, sizes: list[int], is_ended: bool
 ) -> None:
@@ -145,7 +154,9 @@ def test_one_line_of_data_is_passed_as_it_came() -> None:
 
 
 def test_an_event_of_several_lines_is_passed_with_its_name_and_data() -> None:
-    assert read([b"retry: 5\nevent: e\ndata: a\ndata: b\n\n"]) == [("e", b"a\nb", b"event: e\ndata: a\ndata: b\n\n")]
+    assert read([b"retry: 5\nevent: e\ndata: a\ndata: b\n\n"]) == [
+        ("e", b"a\nb", b"event: e\ndata: a\ndata: b\n\n")
+    ]
 
 
 def test_an_event_of_too_many_lines_is_refused() -> None:
@@ -161,9 +172,22 @@ def head(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", end: bytes = b"\r\n
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
 def test_a_head_is_its_status_and_fields(end: bytes) -> None:
-    read = head(b"Content-Type:  a;b=c ", b"X-Twice: 1", b"x-twice: 2", b"Folded: a", b"  b", b"Empty:", end=end)
+    read = head(
+        b"Content-Type:  a;b=c ",
+        b"X-Twice: 1",
+        b"x-twice: 2",
+        b"Folded: a",
+        b"  b",
+        b"Empty:",
+        end=end,
+    )
     assert read.status == 200
-    assert read.headers == {"content-type": "a;b=c", "x-twice": "1, 2", "folded": "a b", "empty": ""}
+    assert read.headers == {
+        "content-type": "a;b=c",
+        "x-twice": "1, 2",
+        "folded": "a b",
+        "empty": "",
+    }
     assert head().headers == {}
 
 
@@ -178,12 +202,17 @@ def test_a_head_is_its_status_and_fields(end: bytes) -> None:
         (b"HTTP/1.0 200 OK", [b"Connection: keep-alive"], False),
     ],
 )
-def test_a_head_says_whether_the_connection_lasts(status: bytes, fields: list[bytes], kept: bool) -> None:
+def test_a_head_says_whether_the_connection_lasts(
+    status: bytes, fields: list[bytes], kept: bool
+) -> None:
     assert head(*fields, status=status).is_kept is kept
 
 
 def test_news_of_an_answer_is_not_the_answer() -> None:
-    said = [head(status=b"HTTP/1.1 %d x" % status).is_final for status in (100, 102, 103, 199, 101, 200, 204, 500)]
+    said = [
+        head(status=b"HTTP/1.1 %d x" % status).is_final
+        for status in (100, 102, 103, 199, 101, 200, 204, 500)
+    ]
     assert said == [False] * 4 + [True] * 4
 
 
@@ -218,7 +247,16 @@ def test_a_body_whose_end_is_not_certain_is_refused(field: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", [b"HTTP/2 200 OK", b"HTTP/1.2 200 OK", b"200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK", b"", b"\0"]
+    "status",
+    [
+        b"HTTP/2 200 OK",
+        b"HTTP/1.2 200 OK",
+        b"200 OK",
+        b"HTTP/1.1 20 OK",
+        b"HTTP/1.1 2000 OK",
+        b"",
+        b"\0",
+    ],
 )
 def test_what_is_no_status_line_is_refused(status: bytes) -> None:
     with pytest.raises(Malformed):

@@ -33,7 +33,9 @@ def test_cost_is_rounded_up_once(price: Prices, prompt: int, completion: int, co
 
 
 @given(prices, tokens, tokens, tokens)
-def test_more_tokens_never_cost_less(price: Prices, prompt: int, completion: int, more: int) -> None:
+def test_more_tokens_never_cost_less(
+    price: Prices, prompt: int, completion: int, more: int
+) -> None:
     assert price.cost(Usage(prompt, completion + more)) >= price.cost(Usage(prompt, completion))
 
 
@@ -48,7 +50,12 @@ def reading(*answers: Any) -> tuple[int, int, int, str]:
     for answer in answers:
         meter.observe(answer)
     found = meter.reading()
-    return found.usage.prompt_tokens, found.usage.cached_tokens, found.usage.completion_tokens, found.source
+    return (
+        found.usage.prompt_tokens,
+        found.usage.cached_tokens,
+        found.usage.completion_tokens,
+        found.source,
+    )
 
 
 def delta(**fields: Any) -> dict[str, Any]:
@@ -56,22 +63,47 @@ def delta(**fields: Any) -> dict[str, Any]:
 
 
 def test_reported_usage_is_exact() -> None:
-    usage = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}}
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 4,
+        "prompt_tokens_details": {"cached_tokens": 5},
+    }
     assert reading(delta(content="Hello"), {"choices": [], "usage": usage}) == (9, 5, 4, "exact")
 
 
 def test_what_was_written_to_a_cache_is_a_part_of_the_prompt() -> None:
-    for read, written, believed in [(5, 3, (5, 3)), (5, 30, (5, 4)), (30, 3, (9, 0)), (0, "3", (0, 0))]:
+    for read, written, believed in [
+        (5, 3, (5, 3)),
+        (5, 30, (5, 4)),
+        (30, 3, (9, 0)),
+        (0, "3", (0, 0)),
+    ]:
         details = {"cached_tokens": read, "cache_write_tokens": written}
         meter = Meter(prompt_bytes=400, max_completion_tokens=500)
-        meter.observe({"usage": {"prompt_tokens": 9, "completion_tokens": 4, "prompt_tokens_details": details}})
+        meter.observe(
+            {
+                "usage": {
+                    "prompt_tokens": 9,
+                    "completion_tokens": 4,
+                    "prompt_tokens_details": details,
+                }
+            }
+        )
         usage = meter.reading().usage
-        assert (usage.prompt_tokens, usage.cached_tokens, usage.cache_write_tokens) == (9, *believed)
+        assert (usage.prompt_tokens, usage.cached_tokens, usage.cache_write_tokens) == (
+            9,
+            *believed,
+        )
 
 
 def test_nobody_pays_for_more_than_the_answer_was_allowed() -> None:
     assert reading({"usage": {"prompt_tokens": 9, "completion_tokens": 501}})[2:] == (500, "capped")
-    assert reading({"usage": {"prompt_tokens": 2**39, "completion_tokens": 1}}) == (51_600, 0, 1, "capped")
+    assert reading({"usage": {"prompt_tokens": 2**39, "completion_tokens": 1}}) == (
+        51_600,
+        0,
+        1,
+        "capped",
+    )
     assert reading(delta(content="x" * 100_000))[2:] == (500, "estimated")
 
 
@@ -84,7 +116,10 @@ def test_an_answer_nested_without_end_is_survived() -> None:
 
 def test_usage_stays_known_when_more_follows_it() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 4}
-    assert reading({"choices": [], "usage": usage}, delta(content="!"), {"usage": None})[2:] == (4, "exact")
+    assert reading({"choices": [], "usage": usage}, delta(content="!"), {"usage": None})[2:] == (
+        4,
+        "exact",
+    )
 
 
 def test_nothing_generated_is_nothing_used() -> None:
@@ -92,16 +127,29 @@ def test_nothing_generated_is_nothing_used() -> None:
 
 
 def test_text_of_every_kind_is_estimated() -> None:
-    call = [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a":1}'}}]
+    call = [
+        {
+            "index": 0,
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "look", "arguments": '{"a":1}'},
+        }
+    ]
     assert reading(delta(content="x" * 40))[2] == 10
     assert reading(delta(reasoning_content="x" * 40))[2] == 10
     assert reading(delta(tool_calls=call)) == (100, 0, 3, "estimated")
-    assert reading({"choices": [{"message": {"content": "x" * 40}}, {"message": {"content": "x" * 40}}]})[2] == 20
+    assert (
+        reading(
+            {"choices": [{"message": {"content": "x" * 40}}, {"message": {"content": "x" * 40}}]}
+        )[2]
+        == 20
+    )
 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda s: st.lists(s) | st.dictionaries(st.text(), s),
     )
 )
 def test_an_answer_of_any_shape_is_survived(answer: Any) -> None:

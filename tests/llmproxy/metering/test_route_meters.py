@@ -21,7 +21,12 @@ def fed(kind: type[Meter], *answers: Any, **bounds: int) -> Meter:
 
 def read(meter: Meter) -> Read:
     found = meter.reading()
-    return found.usage.prompt_tokens, found.usage.cached_tokens, found.usage.completion_tokens, found.source
+    return (
+        found.usage.prompt_tokens,
+        found.usage.cached_tokens,
+        found.usage.completion_tokens,
+        found.source,
+    )
 
 
 def text(*answers: Any, **bounds: int) -> Read:
@@ -39,14 +44,21 @@ def messages(*answers: Any) -> Read:
 def test_text_is_in_the_choice_itself() -> None:
     piece = {"choices": [{"index": 0, "text": "x" * 40, "logprobs": {"tokens": ["x" * 40]}}]}
     assert text(piece, piece) == (100, 0, 20, "estimated")
-    assert text(piece, {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}) == (9, 0, 4, "exact")
+    assert text(piece, {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}) == (
+        9,
+        0,
+        4,
+        "exact",
+    )
 
 
 def test_an_echo_was_not_generated() -> None:
     echo = {"choices": [{"text": "p" * 400}]}
     assert text(echo, echoed_bytes=400) == (0, 0, 0, "none")
     assert text(echo, {"choices": [{"text": "x" * 40}]}, echoed_bytes=400)[2] == 10
-    assert not fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, echoed_bytes=9000, max_completion_tokens=1).is_beyond
+    assert not fed(
+        TextMeter, {"choices": [{"text": "p" * 9000}]}, echoed_bytes=9000, max_completion_tokens=1
+    ).is_beyond
     assert fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1).is_beyond
 
 
@@ -61,7 +73,12 @@ def test_embeddings_cost_their_prompt_once_they_are_there() -> None:
     assert read(fed(EmbeddingsMeter, {"data": []}, **bounds)) == (0, 0, 0, "none")
     told = {**vectors, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
     assert read(fed(EmbeddingsMeter, told, **bounds)) == (7, 0, 0, "exact")
-    assert read(fed(EmbeddingsMeter, {**vectors, "usage": {"prompt_tokens": 0}}, **bounds)) == (0, 0, 0, "exact")
+    assert read(fed(EmbeddingsMeter, {**vectors, "usage": {"prompt_tokens": 0}}, **bounds)) == (
+        0,
+        0,
+        0,
+        "exact",
+    )
     invented = {**vectors, "usage": {"prompt_tokens": 7, "completion_tokens": 9}}
     assert read(fed(EmbeddingsMeter, invented, **bounds)) == (7, 0, 0, "capped")
 
@@ -81,28 +98,53 @@ def delta(value: Any, kind: str = "output_text") -> dict[str, Any]:
 
 @pytest.mark.parametrize("last", ["completed", "incomplete", "failed"])
 def test_the_last_event_of_a_response_has_its_exact_usage(last: str) -> None:
-    ended = {"type": f"response.{last}", "response": {"id": "resp_1", "status": last, "usage": USAGE, "output": []}}
-    created = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "usage": None}}
+    ended = {
+        "type": f"response.{last}",
+        "response": {"id": "resp_1", "status": last, "usage": USAGE, "output": []},
+    }
+    created = {
+        "type": "response.created",
+        "response": {"id": "resp_1", "status": "in_progress", "usage": None},
+    }
     meter = fed(ResponsesMeter, created, delta("Hello"), ended)
     assert read(meter) == (9, 5, 40, "exact")
-    assert (meter.reading().usage.reasoning_tokens, meter.finish_reason, meter.upstream_id) == (30, last, "resp_1")
+    assert (meter.reading().usage.reasoning_tokens, meter.finish_reason, meter.upstream_id) == (
+        30,
+        last,
+        "resp_1",
+    )
     assert meter.reading().usage.cache_write_tokens == 2
 
 
 def test_the_reason_of_an_incomplete_response_is_kept() -> None:
-    why = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}, "output": []}
+    why = {
+        "status": "incomplete",
+        "incomplete_details": {"reason": "max_output_tokens"},
+        "output": [],
+    }
     assert fed(ResponsesMeter, why).finish_reason == "max_output_tokens"
 
 
 @pytest.mark.parametrize(
-    "kind", ["output_text", "refusal", "function_call_arguments", "custom_tool_call_input", "reasoning_summary_text"]
+    "kind",
+    [
+        "output_text",
+        "refusal",
+        "function_call_arguments",
+        "custom_tool_call_input",
+        "reasoning_summary_text",
+    ],
 )
 def test_deltas_of_every_kind_are_estimated(kind: str) -> None:
     assert responses(delta("x" * 40, kind), delta("x" * 40, kind)) == (100, 0, 20, "estimated")
 
 
 def test_what_comes_in_pieces_and_whole_counts_once() -> None:
-    item = {"type": "message", "id": "i" * 99, "content": [{"type": "output_text", "text": "x" * 40}]}
+    item = {
+        "type": "message",
+        "id": "i" * 99,
+        "content": [{"type": "output_text", "text": "x" * 40}],
+    }
     done = {"type": "response.output_item.done", "item": item}
     ended = {"type": "response.completed", "response": {"status": "completed", "output": [item]}}
     assert responses(delta("x" * 40), done, ended)[2] == 10
@@ -129,7 +171,11 @@ START = {
         },
     },
 }
-END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 40}}
+END = {
+    "type": "message_delta",
+    "delta": {"stop_reason": "end_turn"},
+    "usage": {"output_tokens": 40},
+}
 
 
 def block(**fields: Any) -> dict[str, Any]:
@@ -144,8 +190,18 @@ def test_a_message_is_exact_at_its_end() -> None:
 
 
 def test_a_message_in_one_piece_is_exact() -> None:
-    usage = {"input_tokens": 9, "output_tokens": 40, "output_tokens_details": {"thinking_tokens": 30}}
-    answer = {"type": "message", "id": "msg_1", "content": [], "stop_reason": "end_turn", "usage": usage}
+    usage = {
+        "input_tokens": 9,
+        "output_tokens": 40,
+        "output_tokens_details": {"thinking_tokens": 30},
+    }
+    answer = {
+        "type": "message",
+        "id": "msg_1",
+        "content": [],
+        "stop_reason": "end_turn",
+        "usage": usage,
+    }
     assert read(fed(MessagesMeter, answer)) == (9, 0, 40, "exact")
     assert fed(MessagesMeter, answer).reading().usage.reasoning_tokens == 30
 
@@ -173,27 +229,49 @@ def test_counts_are_cumulative_and_zeros_say_nothing() -> None:
     zeros = {"type": "message_start", "message": {"usage": {"input_tokens": 0, "output_tokens": 0}}}
     told = {**END, "usage": {"input_tokens": 50, "output_tokens": 7}}
     assert messages(zeros, told) == messages(zeros, told, told) == (50, 0, 7, "exact")
-    assert messages(START, {**END, "usage": {"input_tokens": 0, "output_tokens": 40}}) == (329, 300, 40, "exact")
+    assert messages(START, {**END, "usage": {"input_tokens": 0, "output_tokens": 40}}) == (
+        329,
+        300,
+        40,
+        "exact",
+    )
 
 
 def test_of_a_prompt_beyond_what_can_be_its_cache_is_no_more_than_all() -> None:
     usage = {"input_tokens": 9, "cache_creation_input_tokens": 2**30, "output_tokens": 4}
-    found = fed(MessagesMeter, {"type": "message", "stop_reason": "end_turn", "usage": usage}).reading()
-    assert (found.usage.prompt_tokens, found.usage.cache_write_tokens, found.source) == (51_600, 51_600, "capped")
+    found = fed(
+        MessagesMeter, {"type": "message", "stop_reason": "end_turn", "usage": usage}
+    ).reading()
+    assert (found.usage.prompt_tokens, found.usage.cache_write_tokens, found.source) == (
+        51_600,
+        51_600,
+        "capped",
+    )
 
 
 def test_blocks_of_every_kind_are_estimated_and_signatures_are_not() -> None:
-    tool = {"type": "content_block_start", "content_block": {"type": "tool_use", "id": "t" * 99, "name": "look"}}
+    tool = {
+        "type": "content_block_start",
+        "content_block": {"type": "tool_use", "id": "t" * 99, "name": "look"},
+    }
     assert messages(tool, block(type="input_json_delta", partial_json="x" * 36))[2] == 10
-    assert messages(block(type="thinking_delta", thinking="x" * 40), block(signature="s" * 999))[2] == 10
-    whole = {"type": "message", "content": [{"type": "tool_use", "name": "look", "input": {"id": "x" * 27}}]}
+    assert (
+        messages(block(type="thinking_delta", thinking="x" * 40), block(signature="s" * 999))[2]
+        == 10
+    )
+    whole = {
+        "type": "message",
+        "content": [{"type": "tool_use", "name": "look", "input": {"id": "x" * 27}}],
+    }
     assert messages(whole)[2] == 10
 
 
 def test_nobody_pays_for_more_than_was_allowed() -> None:
     assert messages(START, {**END, "usage": {"output_tokens": 501}})[2:] == (500, "capped")
     assert messages(START, block(text="x" * 100_000))[2:] == (500, "estimated")
-    assert responses({"status": "completed", "output": [], "usage": {**USAGE, "output_tokens": 501}})[2:] == (
+    assert responses(
+        {"status": "completed", "output": [], "usage": {**USAGE, "output_tokens": 501}}
+    )[2:] == (
         500,
         "capped",
     )
@@ -202,14 +280,29 @@ def test_nobody_pays_for_more_than_was_allowed() -> None:
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda s: st.lists(s) | st.dictionaries(st.text(), s),
 )
 KINDS = ["message", "message_start", "content_block_start", "content_block_delta", "message_delta"]
 KINDS += ["response.completed", "response.output_item.done", "response.output_text.delta", ""]
-MEMBERS = ["message", "content_block", "delta", "usage", "response", "item", "content", "output", "data", "choices"]
+MEMBERS = [
+    "message",
+    "content_block",
+    "delta",
+    "usage",
+    "response",
+    "item",
+    "content",
+    "output",
+    "data",
+    "choices",
+]
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(MEMBERS), anything), max_size=3), st.sampled_from(KINDS))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(MEMBERS), anything), max_size=3),
+    st.sampled_from(KINDS),
+)
 def test_an_answer_of_any_shape_is_survived(answers: list[dict[str, Any]], kind: str) -> None:
     for meter in (TextMeter, EmbeddingsMeter, ResponsesMeter, MessagesMeter):
         found = fed(meter, *answers, *({**answer, "type": kind} for answer in answers)).reading()

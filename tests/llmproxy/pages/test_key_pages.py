@@ -68,7 +68,12 @@ def test_a_key_is_made_and_shown_once(person: Client, user: User) -> None:
     answer = make(person, monthly_budget=40, allowed_models=["small"])
     key, plain = ApiKey.objects.get(), plain_in(answer)
     assert identify(plain).key == key
-    assert (key.name, key.monthly_budget, key.allowed_models, key.expires_at) == ("CI", 40, ["small"], None)
+    assert (key.name, key.monthly_budget, key.allowed_models, key.expires_at) == (
+        "CI",
+        40,
+        ["small"],
+        None,
+    )
     assert "no-store" in answer["Cache-Control"]
     assert "curl" in page(answer)
     assert '"model": "small"' in page(answer)
@@ -80,7 +85,9 @@ def test_a_key_is_made_and_shown_once(person: Client, user: User) -> None:
 def test_the_key_is_in_no_session_address_message_or_event(person: Client) -> None:
     answer = make(person)
     plain = plain_in(answer)
-    kept = str([session.get_decoded() for session in Session.objects.all()]) + str(AuthEvent.objects.values())
+    kept = str([session.get_decoded() for session in Session.objects.all()]) + str(
+        AuthEvent.objects.values()
+    )
     assert plain not in kept
     assert "Location" not in answer
     assert plain not in str(answer.cookies)
@@ -134,7 +141,9 @@ def test_a_form_that_was_open_for_long_is_done_after_the_password(
         ({"form": "x" * 65}, "form"),
     ],
 )
-def test_a_form_that_is_wrong_makes_nothing(person: Client, fields: dict[str, Any], field: str) -> None:
+def test_a_form_that_is_wrong_makes_nothing(
+    person: Client, fields: dict[str, Any], field: str
+) -> None:
     answer = make(person, **fields)
     assert answer.status_code == 400
     assert field in answer.context["form"].errors
@@ -164,8 +173,12 @@ def test_too_many_keys_are_refused_in_words(person: Client, key: ApiKey, setting
     assert "Create a key" not in page(person.get(KEYS))
 
 
-def test_the_list_shows_what_was_spent_of_which_budget(person: Client, user: User, key: ApiKey) -> None:
-    held = ledger.hold(user=user, amount=3, reference_id="gen_1", seconds=60, credential=key.credential, budget=40)
+def test_the_list_shows_what_was_spent_of_which_budget(
+    person: Client, user: User, key: ApiKey
+) -> None:
+    held = ledger.hold(
+        user=user, amount=3, reference_id="gen_1", seconds=60, credential=key.credential, budget=40
+    )
     ledger.capture(hold=held, cost=3)
     (row,) = person.get(KEYS).context["rows"]
     assert row == (key, 3, None)
@@ -176,7 +189,9 @@ def test_the_list_shows_what_was_spent_of_which_budget(person: Client, user: Use
 
 
 def test_a_budget_that_is_used_up_is_marked(person: Client, user: User, key: ApiKey) -> None:
-    held = ledger.hold(user=user, amount=40, reference_id="gen_1", seconds=60, credential=key.credential, budget=40)
+    held = ledger.hold(
+        user=user, amount=40, reference_id="gen_1", seconds=60, credential=key.credential, budget=40
+    )
     ledger.capture(hold=held, cost=40)
     assert "budget used up" in page(person.get(KEYS))
 
@@ -185,10 +200,16 @@ def test_a_key_is_changed_on_its_page(person: Client, key: ApiKey) -> None:
     there = f"{KEYS}/{key.pk}"
     shown = page(person.get(there))
     assert 'value="40"' in shown
-    answer = person.post(there, {"name": "Nightly", "monthly_budget": "", "allowed_models": ["large", "small"]})
+    answer = person.post(
+        there, {"name": "Nightly", "monthly_budget": "", "allowed_models": ["large", "small"]}
+    )
     assert answer["Location"] == KEYS
     key.refresh_from_db()
-    assert (key.name, key.monthly_budget, key.allowed_models) == ("Nightly", None, ["large", "small"])
+    assert (key.name, key.monthly_budget, key.allowed_models) == (
+        "Nightly",
+        None,
+        ["large", "small"],
+    )
     assert person.post(there, {"name": ""}).status_code == 400
 
 
@@ -196,7 +217,10 @@ def test_a_model_that_went_away_stays_chosen(person: Client, key: ApiKey) -> Non
     ApiKey.objects.update(allowed_models=["gone"])
     form = person.get(f"{KEYS}/{key.pk}").context["form"]
     assert ("gone", "gone") in form.fields["allowed_models"].choices
-    assert person.post(f"{KEYS}/{key.pk}", {"name": "CI", "allowed_models": ["gone"]}).status_code == 302
+    assert (
+        person.post(f"{KEYS}/{key.pk}", {"name": "CI", "allowed_models": ["gone"]}).status_code
+        == 302
+    )
 
 
 def test_a_key_is_revoked_after_a_question(person: Client, key: ApiKey) -> None:
@@ -217,14 +241,20 @@ def test_an_expired_key_is_marked(person: Client, key: ApiKey) -> None:
 
 @pytest.mark.parametrize("path", ["", "/revoke"])
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_somebody_elses_key_is_404(person: Client, strangers: ApiKey, path: str, method: str) -> None:
-    assert getattr(person, method)(f"{KEYS}/{strangers.pk}{path}", {"name": "Mine"}).status_code == 404
+def test_somebody_elses_key_is_404(
+    person: Client, strangers: ApiKey, path: str, method: str
+) -> None:
+    assert (
+        getattr(person, method)(f"{KEYS}/{strangers.pk}{path}", {"name": "Mine"}).status_code == 404
+    )
     strangers.refresh_from_db()
     assert (strangers.name, strangers.revoked_at) == ("Bob's", None)
     assert "Bob's" not in page(person.get(KEYS))
 
 
-@pytest.mark.parametrize("path", [f"{KEYS}/0", f"{KEYS}/{10**30}", f"{KEYS}/{10**30}/revoke", f"{KEYS}/x"])
+@pytest.mark.parametrize(
+    "path", [f"{KEYS}/0", f"{KEYS}/{10**30}", f"{KEYS}/{10**30}/revoke", f"{KEYS}/x"]
+)
 def test_a_key_that_is_not_there_is_404(person: Client, path: str) -> None:
     assert person.get(path).status_code == 404
 
@@ -243,7 +273,9 @@ def test_every_change_needs_the_csrf_token(user: User, key: ApiKey, path: str) -
     assert (key.name, key.revoked_at) == ("CI", None)
 
 
-@pytest.mark.parametrize(("path", "method"), [(KEYS, "post"), (NEW, "delete"), (f"{KEYS}/1", "put")])
+@pytest.mark.parametrize(
+    ("path", "method"), [(KEYS, "post"), (NEW, "delete"), (f"{KEYS}/1", "put")]
+)
 def test_other_methods_are_405(person: Client, path: str, method: str) -> None:
     assert getattr(person, method)(path).status_code == 405
 

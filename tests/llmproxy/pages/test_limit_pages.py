@@ -57,7 +57,9 @@ def test_a_new_key_is_limited_from_its_first_call(person: Client) -> None:
     assert rates_of(ApiKey.objects.get()) == SET
 
 
-def test_a_person_limits_a_device_and_the_log_says_so(person: Client, user: User, device: Device) -> None:
+def test_a_person_limits_a_device_and_the_log_says_so(
+    person: Client, user: User, device: Device
+) -> None:
     page = f"/account/devices/{DeviceSession.objects.get().pk}"
     person.post(page, {"name": "Laptop", **SET})
     session = DeviceSession.objects.get()
@@ -75,7 +77,9 @@ def test_a_person_limits_a_device_and_the_log_says_so(person: Client, user: User
 
 
 @pytest.mark.parametrize("odd", ["0", "-1", "1.5", "many", "9" * 30, "\0"])
-def test_a_limit_that_is_none_is_refused(person: Client, key: api_keys.Created, device: Device, odd: str) -> None:
+def test_a_limit_that_is_none_is_refused(
+    person: Client, key: api_keys.Created, device: Device, odd: str
+) -> None:
     pages = (f"/account/keys/{key.key.pk}", f"/account/devices/{DeviceSession.objects.get().pk}")
     for page in pages:
         for name in LIMITS:
@@ -99,29 +103,45 @@ def boss(client: Client, make_user: Callable[..., User]) -> User:
     return boss
 
 
-def test_a_superuser_limits_a_user_and_the_log_says_so(client: Client, boss: User, user: User) -> None:
+def test_a_superuser_limits_a_user_and_the_log_says_so(
+    client: Client, boss: User, user: User
+) -> None:
     change_in_admin(client, user, **SET)
     user.refresh_from_db()
     assert rates_of(user) == SET
-    assert "Requests per minute" in LogEntry.objects.get(object_id=str(user.pk)).get_change_message()
+    assert (
+        "Requests per minute" in LogEntry.objects.get(object_id=str(user.pk)).get_change_message()
+    )
 
 
-def test_others_only_look_at_a_users_limits(client: Client, boss: User, user: User, make_user: Any) -> None:
+def test_others_only_look_at_a_users_limits(
+    client: Client, boss: User, user: User, make_user: Any
+) -> None:
     from django.contrib.auth.models import Permission
 
     helper = make_user("helper@example.com", is_staff=True)
-    helper.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+    helper.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_user", "change_user"])
+    )
     client.force_login(helper)
     change_in_admin(client, user, name="Ann", **SET)
     user.refresh_from_db()
     assert (user.name, rates_of(user)) == ("Ann", NONE)
 
 
-def test_a_users_page_from_before_does_not_undo_a_limit(client: Client, boss: User, user: User) -> None:
+def test_a_users_page_from_before_does_not_undo_a_limit(
+    client: Client, boss: User, user: User
+) -> None:
     page = f"/admin/accounts/user/{user.pk}/change/"
     form = client.get(page).context["adminform"].form
     User.objects.filter(pk=user.pk).update(max_concurrent=7)
-    seen = {"seen": form.initial["seen"], "email": user.email, "plan": "free", "is_active": "on", "max_concurrent": ""}
+    seen = {
+        "seen": form.initial["seen"],
+        "email": user.email,
+        "plan": "free",
+        "is_active": "on",
+        "max_concurrent": "",
+    }
     assert "changed meanwhile" in client.post(page, seen).content.decode()
     user.refresh_from_db()
     assert user.max_concurrent == 7
@@ -134,7 +154,10 @@ def test_the_admin_shows_the_limits_of_keys_and_devices(
     device_sessions.set_rates(session=session, rates=SET)
     for page in (f"accounts/apikey/{key.key.pk}", f"deviceauth/devicesession/{session.pk}"):
         shown = client.get(f"/admin/{page}/change/").content.decode()
-        assert all(label in shown for label in ("Requests per minute", "4000", "Completions at the same time"))
+        assert all(
+            label in shown
+            for label in ("Requests per minute", "4000", "Completions at the same time")
+        )
 
 
 def balance(token: str, path: str = "/v1/credits") -> Any:
@@ -149,31 +172,44 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
     created = api_keys.create(user=user, name="CI", source=Source(), monthly_budget=10)
     session = DeviceSession.objects.get()
     device_sessions.set_budget(session=session, monthly_budget=10)
-    tokens = {created.key.credential: created.plain, session.credential: device.tokens["access_token"]}
+    tokens = {
+        created.key.credential: created.plain,
+        session.credential: device.tokens["access_token"],
+    }
     for credential, token in tokens.items():
         said = balance(token, path)
         assert said["budget"].pop("resets_at").endswith("-01T00:00:00Z")
         assert said["budget"] == {"limit": 10, "spent": 0, "held": 0}
-        spent = ledger.hold(user=user, amount=4, reference_id=credential, seconds=60, credential=credential)
+        spent = ledger.hold(
+            user=user, amount=4, reference_id=credential, seconds=60, credential=credential
+        )
         ledger.capture(hold=spent, cost=3, description="x")
-        held = ledger.hold(user=user, amount=2, reference_id=f"{credential} 2", seconds=60, credential=credential)
+        held = ledger.hold(
+            user=user, amount=2, reference_id=f"{credential} 2", seconds=60, credential=credential
+        )
         said = balance(token, path)["budget"]
         assert (said["limit"], said["spent"], said["held"]) == (10, 3, 2)
         jsonschema.validate(said, credit_schema.SCHEMAS["Budget"])
         ledger.release(hold=held)
 
 
-def test_a_device_whose_budget_is_used_up_is_marked(client: Client, user: User, device: Device) -> None:
+def test_a_device_whose_budget_is_used_up_is_marked(
+    client: Client, user: User, device: Device
+) -> None:
     session = DeviceSession.objects.get()
     client.force_login(user)
-    spent = ledger.hold(user=user, amount=3, reference_id="x", seconds=60, credential=session.credential)
+    spent = ledger.hold(
+        user=user, amount=3, reference_id="x", seconds=60, credential=session.credential
+    )
     ledger.capture(hold=spent, cost=3, description="x")
     for budget, marked in ((4, False), (3, True)):
         device_sessions.set_budget(session=session, monthly_budget=budget)
         assert ("budget used up" in client.get("/account/devices").content.decode()) == marked
 
 
-def test_without_a_budget_nothing_is_added(client: Client, user: User, device: Device, make_token: Any) -> None:
+def test_without_a_budget_nothing_is_added(
+    client: Client, user: User, device: Device, make_token: Any
+) -> None:
     key = api_keys.create(user=user, name="CI", source=Source())
     for token in (key.plain, device.tokens["access_token"], make_token(user)):
         assert balance(token) == PLAIN
@@ -184,7 +220,12 @@ def test_without_a_budget_nothing_is_added(client: Client, user: User, device: D
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")
 @pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_limits_in_a_browser(
-    kind: dict[str, Any], browser: Browser, live_server: Any, user: User, key: api_keys.Created, device: Device
+    kind: dict[str, Any],
+    browser: Browser,
+    live_server: Any,
+    user: User,
+    key: api_keys.Created,
+    device: Device,
 ) -> None:
     session = DeviceSession.objects.get()
     context = browser.new_context(**kind, base_url=live_server.url)

@@ -45,7 +45,9 @@ def dear(chat: Chat, user: User, upstream: Upstream) -> Completion:
         "prompt_tokens_details": {"cached_tokens": 2000, "cache_write_tokens": 400},
         "completion_tokens_details": {"reasoning_tokens": 400},
     }
-    upstream.script = script.answer(usage={"prompt_tokens": 3400, "completion_tokens": 500, **details})
+    upstream.script = script.answer(
+        usage={"prompt_tokens": 3400, "completion_tokens": 500, **details}
+    )
     return Completion.objects.get(generation_id=chat(user)["x-generation-id"])
 
 
@@ -77,7 +79,9 @@ def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
 def test_a_receipt_without_a_cache_says_nothing_of_one(
     person: Client, chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    page = words(person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"]))))
+    page = words(
+        person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"])))
+    )
     assert "Your request 20 1 0.02 The answer 5 1 0.005" in page
 
 
@@ -102,7 +106,9 @@ def test_a_refund_is_on_the_receipt(person: Client, dear: Completion) -> None:
     assert "Refunded +4" in words(person.get(page_of(dear)))
 
 
-def test_the_providers_that_were_asked_are_named(person: Client, chat: Chat, user: User, upstream: Upstream) -> None:
+def test_the_providers_that_were_asked_are_named(
+    person: Client, chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.error(500)
     chat(user)
     page = words(person.get(page_of(Completion.objects.get())))
@@ -129,7 +135,9 @@ def test_what_happened_is_said_and_leads_to_its_case(
 
 
 @pytest.mark.parametrize(("read", "slug"), [(True, "left"), (False, "left-early")])
-def test_who_left_is_told_so(person: Client, chat: Chat, user: User, upstream: Upstream, read: Any, slug: str) -> None:
+def test_who_left_is_told_so(
+    person: Client, chat: Chat, user: User, upstream: Upstream, read: Any, slug: str
+) -> None:
     upstream.script = script.until_hung_up(script.chunk("word " * 50))
     response = chat(user, stream=True)
     if read:
@@ -144,7 +152,9 @@ def test_an_answer_that_broke_off_is_told_so(chat: Chat, user: User, upstream: U
     assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == ["broken"]
 
 
-def test_what_could_not_be_collected_is_told(person: Client, chat: Chat, make_user: Any, upstream: Upstream) -> None:
+def test_what_could_not_be_collected_is_told(
+    person: Client, chat: Chat, make_user: Any, upstream: Upstream
+) -> None:
     poor = make_user("poor@example.com", credits=2)
     upstream.script = script.answer(usage=(9000, 20))
     chat(poor)
@@ -165,7 +175,10 @@ def test_a_hold_that_was_cancelled_is_told(
 
     monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
     chat(user)
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == ["answered", "cancelled"]
+    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == [
+        "answered",
+        "cancelled",
+    ]
 
 
 def test_the_page_of_all_cases_is_public(client: Client) -> None:
@@ -177,7 +190,9 @@ def test_the_page_of_all_cases_is_public(client: Client) -> None:
 def test_who_is_logged_in_finds_it_among_the_pages_of_the_account(person: Client) -> None:
     assert 'href="/account/billing"' in person.get("/account/transactions").content.decode()
     page = person.get("/account/billing").content.decode()
-    assert re.search(r'class="tabs".*href="/account/transactions" aria-current="true"', page, re.DOTALL)
+    assert re.search(
+        r'class="tabs".*href="/account/transactions" aria-current="true"', page, re.DOTALL
+    )
 
 
 EVERY_REASON = """
@@ -231,7 +246,11 @@ def test_the_first_word_is_timed_where_words_come_one_by_one(
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    for told in ("The answer 500 4.000001 2.0000005", "Rounded up to whole credits 7", "Charged at the end 7"):
+    for told in (
+        "The answer 500 4.000001 2.0000005",
+        "Rounded up to whole credits 7",
+        "Charged at the end 7",
+    ):
         assert told in page
     assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
 
@@ -248,7 +267,14 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("behaviour", "status"), ANSWERS.values(), ids=ANSWERS)
 def test_the_providers_status_is_for_the_operator_only(
-    client: Client, chat: Chat, user: User, bearer: Any, make_user: Any, upstream: Upstream, behaviour: Any, status: Any
+    client: Client,
+    chat: Chat,
+    user: User,
+    bearer: Any,
+    make_user: Any,
+    upstream: Upstream,
+    behaviour: Any,
+    status: Any,
 ) -> None:
     upstream.script = behaviour
     chat(user)
@@ -270,7 +296,11 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
     page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
     receipt, _, rest = page.partition(f"Trace {dear.trace_id}")
     assert (dear.generation_id in receipt, rest != "") == (True, True)
-    for label, value in [("User", user.email), ("Finish reason", "stop"), ("Id at the provider", dear.upstream_id)]:
+    for label, value in [
+        ("User", user.email),
+        ("Finish reason", "stop"),
+        ("Id at the provider", dear.upstream_id),
+    ]:
         assert re.search(rf"{label}:? {value}", rest), label
     for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
         assert told not in rest, told
@@ -280,7 +310,13 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_receipts_in_a_browser(
-    kind: dict[str, Any], theme: str, browser: Browser, live_server: Any, user: User, dear: Completion, make_user: Any
+    kind: dict[str, Any],
+    theme: str,
+    browser: Browser,
+    live_server: Any,
+    user: User,
+    dear: Completion,
+    make_user: Any,
 ) -> None:
     usage = Transaction.objects.get(hold=dear.hold, type="usage")
     ledger.refund(transaction=usage, amount=4, reason="Sorry", actor=None, idempotency_key="r")
@@ -292,12 +328,19 @@ def test_receipts_in_a_browser(
         look(page, f"receipt-{theme}")
         page.locator(".notice a").first.click()
         look(page, f"billing-{theme}")
-    log_in(context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url)
+    log_in(
+        context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url
+    )
     page = context.new_page()
     page.goto(f"/admin/llmproxy/completion/{dear.pk}/change/")
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
     if SCREENSHOTS:
-        page.screenshot(path=f"{SCREENSHOTS}/admin-receipt-{theme}-{kind['viewport']['width']}.png", full_page=True)
+        page.screenshot(
+            path=f"{SCREENSHOTS}/admin-receipt-{theme}-{kind['viewport']['width']}.png",
+            full_page=True,
+        )
     assert wide <= 0
     context.close()
 
@@ -309,7 +352,9 @@ def test_a_failed_receipt_tells_of_another_provider_only_if_there_was_one(
     upstream.script = script.error(500)
     chat(user)
     row = Completion.objects.get()
-    row.attempts = [{"provider": slug, "error": "upstream_error", "ms": 1} for slug in (*before, "last")]
+    row.attempts = [
+        {"provider": slug, "error": "upstream_error", "ms": 1} for slug in (*before, "last")
+    ]
     row.save()
     page = words(person.get(page_of(row)))
     assert "Nothing is charged." in page

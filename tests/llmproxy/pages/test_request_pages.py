@@ -59,7 +59,9 @@ def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
 
 
 @pytest.mark.parametrize("show", ["", "not_completed"])
-def test_pages_go_back_to_the_first(person: Client, asked: list[str], monkeypatch: Any, show: str) -> None:
+def test_pages_go_back_to_the_first(
+    person: Client, asked: list[str], monkeypatch: Any, show: str
+) -> None:
     monkeypatch.setattr(request_pages, "PAGE", 1)
     wanted, address = (asked[1:] if show else asked)[::-1], f"{REQUESTS}?show={show}"
     seen: list[str] = []
@@ -80,7 +82,9 @@ def test_they_are_their_owners_only(client: Client, asked: list[str], make_user:
     assert client.get(REQUESTS).status_code == 302
 
 
-@pytest.mark.parametrize("odd", [{"show": "all"}, {"before": "gen_none"}, {"before": "1"}, {"before": "x" * 100}])
+@pytest.mark.parametrize(
+    "odd", [{"show": "all"}, {"before": "gen_none"}, {"before": "1"}, {"before": "x" * 100}]
+)
 def test_an_address_that_no_link_leads_to_is_400(person: Client, odd: dict[str, str]) -> None:
     answer = person.get(REQUESTS, odd)
     assert answer.status_code == 400
@@ -110,7 +114,12 @@ def test_the_pages_of_the_account_lead_there(person: Client, asked: list[str]) -
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_requests_in_a_browser(
-    kind: dict[str, Any], theme: str, browser: Browser, live_server: Any, user: User, asked: list[str]
+    kind: dict[str, Any],
+    theme: str,
+    browser: Browser,
+    live_server: Any,
+    user: User,
+    asked: list[str],
 ) -> None:
     context = browser.new_context(**{**kind, "color_scheme": theme}, base_url=live_server.url)
     log_in(context, user, live_server.url)

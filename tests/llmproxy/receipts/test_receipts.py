@@ -39,14 +39,20 @@ def generation_id(chat: Callable[..., Any], user: User, upstream: Upstream) -> s
     return str(chat(user)["x-generation-id"])
 
 
-def test_a_receipt_recomputes_to_its_charge(client: Client, user: User, bearer: Any, generation_id: str) -> None:
+def test_a_receipt_recomputes_to_its_charge(
+    client: Client, user: User, bearer: Any, generation_id: str
+) -> None:
     receipt = client.get(f"/v1/generation?id={generation_id}", headers=bearer(user)).json()
     usage, prices = receipt["usage"], receipt["credits_per_1k_tokens"]
-    exact = usage["prompt_tokens"] * Decimal(prices["prompt"]) + usage["completion_tokens"] * Decimal(
-        prices["completion"]
-    )
+    exact = usage["prompt_tokens"] * Decimal(prices["prompt"]) + usage[
+        "completion_tokens"
+    ] * Decimal(prices["completion"])
     assert math.ceil(exact / 1000) == receipt["credits"]["charged"] == 3
-    assert (usage["source"], receipt["status"], receipt["credits"]["balance_after"]) == ("exact", "completed", 47)
+    assert (usage["source"], receipt["status"], receipt["credits"]["balance_after"]) == (
+        "exact",
+        "completed",
+        47,
+    )
 
 
 def test_a_receipt_is_its_owners_only(
@@ -63,25 +69,36 @@ def test_an_unknown_id_is_404(client: Client, user: User, bearer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?id=", "?ID=gen_none", "?id=chatcmpl-1", "?id=gen_" + "x" * 5000, "?id=gen_%F0%9F%98%80"]
+    "query",
+    ["", "?id=", "?ID=gen_none", "?id=chatcmpl-1", "?id=gen_" + "x" * 5000, "?id=gen_%F0%9F%98%80"],
 )
 def test_no_id_or_one_of_another_kind_is_400_that_names_the_parameter(
     client: Client, user: User, bearer: Any, query: str
 ) -> None:
     answer = client.get(f"/v1/generation{query}", headers=bearer(user))
     error = answer.json()["error"]
-    assert (answer.status_code, error["code"], error["param"]) == (400, "invalid_request_error", "id")
+    assert (answer.status_code, error["code"], error["param"]) == (
+        400,
+        "invalid_request_error",
+        "id",
+    )
     assert "x-generation-id" in error["message"]
 
 
-@pytest.mark.parametrize("path", ["/v1/generations", "/v1/generation/gen_none", "/v1/", "/v1", "/api/llm"])
+@pytest.mark.parametrize(
+    "path", ["/v1/generations", "/v1/generation/gen_none", "/v1/", "/v1", "/api/llm"]
+)
 def test_an_address_that_is_nearly_one_is_404_as_json(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
-    chat: Callable[..., Any], user: User, make_user: Any, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    chat: Callable[..., Any],
+    user: User,
+    make_user: Any,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     upstream.script = script.answer(usage=(1500, 600))
     read, operator = provider.read_json, make_user("operator@example.com")
@@ -94,7 +111,12 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
     before = user.credits
     assert chat(user).json()["choices"]
     receipt = Completion.objects.get()
-    assert (receipt.status, receipt.cost, receipt.charged, receipt.uncollected) == ("completed", 3, 0, 3)
+    assert (receipt.status, receipt.cost, receipt.charged, receipt.uncollected) == (
+        "completed",
+        3,
+        0,
+        3,
+    )
     user.refresh_from_db()
     assert (user.credits, user.credits_held) == (before, 0)
 
@@ -116,10 +138,15 @@ def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
 
 
 @given(usages, prices)
-def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(usage: Usage, price: Prices) -> None:
+def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(
+    usage: Usage, price: Prices
+) -> None:
     row = row_of(usage, price)
     said = explain._arithmetic(row)
-    lines = [(Decimal(line["tokens"]), Decimal(line["credits_per_1k_tokens"]), line) for line in said["lines"]]
+    lines = [
+        (Decimal(line["tokens"]), Decimal(line["credits_per_1k_tokens"]), line)
+        for line in said["lines"]
+    ]
     assert all(tokens * price / 1000 == Decimal(line["credits"]) for tokens, price, line in lines)
     assert sum(Decimal(line["credits"]) for _, _, line in lines) == Decimal(said["sum"])
     assert math.ceil(Decimal(said["sum"])) == explain.recompute(row) == price.cost(usage)
@@ -137,9 +164,14 @@ def test_the_audits_sql_and_this_python_agree() -> None:
         if is_old:
             row.cache_write_price = None
         names = [f.attname for f in Completion._meta.concrete_fields if f"c.{f.attname}" in due]
-        typed = ", ".join(f"%({name})s::{'numeric' if 'price' in name else 'bigint'} AS {name}" for name in names)
+        typed = ", ".join(
+            f"%({name})s::{'numeric' if 'price' in name else 'bigint'} AS {name}" for name in names
+        )
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {due} FROM (SELECT {typed}) c", {name: getattr(row, name) for name in names})
+            cursor.execute(
+                f"SELECT {due} FROM (SELECT {typed}) c",
+                {name: getattr(row, name) for name in names},
+            )
             assert cursor.fetchone()[0] == explain.recompute(row)
 
     agree()
@@ -157,7 +189,9 @@ def test_a_row_from_before_writes_had_a_price_has_the_prompts() -> None:
     assert explain.recompute(dear) == 1
 
 
-def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream) -> None:
+def test_a_receipt_says_all_of_it(
+    client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream
+) -> None:
     chat(user)  # so that the model has a row
     LanguageModel.objects.filter(name="small").update(
         prompt_price=Decimal(2),
@@ -173,21 +207,40 @@ def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer:
     }
     upstream.script = script.answer(usage=usage)
     answer = chat(user, n=2, max_tokens=1000)
-    receipt = client.get(f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)).json()
+    receipt = client.get(
+        f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)
+    ).json()
     jsonschema.validate(receipt, RECEIPT)
     assert receipt["arithmetic"] == {
         "lines": [
             {"kind": "prompt", "tokens": 1000, "credits_per_1k_tokens": "2", "credits": "2"},
-            {"kind": "cached_prompt", "tokens": 2000, "credits_per_1k_tokens": "0.5", "credits": "1"},
+            {
+                "kind": "cached_prompt",
+                "tokens": 2000,
+                "credits_per_1k_tokens": "0.5",
+                "credits": "1",
+            },
             {"kind": "cache_write", "tokens": 400, "credits_per_1k_tokens": "2.5", "credits": "1"},
-            {"kind": "completion", "tokens": 500, "credits_per_1k_tokens": "4.000001", "credits": "2.0000005"},
+            {
+                "kind": "completion",
+                "tokens": 500,
+                "credits_per_1k_tokens": "4.000001",
+                "credits": "2.0000005",
+            },
         ],
         "sum": "6.0000005",
     }
     assert receipt["recompute"] == receipt["credits"]["cost"] == receipt["credits"]["charged"] == 7
-    assert (receipt["usage"]["reasoning_tokens"], receipt["usage"]["cache_write_tokens"]) == (400, 400)
+    assert (receipt["usage"]["reasoning_tokens"], receipt["usage"]["cache_write_tokens"]) == (
+        400,
+        400,
+    )
     assert receipt["credits_per_1k_tokens"]["cache_write"] == "2.5"
-    assert (receipt["choices"], receipt["max_tokens"], receipt["clamped_max_tokens"]) == (2, 1000, None)
+    assert (receipt["choices"], receipt["max_tokens"], receipt["clamped_max_tokens"]) == (
+        2,
+        1000,
+        None,
+    )
     assert [(one["provider"], one["error"]) for one in receipt["attempts"]] == [("environment", "")]
     assert (receipt["ended"], receipt["began_at"][-1]) == ("stop", "Z")
     assert set(receipt) == set(RECEIPT["properties"])
@@ -203,21 +256,38 @@ def test_a_receipt_says_all_of_it(client: Client, chat: Any, user: User, bearer:
     ],
 )
 def test_every_receipt_fits_its_schema(
-    client: Client, chat: Any, user: User, bearer: Any, upstream: Upstream, behaviour: Any, ended: str, source: str
+    client: Client,
+    chat: Any,
+    user: User,
+    bearer: Any,
+    upstream: Upstream,
+    behaviour: Any,
+    ended: str,
+    source: str,
 ) -> None:
     upstream.script = behaviour
     answer = chat(user)
-    receipt = client.get(f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)).json()
+    receipt = client.get(
+        f"/v1/generation?id={answer['x-generation-id']}", headers=bearer(user)
+    ).json()
     jsonschema.validate(receipt, RECEIPT)
     assert (receipt["ended"], receipt["usage"]["source"]) == (ended, source)
     assert receipt["recompute"] == receipt["credits"]["cost"]
     assert receipt["attempts"][0]["error"] == ("" if ended == "stop" else ended)
 
 
-def test_a_receipt_says_what_came_back(client: Client, user: User, bearer: Any, generation_id: str) -> None:
+def test_a_receipt_says_what_came_back(
+    client: Client, user: User, bearer: Any, generation_id: str
+) -> None:
     usage = Transaction.objects.get(type="usage")
     for amount in (1, 2):
-        ledger.refund(transaction=usage, amount=amount, reason="Sorry", actor=None, idempotency_key=f"r{amount}")
+        ledger.refund(
+            transaction=usage,
+            amount=amount,
+            reason="Sorry",
+            actor=None,
+            idempotency_key=f"r{amount}",
+        )
     receipt = client.get(f"/v1/generation?id={generation_id}", headers=bearer(user)).json()
     assert (receipt["credits"]["charged"], receipt["credits"]["refunded"]) == (3, 3)
     assert [row["credits"] for row in receipt["refunds"]] == [1, 2]

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 Chat = Callable[..., Any]
 
 
-def test_an_answer_says_what_it_cost_and_the_balance_falls_by_that(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_an_answer_says_what_it_cost_and_the_balance_falls_by_that(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.answer("Hello", usage=(1500, 600))
     response = chat(user)
     assert response.status_code == 200
@@ -36,8 +38,17 @@ def test_the_receipt_explains_the_charge(chat: Chat, user: User, upstream: Upstr
     upstream.script = script.answer(usage=(1500, 600))
     response = chat(user, headers={"x-trace-id": "trace-7"})
     receipt = Completion.objects.get(generation_id=response["x-generation-id"])
-    assert (receipt.status, receipt.usage_source, receipt.finish_reason) == ("completed", "exact", "stop")
-    assert (receipt.prompt_tokens, receipt.completion_tokens, receipt.charged, receipt.balance_after) == (
+    assert (receipt.status, receipt.usage_source, receipt.finish_reason) == (
+        "completed",
+        "exact",
+        "stop",
+    )
+    assert (
+        receipt.prompt_tokens,
+        receipt.completion_tokens,
+        receipt.charged,
+        receipt.balance_after,
+    ) == (
         1500,
         600,
         3,
@@ -50,7 +61,9 @@ def test_the_receipt_explains_the_charge(chat: Chat, user: User, upstream: Upstr
     assert (row.amount, row.reference_id, row.hold) == (-3, receipt.generation_id, receipt.hold)
 
 
-def test_every_answer_has_the_headers_that_clients_read(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_every_answer_has_the_headers_that_clients_read(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     response = chat(user)
     for kind in ("requests", "tokens"):
         for fact in ("limit", "remaining", "reset"):
@@ -75,7 +88,9 @@ def test_the_provider_gets_its_key_and_our_limit_and_not_the_callers_token(
     }
 
 
-def test_a_limit_keeps_the_spelling_it_came_with(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_limit_keeps_the_spelling_it_came_with(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     chat(user, max_completion_tokens=7, max_tokens=9)
     assert upstream.sent["max_completion_tokens"] == 7
     assert "max_tokens" not in upstream.sent
@@ -91,23 +106,33 @@ def test_an_explicit_zero_usage_costs_nothing(chat: Chat, user: User, upstream: 
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "many"}, {"prompt_tokens": -1}, [1]])
-def test_an_answer_without_usable_usage_is_estimated(chat: Chat, user: User, upstream: Upstream, usage: Any) -> None:
+def test_an_answer_without_usable_usage_is_estimated(
+    chat: Chat, user: User, upstream: Upstream, usage: Any
+) -> None:
     upstream.script = script.answer("word " * 2000, usage=usage)
     assert chat(user).json()["_credits"]["used"] == 3
     assert Completion.objects.get().usage_source == "estimated"
 
 
-def test_cached_prompt_tokens_have_their_own_price(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_cached_prompt_tokens_have_their_own_price(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     chat(user)
     LanguageModel.objects.filter(name="small").update(
         prompt_price=Decimal(2), cached_prompt_price=Decimal("0.5"), completion_price=Decimal(4)
     )
-    usage = {"prompt_tokens": 3000, "completion_tokens": 500, "prompt_tokens_details": {"cached_tokens": 2000}}
+    usage = {
+        "prompt_tokens": 3000,
+        "completion_tokens": 500,
+        "prompt_tokens_details": {"cached_tokens": 2000},
+    }
     upstream.script = script.answer(usage=usage)
     assert chat(user).json()["_credits"]["used"] == 5  # 1000 at 2, 2000 at 0.5, 500 at 4
 
 
-def test_a_free_model_answers_at_zero_balance(chat: Chat, make_user: Callable[..., User], upstream: Upstream) -> None:
+def test_a_free_model_answers_at_zero_balance(
+    chat: Chat, make_user: Callable[..., User], upstream: Upstream
+) -> None:
     poor = make_user("poor@example.com")
     assert chat(poor).status_code == 402
     LanguageModel.objects.update(prompt_price=0, cached_prompt_price=0, completion_price=0)
@@ -121,7 +146,11 @@ def test_without_credits_the_provider_is_not_called(
     response = chat(poor)
     error = response.json()["error"]
     assert (response.status_code, error["code"]) == (402, "insufficient_credits")
-    assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (1, 0, 0)
+    assert (error["credits_required"], error["credits_available"], error["affordable_tokens"]) == (
+        1,
+        0,
+        0,
+    )
     assert error["message"].endswith(error["top_up_url"])
     assert error["top_up_url"] == "http://127.0.0.1:8000/#packages"
     assert upstream.requests == []
@@ -160,7 +189,9 @@ def test_an_answer_dearer_than_the_balance_takes_the_rest_and_records_the_shortf
     assert (receipt.cost, receipt.charged, receipt.uncollected) == (10, 2, 8)
 
 
-def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     chat(user)
     LanguageModel.objects.update(prompt_price=Decimal(999_999))
     upstream.script = script.answer(usage=(2**39, 5))
@@ -173,18 +204,30 @@ def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(chat: Chat, 
 
 
 def test_a_providers_own_parameters_do_not_pass(chat: Chat, user: User, upstream: Upstream) -> None:
-    chat(user, max_tokens=5, n_predict=1900, ignore_eos=True, n_cmpl=4, min_tokens=900, service_tier="priority")
+    chat(
+        user,
+        max_tokens=5,
+        n_predict=1900,
+        ignore_eos=True,
+        n_cmpl=4,
+        min_tokens=900,
+        service_tier="priority",
+    )
     assert set(upstream.sent) == {"messages", "model", "max_tokens", "stream"}
 
 
-def test_a_hold_covers_text_with_a_token_for_every_byte(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_a_hold_covers_text_with_a_token_for_every_byte(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.answer(usage=(1630, 1))
     messages = [{"role": "user", "content": "7391" * 400}]
     assert chat(user, messages=messages, max_tokens=1).json()["_credits"]["used"] == 2
     assert Hold.objects.get().amount == 2
 
 
-def test_half_a_character_does_not_break_an_answer(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_half_a_character_does_not_break_an_answer(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     body = b'{"choices": [{"message": {"content": "\\ud83d"}}], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}'
     upstream.script = script.raw(body)
     response = chat(user)
@@ -195,7 +238,11 @@ def test_half_a_character_does_not_break_an_answer(chat: Chat, user: User, upstr
 @pytest.mark.parametrize(
     ("behaviour", "status", "code"),
     [
-        (script.error(400, "context too long", code="context_length_exceeded"), 400, "context_length_exceeded"),
+        (
+            script.error(400, "context too long", code="context_length_exceeded"),
+            400,
+            "context_length_exceeded",
+        ),
         (script.error(422, "bad"), 422, "invalid_request_error"),
         (script.raw(b"<html>", status=400), 400, "invalid_request_error"),
         (script.error(401, "bad key sk-provider"), 502, "upstream_error"),
@@ -209,7 +256,11 @@ def test_half_a_character_does_not_break_an_answer(chat: Chat, user: User, upstr
         (script.raw(b"not json"), 502, "upstream_error"),
         (script.raw(b"[]"), 502, "upstream_error"),
         (script.raw(b"{}"), 502, "upstream_error"),
-        (script.raw(b'{"error": {"message": "sk-provider is out of quota"}}'), 502, "upstream_error"),
+        (
+            script.raw(b'{"error": {"message": "sk-provider is out of quota"}}'),
+            502,
+            "upstream_error",
+        ),
         (script.raw(b'{"choices": ' + b"[" * 2000 + b"]" * 2000 + b"}"), 502, "upstream_error"),
         (script.raw(b'{"choices": ' + b"[" * 900 + b"]" * 900 + b"}"), 502, "upstream_error"),
         (script.raw(b'{"choices": ' + b"[" * 300 + b"]" * 300 + b"}"), 502, "upstream_error"),
@@ -245,21 +296,27 @@ def test_our_key_is_never_repeated_to_a_caller_or_a_log(
     assert "[our key] is not known" in caplog.text + response.content.decode()
 
 
-def test_an_unreachable_provider_is_503(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_an_unreachable_provider_is_503(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_UPSTREAM_BASE_URL = "http://127.0.0.1:1/v1"
     response = chat(user)
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert ledger.balance(user).held == 0
 
 
-def test_a_silent_provider_is_504(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_a_silent_provider_is_504(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_FIRST_BYTE_SECONDS = 0.2
     upstream.script = script.silence
     assert chat(user).json()["error"]["code"] == "upstream_timeout"
     assert ledger.balance(user).held == 0
 
 
-def test_an_endless_answer_is_bounded(chat: Chat, user: User, upstream: Upstream, settings: Any) -> None:
+def test_an_endless_answer_is_bounded(
+    chat: Chat, user: User, upstream: Upstream, settings: Any
+) -> None:
     settings.LLM_MAX_ANSWER_BYTES = 1000
     upstream.script = script.answer("x" * 2000)
     assert chat(user).status_code == 502
@@ -302,11 +359,15 @@ def test_llm_chat_is_always_json(chat: Chat, user: User, upstream: Upstream) -> 
     assert "stream_options" not in upstream.sent
 
 
-def test_models_lists_what_the_caller_may_use(client: Client, user: User, upstream: Upstream, bearer: Any) -> None:
+def test_models_lists_what_the_caller_may_use(
+    client: Client, user: User, upstream: Upstream, bearer: Any
+) -> None:
     listed = client.get("/v1/models", headers=bearer(user)).json()
     assert (listed["object"], [m["id"] for m in listed["data"]]) == ("list", ["large", "small"])
     Plan.objects.filter(slug="free").update(allowed_models=["large"])
-    assert [m["id"] for m in client.get("/v1/models", headers=bearer(user)).json()["data"]] == ["large"]
+    assert [m["id"] for m in client.get("/v1/models", headers=bearer(user)).json()["data"]] == [
+        "large"
+    ]
     assert client.get("/v1/models/large", headers=bearer(user)).json()["id"] == "large"
     assert client.get("/v1/models/small", headers=bearer(user)).status_code == 404
     assert client.get("/v1/models").status_code == 401
@@ -331,7 +392,11 @@ def test_many_windows_cannot_overdraw_one_balance(
 
     def call(number: int) -> int:
         body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 900}
-        return Client().post("/v1/chat/completions", body, content_type="application/json", headers=headers).status_code
+        return (
+            Client()
+            .post("/v1/chat/completions", body, content_type="application/json", headers=headers)
+            .status_code
+        )
 
     statuses = concurrently(call, threads=24)
     assert sorted(set(statuses)) == [200, 402]

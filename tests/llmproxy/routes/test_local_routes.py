@@ -23,7 +23,9 @@ HI: Any = [{"role": "user", "content": "Say hello."}]
 @pytest.fixture(scope="module")
 def model_url() -> Iterator[str]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)]
+    )
     try:
         eventually(lambda: healthy(f"http://127.0.0.1:{port}/health"))
         yield f"http://127.0.0.1:{port}/v1"
@@ -58,7 +60,11 @@ def receipts(user: User) -> list[tuple[int, int]]:
 
 def test_it_continues_texts(sdk: openai.OpenAI, user: User) -> None:
     usage = sdk.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=8).usage
-    chunks = list(sdk.completions.create(model="smollm2", prompt="Once upon a time", max_tokens=8, stream=True))
+    chunks = list(
+        sdk.completions.create(
+            model="smollm2", prompt="Once upon a time", max_tokens=8, stream=True
+        )
+    )
     assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices)
     assert usage
     assert receipts(user) == [(usage.prompt_tokens, usage.completion_tokens)] * 2
@@ -72,7 +78,9 @@ def test_it_embeds(sdk: openai.OpenAI, user: User) -> None:
 
 def test_it_responds(sdk: openai.OpenAI, user: User) -> None:
     answer = sdk.responses.create(model="smollm2", input="Say hello.", max_output_tokens=8)
-    last: Any = list(sdk.responses.create(model="smollm2", input=HI, max_output_tokens=8, stream=True))[-1]
+    last: Any = list(
+        sdk.responses.create(model="smollm2", input=HI, max_output_tokens=8, stream=True)
+    )[-1]
     assert (answer.output_text != "", last.type) == (True, "response.completed")
     assert answer.usage
     told = [(one.input_tokens, one.output_tokens) for one in (answer.usage, last.response.usage)]
@@ -80,7 +88,12 @@ def test_it_responds(sdk: openai.OpenAI, user: User) -> None:
 
 
 def test_it_writes_messages(claude: anthropic.Anthropic, user: User) -> None:
-    asked: Any = {"model": "smollm2", "max_tokens": 8, "messages": HI, "extra_body": {"temperature": 0}}
+    asked: Any = {
+        "model": "smollm2",
+        "max_tokens": 8,
+        "messages": HI,
+        "extra_body": {"temperature": 0},
+    }
     answer = claude.messages.create(**asked)
     with claude.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
@@ -100,7 +113,10 @@ def test_a_prompt_beyond_its_context_is_refused(sdk: openai.OpenAI, user: User) 
 
 
 def test_it_knows_nothing_of_tools(sdk: openai.OpenAI, user: User) -> None:
-    weather: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    weather: Any = {
+        "type": "function",
+        "function": {"name": "weather", "parameters": {"type": "object"}},
+    }
     plain = sdk.chat.completions.create(model="smollm2", messages=HI, max_tokens=8)
     tooled = sdk.chat.completions.create(
         model="smollm2", messages=HI, max_tokens=8, tools=[weather], tool_choice="required"
@@ -111,7 +127,9 @@ def test_it_knows_nothing_of_tools(sdk: openai.OpenAI, user: User) -> None:
     assert plain.usage.prompt_tokens == tooled.usage.prompt_tokens
 
 
-def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(sdk: openai.OpenAI, user: User) -> None:
+def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(
+    sdk: openai.OpenAI, user: User
+) -> None:
     """README.md says so; once this fails, it may say that both work."""
     with (
         pytest.raises(TypeError, match="indices"),
@@ -121,6 +139,8 @@ def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(sdk:
 
 
 def test_a_stream_of_several_texts_is_read_to_its_end(sdk: openai.OpenAI, user: User) -> None:
-    chunks = list(sdk.completions.create(model="smollm2", prompt=["Once", "Twice"], max_tokens=4, stream=True))
+    chunks = list(
+        sdk.completions.create(model="smollm2", prompt=["Once", "Twice"], max_tokens=4, stream=True)
+    )
     assert {chunk.choices[0].index for chunk in chunks if chunk.choices} == {0, 1}
     assert len(receipts(user)) == 1

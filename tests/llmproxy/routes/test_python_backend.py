@@ -18,7 +18,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 STATIC = "static-secret"
 RETRIED = (502, 503, 504)
 TRIES = 3
-BODY: dict[str, Any] = {"model": "small", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.7}
+BODY: dict[str, Any] = {
+    "model": "small",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "temperature": 0.7,
+}
 
 
 class Backend:
@@ -32,7 +36,12 @@ class Backend:
 
     def chat(self, **more: Any) -> requests.Response:
         for attempt in range(TRIES):
-            said = requests.post(f"{self.url}/v1/chat/completions", json=BODY | more, headers=self.headers, timeout=10)
+            said = requests.post(
+                f"{self.url}/v1/chat/completions",
+                json=BODY | more,
+                headers=self.headers,
+                timeout=10,
+            )
             if said.status_code not in RETRIED or attempt == TRIES - 1:
                 return said
         raise AssertionError("unreachable")
@@ -63,7 +72,9 @@ def failing(*statuses: int) -> script.Script:
     return next_one
 
 
-def test_it_forwards_the_token_of_its_user_who_pays(backend: Backend, user: User, upstream: Upstream) -> None:
+def test_it_forwards_the_token_of_its_user_who_pays(
+    backend: Backend, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.answer(usage=(1500, 600))
     said = backend.chat()
     assert (said.status_code, said.json()["_credits"]) == (200, {"used": 3, "remaining": 47})
@@ -99,7 +110,9 @@ def test_its_own_token_with_that_of_a_user_charges_the_user(
     assert Completion.objects.get().user == user
 
 
-def test_its_own_token_may_be_free_and_is_recorded(static: Backend, upstream: Upstream, settings: Any) -> None:
+def test_its_own_token_may_be_free_and_is_recorded(
+    static: Backend, upstream: Upstream, settings: Any
+) -> None:
     settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = True
     said = static.chat()
     assert (said.status_code, said.json()["_credits"]) == (200, {"used": 0, "remaining": None})
@@ -121,7 +134,9 @@ def test_it_tries_again_and_only_the_answer_is_charged(
     assert ledger.balance(user) == ledger.Balance(credits=47, held=0, plan="free")
 
 
-def test_when_it_gives_up_nothing_was_charged(backend: Backend, user: User, upstream: Upstream) -> None:
+def test_when_it_gives_up_nothing_was_charged(
+    backend: Backend, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.error(503)
     said = backend.chat()
     assert (said.status_code, said.json()["error"]["code"]) == (503, "upstream_unavailable")
@@ -140,6 +155,8 @@ def test_a_provider_too_slow_is_tried_again_without_a_charge(
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_what_is_its_own_fault_is_not_tried_again(backend: Backend, upstream: Upstream, status: int) -> None:
+def test_what_is_its_own_fault_is_not_tried_again(
+    backend: Backend, upstream: Upstream, status: int
+) -> None:
     upstream.script = script.error(status, "too long")
     assert (backend.chat().status_code, len(upstream.requests)) == (status, 1)

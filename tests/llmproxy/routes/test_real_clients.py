@@ -22,17 +22,25 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ASKED: Any = [{"role": "user", "content": "Hi"}]
 PARAMETERS = {"type": "object", "properties": {"place": {"type": "string"}}}
 WEATHER: Any = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
-CALLED = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Chiang Mai"}'}}
+CALLED = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": '{"place": "Chiang Mai"}'},
+}
 
 
 @pytest.fixture
-def sdk(live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream) -> openai.OpenAI:
+def sdk(
+    live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream
+) -> openai.OpenAI:
     upstream.script = said.as_asked("Hello")
     return openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=make_token(user), max_retries=0)
 
 
 @pytest.fixture
-def claude(live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream) -> anthropic.Anthropic:
+def claude(
+    live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream
+) -> anthropic.Anthropic:
     upstream.script = said.as_asked("Hello")
     return anthropic.Anthropic(base_url=live_server.url, api_key=make_token(user), max_retries=0)
 
@@ -58,7 +66,10 @@ def charged(user: User) -> int:
 
 def test_openai_chats(sdk: openai.OpenAI, user: User) -> None:
     answer = sdk.chat.completions.create(model="small", messages=ASKED)
-    assert (answer.choices[0].message.content, bill(answer)) == ("Hello", {"used": 1, "remaining": 49})
+    assert (answer.choices[0].message.content, bill(answer)) == (
+        "Hello",
+        {"used": 1, "remaining": 49},
+    )
     assert charged(user) == 1
 
 
@@ -67,13 +78,20 @@ def test_openai_streams(sdk: openai.OpenAI, user: User) -> None:
         model="small", messages=ASKED, stream=True, stream_options={"include_usage": True}
     )
     chunks = list(asked)
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello"
+    assert (
+        "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        == "Hello"
+    )
     assert bill(chunks[-1]) == {"used": 1, "remaining": 49}
     assert charged(user) == 1
 
 
 def test_openai_calls_tools(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
-    message = {"index": 0, "finish_reason": "tool_calls", "message": {"role": "assistant", "tool_calls": [CALLED]}}
+    message = {
+        "index": 0,
+        "finish_reason": "tool_calls",
+        "message": {"role": "assistant", "tool_calls": [CALLED]},
+    }
     upstream.script = script.answer(choices=[message])
     answer = sdk.chat.completions.create(model="small", messages=ASKED, tools=[WEATHER])
     called: Any = (answer.choices[0].message.tool_calls or [])[0]
@@ -88,19 +106,28 @@ def tool_chunks() -> list[bytes]:
             "function": function,
             **({"id": "call_1", "type": "function"} if "name" in function else {}),
         }
-        choice = {"index": 0, "delta": {"tool_calls": [call]} if function else {}, "finish_reason": finish}
+        choice = {
+            "index": 0,
+            "delta": {"tool_calls": [call]} if function else {},
+            "finish_reason": finish,
+        }
         return script.chunk(choices=[choice])
 
     return [piece(name="weather", arguments=""), piece(arguments='{"place": "Chi'), piece(arguments='ang Mai"}'),
             piece("tool_calls"), script.usage_chunk(), script.DONE]  # fmt: skip
 
 
-def test_openai_gets_streamed_tool_calls(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
+def test_openai_gets_streamed_tool_calls(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(*tool_chunks())
     with sdk.chat.completions.stream(model="small", messages=ASKED, tools=[WEATHER]) as stream:
         answer = stream.get_final_completion()
     called: Any = (answer.choices[0].message.tool_calls or [])[0]
-    assert (called.function.name, json.loads(called.function.arguments)) == ("weather", {"place": "Chiang Mai"})
+    assert (called.function.name, json.loads(called.function.arguments)) == (
+        "weather",
+        {"place": "Chiang Mai"},
+    )
     assert charged(user) == 1
 
 
@@ -136,7 +163,9 @@ def test_openai_streams_a_response(sdk: openai.OpenAI, user: User) -> None:
     assert charged(user) == 2
 
 
-def test_openai_sees_how_a_response_broke(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
+def test_openai_sees_how_a_response_broke(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(*said.response_pieces("Hel")[:-2], cut=True)
     last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
     assert isinstance(last, openai.types.responses.ResponseErrorEvent)
@@ -150,17 +179,26 @@ def test_openai_sees_a_response_that_failed_without_our_accounts_troubles(
     pieces = said.response_pieces("Hel", last="failed")
     secret = {"code": "rate_limit_exceeded", "message": "secret organisation"}
     failed = said.response("Hel", (3000, 5), "failed", error=secret)
-    upstream.script = script.events(*pieces[:-1], said.event("response.failed", response=failed, sequence_number=99))
+    upstream.script = script.events(
+        *pieces[:-1], said.event("response.failed", response=failed, sequence_number=99)
+    )
     last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
     assert isinstance(last, openai.types.responses.ResponseFailedEvent)
     assert last.response.error
-    assert (last.response.error.code, "secret" in last.response.error.message) == ("server_error", False)
+    assert (last.response.error.code, "secret" in last.response.error.message) == (
+        "server_error",
+        False,
+    )
     assert charged(user) == 4  # what the provider says it used
     assert Completion.objects.get().status == "failed"
 
 
-def test_openai_sees_what_is_wrong_with_its_prompt(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
-    failed = said.response("", (0, 0), "failed", error={"code": "invalid_prompt", "message": "Not this"})
+def test_openai_sees_what_is_wrong_with_its_prompt(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
+    failed = said.response(
+        "", (0, 0), "failed", error={"code": "invalid_prompt", "message": "Not this"}
+    )
     upstream.script = script.events(
         said.response_pieces()[0], said.event("response.failed", response=failed, sequence_number=1)
     )
@@ -169,9 +207,15 @@ def test_openai_sees_what_is_wrong_with_its_prompt(sdk: openai.OpenAI, user: Use
     assert charged(user) == 0
 
 
-def test_openai_sees_that_an_answer_was_limited(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(said.response_pieces()[0], *[said.response_piece("word ")] * 200)
-    last = list(sdk.responses.create(model="small", input="Hi", stream=True, max_output_tokens=2))[-1]
+def test_openai_sees_that_an_answer_was_limited(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(
+        said.response_pieces()[0], *[said.response_piece("word ")] * 200
+    )
+    last = list(sdk.responses.create(model="small", input="Hi", stream=True, max_output_tokens=2))[
+        -1
+    ]
     assert isinstance(last, openai.types.responses.ResponseIncompleteEvent)
     assert last.response.incomplete_details
     assert last.response.incomplete_details.reason == "max_output_tokens"
@@ -207,16 +251,23 @@ def test_openai_finds_the_id_to_ask_us_about(sdk: openai.OpenAI, upstream: Upstr
     assert [str(one)[:4] for one in ids] == ["req_"] * 3
 
 
-def test_openai_tries_again_by_itself_and_is_charged_once(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
+def test_openai_tries_again_by_itself_and_is_charged_once(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
     def busy_once(handler: Any) -> None:
         (script.error(503) if len(upstream.requests) == 1 else said.response_answer())(handler)
 
     upstream.script = busy_once
-    assert sdk.with_options(max_retries=2).responses.create(model="small", input="Hi").output_text == "Hello"
+    assert (
+        sdk.with_options(max_retries=2).responses.create(model="small", input="Hi").output_text
+        == "Hello"
+    )
     assert (len(upstream.requests), charged(user)) == (2, 1)
 
 
-def test_a_retry_after_a_lost_answer_is_not_charged_again(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
+def test_a_retry_after_a_lost_answer_is_not_charged_again(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
     given_up = threading.Event()
 
     def late(handler: Any) -> None:
@@ -225,15 +276,23 @@ def test_a_retry_after_a_lost_answer_is_not_charged_again(sdk: openai.OpenAI, us
 
     upstream.script = late
     patient = sdk.with_options(max_retries=5, timeout=1)
-    answer = patient.responses.create(model="small", input="Hi", extra_headers={"Idempotency-Key": "one"})
+    answer = patient.responses.create(
+        model="small", input="Hi", extra_headers={"Idempotency-Key": "one"}
+    )
     assert answer.output_text == "Hello"
     assert (len(upstream.requests), charged(user)) == (1, 1)
 
 
-def test_anthropic_gets_a_message(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
-    answer = claude.messages.create(model="small", max_tokens=50, messages=ASKED, system="Be short.")
+def test_anthropic_gets_a_message(
+    claude: anthropic.Anthropic, user: User, upstream: Upstream
+) -> None:
+    answer = claude.messages.create(
+        model="small", max_tokens=50, messages=ASKED, system="Be short."
+    )
     assert (answer.content[0].text, bill(answer)) == ("Hello", {"used": 1, "remaining": 49})  # type: ignore[union-attr]
-    assert upstream.requests[-1][1]["anthropic-version"] == claude.default_headers["anthropic-version"]
+    assert (
+        upstream.requests[-1][1]["anthropic-version"] == claude.default_headers["anthropic-version"]
+    )
     assert "x-api-key" not in {name.lower() for name in upstream.requests[-1][1]}
     assert charged(user) == 1
 
@@ -242,7 +301,11 @@ def test_anthropic_streams(claude: anthropic.Anthropic, user: User) -> None:
     with claude.messages.stream(model="small", max_tokens=50, messages=ASKED) as stream:
         assert "".join(stream.text_stream) == "Hello"
         answer = stream.get_final_message()
-    assert (answer.stop_reason, answer.usage.input_tokens, answer.usage.output_tokens) == ("end_turn", 20, 5)
+    assert (answer.stop_reason, answer.usage.input_tokens, answer.usage.output_tokens) == (
+        "end_turn",
+        20,
+        5,
+    )
     assert charged(user) == 1
 
 
@@ -261,27 +324,39 @@ def test_anthropic_calls_tools(claude: anthropic.Anthropic, user: User, upstream
     pieces[1:5] = [
         said.event("content_block_start", index=0, content_block=use),
         *(
-            said.event("content_block_delta", index=0, delta={"type": "input_json_delta", "partial_json": part})
+            said.event(
+                "content_block_delta",
+                index=0,
+                delta={"type": "input_json_delta", "partial_json": part},
+            )
             for part in ('{"place": "Chi', 'ang Mai"}')
         ),
         said.event("content_block_stop", index=0),
     ]
     upstream.script = script.events(*pieces)
     tools: Any = [{"name": "weather", "input_schema": PARAMETERS}]
-    with claude.messages.stream(model="small", max_tokens=50, messages=ASKED, tools=tools) as stream:
+    with claude.messages.stream(
+        model="small", max_tokens=50, messages=ASKED, tools=tools
+    ) as stream:
         called: Any = stream.get_final_message().content[0]
     assert (called.name, called.input) == ("weather", {"place": "Chiang Mai"})
     assert charged(user) == 1
 
 
-def test_anthropic_sees_that_an_answer_was_limited(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
-    upstream.script = script.events(*said.message_pieces()[:2], *[said.message_piece("word ")] * 200)
+def test_anthropic_sees_that_an_answer_was_limited(
+    claude: anthropic.Anthropic, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(
+        *said.message_pieces()[:2], *[said.message_piece("word ")] * 200
+    )
     with claude.messages.stream(model="small", max_tokens=2, messages=ASKED) as stream:
         answer = stream.get_final_message()
     assert (answer.stop_reason, answer.usage.output_tokens) == ("max_tokens", 2)
 
 
-def test_anthropic_raises_its_own_errors(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
+def test_anthropic_raises_its_own_errors(
+    claude: anthropic.Anthropic, user: User, upstream: Upstream
+) -> None:
     asked: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
     with pytest.raises(anthropic.AuthenticationError):
         claude.with_options(api_key="of-nobody").messages.create(**asked)
@@ -289,7 +364,9 @@ def test_anthropic_raises_its_own_errors(claude: anthropic.Anthropic, user: User
         claude.messages.create(**asked | {"model": "unknown"})
     assert unknown.value.type == "not_found_error"
     with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
-        claude.messages.create(**asked, extra_body={"mcp_servers": [{"url": "https://example.com"}]})
+        claude.messages.create(
+            **asked, extra_body={"mcp_servers": [{"url": "https://example.com"}]}
+        )
     upstream.script = script.error(529)
     with pytest.raises(anthropic.InternalServerError) as busy:
         claude.messages.create(**asked)
@@ -300,13 +377,18 @@ def test_anthropic_raises_its_own_errors(claude: anthropic.Anthropic, user: User
     assert (poor.value.status_code, poor.value.type) == (402, "billing_error")
 
 
-def test_anthropic_finds_the_id_to_ask_us_about(claude: anthropic.Anthropic, upstream: Upstream) -> None:
+def test_anthropic_finds_the_id_to_ask_us_about(
+    claude: anthropic.Anthropic, upstream: Upstream
+) -> None:
     asked: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
     answer = claude.messages.with_raw_response.create(**asked)
     with claude.messages.stream(**asked) as stream:
         list(stream)
     refused = []
-    for client, body in ((claude.with_options(api_key="sk-of-nobody"), {}), (claude, {"extra_query": {"q": "\0"}})):
+    for client, body in (
+        (claude.with_options(api_key="sk-of-nobody"), {}),
+        (claude, {"extra_query": {"q": "\0"}}),
+    ):
         with pytest.raises(anthropic.APIStatusError) as refusal:
             client.messages.create(**asked | body)
         refused.append(refusal.value.request_id)
@@ -318,10 +400,10 @@ def test_anthropic_finds_the_id_to_ask_us_about(claude: anthropic.Anthropic, ups
     assert [str(one)[:4] for one in ids] == ["req_"] * 5
 
 
-def test_anthropic_sees_how_a_stream_broke(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
-    overloaded = (
-        b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "secret"}}\n\n'
-    )
+def test_anthropic_sees_how_a_stream_broke(
+    claude: anthropic.Anthropic, user: User, upstream: Upstream
+) -> None:
+    overloaded = b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "secret"}}\n\n'
     upstream.script = script.events(*said.message_pieces("Hel")[:4], overloaded)
     with (
         pytest.raises(anthropic.APIStatusError) as broken,

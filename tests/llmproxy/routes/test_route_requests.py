@@ -50,7 +50,13 @@ def anthropic(**source: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("prompt", "choices", "ids"),
-    [("Once", 2, 0), (["Once", "Twice"], 4, 0), ([1, 2, 3], 2, 3), ([[1, 2], [3], [4]], 6, 4), ("", 2, 0)],
+    [
+        ("Once", 2, 0),
+        (["Once", "Twice"], 4, 0),
+        ([1, 2, 3], 2, 3),
+        ([[1, 2], [3], [4]], 6, 4),
+        ("", 2, 0),
+    ],
 )
 def test_prompts_of_every_form_multiply_the_answers(prompt: Any, choices: int, ids: int) -> None:
     asked = parsed(TEXT, prompt=prompt, n=2, max_tokens=5)
@@ -81,13 +87,31 @@ def test_a_suffix_is_a_part_of_the_prompt() -> None:
 
 @pytest.mark.parametrize("name", ["prompt", "input"])
 @pytest.mark.parametrize(
-    "value", [None, 5, {}, [], [[]], [""] * 3000, ["a", 1], [1, "a"], [[1], "a"], [1.5], [-1], [2**31], [True], [None]]
+    "value",
+    [
+        None,
+        5,
+        {},
+        [],
+        [[]],
+        [""] * 3000,
+        ["a", 1],
+        [1, "a"],
+        [[1], "a"],
+        [1.5],
+        [-1],
+        [2**31],
+        [True],
+        [None],
+    ],
 )
 def test_what_is_no_text_is_refused(name: str, value: Any) -> None:
     assert refused(TEXT if name == "prompt" else EMBEDDINGS, **{name: value}) == name
 
 
-@pytest.mark.parametrize(("value", "ids"), [("Hi", 0), (["Hi", "there"], 0), ([1, 2, 3], 3), ([[1, 2, 3], [4]], 4)])
+@pytest.mark.parametrize(
+    ("value", "ids"), [("Hi", 0), (["Hi", "there"], 0), ([1, 2, 3], 3), ([[1, 2, 3], [4]], 4)]
+)
 def test_embeddings_have_a_prompt_and_no_answer(value: Any, ids: int) -> None:
     asked = parsed(EMBEDDINGS, input=value, stream=True, dimensions=256, user="u", extra=1)
     assert (asked.prompt_ids, asked.max_tokens, asked.limit, asked.stream) == (ids, 0, "", False)
@@ -96,7 +120,10 @@ def test_embeddings_have_a_prompt_and_no_answer(value: Any, ids: int) -> None:
 
 
 def test_so_many_vectors_are_asked_for_as_an_answer_can_hold() -> None:
-    assert parsed(EMBEDDINGS, input=["a"] * 2048, encoding_format="base64").body["encoding_format"] == "base64"
+    assert (
+        parsed(EMBEDDINGS, input=["a"] * 2048, encoding_format="base64").body["encoding_format"]
+        == "base64"
+    )
     assert refused(EMBEDDINGS, input=["a"] * 2049, encoding_format="base64") == "input"
     assert refused(EMBEDDINGS, input=["a"] * 513) == "input"
 
@@ -165,7 +192,9 @@ def test_what_a_provider_keeps_or_adds_is_refused(name: str, value: Any) -> None
 
 def test_nothing_is_kept_at_the_provider() -> None:
     assert parsed(RESPONSES).body["store"] is False
-    assert parsed(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
+    assert (
+        parsed(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
+    )
 
 
 def test_several_answers_for_one_are_refused() -> None:
@@ -198,8 +227,16 @@ def test_a_conversation_is_sent_back_whole() -> None:
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]},
         {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "Nothing"},
-        {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": PICTURE}]},
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]},
+        {
+            "type": "function_call_output",
+            "call_id": "c",
+            "output": [{"type": "input_image", "image_url": PICTURE}],
+        },
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "Hello"}],
+        },
     ]
     asked = parsed(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
     assert (asked.body["input"], asked.images) == (items, 1)
@@ -238,9 +275,17 @@ def test_tools_of_anthropic_are_refused(kind: Any) -> None:
     assert refused(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
 
 
-def test_tools_that_the_caller_runs_pass_and_those_described_by_anthropic_cost_their_description() -> None:
-    own = [{"name": "look", "input_schema": {}}, {"type": "custom", "name": "sing", "input_schema": {}}]
-    named = [{"type": f"{name}_20250124", "name": name} for name in ("bash", "text_editor", "computer", "memory")]
+def test_tools_that_the_caller_runs_pass_and_those_described_by_anthropic_cost_their_description() -> (
+    None
+):
+    own = [
+        {"name": "look", "input_schema": {}},
+        {"type": "custom", "name": "sing", "input_schema": {}},
+    ]
+    named = [
+        {"type": f"{name}_20250124", "name": name}
+        for name in ("bash", "text_editor", "computer", "memory")
+    ]
     assert parsed(MESSAGES, tools=own).prompt_ids == 0
     assert parsed(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
 
@@ -313,7 +358,10 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
         (MESSAGES, anthropic(type="url", url=5)),
         (MESSAGES, anthropic(type=["url"])),
         (MESSAGES, part(MESSAGES, type="image", source="x")),
-        (MESSAGES, part(MESSAGES, type="document", source={"type": "url", "url": "https://example.com"})),
+        (
+            MESSAGES,
+            part(MESSAGES, type="document", source={"type": "url", "url": "https://example.com"}),
+        ),
         (MESSAGES, part(MESSAGES, type="document", source={"type": "file", "file_id": "file_1"})),
         (MESSAGES, part(MESSAGES, type="document")),
         (MESSAGES, part(MESSAGES, type="container_upload", file_id="file_1")),
@@ -340,25 +388,39 @@ CACHED = [
     (MESSAGES, HOUR, "cache_control.ttl"),
     (MESSAGES, {"tools": [{"name": "look", **HOUR}]}, "tools.0.cache_control.ttl"),
     (MESSAGES, {"system": [{"type": "text", "text": "Hi", **HOUR}]}, "system.cache_control.ttl"),
-    (MESSAGES, part(MESSAGES, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
+    (
+        MESSAGES,
+        part(MESSAGES, type="text", text="Hi", **HOUR),
+        "messages.0.content.cache_control.ttl",
+    ),
     (
         MESSAGES,
         part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **HOUR}]),
         "messages.0.content.cache_control.ttl",
     ),
-    (CHAT, {"messages": [{"role": "user", "content": "Hi", **HOUR}]}, "messages.0.cache_control.ttl"),
+    (
+        CHAT,
+        {"messages": [{"role": "user", "content": "Hi", **HOUR}]},
+        "messages.0.cache_control.ttl",
+    ),
     (CHAT, part(CHAT, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
     (CHAT, {"tools": [{**FUNCTION, **HOUR}]}, "tools.0.cache_control.ttl"),
 ]
 
 
 @pytest.mark.parametrize(("route", "body", "param"), CACHED)
-def test_a_cache_for_longer_than_its_price_says_is_refused(route: Route, body: dict[str, Any], param: str) -> None:
+def test_a_cache_for_longer_than_its_price_says_is_refused(
+    route: Route, body: dict[str, Any], param: str
+) -> None:
     assert refused(route, **body) == param
 
 
-@pytest.mark.parametrize("control", [{"type": "ephemeral"}, {"ttl": "5m"}, {"ttl": None}, None, [], "1h"])
-def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_to_judge(control: Any) -> None:
+@pytest.mark.parametrize(
+    "control", [{"type": "ephemeral"}, {"ttl": "5m"}, {"ttl": None}, None, [], "1h"]
+)
+def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_to_judge(
+    control: Any,
+) -> None:
     assert parsed(MESSAGES, cache_control=control).body["cache_control"] == control
 
 
@@ -368,10 +430,16 @@ def test_no_other_time_passes(ttl: Any) -> None:
 
 
 def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
-    for route, limit in ((TEXT, "max_tokens"), (RESPONSES, "max_output_tokens"), (MESSAGES, "max_tokens")):
+    for route, limit in (
+        (TEXT, "max_tokens"),
+        (RESPONSES, "max_output_tokens"),
+        (MESSAGES, "max_tokens"),
+    ):
         sent = orjson.loads(parsed(route, **{limit: 900}).upstream_body(model="m", max_tokens=7))
         assert (sent["model"], sent[limit]) == ("m", 7)
-    assert "max_tokens" not in orjson.loads(parsed(EMBEDDINGS).upstream_body(model="m", max_tokens=0))
+    assert "max_tokens" not in orjson.loads(
+        parsed(EMBEDDINGS).upstream_body(model="m", max_tokens=0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -381,12 +449,22 @@ def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
         ({"anthropic-version": "2024-01-01"}, {"anthropic-version": "2024-01-01"}),
         ({"anthropic-version": "2024\n"}, {"anthropic-version": "2023-06-01"}),
         (
-            {"anthropic-beta": "fast-mode-2026-02-01, interleaved-thinking-2025-05-14,context-1m-2025-08-07,x"},
-            {"anthropic-version": "2023-06-01", "anthropic-beta": "interleaved-thinking-2025-05-14"},
+            {
+                "anthropic-beta": "fast-mode-2026-02-01, interleaved-thinking-2025-05-14,context-1m-2025-08-07,x"
+            },
+            {
+                "anthropic-version": "2023-06-01",
+                "anthropic-beta": "interleaved-thinking-2025-05-14",
+            },
         ),
-        ({"anthropic-beta": "mcp-client-2025-11-20", "x-other": "1"}, {"anthropic-version": "2023-06-01"}),
+        (
+            {"anthropic-beta": "mcp-client-2025-11-20", "x-other": "1"},
+            {"anthropic-version": "2023-06-01"},
+        ),
     ],
 )
-def test_headers_that_change_the_price_do_not_pass(sent: dict[str, str], passed: dict[str, str]) -> None:
+def test_headers_that_change_the_price_do_not_pass(
+    sent: dict[str, str], passed: dict[str, str]
+) -> None:
     assert MESSAGES.passed_headers(sent) == passed
     assert RESPONSES.passed_headers(sent) == {}

@@ -68,7 +68,9 @@ def call(client: Client, bearer: Any) -> Call:
 
     def post(route: Spoken, user: User, *, headers: Any = None, **more: Any) -> Any:
         sent = {**bearer(user), **(headers or {})}
-        return client.post(route.path, route.body | more, content_type="application/json", headers=sent)
+        return client.post(
+            route.path, route.body | more, content_type="application/json", headers=sent
+        )
 
     return post
 
@@ -94,7 +96,9 @@ def settled(user: User) -> Completion:
 
 
 @every_route
-def test_an_answer_is_charged_by_its_usage(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+def test_an_answer_is_charged_by_its_usage(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
     usage = (1500, 0 if route is EMBEDDINGS else 600)
     upstream.script = said.ANSWERS[route.path]("Hello", usage)
     response = call(route, user)
@@ -122,21 +126,32 @@ def test_a_stream_is_relayed_and_billed_before_its_last_event(
     shown = pieces if route is not TEXT else [pieces[0], pieces[1], pieces[2], pieces[-1]]
     assert text == b"".join(shown[:-1]).decode() + bill + shown[-1].decode()
     receipt = settled(user)
-    assert (receipt.status, receipt.usage_source, receipt.finish_reason) == ("completed", "exact", route.reason)
+    assert (receipt.status, receipt.usage_source, receipt.finish_reason) == (
+        "completed",
+        "exact",
+        route.reason,
+    )
 
 
 @every_route
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_only_post_is_taken(route: Spoken, client: Client, user: User, bearer: Any, method: str) -> None:
+def test_only_post_is_taken(
+    route: Spoken, client: Client, user: User, bearer: Any, method: str
+) -> None:
     response = getattr(client, method)(route.path, headers=bearer(user))
     assert (response.status_code, response["Allow"]) == (405, "POST")
     assert error_of(route, response)["code"] == "method_not_allowed"
 
 
 @every_route
-def test_without_credentials_the_answer_is_401(route: Spoken, client: Client, upstream: Upstream) -> None:
+def test_without_credentials_the_answer_is_401(
+    route: Spoken, client: Client, upstream: Upstream
+) -> None:
     response = client.post(route.path, route.body, content_type="application/json")
-    assert (response.status_code, error_of(route, response)["type"]) == (401, "authentication_error")
+    assert (response.status_code, error_of(route, response)["type"]) == (
+        401,
+        "authentication_error",
+    )
     assert response["WWW-Authenticate"].startswith("Bearer")
     assert upstream.requests == []
 
@@ -167,7 +182,9 @@ def test_what_anthropic_alone_has_is_404_in_its_words(client: Client, path: str)
 
 
 @every_route
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 2000, b"[" * 300_000])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 2000, b"[" * 300_000]
+)
 def test_what_is_no_json_object_is_400(
     route: Spoken, client: Client, user: User, bearer: Any, upstream: Upstream, raw: bytes
 ) -> None:
@@ -215,13 +232,17 @@ def test_a_shorter_answer_leaves_less_for_thinking(
         (said.message_answer() if good else script.error(400))(handler)
 
     upstream.script = strict
-    response = call(MESSAGES, make_user("poor@example.com", credits=credits), max_tokens=4000, thinking=THINKING)
+    response = call(
+        MESSAGES, make_user("poor@example.com", credits=credits), max_tokens=4000, thinking=THINKING
+    )
     assert response.status_code == 200
     sent = upstream.sent["thinking"]
     assert (sent["type"], sent["display"]) == ("enabled", "omitted")
     assert budget - 20 < sent["budget_tokens"] <= budget
     told = response.get("x-credits-clamped-budget-tokens")
-    assert told == (None if budget == 3000 else str(int(response["x-credits-clamped-max-tokens"]) - 1))
+    assert told == (
+        None if budget == 3000 else str(int(response["x-credits-clamped-max-tokens"]) - 1)
+    )
     assert sent["budget_tokens"] == int(told or 3000)
 
 
@@ -231,7 +252,11 @@ def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
     poor = make_user("poor@example.com", credits=1)
     response = call(MESSAGES, poor, max_tokens=4000, thinking=THINKING)
     error = error_of(MESSAGES, response)
-    assert (response.status_code, error["code"], error["credits_required"]) == (402, "insufficient_credits", 2)
+    assert (response.status_code, error["code"], error["credits_required"]) == (
+        402,
+        "insufficient_credits",
+        2,
+    )
     assert "thinking" in error["message"]
     assert "1025" in error["message"]
     assert (upstream.requests, Hold.objects.count()) == ([], 0)
@@ -241,18 +266,36 @@ def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
 
 @pytest.mark.parametrize(
     "thinking",
-    [{"type": "adaptive"}, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 9000}, {"type": "enabled"}, None],
+    [
+        {"type": "adaptive"},
+        {"type": "disabled"},
+        {"type": "enabled", "budget_tokens": 9000},
+        {"type": "enabled"},
+        None,
+    ],
 )
 def test_thinking_without_a_budget_below_the_limit_is_the_providers_to_judge(
     call: Call, make_user: Any, upstream: Upstream, thinking: Any
 ) -> None:
     upstream.script = said.message_answer()
-    response = call(MESSAGES, make_user("poor@example.com", credits=1), max_tokens=4000, thinking=thinking)
+    response = call(
+        MESSAGES, make_user("poor@example.com", credits=1), max_tokens=4000, thinking=thinking
+    )
     assert (response.status_code, upstream.sent.get("thinking")) == (200, thinking)
     assert "x-credits-clamped-budget-tokens" not in response
 
 
-FAILURES = {400: 400, 413: 413, 422: 422, 401: 502, 402: 502, 429: 503, 500: 502, 503: 503, 529: 503}
+FAILURES = {
+    400: 400,
+    413: 413,
+    422: 422,
+    401: 502,
+    402: 502,
+    429: 503,
+    500: 502,
+    503: 503,
+    529: 503,
+}
 
 
 @every_route
@@ -291,22 +334,34 @@ def test_a_stream_that_breaks_is_charged_by_what_went_by(
     assert name == ("" if route is TEXT else "error")
     assert (error if route is RESPONSES else error["error"])["code"] == "upstream_error"
     receipt = settled(user)
-    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("failed", "estimated", 1000)
-    assert text.index(": credits") < text.index("upstream_error") if route is not TEXT else text.endswith("[DONE]\n\n")
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == (
+        "failed",
+        "estimated",
+        1000,
+    )
+    assert (
+        text.index(": credits") < text.index("upstream_error")
+        if route is not TEXT
+        else text.endswith("[DONE]\n\n")
+    )
 
 
 @every_stream
 def test_an_error_before_anything_was_said_is_plain_json(
     route: Spoken, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.until_hung_up(b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n')
+    upstream.script = script.until_hung_up(
+        b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n'
+    )
     response = call(route, user, stream=True)
     assert (response.status_code, error_of(route, response)["code"]) == (502, "upstream_error")
     assert settled(user).charged == 0
 
 
 @every_stream
-def test_who_leaves_pays_for_what_was_generated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+def test_who_leaves_pays_for_what_was_generated(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
     assert route.piece
     upstream.script = script.until_hung_up(*route.start, route.piece("word " * 800))
     response = call(route, user, stream=True, **{route.limit: 4000})
@@ -316,7 +371,11 @@ def test_who_leaves_pays_for_what_was_generated(route: Spoken, call: Call, user:
     response.close()
     assert upstream.hung_up.wait(2)
     receipt = settled(user)
-    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("interrupted", "estimated", 1000)
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == (
+        "interrupted",
+        "estimated",
+        1000,
+    )
 
 
 @every_stream
@@ -328,10 +387,16 @@ def test_an_answer_longer_than_was_paid_for_ends_well_formed(
     text = text_of(call(route, user, stream=True, **{route.limit: 2}))
     assert text.count("word ") < 100
     receipt = settled(user)
-    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "length", 2)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == (
+        "completed",
+        "length",
+        2,
+    )
     name, event = last_event(text)
     if route is TEXT:
-        assert event["choices"] == [{"index": 0, "text": "", "logprobs": None, "finish_reason": "length"}]
+        assert event["choices"] == [
+            {"index": 0, "text": "", "logprobs": None, "finish_reason": "length"}
+        ]
     elif route is RESPONSES:
         assert (name, event["response"]["incomplete_details"]) == (
             "response.incomplete",
@@ -342,7 +407,9 @@ def test_an_answer_longer_than_was_paid_for_ends_well_formed(
 
 
 @every_route
-def test_an_answer_without_usage_is_estimated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+def test_an_answer_without_usage_is_estimated(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
     upstream.script = said.ANSWERS[route.path]("word " * 800, None)
     call(route, user, **({route.limit: 4000} if route.limit else {}))
     receipt = settled(user)
@@ -352,15 +419,23 @@ def test_an_answer_without_usage_is_estimated(route: Spoken, call: Call, user: U
 
 
 @every_stream
-def test_a_stream_without_usage_is_estimated(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+def test_a_stream_without_usage_is_estimated(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.events(*said.STREAMS[route.path]("word " * 800, usage=None))
     text_of(call(route, user, stream=True, **{route.limit: 4000}))
     receipt = settled(user)
-    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == ("completed", "estimated", 1000)
+    assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == (
+        "completed",
+        "estimated",
+        1000,
+    )
 
 
 @every_route
-def test_usage_beyond_what_was_allowed_is_capped(route: Spoken, call: Call, user: User, upstream: Upstream) -> None:
+def test_usage_beyond_what_was_allowed_is_capped(
+    route: Spoken, call: Call, user: User, upstream: Upstream
+) -> None:
     usage = (2**30, 0) if route is EMBEDDINGS else (20, 5000)
     upstream.script = said.ANSWERS[route.path]("Hello", usage)
     call(route, user, **({route.limit: 1000} if route.limit else {}))
@@ -388,7 +463,13 @@ def test_parameters_of_a_provider_of_its_own_do_not_pass(
     route: Spoken, call: Call, user: User, upstream: Upstream
 ) -> None:
     upstream.script = said.ANSWERS[route.path]()
-    odd = {"service_tier": "priority", "speed": "fast", "inference_geo": "us", "n_predict": 9, "min_tokens": 9}
+    odd = {
+        "service_tier": "priority",
+        "speed": "fast",
+        "inference_geo": "us",
+        "n_predict": 9,
+        "min_tokens": 9,
+    }
     assert call(route, user, **odd).status_code == 200
     assert not set(odd) & set(upstream.sent)
 
@@ -427,15 +508,23 @@ def test_tokens_that_come_as_numbers_are_held_and_estimated_as_so_many(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_echo_is_not_charged_as_an_answer(call: Call, user: User, upstream: Upstream, stream: bool) -> None:
+def test_an_echo_is_not_charged_as_an_answer(
+    call: Call, user: User, upstream: Upstream, stream: bool
+) -> None:
     prompt, more = "word " * 4000, {"echo": True, "stream": stream}
     pieces = said.text_pieces(prompt, "x" * 40, usage=None)
-    upstream.script = script.events(*pieces) if stream else said.text_answer(prompt + "x" * 40, None)
+    upstream.script = (
+        script.events(*pieces) if stream else said.text_answer(prompt + "x" * 40, None)
+    )
     response = call(TEXT, user, prompt=prompt, max_tokens=30, **more)
     if stream:
         text_of(response)
     receipt = settled(user)
-    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == ("completed", "stop", 10)
+    assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == (
+        "completed",
+        "stop",
+        10,
+    )
 
 
 def test_a_prompt_whose_message_failed_before_it_began_is_not_charged(
@@ -450,7 +539,12 @@ def test_a_prompt_whose_message_failed_before_it_began_is_not_charged(
 def anthropic(upstream: Upstream) -> LanguageModel:
     """A model with Anthropic's ratios of prices."""
     catalogue.adopt_environment()
-    prices = {"prompt_price": 4, "cached_prompt_price": Decimal("0.4"), "cache_write_price": 5, "completion_price": 20}
+    prices = {
+        "prompt_price": 4,
+        "cached_prompt_price": Decimal("0.4"),
+        "cache_write_price": 5,
+        "completion_price": 20,
+    }
     LanguageModel.objects.filter(name="small").update(**prices)
     return LanguageModel.objects.get(name="small")
 
@@ -458,12 +552,22 @@ def anthropic(upstream: Upstream) -> LanguageModel:
 def test_what_a_message_wrote_to_a_cache_has_its_own_price(
     call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel
 ) -> None:
-    usage = {"input_tokens": 500, "cache_creation_input_tokens": 2000, "cache_read_input_tokens": 5000}
+    usage = {
+        "input_tokens": 500,
+        "cache_creation_input_tokens": 2000,
+        "cache_read_input_tokens": 5000,
+    }
     upstream.script = said.as_message(usage={**usage, "output_tokens": 100})
     user = make_user("rich@example.com", credits=5000)
-    assert call(MESSAGES, user).json()["_credits"]["used"] == 16  # 500 at 4, 2000 at 5, 5000 at 0.4, 100 at 20
+    assert (
+        call(MESSAGES, user).json()["_credits"]["used"] == 16
+    )  # 500 at 4, 2000 at 5, 5000 at 0.4, 100 at 20
     receipt = settled(user)
-    assert (receipt.prompt_tokens, receipt.cached_tokens, receipt.cache_write_tokens) == (7500, 5000, 2000)
+    assert (receipt.prompt_tokens, receipt.cached_tokens, receipt.cache_write_tokens) == (
+        7500,
+        5000,
+        2000,
+    )
     assert (receipt.cache_write_price, receipt.usage_source) == (5, "exact")
     assert audit.run().findings == []
 
@@ -489,12 +593,22 @@ def test_the_hold_covers_a_prompt_that_is_all_written(
 
 @pytest.mark.parametrize(("credits", "status"), [(38, 402), (41, 200)])
 def test_thinking_is_covered_also_if_all_of_the_prompt_is_written(
-    call: Call, make_user: Any, upstream: Upstream, anthropic: LanguageModel, credits: int, status: int
+    call: Call,
+    make_user: Any,
+    upstream: Upstream,
+    anthropic: LanguageModel,
+    credits: int,
+    status: int,
 ) -> None:
     upstream.script = said.message_answer()
-    prompt = [{"role": "user", "content": "x" * 9900}]  # 4,000 tokens, 16 credits, or 20 if they are written
+    prompt = [
+        {"role": "user", "content": "x" * 9900}
+    ]  # 4,000 tokens, 16 credits, or 20 if they are written
     user = make_user("poor@example.com", credits=credits)
-    assert call(MESSAGES, user, messages=prompt, max_tokens=4000, thinking=THINKING).status_code == status
+    assert (
+        call(MESSAGES, user, messages=prompt, max_tokens=4000, thinking=THINKING).status_code
+        == status
+    )
     assert len(upstream.requests) == (status == 200)
     if status == 200:
         assert upstream.sent["thinking"]["budget_tokens"] < upstream.sent["max_tokens"]
@@ -507,7 +621,9 @@ def test_a_price_of_a_write_alone_needs_a_balance(
     assert call(MESSAGES, make_user("poor@example.com")).status_code == 402
 
 
-def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(call: Call, user: User, upstream: Upstream) -> None:
+def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(
+    call: Call, user: User, upstream: Upstream
+) -> None:
     hour = {"type": "ephemeral", "ttl": "1h"}
     response = call(MESSAGES, user, system=[{"type": "text", "text": "Hi", "cache_control": hour}])
     error = error_of(MESSAGES, response)
@@ -520,9 +636,15 @@ def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(call: Call, us
     assert (upstream.requests, Hold.objects.count()) == ([], 0)
 
 
-def test_who_leaves_a_message_before_it_began_pays_for_its_prompt(call: Call, user: User, upstream: Upstream) -> None:
+def test_who_leaves_a_message_before_it_began_pays_for_its_prompt(
+    call: Call, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.until_hung_up(said.message_start(3000))
     response = call(MESSAGES, user, stream=True)
     next(iter(response.streaming_content))
     response.close()
-    assert (settled(user).charged, settled(user).prompt_tokens, settled(user).usage_source) == (4, 3000, "estimated")
+    assert (settled(user).charged, settled(user).prompt_tokens, settled(user).usage_source) == (
+        4,
+        3000,
+        "estimated",
+    )

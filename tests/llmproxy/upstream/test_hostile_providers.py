@@ -23,8 +23,13 @@ Chat = Callable[..., Any]
 
 
 def whole(text: str) -> bytes:
-    body = json.dumps({"choices": [{"message": {"content": text}}], "usage": {"prompt_tokens": 1}}).encode()
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    body = json.dumps(
+        {"choices": [{"message": {"content": text}}], "usage": {"prompt_tokens": 1}}
+    ).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
 
 
 def says(*pieces: bytes, pause: float = 0.1) -> Script:
@@ -42,7 +47,9 @@ def says(*pieces: bytes, pause: float = 0.1) -> Script:
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
 
 
-def test_the_answer_after_early_hints_is_the_answer(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_the_answer_after_early_hints_is_the_answer(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = says(HINTS, HINTS, whole("mine"))
     assert chat(user).json()["choices"][0]["message"]["content"] == "mine"
 
@@ -59,7 +66,9 @@ def test_the_answer_after_early_hints_is_the_answer(chat: Chat, user: User, upst
     ],
     ids=["101", "204", "304", "500", "at once", "later"],
 )
-def test_what_comes_beyond_an_answer_is_nobodys(chat: Chat, user: User, upstream: Upstream, secret: Script) -> None:
+def test_what_comes_beyond_an_answer_is_nobodys(
+    chat: Chat, user: User, upstream: Upstream, secret: Script
+) -> None:
     upstream.script = secret
     chat(user)
     time.sleep(0.3)
@@ -69,9 +78,16 @@ def test_what_comes_beyond_an_answer_is_nobodys(chat: Chat, user: User, upstream
 
 
 @pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "later"])
-def test_what_comes_beyond_a_stream_is_nobodys(chat: Chat, user: User, upstream: Upstream, pieces: int) -> None:
-    stream = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (script.chunk("Hi", finish="stop"), script.DONE))
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+def test_what_comes_beyond_a_stream_is_nobodys(
+    chat: Chat, user: User, upstream: Upstream, pieces: int
+) -> None:
+    stream = b"".join(
+        b"%x\r\n%s\r\n" % (len(part), part)
+        for part in (script.chunk("Hi", finish="stop"), script.DONE)
+    )
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     said = head + stream + b"0\r\n\r\n"
     upstream.script = says(said + whole("SECRET")) if pieces == 1 else says(said, whole("SECRET"))
     assert "[DONE]" in text_of(chat(user, stream=True))
@@ -80,9 +96,12 @@ def test_what_comes_beyond_a_stream_is_nobodys(chat: Chat, user: User, upstream:
     assert chat(user).json()["choices"][0]["message"]["content"] == "mine"
 
 
-def test_an_error_of_unwritable_words_is_told_and_holds_nothing(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_an_error_of_unwritable_words_is_told_and_holds_nothing(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.raw(
-        b'{"error": {"message": "a\\u0000b\\ud800", "code": "\\u0000\\ud800", "param": "\\u0000"}}', status=400
+        b'{"error": {"message": "a\\u0000b\\ud800", "code": "\\u0000\\ud800", "param": "\\u0000"}}',
+        status=400,
     )
     response = chat(user)
     assert (response.status_code, response.json()["error"]["message"]) == (400, "ab?")
@@ -90,8 +109,12 @@ def test_an_error_of_unwritable_words_is_told_and_holds_nothing(chat: Chat, user
     assert Completion.objects.get().status == "failed"
 
 
-def test_a_provider_that_repeats_our_key_tells_nobody(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.error(400, "m sk-provider", code="c sk-provider", param="p sk-provider")
+def test_a_provider_that_repeats_our_key_tells_nobody(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.error(
+        400, "m sk-provider", code="c sk-provider", param="p sk-provider"
+    )
     assert "sk-provider" not in chat(user).content.decode()
     assert "sk-provider" not in Completion.objects.get().error
 
@@ -112,14 +135,18 @@ def test_a_reset_right_after_the_headers_is_502(chat: Chat, user: User, upstream
     assert ledger.balance(user).held == 0
 
 
-def test_half_a_character_in_a_tool_call_is_passed_and_charged_once(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_half_a_character_in_a_tool_call_is_passed_and_charged_once(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     body = b'{"type": "message", "content": [{"type": "tool_use", "name": "t", "input": {"x": "\\ud83d"}}], '
     upstream.script = script.raw(body + b'"usage": {"input_tokens": 5, "output_tokens": 5}}')
     response = chat(user, "/v1/messages", max_tokens=100)
     assert (response.status_code, response["x-credits-used"]) == (200, "1")
 
 
-def test_chunks_without_text_do_not_go_on_for_ever(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_chunks_without_text_do_not_go_on_for_ever(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     upstream.script = script.until_hung_up(*[script.chunk("") * 100 for _ in range(200)])
     text_of(chat(user, stream=True, max_tokens=10))
     assert upstream.hung_up.wait(3)
@@ -127,7 +154,9 @@ def test_chunks_without_text_do_not_go_on_for_ever(chat: Chat, user: User, upstr
     assert audit.run().findings == []
 
 
-def test_a_slow_error_is_not_waited_for(chat: Chat, user: User, upstream: Upstream, monkeypatch: Any) -> None:
+def test_a_slow_error_is_not_waited_for(
+    chat: Chat, user: User, upstream: Upstream, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("llmproxy.upstream.exchange.ERROR_SECONDS", 0.5)
     upstream.script = says(b"HTTP/1.1 500 No\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 40)
     started = time.monotonic()
@@ -157,7 +186,9 @@ def test_a_route_that_a_provider_does_not_have_says_nothing_of_its_health(
     ],
     ids=str,
 )
-def test_content_that_cannot_be_measured_is_refused(chat: Chat, user: User, upstream: Upstream, part: Any) -> None:
+def test_content_that_cannot_be_measured_is_refused(
+    chat: Chat, user: User, upstream: Upstream, part: Any
+) -> None:
     response = chat(user, messages=[{"role": "user", "content": [part]}])
     assert response.status_code == 400
     assert upstream.requests == []
@@ -172,20 +203,30 @@ def test_content_that_cannot_be_measured_is_refused(chat: Chat, user: User, upst
     ],
     ids=str,
 )
-def test_what_costs_more_than_is_metered_is_refused(chat: Chat, user: User, upstream: Upstream, asked: Any) -> None:
+def test_what_costs_more_than_is_metered_is_refused(
+    chat: Chat, user: User, upstream: Upstream, asked: Any
+) -> None:
     assert chat(user, **asked).status_code == 400
     assert upstream.requests == []
 
 
-def test_nothing_of_a_chat_is_kept_at_the_provider(chat: Chat, user: User, upstream: Upstream) -> None:
+def test_nothing_of_a_chat_is_kept_at_the_provider(
+    chat: Chat, user: User, upstream: Upstream
+) -> None:
     chat(user, store=True, modalities=["text", "audio"])
     assert not {"store", "modalities"} & upstream.sent.keys()
 
 
 @pytest.mark.parametrize(
-    "item", [{"type": "message", "role": "user", "id": "msg_1"}, {"type": "reasoning", "id": "rs_1", "summary": []}]
+    "item",
+    [
+        {"type": "message", "role": "user", "id": "msg_1"},
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+    ],
 )
-def test_an_item_that_is_only_named_is_refused(chat: Chat, user: User, upstream: Upstream, item: Any) -> None:
+def test_an_item_that_is_only_named_is_refused(
+    chat: Chat, user: User, upstream: Upstream, item: Any
+) -> None:
     assert chat(user, "/v1/responses", input=[item], messages=None).status_code == 400
     assert upstream.requests == []
 
@@ -216,7 +257,8 @@ def test_an_address_that_is_none_is_503_and_holds_nothing(
 
 
 @pytest.mark.parametrize(
-    "address", ["http://u:hunter2@127.0.0.1:port/v1", "ftp://u:hunter2@a/v1", "http://u:hunter2@/v1"]
+    "address",
+    ["http://u:hunter2@127.0.0.1:port/v1", "ftp://u:hunter2@a/v1", "http://u:hunter2@/v1"],
 )
 def test_a_password_in_an_address_is_not_logged(
     chat: Chat, user: User, upstream: Upstream, settings: Any, caplog: Any, address: str
@@ -231,7 +273,11 @@ def test_nothing_can_be_added_to_the_head_of_what_is_sent(
     chat: Chat, user: User, upstream: Upstream, settings: Any
 ) -> None:
     settings.LLM_UPSTREAM_BASE_URL = upstream.url + "/a b\r\nX-Base: 1\r\n\x0bü"
-    headers = {"x-trace-id": "a\r\nX-Trace: 1", "anthropic-beta": "pdfs-ü,pdfs-ก", "anthropic-version": "1\r\nX-V: 1"}
+    headers = {
+        "x-trace-id": "a\r\nX-Trace: 1",
+        "anthropic-beta": "pdfs-ü,pdfs-ก",
+        "anthropic-version": "1\r\nX-V: 1",
+    }
     chat(user, "/v1/messages", max_tokens=10, headers=headers)
     assert upstream.paths == ["/v1/a%20bX-Base:%201%0B%C3%BC/messages"]
     sent = {name.lower(): value for name, value in upstream.requests[0][1].items()}

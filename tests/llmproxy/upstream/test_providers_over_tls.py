@@ -35,7 +35,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "provider")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     now = timezone.now()
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(
+        now + timedelta(days=1)
+    )
     builder = builder.add_extension(
         x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
     )
@@ -79,7 +81,9 @@ def test_answers_come_on_one_connection(trusted: None, ask: Any, several: Severa
 
 def test_a_stream_in_pieces_comes_in_pieces(trusted: None, ask: Any, several: Several) -> None:
     rest = threading.Event()
-    several.add("only", script.events(script.chunk("first"), rest, script.chunk(finish="stop"), script.DONE))
+    several.add(
+        "only", script.events(script.chunk("first"), rest, script.chunk(finish="stop"), script.DONE)
+    )
     content = iter(ask(stream=True).streaming_content)
     assert b"first" in next(content)
     rest.set()
@@ -100,7 +104,9 @@ def test_silence_ends_after_the_idle_seconds(trusted: None, ask: Any, several: S
     assert '"upstream_timeout"' in text_of(ask(stream=True))
 
 
-def test_a_kept_connection_that_was_closed_is_tried_once_more(trusted: None, ask: Any, several: Several) -> None:
+def test_a_kept_connection_that_was_closed_is_tried_once_more(
+    trusted: None, ask: Any, several: Several
+) -> None:
     upstream = several.add("only", script.answer("one"))
     ask()
     upstream.script = script.once(script.hang_up, script.answer("again"))
@@ -141,5 +147,7 @@ except TimeoutError:
 
 
 def test_a_dribbled_record_is_not_waited_for_by_a_greenlet() -> None:
-    ran = subprocess.run([sys.executable, "-c", DRIBBLED], capture_output=True, text=True, timeout=20, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", DRIBBLED], capture_output=True, text=True, timeout=20, check=True
+    )
     assert ran.stdout == "True\n"

@@ -49,7 +49,9 @@ def said(answer: Any) -> str:
 
 
 def target(**fields: Any) -> Target:
-    return Target(provider=1, slug="p", base_url="", encrypted_key="", key_header="bearer", **fields)
+    return Target(
+        provider=1, slug="p", base_url="", encrypted_key="", key_header="bearer", **fields
+    )
 
 
 def failing_since(slug: str, *, failures: int = 3, seconds: int = 30) -> None:
@@ -93,12 +95,18 @@ def test_what_fails_falls_back(ask: Any, several: Several, status: int, code: st
     assert said(ask()) == "second"
     assert tried() == [("first", code), ("second", "")]
     noted = "" if status == 404 else code  # a route that is not there says nothing of the others
-    assert (Completion.objects.get().provider, several.provider("first").last_error) == ("second", noted)
+    assert (Completion.objects.get().provider, several.provider("first").last_error) == (
+        "second",
+        noted,
+    )
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_the_callers_own_fault_is_asked_once(ask: Any, several: Several, status: int) -> None:
-    several.add("first", script.error(status, "context too long", code="context_length_exceeded", param="messages"))
+    several.add(
+        "first",
+        script.error(status, "context too long", code="context_length_exceeded", param="messages"),
+    )
     second = several.add("second")
     answer = ask()
     assert (answer.status_code, answer.json()["error"]["message"]) == (status, "context too long")
@@ -113,10 +121,15 @@ def test_the_callers_own_fault_is_asked_once(ask: Any, several: Several, status:
         {"code": "DeploymentNotFound", "message": "x"},
         {"message": "first-1 is not a valid model ID", "code": 400},
         {"type": "INVALID_ARGUMENT", "message": "API key not valid. Please pass a valid API key."},
-        {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+        {
+            "type": "invalid_request_error",
+            "message": "Your credit balance is too low to access the API.",
+        },
     ],
 )
-def test_a_400_about_our_own_configuration_falls_back(ask: Any, several: Several, error: dict[str, Any]) -> None:
+def test_a_400_about_our_own_configuration_falls_back(
+    ask: Any, several: Several, error: dict[str, Any]
+) -> None:
     several.add("first", script.error(400, **error))
     several.add("second")
     assert said(ask()) == "second"
@@ -131,7 +144,9 @@ def test_no_more_are_asked_than_may_be(ask: Any, several: Several, settings: Any
     assert [one["provider"] for one in Completion.objects.get().attempts] == ["first", "second"]
 
 
-def test_all_tries_share_the_wait_of_one(ask: Any, several: Several, settings: Any, user: User) -> None:
+def test_all_tries_share_the_wait_of_one(
+    ask: Any, several: Several, settings: Any, user: User
+) -> None:
     settings.LLM_FIRST_BYTE_SECONDS = 2.5
     several.add("first", script.after(0.7, FAILS))
     several.add("second", script.silence_of(5))
@@ -143,7 +158,9 @@ def test_all_tries_share_the_wait_of_one(ask: Any, several: Several, settings: A
     assert ledger.balance(user) == ledger.Balance(credits=50, held=0, plan="free")
 
 
-def test_who_is_slow_to_begin_is_left_for_the_next(ask: Any, several: Several, settings: Any) -> None:
+def test_who_is_slow_to_begin_is_left_for_the_next(
+    ask: Any, several: Several, settings: Any
+) -> None:
     several.add("first", script.silence_of(5), first_byte_seconds=1)
     several.add("second")
     assert said(ask()) == "second"
@@ -151,7 +168,9 @@ def test_who_is_slow_to_begin_is_left_for_the_next(ask: Any, several: Several, s
     assert 900 < Completion.objects.get().attempts[0]["ms"] < 1900
 
 
-def test_a_stream_whose_headers_come_and_nothing_else_falls_back(ask: Any, several: Several) -> None:
+def test_a_stream_whose_headers_come_and_nothing_else_falls_back(
+    ask: Any, several: Several
+) -> None:
     several.add("first", script.until_hung_up(), first_byte_seconds=1)
     several.add("second")
     assert '"second"' in text_of(ask(stream=True))
@@ -171,7 +190,9 @@ def deaf() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1"
 
 
-def test_who_takes_no_connection_is_left_after_their_seconds_to_connect(ask: Any, several: Several) -> None:
+def test_who_takes_no_connection_is_left_after_their_seconds_to_connect(
+    ask: Any, several: Several
+) -> None:
     with deaf() as url:
         several.add("first", url=url, connect_seconds=1)
         several.add("second")
@@ -185,7 +206,11 @@ def test_who_takes_no_connection_is_left_after_their_seconds_to_connect(ask: Any
 def test_who_falls_silent_during_an_answer_is_left_after_their_idle_seconds(
     ask: Any, several: Several, stream: bool
 ) -> None:
-    begun = script.events(script.chunk("Hi"), threading.Event()) if stream else script.begun(b'{"choices": ')
+    begun = (
+        script.events(script.chunk("Hi"), threading.Event())
+        if stream
+        else script.begun(b'{"choices": ')
+    )
     several.add("first", begun, idle_seconds=1, first_byte_seconds=30)
     second = several.add("second")
     started = time.monotonic()
@@ -196,9 +221,13 @@ def test_who_falls_silent_during_an_answer_is_left_after_their_idle_seconds(
     assert len(second.requests) == (0 if stream else 1)
 
 
-def test_a_silence_in_a_stream_may_be_longer_than_its_first_byte(ask: Any, several: Several) -> None:
+def test_a_silence_in_a_stream_may_be_longer_than_its_first_byte(
+    ask: Any, several: Several
+) -> None:
     several.add(
-        "first", script.pausing(1.5, script.chunk("Hel"), script.chunk("lo", finish="stop")), first_byte_seconds=1
+        "first",
+        script.pausing(1.5, script.chunk("Hel"), script.chunk("lo", finish="stop")),
+        first_byte_seconds=1,
     )
     assert '"lo"' in text_of(ask(stream=True))
 
@@ -219,7 +248,9 @@ def test_comments_are_bytes_too(ask: Any, several: Several) -> None:
         b": nothing but this\n\n",
     ],
 )
-def test_a_stream_that_begins_with_a_failure_falls_back(ask: Any, several: Several, beginning: bytes) -> None:
+def test_a_stream_that_begins_with_a_failure_falls_back(
+    ask: Any, several: Several, beginning: bytes
+) -> None:
     several.add("first", script.events(beginning))
     several.add("second")
     text = text_of(ask(stream=True))
@@ -243,7 +274,9 @@ def test_an_answer_that_is_cut_before_it_is_whole_falls_back(ask: Any, several: 
     assert said(ask()) == "second"
 
 
-def test_who_keeps_failing_is_asked_last_until_they_have_cooled_down(ask: Any, several: Several) -> None:
+def test_who_keeps_failing_is_asked_last_until_they_have_cooled_down(
+    ask: Any, several: Several
+) -> None:
     first, second = several.add("first", FAILS), several.add("second")
     for _ in range(3):
         ask()
@@ -302,7 +335,9 @@ def test_a_provider_that_says_when_to_come_back_cools_down_until_then(
 
 
 @pytest.mark.parametrize("wait", ["", "soon", "0", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "\u00b2"])
-def test_a_retry_after_that_says_nothing_cools_nobody_down(ask: Any, several: Several, wait: str) -> None:
+def test_a_retry_after_that_says_nothing_cools_nobody_down(
+    ask: Any, several: Several, wait: str
+) -> None:
     several.add("only", script.raw(b"{}", status=429, headers={"Retry-After": wait}))
     assert ask()["Retry-After"] == "5"
     assert several.provider("only").cooling_until is None
@@ -395,13 +430,19 @@ def test_a_provider_whose_key_is_unreadable_is_passed_over(
     assert "provider first cannot be asked" in caplog.text
 
 
-def test_a_kept_connection_that_the_provider_closed_is_tried_once_more(ask: Any, several: Several) -> None:
+def test_a_kept_connection_that_the_provider_closed_is_tried_once_more(
+    ask: Any, several: Several
+) -> None:
     first = several.add("first", script.answer("first"))
     second = several.add("second")
     assert said(ask()) == "first"
     first.script = script.once(script.hang_up, script.answer("again"))
     assert said(ask()) == "again"
-    assert (len(first.requests), len(second.requests), several.provider("first").failures) == (3, 0, 0)
+    assert (len(first.requests), len(second.requests), several.provider("first").failures) == (
+        3,
+        0,
+        0,
+    )
 
 
 def test_a_new_connection_that_breaks_is_a_failure_at_once(ask: Any, several: Several) -> None:
@@ -419,9 +460,13 @@ def test_a_caller_learns_nothing_of_our_accounts(ask: Any, several: Several) -> 
     assert [error for _, error in tried()] == ["upstream_error"] * 2
 
 
-def test_reading_on_for_the_usage_ends_after_its_seconds(ask: Any, several: Several, user: User) -> None:
+def test_reading_on_for_the_usage_ends_after_its_seconds(
+    ask: Any, several: Several, user: User
+) -> None:
     """Also where no connection is watched, so that only writing tells that the caller has left."""
-    upstream = several.add("only", script.until_hung_up(script.chunk("Hi")), on_disconnect="drain", drain_seconds=1)
+    upstream = several.add(
+        "only", script.until_hung_up(script.chunk("Hi")), on_disconnect="drain", drain_seconds=1
+    )
     response = ask(stream=True)
     next(iter(response.streaming_content))
     started = time.monotonic()

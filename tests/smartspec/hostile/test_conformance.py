@@ -18,7 +18,10 @@ from tests.llmproxy import scripted_upstream
 from tests.llmproxy.scripted_upstream import Upstream
 from tests.smartspec.described import example_of, is_public, media_types, operations
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_limits", "upstream", "rows")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("no_limits", "upstream", "rows"),
+]
 
 # Not among them: ignored_auth, which cannot replace a caller's headers (the last test does its work), and
 # positive_data_acceptance, because a schema cannot say that a code or a model has to exist.
@@ -41,7 +44,9 @@ SOME = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-ANYBODY = schemathesis.openapi.from_wsgi("/api/schema", wsgi.application)  # invents credentials, too
+ANYBODY = schemathesis.openapi.from_wsgi(
+    "/api/schema", wsgi.application
+)  # invents credentials, too
 SOMEBODY = schemathesis.openapi.from_wsgi("/api/schema", wsgi.application)
 SOMEBODY.config.generation.update(with_security_parameters=False)
 for schema in (ANYBODY, SOMEBODY):
@@ -76,7 +81,9 @@ def test_nobody_is_answered_as_the_document_says(case: Any) -> None:
 @pytest.mark.parametrize("caller", ["device", "browser"])
 @SOMEBODY.parametrize()
 @SOME
-def test_a_caller_is_answered_as_the_document_says(case: Any, caller: str, callers: dict[str, Any]) -> None:
+def test_a_caller_is_answered_as_the_document_says(
+    case: Any, caller: str, callers: dict[str, Any]
+) -> None:
     require_conformance(case, **callers[caller])
 
 
@@ -87,18 +94,34 @@ def test_the_examples_of_an_operation_work(label: str, callers: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("stranger", ["nobody", "stranger"])
-@pytest.mark.parametrize("label", [label for label, operation in OPERATIONS.items() if not is_public(operation)])
-def test_what_needs_a_login_is_not_for_strangers(label: str, stranger: str, callers: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "label", [label for label, operation in OPERATIONS.items() if not is_public(operation)]
+)
+def test_what_needs_a_login_is_not_for_strangers(
+    label: str, stranger: str, callers: dict[str, Any]
+) -> None:
     assert require_conformance(example(label), **callers[stranger]) == 401
 
 
 @pytest.mark.parametrize("caller", ["poor", "key"])
 @pytest.mark.parametrize("label", CHATS)
-def test_who_cannot_pay_is_told_so_as_the_document_says(label: str, caller: str, spent: dict[str, Any]) -> None:
+def test_who_cannot_pay_is_told_so_as_the_document_says(
+    label: str, caller: str, spent: dict[str, Any]
+) -> None:
     assert [require_conformance(example(label), **spent[caller]) for _ in range(2)] == [200, 402]
 
 
-PROVIDERS = {400: 400, 413: 413, 415: 415, 422: 422, 401: 502, 403: 502, 429: 503, 500: 502, 503: 503}
+PROVIDERS = {
+    400: 400,
+    413: 413,
+    415: 415,
+    422: 422,
+    401: 502,
+    403: 502,
+    429: 503,
+    500: 502,
+    503: 503,
+}
 
 
 @pytest.mark.parametrize("status", PROVIDERS)
@@ -108,4 +131,6 @@ def test_what_a_provider_does_is_told_as_the_document_says(
 ) -> None:
     upstream.script = scripted_upstream.error(status, "No", code="no")
     caller = callers["device"]
-    assert require_conformance(example(label), but=not_a_server_error, **caller) == PROVIDERS[status]
+    assert (
+        require_conformance(example(label), but=not_a_server_error, **caller) == PROVIDERS[status]
+    )

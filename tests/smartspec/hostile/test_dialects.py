@@ -33,7 +33,9 @@ def is_in_dialect(path: str, answer: Any) -> bool:
 
 
 @pytest.mark.parametrize("path", PROGRAMS)
-@pytest.mark.parametrize("asked", [{"HTTP_HOST": "evil.example"}, {"QUERY_STRING": "a=%00"}, {"QUERY_STRING": "%ff"}])
+@pytest.mark.parametrize(
+    "asked", [{"HTTP_HOST": "evil.example"}, {"QUERY_STRING": "a=%00"}, {"QUERY_STRING": "%ff"}]
+)
 def test_an_address_that_is_not_ours_is_400(path: str, asked: Any) -> None:
     answer = Client().generic("POST" if path == OAUTH else "GET", path, **asked)
     assert answer.status_code == 400
@@ -66,7 +68,9 @@ def test_what_breaks_is_500_in_the_dialect(path: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("path", [OAUTH, BROWSER, MESSAGES, ENVELOPE])
 def test_a_body_in_another_charset_is_400_in_the_dialect(path: str) -> None:
     said: list[Any] = []
-    environ = RequestFactory().post(path).environ | {"CONTENT_TYPE": "application/json; charset=base64"}
+    environ = RequestFactory().post(path).environ | {
+        "CONTENT_TYPE": "application/json; charset=base64"
+    }
     body = b"".join(wsgi.application(environ, lambda *head: said.extend(head)))
     assert said[0] == "400 Bad Request"
     assert (b"error_description" in body) == (path == OAUTH)
@@ -75,4 +79,6 @@ def test_a_body_in_another_charset_is_400_in_the_dialect(path: str) -> None:
 
 def test_pages_keep_their_own_words() -> None:
     assert resolve("/account")
-    assert Client().get("/account", HTTP_HOST="evil.example")["Content-Type"].startswith("text/html")
+    assert (
+        Client().get("/account", HTTP_HOST="evil.example")["Content-Type"].startswith("text/html")
+    )

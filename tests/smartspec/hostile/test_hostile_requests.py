@@ -16,22 +16,36 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 DOCUMENT = json.loads(openapi.document())
 OPERATIONS = operations(DOCUMENT)
-PAGES = ["GET /", "GET /account", "GET /accounts/login/", "GET /auth/device", "POST /auth/device", "GET /admin/"]
+PAGES = [
+    "GET /",
+    "GET /account",
+    "GET /accounts/login/",
+    "GET /auth/device",
+    "POST /auth/device",
+    "GET /admin/",
+]
 MANY = 1_000_000
-LIMITS = {name: str(MANY) for name in ("DEVICE_CODE_RPM", "DEVICE_CODE_RPH", "DEVICE_VERIFY_RPM", "WEB_LLM_RPM")}
+LIMITS = {
+    name: str(MANY)
+    for name in ("DEVICE_CODE_RPM", "DEVICE_CODE_RPH", "DEVICE_VERIFY_RPM", "WEB_LLM_RPM")
+}
 
 Headers = list[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
-def server(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     with django_db_blocker.unblock(), scripted_upstream.serving() as provider:
         provider.script = scripted_upstream.as_asked("Hello")
         upstream = {"LLM_UPSTREAM_BASE_URL": provider.url, "LLM_UPSTREAM_MODELS": "smollm2"}
         with serving(tmp_path_factory.mktemp("gunicorn"), **LIMITS, **upstream) as running:
             yield running
             log = running.log.read_text()
-            assert "Error handling request" not in log  # gunicorn's, of what escapes the application
+            assert (
+                "Error handling request" not in log
+            )  # gunicorn's, of what escapes the application
             assert "Internal Server Error" not in log  # Django's
 
 
@@ -43,13 +57,24 @@ def login(callers: dict[str, Any]) -> Headers:
     return [("Cookie", cookies), *browser["headers"].items()]
 
 
-def request(label: str, *more: tuple[str, str], method: str = "", body: bytes | None = None, drop: str = "") -> bytes:
+def request(
+    label: str, *more: tuple[str, str], method: str = "", body: bytes | None = None, drop: str = ""
+) -> bytes:
     """The example of an operation as bytes; `more` headers may repeat, `drop` names one to leave out."""
     verb, path = label.split(" ")
     example, headers = _example(label, path)
     sent = example["body"] if body is None else body
-    headers = [("Host", "127.0.0.1"), *headers, ("Content-Length", str(len(sent))), ("Connection", "close")]
-    lines = [f"{name}: {value}" for name, value in [*headers, *more] if (name, value) in more or name != drop]
+    headers = [
+        ("Host", "127.0.0.1"),
+        *headers,
+        ("Content-Length", str(len(sent))),
+        ("Connection", "close"),
+    ]
+    lines = [
+        f"{name}: {value}"
+        for name, value in [*headers, *more]
+        if (name, value) in more or name != drop
+    ]
     head = [f"{method or verb} {example['path']} HTTP/1.1", *lines, "", ""]
     return "\r\n".join(head).encode("latin-1") + sent
 
@@ -62,7 +87,9 @@ def _example(label: str, path: str) -> tuple[dict[str, Any], Headers]:
     address = path.format(**example["path_parameters"])
     query = f"?{urlencode(example['query'])}" if example["query"] else ""
     body = json.dumps(example["body"]).encode() if media_type else b""
-    return {"path": address + query, "body": body}, [("Content-Type", media_type)] if media_type else []
+    return {"path": address + query, "body": body}, [
+        ("Content-Type", media_type)
+    ] if media_type else []
 
 
 # Correct HTTP, which reaches the application.
@@ -75,10 +102,18 @@ HEADERS: dict[str, Headers] = {
     "odd cookies": [("Cookie", '=;;;a;"=";sessionid;sessionid="\\000"; csrftoken=\xff')],
     "another host": [("Host", "evil.example")],
     "host with a port of letters": [("Host", "127.0.0.1:http")],
-    "forwarded": [("X-Forwarded-For", "::1%eth0,\xff"), ("X-Forwarded-Host", "evil"), ("X-Forwarded-Proto", "gopher")],
+    "forwarded": [
+        ("X-Forwarded-For", "::1%eth0,\xff"),
+        ("X-Forwarded-Host", "evil"),
+        ("X-Forwarded-Proto", "gopher"),
+    ],
     "range": [("Range", "bytes=0-1")],
     "odd range": [("Range", "bytes=5-1,-,a-b")],
-    "conditions": [("If-None-Match", '"\xff'), ("If-Modified-Since", "yesterday"), ("If-Match", "*")],
+    "conditions": [
+        ("If-None-Match", '"\xff'),
+        ("If-Modified-Since", "yesterday"),
+        ("If-Match", "*"),
+    ],
     "accept nothing known": [("Accept", "application/x-nothing"), ("Accept-Encoding", "zip;q=9")],
     "odd language": [("Accept-Language", "th-\xff;q=x," * 200)],
     "upgrade": [("Upgrade", "websocket"), ("Connection", "Upgrade")],
@@ -106,7 +141,19 @@ TYPES = [
     "text/plain; charset=idna",
     "image/png",
 ]
-METHODS = ["HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "DELETE", "PROPFIND", "CONNECT", "QUERY", "GET", "POST"]
+METHODS = [
+    "HEAD",
+    "OPTIONS",
+    "TRACE",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "PROPFIND",
+    "CONNECT",
+    "QUERY",
+    "GET",
+    "POST",
+]
 BODIES = [b"", b"\0" * 100, b"\xff\xfe", b'{"a": ' * 3000, b"a=%zz&b=%"]
 
 # Not HTTP: gunicorn says no before the application hears of it, or closes the connection.
@@ -152,7 +199,10 @@ def test_odd_requests_are_answered_calmly(server: Server, login: Headers, label:
         require_calm(server, label, name, request(label, *login, *odd, drop=drop))
     for media_type in TYPES:
         require_calm(
-            server, label, media_type, request(label, *login, ("Content-Type", media_type), drop="Content-Type")
+            server,
+            label,
+            media_type,
+            request(label, *login, ("Content-Type", media_type), drop="Content-Type"),
         )
     for method in METHODS:
         require_calm(server, label, method, request(label, *login, method=method))
@@ -161,21 +211,35 @@ def test_odd_requests_are_answered_calmly(server: Server, login: Headers, label:
 
 
 @pytest.mark.parametrize("label", [*OPERATIONS, *PAGES])
-def test_bodies_of_another_length_are_answered_calmly(server: Server, login: Headers, label: str) -> None:
+def test_bodies_of_another_length_are_answered_calmly(
+    server: Server, login: Headers, label: str
+) -> None:
     for chunks in (b"3\r\n{}x\r\n0\r\n\r\n", b"2;a=b\r\n{}\r\n0\r\nx: y\r\n\r\n", b"0\r\n\r\n"):
-        chunked = request(label, *login, ("Transfer-Encoding", "chunked"), drop="Content-Length", body=chunks)
+        chunked = request(
+            label, *login, ("Transfer-Encoding", "chunked"), drop="Content-Length", body=chunks
+        )
         require_calm(server, label, chunks, chunked)
     for length, sent in ((500, b"{}"), (1, b'{"a": 1}'), (0, b"{}"), (10**30, b"{}")):
-        raw = request(label, *login, ("Content-Length", str(length)), drop="Content-Length", body=sent)
+        raw = request(
+            label, *login, ("Content-Length", str(length)), drop="Content-Length", body=sent
+        )
         require_calm(server, label, length, raw)
 
 
-@pytest.mark.parametrize("label", ["POST /api/auth/device/token", "POST /v1/chat/completions", "GET /api/auth/me"])
-def test_what_is_not_http_is_refused_by_the_server(server: Server, login: Headers, label: str) -> None:
+@pytest.mark.parametrize(
+    "label", ["POST /api/auth/device/token", "POST /v1/chat/completions", "GET /api/auth/me"]
+)
+def test_what_is_not_http_is_refused_by_the_server(
+    server: Server, login: Headers, label: str
+) -> None:
     for name, broken in BROKEN.items():
         drop = broken[0][0] if broken[0][0] == "Content-Length" else ""
         said = server.send(request(label, *login, *broken, drop=drop))
-        assert said.status == 0 or 400 <= said.status < 500 or (said.status, name) == (501, "unknown coding"), (
+        assert (
+            said.status == 0
+            or 400 <= said.status < 500
+            or (said.status, name) == (501, "unknown coding")
+        ), (
             name,
             said,
         )

@@ -102,7 +102,13 @@ DEEP = {"messages": [{"role": "user", "content": "x"}], "metadata": None}
         (b'{"messages": [' + b'{"role":"u"},' * 100_000 + b"null]}", (400,)),
         (b'{"messages": [' + b"[]," * 600_000 + b"null]}", (400,)),
     ],
-    ids=["deep metadata", "deep messages", "a million messages", "as many as fit", "lists and nothing else"],
+    ids=[
+        "deep metadata",
+        "deep messages",
+        "a million messages",
+        "as many as fit",
+        "lists and nothing else",
+    ],
 )
 def test_what_is_too_deep_or_too_many_is_refused_and_nothing_held(
     server: Server, login: str, body: bytes, statuses: tuple[int, ...]

@@ -31,7 +31,9 @@ def launch(data: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def start(*command: str) -> subprocess.Popen[str]:
         arguments = [*LAUNCHER, "--data", str(data), "--", *command]
-        started.append(subprocess.Popen(arguments, env=environment, text=True, stdout=subprocess.PIPE))
+        started.append(
+            subprocess.Popen(arguments, env=environment, text=True, stdout=subprocess.PIPE)
+        )
         return started[-1]
 
     yield start
@@ -66,10 +68,12 @@ def test_the_sites_role_logs_in_owns_nothing_and_is_no_superuser(data: Path) -> 
     with server(data) as url:
         application = application_url(url, data)
         assert query(
-            application, "SELECT current_user || count(*) FROM pg_class WHERE relowner = 'smartspec_app'::regrole"
+            application,
+            "SELECT current_user || count(*) FROM pg_class WHERE relowner = 'smartspec_app'::regrole",
         ) == ("smartspec_app0")
         assert query(
-            application, "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+            application,
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user",
         ) is (False)
         assert not query(application, "SELECT has_schema_privilege('public', 'CREATE')")
 
@@ -89,7 +93,9 @@ def test_data_of_an_earlier_version_gets_the_sites_role(data: Path, left: str) -
         assert query(application_url(url, data), "SELECT current_user") == "smartspec_app"
 
 
-def test_making_the_role_can_be_killed_at_any_moment(data: Path, launch: Callable[..., subprocess.Popen[str]]) -> None:
+def test_making_the_role_can_be_killed_at_any_moment(
+    data: Path, launch: Callable[..., subprocess.Popen[str]]
+) -> None:
     for pause in (0.3, 0.5, 0.7, 0.9):
         postgres_cluster.password_file(data, "smartspec_app").unlink(missing_ok=True)
         launcher = launch("sleep", "60")
@@ -116,7 +122,9 @@ def test_the_url_is_known_only_while_the_server_runs(data: Path) -> None:
     assert running_url(data) is None
 
 
-def test_a_second_launcher_shares_the_server(data: Path, launch: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_second_launcher_shares_the_server(
+    data: Path, launch: Callable[..., subprocess.Popen[str]]
+) -> None:
     with server(data) as url:
         second = launch(sys.executable, "-c", "import os; print(os.environ['DATABASE_URL'])")
         assert second.communicate()[0].strip() == url
@@ -135,7 +143,9 @@ def test_a_killed_launcher_takes_server_and_command_along(
         assert query(url, "SELECT 1") == 1
 
 
-def test_a_killed_server_recovers_at_the_next_start(data: Path, launch: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_killed_server_recovers_at_the_next_start(
+    data: Path, launch: Callable[..., subprocess.Popen[str]]
+) -> None:
     launcher = launch("sleep", "60")
     eventually(lambda: running_url(data))
     os.kill(server_pid(data), signal.SIGKILL)
@@ -158,7 +168,9 @@ def test_a_stale_number_now_used_by_another_process_is_no_obstacle(data: Path) -
     other.wait()
 
 
-def test_sigterm_stops_the_command_and_the_server(data: Path, launch: Callable[..., subprocess.Popen[str]]) -> None:
+def test_sigterm_stops_the_command_and_the_server(
+    data: Path, launch: Callable[..., subprocess.Popen[str]]
+) -> None:
     launcher = launch("sleep", "60")
     eventually(lambda: running_url(data))
     launcher.terminate()

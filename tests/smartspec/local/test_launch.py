@@ -62,7 +62,11 @@ def launch(root: Path, port: int) -> Iterator[Launch]:
             **variables,
         }
         command = [sys.executable, "-m", "smartspec.local.launch", "--root", str(root)]
-        started.append(subprocess.Popen(command, cwd=PROJECT, env=environment, text=True, stdout=subprocess.PIPE))
+        started.append(
+            subprocess.Popen(
+                command, cwd=PROJECT, env=environment, text=True, stdout=subprocess.PIPE
+            )
+        )
         return started[-1]
 
     yield start
@@ -81,7 +85,9 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
     return text
 
 
-def test_it_serves_says_how_and_leaves_nothing_behind(launch: Launch, root: Path, port: int) -> None:
+def test_it_serves_says_how_and_leaves_nothing_behind(
+    launch: Launch, root: Path, port: int
+) -> None:
     site = launch()
     text = read_until(site, "Ctrl-C")
     assert f"http://127.0.0.1:{port}" in text
@@ -95,12 +101,16 @@ def test_it_serves_says_how_and_leaves_nothing_behind(launch: Launch, root: Path
     assert not running_below(root)
 
 
-def test_the_site_runs_as_a_role_that_is_not_the_owner(launch: Launch, root: Path, port: int) -> None:
+def test_the_site_runs_as_a_role_that_is_not_the_owner(
+    launch: Launch, root: Path, port: int
+) -> None:
     (root / "smartspec/wsgi.py").write_text(
         "import os\n" + WSGI.replace('b"hello"', 'os.environ["DATABASE_URL"].encode()')
     )
     said = 'os.environ.get("DATABASE_URL", "data directory")'  # whose server is the owner's
-    (root / "manage.py").write_text("import os\n" + MANAGE.replace('"demo@example.com secret-word"', said))
+    (root / "manage.py").write_text(
+        "import os\n" + MANAGE.replace('"demo@example.com secret-word"', said)
+    )
     site = launch(DATABASE_URL="")
     text = read_until(site, "Ctrl-C")
     assert "data, password directory" in text
@@ -113,11 +123,16 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(launch: Launch, root: Pat
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:
     read_until(launch(), "Ctrl-C")
     second = launch(PORT=str(free_port()))
-    assert second.communicate()[0] == f"SmartSpec: It already runs at http://127.0.0.1:{port}; Ctrl-C there stops it.\n"
+    assert (
+        second.communicate()[0]
+        == f"SmartSpec: It already runs at http://127.0.0.1:{port}; Ctrl-C there stops it.\n"
+    )
     assert second.returncode == 1
 
 
-@pytest.mark.parametrize(("value", "words"), [("80x", "PORT has to be a number"), ("70000", "PORT has to be")])
+@pytest.mark.parametrize(
+    ("value", "words"), [("80x", "PORT has to be a number"), ("70000", "PORT has to be")]
+)
 def test_a_bad_port_is_refused(launch: Launch, value: str, words: str) -> None:
     site = launch(PORT=value)
     assert words in site.communicate()[0]
@@ -130,7 +145,9 @@ def test_a_busy_port_is_refused(launch: Launch, port: int) -> None:
 
 
 def test_a_child_that_ends_stops_everything_and_is_named(launch: Launch, root: Path) -> None:
-    (root / "manage.py").write_text("import sys; sys.argv[1] == 'tick' and sys.exit('out of order')")
+    (root / "manage.py").write_text(
+        "import sys; sys.argv[1] == 'tick' and sys.exit('out of order')"
+    )
     site = launch()
     text = site.communicate(timeout=20)[0]
     assert site.returncode == 1

@@ -17,7 +17,9 @@ PROMPT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hel
 @pytest.fixture(scope="module")
 def client() -> Iterator[OpenAI]:
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)]
+    )
     try:
         eventually(lambda: healthy(f"http://127.0.0.1:{port}/health"))
         yield OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
@@ -41,9 +43,16 @@ def test_an_answer_counts_its_tokens(client: OpenAI) -> None:
 def test_a_stream_ends_with_its_usage_when_asked(client: OpenAI) -> None:
     chunks = list(
         client.chat.completions.create(
-            model="smollm2", messages=PROMPT, max_tokens=8, stream=True, stream_options={"include_usage": True}
+            model="smollm2",
+            messages=PROMPT,
+            max_tokens=8,
+            stream=True,
+            stream_options={"include_usage": True},
         )
     )
     assert chunks[-1].choices == []
     assert chunks[-1].usage
-    assert chunks[-1].usage.total_tokens == chunks[-1].usage.prompt_tokens + chunks[-1].usage.completion_tokens
+    assert (
+        chunks[-1].usage.total_tokens
+        == chunks[-1].usage.prompt_tokens + chunks[-1].usage.completion_tokens
+    )
