@@ -42,8 +42,8 @@ def _factors() -> QuerySet[Any]:
     return rows
 
 
-# All that accounts/toolbox/encryption.py encrypts. The digests of addresses that had their bonus are made, not encrypted:
-# nobody can make them anew without the address.
+# All that accounts/toolbox/encryption.py encrypts. The digests of addresses that had their bonus
+# are not encrypted: nobody can make them anew without the address.
 SECRETS = (
     Secrets(
         lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", provider_keys.PURPOSE
