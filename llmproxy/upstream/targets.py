@@ -122,10 +122,10 @@ def in_order(targets: Iterable[Target]) -> list[Target]:
 
     The chance is Efraimidis' and Spirakis' (2006): the first, and each next of those left, is drawn by weight.
     """
-    drawn = [
-        (target.is_cooling, target.order, -(random.random() ** (1 / target.weight)), target)
-        for target in targets
-    ]  # noqa: S311 – not a secret
+    drawn = []
+    for target in targets:
+        chance = random.random() ** (1 / target.weight)  # noqa: S311 – not a secret
+        drawn.append((target.is_cooling, target.order, -chance, target))
     return [target for *_, target in sorted(drawn, key=lambda one: one[:3])]
 
 

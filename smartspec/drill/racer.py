@@ -26,9 +26,8 @@ def race(seed: int, users: Sequence[int], *, threads: int, seconds: float) -> Co
     """What all threads did, by verb and outcome."""
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
-        done = pool.map(
-            lambda number: _run(Random(seed * 1000 + number), users, until), range(threads)
-        )  # noqa: S311
+        chances = [Random(seed * 1000 + number) for number in range(threads)]  # noqa: S311
+        done = pool.map(lambda chance: _run(chance, users, until), chances)
         return sum(done, Counts())
 
 

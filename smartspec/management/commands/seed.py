@@ -7,7 +7,10 @@ from llmproxy import catalogue
 
 
 class Command(BaseCommand):
-    help = "Create what a new installation starts with: packages, a role, the models of LLM_UPSTREAM_MODELS. Idempotent."
+    help = (
+        "Create what a new installation starts with: packages, a role, "
+        "the models of LLM_UPSTREAM_MODELS. Idempotent."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("seed_packages", stdout=self.stdout)

@@ -67,7 +67,10 @@ def test_nobody_starts_with_credits(
         if field.name not in ("id", "email", column)
     )
     names = names.replace("public_id, ", "")
-    statement = f"INSERT INTO users (email, public_id, {column}, {names}) SELECT 'b@example.com', 'b', 5, {names} FROM users"
+    statement = (
+        f"INSERT INTO users (email, public_id, {column}, {names}) "
+        f"SELECT 'b@example.com', 'b', 5, {names} FROM users"
+    )
     application.refused(statement, errors.CheckViolation)
 
 

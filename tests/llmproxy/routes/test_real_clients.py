@@ -403,7 +403,10 @@ def test_anthropic_finds_the_id_to_ask_us_about(
 def test_anthropic_sees_how_a_stream_broke(
     claude: anthropic.Anthropic, user: User, upstream: Upstream
 ) -> None:
-    overloaded = b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "secret"}}\n\n'
+    overloaded = (
+        b'event: error\ndata: {"type": "error", '
+        b'"error": {"type": "overloaded_error", "message": "secret"}}\n\n'
+    )
     upstream.script = script.events(*said.message_pieces("Hel")[:4], overloaded)
     with (
         pytest.raises(anthropic.APIStatusError) as broken,
