@@ -1,4 +1,4 @@
-"""Which dialect the errors of a request are told in (accounts/dialects.py)."""
+"""Which dialect the errors of a request are told in (accounts/toolbox/dialects.py)."""
 
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
