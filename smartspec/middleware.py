@@ -1,6 +1,7 @@
 """What no route may be bothered with: requests that are not text, and a database that is away.
 
-What Django itself refuses is said in the dialect that the view declares (accounts/toolbox/dialects.py).
+What Django itself refuses is said in the dialect that the view declares
+(accounts/toolbox/dialects.py).
 """
 
 import logging
