@@ -40,7 +40,9 @@ def test_no_other_module_spells_a_header() -> None:
         if "migrations" not in path.parts
     ]
     found = {
-        path: retyped(path.read_text()) for path in sources if path != ROOT / "accounts/toolbox/headers.py"
+        path: retyped(path.read_text())
+        for path in sources
+        if path != ROOT / "accounts/toolbox/headers.py"
     }
     assert {str(path): lines for path, lines in found.items() if lines} == {}
 
