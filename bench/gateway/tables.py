@@ -4,6 +4,7 @@ import math
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,14 +45,19 @@ class Medians:
 def section(measured: Figures, names: list[str], plan: Plan, load: float) -> str:
     """All of it, to be printed or kept."""
     medians = Medians(measured)
-    parts = [TITLE, "", _about(plan, load), ""]
+    parts = [TITLE, "", _wrapped(_about(plan, load)), ""]
     if measured.json:
         parts += [*_json(medians, names), "", *_busy(medians, names), ""]
     parts += [*_streams(medians, names), ""]
     if measured.crowd:
         parts += [*_crowd(measured, names), ""]
-    parts += [*_targets(medians, measured), "", _ledger(measured)]
+    parts += [*_targets(medians, measured), "", _wrapped(_ledger(measured))]
     return "\n".join(parts) + "\n"
+
+
+def _wrapped(paragraph: str) -> str:
+    """At most 100 characters a line, as in all documents (tools/line_lengths.py)."""
+    return textwrap.fill(paragraph, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def write(text: str) -> None:

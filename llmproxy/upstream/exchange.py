@@ -62,43 +62,25 @@ def post(
     It should begin within `seconds`. Raises UpstreamFailure; a status other than 2xx is one.
     """
     call.first_byte_by = time.monotonic() + seconds
-    answer = _sent(target, "POST", path, {**_headers(target), **headers}, body, call)
+    answer = _sent(target, path, {**request_headers(target), **headers}, body, call)
     if answer.status != 200 and not 200 < answer.status < 204:
         raise _refusal(answer, target, call)
     return answer
 
 
-def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
-    """The status and body of what a provider says about itself, empty beyond `most` bytes. Raises UpstreamFailure."""
-    call, until = Call(), time.monotonic() + seconds
-    call.first_byte_by = until
-    # Anthropic's does not answer without; others do not know it.
-    extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
-    answer = _sent(target, "GET", path, _headers(target) | extra, b"", call)
+def _sent(target: Target, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Answer:
     try:
-        return answer.status, _body(answer, call, wait=seconds, until=until, most=most)
-    except (OSError, ValueError) as error:
-        raise failure_of(error) from error
-    finally:
-        call.finish()
-        answer.close()
-
-
-def _sent(
-    target: Target, method: str, path: str, headers: Mapping[str, str], body: bytes, call: Call
-) -> Answer:
-    try:
-        address, where, host = _place(target.url)
+        address, where, host = locate(target.url)
         fields = {"Host": host, **headers, "Content-Length": len(body)}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        request = f"{method} {where}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
+        request = f"POST {where}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
         return client.send(address, request, call, connect_seconds=target.connect)
     except (OSError, ValueError) as error:
         raise failure_of(error) from error
 
 
 @lru_cache(maxsize=1000)
-def _place(url: str) -> tuple[Address, str, str]:
+def locate(url: str) -> tuple[Address, str, str]:
     """Where to connect for a base URL, the path before ours there, and the Host header. Raises NotReachableError."""
     try:
         parts = urlsplit(url)
@@ -117,7 +99,7 @@ def _place(url: str) -> tuple[Address, str, str]:
     return address, where, named if parts.port is None else f"{named}:{parts.port}"
 
 
-def _headers(target: Target) -> dict[str, str]:
+def request_headers(target: Target) -> dict[str, str]:
     """Raises UpstreamUnavailable, if the key is none that can be sent."""
     if (problem := target.problem) is not None:
         raise UpstreamUnavailable(_("The provider is not available."), detail=problem)

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.models import Deployment, LanguageModel, Problem, Provider
-from llmproxy.upstream import exchange
+from llmproxy.upstream import provider_api
 from llmproxy.upstream.targets import Target
 
 PATH = "/models"
@@ -80,7 +80,7 @@ def of(provider: Provider) -> Offers:
     if target.problem is not None:
         raise NoOffers(Problem.KEY_UNREADABLE, _("Its key cannot be used. Enter it again."))
     try:
-        status, raw = exchange.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
+        status, raw = provider_api.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
     except UpstreamFailure as failure:
         raise _unanswered(failure) from failure
     if refused := _refused(status, target.url):

@@ -78,6 +78,54 @@ def test_what_is_not_chunked_is_refused(broken: bytes) -> None:
         _read_all(broken)
 
 
+@pytest.mark.parametrize(
+    "surplus",
+    [b"\r\n", b"\n", b"\r", b" ", b"H", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSECRET"],
+)
+@given(st.one_of(cuts, st.just([1000])))
+def test_what_comes_after_a_chunked_body_is_noticed_and_no_part_of_it(
+    surplus: bytes, sizes: list[int]
+) -> None:
+    for trailers in (b"", b"x: y\r\n"):
+        body = Chunked()
+        whole = chunked([b"mine"], b"", trailers)
+        assert b"".join(body.feed(piece) for piece in cut(whole, sizes)) == b"mine"
+        assert (body.is_over, body.has_more) == (True, False)
+        body = Chunked()
+        assert b"".join(body.feed(piece) for piece in cut(whole + surplus, sizes)) == b"mine"
+        assert (body.is_over, body.has_more) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"1\na\r\n0\r\n\r\n",
+        b"0\n\n",
+        b"0\r\nx: y\n\r\n",
+        b"0\r\nx\r\n\r\n",
+        b"1\r\na0\r\n\r\n",
+        b" 1\r\na",
+    ],
+)
+def test_no_line_of_a_chunked_body_is_read_in_two_ways(line: bytes) -> None:
+    with pytest.raises(Malformed):
+        _read_all(line)
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"), [(b"5;", b"a"), (b"0\r\nx: ", b"a"), (b"0\r\n", b"x: y\r\n"), (b"", b"0")]
+)
+def test_a_chunked_body_without_content_is_read_for_a_while_only(begin: bytes, more: bytes) -> None:
+    def read_on() -> None:
+        for _ in range(20):
+            body.feed(more * 5000)
+
+    body = Chunked()
+    body.feed(begin)
+    with pytest.raises(Malformed):
+        read_on()
+
+
 @given(st.binary(max_size=60), cuts, st.integers(0, 60))
 def test_a_body_of_a_length_ends_there(data: bytes, sizes: list[int], length: int) -> None:
     body = Sized(length)
@@ -104,6 +152,12 @@ def test_a_body_without_a_length_ends_with_the_connection() -> None:
         b"HTTP/1.1 200 OK\r\n: 5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\rContent-Length: 5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: a\0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX:\r\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: \rContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX Content-Length: 5\r\n\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
     ],
@@ -214,6 +268,16 @@ def test_news_of_an_answer_is_not_the_answer() -> None:
         for status in (100, 102, 103, 199, 101, 200, 204, 500)
     ]
     assert said == [False] * 4 + [True] * 4
+
+
+@pytest.mark.parametrize("status", [b"HTTP/1.1 101 Switching Protocols", b"HTTP/1.1 200 OK"])
+def test_an_upgrade_is_an_answer_like_another(status: bytes) -> None:
+    read = head(b"Connection: Upgrade", b"Upgrade: websocket", b"Content-Length: 2", status=status)
+    assert (read.headers["upgrade"], read.is_final, read.body().feed(b"{}")) == (
+        "websocket",
+        True,
+        b"{}",
+    )
 
 
 def test_where_a_body_ends_is_certain_or_refused() -> None:

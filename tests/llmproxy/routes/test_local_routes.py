@@ -130,7 +130,7 @@ def test_it_knows_nothing_of_tools(sdk: openai.OpenAI, user: User) -> None:
 def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(
     sdk: openai.OpenAI, user: User
 ) -> None:
-    """README.md says so; once this fails, it may say that both work."""
+    """docs/administration.md says so; once this fails, it may say that both work."""
     with (
         pytest.raises(TypeError, match="indices"),
         sdk.responses.stream(model="smollm2", input=HI, max_output_tokens=8) as stream,
