@@ -19,6 +19,8 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.toolbox import headers
+from accounts.toolbox.dialects import speaks
 from accounts.toolbox.exceptions import Refusal
 from llmproxy import catalogue, lenient_json
 from llmproxy.admission import callers, idempotency
@@ -37,6 +39,7 @@ from llmproxy.exceptions import (
 )
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
+from llmproxy.routes import dialects
 from llmproxy.routes.base import Route
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.embeddings import EMBEDDINGS
@@ -51,13 +54,14 @@ View = Callable[..., HttpResponseBase]
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
-    """A route of the gateway: refusals in the envelope of `route`, and the headers that every answer has."""
+    """A route of the gateway: its refusals are in the dialect of `route`, its answers traceable."""
 
     def decorate(view: View) -> View:
+        @speaks(route.dialect)
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
-            request.trace_id = callers.trace_id(request)  # type: ignore[attr-defined]
+            request.trace_id = dialects.choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise _method_not_allowed(methods)
@@ -95,14 +99,14 @@ def _refused(refusal: Refusal, route: Route) -> HttpResponse:
 
 def _replayed(first: Replayed) -> HttpResponse:
     response = _billed(first.answer, first.charged, first.balance_after)
-    response["x-generation-id"] = first.generation_id
-    response["Idempotency-Replayed"] = "true"
+    response[headers.GENERATION_ID] = first.generation_id
+    response[headers.IDEMPOTENCY_REPLAYED] = "true"
     return response
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response["x-request-id"] = callers.request_id()
-    response["x-trace-id"] = request.trace_id  # type: ignore[attr-defined]
+    response[headers.REQUEST_ID] = dialects.make_request_id()
+    response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
         response[name] = value
@@ -237,9 +241,9 @@ def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> 
         {**answer, "_credits": {"used": charged, "remaining": balance_after}}
     )
     response = HttpResponse(body, content_type="application/json")
-    response["x-credits-used"] = str(charged)
+    response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
-        response["x-credits-remaining"] = str(balance_after)
+        response[headers.CREDITS_REMAINING] = str(balance_after)
     return response
 
 
@@ -251,5 +255,5 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
         streaming.open_stream(admission, sock), content_type="text/event-stream"
     )
     response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
+    response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
     return response

@@ -18,11 +18,15 @@ from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
+from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
 from accounts.toolbox.errors import build_envelope  # noqa: E402
-from llmproxy.urls import METERED  # noqa: E402 – Django has to be set up
+from llmproxy.urls import METERED  # noqa: E402
 from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
+
+
+API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class GatewayHandler(WSGIHandler):
@@ -45,7 +49,7 @@ class GatewayHandler(WSGIHandler):
     def serves(self, environ: dict[str, Any]) -> bool:
         """Whether a request is its own: the others have a session, or an address that is not metered."""
         bearer = environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
-        return (bearer or "HTTP_X_API_KEY" in environ) and environ.get("PATH_INFO") in self.matches
+        return (bearer or API_KEY in environ) and environ.get("PATH_INFO") in self.matches
 
 
 gateway = GatewayHandler()

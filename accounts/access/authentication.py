@@ -21,10 +21,12 @@ from rest_framework.request import Request
 
 from accounts.access import api_keys
 from accounts.models import ApiKey, User
+from accounts.toolbox import headers
 from accounts.toolbox.digests import checksum
 
 B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
 CHALLENGE = 'Bearer realm="smartspec"'
+_API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class InvalidToken(Exception):
@@ -66,7 +68,7 @@ def read_bearer_token(request: HttpRequest) -> str | None:
     Anthropic's clients send `x-api-key`.
     """
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
+    return token.strip() if scheme.lower() == "bearer" else request.META.get(_API_KEY)
 
 
 def identify(token: str) -> Caller:

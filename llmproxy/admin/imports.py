@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
+from llmproxy.admin.language_models import PRICES
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts.explain import plain
 from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
+from accounts.toolbox import headers
 from accounts.toolbox.failpoints import failpoint
 from credits import ledger
 from llmproxy import catalogue
@@ -65,13 +66,13 @@ class Admission:
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
-        said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
+        said = refusals.rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
-            said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+            said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
         if self.model_limit:
-            said["x-model-clamped-max-tokens"] = str(self.model_limit)
+            said[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
-            said["x-credits-clamped-budget-tokens"] = str(thinking)
+            said[headers.CLAMPED_THINKING] = str(thinking)
         return said
 
 
@@ -140,7 +141,7 @@ def make_sure(caller: Presented) -> None:
 
 
 def _identified(caller: Presented) -> tuple[int, str | None]:
-    asked: list[str | int] = [caller.checksum, caller.is_key, settings.DEVICE_NOTE_SECONDS]
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
@@ -181,7 +182,7 @@ def _wanted(
         "key": repeatable.key if repeatable else None,
         "digest": repeatable.digest if repeatable else None,
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
-        "note_seconds": settings.DEVICE_NOTE_SECONDS,
+        "note_seconds": settings.LAST_USE_SECONDS,
     }
 
 

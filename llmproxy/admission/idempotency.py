@@ -13,12 +13,13 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts.toolbox import encryption
+from accounts.toolbox import encryption, headers
 from llmproxy import lenient_json
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.models import IdempotencyKey
 
 PURPOSE = "stored answers"
+_HEADER = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
@@ -32,7 +33,7 @@ class Repeatable:
 
 def of(request: HttpRequest, path: str, raw: bytes) -> Repeatable | None:
     """None for a request without the header. Raises InvalidRequest for a key that is none."""
-    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    key = request.META.get(_HEADER)
     if key is None:
         return None
     if not KEY.match(key):

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.access.authentication import InvalidKey, InvalidToken
+from accounts.toolbox import headers
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
@@ -54,17 +55,17 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
 
 def rate_headers(rates: list[Facts]) -> dict[str, str]:
     """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    headers: dict[str, str] = {}
+    sent: dict[str, str] = {}
     for kind in ("requests", "tokens"):
         limits = [scope[kind] for scope in rates if scope[kind]]
         if limits:
             tightest = min(limits, key=lambda limit: limit["remaining"])
-            headers |= {
-                f"x-ratelimit-limit-{kind}": str(tightest["limit"]),
-                f"x-ratelimit-remaining-{kind}": str(int(tightest["remaining"])),
-                f"x-ratelimit-reset-{kind}": f"{tightest['reset']:.3f}s",
+            sent |= {
+                headers.rate_limit("limit", kind): str(tightest["limit"]),
+                headers.rate_limit("remaining", kind): str(int(tightest["remaining"])),
+                headers.rate_limit("reset", kind): f"{tightest['reset']:.3f}s",
             }
-    return headers
+    return sent
 
 
 def _rate(said: Facts) -> RateLimited:
@@ -110,6 +111,16 @@ def _thinking(wanted: Facts) -> str:
     return " " + words % {"tokens": wanted["least_tokens"]}
 
 
+def _affordable(said: Facts, page: str) -> dict[str, Any]:
+    """What a program can do about it; `page` leads a person on."""
+    return {
+        "credits_required": said["required"],
+        "credits_available": said["available"],
+        "affordable_tokens": said["affordable_tokens"] or 0,
+        "top_up_url": page,
+    }
+
+
 def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
         "required": said["required"],
@@ -118,10 +129,7 @@ def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
         words + why + " " + _("How to get more: %(page)s") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
+        **_affordable(said, page),
     )
 
 
@@ -143,16 +151,8 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
-        budget=budgets.spelt(
-            limit=said["budget"],
-            spent=said["spent"],
-            held=said["held"],
-            month=date.fromisoformat(said["month"]),
-        ),
+        **_affordable(said, page),
+        budget=budgets.spell(usage),
     )
 
 
@@ -171,7 +171,7 @@ def _repeated(said: Facts) -> GatewayRefusal:
     )
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = rates if retry_after else {"x-should-retry": "false", **rates}
+    sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
     return IdempotencyConflict(
-        words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"]
+        words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]
     )

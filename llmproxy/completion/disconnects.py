@@ -8,7 +8,6 @@ A caller who closes only the sending half of the connection has left too: it is 
 import _socket
 import heapq
 import itertools
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,8 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gevent.monkey import get_original
-
-logger = logging.getLogger(__name__)
 
 # EPOLLRDHUP | EPOLLONESHOT, which gevent takes out of `select`; there is no epoll on macOS.
 ON_HANG_UP = 0x2000 | 1 << 30

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts.toolbox.failpoints import failpoint
+from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
 from llmproxy.exceptions import (
@@ -101,7 +102,7 @@ class Run:
         body = admission.asked.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
-        headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
+        headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)

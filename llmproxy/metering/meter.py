@@ -117,20 +117,27 @@ def is_usage_only(chunk: Any) -> bool:
 
 def usage_of(reported: Any) -> Usage | None:
     """The `usage` of Chat Completions. Some providers count reasoning besides the completion: the total tells."""
-    if not isinstance(reported, dict):
+    if (counts := counts_of(reported, "prompt_tokens", "completion_tokens")) is None:
         return None
-    prompt, completion = (
-        count(reported.get("prompt_tokens")),
-        count(reported.get("completion_tokens")),
-    )
-    if prompt is None and completion is None:
-        return None
-    prompt, completion = prompt or 0, completion or 0
+    prompt, completion = counts
     reasoning = detail(reported, "completion_tokens_details", "reasoning_tokens")
     if reasoning and count(reported.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
     cached, written = cache_of(reported, "prompt_tokens_details", prompt)
     return Usage(prompt, completion, cached, min(reasoning, completion), written)
+
+
+def counts_of(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
+    """The tokens of prompt and completion under these names.
+
+    0 stands for the one that is missing; None is returned if both are.
+    """
+    if not isinstance(reported, dict):
+        return None
+    prompt_tokens, completion_tokens = count(reported.get(prompt)), count(reported.get(completion))
+    if prompt_tokens is None and completion_tokens is None:
+        return None
+    return prompt_tokens or 0, completion_tokens or 0
 
 
 def cache_of(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:

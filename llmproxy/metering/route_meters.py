@@ -4,7 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from llmproxy import lenient_json
-from llmproxy.metering.meter import Meter, Reading, cache_of, count, detail, size_of, text
+from llmproxy.metering.meter import (
+    Meter,
+    Reading,
+    cache_of,
+    count,
+    counts_of,
+    detail,
+    size_of,
+    text,
+)
 from llmproxy.metering.pricing import Usage, estimated_tokens
 
 Answer = dict[str, Any]
@@ -87,12 +96,9 @@ def _spoken(item: Answer) -> int:
 
 def responses_usage(reported: Any) -> Usage | None:
     """The `usage` of the Responses API."""
-    if not isinstance(reported, dict):
+    if (counts := counts_of(reported, "input_tokens", "output_tokens")) is None:
         return None
-    prompt, completion = count(reported.get("input_tokens")), count(reported.get("output_tokens"))
-    if prompt is None and completion is None:
-        return None
-    prompt, completion = prompt or 0, completion or 0
+    prompt, completion = counts
     cached, written = cache_of(reported, "input_tokens_details", prompt)
     reasoning = min(detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
     return Usage(prompt, completion, cached, reasoning, written)

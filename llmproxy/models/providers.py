@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.toolbox import headers
 from llmproxy import provider_keys
 from llmproxy.metering.pricing import Prices
 
@@ -22,7 +23,7 @@ class KeyHeader(models.TextChoices):
     """How a provider wants its key."""
 
     BEARER = "bearer", "Authorization: Bearer …"
-    X_API_KEY = "x-api-key", "x-api-key: …"
+    X_API_KEY = headers.API_KEY, f"{headers.API_KEY}: …"
     API_KEY = "api-key", "api-key: …"
 
 
@@ -152,14 +153,6 @@ class Provider(models.Model):
             if self.slug == ENVIRONMENT
             else provider_keys.decrypt(self.encrypted_key)
         )
-
-    def without_key(self, text: str) -> str:
-        """What a provider said, for a log: some repeat the key that they were sent."""
-        try:
-            key = self.key
-        except provider_keys.KeyUnreadable:
-            return text
-        return text.replace(key, "[our key]") if key else text
 
     def set_key(self, plain: str) -> None:
         self.encrypted_key = provider_keys.encrypt(plain)

@@ -14,7 +14,6 @@ from sseclient import SSEClient
 from llmproxy.exceptions import UpstreamError
 
 BLANK_LINE = re.compile(rb"\n\r?\n|\r\r")
-LONGEST_MARK = 3
 MAX_LINES = 256
 BOM = b"\xef\xbb\xbf"
 DATA = b"data: "
