@@ -21,21 +21,10 @@ BEGIN
     ELSE
         SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
     END IF;
-    INSERT INTO completions (
-        generation_id, user_id, credential, credential_name, hold_id, provider, model, upstream_id, trace_id, route, is_stream,
-        status, error, finish_reason, usage_source, prompt_tokens, cached_tokens, cache_write_tokens,
-        completion_tokens, reasoning_tokens, prompt_price, cached_prompt_price, cache_write_price, completion_price,
-        choices, max_tokens, clamped_max_tokens, attempts, held, cost, charged, uncollected, balance_after, first_byte_ms, total_ms,
-        created_at
-    ) VALUES (
-        done.generation_id, done.user_id, done.credential, done.credential_name, done.hold_id, done.provider, done.model,
-        done.upstream_id, done.trace_id, done.route, done.is_stream, done.status, done.error, done.finish_reason,
-        done.usage_source, done.prompt_tokens, done.cached_tokens, COALESCE(done.cache_write_tokens, 0),
-        done.completion_tokens, done.reasoning_tokens, done.prompt_price, done.cached_prompt_price,
-        done.cache_write_price, done.completion_price, done.choices, done.max_tokens,
-        done.clamped_max_tokens, done.attempts, done.held, done.cost, done.charged, done.cost - done.charged,
-        done.balance_after, done.first_byte_ms, done.total_ms, v_created
-    );
+    done.uncollected := done.cost - done.charged;
+    done.created_at := v_created;
+    -- All columns in the order of the table, whatever that is; the id is the identity's, not the NULL in `done`.
+    INSERT INTO completions OVERRIDING USER VALUE SELECT (done).*;
     -- What was counted and not used: `seconds` of the rate, by credential. Not what has become free with time, which is up to
     -- `until`: that would be free twice. What was used and not counted, which is below zero, begins now at the earliest.
     UPDATE llm_rates r
