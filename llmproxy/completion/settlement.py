@@ -14,6 +14,7 @@ from llmproxy import lenient_json
 from llmproxy.admission import idempotency
 from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
+from llmproxy.database.contract import Settled, SettlementRequest, UnusedRate
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.receipts import called_by
@@ -64,7 +65,7 @@ def _settle_again(run: "Run", said: str) -> Receipt:
 
 def _settle_once(run: "Run", said: str) -> Receipt:
     try:
-        settled = _settlements.ask(said, user=run.admission.user or 0)
+        settled: Settled | None = _settlements.ask(said, user=run.admission.user or 0)
     except IntegrityError:  # the commit before this try took effect
         settled = None
     if settled is None:
@@ -80,7 +81,7 @@ def _settle_once(run: "Run", said: str) -> Receipt:
     )
 
 
-def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
+def _settlement(run: "Run", reading: Reading, answer: Any) -> SettlementRequest:
     """The columns of the completion, and what settles with it."""
     admission, usage = run.admission, reading.usage
     repeatable = admission.repeatable
@@ -135,7 +136,7 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
     }
 
 
-def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
+def _unused(admission: Admission, used: int) -> dict[str, UnusedRate]:
     """The seconds of each token rate that were counted for tokens which then were not used, by credential.
 
     Negative where more were used, up to a whole minute.

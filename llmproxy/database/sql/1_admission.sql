@@ -259,14 +259,15 @@ BEGIN
          WHERE k.generation_id = excluded.generation_id OR k.created_at + make_interval(secs => asked.key_seconds) <= v_now OR k.running_until <= v_now;
         IF NOT FOUND THEN
             -- Only a caller without a user gets here: everybody else waits for the lock of theirs.
-            RETURN json_build_object('refusal', 'still_running', 'generation_id', '');
+            RETURN json_build_object('refusal', 'still_running', 'generation_id', '', 'answer', '', 'bill', NULL,
+                                     'rates', '[]'::json);
         END IF;
     END IF;
     IF caller.credential <> '' AND COALESCE(caller.last_used_at, '-infinity') <= v_now - make_interval(secs => asked.note_seconds) THEN
         PERFORM gateway_note_use(caller.credential, v_now);
     END IF;
     RETURN json_build_object(
-        'user', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
+        'account', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
         'prices', json_build_array(model.prompt::text, model.cached_prompt::text, model.completion::text),
         'cache_write_price', model.cache_write::text,
         'targets', model.targets, 'prompt_tokens', v_prompt, 'certain_tokens', v_certain, 'longest', v_longest,
