@@ -1,4 +1,4 @@
-"""The verbs of the ledger live in the database (credits/database/sql/): put there after every `migrate`.
+"""The verbs of the ledger and its guards live in the database (credits/database/sql/): put there after every `migrate`.
 
 They are functions, because then one round trip locks, reads what is true after the lock, and writes,
 and because the application's role can be allowed to call them and nothing else (docs/decisions/0007).
@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.transaction import atomic
 
-from credits.database import roles
+from credits.database import guards, roles
 
 FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 
@@ -26,11 +26,11 @@ def after_migrate(**kwargs: Any) -> None:
     with atomic(), connection.cursor() as cursor:
         cursor.execute(_ONE_AT_A_TIME)
         cursor.execute(_drop("ledger_"))
-        for file in FILES:
-            cursor.execute(file.read_text())
+        functions, triggers = guards.split_triggers("\n".join(file.read_text() for file in FILES))
+        cursor.execute(functions)
         cursor.execute(_NOT_FOR_EVERYBODY)
         cursor.execute(_PIN_TRIGGERS)
-        cursor.execute(_GUARDS_ON)
+        guards.replace_triggers(cursor, triggers)
         roles.grant(cursor)
 
 
@@ -73,17 +73,3 @@ _NOT_FOR_EVERYBODY = _VERBS.replace("COMMAND", "REVOKE ALL ON FUNCTION %s FROM P
 _PIN_TRIGGERS = _EACH.replace(
     "WHICH", "prorettype = 'trigger'::regtype AND proowner = current_user::regrole"
 ).replace("COMMAND", "ALTER FUNCTION %s SET search_path = public, pg_temp")
-# Somebody may have switched one off to load rows, and not on again.
-_GUARDS_ON = """
-DO $$
-DECLARE
-    guard record;
-BEGIN
-    FOR guard IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger
-                  WHERE NOT tgisinternal AND tgenabled <> 'A' AND starts_with(tgrelid::regclass::text, 'credit_')
-                     OR NOT tgisinternal AND tgenabled <> 'A' AND tgrelid = 'users'::regclass
-    LOOP
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.name, guard.tgname);
-    END LOOP;
-END $$
-"""
