@@ -12,6 +12,7 @@ step ruff format --check .
 step ruff check .
 step mypy .
 step lint-imports
+step python tools/sql_rules.py
 step djlint templates --lint --quiet
 step python -m smartspec.local.embedded_postgres -- python manage.py makemigrations --check --dry-run
 step python -m smartspec.local.embedded_postgres -- python manage.py spectacular --validate --fail-on-warn --file /dev/null

@@ -1,10 +1,10 @@
 -- May this completion run? Who calls, which model, within which limits, and what is held for it: decided and written in one
 -- round trip. Lock order: the ledger's, user row first; then rates, idempotency key, last use.
 
--- The active user behind a token's or key's checksum (or `p_user`, a browser's), with the limits of theirs and of the device
+-- The active user behind a token's or key's checksum (or `p_account`, a browser's), with the limits of theirs and of the device
 -- or key that calls. A device that was disconnected is never taken for a browser, which has no budget.
 CREATE OR REPLACE FUNCTION gateway_caller(
-    p_checksum text, p_is_key boolean, p_user bigint,
+    p_checksum text, p_is_key boolean, p_account bigint,
     OUT id bigint, OUT refusal text, OUT credential text, OUT name text, OUT budget bigint, OUT key_models text[],
     OUT last_used_at timestamptz, OUT rpm integer, OUT tpm integer, OUT concurrent integer
 ) LANGUAGE plpgsql STABLE AS $$
@@ -27,13 +27,14 @@ BEGIN
           FROM oauth2_provider_accesstoken a
           JOIN users u ON u.id = a.user_id
           LEFT JOIN oauth2_provider_refreshtoken r ON r.access_token_id = a.id
-          LEFT JOIN device_sessions s ON s.token_family = r.token_family AND s.revoked_at IS NULL
+          LEFT JOIN device_sessions s ON s.user_id = a.user_id AND s.token_family = r.token_family
+                                  AND s.revoked_at IS NULL
          WHERE a.token_checksum = p_checksum AND a.expires > clock_timestamp() AND u.is_active;
         refusal := CASE WHEN v_family IS NOT NULL AND credential IS NULL THEN 'invalid_token'
                         WHEN NOT ('llm:chat' = ANY (string_to_array(v_scope, ' '))) THEN 'insufficient_scope' END;
         credential := COALESCE(credential, '');
     ELSE
-        SELECT u.id INTO id FROM users u WHERE u.id = p_user AND u.is_active;
+        SELECT u.id INTO id FROM users u WHERE u.id = p_account AND u.is_active;
     END IF;
     IF id IS NULL THEN
         refusal := 'invalid_token';
@@ -98,17 +99,17 @@ END $$;
 
 -- The rates of a user (no credential), device or key: the row that counts so many more, and what the limits say to that.
 CREATE OR REPLACE FUNCTION gateway_rates(
-    p_user bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
+    p_account bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
     OUT rate llm_rates, OUT refusal text, OUT said json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     requests record;
     tokens record;
 BEGIN
-    SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_user AND r.credential = p_credential;
+    SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_account AND r.credential = p_credential;
     requests := gateway_rate(rate.requests, p_now, p_rpm, p_requests);
     tokens := gateway_rate(rate.tokens, p_now, p_tpm, p_tokens);
-    rate.user_id := p_user;
+    rate.user_id := p_account;
     rate.credential := p_credential;
     rate.requests := COALESCE(requests.arrival, p_now);
     rate.tokens := COALESCE(tokens.arrival, p_now);
@@ -127,12 +128,12 @@ END $$;
 
 -- What the same Idempotency-Key means for a request with this digest; NULL if the request may run.
 CREATE OR REPLACE FUNCTION gateway_known(
-    p_user bigint, p_key text, p_digest text, p_reference text, p_seconds integer, p_now timestamptz
+    p_account bigint, p_key text, p_digest text, p_reference text, p_seconds integer, p_now timestamptz
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     known llm_idempotency_keys;
 BEGIN
-    SELECT * INTO known FROM llm_idempotency_keys k WHERE COALESCE(k.user_id, 0) = COALESCE(p_user, 0) AND k.key = p_key;
+    SELECT * INTO known FROM llm_idempotency_keys k WHERE COALESCE(k.user_id, 0) = COALESCE(p_account, 0) AND k.key = p_key;
     IF known.id IS NULL OR known.generation_id = p_reference
        OR known.created_at + make_interval(secs => p_seconds) <= p_now OR known.running_until <= p_now THEN
         RETURN NULL;
@@ -142,7 +143,7 @@ BEGIN
                         THEN 'still_running' WHEN known.answer = '' THEN 'answered_once' ELSE 'answered' END,
         'generation_id', known.generation_id, 'answer', known.answer,
         'bill', (SELECT json_build_array(c.charged, c.balance_after) FROM completions c
-                  WHERE c.generation_id = known.generation_id));
+                  WHERE c.user_id IS NOT DISTINCT FROM p_account AND c.generation_id = known.generation_id));
 END $$;
 
 -- What `p` asks for, as llmproxy/admission/admit.py puts it. The answer has a `refusal`, or all that the completion needs.
@@ -264,7 +265,7 @@ BEGIN
         END IF;
     END IF;
     IF caller.credential <> '' AND COALESCE(caller.last_used_at, '-infinity') <= v_now - make_interval(secs => asked.note_seconds) THEN
-        PERFORM gateway_note_use(caller.credential, v_now);
+        PERFORM gateway_note_use(caller.id, caller.credential, v_now);
     END IF;
     RETURN json_build_object(
         'account', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
@@ -275,14 +276,15 @@ BEGIN
 END $$;
 
 -- A device or key called just now; written at most once in a while, so not with every call.
-CREATE OR REPLACE FUNCTION gateway_note_use(p_credential text, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION gateway_note_use(p_account bigint, p_credential text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
     v_own text := split_part(p_credential, ':', 2);
 BEGIN
     IF starts_with(p_credential, 'key:') THEN
-        UPDATE api_keys SET last_used_at = p_now WHERE id = v_own::bigint;
+        UPDATE api_keys SET last_used_at = p_now WHERE user_id = p_account AND id = v_own::bigint;
     ELSE
-        UPDATE device_sessions SET last_used_at = p_now WHERE token_family = v_own::uuid;
+        UPDATE device_sessions SET last_used_at = p_now WHERE user_id = p_account AND token_family = v_own::uuid;
     END IF;
 END $$;
 
@@ -298,6 +300,6 @@ BEGIN
     refusal := caller.refusal;
     IF refusal IS NULL AND caller.credential <> ''
        AND COALESCE(caller.last_used_at, '-infinity') <= clock_timestamp() - make_interval(secs => p_seconds) THEN
-        PERFORM gateway_note_use(caller.credential, clock_timestamp());
+        PERFORM gateway_note_use(caller.id, caller.credential, clock_timestamp());
     END IF;
 END $$;
