@@ -39,8 +39,8 @@ ACCOUNT_COLUMN = {"users": "id"} | dict.fromkeys(
 )
 # Look-ups that cannot name the account, because they find it or look at all of them.
 ACROSS_ACCOUNTS = {
-    ("gateway_caller", "api_keys"): "it says whose a key is",
-    ("gateway_caller", "users"): "it says whose a key or token is",
+    ("accounts_credential_owner", "api_keys"): "it says whose a key is",
+    ("accounts_credential_owner", "users"): "it says whose a key or token is",
     ("ledger_add", "credit_transactions"): "a payment buys once, whoever it is booked for",
 }
 # These take one JSON object, and find the account first.

@@ -1,5 +1,7 @@
 """Who is calling: an access token or an API key, looked up by its hash in one indexed statement.
 
+Whose a hash is says accounts/database/sql/1_credentials.sql, here and where a completion is admitted.
+
 The same lookup serves Django REST framework and the plain gateway views.
 Source: RFC 6750; the token table is django-oauth-toolkit's, with hashed storage.
 """
@@ -10,8 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from oauth2_provider.models import AccessToken
@@ -81,7 +82,7 @@ def refused(token: str) -> InvalidToken:
 
 
 def _by_key(plain: str) -> Caller | None:
-    key = ApiKey.objects.usable().filter(checksum=checksum(plain)).first()
+    key = ApiKey.objects.opened_by(checksum(plain)).first()
     if key is None:
         return None
     api_keys.note_use(key=key)
@@ -91,7 +92,9 @@ def _by_key(plain: str) -> Caller | None:
 def _by_token(token: str) -> Caller | None:
     found = (
         AccessToken.objects.select_related("user__plan", "refresh_token")
-        .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
+        .filter(
+            pk=RawSQL("(SELECT token FROM accounts_credential_owner(%s, false))", [checksum(token)])
+        )
         .defer("user__password", "token", "application", "id_token", "refresh_token__token")
         .first()
     )

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,11 +16,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """Keys that are not revoked; their date may be over."""
         return self.filter(revoked_at=None)
 
-    def usable(self) -> "ApiKeyQuerySet":
-        """Keys that open something now, each with its user and plan."""
-        in_time = models.Q(expires_at=None) | models.Q(expires_at__gt=Now())
-        found = self.live().filter(in_time, user__is_active=True)
-        return found.select_related("user__plan").defer("user__password")
+    def opened_by(self, checksum: str) -> "ApiKeyQuerySet":
+        """The key with this checksum, if it opens something now, with its user and plan."""
+        usable = RawSQL("(SELECT (key).id FROM accounts_credential_owner(%s, true))", [checksum])
+        return self.filter(pk=usable).select_related("user__plan").defer("user__password")
 
 
 class ApiKey(Limits):

@@ -6,7 +6,7 @@ One round trip admits a completion, and one settles it (docs/decisions/0016).
 from pathlib import Path
 from typing import Any
 
-from credits.database import functions
+from accounts.database import functions
 
 FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 TABLES = frozenset({"llm_rates", "llm_idempotency_keys", "device_sessions", "api_keys"})

@@ -9,32 +9,35 @@ CREATE OR REPLACE FUNCTION gateway_caller(
     OUT last_used_at timestamptz, OUT rpm integer, OUT tpm integer, OUT concurrent integer
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_scope text;
-    v_family uuid;
+    owner record;
+    own api_keys;
 BEGIN
     credential := '';
-    IF p_is_key THEN
-        SELECT u.id, 'key:' || k.id, k.name, k.monthly_budget, k.allowed_models, k.last_used_at,
-               k.requests_per_minute, k.tokens_per_minute, k.max_concurrent
-          INTO id, credential, name, budget, key_models, last_used_at, rpm, tpm, concurrent
-          FROM api_keys k JOIN users u ON u.id = k.user_id
-         WHERE k.checksum = p_checksum AND k.revoked_at IS NULL AND u.is_active
-           AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp());
-    ELSIF p_checksum <> '' THEN
-        SELECT u.id, a.scope, r.token_family, 'device:' || replace(s.token_family::text, '-', ''), s.name, s.monthly_budget, s.last_used_at,
-               s.requests_per_minute, s.tokens_per_minute, s.max_concurrent
-          INTO id, v_scope, v_family, credential, name, budget, last_used_at, rpm, tpm, concurrent
-          FROM oauth2_provider_accesstoken a
-          JOIN users u ON u.id = a.user_id
-          LEFT JOIN oauth2_provider_refreshtoken r ON r.access_token_id = a.id
-          LEFT JOIN device_sessions s ON s.user_id = a.user_id AND s.token_family = r.token_family
-                                  AND s.revoked_at IS NULL
-         WHERE a.token_checksum = p_checksum AND a.expires > clock_timestamp() AND u.is_active;
-        refusal := CASE WHEN v_family IS NOT NULL AND credential IS NULL THEN 'invalid_token'
-                        WHEN NOT ('llm:chat' = ANY (string_to_array(v_scope, ' '))) THEN 'insufficient_scope' END;
-        credential := COALESCE(credential, '');
-    ELSE
+    IF p_checksum = '' THEN
         SELECT u.id INTO id FROM users u WHERE u.id = p_account AND u.is_active;
+    ELSE
+        owner := accounts_credential_owner(p_checksum, p_is_key);
+        id := owner.account;
+        IF p_is_key THEN
+            own := owner.key;
+            credential := 'key:' || own.id;
+            name := own.name;
+            budget := own.monthly_budget;
+            key_models := own.allowed_models;
+            last_used_at := own.last_used_at;
+            rpm := own.requests_per_minute;
+            tpm := own.tokens_per_minute;
+            concurrent := own.max_concurrent;
+        ELSIF owner.family IS NOT NULL THEN
+            SELECT 'device:' || replace(s.token_family::text, '-', ''), s.name, s.monthly_budget, s.last_used_at,
+                   s.requests_per_minute, s.tokens_per_minute, s.max_concurrent
+              INTO credential, name, budget, last_used_at, rpm, tpm, concurrent
+              FROM device_sessions s
+             WHERE s.user_id = owner.account AND s.token_family = owner.family AND s.revoked_at IS NULL;
+        END IF;
+        refusal := CASE WHEN owner.family IS NOT NULL AND credential IS NULL THEN 'invalid_token'
+                        WHEN NOT ('llm:chat' = ANY (string_to_array(owner.scope, ' '))) THEN 'insufficient_scope' END;
+        credential := COALESCE(credential, '');
     END IF;
     IF id IS NULL THEN
         refusal := 'invalid_token';
@@ -73,30 +76,6 @@ BEGIN
                     WHEN targets IS NULL THEN 'route_not_served' END;
 END $$;
 
--- What a limit of `p_limit` a minute says to `p_cost` more, where the last one was on time at `p_arrival` (GCRA). No limit
--- says nothing.
-CREATE OR REPLACE FUNCTION gateway_rate(
-    p_arrival timestamptz, p_now timestamptz, p_limit bigint, p_cost bigint,
-    OUT arrival timestamptz, OUT allowed boolean, OUT said json
-) LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    v_unit double precision := 60.0 / p_limit;
-    v_cost double precision := LEAST(p_cost, p_limit) * v_unit;
-    v_ahead double precision := GREATEST(COALESCE(EXTRACT(epoch FROM p_arrival - p_now), 0), 0);
-BEGIN
-    allowed := v_ahead + v_cost <= 60.000001;
-    arrival := p_now + make_interval(secs => v_ahead + v_cost);
-    IF allowed THEN
-        v_ahead := v_ahead + v_cost;
-    END IF;
-    IF p_limit IS NULL THEN
-        RETURN;
-    END IF;
-    said := json_build_object('limit', p_limit, 'remaining', GREATEST(floor((60.000001 - v_ahead) / v_unit), 0),
-                              'reset', round(v_ahead::numeric, 3), 'until', extract(epoch FROM arrival),
-                              'retry_after', GREATEST(ceil(v_ahead + v_cost - 60), 1));
-END $$;
-
 -- The rates of a user (no credential), device or key: the row that counts so many more, and what the limits say to that.
 CREATE OR REPLACE FUNCTION gateway_rates(
     p_account bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
@@ -107,8 +86,8 @@ DECLARE
     tokens record;
 BEGIN
     SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_account AND r.credential = p_credential;
-    requests := gateway_rate(rate.requests, p_now, p_rpm, p_requests);
-    tokens := gateway_rate(rate.tokens, p_now, p_tpm, p_tokens);
+    requests := accounts_rate(rate.requests, p_now, p_rpm, p_requests, 60);
+    tokens := accounts_rate(rate.tokens, p_now, p_tpm, p_tokens, 60);
     rate.user_id := p_account;
     rate.credential := p_credential;
     rate.requests := COALESCE(requests.arrival, p_now);
@@ -173,7 +152,7 @@ BEGIN
         longest integer, image_tokens integer, prompt_bytes bigint, prompt_tokens bigint, images integer, choices integer,
         max_tokens bigint, rpm bigint, tpm bigint, max_open integer, least bigint, most bigint, reference text,
         seconds integer, key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
-    SELECT * INTO caller FROM gateway_caller(asked.checksum, asked.is_key, asked."user");
+    caller := gateway_caller(asked.checksum, asked.is_key, asked."user");
     IF caller.refusal IS NOT NULL AND NOT asked.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
     END IF;
@@ -183,8 +162,7 @@ BEGIN
            COALESCE(u.tokens_per_minute, pl.tokens_per_minute, asked.tpm) AS tpm
       INTO account FROM users u JOIN plans pl ON pl.slug = u.plan WHERE u.id = caller.id FOR NO KEY UPDATE OF u;
     v_now := clock_timestamp();
-    SELECT * INTO model
-      FROM gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
+    model := gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
     IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0 OR model.name = ANY (account.allowed_models))
        OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0 OR model.name = ANY (caller.key_models)) THEN
         RETURN json_build_object('refusal', 'model_not_found');
@@ -203,13 +181,12 @@ BEGIN
     v_prompt := asked.prompt_tokens + asked.images * model.image_tokens;
     v_longest := LEAST(asked.max_tokens, model.longest);
     IF caller.id IS NOT NULL THEN
-        SELECT * INTO own FROM gateway_rates(caller.id, '', account.rpm, account.tpm, 1,
-                                             v_prompt + v_longest * asked.choices, v_now);
+        own := gateway_rates(caller.id, '', account.rpm, account.tpm, 1, v_prompt + v_longest * asked.choices, v_now);
         v_rates := v_rates || own.rate;
         v_said := v_said || own.said;
         IF own.refusal IS NULL AND (caller.rpm IS NOT NULL OR caller.tpm IS NOT NULL) THEN
-            SELECT * INTO own FROM gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 1,
-                                                 v_prompt + v_longest * asked.choices, v_now);
+            own := gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 1,
+                                 v_prompt + v_longest * asked.choices, v_now);
             v_rates := v_rates || own.rate;
             v_said := v_said || own.said;
         END IF;
@@ -231,8 +208,8 @@ BEGIN
         END IF;
         v_wanted := LEAST(GREATEST(v_floor, ceil((v_certain * v_dearest + v_longest * asked.choices * model.completion)
                                                  / 1000)), asked.most);
-        SELECT * INTO held FROM ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
-                                            account.concurrent, caller.credential, caller.budget);
+        held := ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
+                            account.concurrent, caller.credential, caller.budget);
         IF held.refusal = 'budget_used_up' THEN
             held.available := GREATEST(LEAST(held.available, caller.budget - (held.counted).held - (held.counted).spent), 0);
         END IF;
@@ -295,7 +272,7 @@ CREATE OR REPLACE FUNCTION gateway_identify(
 DECLARE
     caller record;
 BEGIN
-    SELECT * INTO caller FROM gateway_caller(p_checksum, p_is_key, NULL);
+    caller := gateway_caller(p_checksum, p_is_key, NULL);
     id := caller.id;
     refusal := caller.refusal;
     IF refusal IS NULL AND caller.credential <> ''

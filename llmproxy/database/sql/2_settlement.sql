@@ -12,9 +12,8 @@ BEGIN
         PERFORM ledger_release(done.user_id, done.hold_id);
         SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
     ELSIF done.hold_id IS NOT NULL THEN
-        SELECT * INTO captured
-          FROM ledger_capture(done.user_id, done.hold_id, LEAST(done.cost, (p ->> 'most')::bigint), done.model,
-                              p -> 'metadata');
+        captured := ledger_capture(done.user_id, done.hold_id, LEAST(done.cost, (p ->> 'most')::bigint), done.model,
+                                   p -> 'metadata');
         IF captured.refusal IS NOT NULL AND EXISTS (
             SELECT FROM completions WHERE user_id = done.user_id AND generation_id = done.generation_id) THEN
             RETURN NULL;
