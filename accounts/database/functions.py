@@ -40,17 +40,17 @@ END $$
 
 def after_migrate(**kwargs: Any) -> None:
     """Django's post_migrate: the functions as these files have them."""
-    replace("accounts_", FILES, needed=TABLES)
+    replace("accounts_", map(Path.read_text, FILES), needed=TABLES)
 
 
-def replace(prefix: str, files: Iterable[Path], *, needed: Set[str]) -> None:
-    """Make the functions that begin with `prefix` those of these files; nothing where a `needed` table is missing."""
+def replace(prefix: str, texts: Iterable[str], *, needed: Set[str]) -> None:
+    """Make the functions that begin with `prefix` those of this SQL; nothing where a `needed` table is missing."""
     if not needed <= set(connection.introspection.table_names()):
         return
     with atomic(), connection.cursor() as cursor:
         begin(cursor, prefix)
-        for file in files:
-            cursor.execute(file.read_text())
+        for text in texts:
+            cursor.execute(text)
 
 
 def begin(cursor: CursorWrapper, prefix: str) -> None:

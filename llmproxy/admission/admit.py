@@ -110,7 +110,7 @@ def admit(
         credential=said["credential"] or "",
         credential_name=said["name"] or "",
         model=said["model"],
-        prices=Prices(*map(Decimal, [*said["prices"], said["cache_write_price"]])),
+        prices=Prices({kind: Decimal(price) for kind, price in said["prices"].items()}),
         targets=[Target(**target) for target in said["targets"]],
         certain_tokens=said["certain_tokens"],
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,

@@ -61,14 +61,16 @@ class Rates(TypedDict):
 
 @final
 class AdmissionGranted(TypedDict):
-    """The answer of `gateway_admit` if the completion may run. `account` pays: None for the backend's own calls."""
+    """The answer of `gateway_admit` if the completion may run. `account` pays: None for the backend's own calls.
+
+    `prices` are decimal texts by the name of the kind (llmproxy/metering/pricing.py).
+    """
 
     account: int | None
     credential: str | None
     name: str | None
     model: str
-    prices: list[str]
-    cache_write_price: str
+    prices: dict[str, str]
     targets: list[dict[str, Any]]
     prompt_tokens: int
     certain_tokens: int
@@ -178,7 +180,10 @@ AdmissionRefused = (
 
 
 class CompletionColumns(TypedDict):
-    """The columns of `completions` that Python knows; the others are written by `gateway_settle` itself."""
+    """The columns of `completions` that Python knows, but for the counts of `Usage` and the columns of `Prices`.
+
+    Others are written by `gateway_settle` itself.
+    """
 
     generation_id: str
     user_id: int | None
@@ -195,15 +200,6 @@ class CompletionColumns(TypedDict):
     error: str
     finish_reason: str
     usage_source: str
-    prompt_tokens: int
-    cached_tokens: int
-    cache_write_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int
-    prompt_price: str
-    cached_prompt_price: str
-    cache_write_price: str
-    completion_price: str
     choices: int
     max_tokens: int
     clamped_max_tokens: int | None
@@ -222,7 +218,10 @@ class UnusedRate(TypedDict):
 
 
 class SettlementRequest(CompletionColumns):
-    """The argument of `gateway_settle`. `most` bounds the charge, `unused` is by credential, `answer` is encrypted."""
+    """The argument of `gateway_settle`, which has the counts and prices as well.
+
+    `most` bounds the charge, `unused` is by credential, `answer` is encrypted.
+    """
 
     most: int
     metadata: dict[str, Any]

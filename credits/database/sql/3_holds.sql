@@ -121,7 +121,7 @@ BEGIN
         IF charged > 0 THEN
             posted := ledger_write(
                 p_account, 'usage', -charged, p_description, p_metadata, h.reference_id,
-                p_hold => h.id, p_unhold => v_held, p_holds => v_open::int);
+                p_hold => h.id, p_unhold => v_held, p_holds => v_open::int, p_locked => account);
             PERFORM ledger_burn(posted, CASE WHEN v_open THEN h.pins END);
             PERFORM ledger_count(h, -v_held, charged);
             v_op := posted.op;

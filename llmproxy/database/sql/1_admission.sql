@@ -47,16 +47,16 @@ END $$;
 -- The active model of this name, or the oldest, with its prices and, as JSON, the providers that serve it on this route.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer, p_image_tokens integer,
-    OUT name text, OUT refusal text, OUT prompt numeric, OUT cached_prompt numeric, OUT cache_write numeric,
-    OUT completion numeric, OUT longest integer, OUT image_tokens integer, OUT targets json
+    OUT name text, OUT refusal text, OUT prices jsonb, OUT prompt numeric, OUT dearest_prompt numeric,
+    OUT dearest_completion numeric, OUT longest integer, OUT image_tokens integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_model bigint;
 BEGIN
-    SELECT m.id, m.name, COALESCE(m.prompt_price, p_price), COALESCE(m.cached_prompt_price, m.prompt_price, p_price),
-           COALESCE(m.cache_write_price, m.prompt_price, p_price), COALESCE(m.completion_price, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), COALESCE(m.prompt_price, p_price),
+           gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
            COALESCE(m.max_output_tokens, p_longest), COALESCE(m.image_tokens, p_image_tokens)
-      INTO v_model, gateway_model.name, prompt, cached_prompt, cache_write, completion, longest, image_tokens
+      INTO v_model, gateway_model.name, prices, prompt, dearest_prompt, dearest_completion, longest, image_tokens
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
@@ -72,7 +72,7 @@ BEGIN
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
      WHERE d.model_id = v_model AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);
     refusal := CASE WHEN v_model IS NULL THEN 'model_not_found'
-                    WHEN prompt IS NULL OR completion IS NULL THEN 'model_without_price'
+                    WHEN dearest_prompt IS NULL OR dearest_completion IS NULL THEN 'model_without_price'
                     WHEN targets IS NULL THEN 'route_not_served' END;
 END $$;
 
@@ -145,7 +145,6 @@ DECLARE
     v_floor bigint := 0;
     v_wanted bigint := 0;
     v_affordable bigint;
-    v_dearest numeric;  -- of the prices that a token of the prompt can have
 BEGIN
     SELECT * INTO asked FROM jsonb_to_record(p) AS a(
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text, price numeric,
@@ -199,23 +198,23 @@ BEGIN
             RETURN json_build_object('refusal', 'too_many_running', 'credential', caller.credential, 'name', caller.name,
                                      'limit', caller.concurrent, 'rates', gateway_uncounted(caller, account, v_now));
         END IF;
-        v_dearest := GREATEST(model.prompt, model.cached_prompt, model.cache_write);
-        IF v_dearest + model.completion > 0 THEN
+        IF model.dearest_prompt + model.dearest_completion > 0 THEN
             -- One token can always be tried; an answer that has to be longer has to be left by the dearest prompt.
             v_floor := GREATEST(asked.least, ceil((
-                v_prompt * CASE WHEN asked.least_tokens > 1 THEN v_dearest ELSE model.prompt END
-                + LEAST(v_longest, COALESCE(asked.least_tokens, 1)) * asked.choices * model.completion) / 1000));
+                v_prompt * CASE WHEN asked.least_tokens > 1 THEN model.dearest_prompt ELSE model.prompt END
+                + LEAST(v_longest, COALESCE(asked.least_tokens, 1)) * asked.choices * model.dearest_completion) / 1000));
         END IF;
-        v_wanted := LEAST(GREATEST(v_floor, ceil((v_certain * v_dearest + v_longest * asked.choices * model.completion)
-                                                 / 1000)), asked.most);
+        v_wanted := LEAST(GREATEST(v_floor, ceil((
+            v_certain * model.dearest_prompt + v_longest * asked.choices * model.dearest_completion) / 1000)), asked.most);
         held := ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
                             account.concurrent, caller.credential, caller.budget);
         IF held.refusal = 'budget_used_up' THEN
             held.available := GREATEST(LEAST(held.available, caller.budget - (held.counted).held - (held.counted).spent), 0);
         END IF;
         hold := held.hold;
-        v_affordable := CASE WHEN model.completion > 0 THEN
-            floor(GREATEST(COALESCE(hold.amount, held.available) * 1000 - v_prompt * v_dearest, 0) / model.completion) END;
+        v_affordable := CASE WHEN model.dearest_completion > 0 THEN
+            floor(GREATEST(COALESCE(hold.amount, held.available) * 1000 - v_prompt * model.dearest_prompt, 0)
+                  / model.dearest_completion) END;
         IF held.refusal IS NOT NULL THEN
             RETURN json_build_object(
                 'refusal', held.refusal, 'required', LEAST(v_floor, v_wanted), 'available', held.available,
@@ -246,8 +245,7 @@ BEGIN
     END IF;
     RETURN json_build_object(
         'account', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
-        'prices', json_build_array(model.prompt::text, model.cached_prompt::text, model.completion::text),
-        'cache_write_price', model.cache_write::text,
+        'prices', model.prices,
         'targets', model.targets, 'prompt_tokens', v_prompt, 'certain_tokens', v_certain, 'longest', v_longest,
         'affordable', v_affordable / asked.choices, 'hold', hold.id, 'held', hold.amount, 'rates', v_said);
 END $$;

@@ -4,7 +4,6 @@ CREATE OR REPLACE FUNCTION gateway_settle(p jsonb) RETURNS json LANGUAGE plpgsql
 DECLARE
     done completions := jsonb_populate_record(NULL::completions, p);
     captured record;
-    rate record;
     v_created timestamptz := clock_timestamp();
 BEGIN
     done.charged := 0;
@@ -29,16 +28,15 @@ BEGIN
     INSERT INTO completions OVERRIDING USER VALUE SELECT (done).*;
     -- What was counted and not used: `seconds` of the rate, by credential. Not what has become free with time, which is up to
     -- `until`: that would be free twice. What was used and not counted, which is below zero, begins now at the earliest.
-    FOR rate IN
-        SELECT r.credential,
-               CASE WHEN u.seconds < 0 THEN GREATEST(r.tokens, v_created) ELSE r.tokens END
-               - make_interval(secs => LEAST(u.seconds, GREATEST(u.until - extract(epoch FROM v_created), 0))) AS tokens
-          FROM (SELECT key, (value ->> 'seconds')::double precision AS seconds,
-                       (value ->> 'until')::double precision AS until FROM jsonb_each(p -> 'unused')) u
-          JOIN llm_rates r ON r.user_id = done.user_id AND r.credential = u.key
-    LOOP
-        UPDATE llm_rates SET tokens = rate.tokens WHERE user_id = done.user_id AND credential = rate.credential;
-    END LOOP;
+    UPDATE llm_rates r SET tokens = n.tokens
+      FROM (SELECT b.credential,
+                   CASE WHEN u.seconds < 0 THEN GREATEST(b.tokens, v_created) ELSE b.tokens END
+                   - make_interval(secs => LEAST(u.seconds, GREATEST(u.until - extract(epoch FROM v_created), 0)))
+                   AS tokens
+              FROM (SELECT key, (value ->> 'seconds')::double precision AS seconds,
+                           (value ->> 'until')::double precision AS until FROM jsonb_each(p -> 'unused')) u
+              JOIN llm_rates b ON b.user_id = done.user_id AND b.credential = u.key) n
+     WHERE r.user_id = done.user_id AND r.credential = n.credential;
     IF p ->> 'key' IS NULL THEN
         NULL;
     ELSIF done.charged = 0 AND done.status <> 'completed' THEN

@@ -3,13 +3,16 @@
 What SQL reads is taken from the functions and the table as the database has them.
 """
 
+import json
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any, get_args
 
 import pytest
 from django.db import connection
 
+from accounts.models import User
+from llmproxy.completion import settlement
 from llmproxy.database import contract
 from llmproxy.database.contract import (
     AdmissionGranted,
@@ -19,6 +22,7 @@ from llmproxy.database.contract import (
     Settled,
     SettlementRequest,
 )
+from llmproxy.metering.pricing import PRICE_COLUMNS, TOKEN_COUNTS
 
 pytestmark = pytest.mark.django_db
 
@@ -81,6 +85,10 @@ def keys(arguments: str) -> Iterator[str]:
             return
 
 
+def sent_to_settlement() -> set[str]:
+    return {*SettlementRequest.__annotations__, *TOKEN_COUNTS, *PRICE_COLUMNS}
+
+
 def read_by_settlement() -> set[str]:
     text = source("gateway_settle")
     return columns("completions") - assigned(text) - {"id"} | members(text)
@@ -105,12 +113,26 @@ def test_every_key_of_an_admission_is_used() -> None:
 
 
 def test_settlement_is_asked_with_the_keys_that_it_reads() -> None:
-    assert differences(set(SettlementRequest.__annotations__), read_by_settlement()) == []
+    assert differences(sent_to_settlement(), read_by_settlement()) == []
+
+
+def test_what_is_sent_to_settlement_is_what_the_types_say(
+    chat: Callable[..., Any], user: User, upstream: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_once, sent = settlement._settle_once, []
+
+    def noted(run: Any, said: str) -> Any:
+        sent.append(json.loads(said))
+        return settle_once(run, said)
+
+    monkeypatch.setattr(settlement, "_settle_once", noted)
+    assert chat(user).status_code == 200
+    assert [differences(set(each), sent_to_settlement()) for each in sent] == [[]]
 
 
 def test_a_missing_and_a_surplus_key_are_found() -> None:
     read = read_by_settlement()
-    sent = set(SettlementRequest.__annotations__)
+    sent = sent_to_settlement()
     assert differences(sent - {"metadata"}, read) == ["metadata is missing"]
     assert differences(sent - {"prompt_tokens"}, read) == ["prompt_tokens is missing"]
     assert differences(sent | {"charged"}, read) == ["charged is surplus"]
@@ -122,18 +144,13 @@ def test_a_missing_and_a_surplus_key_are_found() -> None:
 def test_a_key_that_only_the_sql_was_given_is_found() -> None:
     text = source("gateway_settle").replace("p ->> 'answer'", "p ->> 'reply'")
     read = columns("completions") - assigned(text) - {"id"} | members(text)
-    assert differences(set(SettlementRequest.__annotations__), read) == [
-        "answer is surplus",
-        "reply is missing",
-    ]
+    assert differences(sent_to_settlement(), read) == ["answer is surplus", "reply is missing"]
 
 
 def test_a_column_that_only_the_table_was_given_is_found() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE completions ADD COLUMN audio_tokens bigint")
-    assert differences(set(SettlementRequest.__annotations__), read_by_settlement()) == [
-        "audio_tokens is missing"
-    ]
+        cursor.execute("ALTER TABLE completions ADD COLUMN more_tokens bigint")
+    assert differences(sent_to_settlement(), read_by_settlement()) == ["more_tokens is missing"]
 
 
 def test_admission_answers_with_the_keys_that_python_reads() -> None:
