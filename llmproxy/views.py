@@ -37,6 +37,7 @@ from llmproxy.exceptions import (
     Unauthorized,
     UserNotFound,
 )
+from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
 from llmproxy.routes import dialects
@@ -181,12 +182,7 @@ def _model(row: LanguageModel) -> dict[str, Any]:
         "created": int(row.created_at.timestamp()),
         "owned_by": deployments[0].provider.slug,
         "max_output_tokens": row.output_limit,
-        "credits_per_1k_tokens": {
-            "prompt": float(prices.prompt),
-            "cached_prompt": float(prices.cached_prompt),
-            "cache_write": float(prices.cache_write),
-            "completion": float(prices.completion),
-        },
+        "credits_per_1k_tokens": {kind.name: float(prices[kind.name]) for kind in PRICE_KINDS},
     }
 
 

@@ -6,7 +6,6 @@ The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import orjson
 from django.conf import settings
@@ -21,6 +20,7 @@ from llmproxy.admission import callers, refusals
 from llmproxy.admission.callers import Presented
 from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.statement_batches import Batches
+from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
 from llmproxy.metering.pricing import Prices
 from llmproxy.models import new_generation_id
 from llmproxy.routes.base import Route
@@ -59,7 +59,7 @@ class Admission:
     model_limit: int | None  # of the answer, if the caller wanted more than the model gives
     hold: int | None
     held: int
-    rates: list[dict[str, Any]]
+    rates: list[Rates]
     passed_headers: dict[str, str]
     started: float = field(default_factory=time.monotonic)
 
@@ -91,14 +91,10 @@ def admit(
     A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
     """
     started, generation_id = time.monotonic(), new_generation_id()
-    wanted = _wanted(caller, asked, route, generation_id, repeatable)
-    said = _decided(wanted, caller)
-    if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
-        catalogue.adopt_environment()
-        said = _decided(wanted, caller)
-    if "refusal" in said:
-        raise refusals.of(said, wanted, caller)
-    callers.remember(caller, said["user"])
+    request = _request(caller, asked, route, generation_id, repeatable)
+    said = _granted(request, caller)
+    if said["account"] is not None:
+        callers.remember(caller, said["account"])
     longest = (
         min(said["longest"], said["affordable"])
         if said["affordable"] is not None
@@ -111,11 +107,11 @@ def admit(
         trace_id=trace_id,
         generation_id=generation_id,
         repeatable=repeatable,
-        user=said["user"],
+        user=said["account"],
         credential=said["credential"] or "",
         credential_name=said["name"] or "",
         model=said["model"],
-        prices=Prices(*map(Decimal, [*said["prices"], said["cache_write_price"]])),
+        prices=Prices({kind: Decimal(price) for kind, price in said["prices"].items()}),
         targets=[Target(**target) for target in said["targets"]],
         certain_tokens=said["certain_tokens"],
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
@@ -136,7 +132,7 @@ def make_sure(caller: Presented) -> None:
         return
     user, refusal = _identified(caller)
     if refusal:
-        raise refusals.of({"refusal": refusal}, {}, caller)
+        raise refusals.of_caller(refusal, caller)
     callers.remember(caller, user)
 
 
@@ -152,9 +148,24 @@ def _identified(caller: Presented) -> tuple[int, str | None]:
             connection.close()  # nobody has one while they wait for a batch, which needs one
 
 
-def _wanted(
+def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
+    """What the statement grants, once the environment's models are rows. Raises GatewayRefusal."""
+    said = _decided(request, caller)
+    if (
+        "refusal" in said
+        and said["refusal"] == "model_not_found"
+        and request["model"] in settings.LLM_UPSTREAM_MODELS
+    ):
+        catalogue.adopt_environment()
+        said = _decided(request, caller)
+    if "refusal" in said:
+        raise refusals.of(said, request, caller)
+    return said
+
+
+def _request(
     caller: Presented, asked: Asked, route: Route, generation_id: str, repeatable: Repeatable | None
-) -> dict[str, Any]:
+) -> AdmissionRequest:
     price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
     return {
         "checksum": caller.checksum,
@@ -186,10 +197,10 @@ def _wanted(
     }
 
 
-def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
+def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted | AdmissionRefused:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
     failpoint("before-hold")
-    asked, until, pause = orjson.dumps(wanted).decode(), 0.0, 0.01
+    asked, until, pause = orjson.dumps(request).decode(), 0.0, 0.01
     while True:
         try:
             return _ask(asked, caller)
@@ -205,6 +216,6 @@ def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
             pause *= 2
 
 
-def _ask(asked: str, caller: Presented) -> dict[str, Any]:
-    said: dict[str, Any] = _admissions.ask(asked, user=caller.account)
+def _ask(asked: str, caller: Presented) -> AdmissionGranted | AdmissionRefused:
+    said: AdmissionGranted | AdmissionRefused = _admissions.ask(asked, user=caller.account)
     return said

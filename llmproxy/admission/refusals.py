@@ -1,7 +1,8 @@
 """What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -13,6 +14,17 @@ from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
 from llmproxy.admission import idempotency
 from llmproxy.admission.callers import Presented, insufficient_scope
+from llmproxy.database.contract import (
+    AdmissionRefused,
+    AdmissionRequest,
+    Answered,
+    BudgetRefused,
+    HoldRefused,
+    RateExceeded,
+    Rates,
+    Repeated,
+    TooManyRunning,
+)
 from llmproxy.exceptions import (
     GatewayRefusal,
     IdempotencyConflict,
@@ -24,40 +36,53 @@ from llmproxy.exceptions import (
     UserNotFound,
 )
 
-Facts = dict[str, Any]
+RateKind = Literal["requests", "tokens"]
+RATE_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
 
 
-def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa: C901 – one line each
-    """The refusal that `said` the statement, which was asked for `wanted`."""
+def of(  # noqa: C901 – one line each
+    said: AdmissionRefused, request: AdmissionRequest, caller: Presented
+) -> GatewayRefusal:
+    """The refusal that `said` the statement, which was asked for `request`."""
     match said["refusal"]:
-        case "invalid_token" | "unknown_account":
-            words = (InvalidKey if caller.like_a_key else InvalidToken)().description
-            return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
-        case "insufficient_scope":
-            return insufficient_scope()
-        case "model_not_found" | "model_without_price":
-            return catalogue.not_found(wanted["model"])
-        case "route_not_served":
-            words = _("The model %(name)s is not offered on this route.") % {
-                "name": wanted["model"]
-            }
-            return InvalidRequest(words, param="model")
+        case "invalid_token" | "unknown_account" | "insufficient_scope":
+            return of_caller(said["refusal"], caller)
+        case "model_not_found" | "model_without_price" | "route_not_served":
+            return _of_model(said["refusal"], request["model"])
         case "too_many_requests" | "too_many_tokens":
             return _rate(said)
         case "too_many_running" | "too_many_holds":
             return _running(said)
         case "insufficient_credits":
-            return _out_of_credits(said, _thinking(wanted))
+            return _out_of_credits(said, _thinking(request))
         case "budget_used_up":
-            return _out_of_budget(said, _thinking(wanted))
-    return _repeated(said)
+            return _out_of_budget(said, _thinking(request))
+        case "answered":
+            return _answered(said)
+        case "other_request" | "still_running" | "answered_once":
+            return _repeated(said["refusal"], said)
 
 
-def rate_headers(rates: list[Facts]) -> dict[str, str]:
+def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
+    """The refusal of a token or key that is unknown, or not for this."""
+    if refusal == "insufficient_scope":
+        return insufficient_scope()
+    words = (InvalidKey if caller.like_a_key else InvalidToken)().description
+    return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
+
+
+def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
+    if refusal != "route_not_served":
+        return catalogue.not_found(model)
+    words = _("The model %(name)s is not offered on this route.") % {"name": model}
+    return InvalidRequest(words, param="model")
+
+
+def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
     """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
     sent: dict[str, str] = {}
-    for kind in ("requests", "tokens"):
-        limits = [scope[kind] for scope in rates if scope[kind]]
+    for kind in RATE_KINDS:
+        limits = [limit for scope in rates if (limit := scope[kind])]
         if limits:
             tightest = min(limits, key=lambda limit: limit["remaining"])
             sent |= {
@@ -68,10 +93,11 @@ def rate_headers(rates: list[Facts]) -> dict[str, str]:
     return sent
 
 
-def _rate(said: Facts) -> RateLimited:
-    kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
+def _rate(said: RateExceeded) -> RateLimited:
+    kind: RateKind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
     refused = said["refused"]
     limit = refused[kind]
+    assert limit is not None  # it has just refused  # noqa: S101
     words = {
         "requests": (
             _("Too many requests: your plan allows %(limit)d a minute."),
@@ -89,7 +115,7 @@ def _rate(said: Facts) -> RateLimited:
     )
 
 
-def _running(said: Facts) -> RateLimited:
+def _running(said: TooManyRunning | HoldRefused) -> RateLimited:
     words = (
         _("“%(name)s” may have %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
@@ -101,18 +127,18 @@ def _running(said: Facts) -> RateLimited:
     )
 
 
-def _thinking(wanted: Facts) -> str:
+def _thinking(request: AdmissionRequest) -> str:
     """Why an answer cannot be as short as the credits are, and what then."""
-    if wanted["least_tokens"] <= 1:
+    if request["least_tokens"] <= 1:
         return ""
     words = _(
         "With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one."
     )
-    return " " + words % {"tokens": wanted["least_tokens"]}
+    return " " + words % {"tokens": request["least_tokens"]}
 
 
-def _affordable(said: Facts, page: str) -> dict[str, Any]:
-    """What a program can do about it; `page` leads a person on."""
+def _affordable(said: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
+    """The facts of a refusal with which a program can act; `page` is for a person."""
     return {
         "credits_required": said["required"],
         "credits_available": said["available"],
@@ -121,7 +147,7 @@ def _affordable(said: Facts, page: str) -> dict[str, Any]:
     }
 
 
-def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
+def _out_of_credits(said: HoldRefused, why: str) -> OutOfCredits:
     words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
         "required": said["required"],
         "available": said["available"],
@@ -133,7 +159,7 @@ def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     )
 
 
-def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
+def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
@@ -156,20 +182,26 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     )
 
 
-def _repeated(said: Facts) -> GatewayRefusal:
-    """The same Idempotency-Key again: its first answer, or why there is none."""
-    answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
-    rates = rate_headers(said.get("rates", []))
-    if answer is not None:
-        return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
+def _answered(said: Answered) -> GatewayRefusal:
+    """The first answer again, unless a key that changed meanwhile has made it unreadable."""
+    answer = idempotency.opened(said["answer"])
+    if answer is None:
+        return _repeated("answered_once", said)
+    return Replayed(
+        answer, said["generation_id"], *said["bill"], headers=rate_headers(said["rates"])
+    )
+
+
+def _repeated(refusal: str, said: Repeated | Answered) -> IdempotencyConflict:
+    """Why the same Idempotency-Key has no answer."""
+    rates = rate_headers(said["rates"])
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
     }.get(
-        said["refusal"],
-        _("This request was answered before, and its answer is not kept: see its receipt."),
+        refusal, _("This request was answered before, and its answer is not kept: see its receipt.")
     )
-    retry_after = 1 if said["refusal"] == "still_running" else None
+    retry_after = 1 if refusal == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
     sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
     return IdempotencyConflict(

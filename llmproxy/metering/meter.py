@@ -98,11 +98,7 @@ class Meter:
     def _believed(self, reported: Usage) -> Reading:
         prompt = min(reported.prompt_tokens, PROMPT_SLACK_TOKENS + 4 * self.certain_tokens)
         completion = min(reported.completion_tokens, self.max_completion_tokens)
-        cached = min(reported.cached_tokens, prompt)
-        written = min(reported.cache_write_tokens, prompt - cached)
-        believed = Usage(
-            prompt, completion, cached, min(reported.reasoning_tokens, completion), written
-        )
+        believed = reported.bounded(prompt=prompt, completion=completion)
         return Reading(believed, "exact" if believed == reported else "capped")
 
 
