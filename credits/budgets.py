@@ -1,4 +1,7 @@
-"""What the devices and API keys of a user have spent in the month that is: to show; the ledger itself limits."""
+"""What the devices and API keys of a user have spent in the current month.
+
+These functions only read, for pages and responses. The ledger itself enforces the budgets.
+"""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -8,23 +11,26 @@ from django.db import connection
 from accounts.models import User
 
 
-def spent_this_month(user: User) -> dict[str, int]:
-    """Whole credits by credential, in the calendar month (UTC) of the database's clock; without what is only held."""
+def read_spending(user: User) -> dict[str, int]:
+    """Map each credential of the user to the whole credits that it has spent this month.
+
+    The month is the calendar month (UTC) of the database's clock. Held credits do not count.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_SPENT, [user.pk])
         return dict(cursor.fetchall())
 
 
-def state(user: User, credential: str, limit: int) -> dict[str, Any]:
-    """A device's or key's budget of `limit` credits, as the routes spell it."""
+def read_budget(user: User, credential: str, limit: int) -> dict[str, Any]:
+    """Return the budget object of a device or key that may spend `limit` credits a month."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE, [user.pk, credential])
         month, spent, held = cursor.fetchone()
-    return spelt(limit=limit, spent=spent, held=held, month=month)
+    return render_budget(limit=limit, spent=spent, held=held, month=month)
 
 
-def spelt(*, limit: int, spent: int, held: int, month: date) -> dict[str, Any]:
-    """A budget on the wire; `month` is the first day of the month that is."""
+def render_budget(*, limit: int, spent: int, held: int, month: date) -> dict[str, Any]:
+    """Build the budget object of responses. `month` is the first day of the current month."""
     following = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
     resets_at = following.isoformat().replace("+00:00", "Z")
     return {"limit": limit, "spent": spent, "held": held, "resets_at": resets_at}

@@ -1,4 +1,4 @@
-"""What a person sees of their credits. They only read."""
+"""The pages on which users see their credits. They only read."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Transaction
 
-NEWEST = 20  # transactions on the account page
-EXPIRING = 3  # grants on the account page
-PAGE = 50  # transactions on a page of their own
+NEWEST = 20  # Transactions on the account page.
+EXPIRING = 3  # Grants on the account page.
+PAGE = 50  # Transactions on one page of the list of all transactions.
 MAX_SEQ = 2**63 - 1
 
 
@@ -26,7 +26,7 @@ MAX_SEQ = 2**63 - 1
 @never_cache
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
-    """Balance and plan, and the newest transactions."""
+    """Show the balance, the plan and the newest transactions."""
     user = signed_in(request)
     balance = ledger.balance(user)
     context = {
@@ -40,7 +40,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 
 class TransactionsQuery(forms.Form):
-    """`before` is the `seq` that ended the page before."""
+    """The parameters of the list. `before` is the `seq` of the last row of the previous page."""
 
     type = forms.ChoiceField(
         label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
@@ -52,7 +52,7 @@ class TransactionsQuery(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of one page; `before` leads to the next one, None on the last."""
+    """The rows of one page. `before` is the parameter of the next page, None on the last page."""
 
     rows: list[Transaction]
     before: int | None
@@ -62,7 +62,7 @@ class Page:
 @never_cache
 @login_required
 def transactions(request: HttpRequest) -> HttpResponse:
-    """All transactions, newest first, a page at a time; 400 for an address that no link leads to."""
+    """Show one page of all transactions, the newest first. Respond 400 to invalid parameters."""
     query = TransactionsQuery(request.GET)
     if not query.is_valid():
         return render(
@@ -73,13 +73,13 @@ def transactions(request: HttpRequest) -> HttpResponse:
         "query": query,
         "type": kind,
         "before": before,
-        "page": page_of(signed_in(request), kind, before),
+        "page": load_page(signed_in(request), kind, before),
     }
     return render(request, "credits/transactions.html", context)
 
 
-def page_of(user: User, kind: str, before: int | None) -> Page:
-    """At most PAGE transactions of this type, posted before that number."""
-    wanted = Transaction.objects.filter(user=user, seq__lt=before or MAX_SEQ)
-    rows = list((wanted.filter(type=kind) if kind else wanted).newest_first()[: PAGE + 1])
+def load_page(user: User, kind: str, before: int | None) -> Page:
+    """Return at most PAGE transactions with a `seq` below `before`. An empty `kind`: any type."""
+    earlier = Transaction.objects.filter(user=user, seq__lt=before or MAX_SEQ)
+    rows = list((earlier.filter(type=kind) if kind else earlier).newest_first()[: PAGE + 1])
     return Page(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)

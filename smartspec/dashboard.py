@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.filters import MARGIN
 from accounts.models import User
 from accounts.toolbox.keyset import edge
-from credits.countdown import span
+from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
 
@@ -47,7 +47,7 @@ class AuditTile:
 
     @property
     def ago(self) -> str:
-        return span(timezone.now() - self.run.finished_at) if self.run else ""
+        return format_duration(timezone.now() - self.run.finished_at) if self.run else ""
 
     @property
     def checked(self) -> str:

@@ -147,7 +147,7 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
         top_up_url=page,
-        budget=budgets.spelt(
+        budget=budgets.render_budget(
             limit=said["budget"],
             spent=said["spent"],
             held=said["held"],

@@ -303,7 +303,7 @@ def test_last_months_spending_and_holds_do_not_count(user: User) -> None:
     spend(user, 4)
     hold(user, 6, credential=KEY, budget=10)
     let_a_month_pass()
-    assert budgets.spent_this_month(user) == {}
+    assert budgets.read_spending(user) == {}
     assert spend(user, 10).charged == 10
 
 
@@ -314,7 +314,7 @@ def test_an_answer_over_midnight_counts_in_the_month_in_which_it_began(user: Use
     spend(user, 3)
     ledger.capture(hold=held, cost=9)
     assert list(Spending.objects.order_by("month").values_list("held", "spent")) == [(0, 9), (0, 3)]
-    assert budgets.spent_this_month(user) == {KEY: 3}
+    assert budgets.read_spending(user) == {KEY: 3}
 
 
 @once
@@ -349,7 +349,7 @@ def test_pages_see_what_each_has_spent(user: User) -> None:
     spend(user, 4)
     hold(user, 3, credential=KEY, budget=10)
     spend(user, 5, OTHER, None)
-    assert budgets.spent_this_month(user) == {KEY: 4, OTHER: 5}
+    assert budgets.read_spending(user) == {KEY: 4, OTHER: 5}
 
 
 @truly
