@@ -13,7 +13,7 @@ import django_stubs_ext
 import environ
 from django.utils.translation import gettext_lazy as _
 
-from smartspec import fixed
+from smartspec import fixed_settings
 from smartspec.environment import Environment
 from smartspec.local import development
 
@@ -58,8 +58,8 @@ CORS_ALLOWED_ORIGINS = env.list(
 # A path of its own origin only: neither the pages nor the admin are for other origins.
 CORS_URLS_REGEX = r"^/(api|v1)/"
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = fixed.CORS_ALLOW_HEADERS
-CORS_EXPOSE_HEADERS = fixed.CORS_EXPOSE_HEADERS
+CORS_ALLOW_HEADERS = fixed_settings.CORS_ALLOW_HEADERS
+CORS_EXPOSE_HEADERS = fixed_settings.CORS_EXPOSE_HEADERS
 # How many proxies in front of us append to X-Forwarded-For; 0 believes only the socket.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
@@ -202,7 +202,7 @@ MIDDLEWARE = [
 ]
 
 # What a program's completion passes: it has a token, and neither session nor page (smartspec/wsgi.py).
-GATEWAY_MIDDLEWARE = fixed.GATEWAY_MIDDLEWARE
+GATEWAY_MIDDLEWARE = fixed_settings.GATEWAY_MIDDLEWARE
 
 ROOT_URLCONF = "smartspec.urls"
 WSGI_APPLICATION = "smartspec.wsgi.application"
@@ -259,7 +259,7 @@ PASSWORD_HASHERS = [
     "accounts.login.hashers.PasswordHasher",
     "accounts.login.hashers.ClientSecretHasher",
 ]
-AUTH_PASSWORD_VALIDATORS = fixed.AUTH_PASSWORD_VALIDATORS
+AUTH_PASSWORD_VALIDATORS = fixed_settings.AUTH_PASSWORD_VALIDATORS
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "/"
@@ -278,18 +278,18 @@ ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
-ACCOUNT_RATE_LIMITS = fixed.ACCOUNT_RATE_LIMITS
+ACCOUNT_RATE_LIMITS = fixed_settings.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "SmartSpec: "
-ACCOUNT_FORMS = fixed.ACCOUNT_FORMS
+ACCOUNT_FORMS = fixed_settings.ACCOUNT_FORMS
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_ADAPTER = "accounts.access.second_factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "SmartSpec"
-MFA_FORMS = fixed.MFA_FORMS
+MFA_FORMS = fixed_settings.MFA_FORMS
 # How old "last seen" of a browser on the security page may be.
 BROWSER_SEEN_SECONDS = 5 * 60
 # Limits must hold over all workers, and the database is the one thing they share.
@@ -342,8 +342,8 @@ OAUTH2_PROVIDER = {
 # E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/oauth/token_values.py).
 SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
 
-REST_FRAMEWORK = fixed.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = fixed.SPECTACULAR_SETTINGS
+REST_FRAMEWORK = fixed_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = fixed_settings.SPECTACULAR_SETTINGS
 
 # --- Language, time, static files ---------------------------------------------------------
 
@@ -381,16 +381,16 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES
-CONTENT_SECURITY_POLICY = fixed.CONTENT_SECURITY_POLICY
-ADMIN_CONTENT_SECURITY = fixed.ADMIN_CONTENT_SECURITY
+CONTENT_SECURITY_POLICY = fixed_settings.CONTENT_SECURITY_POLICY
+ADMIN_CONTENT_SECURITY = fixed_settings.ADMIN_CONTENT_SECURITY
 
 # --- Admin --------------------------------------------------------------------------------
 
-UNFOLD = fixed.UNFOLD
+UNFOLD = fixed_settings.UNFOLD
 
 # --- Logs ---------------------------------------------------------------------------------
 
-LOGGING = fixed.LOGGING
+LOGGING = fixed_settings.LOGGING
 
 # Names of variables that could not be read, and why; smartspec/checks.py refuses them.
 BAD_VARIABLES = env.bad
