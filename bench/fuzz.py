@@ -90,8 +90,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     asked = parser.parse_args()
     processes.end_with_parent()
-    with scratch.opened() as opened:
-        scratch.become(opened.own_environment() | {"ALLOWED_HOSTS": "127.0.0.1,testserver"})
+    with scratch.open_scratch() as opened:
+        scratch.replace_environment(
+            opened.own_environment() | {"ALLOWED_HOSTS": "127.0.0.1,testserver"}
+        )
         django.setup()
         return 0 if run(opened, asked.minutes * 60, asked.seed) else 1
 

@@ -63,7 +63,7 @@ def environment(opened: Scratch, upstream: str, url: str, **more: str) -> dict[s
 
 def direct_url(opened: Scratch) -> str:
     """Of the application's role, with no wire of the drill between."""
-    return embedded_postgres.application_url(opened.database.url, opened.database.data)
+    return embedded_postgres.build_application_url(opened.database.url, opened.database.data)
 
 
 def make_tables(opened: Scratch, upstream: str) -> None:
@@ -74,7 +74,7 @@ def make_tables(opened: Scratch, upstream: str) -> None:
         "DEBUG": "false",
     }
     own |= {"PUBLIC_ORIGIN": "http://127.0.0.1"}
-    scratch.become(own)
+    scratch.replace_environment(own)
     import django
 
     django.setup()
@@ -114,7 +114,7 @@ def serving(
     opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1
 ) -> Iterator[Gateway]:
     """gunicorn as gunicorn.conf.py has it, ready to be asked."""
-    port = embedded_postgres.free_port()
+    port = embedded_postgres.find_free_port()
     variables = {
         "PORT": str(port),
         "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",

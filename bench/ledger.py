@@ -31,7 +31,7 @@ os.environ.update(
 )
 
 from bench import many_rows
-from smartspec.local.embedded_postgres import server
+from smartspec.local.embedded_postgres import run_server
 
 CLIENTS = 8
 PROCESSES = 2  # as pgbench -j 2, and as gunicorn would have on two cores
@@ -200,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="smartspec-bench-") as name,
-        server(Path(name) / "postgres") as url,
+        run_server(Path(name) / "postgres") as url,
     ):
         os.environ["DATABASE_URL"] = url
         import django

@@ -20,7 +20,7 @@ from bench.isolated import Gateway
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import LaunchError, say
 
@@ -62,8 +62,8 @@ def parser() -> argparse.ArgumentParser:
 def run(asked: argparse.Namespace) -> bool:
     """Whether everything held."""
     with ExitStack() as running:
-        opened = running.enter_context(scratch.opened())
-        port = free_port()
+        opened = running.enter_context(scratch.open_scratch())
+        port = find_free_port()
         others = isolated.bare_site(opened.folder, dict(os.environ))
         upstream = f"http://127.0.0.1:{port}/v1"
         isolated.make_tables(opened, upstream)
@@ -73,7 +73,7 @@ def run(asked: argparse.Namespace) -> bool:
         running.callback(provider.kill)
         provider.start()
         tokens = isolated.make_users()
-        url = opened.database.sites_url(
+        url = opened.database.site_url(
             opened.wire
         )  # the wire finds the database again after each restart
         gateway = running.enter_context(

@@ -22,7 +22,7 @@ from bench.gateway.targets import DIRECT, OURS, Target
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import LaunchError, say
 
@@ -76,8 +76,8 @@ def run(asked: argparse.Namespace) -> None:
         _installed(asked.peers)
     )  # with the variables of this shell, which pip and npm may need
     with ExitStack() as running:
-        opened = running.enter_context(scratch.opened())
-        port = free_port()
+        opened = running.enter_context(scratch.open_scratch())
+        port = find_free_port()
         others = isolated.bare_site(opened.folder, dict(os.environ))
         source = running.enter_context(mock.running(others, port))
         targets = [

@@ -16,7 +16,7 @@ from bench import ports, usage
 from bench.gateway.packages import PeerAbsentError, install
 from bench.gateway.targets import Target
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from smartspec.local.site import tail
 
 START_SECONDS = 120
@@ -72,7 +72,7 @@ def install_litellm() -> Path:
 def litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     """LiteLLM's proxy with one worker, without a database, so without users and budgets."""
     (config := folder / "litellm.yaml").write_text(_LITELLM.format(mock=mock))
-    port = free_port()
+    port = find_free_port()
     command = [
         str(installed / "bin" / "litellm"),
         "--config",
@@ -124,7 +124,7 @@ def portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
     streams, as it adds headers to the provider's own, which Node 20 does not let anybody change."""
     server = installed / "node_modules/@portkey-ai/gateway/build/start-server.js"
     (first := folder / "first.cjs").write_text(_FIRST)
-    port = free_port()
+    port = find_free_port()
     command = [
         shutil.which("node") or "node",
         "--require",
@@ -170,7 +170,7 @@ def find_nginx() -> Path:
 @contextmanager
 def nginx(program: Path, mock: int, folder: Path) -> Iterator[Target]:
     """nginx's proxy_pass with one worker: what relaying alone costs."""
-    port, user = free_port(), "user root;" if os.geteuid() == 0 else ""
+    port, user = find_free_port(), "user root;" if os.geteuid() == 0 else ""
     (config := folder / "nginx.conf").write_text(_NGINX.format(mock=mock, port=port, user=user))
     command = [str(program), "-p", str(folder), "-c", str(config), "-e", "stderr"]
     with _running("nginx", command, port, folder / "nginx.log", "/") as process:

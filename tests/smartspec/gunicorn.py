@@ -72,7 +72,7 @@ def _parsed(received: bytes, method: str) -> Said:
 @contextmanager
 def serving(folder: Path, **variables: str) -> Iterator[Server]:
     """Start it, with these environment variables besides what it needs, and wait until it is ready."""
-    port = embedded_postgres.free_port()
+    port = embedded_postgres.find_free_port()
     environment = os.environ | {
         "DATABASE_URL": _database_url(),
         "DATA_DIR": str(folder),

@@ -77,19 +77,19 @@ def test_our_containers_have_few_rights(services: dict[str, Any], name: str) -> 
 def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The url of a server with a superuser, as the image of PostgreSQL starts one, thrown away afterwards."""
     data = tmp_path_factory.mktemp("roles") / "data"
-    owner = postgres_cluster._new_owner()
-    programs = postgres_binaries.find(owner=owner, major=None)
+    owner = postgres_cluster._choose_owner()
+    programs = postgres_binaries.find_programs(owner=owner, major=None)
     data.mkdir(mode=0o700)
     if owner:
         os.chown(data, owner.uid, owner.gid)
-    with postgres_cluster._descriptor(data) as descriptor:
+    with postgres_cluster._open_folder(data) as descriptor:
         cluster = postgres_cluster.Cluster(data, descriptor, programs, owner)
         postgres_cluster._run(
             cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", "--no-sync"
         )
-        postgres_cluster._as_superuser(cluster, "postgres", "ALTER ROLE postgres PASSWORD 'pa1'")
+        postgres_cluster._run_statements(cluster, "postgres", "ALTER ROLE postgres PASSWORD 'pa1'")
         (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-        port = embedded_postgres.free_port()
+        port = embedded_postgres.find_free_port()
         server = embedded_postgres._start(cluster, port=port, durable=False)
         try:
             embedded_postgres._wait_until_ready(server, data)

@@ -37,7 +37,7 @@ def test_any_history_adds_up_and_replays(make_user: Callable[..., User]) -> None
             races.race(environment(), users, seed=seed + 1, seconds=SECONDS, racers=2, threads=3)
             + here.result()
         )
-    sys.stdout.write("\n".join(races.lines(counts)))
+    sys.stdout.write("\n".join(races.format_counts(counts)))
     assert [what for what in counts if what.startswith(racer.ERROR)] == []
     report = audit.run()
     assert report.findings == []

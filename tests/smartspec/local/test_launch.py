@@ -12,7 +12,7 @@ from socket import create_server
 
 import pytest
 
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from tests.smartspec.processes import eventually, running_below
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(
 
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:
     read_until(launch(), "Ctrl-C")
-    second = launch(PORT=str(free_port()))
+    second = launch(PORT=str(find_free_port()))
     assert (
         second.communicate()[0]
         == f"SmartSpec: It already runs at http://127.0.0.1:{port}; Ctrl-C there stops it.\n"
