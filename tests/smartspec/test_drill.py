@@ -134,7 +134,7 @@ def test_windows_and_processes_race_without_harm(drill: Table) -> None:
 
 
 def test_every_failpoint_is_placed_once_and_drilled() -> None:
-    code = "".join(file.read_text() for file in (ROOT / "llmproxy").glob("*.py"))
+    code = "".join(file.read_text() for file in (ROOT / "llmproxy").rglob("*.py"))
     assert sorted(re.findall(r'failpoint\("([^"]+)"\)', code)) == sorted(failpoints.NAMES)
     assert [fault.failpoint for fault in FAULTS if fault.failpoint] == list(failpoints.NAMES)
 

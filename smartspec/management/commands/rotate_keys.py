@@ -21,8 +21,8 @@ This command cannot see which keys the running site has. Check before you remove
 1. Every process of the site was restarted with this ENCRYPTION_KEYS, the new key first.
 2. Log out and in again, and test the connection of a provider in the admin: its key must be
    readable.
-3. Run this command again: if it encrypts anything anew, a process still writes with an older
-   key. Go back to 1.
+3. Run this command again:
+   if it encrypts anything anew, a process still writes with an older key. Go back to 1.
 Then the older keys are needed only to recognise the addresses that had the sign-up bonus."""
 
 
@@ -63,9 +63,9 @@ SECRETS = (
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every stored secret with the newest of ENCRYPTION_KEYS. Before you run this, put"
-        " the new key first, keep the old ones behind it, and restart every process of the site"
-        " with that list: the command sees only its own environment, and a process without the new"
+        "Encrypt every stored secret with the newest of ENCRYPTION_KEYS. Put the new key first,"
+        " keep the old ones behind it, and restart every process of the site with that list before"
+        " you run this: the command sees only its own environment, and a process without the new"
         " key can read nothing that was encrypted anew, not even sessions. It is safe to run again,"
         " and while the site runs. Its output says what to check before you remove an old key."
     )

@@ -31,9 +31,10 @@ COMMIT;
 """
 AFTER = """
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
 from credits.gifts.signup_bonus import grant_signup_bonus
 from credits.models import Hold, Transaction
+from credits.proof import audit
 user = User.objects.get(pk=1)
 assert grant_signup_bonus(user) is None, "the welcome bonus came twice"
 again = ledger.adjust(user=user, amount=5, reason="why", actor=None, idempotency_key="admin:k")
