@@ -68,7 +68,8 @@ SELECT count(ledger_post(
 
 _ROWS = """
 WITH RECURSIVE chain AS (
-    SELECT id AS user_id, 0 AS n, ledger_seq AS seq, ledger_ops AS op, credits, ledger_digest AS digest,
+    SELECT id AS user_id, 0 AS n, ledger_seq AS seq, ledger_ops AS op, credits,
+           ledger_digest AS digest,
            clock_timestamp() AS t
       FROM users WHERE id BETWEEN %(first)s AND %(last)s
     UNION ALL

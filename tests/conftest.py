@@ -81,7 +81,7 @@ TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defin
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     """A real one; what needs it is skipped where CHROMIUM names none."""
-    with pages.chromium() as launched:
+    with pages.launch_chromium() as launched:
         yield launched
 
 

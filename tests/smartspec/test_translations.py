@@ -1,4 +1,4 @@
-"""Every text has Thai, and the built catalogue is the written one."""
+"""Every text has a Thai translation, and the built catalogue is up to date."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Holds in the admin: their countdown, and cancelling one."""
+"""Holds in the admin: their countdown, and their cancellation."""
 
 from datetime import timedelta
 
@@ -105,7 +105,7 @@ def test_a_hold_that_was_captured_meanwhile_is_not_cancelled(
     )
 
 
-def test_one_that_ends_between_look_and_click_is_refused(
+def test_a_hold_that_ends_between_view_and_click_is_not_cancelled(
     client, operator, hold, filled, monkeypatch
 ):
     sent = filled(client, page(hold))

@@ -1,4 +1,4 @@
-"""The launcher against real PostgreSQL processes."""
+"""The embedded PostgreSQL with real processes."""
 
 import os
 import signal
@@ -21,7 +21,8 @@ LAUNCHER = (sys.executable, "-m", "smartspec.local.embedded_postgres")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("closed", numbered=False) / "postgres"  # mode 0700, as /root is
+    # The folder has mode 0700, as /root has.
+    return tmp_path_factory.mktemp("closed", numbered=False) / "postgres"
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def launch(data: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield start
     for process in started:
-        with process:  # waits, and closes the pipe
+        with process:  # The context manager waits for the end and closes the pipe.
             process.kill()
 
 
@@ -69,11 +70,13 @@ def test_the_sites_role_logs_in_owns_nothing_and_is_no_superuser(data: Path) -> 
         application = build_application_url(url, data)
         assert query(
             application,
-            "SELECT current_user || count(*) FROM pg_class WHERE relowner = 'smartspec_app'::regrole",
+            "SELECT current_user || count(*) FROM pg_class"
+            " WHERE relowner = 'smartspec_app'::regrole",
         ) == ("smartspec_app0")
         assert query(
             application,
-            "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user",
+            "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles"
+            " WHERE rolname = current_user",
         ) is (False)
         assert not query(application, "SELECT has_schema_privilege('public', 'CREATE')")
 

@@ -1,4 +1,4 @@
-"""The local model answers as OpenAI's API does."""
+"""The local model behaves as OpenAI's API."""
 
 import subprocess
 import sys
