@@ -24,16 +24,16 @@ def make_rows(users: int, rows: int) -> int:
     start, heavy = time.monotonic(), 1
     heavy_rows = rows * HEAVY_PERCENT // 100
     each = (rows - heavy_rows) // (users - 1)
-    _make(heavy, heavy, heavy_rows)
+    _insert_rows(heavy, heavy, heavy_rows)
     for first in range(2, users + 1, CHUNK):
-        _make(first, min(first + CHUNK - 1, users), each)
+        _insert_rows(first, min(first + CHUNK - 1, users), each)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     print(f"\n{rows:,} transactions made in {time.monotonic() - start:.0f} s")
     return heavy
 
 
-def _make(first: int, last: int, each: int) -> None:
+def _insert_rows(first: int, last: int, each: int) -> None:
     guards = [
         ("users", "users_check_balance"),
         ("credit_transactions", "credit_transactions_check_balance"),

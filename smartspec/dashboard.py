@@ -56,12 +56,12 @@ class AuditTile:
             return ""
         users, transactions, holds = self.run.users, self.run.transactions, self.run.holds
         return _("%(users)s, %(transactions)s and %(holds)s checked.") % {
-            "users": ngettext("%(number)s user", "%(number)s users", users) % _number(users),
+            "users": ngettext("%(number)s user", "%(number)s users", users) % _format_number(users),
             "transactions": ngettext(
                 "%(number)s transaction", "%(number)s transactions", transactions
             )
-            % _number(transactions),
-            "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _number(holds),
+            % _format_number(transactions),
+            "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _format_number(holds),
         }
 
 
@@ -127,7 +127,9 @@ def _count_current() -> list[Figure]:
             ),
             f"{holds}?state__exact=open",
         ),
-        Figure(_("Debts"), sums["debt"], debtors % _number(sums["debtors"]), f"{users}?debt=yes"),
+        Figure(
+            _("Debts"), sums["debt"], debtors % _format_number(sums["debtors"]), f"{users}?debt=yes"
+        ),
         Figure(
             _("Approvals"),
             waiting,
@@ -148,7 +150,7 @@ def _count_failing_providers() -> Figure:
     return Figure(
         _("Failing providers"),
         sums["failing"],
-        note % _number(sums["every"]),
+        note % _format_number(sums["every"]),
         reverse("admin:llmproxy_provider_changelist"),
     )
 
@@ -178,6 +180,6 @@ def _list_newest() -> QuerySet[Transaction]:
     return Transaction.objects.select_related("user").order_by("-pk")[:NEWEST]
 
 
-def _number(number: int) -> dict[str, str]:
+def _format_number(number: int) -> dict[str, str]:
     """Return the argument of a text with one %(number)s."""
     return {"number": intcomma(number)}

@@ -73,7 +73,7 @@ def make_checks(load: Load, *, ended: bool, closed: Books, left: int, expired: i
     return [
         Check("every client is done", ended, f"{len(answers):,} answers"),
         Check(
-            f"nobody waited longer than {load.patience:g} s",
+            f"no client waited longer than {load.patience:g} s",
             not hows[LATE] and longest <= load.patience + 1,
             f"the longest wait was {longest:.1f} s, {hows[LATE]} gave up",
         ),

@@ -106,8 +106,8 @@ Server.prototype.listen = function (port, ...rest) {
                        ...rest.filter(one => typeof one === "function"));
 };
 const {fetch, Response, Headers} = globalThis;
-globalThis.fetch = async (...asked) => {
-    const answer = await fetch(...asked);
+globalThis.fetch = async (...args) => {
+    const answer = await fetch(...args);
     if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return answer;
     const headers = new Headers(answer.headers);
     return new Response(answer.body, {status: answer.status, headers});

@@ -24,7 +24,7 @@ MAX_MONTHS = 12  # Missed months that are granted later.
 
 def grant_due() -> int:
     """Grant the monthly credits that are due by the database's clock; return how many grants."""
-    current = _to_month(_now())
+    current = _to_month(_read_clock())
     return sum(_grant_plan(plan, current) for plan in Plan.objects.all())
 
 
@@ -38,7 +38,7 @@ def _grant_plan(plan: Plan, current: int) -> int:
     return granted
 
 
-def _now() -> datetime:
+def _read_clock() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
@@ -78,7 +78,7 @@ def _grant(user: User, plan: Plan, month: int) -> int:
             description=f"{plan.name}, {name.rpartition('/')[2]}",
             idempotency_key=f"allowance:{name}",
             allowance=name,
-            expires_at=None if plan.credits_roll_over else _first_moment(month + 1),
+            expires_at=None if plan.credits_roll_over else _to_datetime(month + 1),
         )
     except IdempotencyConflict:
         return 0  # This month was granted before the plan was changed.
@@ -92,7 +92,7 @@ def _to_month(moment: datetime) -> int:
     return moment.year * 12 + moment.month - 1
 
 
-def _first_moment(month: int) -> datetime:
+def _to_datetime(month: int) -> datetime:
     return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
@@ -103,7 +103,7 @@ def _parse_month(text: str) -> int:
 
 
 def _format_month(month: int) -> str:
-    return f"{_first_moment(month):%Y-%m}"
+    return f"{_to_datetime(month):%Y-%m}"
 
 
 def _name_allowance(plan: Plan, month: int) -> str:

@@ -85,7 +85,7 @@ def _adjust_one(user: User, adjustment: Adjustment, by: ActedBy, key: str) -> Tr
             Act.ADJUSTED,
             user,
             by.log_text(
-                f"{adjustment.amount:+} {_credit_noun(adjustment.amount)}", adjustment.reason
+                f"{adjustment.amount:+} {_choose_noun(adjustment.amount)}", adjustment.reason
             ),
         )
     return posted
@@ -110,7 +110,7 @@ def refund(
             transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key
         )
         if not already_done:
-            text = by.log_text(f"{amount} {_credit_noun(amount)}", reason)
+            text = by.log_text(f"{amount} {_choose_noun(amount)}", reason)
             administrators_log.record(by.log_author, Act.REFUNDED, original, text)
     return posted
 
@@ -124,10 +124,10 @@ def cancel(hold: Hold, reason: str, *, actor: User) -> None:
             actor,
             Act.CANCELLED,
             hold,
-            f"{hold.amount} {_credit_noun(hold.amount)} of {hold.user.public_id}: {reason}",
+            f"{hold.amount} {_choose_noun(hold.amount)} of {hold.user.public_id}: {reason}",
         )
 
 
-def _credit_noun(number: int) -> str:
+def _choose_noun(number: int) -> str:
     """Return the noun for the administrators' log, which is always in English."""
     return "credit" if abs(number) == 1 else "credits"

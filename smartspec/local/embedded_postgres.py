@@ -65,8 +65,8 @@ def find_running_url(data: Path) -> str | None:
     lock, which the kernel releases when the launcher dies, and while the port accepts connections.
     """
     try:
-        url = _path_beside(data, "url").read_text()
-        with _path_beside(data, "lock").open() as lock:
+        url = _build_path(data, "url").read_text()
+        with _build_path(data, "lock").open() as lock:
             if _try_lock(lock, fcntl.LOCK_SH):
                 return None
         socket.create_connection(("127.0.0.1", _read_port(url)), 2).close()
@@ -100,7 +100,7 @@ def _claim(data: Path) -> Iterator[str | None]:
     """Lock the directory and yield None, or yield the URL of the launcher that holds the lock."""
     try:
         data.parent.mkdir(parents=True, exist_ok=True)
-        lock = _path_beside(data, "lock").open("a")
+        lock = _build_path(data, "lock").open("a")
     except OSError as error:
         raise DatabaseUnavailableError(f"{data.parent} is not usable: {error.strerror}.") from error
     with lock:
@@ -126,13 +126,13 @@ def _try_lock(lock: IO[str], kind: int) -> bool:
     return True
 
 
-def _path_beside(data: Path, suffix: str) -> Path:
+def _build_path(data: Path, suffix: str) -> Path:
     return data.with_name(f"{data.name}.{suffix}")
 
 
 @contextmanager
 def _run_postgres(data: Path, *, durable: bool) -> Iterator[str]:
-    url_file = _path_beside(data, "url")
+    url_file = _build_path(data, "url")
     url_file.unlink(missing_ok=True)
     with postgres_cluster.open_cluster(data, durable=durable) as cluster:
         _end_leftover(data)
@@ -156,7 +156,7 @@ def _start(cluster: Cluster, *, port: int, durable: bool) -> subprocess.Popen[st
         *("-c", "unix_socket_directories=", "-c", "max_connections=200"),
         *(() if durable else THROW_AWAY),
     ]
-    with _path_beside(cluster.data, "log").open("w") as log:
+    with _build_path(cluster.data, "log").open("w") as log:
         return processes.start(
             command,
             on_parent_death=signal.SIGINT,
@@ -172,7 +172,7 @@ def _wait_until_ready(process: subprocess.Popen[str], data: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(process.pid, data):
         if process.poll() is not None or time.monotonic() > deadline:
-            reason = _path_beside(data, "log").read_text().strip()[-500:]
+            reason = _build_path(data, "log").read_text().strip()[-500:]
             raise DatabaseUnavailableError(f"PostgreSQL did not start: {reason}")
         time.sleep(0.02)
 

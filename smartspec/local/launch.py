@@ -222,9 +222,9 @@ def make_site(root: Path, variables: Mapping[str, str]) -> Site:
         "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
         "GRACEFUL_TIMEOUT": "3",
     }
-    given = {name: value for name, value in variables.items() if value}
+    overrides = {name: value for name, value in variables.items() if value}
     fixed = {"PORT": port, "PYTHONUNBUFFERED": "1"}
-    return Site(root, int(port), {**defaults, **given, **fixed})
+    return Site(root, int(port), {**defaults, **overrides, **fixed})
 
 
 def stop_at_signals() -> None:

@@ -53,8 +53,10 @@ def find_programs(*, owner: Owner | None, major: int | None) -> Programs:
             version = _read_version(candidate, owner) if candidate else None
             if candidate and version and version in SUPPORTED and major in (None, version):
                 return Programs(candidate, version)
-    wanted = f"PostgreSQL {major} (the version of the data)" if major else "PostgreSQL 14 to 18"
-    raise DatabaseUnavailableError(f"{wanted} was not found. {INSTALL_HINT}.")
+    description = (
+        f"PostgreSQL {major} (the version of the data)" if major else "PostgreSQL 14 to 18"
+    )
+    raise DatabaseUnavailableError(f"{description} was not found. {INSTALL_HINT}.")
 
 
 def _list_folders() -> Iterator[Path]:

@@ -69,19 +69,19 @@ def add_app_role(cluster: Cluster) -> None:
 
     The server must be stopped. An interrupted run is repeated at the next start.
     """
-    if password_file(cluster.data, APP_ROLE).exists():
+    if find_password_file(cluster.data, APP_ROLE).exists():
         return
     with _make_passwords(cluster, APP_ROLE) as (secret,):
         _run_statements(cluster, NAME, *_list_role_statements(secret))
 
 
-def password_file(data: Path, role: str) -> Path:
+def find_password_file(data: Path, role: str) -> Path:
     """Return the path of the file in the data directory with the password of this role."""
     return data / f"{role}.password"
 
 
 def build_url(data: Path, role: str, port: int) -> str:
-    secret = password_file(data, role).read_text()
+    secret = find_password_file(data, role).read_text()
     return f"postgres://{role}:{secret}@127.0.0.1:{port}/{NAME}"
 
 
@@ -102,7 +102,7 @@ def _inspect(data: Path) -> tuple[Owner | None, int | None]:
             if data.exists() and any(data.iterdir()):
                 raise DatabaseUnavailableError(f"{data} is not empty and holds no database.")
             return _choose_owner(), None
-        if not password_file(data, NAME).exists():
+        if not find_password_file(data, NAME).exists():
             raise DatabaseUnavailableError(f"{data} holds a database that SmartSpec did not make.")
         return _read_owner(version), int(version.read_text())
     except PermissionError as error:
@@ -183,7 +183,7 @@ def _make_passwords(cluster: Cluster, *roles: str) -> Iterator[list[str]]:
     yield passwords
     (cluster.data / "pg_hba.conf").write_text(HBA)
     for role, secret in zip(roles, passwords, strict=True):
-        write_private(password_file(cluster.data, role), secret)
+        write_private(find_password_file(cluster.data, role), secret)
 
 
 def _run_statements(cluster: Cluster, database: str, *statements: str) -> None:

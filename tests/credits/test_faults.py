@@ -106,9 +106,7 @@ def test_one_payment_for_two_users_buys_for_the_first(make_user: MakeUser) -> No
 
 
 @pytest.mark.parametrize("order", ["".join(order) for order in permutations("ADWB")])
-def test_the_order_of_payment_reports_does_not_matter(
-    make_user: MakeUser, order: str
-) -> None:
+def test_the_order_of_payment_reports_does_not_matter(make_user: MakeUser, order: str) -> None:
     user = make_user(credits=30)
     for step in order:
         if step == "A":

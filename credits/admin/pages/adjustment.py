@@ -24,7 +24,7 @@ from credits.admin.pages.confirmed_form import (
     ReasonForm,
     describe_needed_approval,
     describe_requested_approval,
-    reason_field,
+    make_reason_field,
 )
 from credits.exceptions import InsufficientCredits, LedgerRefusal
 from credits.models import Transaction
@@ -60,7 +60,7 @@ class AdjustmentForm(ReasonForm):
         ),
         widget=DateInput,
     )
-    reason = reason_field(
+    reason = make_reason_field(
         help_text=gettext_lazy("The user and the next administrator will read it.")
     )
     field_order = ("amount", "type", "last_day", "reason", "key")

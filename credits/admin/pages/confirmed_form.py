@@ -31,7 +31,7 @@ from credits.operators.actions import MAX_REASON
 Facts = Sequence[tuple[str | Promise, object]]
 
 
-def reason_field(**options: Any) -> forms.CharField:
+def make_reason_field(**options: Any) -> forms.CharField:
     options = {"label": gettext_lazy("Reason"), **options}
     return forms.CharField(max_length=MAX_REASON, widget=UnfoldAdminTextInputWidget, **options)
 
@@ -39,7 +39,7 @@ def reason_field(**options: Any) -> forms.CharField:
 class ReasonForm(forms.Form):
     """The fields of every such page."""
 
-    reason = reason_field(help_text=gettext_lazy("The next administrator will read it."))
+    reason = make_reason_field(help_text=gettext_lazy("The next administrator will read it."))
     key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:

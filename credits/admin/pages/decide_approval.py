@@ -13,7 +13,7 @@ from credits.admin.pages.confirmed_form import (
     Facts,
     Preview,
     ReasonForm,
-    reason_field,
+    make_reason_field,
 )
 from credits.countdown import format_countdown
 from credits.exceptions import LedgerRefusal
@@ -24,7 +24,7 @@ from credits.templatetags.amounts import format_signed
 
 
 class NoteForm(ReasonForm):
-    reason = reason_field(
+    reason = make_reason_field(
         label=gettext_lazy("Note"),
         required=False,
         help_text=gettext_lazy("For the log. May stay empty."),

@@ -18,7 +18,7 @@ from credits.admin.pages.confirmed_form import (
     ReasonForm,
     describe_needed_approval,
     describe_requested_approval,
-    reason_field,
+    make_reason_field,
 )
 from credits.exceptions import AlreadyRefunded, InvalidAmount, LedgerRefusal
 from credits.models import Transaction
@@ -35,7 +35,7 @@ class RefundForm(ReasonForm):
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
     )
-    reason = reason_field(
+    reason = make_reason_field(
         help_text=gettext_lazy("The user and the next administrator will read it.")
     )
     field_order = ("amount", "reason", "key")

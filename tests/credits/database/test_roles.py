@@ -147,8 +147,8 @@ CALLS = {
     "ledger_capture": "SELECT ledger_capture({hold}, 3, '', '{{}}')",
     "ledger_release": "SELECT ledger_release({hold})",
     "ledger_sweep": "SELECT ledger_sweep({user})",
-    "ledger_post": 'SELECT ledger_post({user}, \'adjust\', NULL, \'{{"type": "bonus", "amount": 5}}\','
-    ' \'{{"description": ""}}\')',
+    "ledger_post": "SELECT ledger_post({user}, 'adjust', NULL,"
+    ' \'{{"type": "bonus", "amount": 5}}\', \'{{"description": ""}}\')',
     "ledger_refundable": "SELECT ledger_refundable({transaction})",
 }
 # A function that looks these names up in the session's temporary schema first runs spy() with its

@@ -29,7 +29,7 @@ def member(poor: User, plan: Plan) -> User:
 
 
 def grant(monkeypatch: pytest.MonkeyPatch, now: datetime) -> int:
-    monkeypatch.setattr(monthly_credits, "_now", lambda: now)
+    monkeypatch.setattr(monthly_credits, "_read_clock", lambda: now)
     return monthly_credits.grant_due()
 
 

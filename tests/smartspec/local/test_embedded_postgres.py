@@ -85,7 +85,7 @@ def test_the_sites_role_logs_in_owns_nothing_and_is_no_superuser(data: Path) -> 
 def test_data_of_an_earlier_version_gets_the_sites_role(data: Path, left: str) -> None:
     with run_server(data) as url:
         build_application_url(url, data)
-    postgres_cluster.password_file(data, "smartspec_app").unlink()
+    postgres_cluster.find_password_file(data, "smartspec_app").unlink()
     (data / "pg_hba.conf").write_text("host all smartspec 127.0.0.1/32 scram-sha-256\n")
     if left == "no role":
         with postgres_cluster.open_cluster(data, durable=True) as cluster:
@@ -100,7 +100,7 @@ def test_making_the_role_can_be_killed_at_any_moment(
     data: Path, launch: Callable[..., subprocess.Popen[str]]
 ) -> None:
     for pause in (0.3, 0.5, 0.7, 0.9):
-        postgres_cluster.password_file(data, "smartspec_app").unlink(missing_ok=True)
+        postgres_cluster.find_password_file(data, "smartspec_app").unlink(missing_ok=True)
         launcher = launch("sleep", "60")
         time.sleep(pause)
         launcher.kill()
