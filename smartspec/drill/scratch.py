@@ -135,7 +135,7 @@ class Worker:
         launch.wait_for(self.child, self.url, "/readyz", START_SECONDS)
 
     def stop(self) -> None:
-        """Kill gunicorn, which has no open requests."""
+        """Kill gunicorn at once. No client waits for its responses any more."""
         processes.stop(self.child.process, sig=signal.SIGKILL)
 
     def was_killed(self, seconds: float = 5) -> bool:

@@ -7,8 +7,15 @@ const [url, token, link, format] = process.argv.slice(2);
 // tRPC 10 expects the transformer in the client, tRPC 11 in the link.
 const transformer = format === "superjson" ? { transformer: superjson } : {};
 const client = (headers) =>
-  trpc.createTRPCProxyClient({ ...transformer, links: [trpc[link]({ url, headers, ...transformer })] }).credits;
-const refusal = (answer) => answer.then(() => null, ({ name, message, data }) => ({ name, message, ...data }));
+  trpc.createTRPCProxyClient({
+    ...transformer,
+    links: [trpc[link]({ url, headers, ...transformer })],
+  }).credits;
+const refusal = (answer) =>
+  answer.then(
+    () => null,
+    ({ name, message, data }) => ({ name, message, ...data }),
+  );
 const kind = (value) => (value instanceof Date ? `Date ${value.getUTCFullYear()}` : typeof value);
 
 const ann = client({ authorization: `Bearer ${token}` });
