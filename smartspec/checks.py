@@ -160,8 +160,8 @@ def _check_production() -> Iterator[CheckMessage]:
         )
     if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
         yield checks.Warning(
-            "EMAIL_URL is missing: mails are written to the log. Nobody can sign up, and the log"
-            " contains login codes.",
+            "EMAIL_URL is missing: mails are written to the log. Nobody can sign up, and all"
+            " readers of the log see the codes in the mails.",
             hint="Set EMAIL_URL to smtp+tls://user:password@host:587",
             id="smartspec.W003",
         )
