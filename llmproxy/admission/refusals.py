@@ -152,7 +152,7 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
         **_affordable(said, page),
-        budget=budgets.spell(usage),
+        budget=budgets.render_budget(usage),
     )
 
 
