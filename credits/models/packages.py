@@ -1,4 +1,4 @@
-"""What can be bought."""
+"""Packages of credits that users can buy."""
 
 from django.core.validators import MinValueValidator
 from django.db import models

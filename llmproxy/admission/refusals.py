@@ -178,7 +178,7 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
         **_affordable(said, page),
-        budget=budgets.spell(usage),
+        budget=budgets.render_budget(usage),
     )
 
 

@@ -40,7 +40,7 @@ class DeviceForm(LimitsForm):
 def devices(request: HttpRequest) -> HttpResponse:
     """Every connected device, the last used first."""
     sessions = _connected(request).order_by("-last_used_at")[:MOST]
-    spent = budgets.spent_this_month(require_user(request))
+    spent = budgets.read_spending(require_user(request))
     return render(
         request,
         "llmproxy/devices.html",
@@ -57,7 +57,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     now = {"name": session.name, "monthly_budget": session.monthly_budget, **rates_of(session)}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
-        context = _shown(session, budgets.spent_this_month(require_user(request))) | {"form": form}
+        context = _shown(session, budgets.read_spending(require_user(request))) | {"form": form}
         return render(
             request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
         )

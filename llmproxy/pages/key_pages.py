@@ -33,7 +33,7 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
     """`/account/keys`: the user's keys, with what each has spent this month."""
     user = require_user(request)
-    spent = budgets.spent_this_month(user)
+    spent = budgets.read_spending(user)
     live = ApiKey.objects.live().filter(user=user)
     rows = [(key, spent.get(key.credential, 0), last_day(key)) for key in live]
     return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})

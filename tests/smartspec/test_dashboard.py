@@ -1,4 +1,4 @@
-"""The first page of the admin: the audit's last result."""
+"""The first page of the admin: the result of the last audit, and the figures."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def test_a_sound_audit_is_shown_with_its_time(client, audited):
     assert "1,234 users" in page
 
 
-def test_one_is_not_named_as_many_are(client, audited, make_user):
+def test_a_count_of_one_is_singular(client, audited, make_user):
     AuditRun.objects.create(
         started_at=timezone.now(),
         finished_at=timezone.now(),

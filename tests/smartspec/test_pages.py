@@ -1,4 +1,4 @@
-"""The home page, the language switch, error pages, and what browsers are told."""
+"""The home page, the language switch, error pages, and security headers."""
 
 import pytest
 from django.core.management import call_command
@@ -51,9 +51,7 @@ def test_who_has_an_account_is_not_told_to_sign_up(client, make_user):
 
 
 @pytest.mark.parametrize("packages", [True, False])
-def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(
-    client, settings, make_user, packages
-):
+def test_a_user_without_credits_reads_where_to_ask_for_more(client, settings, make_user, packages):
     if packages:
         call_command("seed_packages", verbosity=0)
     client.force_login(make_user("ann@example.com"))

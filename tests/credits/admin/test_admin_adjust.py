@@ -1,4 +1,4 @@
-"""Adjust credits: the one place in the admin where money moves."""
+"""Adjusting the credits of users in the admin."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -22,7 +22,7 @@ def page(*users):
 
 
 def form(client, *users, **changes):
-    """What the page would send, with a key of its own."""
+    """Return the fields that the page sends, with the key of the form."""
     key = re.search(r'name="key" value="([^"]+)"', client.get(page(*users)).content.decode())
     assert key
     return {
@@ -184,7 +184,7 @@ def test_two_administrators_at_once_both_count(make_user):
     for client, admin in zip(clients, admins, strict=True):
         client.force_login(admin)
     forms = [form(client, ann) for client in clients]
-    # Each also clicks twice.
+    # Each administrator also clicks twice.
     concurrently(lambda n: clients[n % 2].post(page(ann), forms[n % 2]), threads=4)
     assert balance(ann) == 200
 

@@ -1,4 +1,4 @@
-"""Holds in the admin: their countdown, and cancelling one."""
+"""Holds in the admin: their countdown, and their cancellation."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from accounts.access.administrators_log import Act
 from credits import ledger
-from credits.countdown import countdown
+from credits.countdown import format_countdown
 from credits.exceptions import HoldEnded
 from credits.models import Hold
 
@@ -37,19 +37,19 @@ def page(hold):
 )
 def test_an_open_hold_counts_down(hold, seconds, says):
     hold.expires_at = timezone.now() + timedelta(seconds=seconds)
-    assert countdown(hold) == says
+    assert format_countdown(hold) == says
 
 
 def test_the_countdown_is_in_the_readers_language(hold):
     with translation.override("th"):
-        assert "นาที" in countdown(hold)
-        assert "in " not in countdown(hold)
+        assert "นาที" in format_countdown(hold)
+        assert "in " not in format_countdown(hold)
 
 
 def test_what_has_ended_does_not_count(hold):
     ledger.release(hold=hold)
     hold.refresh_from_db()
-    assert countdown(hold) == "–"
+    assert format_countdown(hold) == "–"
 
 
 def test_holds_are_listed_by_state(client, operator, ann, hold, spend):
@@ -105,7 +105,7 @@ def test_a_hold_that_was_captured_meanwhile_is_not_cancelled(
     )
 
 
-def test_one_that_ends_between_look_and_click_is_refused(
+def test_a_hold_that_ends_between_view_and_click_is_not_cancelled(
     client, operator, hold, filled, monkeypatch
 ):
     sent = filled(client, page(hold))

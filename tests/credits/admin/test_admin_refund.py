@@ -1,4 +1,4 @@
-"""Refund: usage comes back to the user, a purchase is taken back, each with who and why."""
+"""Refunds in the admin: usage is returned, a purchase is taken back, each with actor and reason."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -123,11 +123,11 @@ def test_an_unknown_row_leads_to_the_list_and_says_so(client, operator, pk):
 
 
 def test_another_kind_of_row_is_not_refunded(client, operator, ann):
-    given = Transaction.objects.get(user=ann)
-    assert "Only usage and purchases" in client.get(page(given), follow=True).content.decode()
+    bonus = Transaction.objects.get(user=ann)
+    assert "Only usage and purchases" in client.get(page(bonus), follow=True).content.decode()
     assert (
         "/refund/"
-        not in client.get(f"/admin/credits/transaction/{given.pk}/change/").content.decode()
+        not in client.get(f"/admin/credits/transaction/{bonus.pk}/change/").content.decode()
     )
 
 
@@ -166,8 +166,8 @@ def test_a_large_refund_waits_for_a_second_administrator(
     settings.ADJUST_APPROVAL_CREDITS = 39
     answer = client.post(page(usage), filled(client, page(usage), amount="40"), follow=True)
     assert "Another administrator must approve" in answer.content.decode()
-    asked = Approval.objects.get()
-    assert (asked.kind, asked.amount, asked.refunds, asked.requester) == (
+    approval = Approval.objects.get()
+    assert (approval.kind, approval.amount, approval.refunds, approval.requester) == (
         "refund",
         40,
         usage,

@@ -19,7 +19,7 @@ from deviceauth.models import DeviceSession
 from llmproxy.pages.limit_forms import rates_of
 from tests.accounts.conftest import change_in_admin
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SET = {"requests_per_minute": 3, "tokens_per_minute": 4000, "max_concurrent": 2}
@@ -230,15 +230,15 @@ def test_limits_in_a_browser(
     session = DeviceSession.objects.get()
     context = browser.new_context(**kind, base_url=live_server.url)
     log_in(context, user, live_server.url)
-    with uncomplaining(context, live_server.url) as page:
+    with open_strict_page(context, live_server.url) as page:
         page.goto(f"/account/devices/{session.pk}")
-        look(page, "limits-closed")
+        check_page(page, "limits-closed")
         page.locator("summary").click()
         page.locator("#id_tokens_per_minute").fill("9000")
-        look(page, "limits-open")
+        check_page(page, "limits-open")
         page.locator("main button[type=submit]").click()
-        look(page, "limits-devices")
+        check_page(page, "limits-devices")
         page.goto("/account/keys")
-        look(page, "limits-keys")
+        check_page(page, "limits-keys")
     context.close()
     assert DeviceSession.objects.get().tokens_per_minute == 9000
