@@ -43,7 +43,7 @@ class TransactionsQuery(forms.Form):
     """`before` is the `seq` that ended the page before."""
 
     type = forms.ChoiceField(
-        label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
+        label=_("Show"), required=False, choices=[("", _("All")), *Transaction.Type.choices]
     )
     before = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_SEQ, widget=forms.HiddenInput

@@ -33,10 +33,10 @@ from deviceauth.models import DeviceCode, DeviceSession
 
 ALLOWED = (
     _("Your device is connected"),
-    _("You can close this page and go back to your device. We also send you a mail."),
+    _("You can close this page and go back to your device. We have also sent you an email."),
 )
 DENIED = (
-    _("The device was refused"),
+    _("The device has been refused"),
     _(
         "It has no access to your account. If somebody sent you the code, they tried to use your credits."
     ),

@@ -57,4 +57,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @csrf_exempt  # whatever the method: there is nothing to protect
 def not_found(request: HttpRequest) -> HttpResponse:
     """404 for `/api/` and `/v1/` paths that do not exist."""
-    return middleware.answer(request, 404, _("There is nothing at this address."), "not_found")
+    return middleware.answer(request, 404, _("This address does not exist."), "not_found")

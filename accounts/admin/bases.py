@@ -67,7 +67,7 @@ class OneAddress(forms.ModelForm[User]):
             taken.exists()
             or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists()
         ):
-            raise forms.ValidationError(_("Another user has this address."))
+            raise forms.ValidationError(_("Another user has this email address."))
         return email
 
 
@@ -96,7 +96,7 @@ class UserForm(OneAddress, UserChangeForm):
         self._keep_last_superuser()
         if self.cleaned_data.get("seen") != self._now:
             raise forms.ValidationError(
-                _("This user was changed meanwhile. Reload the page and try again.")
+                _("Somebody else has just changed this user. Reload the page and try again.")
             )
         return dict(super().clean() or self.cleaned_data)
 
@@ -106,7 +106,7 @@ class UserForm(OneAddress, UserChangeForm):
         )
         if not stays and account_deletion.is_last_superuser(self.instance):
             raise forms.ValidationError(
-                _("You are the only administrator. Make somebody else one first.")
+                _("You are the only administrator. Give this role to somebody else first.")
             )
 
 
@@ -169,7 +169,7 @@ class SearchedByUser:
     """For a list of rows that belong to users: found by the whole e-mail address or public id, which have an index."""
 
     search_fields = ("user",)
-    search_help_text = gettext_lazy("Whole e-mail or public id")
+    search_help_text = gettext_lazy("Full email address or public ID")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -224,11 +224,14 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             gettext_lazy("Limits"),
             {
                 "fields": LIMITS,
-                "description": gettext_lazy("Instead of the plan's. Empty: what the plan says."),
+                "description": gettext_lazy(
+                    "These limits replace those of the plan. Leave a field empty to use the "
+                    "limit of the plan."
+                ),
             },
         ),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
+        (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 
@@ -334,7 +337,7 @@ class PlanAdmin(ModelAdmin):
 def why_kept(plan: Plan) -> str:
     """Why this plan cannot be deleted; empty if it can."""
     if plan.slug == FREE:
-        return _("The free plan cannot be deleted: new users start on it.")
+        return _("The free plan cannot be deleted, because new users start on it.")
     if users := plan.users.count():
         return ngettext(
             "%(users)d user is on this plan. Move them to another plan first.",
@@ -407,7 +410,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
             '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name
         )
 
-    @admin.display(description=gettext_lazy("what and why"))
+    @admin.display(description=gettext_lazy("action and reason"))
     def text(self, entry: LogEntry) -> str:
         return entry.get_change_message() or "–"
 

@@ -31,6 +31,14 @@ ODD_SHAPES = (TypeError, ValueError, LookupError, AttributeError)
 logger = logging.getLogger(__name__)
 
 
+LABELS = {
+    "email": _("Email address"),
+    "login": _("Email address"),
+    "oldpassword": _("Current password"),
+    "password2": _("Confirm the new password"),
+}
+
+
 class PlainWords:
     """Labels instead of placeholders, which vanish while one types; rules in one sentence."""
 
@@ -40,10 +48,13 @@ class PlainWords:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
-            if name in {"email", "login"}:
-                field.label = _("E-mail address")
+            field.label = LABELS.get(name, field.label)
         if new_password := self.fields.get("password1"):
-            new_password.help_text = _("At least 8 characters, and not one that is easy to guess.")
+            new_password.help_text = _(
+                "Use at least 8 characters. Avoid passwords that are easy to guess."
+            )
+            if "password2" in self.fields:
+                new_password.label = _("New password")
 
 
 class LoginForm(PlainWords, allauth_forms.LoginForm):
@@ -100,7 +111,7 @@ class SetPasswordForm(PlainWords, allauth_forms.SetPasswordForm):
 class AddEmailForm(PlainWords, allauth_forms.AddEmailForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = _("New e-mail address")
+        self.fields["email"].label = _("New email address")
 
 
 class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):
@@ -110,7 +121,7 @@ class ReauthenticateForm(PlainWords, allauth_forms.ReauthenticateForm):
 class EmailCodeForm(PlainWords, allauth_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].label = _("Code from our mail")
+        self.fields["code"].label = _("Code from our email")
 
 
 class FactorCode(PlainWords):
@@ -160,7 +171,7 @@ class ActivateTOTPForm(FactorCode, totp_forms.ActivateTOTPForm):
             session[SECRET_SESSION_KEY] = adapter.decrypt(kept)
         super().__init__(*args, **kwargs)
         session[SECRET_SESSION_KEY] = adapter.encrypt(self.secret)
-        self.fields["code"].label = _("Code that the app shows")
+        self.fields["code"].label = _("Code from the app")
 
 
 class SoundCredential:
@@ -201,9 +212,10 @@ class AddPasskeyForm(PasskeyName, passkey_forms.AddWebAuthnForm):
             raise get_adapter().validation_error("incorrect_code") from error
 
     passwordless = forms.BooleanField(
-        label=_("Log in with it alone, without a password"),
+        label=_("Log in with this passkey alone, without a password"),
         help_text=_(
-            "Without this it is asked for after your password. Older security keys can only do that."
+            "If you leave this off, you use the passkey after your password. Older security "
+            "keys only work that way."
         ),
         required=False,
         initial=True,
@@ -220,7 +232,8 @@ class CloseForm(forms.Form):
     """Typing one's own address is not done by accident, and is the same in every language."""
 
     email = forms.CharField(
-        label=_("Your e-mail address, to confirm"), widget=forms.EmailInput({"autocomplete": "off"})
+        label=_("Enter your email address to confirm"),
+        widget=forms.EmailInput({"autocomplete": "off"}),
     )
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
@@ -230,5 +243,5 @@ class CloseForm(forms.Form):
     def clean_email(self) -> str:
         typed = looked_for(self.cleaned_data["email"])
         if typed != self.user.email:
-            raise forms.ValidationError(_("This is not the address of this account."))
+            raise forms.ValidationError(_("This is not the email address of this account."))
         return typed

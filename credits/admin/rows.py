@@ -25,7 +25,7 @@ class RowAdmin(ReadOnlyAdmin):
         """None for an id of nothing, after saying so."""
         found = self.get_object(request, object_id)
         if found is None:
-            messages.error(request, gettext("There is nothing with this number."))
+            messages.error(request, gettext("There is no record with this number."))
         return found
 
     def back(self, row: Any = None) -> HttpResponse:

@@ -37,7 +37,7 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
         case "model_not_found" | "model_without_price":
             return catalogue.not_found(wanted["model"])
         case "route_not_served":
-            words = _("The model %(name)s is not offered on this route.") % {
+            words = _("The model %(name)s is not available on this route.") % {
                 "name": wanted["model"]
             }
             return InvalidRequest(words, param="model")
@@ -73,12 +73,12 @@ def _rate(said: Facts) -> RateLimited:
     limit = refused[kind]
     words = {
         "requests": (
-            _("Too many requests: your plan allows %(limit)d a minute."),
-            _("Too many requests: “%(name)s” is allowed %(limit)d a minute."),
+            _("Too many requests: your plan allows %(limit)d per minute."),
+            _("Too many requests: “%(name)s” is allowed %(limit)d per minute."),
         ),
         "tokens": (
-            _("Too many tokens: your plan allows %(limit)d a minute."),
-            _("Too many tokens: “%(name)s” is allowed %(limit)d a minute."),
+            _("Too many tokens: your plan allows %(limit)d per minute."),
+            _("Too many tokens: “%(name)s” is allowed %(limit)d per minute."),
         ),
     }[kind][bool(refused["credential"])]
     return RateLimited(
@@ -90,7 +90,7 @@ def _rate(said: Facts) -> RateLimited:
 
 def _running(said: Facts) -> RateLimited:
     words = (
-        _("“%(name)s” may have %(limit)d completions at the same time.")
+        _("“%(name)s” is allowed %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
@@ -105,19 +105,23 @@ def _thinking(wanted: Facts) -> str:
     if wanted["least_tokens"] <= 1:
         return ""
     words = _(
-        "With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one."
+        "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
+        "get a shorter answer."
     )
     return " " + words % {"tokens": wanted["least_tokens"]}
 
 
 def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
-    words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
+    words = _(
+        "Not enough credits: this request needs at least %(required)d, and %(available)d "
+        "are available."
+    ) % {
         "required": said["required"],
         "available": said["available"],
     }
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
-        words + why + " " + _("How to get more: %(page)s") % {"page": page},
+        words + why + " " + _("Get more credits: %(page)s") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
@@ -142,7 +146,7 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
         )
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
-        used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
+        used_up + why + " " + _("Raise the budget at %(page)s.") % {"page": page},
         credits_required=said["required"],
         credits_available=said["available"],
         affordable_tokens=said["affordable_tokens"] or 0,
@@ -163,11 +167,11 @@ def _repeated(said: Facts) -> GatewayRefusal:
     if answer is not None:
         return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
     words = {
-        "other_request": _("This Idempotency-Key was used with another request."),
-        "still_running": _("The first request with this Idempotency-Key still runs."),
+        "other_request": _("This Idempotency-Key has already been used with another request."),
+        "still_running": _("The first request with this Idempotency-Key is still running."),
     }.get(
         said["refusal"],
-        _("This request was answered before, and its answer is not kept: see its receipt."),
+        _("This request has already been answered, and the answer is not stored. See its receipt."),
     )
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.

@@ -29,12 +29,13 @@ MOST = 200  # devices on the page
 class DeviceForm(LimitsForm):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
     monthly_budget = forms.IntegerField(
-        label=gettext_lazy("Credits a month"),
+        label=gettext_lazy("Credits per month"),
         required=False,
         min_value=1,
         max_value=MAX_CREDITS,
         help_text=gettext_lazy(
-            "The most this device may use in a calendar month (UTC). Empty: no limit of its own."
+            "The most this device can use in a calendar month (UTC). Leave empty for no "
+            "limit of its own."
         ),
     )
 
@@ -42,7 +43,7 @@ class DeviceForm(LimitsForm):
         """In one line: it stands in mails."""
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
-            raise forms.ValidationError(_("A name has only letters, digits and signs."))
+            raise forms.ValidationError(_("A name can contain only letters, digits and symbols."))
         return name
 
 
@@ -84,7 +85,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
         session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source
     )
     device_sessions.set_rates(session=session, rates=form.rates, source=source)
-    messages.success(request, _("Saved."))
+    messages.success(request, _("Your changes have been saved."))
     return redirect("account_devices")
 
 
@@ -97,7 +98,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": [session]})
     device_sessions.revoke(session=session, source=Source.of(request))
-    messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
+    messages.success(request, _("%(name)s has been disconnected.") % {"name": session.name})
     return redirect("account_devices")
 
 
@@ -109,7 +110,7 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": _connected(request)[:MOST]})
     device_sessions.revoke_all(signed_in(request), Source.of(request))
-    messages.success(request, _("All your devices are disconnected."))
+    messages.success(request, _("All your devices have been disconnected."))
     return redirect("account_devices")
 
 

@@ -94,7 +94,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     except KeyRevoked as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, _("The key “%(name)s” was changed.") % {"name": key.name})
+        messages.success(request, _("The key “%(name)s” has been changed.") % {"name": key.name})
     return redirect("account_keys")
 
 
@@ -107,5 +107,5 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/key_revoke.html", {"key": key})
     api_keys.revoke(key=key, source=Source.of(request))
-    messages.success(request, _("The key “%(name)s” was revoked.") % {"name": key.name})
+    messages.success(request, _("The key “%(name)s” has been revoked.") % {"name": key.name})
     return redirect("account_keys")

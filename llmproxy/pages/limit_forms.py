@@ -15,9 +15,9 @@ def _limit(label: Any) -> forms.IntegerField:
 class LimitsForm(forms.Form):
     """To inherit from: these fields are shown apart, so that they are not in the way."""
 
-    requests_per_minute = _limit(_("Requests a minute"))
-    tokens_per_minute = _limit(_("Tokens a minute"))
-    max_concurrent = _limit(_("Answers at the same time"))
+    requests_per_minute = _limit(_("Requests per minute"))
+    tokens_per_minute = _limit(_("Tokens per minute"))
+    max_concurrent = _limit(_("Simultaneous answers"))
 
     @property
     def main_fields(self) -> list[forms.BoundField]:

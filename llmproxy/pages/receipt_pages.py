@@ -18,8 +18,8 @@ from llmproxy.receipts.charging_rules import CASES, cases_of
 KINDS = {
     "prompt": _("Your request"),
     "cached_prompt": _("Your request, cached"),
-    "cache_write": _("Your request, written to a cache"),
-    "completion": _("The answer"),
+    "cache_write": _("Your request, written to the cache"),
+    "completion": _("Answer"),
 }
 CACHE = ("cached_prompt", "cache_write")  # which most completions have nothing of
 FAILURES = {
@@ -27,7 +27,7 @@ FAILURES = {
     "upstream_error": _("failed"),
     "upstream_unavailable": _("was not available"),
     "upstream_timeout": _("did not answer in time"),
-    "caller_left": _("was stopped when the caller left"),
+    "caller_left": _("was stopped because the caller disconnected"),
 }
 ESTIMATED = _("Estimated from the length of the texts")
 REFUSED = _("refused the request")

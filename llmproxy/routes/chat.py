@@ -35,7 +35,7 @@ PARTS = frozenset({"text", "refusal", "input_audio"})
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Sound costs a multiple of text, and a prediction that does not come true is billed as if it were an answer.
 COSTS_MORE = ("audio", "prediction")
-UNMETERED: Any = gettext_lazy("%(name)s is not offered here: what it costs cannot be metered.")
+UNMETERED: Any = gettext_lazy("%(name)s is not available here, because its cost cannot be metered.")
 # Both spellings of one limit, the newer first: the newer wins where both are given.
 LIMITS = ("max_completion_tokens", "max_tokens")
 DONE = b"data: [DONE]\n\n"

@@ -62,7 +62,7 @@ class Messages(Route):
         request_body.refuse(
             body,
             RUN_BY_ANTHROPIC,
-            _("%(name)s is not offered here: what it costs cannot be metered."),
+            _("%(name)s is not available here, because its cost cannot be metered."),
         )
         request_body.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
         request_body.check_strings(body, "stop_sequences")

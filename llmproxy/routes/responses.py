@@ -57,15 +57,20 @@ class Responses(Route):
         request_body.refuse(
             body,
             KEPT_AT_THE_PROVIDER,
-            _("%(name)s is not offered here: send all that the model shall see in input."),
+            _("%(name)s is not available here. Send everything that the model needs in input."),
         )
         request_body.refuse(
             body,
             ("store",),
-            _("%(name)s is not offered here: no answer is kept. Send false, or leave it out."),
+            _(
+                "%(name)s is not available here, because no answer is stored. Send false, "
+                "or leave it out."
+            ),
         )
         request_body.refuse(
-            body, COSTS_MORE, _("%(name)s is not offered here: what it costs cannot be metered.")
+            body,
+            COSTS_MORE,
+            _("%(name)s is not available here, because its cost cannot be metered."),
         )
         request_body.check_ranges(body, temperature=(0, 2), top_p=(0, 1))
         _check_reasoning(body)
@@ -105,7 +110,7 @@ def _check_reasoning(body: Body) -> None:
     mode = (request_body.record(body, "reasoning") or {}).get("mode")
     if mode not in (None, "standard"):
         raise InvalidRequest(
-            _("%(name)s is not offered here: what it costs cannot be metered.")
+            _("%(name)s is not available here, because its cost cannot be metered.")
             % {"name": "reasoning.mode"},
             param="reasoning.mode",
         )

@@ -31,13 +31,13 @@ def audited():
 
 def test_before_the_first_audit_the_dashboard_says_what_to_run(client):
     page = client.get("/admin/").content.decode()
-    assert "Never run yet: manage.py audit_ledger" in page
+    assert "The ledger has not been audited yet. Run manage.py audit_ledger." in page
 
 
 def test_a_sound_audit_is_shown_with_its_time(client, audited):
     audited()
     page = client.get("/admin/").content.decode()
-    assert "The ledger is sound." in page
+    assert "The ledger is correct." in page
     assert "(60 minutes ago)" in page
     assert "1,234 users" in page
 
@@ -56,10 +56,10 @@ def test_one_is_not_named_as_many_are(client, audited, make_user):
     assert "1 user, 1 transaction and 2 holds checked." in page.content.decode()
     notes = {str(figure.title): figure.note for figure in page.context["figures"]}
     assert (notes["Outstanding"], notes["Granted"]) == (
-        "credit on all balances",
+        "credit in all accounts",
         "credit in 30 days",
     )
-    assert notes["Held"] == "credits set aside"
+    assert notes["Held"] == "credits reserved"
 
 
 def test_a_time_says_in_which_zone_it_is(client, audited):

@@ -129,7 +129,7 @@ def test_an_unknown_address_has_a_page(client, settings):
     settings.DEBUG = False
     answer = client.get("/nothing/here")
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
 
 
 def test_a_form_without_its_token_has_a_page(make_user):

@@ -27,7 +27,7 @@ class NoteForm(ReasonForm):
     reason = reason_field(
         label=gettext_lazy("Note"),
         required=False,
-        help_text=gettext_lazy("For the log. May stay empty."),
+        help_text=gettext_lazy("Optional. The note is kept in the log."),
     )
 
 
@@ -45,16 +45,16 @@ class DecisionPage(Confirmation):
         approval = self.approval
         last = approval.credits_expire_at
         return (
-            (_("What"), f"{approval.get_kind_display()} {signed(amount_of(approval))}"),
+            (_("Change"), f"{approval.get_kind_display()} {signed(amount_of(approval))}"),
             (_("Reason"), approval.reason),
-            *([(_("Refunds"), approval.refunds)] if approval.refunds else []),
+            *([(_("Refunded transaction"), approval.refunds)] if approval.refunds else []),
             *(
                 [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
                 if last
                 else []
             ),
-            (_("Asked for by"), approval.requester),
-            (_("Asked"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
+            (_("Requested by"), approval.requester),
+            (_("Requested"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
             (_("Expires"), countdown(approval)),
         )
 
@@ -66,9 +66,12 @@ class DecisionPage(Confirmation):
 
     def in_words(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, NotPending):
-            return _("This was decided, withdrawn or expired meanwhile. Nothing was changed.")
+            return _(
+                "This request has already been decided or withdrawn, or it has expired. "
+                "Nothing was changed."
+            )
         if isinstance(refusal, OwnRequest):
-            return _("Another administrator must decide what you ask for.")
+            return _("Another administrator must decide on your request.")
         return super().in_words(refusal)
 
     def back(self) -> str:
@@ -84,7 +87,7 @@ class ApprovePage(DecisionPage):
 
     def do(self, asked: dict[str, Any]) -> str:
         approvals.approve(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Approved and done.")
+        return _("The request has been approved and carried out.")
 
 
 class RejectPage(DecisionPage):
@@ -99,7 +102,7 @@ class RejectPage(DecisionPage):
 
     def do(self, asked: dict[str, Any]) -> str:
         approvals.reject(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Rejected. Nothing was changed.")
+        return _("The request has been rejected. Nothing was changed.")
 
 
 class WithdrawPage(RejectPage):
@@ -109,7 +112,7 @@ class WithdrawPage(RejectPage):
 
     def do(self, asked: dict[str, Any]) -> str:
         approvals.withdraw(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Withdrawn. Nothing was changed.")
+        return _("The request has been withdrawn. Nothing was changed.")
 
 
 def amount_of(approval: Approval) -> int:

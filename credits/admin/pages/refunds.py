@@ -36,14 +36,14 @@ class RefundForm(ReasonForm):
         label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
     )
     reason = reason_field(
-        help_text=gettext_lazy("The user and the next administrator will read it.")
+        help_text=gettext_lazy("The user and other administrators can read this.")
     )
     field_order = ("amount", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.most = most
-        self.fields["amount"].help_text = _("At most %(most)d, what is left to refund.") % {
+        self.fields["amount"].help_text = _("At most %(most)d credits can be refunded.") % {
             "most": most
         }
 
@@ -52,7 +52,7 @@ class RefundForm(ReasonForm):
         # A form sent twice finds nothing left: the ledger answers by its key, and says what is too much.
         if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
             raise forms.ValidationError(
-                _("At most %(most)d, what is left to refund.") % {"most": self.most}
+                _("At most %(most)d credits can be refunded.") % {"most": self.most}
             )
         return amount
 
@@ -76,7 +76,7 @@ class RefundPage(Confirmation):
             (_("Transaction"), f"{row.pk} · {row.get_type_display()} {signed(row.amount)}"),
             (_("Time"), formats.date_format(row.created_at, "DATETIME_FORMAT")),
             (_("Description"), row.description or "–"),
-            (_("Left to refund"), intcomma(self.left)),
+            (_("Refundable"), intcomma(self.left)),
         )
 
     def users(self) -> list[Any]:
@@ -91,19 +91,19 @@ class RefundPage(Confirmation):
         return needs_another(asked["amount"])
 
     def button(self, asked: dict[str, Any]) -> str:
-        return _("Ask for approval") if approvals.needed(asked["amount"]) else self.verb
+        return _("Request approval") if approvals.needed(asked["amount"]) else self.verb
 
     def do(self, asked: dict[str, Any]) -> str:
         amount, reason, key = asked["amount"], asked["reason"], asked["key"]
         if approvals.refund_or_ask(self.original, amount, reason, actor=self.actor, key=key):
             return waits()
-        return _("Refunded.")
+        return _("The credits have been refunded.")
 
     def in_words(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InvalidAmount):
-            return _("At most %(most)d, what is left to refund.") % {"most": self.left}
+            return _("At most %(most)d credits can be refunded.") % {"most": self.left}
         if isinstance(refusal, AlreadyRefunded):
-            return _("Nothing is left to refund.")
+            return _("There is nothing left to refund.")
         return super().in_words(refusal)
 
     def back(self) -> str:

@@ -118,7 +118,7 @@ def test_a_new_code_can_be_asked_for(client, settings):
     client.post("/accounts/signup/", NEW)
     assert "on its way" not in client.get(CODE).content.decode()
     client.post(CODE, {"action": "resend"})
-    assert "A new code is on its way." in client.get(CODE).content.decode()
+    assert "We have sent a new code by email." in client.get(CODE).content.decode()
     first, second = (code_in(message) for message in mail.outbox)
     assert client.post(CODE, {"code": first}).status_code == 200
     assert client.post(CODE, {"code": second})["Location"] == "/account"
@@ -183,8 +183,8 @@ def test_signing_up_does_not_say_who_has_an_account(client, make_user):
         ]
         assert _same(pages[0], "ann@example.com") == _same(pages[1], "b@example.com")
     assert [message.subject for message in mail.outbox] == [
-        "SmartSpec: You have an account already",
-        "SmartSpec: Your code to confirm this address",
+        "SmartSpec: You already have an account",
+        "SmartSpec: Your code to confirm this email address",
     ]
     assert User.objects.count() == 2
 

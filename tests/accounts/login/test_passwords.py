@@ -68,7 +68,7 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
 @pytest.mark.parametrize(
     ("language", "subject", "where"),
     [
-        ("en", "Your password is changed", "Firefox on Windows"),
+        ("en", "Your password has been changed", "Firefox on Windows"),
         ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows"),
     ],
 )
@@ -195,7 +195,9 @@ def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     change_in_admin(client, ann, is_active="on", email="new@example.com")
     assert (is_in(other), disconnected(), "email_changed" in kinds(ann)) == (False, True, True)
-    told = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
+    told = OutgoingMail.objects.get(
+        subject="SmartSpec: The email address of your account has been changed"
+    )
     assert (told.to, "new@example.com" in mail_text(told)) == ("ann@example.com", True)
 
 

@@ -70,7 +70,7 @@ def test_the_form_asks_and_the_second_administrator_does_it(client, operator, se
         path, {name: value for name, value in sent.items() if name != "confirm"}
     ).content.decode()
     assert "another administrator must approve" in preview
-    assert "Ask for approval" in preview
+    assert "Request approval" in preview
     assert "must approve" in client.post(path, sent, follow=True).content.decode()
     assert balance(ann) == 100
     approval = Approval.objects.get()

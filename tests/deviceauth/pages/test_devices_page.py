@@ -48,11 +48,11 @@ def test_it_shows_what_is_connected_and_what_that_may_do(person: Client, user: U
     for fact in (
         "SmartSpecPro on Windows",
         "203.0.113.5",
-        "Talk to language models with your credits",
+        "Use language models with your credits",
         "now",
     ):
         assert fact in page
-    assert "Read your connected tools" not in page
+    assert "Read from your connected tools" not in page
 
 
 def test_what_was_ended_is_not_shown(
@@ -157,7 +157,7 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
     assert "Disconnect the device?" in text(asked)
     assert (asked["Cache-Control"], asked["Referrer-Policy"]) == ("no-store", "strict-origin")
     assert device.me().status_code == 200
-    assert "The device is disconnected" in text(stranger.post(link))
+    assert "The device has been disconnected" in text(stranger.post(link))
     assert device.me().status_code == 401
     assert "not connected any more" in text(stranger.post(link))
     assert "not connected any more" in text(stranger.get(link))
@@ -166,7 +166,7 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
 def test_the_link_stops_a_device_that_has_not_redeemed_yet(person: Client, user: User) -> None:
     device = Device().start()
     person.post("/auth/device", {"user_code": device.codes["user_code"], "decision": "allow"})
-    assert "The device is disconnected" in text(Client().post(link_of_mail()))
+    assert "The device has been disconnected" in text(Client().post(link_of_mail()))
     assert device.poll().json()["error"] == "access_denied"
     assert DeviceCode.objects.get().status == DeviceCode.Status.DENIED
 

@@ -47,18 +47,18 @@ def test_the_confirm_step_says_who_asks_for_what_when_and_from_where(person: Cli
     page = text(enter(person, desktop.codes["user_code"]))
     for fact in (
         "SmartSpecPro to your account",
-        "Talk to language models with your credits",
-        "Change things through your connected tools",
+        "Use language models with your credits",
+        "Make changes through your connected tools",
         "ann@example.com",
         desktop.codes["user_code"],
         "now",
         "203.0.113.5",
         "SmartSpecPro on macOS",
         "Allow",
-        "I did not start this",
+        "Refuse: I did not start this",
     ):
         assert fact in page
-    assert "Read your connected tools" not in page
+    assert "Read from your connected tools" not in page
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_health_is_good_only_of_who_was_asked(
     address = page.format(PROVIDERS, provider.pk)
     assert "Not asked yet" in admin.get(address).content.decode()
     Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
-    assert "Not asked lately" in admin.get(address).content.decode()
+    assert "Not used lately" in admin.get(address).content.decode()
     answered(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
@@ -147,8 +147,7 @@ def test_health_says_what_a_test_found_until_a_call_succeeds(
     upstream.offers = script.error(401)
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert (
-        "The test failed less than a minute ago: it refuses the key"
-        in admin.get(address).content.decode()
+        "The test failed less than a minute ago: key refused" in admin.get(address).content.decode()
     )
     answered(provider, chat, user)
     shown = admin.get(address).content.decode()
@@ -188,7 +187,7 @@ def test_the_key_line_says_whether_there_is_one_and_not_which(
     assert "There is one." in page
     assert "sk-cloud" not in page
     Provider.objects.update(encrypted_key="")
-    assert "There is none." in admin.get(address).content.decode()
+    assert "No key is stored." in admin.get(address).content.decode()
     Provider.objects.update(encrypted_key="rubbish")
     assert "It cannot be read any more" in admin.get(address).content.decode()
     assert admin.get(PROVIDERS).status_code == 200
@@ -331,7 +330,7 @@ def test_models_are_imported_with_their_prices(
 def test_models_without_a_price_are_added_switched_off(admin: Client, provider: Provider) -> None:
     admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]})
     assert not LanguageModel.objects.get(name="small").is_active
-    assert "They are switched off: give them prices, then tick Active." in said(admin)
+    assert "The new models are switched off. Enter their prices, then tick “Active”." in said(admin)
     model = LanguageModel.objects.get(name="small")
     model.prompt_price = model.completion_price = Decimal(1)
     assert model.obstacle == "it is switched off"

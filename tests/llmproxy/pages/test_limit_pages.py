@@ -68,7 +68,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
     happened = person.get("/account/security").content.decode()
-    assert "Limits of a device changed" in happened
+    assert "Device limits changed" in happened
     assert "Budget" not in happened
     person.post(page, {"name": "Laptop", **SET})
     assert AuthEvent.objects.filter(kind="device_limited").count() == 1  # nothing has changed

@@ -59,15 +59,15 @@ def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> N
 def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
     page = words(person.get(page_of(dear)))
     for told in (
-        "The answer arrived. You pay for the tokens that the provider counted.",
+        "The answer is complete. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
-        "Your request, written to a cache 400 2.5 1",
+        "Your request, written to the cache 400 2.5 1",
         "The answer 500 4.000001 2.0000005",
         "Sum 6.0000005",
         "Rounded up to whole credits 7",
         "400 tokens of the answer were reasoning",
-        f"Held at the beginning {dear.held}",
+        f"Held at the start {dear.held}",
         "Charged at the end 7",
         f"Balance after {dear.balance_after}",
         "answered",
@@ -112,7 +112,7 @@ def test_the_providers_that_were_asked_are_named(
     upstream.script = script.error(500)
     chat(user)
     page = words(person.get(page_of(Completion.objects.get())))
-    assert re.search(r"Providers asked \S+ failed \d+ ms", page)
+    assert re.search(r"Providers tried \S+ failed \d+ ms", page)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
     client.post("/v1/embeddings", asked, content_type="application/json", headers=bearer(user))
     row = Completion.objects.get()
     page = words(person.get(page_of(row))).partition("Receipt ")[2]
-    assert "The embeddings arrived. You pay for the tokens of your texts" in page
+    assert "The embeddings are complete. You pay for the tokens of your texts" in page
     assert "Your request 1,500 1 1.5 Sum 1.5" in page
     for foreign in ("first word", "he answer", "unknown", "–", "Longest", "generated"):
         assert foreign not in page, foreign

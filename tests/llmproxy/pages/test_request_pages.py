@@ -54,7 +54,9 @@ def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
     answer = person.get(REQUESTS, {"show": "not_completed"})
     assert shown(answer) == asked[:0:-1]
     Completion.objects.all().delete()
-    assert "Every request was completed." in words(person.get(REQUESTS, {"show": "not_completed"}))
+    assert "All your requests were completed." in words(
+        person.get(REQUESTS, {"show": "not_completed"})
+    )
     assert "has asked a model yet" in words(person.get(REQUESTS))
 
 
@@ -88,7 +90,7 @@ def test_they_are_their_owners_only(client: Client, asked: list[str], make_user:
 def test_an_address_that_no_link_leads_to_is_400(person: Client, odd: dict[str, str]) -> None:
     answer = person.get(REQUESTS, odd)
     assert answer.status_code == 400
-    assert "There is no such page of requests." in words(answer)
+    assert "This page of requests does not exist." in words(answer)
 
 
 def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: list[str]) -> None:
