@@ -7,6 +7,11 @@ texts that are marked in our code, so these are marked here. No module imports t
 from django.utils.translation import gettext_noop, ngettext_lazy
 
 PASSWORDS = (
+    gettext_noop(
+        "Raw passwords are not stored, so there is no way to see this user’s password, but you "
+        "can change the password using "
+        '<a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+    ),
     gettext_noop("Enter the same password as before, for verification."),
     gettext_noop("The two password fields didn’t match."),
     gettext_noop("You must type the same password each time."),
@@ -56,6 +61,10 @@ ADMIN = (
     gettext_noop("Deleted {name} “{object}”."),
     gettext_noop("Hold down “Control”, or “Command” on a Mac, to select more than one."),
     gettext_noop("The %(name)s “%(obj)s” was deleted successfully."),
+    gettext_noop(
+        "The groups this user belongs to. A user will get all permissions granted to each of "
+        "their groups."
+    ),
     gettext_noop("The {name} “{obj}” was added successfully."),
     gettext_noop("The {name} “{obj}” was added successfully. You may add another {name} below."),
     gettext_noop("The {name} “{obj}” was added successfully. You may edit it again below."),

@@ -169,10 +169,7 @@ def _lately() -> list[Figure]:
         (_("Credits used"), -sums["used"]),
     )
     return [
-        *(
-            Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value))
-            for title, value in moved
-        ),
+        *(Figure(title, value, _("in 30 days")) for title, value in moved),
         Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
     ]
 
