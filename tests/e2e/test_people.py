@@ -106,7 +106,7 @@ def confirm(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     look(page)
     page.get_by_label("Password").fill(PASSWORD)
-    press(page, "Go on")
+    press(page, "Continue")
 
 
 def code_of(secret: str) -> str:
@@ -133,7 +133,7 @@ def test_an_authenticator_app_and_a_recovery_code(person: Page, site: RunningSit
     look(person)
     secret = person.locator("code").inner_text()
     person.get_by_label("Code from the app").fill(code_of(secret))
-    press(person, "Switch it on")
+    press(person, "Switch on")
     expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     look(person)
     recovery = person.locator("li code").first.inner_text()
@@ -160,7 +160,7 @@ def test_a_passkey_alone_and_as_the_second_step(person: Page, site: RunningSite)
     confirm(person)
     look(person)
     person.get_by_label("Name").fill("My laptop")
-    press(person, "Add it")
+    press(person, "Add")
     expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     log_out(person)
     person.goto("/accounts/login/?next=/account/security")

@@ -107,12 +107,12 @@ def test_providers_that_fail_are_counted_for_who_may_see_them(client, make_user)
     assert (figure.title, figure.value, figure.note) == (
         "Failing providers",
         1,
-        "of 2 that are switched on",
+        "of 2 active providers",
     )
     Provider.objects.filter(slug="good").delete()
     page = client.get("/admin/", headers={"Accept-Language": "th"}).content.decode()
     assert "ผู้ให้บริการที่ขัดข้อง" in page
-    assert "จากที่เปิดใช้ 1 ราย" in page
+    assert "จากผู้ให้บริการที่ใช้งานอยู่ 1 ราย" in page
     support = make_user("support@example.com", is_staff=True)
     support.user_permissions.add(Permission.objects.get(codename="view_transaction"))
     client.force_login(support)

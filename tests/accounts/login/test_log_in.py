@@ -94,7 +94,7 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
     assert [answer.status_code for answer in answers] == [200] * 4 + [302]
     assert client.post(CODE, {"code": code_in(mail.outbox[-1])})["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
-    assert "log in for a new one" in client.get("/accounts/login/").content.decode()
+    assert "log in to get a new one" in client.get("/accounts/login/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_passwords_are_refused_in_thai_too(client, password, said):
 def test_a_new_code_can_be_asked_for(client, settings):
     settings.ACCOUNT_RATE_LIMITS = {"confirm_email": None}
     client.post("/accounts/signup/", NEW)
-    assert "on its way" not in client.get(CODE).content.decode()
+    assert "sent a new code" not in client.get(CODE).content.decode()
     client.post(CODE, {"action": "resend"})
     assert "We have sent a new code by email." in client.get(CODE).content.decode()
     first, second = (code_in(message) for message in mail.outbox)
@@ -236,7 +236,7 @@ def test_a_mail_server_that_is_away_is_said_on_a_page(client, settings):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     answer = client.post("/accounts/signup/", NEW)
     assert answer.status_code == 503
-    assert "cannot send mail" in answer.content.decode()
+    assert "cannot send emails" in answer.content.decode()
 
 
 def test_a_sign_up_that_is_refused_for_too_many_mails_makes_no_user(client):

@@ -165,7 +165,7 @@ def test_a_refusal_is_said_on_the_page(client, operator, second, ann, filled):
     client.force_login(second)
     assert 'name="confirm"' not in client.get(page(taken, "approve")).content.decode()
     answer = client.post(page(taken, "approve"), filled(client, page(taken, "approve")))
-    assert "not enough credits are available" in answer.content.decode()
+    assert "there are not enough credits available" in answer.content.decode()
 
 
 def test_a_large_refund_is_done_by_the_second(operator, second, ann, buy):
@@ -244,7 +244,7 @@ def test_a_get_decides_nothing(client, asked, second, ann, verb):
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30])
 def test_an_unknown_request_leads_to_the_list(client, operator, pk):
     answer = client.post(f"/admin/credits/approval/{pk}/approve/", {"confirm": "1"}, follow=True)
-    assert "nothing with this number" in answer.content.decode()
+    assert "no record with this number" in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -114,7 +114,7 @@ def test_all_devices_are_disconnected_and_nobody_elses(
     mine = [Device().start().approved_by(user).redeem() for _ in range(2)]
     others = Device().start().approved_by(make_user("bob@example.com")).redeem()
     assert "Disconnect these devices" in text(person.get(f"{PAGE}/disconnect"))
-    assert "All your devices are disconnected" in text(
+    assert "All your devices have been disconnected" in text(
         person.post(f"{PAGE}/disconnect", follow=True)
     )
     assert [device.me().status_code for device in (*mine, others)] == [401, 401, 200]
@@ -159,8 +159,8 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
     assert device.me().status_code == 200
     assert "The device has been disconnected" in text(stranger.post(link))
     assert device.me().status_code == 401
-    assert "not connected any more" in text(stranger.post(link))
-    assert "not connected any more" in text(stranger.get(link))
+    assert "no longer connected" in text(stranger.post(link))
+    assert "no longer connected" in text(stranger.get(link))
 
 
 def test_the_link_stops_a_device_that_has_not_redeemed_yet(person: Client, user: User) -> None:

@@ -47,7 +47,7 @@ def test_all_are_listed_newest_first_with_what_they_used(person: Client, asked: 
     said = words(answer)
     assert "1,500 2 " in said
     assert "Failed: The provider failed" in said
-    assert "Caller left" in said
+    assert "Caller disconnected" in said
 
 
 def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
@@ -57,7 +57,7 @@ def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
     assert "All your requests were completed." in words(
         person.get(REQUESTS, {"show": "not_completed"})
     )
-    assert "has asked a model yet" in words(person.get(REQUESTS))
+    assert "have not sent any requests yet" in words(person.get(REQUESTS))
 
 
 @pytest.mark.parametrize("show", ["", "not_completed"])
