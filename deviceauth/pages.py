@@ -38,7 +38,7 @@ ALLOWED = (
 DENIED = (
     _("The device has been refused"),
     _(
-        "It has no access to your account. If somebody sent you the code, they tried to use your credits."
+        "It has no access to your account. If someone sent you the code, they tried to use your credits."
     ),
 )
 # The code is in the address, and no referrer may carry it on. It cannot be `no-referrer`: with that,

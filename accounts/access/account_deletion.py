@@ -82,7 +82,7 @@ def _close_unverified(user: User) -> bool:
 def _refuse_last_superuser(user: User) -> None:
     if is_last_superuser(user):
         raise LastSuperuser(
-            _("You are the only administrator. Give this role to somebody else first.")
+            _("You are the only administrator. Give this role to someone else first.")
         )
 
 

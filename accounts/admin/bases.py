@@ -96,7 +96,7 @@ class UserForm(OneAddress, UserChangeForm):
         self._keep_last_superuser()
         if self.cleaned_data.get("seen") != self._now:
             raise forms.ValidationError(
-                _("Somebody else has just changed this user. Reload the page and try again.")
+                _("Someone else has just changed this user. Reload the page and try again.")
             )
         return dict(super().clean() or self.cleaned_data)
 
@@ -106,7 +106,7 @@ class UserForm(OneAddress, UserChangeForm):
         )
         if not stays and account_deletion.is_last_superuser(self.instance):
             raise forms.ValidationError(
-                _("You are the only administrator. Give this role to somebody else first.")
+                _("You are the only administrator. Give this role to someone else first.")
             )
 
 

@@ -43,7 +43,7 @@ class By:
         return self.approver or self.actor
 
     def text(self, what: str, reason: str) -> str:
-        asked = f", asked for by {self.actor}" if self.approver else ""
+        asked = f", requested by {self.actor}" if self.approver else ""
         return f"{what}{asked}: {reason}"
 
 

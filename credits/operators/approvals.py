@@ -169,6 +169,6 @@ def _carry_out(approval: Approval, by: By) -> list[Transaction]:
 
 def _decision(approval: Approval, note: str) -> str:
     """The requester's reason and what the one who decided adds."""
-    return f"{approval.amount:+} credits, asked for by {approval.requester}: {approval.reason}" + (
+    return f"{approval.amount:+} credits, requested by {approval.requester}: {approval.reason}" + (
         f" – {note}" if note else ""
     )

@@ -123,8 +123,8 @@ def transactions(
 
 def _cut(last: int | None) -> str:
     return (
-        f"Cut after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} to the address of the export "
-        "page, or narrow the filters."
+        f"The file ends after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} "
+        "to the address of the export page, or narrow the filters."
     )
 
 

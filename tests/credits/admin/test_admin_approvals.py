@@ -203,7 +203,7 @@ def test_each_step_is_logged_with_both_names(asked, operator, second, ann):
         (second, Act.APPROVED),
     ]
     done = LogEntry.objects.get(action_flag=Act.ADJUSTED, object_id=str(ann.pk))
-    assert done.change_message == "+600 credits, asked for by operator@example.com: Launch partners"
+    assert done.change_message == "+600 credits, requested by operator@example.com: Launch partners"
     assert "Checked with sales" in LogEntry.objects.get(action_flag=Act.APPROVED).change_message
 
 
