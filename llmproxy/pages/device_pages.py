@@ -35,7 +35,7 @@ class DeviceForm(LimitsForm):
         max_value=MAX_CREDITS,
         help_text=gettext_lazy(
             "The most this device can use in a calendar month (UTC). Leave empty for no "
-            "limit of its own."
+            "separate limit."
         ),
     )
 

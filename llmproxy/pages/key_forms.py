@@ -40,8 +40,8 @@ class KeyForm(LimitsForm):
         min_value=1,
         max_value=MAX_CREDITS,
         help_text=gettext_lazy(
-            "The most this key can use in a calendar month (UTC). Leave empty for no limit "
-            "of its own."
+            "The most this key can use in a calendar month (UTC). Leave empty for no "
+            "separate limit."
         ),
     )
     allowed_models = forms.MultipleChoiceField(
