@@ -101,7 +101,7 @@ JSON = {
     "404": ours(script.error(404)),
     "429": ours(script.error(429), status=503, error="upstream_unavailable"),
     "500": ours(script.error(500)),
-    "cannot be reached": ours(
+    "not reachable": ours(
         script.silence,
         status=503,
         error="upstream_unavailable",
