@@ -41,7 +41,7 @@ class TransactionsQuery(forms.Form):
     """The parameters of the list. `before` is the `seq` of the last row of the previous page."""
 
     type = forms.ChoiceField(
-        label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
+        label=_("Show"), required=False, choices=[("", _("All")), *Transaction.Type.choices]
     )
     before = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_KEY, widget=forms.HiddenInput

@@ -83,15 +83,19 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
 def build_audit_tile() -> AuditTile:
     run = AuditRun.objects.order_by("-id").first()
     if run is None:
-        return AuditTile("info", _("Never run yet: manage.py audit_ledger"))
+        return AuditTile(
+            "info", _("The ledger has not been audited yet. Run manage.py audit_ledger.")
+        )
     if run.problems:
         text = ngettext("%(problems)s problem found.", "%(problems)s problems found.", run.problems)
         return AuditTile("error", text % {"problems": intcomma(run.problems)}, run)
     if timezone.now() - run.finished_at > timedelta(seconds=settings.AUDIT_STALE_SECONDS):
         return AuditTile(
-            "warning", _("It was sound, but that is long ago. Run manage.py audit_ledger."), run
+            "warning",
+            _("The last audit found no problems, but it was long ago. Run manage.py audit_ledger."),
+            run,
         )
-    return AuditTile("success", _("The ledger is sound."), run)
+    return AuditTile("success", _("The ledger is correct."), run)
 
 
 def _count_current() -> list[Figure]:
@@ -114,17 +118,15 @@ def _count_current() -> list[Figure]:
         Figure(
             _("Outstanding"),
             sums["credits"],
-            ngettext("credit on all balances", "credits on all balances", sums["credits"]),
+            ngettext("credit in all accounts", "credits in all accounts", sums["credits"]),
         ),
         Figure(
-            _("Held"), sums["held"], ngettext("credit set aside", "credits set aside", sums["held"])
+            _("Held"), sums["held"], ngettext("credit reserved", "credits reserved", sums["held"])
         ),
         Figure(
             _("Open holds"),
             sums["holds"],
-            ngettext(
-                "answer that is being written", "answers that are being written", sums["holds"]
-            ),
+            ngettext("answer in progress", "answers in progress", sums["holds"]),
             f"{holds}?state__exact=open",
         ),
         Figure(
@@ -133,7 +135,7 @@ def _count_current() -> list[Figure]:
         Figure(
             _("Approvals"),
             waiting,
-            _("waiting for a second administrator"),
+            _("waiting for another administrator"),
             f"{reverse('admin:credits_approval_changelist')}?state__exact=pending",
         ),
     ]
@@ -145,7 +147,7 @@ def _count_failing_providers() -> Figure:
         failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now())),
     )
     note = ngettext(
-        "of %(number)s that is switched on", "of %(number)s that are switched on", sums["every"]
+        "of %(number)s active provider", "of %(number)s active providers", sums["every"]
     )
     return Figure(
         _("Failing providers"),
@@ -166,12 +168,13 @@ def _sum_recent() -> list[Figure]:
         used=Sum("amount", filter=Q(type=Type.USAGE), default=0),
         answers=Count("pk", filter=Q(type=Type.USAGE)),
     )
-    moved = ((_("Sold"), sums["sold"]), (_("Granted"), sums["granted"]), (_("Used"), -sums["used"]))
+    moved = (
+        (_("Credits sold"), sums["sold"]),
+        (_("Credits granted"), sums["granted"]),
+        (_("Credits used"), -sums["used"]),
+    )
     return [
-        *(
-            Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value))
-            for title, value in moved
-        ),
+        *(Figure(title, value, _("in 30 days")) for title, value in moved),
         Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
     ]
 

@@ -96,9 +96,9 @@ DEVICE_UNDO_SECONDS = 30 * 24 * 3600
 DEVICE_FRESH_LOG_IN_SECONDS = 7 * 24 * 3600
 AUTH_EVENT_KEEP_DAYS = env.int("AUTH_EVENT_KEEP_DAYS", default=400)
 SCOPES: dict[str, Any] = {
-    "llm:chat": _("Talk to language models with your credits"),
-    "mcp:read": _("Read your connected tools"),
-    "mcp:write": _("Change things through your connected tools"),
+    "llm:chat": _("Use language models with your credits"),
+    "mcp:read": _("Read from your connected tools"),
+    "mcp:write": _("Make changes through your connected tools"),
 }
 
 API_KEYS_PER_HOUR = 30

@@ -60,4 +60,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @csrf_exempt  # Every method gets the same 404.
 def not_found(request: HttpRequest) -> HttpResponse:
     """Respond 404 to `/api/` and `/v1/` paths that do not exist."""
-    return find_dialect(request).answer(404, _("There is nothing at this address."), "not_found")
+    return find_dialect(request).answer(404, _("This address does not exist."), "not_found")

@@ -103,12 +103,15 @@ class ApprovalAdmin(RowAdmin):
             return self.redirect_back()
         own = row.requester_id == request.user.pk
         if own is not issubclass(page, WithdrawPage):
-            messages.error(request, gettext("Another administrator must decide what you ask for."))
+            messages.error(request, gettext("Another administrator must decide on your request."))
             return self.redirect_back(row)
         if not row.can_be_decided:
             messages.error(
                 request,
-                gettext("This was decided, withdrawn or expired meanwhile. Nothing was changed."),
+                gettext(
+                    "This request has already been decided or withdrawn, or it has expired. "
+                    "Nothing was changed."
+                ),
             )
             return self.redirect_back(row)
         return page(request, self, row).respond()

@@ -34,7 +34,7 @@ class HoldAdmin(RowAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("reference_id",)
-    search_help_text = _("Whole e-mail, public id, number or completion")
+    search_help_text = _("Full email address, public ID, hold number or completion ID")
     fields = readonly_fields = (
         "user",
         "amount",
@@ -76,7 +76,7 @@ class HoldAdmin(RowAdmin):
         if (row := self.row(request, object_id)) is None:
             return self.redirect_back()
         if row.state != Hold.State.OPEN:
-            messages.error(request, gettext("This hold has ended meanwhile. Nothing was changed."))
+            messages.error(request, gettext("This hold has already ended. Nothing was changed."))
             return self.redirect_back(row)
         return CancellationPage(request, self, row).respond()
 
@@ -92,7 +92,7 @@ class GrantAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("source",)
-    search_help_text = _("Whole e-mail or public id")
+    search_help_text = _("Full email address or public ID")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Grant], search_term: str

@@ -40,7 +40,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("user__email",)
-    search_help_text = _("Whole e-mail or public id")
+    search_help_text = _("Full email address or public ID")
     fields = readonly_fields = (
         *("user", "name", "shown", "monthly_budget", "spent", "allowed_models", *LIMITS),
         *("created_at", "last_used_at", "expires_at", "revoked_at"),
@@ -74,7 +74,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
         keys = chosen.live().select_related("user")  # type: ignore[attr-defined]
         if not keys:
             self.message_user(
-                request, gettext("These keys have been revoked before."), messages.WARNING
+                request, gettext("These keys have already been revoked."), messages.WARNING
             )
             return None
         if "confirmed" not in request.POST:

@@ -25,7 +25,7 @@ class RowAdmin(ReadOnlyAdmin):
         """Return the row; if there is none, show an error message and return None."""
         row = self.get_object(request, object_id)
         if row is None:
-            messages.error(request, gettext("There is nothing with this number."))
+            messages.error(request, gettext("There is no record with this number."))
         return row
 
     def redirect_back(self, row: Any = None) -> HttpResponse:

@@ -50,7 +50,7 @@ class TransactionAdmin(RowAdmin):
     list_filter_submit = True
     list_select_related = ("user", "actor")
     search_fields = ("reference_id",)
-    search_help_text = _("Whole e-mail, public id, number or reference")
+    search_help_text = _("Full email address, public ID, transaction number or reference")
     fields = readonly_fields = (
         "user",
         "seq",
@@ -121,7 +121,7 @@ class TransactionAdmin(RowAdmin):
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             messages.error(
-                request, gettext("This address asks for something that cannot be looked up.")
+                request, gettext("This address contains a search or filter that cannot be used.")
             )
             return self.redirect_back()
         return ExportPage(request, self, listed).respond()
@@ -142,6 +142,6 @@ class TransactionAdmin(RowAdmin):
         if not may_refund(request.user, row):
             raise PermissionDenied
         if request.method != "POST" and not ledger.refundable(row):
-            messages.error(request, gettext("Nothing is left to refund."))
+            messages.error(request, gettext("There is nothing left to refund."))
             return self.redirect_back(row)
         return RefundPage(request, self, row).respond()

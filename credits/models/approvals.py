@@ -42,18 +42,18 @@ class Approval(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("refunds"),
+        verbose_name=_("refunded transaction"),
     )
     reason = models.CharField(_("reason"), max_length=500)
     requester = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="+",
-        verbose_name=_("asked for by"),
+        verbose_name=_("requested by"),
     )
     # The key of the form. A form that is sent twice makes one request.
     key = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(_("asked"), db_default=Now())
+    created_at = models.DateTimeField(_("requested at"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"))
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -77,7 +77,7 @@ class Approval(models.Model):
         permissions = [
             (
                 "approve_adjustment",
-                _("Can approve what others ask for, and adjust beyond the support limit"),
+                _("Can approve requests of others and adjust beyond the support limit"),
             ),
             ("refund_usage", _("Can refund usage")),
             ("refund_purchase", _("Can refund purchases")),

@@ -50,10 +50,10 @@ class Grant(models.Model):
     source = models.CharField(_("source"), max_length=20, choices=Source)
     amount = models.BigIntegerField(_("amount"))
     remaining = models.BigIntegerField(_("remaining"))
-    pinned = models.BigIntegerField(_("pinned"), default=0)
+    pinned = models.BigIntegerField(_("held"), default=0)
     priority = models.IntegerField(_("priority"), default=100)
     is_paid = models.BooleanField(_("paid"))
-    first_expires_at = models.DateTimeField(_("expires at first"), null=True, blank=True)
+    first_expires_at = models.DateTimeField(_("original expiry"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), db_default=Now())
     # A separate column, because an index on `remaining` would be rewritten by every spending.
@@ -61,7 +61,7 @@ class Grant(models.Model):
         expression=Q(remaining__gt=0),  # type: ignore[arg-type]  # a condition is an expression
         output_field=models.BooleanField(),
         db_persist=True,
-        verbose_name=_("live"),
+        verbose_name=_("usable"),
     )
 
     objects = GrantQuerySet.as_manager()

@@ -24,7 +24,7 @@ def learn(providers: Iterable[Any]) -> None:
 def words(provider: Any) -> str:
     """Of a provider that `learn` has seen. A test that failed counts until a call succeeds."""
     if provider.cooling_until and provider.cooling_until > timezone.now():
-        return _("Cools down: %(span)s") % {
+        return _("Paused for %(span)s after failures") % {
             "span": format_duration(provider.cooling_until - timezone.now())
         }
     if number := int(provider.failures):
@@ -34,9 +34,9 @@ def words(provider: Any) -> str:
     if provider.was_asked:
         return _("Good")
     unasked = (
-        _("Not asked yet")
+        _("Not used yet")
         if provider.created_at >= provider_figures.since()
-        else _("Not asked lately")
+        else _("Not used lately")
     )
     if provider.tested_at is None:
         return unasked
@@ -47,7 +47,7 @@ def tested(provider: Provider) -> str:
     """When the connection was tested last, and what was found."""
     if provider.tested_at is None:
         return "–"
-    found = provider.get_test_problem_display() if provider.test_problem else _("it answers")
+    found = provider.get_test_problem_display() if provider.test_problem else _("it works")
     return _("%(ago)s: %(found)s") % {"ago": ago(provider.tested_at), "found": found}
 
 

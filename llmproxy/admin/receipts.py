@@ -70,7 +70,7 @@ class CompletionAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("generation_id",)
-    search_help_text = _("Whole e-mail, public id, completion or trace")
+    search_help_text = _("Full email address, public ID, completion ID or trace ID")
     change_form_before_template = "llmproxy/admin_receipt.html"
 
     @admin.display(description=_("provider"))

@@ -97,7 +97,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     except KeyRevoked as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, _("The key “%(name)s” was changed.") % {"name": key.name})
+        messages.success(request, _("The key “%(name)s” has been changed.") % {"name": key.name})
     return redirect("account_keys")
 
 
@@ -110,5 +110,5 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/key_revoke.html", {"key": key})
     api_keys.revoke(key=key, source=Source.from_request(request))
-    messages.success(request, _("The key “%(name)s” was revoked.") % {"name": key.name})
+    messages.success(request, _("The key “%(name)s” has been revoked.") % {"name": key.name})
     return redirect("account_keys")

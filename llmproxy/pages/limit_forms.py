@@ -16,7 +16,7 @@ def _limit(label: Any) -> forms.IntegerField:
 def budget_field(help_text: Any) -> forms.IntegerField:
     """The credits that a key or device may spend in a month."""
     return forms.IntegerField(
-        label=_("Credits a month"),
+        label=_("Credits per month"),
         required=False,
         min_value=1,
         max_value=MAX_CREDITS,
@@ -27,15 +27,17 @@ def budget_field(help_text: Any) -> forms.IntegerField:
 class LimitsForm(forms.Form):
     """A base for forms that have a `name`. Its fields are shown apart, below the others."""
 
-    requests_per_minute = _limit(_("Requests a minute"))
-    tokens_per_minute = _limit(_("Tokens a minute"))
-    max_concurrent = _limit(_("Answers at the same time"))
+    requests_per_minute = _limit(_("Requests per minute"))
+    tokens_per_minute = _limit(_("Tokens per minute"))
+    max_concurrent = _limit(_("Simultaneous answers"))
 
     def clean_name(self) -> str:
         """In one line: it stands in mails, and is the subject of some."""
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
-            raise forms.ValidationError(gettext("A name has only letters, digits and signs."))
+            raise forms.ValidationError(
+                gettext("A name can contain only letters, digits and symbols.")
+            )
         return name
 
     @property

@@ -121,13 +121,13 @@ def failure_of(error: Exception) -> UpstreamFailure:
     detail = repr(error)
     if isinstance(error, NotReachableError):
         return UpstreamUnavailable(
-            _("The provider is not reachable. Try again."), detail=detail, retry_after=5
+            _("The provider cannot be reached. Try again."), detail=detail, retry_after=5
         )
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(
             _("The provider did not answer in time. Nothing was charged."), detail=detail
         )
-    return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
+    return UpstreamError(_("The connection to the provider was lost. Try again."), detail=detail)
 
 
 def _refusal(answer: Answer, target: Target, call: Call) -> UpstreamFailure:
@@ -152,7 +152,7 @@ def _refusal(answer: Answer, target: Target, call: Call) -> UpstreamFailure:
         )
     else:
         failure = UpstreamError(
-            _("The provider failed. Nothing was charged, try again."), detail=detail
+            _("The provider failed. Nothing was charged. Try again."), detail=detail
         )
         failure.tells_of_health = answer.status not in NOT_SERVED
     failure.answered = answer.status
@@ -225,7 +225,7 @@ def read_json(
     said = lenient_json.decode(raw)
     if not isinstance(said, dict) or said.get("error") or not is_answer(said):
         raise UpstreamError(
-            _("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000])
+            _("The provider failed. Nothing was charged. Try again."), detail=repr(raw[:2000])
         )
     return said
 

@@ -72,7 +72,7 @@ class Events:
 
 
 def _endless() -> UpstreamError:
-    return UpstreamError(_("The provider sent an event without end."), detail="event too large")
+    return UpstreamError(_("The provider sent an incomplete event."), detail="event too large")
 
 
 def _tidy(block: bytes) -> bytes:

@@ -94,7 +94,7 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
 
 
 def log_in(page: Page) -> None:
-    page.get_by_label("e-mail").fill(EMAIL)
+    page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Log in").click()
 

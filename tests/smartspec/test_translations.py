@@ -47,5 +47,5 @@ def test_django_reads_the_built_catalogue():
     with translation.override("th"):
         assert gettext("Log in") == "เข้าสู่ระบบ"
         assert "2" in ngettext(
-            "%(users)d user was adjusted.", "%(users)d users were adjusted.", 2
+            "Credits adjusted for %(users)d user.", "Credits adjusted for %(users)d users.", 2
         ) % {"users": 2}

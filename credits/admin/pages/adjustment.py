@@ -40,7 +40,7 @@ class AdjustmentForm(ReasonForm):
         label=gettext_lazy("Credits"),
         min_value=-ledger.MAX_AMOUNT,
         max_value=ledger.MAX_AMOUNT,
-        help_text=gettext_lazy("A whole number. With a minus sign it is taken away."),
+        help_text=gettext_lazy("Enter a whole number. Use a minus sign to take credits away."),
         widget=UnfoldAdminIntegerFieldWidget,
     )
     type = forms.ChoiceField(
@@ -49,19 +49,20 @@ class AdjustmentForm(ReasonForm):
             (kind.value, kind.label)
             for kind in (Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS)
         ],
-        help_text=gettext_lazy("A bonus can only be given."),
+        help_text=gettext_lazy("A bonus can only add credits."),
         widget=UnfoldAdminSelectWidget,
     )
     last_day = forms.DateField(
         label=gettext_lazy("Last day"),
         required=False,
         help_text=gettext_lazy(
-            "Given credits expire after this day (UTC). Empty: they do not expire."
+            "Credits that you add expire after this day (UTC). Leave empty if they should "
+            "not expire."
         ),
         widget=DateInput,
     )
     reason = make_reason_field(
-        help_text=gettext_lazy("The user and the next administrator will read it.")
+        help_text=gettext_lazy("The user and other administrators can read this.")
     )
     field_order = ("amount", "type", "last_day", "reason", "key")
 
@@ -73,10 +74,10 @@ class AdjustmentForm(ReasonForm):
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
         if amount == 0:
-            raise forms.ValidationError(_("Zero credits change nothing."))
+            raise forms.ValidationError(_("Enter a number other than zero."))
         if abs(amount) > self.most:
             raise forms.ValidationError(
-                _("You may adjust by up to %(most)d credits per user.") % {"most": self.most}
+                _("You can adjust up to %(most)d credits per user.") % {"most": self.most}
             )
         return amount
 
@@ -84,7 +85,7 @@ class AdjustmentForm(ReasonForm):
         day: date | None = self.cleaned_data["last_day"]
         today = timezone.now().date()
         if day and not today <= day <= today + timedelta(days=MAX_YEARS * 365):
-            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+            raise forms.ValidationError(_("Choose a day between today and ten years from now."))
         return day
 
     def clean(self) -> dict[str, Any]:
@@ -92,10 +93,13 @@ class AdjustmentForm(ReasonForm):
         if cleaned.get("type") == Transaction.Type.BONUS and cleaned.get("amount", 1) < 0:
             self.add_error(
                 "amount",
-                _("A bonus can only be given. Choose the type adjustment to take credits away."),
+                _(
+                    "A bonus can only add credits. To take credits away, choose the type "
+                    "“Adjustment”."
+                ),
             )
         if cleaned.get("last_day") and cleaned.get("amount", 1) < 0:
-            self.add_error("last_day", _("Only credits that are given can expire."))
+            self.add_error("last_day", _("Only credits that you add can expire."))
         return cleaned
 
 
@@ -119,7 +123,7 @@ class AdjustmentPage(ConfirmedFormPage):
 
     def button(self, cleaned: dict[str, Any]) -> str:
         return (
-            _("Ask for approval")
+            _("Request approval")
             if approvals.needs_approval(cleaned["amount"] * len(self.chosen))
             else self.verb
         )
@@ -135,12 +139,14 @@ class AdjustmentPage(ConfirmedFormPage):
             return describe_requested_approval()
         number = len(self.chosen)
         return ngettext(
-            "%(users)d user was adjusted.", "%(users)d users were adjusted.", number
+            "Credits adjusted for %(users)d user.", "Credits adjusted for %(users)d users.", number
         ) % {"users": number}
 
     def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InsufficientCredits):
-            return _("Nobody was adjusted: not everybody has so many credits available.")
+            return _(
+                "Nothing was changed, because not all of these users have enough credits available."
+            )
         return super().explain(refusal)
 
     def back(self) -> str:
@@ -155,7 +161,7 @@ def serve_adjustment(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
     users = load_users(request.GET.getlist("user"))
     if not users:
         messages.error(
-            request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS}
+            request, _("Select between 1 and %(most)d users to adjust.") % {"most": MAX_USERS}
         )
         return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
     return AdjustmentPage(request, user_admin, users).respond()

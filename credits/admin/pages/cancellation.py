@@ -33,18 +33,18 @@ class CancellationPage(ConfirmedFormPage):
 
     def notice(self, cleaned: dict[str, Any]) -> str:
         return _(
-            "The credits can be spent again at once. The answer itself is not stopped: if it is "
-            "still being written, it reaches the user and will not be charged; its receipt shows "
-            "the cost as not collected."
+            "The credits become available again at once. The answer itself is not stopped: "
+            "if it is still being written, the user receives it without a charge, and its "
+            "receipt shows the cost as not collected."
         )
 
     def act(self, cleaned: dict[str, Any]) -> str:
         actions.cancel(self.hold, cleaned["reason"], actor=self.actor)
-        return _("The hold was cancelled.")
+        return _("The hold has been cancelled.")
 
     def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, HoldEnded):
-            return _("This hold has ended meanwhile. Nothing was changed.")
+            return _("This hold has already ended. Nothing was changed.")
         return super().explain(refusal)
 
     def back(self) -> str:

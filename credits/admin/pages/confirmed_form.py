@@ -39,7 +39,7 @@ def make_reason_field(**options: Any) -> forms.CharField:
 class ReasonForm(forms.Form):
     """The fields of every such page."""
 
-    reason = make_reason_field(help_text=gettext_lazy("The next administrator will read it."))
+    reason = make_reason_field(help_text=gettext_lazy("Other administrators can read this."))
     key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
@@ -137,11 +137,11 @@ class ConfirmedFormPage:
     def explain(self, refusal: LedgerRefusal) -> str:
         """Return the refusal in words of the page."""
         if isinstance(refusal, InsufficientCredits):
-            return _("Nothing was changed: not enough credits are available.")
+            return _("Nothing was changed, because there are not enough credits available.")
         if isinstance(refusal, approvals.OwnAccount):
             return _("Another administrator must adjust your own account.")
         if isinstance(refusal, IdempotencyConflict):
-            return _("This form was used before. Open it again to do this once more.")
+            return _("This form has already been used. Open it again to repeat the action.")
         return refusal.message
 
     def _show(self, form: ReasonForm) -> HttpResponse:
@@ -184,11 +184,11 @@ def describe_needed_approval(credits: int) -> str:
     if not approvals.needs_approval(credits):
         return ""
     text = _(
-        "More than %(limit)s credits: another administrator must approve this within 7 days. "
-        "Nothing changes yet."
+        "This is more than %(limit)s credits, so another administrator must approve it "
+        "within 7 days. Nothing changes until then."
     )
     return text % {"limit": intcomma(settings.ADJUST_APPROVAL_CREDITS)}
 
 
 def describe_requested_approval() -> str:
-    return _("Asked for. Another administrator must approve it.")
+    return _("Your request has been sent. Another administrator must approve it.")

@@ -27,7 +27,7 @@ class NoteForm(ReasonForm):
     reason = make_reason_field(
         label=gettext_lazy("Note"),
         required=False,
-        help_text=gettext_lazy("For the log. May stay empty."),
+        help_text=gettext_lazy("Optional. The note is kept in the log."),
     )
 
 
@@ -46,18 +46,18 @@ class DecisionPage(ConfirmedFormPage):
         last = approval.credits_expire_at
         return (
             (
-                _("What"),
+                _("Change"),
                 f"{approval.get_kind_display()} {format_signed(get_balance_change(approval))}",
             ),
             (_("Reason"), approval.reason),
-            *([(_("Refunds"), approval.refunds)] if approval.refunds else []),
+            *([(_("Refunded transaction"), approval.refunds)] if approval.refunds else []),
             *(
                 [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
                 if last
                 else []
             ),
-            (_("Asked for by"), approval.requester),
-            (_("Asked"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
+            (_("Requested by"), approval.requester),
+            (_("Requested"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
             (_("Expires"), format_countdown(approval)),
         )
 
@@ -69,9 +69,12 @@ class DecisionPage(ConfirmedFormPage):
 
     def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, NotPending):
-            return _("This was decided, withdrawn or expired meanwhile. Nothing was changed.")
+            return _(
+                "This request has already been decided or withdrawn, or it has expired. "
+                "Nothing was changed."
+            )
         if isinstance(refusal, OwnRequest):
-            return _("Another administrator must decide what you ask for.")
+            return _("Another administrator must decide on your request.")
         return super().explain(refusal)
 
     def back(self) -> str:
@@ -87,7 +90,7 @@ class ApprovePage(DecisionPage):
 
     def act(self, cleaned: dict[str, Any]) -> str:
         approvals.approve(self.approval, actor=self.actor, note=cleaned["reason"])
-        return _("Approved and done.")
+        return _("The request has been approved and carried out.")
 
 
 class RejectPage(DecisionPage):
@@ -102,7 +105,7 @@ class RejectPage(DecisionPage):
 
     def act(self, cleaned: dict[str, Any]) -> str:
         approvals.reject(self.approval, actor=self.actor, note=cleaned["reason"])
-        return _("Rejected. Nothing was changed.")
+        return _("The request has been rejected. Nothing was changed.")
 
 
 class WithdrawPage(RejectPage):
@@ -112,7 +115,7 @@ class WithdrawPage(RejectPage):
 
     def act(self, cleaned: dict[str, Any]) -> str:
         approvals.withdraw(self.approval, actor=self.actor, note=cleaned["reason"])
-        return _("Withdrawn. Nothing was changed.")
+        return _("The request has been withdrawn. Nothing was changed.")
 
 
 def get_balance_change(approval: Approval) -> int:

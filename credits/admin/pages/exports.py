@@ -65,8 +65,8 @@ class ExportPage(ConfirmedFormPage):
 
     def notice(self, cleaned: dict[str, Any]) -> str:
         text = _(
-            "At most %(most)s rows. If there are more, the last line of the file says so and how to"
-            " go on."
+            "The file has at most %(most)s rows. If there are more, its last line says so "
+            "and how to continue."
         )
         return text % {"most": intcomma(settings.EXPORT_MAX_ROWS)}
 

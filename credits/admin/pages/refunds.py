@@ -36,14 +36,14 @@ class RefundForm(ReasonForm):
         label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
     )
     reason = make_reason_field(
-        help_text=gettext_lazy("The user and the next administrator will read it.")
+        help_text=gettext_lazy("The user and other administrators can read this.")
     )
     field_order = ("amount", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.most = most
-        self.fields["amount"].help_text = _("At most %(most)d, what is left to refund.") % {
+        self.fields["amount"].help_text = _("At most %(most)d credits can be refunded.") % {
             "most": most
         }
 
@@ -53,7 +53,7 @@ class RefundForm(ReasonForm):
         # first outcome again. So on confirmation only the ledger checks it, which knows the key.
         if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
             raise forms.ValidationError(
-                _("At most %(most)d, what is left to refund.") % {"most": self.most}
+                _("At most %(most)d credits can be refunded.") % {"most": self.most}
             )
         return amount
 
@@ -77,7 +77,7 @@ class RefundPage(ConfirmedFormPage):
             (_("Transaction"), f"{row.pk} · {row.get_type_display()} {format_signed(row.amount)}"),
             (_("Time"), formats.date_format(row.created_at, "DATETIME_FORMAT")),
             (_("Description"), row.description or "–"),
-            (_("Left to refund"), intcomma(self.left)),
+            (_("Refundable"), intcomma(self.left)),
         )
 
     def users(self) -> list[Any]:
@@ -92,19 +92,19 @@ class RefundPage(ConfirmedFormPage):
         return describe_needed_approval(cleaned["amount"])
 
     def button(self, cleaned: dict[str, Any]) -> str:
-        return _("Ask for approval") if approvals.needs_approval(cleaned["amount"]) else self.verb
+        return _("Request approval") if approvals.needs_approval(cleaned["amount"]) else self.verb
 
     def act(self, cleaned: dict[str, Any]) -> str:
         amount, reason, key = cleaned["amount"], cleaned["reason"], cleaned["key"]
         if approvals.refund_or_ask(self.original, amount, reason, actor=self.actor, key=key):
             return describe_requested_approval()
-        return _("Refunded.")
+        return _("The credits have been refunded.")
 
     def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InvalidAmount):
-            return _("At most %(most)d, what is left to refund.") % {"most": self.left}
+            return _("At most %(most)d credits can be refunded.") % {"most": self.left}
         if isinstance(refusal, AlreadyRefunded):
-            return _("Nothing is left to refund.")
+            return _("There is nothing left to refund.")
         return super().explain(refusal)
 
     def back(self) -> str:

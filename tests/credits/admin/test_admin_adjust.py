@@ -77,7 +77,7 @@ def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator
     sent = form(client, ann)
     client.post(page(ann), sent)
     answer = client.post(page(ann), {**sent, "amount": "70"})
-    assert "used before" in answer.content.decode()
+    assert "already been used" in answer.content.decode()
     assert balance(ann) == 150
 
 
@@ -115,7 +115,7 @@ def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong
 def test_many_users_are_adjusted_together_or_not_at_all(client, operator, ann, make_user):
     poor = make_user("poor@example.com", credits=10)
     answer = client.post(page(ann, poor), form(client, ann, poor, amount="-20"))
-    assert "Nobody was adjusted" in answer.content.decode()
+    assert "Nothing was changed" in answer.content.decode()
     assert (balance(ann), balance(poor)) == (100, 10)
     client.post(page(ann, poor), form(client, ann, poor))
     assert (balance(ann), balance(poor)) == (150, 60)
@@ -224,7 +224,7 @@ def test_what_the_ledger_refuses_is_not_logged(client, operator, ann, make_user)
 def test_a_form_used_before_does_not_adjust_as_another_type(client, operator, ann):
     sent = form(client, ann)
     client.post(page(ann), sent)
-    assert "used before" in client.post(page(ann), {**sent, "type": "bonus"}).content.decode()
+    assert "already been used" in client.post(page(ann), {**sent, "type": "bonus"}).content.decode()
     assert balance(ann) == 150
 
 

@@ -70,7 +70,7 @@ def test_the_form_asks_and_the_second_administrator_does_it(client, operator, se
         path, {name: value for name, value in sent.items() if name != "confirm"}
     ).content.decode()
     assert "another administrator must approve" in preview
-    assert "Ask for approval" in preview
+    assert "Request approval" in preview
     assert "must approve" in client.post(path, sent, follow=True).content.decode()
     assert balance(ann) == 100
     approval = Approval.objects.get()
@@ -168,7 +168,7 @@ def test_a_refusal_is_said_on_the_page(client, operator, second, ann, filled):
     client.force_login(second)
     assert 'name="confirm"' not in client.get(page(taken, "approve")).content.decode()
     answer = client.post(page(taken, "approve"), filled(client, page(taken, "approve")))
-    assert "not enough credits are available" in answer.content.decode()
+    assert "there are not enough credits available" in answer.content.decode()
 
 
 def test_a_large_refund_is_done_by_the_second(operator, second, ann, buy):
@@ -206,7 +206,7 @@ def test_each_step_is_logged_with_both_names(approval, operator, second, ann):
         (second, Act.APPROVED),
     ]
     done = LogEntry.objects.get(action_flag=Act.ADJUSTED, object_id=str(ann.pk))
-    assert done.change_message == "+600 credits, asked for by operator@example.com: Launch partners"
+    assert done.change_message == "+600 credits, requested by operator@example.com: Launch partners"
     assert "Checked with sales" in LogEntry.objects.get(action_flag=Act.APPROVED).change_message
 
 
@@ -247,7 +247,7 @@ def test_a_get_decides_nothing(client, approval, second, ann, verb):
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30])
 def test_an_unknown_request_leads_to_the_list(client, operator, pk):
     answer = client.post(f"/admin/credits/approval/{pk}/approve/", {"confirm": "1"}, follow=True)
-    assert "nothing with this number" in answer.content.decode()
+    assert "no record with this number" in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -61,7 +61,7 @@ def test_holds_are_listed_by_state(client, operator, ann, hold, spend):
 
 def test_cancelling_frees_the_credits_with_who_and_why(client, operator, ann, hold, filled):
     text = client.get(page(hold)).content.decode()
-    assert "will not be charged" in text
+    assert "without a charge" in text
     client.post(page(hold), filled(client, page(hold), reason="Worker is stuck"))
     ann.refresh_from_db()
     assert (Hold.objects.get().state, ann.credits_held, ann.credits) == ("released", 0, 100)
@@ -97,7 +97,7 @@ def test_a_hold_that_was_captured_meanwhile_is_not_cancelled(
 ):
     sent = filled(client, page(hold))
     ledger.capture(hold=hold, cost=30)
-    assert "ended meanwhile" in client.post(page(hold), sent, follow=True).content.decode()
+    assert "already ended" in client.post(page(hold), sent, follow=True).content.decode()
     assert (Hold.objects.get().state, LogEntry.objects.count(), ledger.balance(ann).credits) == (
         "captured",
         0,
@@ -110,7 +110,7 @@ def test_a_hold_that_ends_between_view_and_click_is_not_cancelled(
 ):
     sent = filled(client, page(hold))
     monkeypatch.setattr("credits.operators.actions.ledger.release", lambda *, hold: False)
-    assert "ended meanwhile" in client.post(page(hold), sent).content.decode()
+    assert "already ended" in client.post(page(hold), sent).content.decode()
     assert not LogEntry.objects.exists()
 
 
@@ -122,7 +122,7 @@ def test_a_get_cancels_nothing(client, operator, hold):
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30])
 def test_an_unknown_hold_leads_to_the_list(client, operator, pk):
     answer = client.post(f"/admin/credits/hold/{pk}/cancel/", {"confirm": "1"}, follow=True)
-    assert "nothing with this number" in answer.content.decode()
+    assert "no record with this number" in answer.content.decode()
 
 
 def test_cancelling_needs_its_permission(client, support, hold):

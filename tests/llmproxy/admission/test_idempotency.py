@@ -225,7 +225,7 @@ def test_a_first_whose_worker_died_blocks_until_its_hold_ends(
     with control_clock() as clock:
         ask()
         IdempotencyKey.objects.update(running_until="2100-01-01T00:00Z", answer="")
-        assert "still runs" in ask().json()["error"]["message"]
+        assert "still running" in ask().json()["error"]["message"]
         IdempotencyKey.objects.update(running_until=IdempotencyKey.objects.get().created_at)
         clock.forward(1)
         assert ask().status_code == 200

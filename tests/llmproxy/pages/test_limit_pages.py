@@ -24,7 +24,7 @@ from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_stric
 pytestmark = pytest.mark.django_db(transaction=True)
 SET = {"requests_per_minute": 3, "tokens_per_minute": 4000, "max_concurrent": 2}
 NONE = dict.fromkeys(LIMITS)
-SHOWN = ("3 requests a minute", "4,000 tokens a minute", "2 answers at a time")
+SHOWN = ("3 requests per minute", "4,000 tokens per minute", "2 simultaneous answers")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
     happened = person.get("/account/security").content.decode()
-    assert "Limits of a device changed" in happened
+    assert "Device limits changed" in happened
     assert "Budget" not in happened
     person.post(page, {"name": "Laptop", **SET})
     assert AuthEvent.objects.filter(kind="device_limited").count() == 1  # nothing has changed
@@ -142,7 +142,7 @@ def test_a_users_page_from_before_does_not_undo_a_limit(
         "is_active": "on",
         "max_concurrent": "",
     }
-    assert "changed meanwhile" in client.post(page, seen).content.decode()
+    assert "has just changed this user" in client.post(page, seen).content.decode()
     user.refresh_from_db()
     assert user.max_concurrent == 7
 
@@ -155,8 +155,7 @@ def test_the_admin_shows_the_limits_of_keys_and_devices(
     for page in (f"accounts/apikey/{key.key.pk}", f"deviceauth/devicesession/{session.pk}"):
         shown = client.get(f"/admin/{page}/change/").content.decode()
         assert all(
-            label in shown
-            for label in ("Requests per minute", "4000", "Completions at the same time")
+            label in shown for label in ("Requests per minute", "4000", "Simultaneous completions")
         )
 
 

@@ -68,15 +68,15 @@ def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> N
 def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
     page = extract_text(person.get(page_of(dear)))
     for told in (
-        "The answer arrived. You pay for the tokens that the provider counted.",
+        "The answer is complete. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
-        "Your request, written to a cache 400 2.5 1",
-        "The answer 500 4.000001 2.0000005",
-        "Sum 6.0000005",
+        "Your request, written to the cache 400 2.5 1",
+        "Answer 500 4.000001 2.0000005",
+        "Total 6.0000005",
         "Rounded up to whole credits 7",
         "400 tokens of the answer were reasoning",
-        f"Held at the beginning {dear.held}",
+        f"Held at the start {dear.held}",
         "Charged at the end 7",
         f"Balance after {dear.balance_after}",
         "answered",
@@ -91,7 +91,7 @@ def test_a_receipt_without_a_cache_says_nothing_of_one(
     page = extract_text(
         person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"])))
     )
-    assert "Your request 20 1 0.02 The answer 5 1 0.005" in page
+    assert "Your request 20 1 0.02 Answer 5 1 0.005" in page
 
 
 def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_user: Any) -> None:
@@ -121,7 +121,7 @@ def test_the_providers_that_were_asked_are_named(
     upstream.script = script.error(500)
     chat(user)
     page = extract_text(person.get(page_of(Completion.objects.get())))
-    assert re.search(r"Providers asked \S+ failed \d+ ms", page)
+    assert re.search(r"Providers tried \S+ failed \d+ ms", page)
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
     client.post("/v1/embeddings", asked, content_type="application/json", headers=bearer(user))
     row = Completion.objects.get()
     page = extract_text(person.get(page_of(row))).partition("Receipt ")[2]
-    assert "The embeddings arrived. You pay for the tokens of your texts" in page
-    assert "Your request 1,500 1 1.5 Sum 1.5" in page
-    for foreign in ("first word", "he answer", "unknown", "–", "Longest", "generated"):
+    assert "The embeddings are complete. You pay for the tokens of your texts" in page
+    assert "Your request 1,500 1 1.5 Total 1.5" in page
+    for foreign in ("First word", "he answer", "unknown", "–", "Length limit", "generated"):
         assert foreign not in page, foreign
     assert explain.ended(row) == "completed"
 
@@ -249,14 +249,14 @@ def test_the_first_word_is_timed_where_words_come_one_by_one(
     text_of(chat(user, stream=True))
     chat(user)
     pages = [extract_text(person.get(page_of(row))) for row in Completion.objects.order_by("id")]
-    assert ["The first word after" in page for page in pages] == [True, False]
+    assert ["First word after" in page for page in pages] == [True, False]
 
 
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
     for told in (
-        "The answer 500 4.000001 2.0000005",
+        "Answer 500 4.000001 2.0000005",
         "Rounded up to whole credits 7",
         "Charged at the end 7",
     ):
@@ -303,12 +303,12 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
 ) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    receipt, _, rest = page.partition(f"Trace {dear.trace_id}")
+    receipt, _, rest = page.partition(f"Trace ID {dear.trace_id}")
     assert (dear.generation_id in receipt, rest != "") == (True, True)
     for label, value in [
         ("User", user.email),
         ("Finish reason", "stop"),
-        ("Id at the provider", dear.upstream_id),
+        ("ID at the provider", dear.upstream_id),
     ]:
         assert re.search(rf"{label}:? {value}", rest), label
     for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
@@ -367,4 +367,4 @@ def test_a_failed_receipt_tells_of_another_provider_only_if_there_was_one(
     row.save()
     page = extract_text(person.get(page_of(row)))
     assert "Nothing is charged." in page
-    assert ("Another provider" in page) == is_said
+    assert ("another provider" in page) == is_said

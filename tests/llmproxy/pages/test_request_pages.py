@@ -47,17 +47,17 @@ def test_all_are_listed_newest_first_with_what_they_used(person: Client, asked: 
     said = extract_text(answer)
     assert "1,500 2 " in said
     assert "Failed: The provider failed" in said
-    assert "Caller left" in said
+    assert "Caller disconnected" in said
 
 
 def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
     answer = person.get(REQUESTS, {"show": "not_completed"})
     assert shown(answer) == asked[:0:-1]
     Completion.objects.all().delete()
-    assert "Every request was completed." in extract_text(
+    assert "All your requests were completed." in extract_text(
         person.get(REQUESTS, {"show": "not_completed"})
     )
-    assert "has asked a model yet" in extract_text(person.get(REQUESTS))
+    assert "have not sent any requests yet" in extract_text(person.get(REQUESTS))
 
 
 @pytest.mark.parametrize("show", ["", "not_completed"])
@@ -90,7 +90,7 @@ def test_they_are_their_owners_only(client: Client, asked: list[str], make_user:
 def test_an_address_that_no_link_leads_to_is_400(person: Client, odd: dict[str, str]) -> None:
     answer = person.get(REQUESTS, odd)
     assert answer.status_code == 400
-    assert "There is no such page of requests." in extract_text(answer)
+    assert "This page of requests does not exist." in extract_text(answer)
 
 
 def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: list[str]) -> None:
