@@ -237,7 +237,15 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
     page = extract_text(person.get(page_of(row))).partition("Receipt ")[2]
     assert "The embeddings are complete. You pay for the tokens of your texts" in page
     assert "Your request 1,500 1 1.5 Total 1.5" in page
-    for foreign in ("First word", "he answer", "Answer", "unknown", "–", "Length limit", "generated"):
+    for foreign in (
+        "First word",
+        "he answer",
+        "Answer",
+        "unknown",
+        "–",
+        "Length limit",
+        "generated",
+    ):
         assert foreign not in page, foreign
     assert explain.ended(row) == "completed"
 
