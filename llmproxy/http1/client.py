@@ -10,8 +10,7 @@ from gevent.monkey import get_original
 
 from llmproxy.http1 import sockets
 from llmproxy.http1.framing import LONGEST_HEAD, Body, Head, Malformed
-from llmproxy.http1.pool import pool
-from llmproxy.http1.sockets import Address
+from llmproxy.http1.sockets import Address, pool
 
 _new_lock: Any = get_original("_thread", "allocate_lock")
 

@@ -1,11 +1,15 @@
-"""Sockets to providers: TCP, with or without TLS, whose every wait is bounded as a whole."""
+"""Connections to providers: TCP, with or without TLS, and the pool of those that are idle.
+
+Every wait is bounded as a whole.
+"""
 
 import select
 import socket
 import ssl
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,6 +22,8 @@ _poll: Any = get_original("select", "poll") or select.poll  # gevent's would ask
 
 CHUNK_BYTES = 64 * 1024
 LEAST_SECONDS = 0.001  # zero would be no wait, but another way of reading
+MAX_KEPT = 5000  # to one provider: as many as a worker can have callers
+KEPT_SECONDS = 30  # after which something between us may have forgotten the connection
 
 
 class NotReachableError(OSError):
@@ -110,3 +116,51 @@ def _alarm(seconds: float) -> Iterator[None]:
     """gevent's TLS begins to wait anew with each byte of a record."""
     with Timeout(seconds, TimeoutError("timed out")):
         yield
+
+
+class Pool:
+    """Connections that have served somebody and may serve the next: the latest first, so that the others grow old."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Address, deque[tuple[Any, float]]] = defaultdict(deque)
+        self._looked = 0.0  # when the old ones were closed
+
+    def take(self, address: Address) -> Any:
+        """One that is still open, and silent: what a provider says unasked must not answer anybody."""
+        self._close_old()
+        idle = self._idle[address]
+        with suppress(IndexError):  # no more, or another thread has the last
+            while True:
+                sock, since = idle.pop()
+                if time.monotonic() - since < KEPT_SECONDS and not has_news(sock):
+                    return sock
+                sock.close()
+        return None
+
+    def keep(self, address: Address, sock: Any) -> None:
+        self._close_old()
+        idle = self._idle[address]
+        if len(idle) < MAX_KEPT:
+            idle.append((sock, time.monotonic()))
+        else:
+            sock.close()
+
+    def clear(self) -> None:
+        for idle in [*self._idle.values()]:
+            with suppress(IndexError):
+                while True:
+                    idle.popleft()[0].close()
+
+    def _close_old(self) -> None:
+        """Now and then: else those of a rush, or of a provider that is not asked any more, would stay for ever."""
+        now = time.monotonic()
+        if now - self._looked < KEPT_SECONDS:
+            return
+        self._looked = now
+        for idle in [*self._idle.values()]:
+            with suppress(IndexError):
+                while now - idle[0][1] >= KEPT_SECONDS:
+                    idle.popleft()[0].close()
+
+
+pool = Pool()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.http1 import client, pool
+from llmproxy.http1 import client, sockets
 from llmproxy.http1.client import Call
 from llmproxy.http1.framing import Malformed
 from llmproxy.http1.sockets import Address
@@ -65,7 +65,7 @@ def provider() -> Iterator[Provider]:
         yield served
         for line in served.lines:
             line.close()
-        pool.pool.clear()
+        sockets.pool.clear()
 
 
 def says(*pieces: bytes, pause: float = 0.0) -> Act:
@@ -241,7 +241,7 @@ def test_a_connection_that_is_not_certainly_free_is_not_kept(
 def test_old_connections_do_not_stay_open(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(sockets, "KEPT_SECONDS", 0.3)
     provider.acts = [after(lambda line: None, says(OK))]
     rush = [threading.Thread(target=ask, args=(provider,)) for _ in range(10)]
     for thread in rush:
@@ -255,7 +255,7 @@ def test_old_connections_do_not_stay_open(
 
 
 def test_threads_share_a_pool_without_harm() -> None:
-    shared, ends = pool.Pool(), time.monotonic() + 1
+    shared, ends = sockets.Pool(), time.monotonic() + 1
     address = Address("x", 1, is_secure=False)
     failed: list[BaseException] = []
 

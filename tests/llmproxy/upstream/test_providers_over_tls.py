@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy.http1 import pool, sockets
+from llmproxy.http1 import sockets
 from llmproxy.models import Completion, Provider
 from llmproxy.upstream import model_listing
 from tests.llmproxy import scripted_upstream as script
@@ -54,7 +54,7 @@ def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
     context = ssl.create_default_context(cafile=str(certificate))
     monkeypatch.setattr(sockets, "tls", lambda: context)
     yield
-    pool.pool.clear()
+    sockets.pool.clear()
 
 
 @pytest.fixture
