@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmproxy.exceptions import UpstreamError
 from llmproxy.http1.framing import LONGEST_HEAD, Chunked, Head, Malformed, Sized
-from llmproxy.upstream.sse import Events
+from llmproxy.upstream.event_stream import Events
 
 chunks = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 cuts = st.lists(st.integers(1, 40), min_size=1, max_size=30)
