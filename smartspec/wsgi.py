@@ -24,6 +24,11 @@ from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
 
+if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
+    from smartspec.drill.failpoints import FAILPOINTS
+
+    FAILPOINTS[failpoint].arm()
+
 
 class GatewayHandler(WSGIHandler):
     """Django for programs' completions alone: known addresses, and none of what serves browsers."""

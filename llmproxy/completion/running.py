@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.failpoints import failpoint
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
 from llmproxy.exceptions import (
@@ -23,7 +22,7 @@ from llmproxy.exceptions import (
 from llmproxy.http1.client import Answer, Call
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
-from llmproxy.receipts.explain import Receipt
+from llmproxy.routes.base import Receipt
 from llmproxy.upstream import exchange, targets
 from llmproxy.upstream.targets import Target
 
@@ -65,7 +64,6 @@ class Run:
         """
         if not connection.in_atomic_block:
             connection.close()  # back to the pool: no connection is held while the provider works
-        failpoint("after-hold")
         ordered = self._targets()
         until = time.monotonic() + max(target.first_byte for target in ordered)
         for left, target in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
@@ -171,9 +169,7 @@ class Run:
     def settle(self, answer: Any = None) -> Receipt:
         """Capture what was used or release the hold, and write the receipt. Again: the same receipt."""
         if self.receipt is None:
-            failpoint("before-capture")
             self.receipt = settlement.settle(self, answer)
-            failpoint("after-capture")
             if self.status == Status.COMPLETED and self.target is not None:
                 targets.note_success(
                     self.target

@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.failpoints import failpoint
 from llmproxy import lenient_json
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects
@@ -16,8 +15,7 @@ from llmproxy.completion.running import Run, Status
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.http1.client import Answer
 from llmproxy.routes.base import KEEP_ALIVE, Stream
-from llmproxy.upstream.event_stream import EventStream
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event, EventStream
 from llmproxy.upstream.targets import Target
 
 NOTHING = b"null"  # llama.cpp, before the answers to several prompts
@@ -131,7 +129,6 @@ class Relay:
             finally:
                 if passed or not (batch or self.events.done):
                     yield b"".join(passed) or KEEP_ALIVE
-                    failpoint("mid-stream")
             if is_over:
                 return
         if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
