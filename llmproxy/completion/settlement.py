@@ -16,8 +16,7 @@ from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
-from llmproxy.receipts import called_by
-from llmproxy.receipts.explain import Receipt
+from llmproxy.routes.base import Receipt
 
 if TYPE_CHECKING:
     from llmproxy.completion.running import Run
@@ -68,7 +67,7 @@ def _settle_once(run: "Run", said: str) -> Receipt:
     except IntegrityError:  # the commit before this try took effect
         settled = None
     if settled is None:
-        return Receipt.of(Completion.objects.get(generation_id=run.admission.generation_id))
+        return _read_receipt(run.admission.generation_id)
     return Receipt(
         generation_id=run.admission.generation_id,
         model=run.admission.model,
@@ -77,6 +76,19 @@ def _settle_once(run: "Run", said: str) -> Receipt:
         charged=settled["charged"],
         balance_after=settled["balance_after"],
         created=settled["created"],
+    )
+
+
+def _read_receipt(generation_id: str) -> Receipt:
+    row = Completion.objects.get(generation_id=generation_id)
+    return Receipt(
+        generation_id=row.generation_id,
+        model=row.model,
+        upstream_id=row.upstream_id,
+        usage=row.usage,
+        charged=row.charged,
+        balance_after=row.balance_after,
+        created=int(row.created_at.timestamp()),
     )
 
 
@@ -127,12 +139,18 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
             "completionTokens": usage.completion_tokens,
             "usage": reading.source,
             "traceId": admission.trace_id,
-            **called_by.metadata(admission.credential),
+            **_called_by(admission.credential),
         },
         "unused": _unused(admission, usage.total_tokens),
         "key": repeatable.key if repeatable else None,
         "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
     }
+
+
+def _called_by(credential: str) -> dict[str, Any]:
+    """The device or API key, for the ledger: without its name, which a deleted account must not leave there."""
+    kind, _, own_id = credential.partition(":")
+    return {"calledBy": {"kind": kind, "id": own_id}} if kind else {}
 
 
 def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:

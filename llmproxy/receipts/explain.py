@@ -1,14 +1,13 @@
 """A completion explained: what was used, at which prices, and how that became whole credits."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from accounts.models import User
 from credits.models import Transaction
-from llmproxy.metering.pricing import Line, Usage
+from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion
-from llmproxy.receipts.called_by import described
 
 ROUNDING = "up to whole credits, once"
 ATTEMPT = (
@@ -16,32 +15,6 @@ ATTEMPT = (
     "error",
     "ms",
 )  # what callers may know; a provider's status is between it and us
-
-
-@dataclass(slots=True)
-class Receipt:
-    """What the answer itself says of its charge; the row of the completion says all. `created` is Unix time."""
-
-    generation_id: str
-    model: str
-    upstream_id: str
-    usage: Usage
-    charged: int
-    balance_after: int | None
-    created: int
-
-    @classmethod
-    def of(cls, row: Completion) -> "Receipt":
-        created = int(row.created_at.timestamp())
-        return cls(
-            row.generation_id,
-            row.model,
-            row.upstream_id,
-            row.usage,
-            row.charged,
-            row.balance_after,
-            created,
-        )
 
 
 def recompute(completion: Completion) -> int:
@@ -78,7 +51,7 @@ def explain(completion: Completion) -> dict[str, Any]:
         "model": completion.model,
         "provider": completion.provider,
         "attempts": [{name: attempt[name] for name in ATTEMPT} for attempt in completion.attempts],
-        "called_by": described(completion.credential, completion.credential_name),
+        "called_by": _called_by(completion),
         "upstream_id": completion.upstream_id,
         "trace_id": completion.trace_id,
         "route": completion.route,
@@ -111,6 +84,12 @@ def explain(completion: Completion) -> dict[str, Any]:
         "first_byte_ms": completion.first_byte_ms,
         "total_ms": completion.total_ms,
     }
+
+
+def _called_by(completion: Completion) -> dict[str, str] | None:
+    """Kind, id and name of the device or API key; None for a browser."""
+    kind, _, own_id = completion.credential.partition(":")
+    return {"kind": kind, "id": own_id, "name": completion.credential_name} if kind else None
 
 
 def _usage(completion: Completion) -> dict[str, Any]:
@@ -148,3 +127,8 @@ def _time(moment: datetime) -> str:
 def plain(price: Decimal) -> str:
     """Without trailing zeros and without an exponent."""
     return format(price.normalize(), "f")
+
+
+def forget_names(user: User) -> None:
+    """Erase the names of devices and API keys from the receipts of a deleted account."""
+    Completion.objects.filter(user=user).exclude(credential_name="").update(credential_name="")

@@ -13,11 +13,10 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import request_body
-from llmproxy.routes.base import Route, Stream, bill, credits_of, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, credits_of, event
 from llmproxy.routes.request_body import MAX_CHOICES, MAX_TOKENS, Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 # What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
 # own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).

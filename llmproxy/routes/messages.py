@@ -14,11 +14,10 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import message_blocks, request_body
-from llmproxy.routes.base import Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, event
 from llmproxy.routes.request_body import LEAST_THINKING, MAX_TOKENS, Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 # Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
 FORWARDED = frozenset(

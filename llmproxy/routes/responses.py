@@ -12,11 +12,10 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import request_body
-from llmproxy.routes.base import Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, event
 from llmproxy.routes.request_body import MAX_TOKENS, Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 FORWARDED = frozenset(
     """
