@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from llmproxy.exceptions import ModelNotFound
 from llmproxy.models import ENVIRONMENT, Deployment, LanguageModel, Provider
-from llmproxy.models.providers import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -22,24 +21,10 @@ def find(name: str, user: User | None, only: Collection[str] = ()) -> LanguageMo
 
     `only` are the models that their API key is limited to, if any. Raises ModelNotFound.
     """
-    found = next((row for row in listed(user, only) if row.name == named(name)), None)
+    found = next((row for row in listed(user, only) if row.name == name), None)
     if found is None:
         raise not_found(name)
     return found
-
-
-def named(name: str | None) -> str | None:
-    """The model that a request names, or the first of LLM_UPSTREAM_MODELS; None for the oldest there is.
-
-    Raises ModelNotFound for what cannot be the name of a model.
-    """
-    if name is None:
-        return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (
-        name.isascii() and name.isprintable() and len(name) <= MAX_NAME_LENGTH
-    ):  # the database need not be asked
-        raise not_found(name)
-    return name
 
 
 def not_found(name: str | None) -> ModelNotFound:

@@ -23,6 +23,7 @@ from accounts.toolbox.exceptions import Refusal
 from llmproxy import catalogue, lenient_json
 from llmproxy.admission import callers, idempotency
 from llmproxy.admission.admit import Admission, admit, make_sure
+from llmproxy.admission.idempotency import Repeatable
 from llmproxy.completion import running, streaming
 from llmproxy.exceptions import (
     GatewayRefusal,
@@ -198,7 +199,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
             route=route,
             path=request.path,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
-            repeatable=idempotency.of(request, request.path, raw),
+            repeatable=_repeatable(request, raw),
             passed_headers=route.passed_headers(request.headers),
         )
     except (Unauthorized, InsufficientScope, UserNotFound):
@@ -208,6 +209,12 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
         raise
     request.admission = admission  # type: ignore[attr-defined]
     return admission
+
+
+def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
+    """None for a request without an Idempotency-Key. Raises InvalidRequest for a malformed one."""
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    return None if key is None else idempotency.read_key(key, request.path, raw)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -3,6 +3,7 @@
 The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked, and what its refusals are called.
 """
 
+import secrets
 import time
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,7 +14,6 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
-from accounts.toolbox.failpoints import failpoint
 from credits import ledger
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
@@ -21,7 +21,7 @@ from llmproxy.admission.callers import Presented
 from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.metering.pricing import Prices
-from llmproxy.models import new_generation_id
+from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import Asked
 from llmproxy.upstream.targets import Target
@@ -65,7 +65,7 @@ class Admission:
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
-        said = refusals.rate_headers(self.rates) | {"x-generation-id": self.generation_id}
+        said = rate_headers(self.rates) | {"x-generation-id": self.generation_id}
         if self.clamped:
             said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
         if self.model_limit:
@@ -73,6 +73,21 @@ class Admission:
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
             said["x-credits-clamped-budget-tokens"] = str(thinking)
         return said
+
+
+def rate_headers(rates: list[dict[str, Any]]) -> dict[str, str]:
+    """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
+    headers: dict[str, str] = {}
+    for kind in ("requests", "tokens"):
+        limits = [scope[kind] for scope in rates if scope[kind]]
+        if limits:
+            tightest = min(limits, key=lambda limit: limit["remaining"])
+            headers |= {
+                f"x-ratelimit-limit-{kind}": str(tightest["limit"]),
+                f"x-ratelimit-remaining-{kind}": str(int(tightest["remaining"])),
+                f"x-ratelimit-reset-{kind}": f"{tightest['reset']:.3f}s",
+            }
+    return headers
 
 
 def admit(
@@ -89,14 +104,14 @@ def admit(
 
     A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
     """
-    started, generation_id = time.monotonic(), new_generation_id()
+    started, generation_id = time.monotonic(), f"gen_{secrets.token_urlsafe(18)}"
     wanted = _wanted(caller, asked, route, generation_id, repeatable)
     said = _decided(wanted, caller)
     if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
         catalogue.adopt_environment()
         said = _decided(wanted, caller)
     if "refusal" in said:
-        raise refusals.of(said, wanted, caller)
+        raise refusals.of(said, wanted, caller, rate_headers(said.get("rates", [])))
     callers.remember(caller, said["user"])
     longest = (
         min(said["longest"], said["affordable"])
@@ -135,7 +150,7 @@ def make_sure(caller: Presented) -> None:
         return
     user, refusal = _identified(caller)
     if refusal:
-        raise refusals.of({"refusal": refusal}, {}, caller)
+        raise refusals.of({"refusal": refusal}, {}, caller, {})
     callers.remember(caller, user)
 
 
@@ -160,7 +175,7 @@ def _wanted(
         "is_key": caller.is_key,
         "user": caller.user,
         "is_backend": caller.is_backend,
-        "model": catalogue.named(asked.model),
+        "model": _model_name(asked.model),
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
@@ -185,9 +200,20 @@ def _wanted(
     }
 
 
+def _model_name(requested: str | None) -> str | None:
+    """The model that the request names, or the first of LLM_UPSTREAM_MODELS; None for the oldest model.
+
+    Raises ModelNotFound for what cannot be the name of a model, without asking the database.
+    """
+    if requested is None:
+        return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
+    if not (requested.isascii() and requested.isprintable() and len(requested) <= MAX_NAME_LENGTH):
+        raise catalogue.not_found(requested)
+    return requested
+
+
 def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
-    failpoint("before-hold")
     asked, until, pause = orjson.dumps(wanted).decode(), 0.0, 0.01
     while True:
         try:

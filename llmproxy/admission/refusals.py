@@ -26,8 +26,13 @@ from llmproxy.exceptions import (
 Facts = dict[str, Any]
 
 
-def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa: C901 – one line each
-    """The refusal that `said` the statement, which was asked for `wanted`."""
+def of(  # noqa: C901 – one line each
+    said: Facts, wanted: Facts, caller: Presented, rate_headers: dict[str, str]
+) -> GatewayRefusal:
+    """The refusal that `said` the statement, which was asked for `wanted`.
+
+    `rate_headers` are those of the caller's limits; only some refusals have them.
+    """
     match said["refusal"]:
         case "invalid_token" | "unknown_account":
             words = (InvalidKey if caller.like_a_key else InvalidToken)().description
@@ -42,32 +47,17 @@ def of(said: Facts, wanted: Facts, caller: Presented) -> GatewayRefusal:  # noqa
             }
             return InvalidRequest(words, param="model")
         case "too_many_requests" | "too_many_tokens":
-            return _rate(said)
+            return _rate(said, rate_headers)
         case "too_many_running" | "too_many_holds":
-            return _running(said)
+            return _running(said, rate_headers)
         case "insufficient_credits":
             return _out_of_credits(said, _thinking(wanted))
         case "budget_used_up":
             return _out_of_budget(said, _thinking(wanted))
-    return _repeated(said)
+    return _repeated(said, rate_headers)
 
 
-def rate_headers(rates: list[Facts]) -> dict[str, str]:
-    """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    headers: dict[str, str] = {}
-    for kind in ("requests", "tokens"):
-        limits = [scope[kind] for scope in rates if scope[kind]]
-        if limits:
-            tightest = min(limits, key=lambda limit: limit["remaining"])
-            headers |= {
-                f"x-ratelimit-limit-{kind}": str(tightest["limit"]),
-                f"x-ratelimit-remaining-{kind}": str(int(tightest["remaining"])),
-                f"x-ratelimit-reset-{kind}": f"{tightest['reset']:.3f}s",
-            }
-    return headers
-
-
-def _rate(said: Facts) -> RateLimited:
+def _rate(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
     kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
     refused = said["refused"]
     limit = refused[kind]
@@ -84,19 +74,18 @@ def _rate(said: Facts) -> RateLimited:
     return RateLimited(
         words % {"limit": limit["limit"], "name": said["name"]},
         retry_after=int(limit["retry_after"]),
-        headers=rate_headers(said["rates"]),
+        headers=rate_headers,
     )
 
 
-def _running(said: Facts) -> RateLimited:
+def _running(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
     words = (
         _("“%(name)s” may have %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
-    headers = rate_headers(said["rates"])
     return RateLimited(
-        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers
+        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=rate_headers
     )
 
 
@@ -156,12 +145,11 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     )
 
 
-def _repeated(said: Facts) -> GatewayRefusal:
+def _repeated(said: Facts, rate_headers: dict[str, str]) -> GatewayRefusal:
     """The same Idempotency-Key again: its first answer, or why there is none."""
     answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
-    rates = rate_headers(said.get("rates", []))
     if answer is not None:
-        return Replayed(answer, said["generation_id"], *said["bill"], headers=rates)
+        return Replayed(answer, said["generation_id"], *said["bill"], headers=rate_headers)
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
@@ -171,7 +159,7 @@ def _repeated(said: Facts) -> GatewayRefusal:
     )
     retry_after = 1 if said["refusal"] == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = rates if retry_after else {"x-should-retry": "false", **rates}
+    headers = rate_headers if retry_after else {"x-should-retry": "false", **rate_headers}
     return IdempotencyConflict(
         words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"]
     )
