@@ -126,7 +126,7 @@ DRIBBLED = """
 from gevent import monkey
 monkey.patch_all()
 import socket, threading, time
-from llmproxy import connections
+from llmproxy.http1 import client
 from llmproxy.http1.sockets import Address
 
 def dribble():
@@ -137,10 +137,10 @@ def dribble():
 
 listener = socket.create_server(("127.0.0.1", 0))
 threading.Thread(target=dribble, daemon=True).start()
-call, started = connections.Call(), time.monotonic()
+call, started = client.Call(), time.monotonic()
 call.first_byte_by = started + 0.5
 try:
-    connections.send(Address(*listener.getsockname(), is_secure=True), b"", call, connect_seconds=1)
+    client.send(Address(*listener.getsockname(), is_secure=True), b"", call, connect_seconds=1)
 except TimeoutError:
     print(time.monotonic() - started < 2)
 """
