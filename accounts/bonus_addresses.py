@@ -1,22 +1,31 @@
-"""Which e-mail addresses have had the sign-up bonus, without keeping the addresses (docs/decisions/0012)."""
+"""Records of the e-mail addresses that had the sign-up bonus.
 
-from accounts.email_addresses import looked_for
+Only keyed digests are stored, not the addresses (docs/decisions/0012).
+"""
+
+from accounts.email_addresses import normalise_for_lookup
 from accounts.models import WelcomedAddress
 from accounts.toolbox import encryption
 
 PURPOSE = "addresses"
 
 
-def welcome(email: str) -> bool:
-    """Note that this address has its bonus now. False if it had it before, under whatever account."""
-    known = digests(email)
+def claim_bonus(email: str) -> bool:
+    """Record that this address gets its bonus now.
+
+    False if any account with it had the bonus before.
+    """
+    known = digest_mailbox(email)
     if WelcomedAddress.objects.filter(digest__in=known).exists():
         return False
     _, is_new = WelcomedAddress.objects.get_or_create(digest=known[0])
-    return is_new  # of two accounts at once one gets it
+    return is_new  # if two accounts claim at the same time, one of them gets False
 
 
-def digests(email: str) -> list[str]:
-    """Of the mailbox: what follows a "+" only sorts a person's mail (RFC 5233)."""
-    name, _, host = looked_for(email).rpartition("@")
-    return encryption.digests(f"{name.partition('+')[0]}@{host}", purpose=PURPOSE)
+def digest_mailbox(email: str) -> list[str]:
+    """Return the digests of the mailbox, one for each key, the newest key first.
+
+    A "+" and what follows it is ignored, because it only sorts a person's mail (RFC 5233).
+    """
+    name, _, host = normalise_for_lookup(email).rpartition("@")
+    return encryption.compute_digests(f"{name.partition('+')[0]}@{host}", purpose=PURPOSE)

@@ -1,7 +1,8 @@
-"""Which e-mail addresses can be somebody's, and the one way to write each.
+"""Normal form of e-mail addresses, and which addresses are refused.
 
-One mailbox must not count as many people: quoting and escapes give it more names, and a provider may read
-letters beyond ASCII as their plain cousins. A literal IP address costs nothing at all.
+One mailbox must not count as several people. Quotes and escapes give it more spellings, and a mail
+provider may treat letters beyond ASCII like similar ASCII letters. Such addresses are refused, and
+literal IP addresses too, because they cost nothing.
 """
 
 from django.core.exceptions import ValidationError
@@ -13,8 +14,11 @@ REFUSED = _(
 )
 
 
-def written(email: str) -> str:
-    """In lower case, the domain as the DNS has it (xn--…), which is also where mail goes. Raises ValidationError."""
+def normalise_address(email: str) -> str:
+    """Return the address in lower case, with its domain in ASCII form (xn--…).
+
+    Raises ValidationError for an address that is refused.
+    """
     name, _at, host = email.strip().lower().rpartition("@")
     if not name.isascii() or '"' in name or host.startswith("["):
         raise ValidationError(REFUSED)
@@ -24,9 +28,9 @@ def written(email: str) -> str:
         raise ValidationError(REFUSED) from None
 
 
-def looked_for(email: str) -> str:
-    """The same of what somebody typed to find an address, which may be none."""
+def normalise_for_lookup(email: str) -> str:
+    """Return the normal form of a typed address, to look a user up with. Never raises."""
     try:
-        return written(email)
+        return normalise_address(email)
     except ValidationError:
         return email.strip().lower()

@@ -1,6 +1,7 @@
-"""Texts of Django and of Unfold that people read here, and for which they have no Thai.
+"""Texts of Django and Unfold that users see and that have no Thai translation there.
 
-Ours is asked before theirs, but holds only what is marked in our code: so these are marked here. Nobody imports this.
+Our catalogue is searched before theirs, but `makemessages` fills it only with texts marked in our
+code. They are marked here; no module imports this one.
 """
 
 from django.utils.translation import gettext_noop, ngettext_lazy
@@ -68,8 +69,8 @@ ADMIN = (
     ),
     gettext_noop("Thanks for spending some quality time with the web site today."),
     gettext_noop(
-        "Please enter your old password, for security’s sake, and then enter your new password twice "
-        "so we can verify you typed it in correctly."
+        "Please enter your old password, for security’s sake, and then enter your new password "
+        "twice so we can verify you typed it in correctly."
     ),
     gettext_noop("After you've created a user, you’ll be able to edit more user options."),
     ngettext_lazy("entry", "entries"),

@@ -1,7 +1,9 @@
-"""Mail to a user: written down in the transaction of its cause, sent after it by `manage.py send_mail` (in `tick`).
+"""Mails to users: stored in the transaction of their cause, sent later by `manage.py send_mail`.
 
-So a mail server that is away delays a mail and loses none, and no request waits for it. Whether a server
-that hung up had taken a mail cannot be known: it is sent again rather than never.
+So a mail server that is down delays mails but loses none, and no request waits for it. If the
+server disconnects, it is unknown whether it accepted the mail: the mail is sent again, so it may
+come twice. `manage.py tick` calls `send_mail` every minute
+(docs/decisions/0014-mails-wait-in-a-table.md).
 """
 
 import logging
@@ -19,17 +21,16 @@ from accounts.toolbox import encryption
 logger = logging.getLogger(__name__)
 
 PURPOSE = "mails"
-TRIES = (
-    10  # each a minute times a power of two after the one before: the last after some eight hours
-)
+TRIES = 10  # the wait doubles from one minute on, so the last try is after about eight hours
 
 
-def tell(
+def queue_mail(
     user: User, template: str, *, to: str = "", language: str | None = None, **context: Any
 ) -> None:
-    """Have the user get `<template>_subject.txt` and `<template>_message.txt`, in `language` or the one in force.
+    """Store a mail to the user, made from `<template>_subject.txt` and `<template>_message.txt`.
 
-    `to` is another address than the one they have now.
+    `to` is used instead of the user's address, `language` instead of the active language. `context`
+    is passed to both templates.
     """
     with translation.override(language or translation.get_language()):
         facts = {"user": user, "origin": settings.PUBLIC_ORIGIN, **context}
@@ -42,13 +43,19 @@ def tell(
     )
 
 
-def text(mail: OutgoingMail) -> str:
-    """What a waiting mail says; it can hold a link that is its reader's alone. Raises encryption.Unreadable."""
+def decrypt_body(mail: OutgoingMail) -> str:
+    """Return the text of a stored mail, which may contain a secret link.
+
+    Raises encryption.Unreadable.
+    """
     return encryption.decrypt(mail.body, purpose=PURPOSE)
 
 
 def send_due(limit: int = 100) -> int:
-    """Send up to `limit` mails that are due; how many went. Two at once never send the same one."""
+    """Send up to `limit` due mails; return the number sent.
+
+    Two processes never send the same mail at the same time.
+    """
     sent = 0
     for _ in range(limit):
         mail = _claim()
@@ -73,7 +80,7 @@ def _claim() -> OutgoingMail | None:
 
 def _send(mail: OutgoingMail) -> bool:
     try:
-        EmailMessage(subject=mail.subject, body=text(mail), to=[mail.to]).send()
+        EmailMessage(subject=mail.subject, body=decrypt_body(mail), to=[mail.to]).send()
     except (OSError, SMTPException, encryption.Unreadable) as error:
         logger.log(
             logging.ERROR if mail.tries == TRIES else logging.WARNING,

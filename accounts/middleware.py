@@ -1,4 +1,4 @@
-"""Where a logged-in browser was last seen."""
+"""Middleware: last use of browser sessions, no caching of log-in pages, duplicate submissions."""
 
 import logging
 import time
@@ -15,13 +15,14 @@ from django.utils.translation import gettext as _
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
-OF_PROGRAMS = ("/api/", "/v1/", "/static/")
+PROGRAM_PATHS = ("/api/", "/v1/", "/static/")
 
 
-class SeenBrowsers:
-    """Keeps the list on the security page true, with a write every BROWSER_SEEN_SECONDS.
+class BrowserLastSeenMiddleware:
+    """Records when and where a browser session was last used, at most once in BROWSER_SEEN_SECONDS.
 
-    allauth's own middleware writes with every request; routes that programs call pay for neither.
+    The security page shows it. allauth's own middleware would write with every request. Routes that
+    programs call are skipped.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -29,23 +30,26 @@ class SeenBrowsers:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if (
-            not request.path.startswith(OF_PROGRAMS)
+            not request.path.startswith(PROGRAM_PATHS)
             and request.session.session_key
             and request.user.is_authenticated
         ):
-            _note(request)
+            _record_use(request)
         return self.get_response(request)
 
 
-def _note(request: HttpRequest) -> None:
+def _record_use(request: HttpRequest) -> None:
     now = int(time.time())
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
         UserSession.objects.create_from_request(request)
         request.session[SEEN] = now
 
 
-class NeverStored:
-    """No browser or proxy keeps a page of log-in: some hold secrets, such as recovery codes, or who is logged in."""
+class NoStoreMiddleware:
+    """Forbids browsers and proxies to store the pages under /accounts/.
+
+    Some contain secrets, such as recovery codes, or show who is logged in.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -57,8 +61,11 @@ class NeverStored:
         return response
 
 
-class TwiceAtOnce:
-    """Of two tabs that add the same app or confirm the same address at once, the database lets one win."""
+class DuplicateSubmissionMiddleware:
+    """Redirects to the security page if two submissions at the same time conflict.
+
+    For example two tabs confirm the same address: a constraint of the database refuses the second.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -15,7 +15,7 @@ class Browser(Client):
     def session(self) -> SessionStore:
         """That of the cookie; a new one if there is none."""
         cookie = self.cookies.get(settings.SESSION_COOKIE_NAME)
-        store = SessionStore.of(cookie.value if cookie else None)
+        store = SessionStore.from_cookie(cookie.value if cookie else None)
         if not cookie:
             store.save()
             self.cookies[settings.SESSION_COOKIE_NAME] = str(store.cookie)

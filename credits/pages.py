@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Transaction
@@ -27,7 +27,7 @@ MAX_SEQ = 2**63 - 1
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
     """Balance and plan, and the newest transactions."""
-    user = signed_in(request)
+    user = require_user(request)
     balance = ledger.balance(user)
     context = {
         "balance": balance,
@@ -73,7 +73,7 @@ def transactions(request: HttpRequest) -> HttpResponse:
         "query": query,
         "type": kind,
         "before": before,
-        "page": page_of(signed_in(request), kind, before),
+        "page": page_of(require_user(request), kind, before),
     }
     return render(request, "credits/transactions.html", context)
 

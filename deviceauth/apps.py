@@ -10,5 +10,5 @@ class DeviceauthConfig(AppConfig):
         from accounts.access import account_deletion, end_of_access
         from deviceauth import device_sessions
 
-        end_of_access.ends_with(device_sessions.revoke_all)
-        account_deletion.forgets_with(device_sessions.forget_person)
+        end_of_access.register_ender(device_sessions.revoke_all)
+        account_deletion.register_forgetter(device_sessions.forget_person)

@@ -1,4 +1,4 @@
-"""Device codes and user codes: made, written, read and digested (RFC 8628 §6.1)."""
+"""Device codes and user codes: creation, format, normal form, digests (RFC 8628 §6.1)."""
 
 import re
 import secrets
@@ -7,24 +7,28 @@ from django.utils.crypto import salted_hmac
 
 from accounts.toolbox.digests import checksum
 
-# No vowels, so no words; no digits, so no look-alikes. 20^8 = 34.6 bits.
+# Without vowels a code forms no word; without digits no character looks like another. A user code
+# has 20^8 values, which are 34.6 bits.
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
-LENGTH = 8
-MAX_TYPED = 64
+LENGTH = 8  # letters of a user code
+MAX_TYPED = 64  # characters of a typed code that are accepted
 
 
 def new_device_code() -> str:
-    """256 random bits, for the device only."""
+    """Return a new device code: 256 random bits, known to the device only."""
     return secrets.token_urlsafe(32)
 
 
 def new_user_code() -> str:
-    """Eight letters in normal form, for a person to type."""
+    """Return a new user code for a person to type: eight letters in normal form."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def normalise(typed: str) -> str | None:
-    """What was typed in normal form: any case, with or without dashes and spaces. None if it cannot be a code."""
+    """Return a typed user code in normal form; None if it cannot be a code.
+
+    It may have any case, dashes and spaces.
+    """
     if len(typed) > MAX_TYPED:
         return None
     normal = re.sub(r"[^A-Z0-9]", "", typed.upper())
@@ -32,20 +36,23 @@ def normalise(typed: str) -> str | None:
 
 
 def is_possible(normal: str) -> bool:
-    """Whether we could ever have issued this code."""
+    """Return whether a code in normal form has only letters that we issue."""
     return set(normal) <= set(ALPHABET)
 
 
-def display(normal: str) -> str:
-    """As people see it: `XXXX-XXXX`."""
+def format_user_code(normal: str) -> str:
+    """Return a user code as people see it: `XXXX-XXXX`."""
     return f"{normal[:4]}-{normal[4:]}"
 
 
-def device_code_digest(device_code: str) -> str:
-    """What is stored of a device code."""
+def digest_device_code(device_code: str) -> str:
+    """Return the digest of a device code, as stored."""
     return checksum(device_code)
 
 
-def user_code_digest(normal: str) -> str:
-    """What is stored of a user code; keyed, because 34.6 bits could be searched through."""
+def digest_user_code(normal: str) -> str:
+    """Return the keyed digest of a user code, as stored.
+
+    Without a key, all 34.6 bits could be tried against it.
+    """
     return salted_hmac("deviceauth.user_code", normal, algorithm="sha256").hexdigest()

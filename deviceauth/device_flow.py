@@ -1,9 +1,9 @@
-"""Everything that changes a device code (RFC 8628).
+"""The verbs of device codes: all changes of a device code (RFC 8628).
 
     start ─▶ pending ─▶ approve ─▶ authorized ─▶ consume ─▶ consumed, a session begins
                 └─────▶ deny ───▶ denied
 
-Every step is one conditional UPDATE, so of two that race one wins and the other is refused.
+Every step is one conditional UPDATE, so if two requests race, one wins and the other is refused.
 """
 
 import uuid
@@ -38,14 +38,14 @@ from deviceauth.exceptions import (
 )
 from deviceauth.models import DeviceCode
 
-COLLISIONS = 4  # retries; one is already a rarity
+COLLISIONS = 4  # retries if a user code is taken; a single one is already rare
 SLOW_DOWN_SECONDS = 5  # RFC 8628 §3.5
 Status = DeviceCode.Status
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A new request and its two codes, readable here for the only time."""
+    """A new request of a device and its two codes, which cannot be read again later."""
 
     code: DeviceCode
     device_code: str
@@ -53,7 +53,7 @@ class Started:
 
 
 def start(*, client: Application, scopes: Sequence[str], source: Source) -> Started:
-    """Begin a device's request for access (RFC 8628 §3.1)."""
+    """Create a device's request for access (RFC 8628 §3.1)."""
     request = {
         "application": client,
         "scope": " ".join(scopes),
@@ -61,7 +61,7 @@ def start(*, client: Application, scopes: Sequence[str], source: Source) -> Star
         "user_agent": source.user_agent,
     }
     for _ in range(COLLISIONS):
-        with suppress(IntegrityError):  # someone else waits with the same user code
+        with suppress(IntegrityError):  # another device waits with the same user code
             return _create(request, source)
     return _create(request, source)
 
@@ -70,26 +70,27 @@ def _create(request: dict[str, Any], source: Source) -> Started:
     device_code, user_code = codes.new_device_code(), codes.new_user_code()
     with atomic():
         code = DeviceCode.objects.create(
-            device_code=codes.device_code_digest(device_code),
-            user_code=codes.user_code_digest(user_code),
+            device_code=codes.digest_device_code(device_code),
+            user_code=codes.digest_user_code(user_code),
             interval=settings.DEVICE_POLL_SECONDS,
             expires=timezone.now() + timedelta(seconds=settings.DEVICE_CODE_SECONDS),
             **request,
         )
         _record(Kind.CODE_REQUESTED, code, source)
-    return Started(code, device_code, codes.display(user_code))
+    return Started(code, device_code, codes.format_user_code(user_code))
 
 
 def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
-    """The request a person means. It may have been answered already, but neither denied nor expired.
+    """Return the request of a typed user code. It is pending, approved or redeemed.
 
-    Raises MalformedUserCode, UnknownUserCode, UsedUserCode, ExpiredUserCode, TooManyTries.
+    The attempt counts against the limits of `user` and `source` unless the code exists. Raises
+    MalformedUserCode, UnknownUserCode, UsedUserCode, ExpiredUserCode, TooManyTries.
     """
     normal = codes.normalise(user_code)
     if normal is None:
         raise MalformedUserCode
-    attempt = user_code_limits.Try(user=user, source=source)
-    code = _of_person(normal)
+    attempt = user_code_limits.Attempt(user=user, source=source)
+    code = _find_by_user_code(normal)
     if code is None:
         attempt.fail()
         raise UnknownUserCode
@@ -101,23 +102,23 @@ def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> Devi
     return code
 
 
-def _of_person(normal: str) -> DeviceCode | None:
+def _find_by_user_code(normal: str) -> DeviceCode | None:
     if not codes.is_possible(normal):
         return None
     return DeviceCode.objects.select_related("application").of_person(normal).first()
 
 
 def note_opened(*, code: DeviceCode, user: User, source: Source) -> None:
-    """Write down who first looked at a request."""
+    """Record the first time that a user opens the page of a request."""
     if DeviceCode.objects.filter(pk=code.pk, opened_at=None).update(opened_at=timezone.now()):
         events.record(Kind.PAGE_OPENED, user=user, source=source, code=code.pk)
 
 
 def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
-    """Allow the device to act for this user; once more by the same user changes nothing.
+    """Allow the device to act for this user, and queue a mail about it.
 
-    The user is bound here and nowhere earlier, and told by mail. Raises UsedUserCode, ExpiredUserCode,
-    LoggedOut.
+    The request is bound to the user here and not earlier. A second approval by the same user has no
+    effect. Raises UsedUserCode, ExpiredUserCode, LoggedOut.
     """
     with atomic():
         _require_unchanged(user)
@@ -132,7 +133,7 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
         code.refresh_from_db()
         if won:
             _record(Kind.CODE_APPROVED, code, source)
-            mails.device_allowed(code, user, source)
+            mails.queue_device_allowed(code, user, source)
     if not won and not (
         code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}
     ):
@@ -141,17 +142,20 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
 
 
 def _require_unchanged(user: User) -> None:
-    """Lock the user, and see that they are who they were when this request began: a password that is being
-    changed ends what was allowed under the old one, and could not see this approval yet."""
-    same = User.objects.select_for_update(no_key=True).filter(
+    """Lock the user; raise LoggedOut if they were deactivated or their password has changed.
+
+    A password change ends all access granted under the old password. If it runs at the same time,
+    it could not see this approval yet.
+    """
+    unchanged = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, is_active=True, password=user.password
     )
-    if not same.exists():
+    if not unchanged.exists():
         raise LoggedOut
 
 
 def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
-    """End the request: the person did not start it. Raises UsedUserCode, ExpiredUserCode."""
+    """Deny the request, which the user did not start. Raises UsedUserCode, ExpiredUserCode."""
     with atomic():
         denied = (
             DeviceCode.objects.pending().filter(pk=code.pk).update(status=Status.DENIED, user=user)
@@ -165,7 +169,7 @@ def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCod
 
 
 def withdraw(*, code: DeviceCode, source: Source = UNKNOWN) -> bool:
-    """An operator refuses a request that no device has redeemed yet; False if it was too late."""
+    """Deny a request for an administrator. False if it was redeemed or denied before."""
     open_ones = DeviceCode.objects.filter(
         pk=code.pk, status__in=[Status.PENDING, Status.AUTHORIZED]
     )
@@ -177,10 +181,11 @@ def withdraw(*, code: DeviceCode, source: Source = UNKNOWN) -> bool:
 
 
 def poll(*, device_code: str, client: Application, source: Source = UNKNOWN) -> DeviceCode:
-    """The approved request this client may redeem now (RFC 8628 §3.4, §3.5).
+    """Return the approved request that this client may redeem now (RFC 8628 §3.4, §3.5).
 
-    Approval is answered before the rate is looked at, because the existing desktop application never
-    slows down. Raises InvalidGrant, AccessDenied, ExpiredToken, AuthorizationPending, SlowDown, TooManyRequests.
+    The polling interval is enforced only while the request is pending, because the existing desktop
+    application never slows down. Raises InvalidGrant, AccessDenied, ExpiredToken,
+    AuthorizationPending, SlowDown, TooManyRequests.
     """
     code = DeviceCode.objects.select_related("user").of_device(device_code).first()
     if code is None:
@@ -196,19 +201,22 @@ def poll(*, device_code: str, client: Application, source: Source = UNKNOWN) -> 
     if code.is_expired():
         raise ExpiredToken
     if code.status == Status.PENDING:
-        _pace(code)
+        _require_interval(code)
         raise AuthorizationPending
     return code
 
 
 def _note_replay(code: DeviceCode, source: Source) -> None:
-    """Once: two windows of one device poll with one code, and the slower one goes on after it was used."""
+    """Record once that a redeemed code was sent again.
+
+    Two windows of one device may poll with one code; the slower one continues after its use.
+    """
     if DeviceCode.objects.filter(pk=code.pk, replayed_at=None).update(replayed_at=timezone.now()):
         _record(Kind.CODE_REPLAYED, code, source)
 
 
-def _pace(code: DeviceCode) -> None:
-    """Note a poll; SlowDown if it came before the interval was over, or at the same moment as another."""
+def _require_interval(code: DeviceCode) -> None:
+    """Record a poll. Raises SlowDown if it came too early or at the same moment as another."""
     now = timezone.now()
     wait = timedelta(seconds=code.interval - settings.DEVICE_POLL_TOLERANCE_SECONDS)
     is_early = code.last_checked is not None and code.last_checked > now - wait
@@ -220,9 +228,10 @@ def _pace(code: DeviceCode) -> None:
 
 
 def consume(*, code: DeviceCode, source: Source = UNKNOWN) -> None:
-    """Use an approved code of an active user up, in the transaction that writes its tokens. Raises InvalidGrant.
+    """Mark an approved code as used, in the transaction that writes its tokens.
 
-    Of several redemptions at once all wait for the first one's row lock and then match no row.
+    If several redemptions run at the same time, they wait for the row lock of the first and then
+    match no row. Raises InvalidGrant if the code is not approved or its user is inactive.
     """
     now = timezone.now()
     approved = DeviceCode.objects.approved().filter(pk=code.pk)

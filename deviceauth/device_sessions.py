@@ -1,4 +1,4 @@
-"""Everything that changes the session of an allowed device, and the tokens it stands for."""
+"""The verbs of device sessions: begin, refresh, rename, limit, revoke."""
 
 import uuid
 from datetime import timedelta
@@ -18,13 +18,13 @@ from deviceauth import mails
 from deviceauth.exceptions import InvalidGrant
 from deviceauth.models import DeviceCode, DeviceSession
 
-MAX_NAME = 100
+MAX_NAME = 100  # characters
 
 
 def begin(
     *, code: DeviceCode, user: User, token_family: uuid.UUID, source: Source
 ) -> DeviceSession:
-    """The session of a device that has just redeemed its code."""
+    """Create the session of a device that has just redeemed its code."""
     return DeviceSession.objects.create(
         token_family=token_family,
         user=user,
@@ -38,14 +38,17 @@ def begin(
 
 
 def touch(*, token_family: uuid.UUID, source: Source) -> None:
-    """The device refreshed its tokens, in the transaction that writes them. Raises InvalidGrant if it is over."""
+    """Record a refresh, in the transaction that writes its tokens.
+
+    Raises InvalidGrant if the session was revoked.
+    """
     live = DeviceSession.objects.filter(token_family=token_family, revoked_at=None)
     if not live.update(last_used_at=timezone.now(), address=source.address):
         raise InvalidGrant
 
 
 def note_use(*, session: DeviceSession) -> None:
-    """The device called just now; written at most once in DEVICE_NOTE_SECONDS, so not with every call."""
+    """Set `last_used_at` to now, at most once in DEVICE_NOTE_SECONDS, so not at every call."""
     seconds = timedelta(seconds=settings.DEVICE_NOTE_SECONDS)
     if session.last_used_at <= timezone.now() - seconds:
         stale = DeviceSession.objects.filter(pk=session.pk, last_used_at=session.last_used_at)
@@ -53,10 +56,10 @@ def note_use(*, session: DeviceSession) -> None:
 
 
 def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bool:
-    """Give a device another name; False if it is not connected any more, or has this one."""
+    """Rename a device. False if its session was revoked or it has this name already."""
     with atomic():
-        same = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).exclude(name=name)
-        renamed = same.update(name=name[:MAX_NAME])
+        differing = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).exclude(name=name)
+        renamed = differing.update(name=name[:MAX_NAME])
         if renamed:
             _record(Kind.DEVICE_RENAMED, session, source, now=name)
     return bool(renamed)
@@ -65,9 +68,10 @@ def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bo
 def set_budget(
     *, session: DeviceSession, monthly_budget: int | None, source: Source = UNKNOWN
 ) -> bool:
-    """Limit what a device spends in a calendar month (UTC), in whole credits, from its next call on; None: no limit.
+    """Limit what a device spends in a calendar month (UTC), from its next call on.
 
-    False if its session was revoked meanwhile; then nothing has changed.
+    `monthly_budget` is in whole credits, None for no limit. False, and nothing changes, if the
+    session was revoked.
     """
     with atomic():
         limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(
@@ -81,7 +85,10 @@ def set_budget(
 
 
 def set_rates(*, session: DeviceSession, rates: Rates, source: Source = UNKNOWN) -> bool:
-    """Limit how often a device calls, by the names in accounts.models.LIMITS. False if it was revoked meanwhile."""
+    """Set the rate limits of a device, which are named in accounts.models.LIMITS.
+
+    False, and nothing changes, if the session was revoked.
+    """
     was = {name: getattr(session, name) for name in rates}
     with atomic():
         limited = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(**rates)
@@ -96,7 +103,7 @@ def set_rates(*, session: DeviceSession, rates: Rates, source: Source = UNKNOWN)
 
 
 def revoke(*, session: DeviceSession, source: Source = UNKNOWN) -> bool:
-    """End a device's session at once: no token of the family works any more. Again: False, nothing changes."""
+    """Revoke a session and all tokens of its family at once. False if it was revoked before."""
     with atomic():
         RefreshToken.revoke_family(session.token_family)
         revoked = DeviceSession.objects.filter(pk=session.pk, revoked_at=None).update(
@@ -108,31 +115,40 @@ def revoke(*, session: DeviceSession, source: Source = UNKNOWN) -> bool:
 
 
 def revoke_all(user: User, source: Source = UNKNOWN) -> int:
-    """End every device's session of a user, and refuse what they allowed and no device has redeemed yet; how many."""
+    """Revoke all sessions of a user, and deny the approved codes that no device has redeemed.
+
+    Returns the number of sessions and codes.
+    """
     with atomic():
         approved = DeviceCode.objects.approved().filter(user=user)
-        refused = approved.update(status=DeviceCode.Status.DENIED)
+        denied = approved.update(status=DeviceCode.Status.DENIED)
         sessions = DeviceSession.objects.filter(user=user, revoked_at=None).order_by("pk")
-        return refused + sum(revoke(session=session, source=source) for session in sessions)
+        return denied + sum(revoke(session=session, source=source) for session in sessions)
 
 
 def forget_person(user: User) -> None:
-    """Erase what tells who a user of a deleted account was: names that they gave, addresses and programs."""
+    """Erase the personal data of a deleted account: device names, IP addresses, user agents."""
     DeviceSession.objects.filter(user=user).update(name="", address="")
     DeviceCode.objects.filter(user=user).update(address="", user_agent="")
 
 
 def undo(*, approval: uuid.UUID, source: Source = UNKNOWN) -> bool:
-    """Take back what somebody allowed, whether the device has redeemed it or not; False if nothing was left."""
+    """Undo an approval: deny its code if not redeemed, else revoke its session.
+
+    False if the code or session had ended before.
+    """
     with atomic():
         approved = DeviceCode.objects.approved().filter(approval=approval)
-        refused = approved.update(status=DeviceCode.Status.DENIED)
+        denied = approved.update(status=DeviceCode.Status.DENIED)
         session = DeviceSession.objects.filter(approval=approval).first()
-        return bool(refused) or bool(session and revoke(session=session, source=source))
+        return bool(denied) or bool(session and revoke(session=session, source=source))
 
 
 def end_replayed(*, token_checksum: str, source: Source = UNKNOWN) -> None:
-    """Record that a session is over, and tell its user, if this refresh token has just cost it its tokens."""
+    """End the session of a reused refresh token whose token family was revoked; queue a mail.
+
+    Nothing happens if the tokens of the session still work.
+    """
     families = RefreshToken.objects.filter(token_checksum=token_checksum).values("token_family")
     with atomic():
         for session in DeviceSession.objects.dead().filter(
@@ -143,13 +159,16 @@ def end_replayed(*, token_checksum: str, source: Source = UNKNOWN) -> None:
             )
             if ended:
                 _record(Kind.REFRESH_REUSED, session, source)
-                mails.old_token_used(session, source)
+                mails.queue_token_reused(session, source)
 
 
 def revoke_token(*, token_checksum: str, client: Application, source: Source = UNKNOWN) -> None:
-    """End the session a client's access or refresh token belongs to (RFC 7009 §2.1). Unknown: nothing."""
+    """Revoke the session of an access or refresh token of this client (RFC 7009 §2.1).
+
+    An unknown token has no effect.
+    """
     tokens = RefreshToken.objects.filter(application=client, token_family__isnull=False)
-    # Two statements, because an OR over both tables could use neither index.
+    # Two statements, because an OR over both tables could not use the index of either.
     for lookup in ("token_checksum", "access_token__token_checksum"):
         families = tokens.filter(**{lookup: token_checksum}).values("token_family")
         for session in DeviceSession.objects.filter(token_family__in=families):

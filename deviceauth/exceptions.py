@@ -1,15 +1,16 @@
-"""Refusals of the device flow, in its two dialects.
+"""Refusals of the device flow, in its two error formats.
 
-OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): to the device, rendered as `{"error", "error_description"}`
+OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): for devices, as `{"error", "error_description"}`
 ├── AuthorizationPending, SlowDown, AccessDenied, ExpiredToken
 └── InvalidGrant, InvalidRequest, InvalidClient, TooManyRequests
 
-UserCodeRefusal (accounts.toolbox.exceptions.Refusal): to the person and the browser
+UserCodeRefusal (accounts.toolbox.exceptions.Refusal): for people and their browsers
 ├── MalformedUserCode
 ├── UnknownUserCode, UsedUserCode, ExpiredUserCode
 └── LoggedOut, TooManyTries
 
-The existing desktop application stops polling when a text contains "expired": only ExpiredToken may.
+Only the text of ExpiredToken may contain "expired", because the existing desktop application stops
+polling when it reads that word.
 """
 
 from typing import Any
@@ -32,7 +33,7 @@ class AuthorizationPending(errors.AuthorizationPendingError):
 
 
 class SlowDown(errors.SlowDownError):
-    """Polled too early; `interval` is the new one, in seconds."""
+    """The device polled too early. `interval` is the new polling interval in seconds."""
 
     description = "Too many polls. Wait longer between them."
 
@@ -66,7 +67,7 @@ class InvalidClient(InvalidClientError):
 
 
 class TooManyRequests(OAuth2Error):
-    """`retry_after` in seconds."""
+    """Too many unknown device codes came from one network. `retry_after` is in seconds."""
 
     error = "rate_limit_exceeded"
     status_code = 429
@@ -82,7 +83,7 @@ class TooManyRequests(OAuth2Error):
 
 
 class UserCodeRefusal(Refusal):
-    """What a typed code led to instead of a question. `title` heads the page that says so."""
+    """A user code was refused. `title` is the heading of the page, `text` its explanation."""
 
     title: str | Promise
     text: str | Promise
@@ -128,7 +129,7 @@ class LoggedOut(UserCodeRefusal):
 
 
 class TooManyTries(UserCodeRefusal):
-    """`retry_after` in seconds."""
+    """Too many wrong user codes came from the user or network. `retry_after` is in seconds."""
 
     status = 429
     code = "rate_limit_exceeded"

@@ -1,4 +1,4 @@
-"""What the user of a device is told by mail, and the link in it that takes an approval back."""
+"""Mails to users about their devices, and the signed link in them that undoes an approval."""
 
 import uuid
 from typing import Any
@@ -10,34 +10,39 @@ from django.utils import timezone, translation
 
 from accounts import mails
 from accounts.models import User
-from accounts.toolbox.request_source import Source, describe
+from accounts.toolbox.request_source import Source, describe_user_agent
 from deviceauth.models import DeviceCode, DeviceSession
 
 SALT = "deviceauth.undo"
 
 
-def device_allowed(code: DeviceCode, user: User, source: Source) -> None:
-    """In the language of the page on which it was allowed."""
+def queue_device_allowed(code: DeviceCode, user: User, source: Source) -> None:
+    """Queue the mail about an approved device, in the language of the page that approved it."""
     facts = {
-        "browser": describe(source.user_agent),
+        "browser": describe_user_agent(source.user_agent),
         "browser_address": source.address,
-        "link": undo_link(code.approval),
+        "link": build_undo_link(code.approval),
     }
-    mails.tell(user, "deviceauth/email/device_allowed", **_facts(code), **facts)
+    mails.queue_mail(user, "deviceauth/email/device_allowed", **_describe_approval(code), **facts)
 
 
-def old_token_used(session: DeviceSession, source: Source) -> None:
-    """A refresh token came twice, so somebody may have a copy; in the language in which the device was allowed."""
+def queue_token_reused(session: DeviceSession, source: Source) -> None:
+    """Queue the mail about a refresh token that was used twice, so somebody may have a copy.
+
+    It is in the language in which the device was approved.
+    """
     with translation.override(session.language or settings.LANGUAGE_CODE):
         facts = {
             "device": session.name,
             "application": session.application.name,
             "address": source.address,
         }
-        mails.tell(session.user, "deviceauth/email/old_token_used", when=timezone.now(), **facts)
+        mails.queue_mail(
+            session.user, "deviceauth/email/old_token_used", when=timezone.now(), **facts
+        )
 
 
-def _facts(code: DeviceCode) -> dict[str, Any]:
+def _describe_approval(code: DeviceCode) -> dict[str, Any]:
     return {
         "device": code.device,
         "application": code.application.name or code.application.client_id,
@@ -46,15 +51,19 @@ def _facts(code: DeviceCode) -> dict[str, Any]:
     }
 
 
-def undo_link(approval: uuid.UUID | None) -> str:
-    """Works without a log-in, because whoever allowed the device may have changed the password since."""
+def build_undo_link(approval: uuid.UUID | None) -> str:
+    """Return the link that undoes an approval.
+
+    It works without a log-in, because an intruder who approved the device may also have changed the
+    password.
+    """
     return str(settings.PUBLIC_ORIGIN) + reverse(
         "device_undo", args=[signing.dumps(str(approval), salt=SALT)]
     )
 
 
-def approval_of(token: str) -> uuid.UUID | None:
-    """The approval that a link names; None if we did not make it or it is too old."""
+def read_undo_link(token: str) -> uuid.UUID | None:
+    """Return the approval of a link's token; None if its signature is wrong or it is too old."""
     try:
         return uuid.UUID(signing.loads(token, salt=SALT, max_age=settings.DEVICE_UNDO_SECONDS))
     except signing.BadSignature:

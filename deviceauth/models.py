@@ -1,4 +1,4 @@
-"""Device codes while a person decides, and the sessions of the devices they allowed."""
+"""Device codes (requests of devices for access) and the sessions of approved devices."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -17,30 +17,35 @@ from deviceauth import codes
 
 class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
     def pending(self) -> "DeviceCodeQuerySet":
-        """Codes that can still be allowed or denied."""
+        """Return codes that can still be approved or denied."""
         return self.filter(status=DeviceCode.Status.PENDING, expires__gt=timezone.now())
 
     def approved(self) -> "DeviceCodeQuerySet":
-        """Codes that can still be redeemed."""
-        # Not `user__is_active`: an UPDATE of a join becomes `id IN (SELECT …)`, and PostgreSQL does not look
-        # at the inner conditions again after it waited for the row, so two redemptions would both win.
+        """Return codes that can still be redeemed."""
+        # Not `user__is_active`: an UPDATE with a join becomes `id IN (SELECT …)`. PostgreSQL does
+        # not check the inner conditions again after it has waited for the row, so two redemptions
+        # at the same time would both succeed.
         active = User.objects.filter(is_active=True)
         return self.filter(
             status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active
         )
 
     def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
-        return self.filter(device_code=codes.device_code_digest(device_code))
+        return self.filter(device_code=codes.digest_device_code(device_code))
 
     def of_person(self, normal: str) -> "DeviceCodeQuerySet":
-        """By user code in normal form, the latest first: old rows may have had the same one."""
-        return self.filter(user_code=codes.user_code_digest(normal)).order_by("-pk")
+        """Return codes with this user code (normal form), the newest first.
+
+        Several rows may have the same user code, but only one of them is pending.
+        """
+        return self.filter(user_code=codes.digest_user_code(normal)).order_by("-pk")
 
 
 class DeviceCode(AbstractDeviceGrant, models.Model):
-    """A device's request for access (RFC 8628). Of both codes only a digest is stored.
+    """A device's request for access (RFC 8628). Only digests of both codes are stored.
 
-    `expires` holds for a page, an approval and a redemption alike; `interval` is in seconds.
+    After `expires` the code can neither be shown, approved nor redeemed. `interval` is the polling
+    interval in seconds. `approval` identifies the approval in the mail about it.
     """
 
     class Status(models.TextChoices):
@@ -49,7 +54,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
         DENIED = AbstractDeviceGrant.DENIED, _("Denied")
         CONSUMED = "consumed", _("Used")
 
-    client_id = None  # the foreign key says it
+    client_id = None  # replaced by the foreign key `application`
     application = models.ForeignKey(
         settings.OAUTH2_PROVIDER_APPLICATION_MODEL,
         on_delete=models.CASCADE,
@@ -95,7 +100,7 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
         return f"DeviceCode #{self.pk}"
 
     def is_expired(self) -> bool:
-        """Unlike the inherited one, a question that does not write."""
+        """Return whether the code has expired. Unlike the inherited method it does not write."""
         return bool(self.expires <= timezone.now())
 
     @property
@@ -104,43 +109,48 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
 
     @property
     def seconds_left(self) -> int:
-        """How long the code still lives; 0 once it has expired."""
+        """Seconds until the code expires; 0 once it has expired."""
         return max(0, int((self.expires - timezone.now()).total_seconds()))
 
     @property
     def device(self) -> str:
-        """What asked, in short words."""
-        return request_source.describe(self.user_agent)
+        """The device in words for people, from its user agent."""
+        return request_source.describe_user_agent(self.user_agent)
 
 
 class DeviceSessionQuerySet(models.QuerySet["DeviceSession"]):
     def live(self) -> "DeviceSessionQuerySet":
-        """Sessions that have not been revoked, of devices that can still refresh."""
+        """Return sessions that are not revoked and whose device can still refresh."""
         return self.filter(
-            models.Exists(_tokens().filter(revoked=None, access_token__isnull=False)),
+            models.Exists(
+                _select_refresh_tokens().filter(revoked=None, access_token__isnull=False)
+            ),
             revoked_at=None,
         )
 
     def dead(self) -> "DeviceSessionQuerySet":
-        """Sessions whose device cannot refresh any more."""
+        """Return sessions whose device cannot refresh any more."""
         return self.filter(
-            ~models.Exists(_tokens().filter(revoked=None, access_token__isnull=False))
+            ~models.Exists(
+                _select_refresh_tokens().filter(revoked=None, access_token__isnull=False)
+            )
         )
 
     def forgotten(self) -> "DeviceSessionQuerySet":
-        """Sessions of whose tokens nothing is left."""
-        return self.filter(~models.Exists(_tokens()))
+        """Return sessions whose tokens have all been deleted."""
+        return self.filter(~models.Exists(_select_refresh_tokens()))
 
 
-def _tokens() -> Any:
+def _select_refresh_tokens() -> Any:
     return RefreshToken.objects.filter(token_family=models.OuterRef("token_family"))
 
 
 class DeviceSession(Limits):
-    """An allowed device. `token_family` is what its refresh tokens have in common, however often they rotate;
-    `approval` is that of its code, which the mail about it names; `language` is what its user read then.
+    """The session of an approved device.
 
-    `monthly_budget` is in whole credits, None for no limit but the balance.
+    All its refresh tokens share `token_family`, however often they rotate. `approval` and
+    `language` are copied from its code: the mail about the device contains the approval and is in
+    that language. `monthly_budget` is in whole credits, None for no limit but the balance.
     """
 
     token_family = models.UUIDField(_("token family"), unique=True, editable=False)
@@ -194,11 +204,11 @@ class DeviceSession(Limits):
         return self.scope.split()
 
     def has_outlived_its_limit(self) -> bool:
-        """Whether it is older than DEVICE_SESSION_MAX_DAYS allows any session to be."""
+        """Return whether the session is older than DEVICE_SESSION_MAX_DAYS (0: no limit)."""
         days = settings.DEVICE_SESSION_MAX_DAYS
         return bool(days) and self.created_at <= timezone.now() - timedelta(days=days)
 
     @property
     def credential(self) -> str:
-        """What the ledger counts its spending under."""
+        """The identifier under which the ledger counts the spending of this device."""
         return f"device:{self.token_family.hex}"

@@ -1,4 +1,4 @@
-"""How the routes of device login look in the OpenAPI document: three for devices, three for browsers."""
+"""The routes of device login in the OpenAPI document: three for devices, three for browsers."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from accounts.toolbox.openapi import (
 )
 from deviceauth.oauth import server
 
-CLIENT: Any = [{}, {"clientBasic": []}]  # spectacular's type knows only names
+CLIENT: Any = [{}, {"clientBasic": []}]  # drf-spectacular's type allows only names
 SECURITY_SCHEMES: Node = {
     "clientBasic": {
         "type": "http",
@@ -31,7 +31,7 @@ SECURITY_SCHEMES: Node = {
 VALUE = {"type": "string", "maxLength": 1024, "pattern": r"^[\x20-\x7e]*$"}
 USER_CODE = "BCDF-GHJK"
 DEVICE_CODE = "nAbdTvFKsLyDKkZoGVvPl3pmYWHqVqW9GNfU0JmY7jM"
-REFRESH_TOKEN = "Yd1ZkQ0mPpXo2r8f6nLw5AqT7cVb9sHj3kEuGiDxWzM"  # noqa: S105 – of nobody
+REFRESH_TOKEN = "Yd1ZkQ0mPpXo2r8f6nLw5AqT7cVb9sHj3kEuGiDxWzM"  # noqa: S105 – an example
 
 OAUTH = Dialect(
     "OAuthError",
@@ -158,7 +158,10 @@ SCHEMAS: Node = {
 
 
 def _bodies(properties: Node, example: Node, *, only_json: Node | None = None) -> Node:
-    """Both body types. A form always names its client; JSON that names none is the desktop application's."""
+    """Return the schemas of both body types, JSON and form.
+
+    A form must name its client; JSON without a client is from the desktop application.
+    """
     client = {
         "client_id": VALUE
         | {"description": "Not needed by the first-party desktop application, which sends JSON."},
@@ -222,8 +225,9 @@ token = extend_schema(
             413,
             415,
             503,
-            s400="`authorization_pending`, `slow_down`, `access_denied`, `expired_token`, `invalid_grant`, "
-            "`invalid_scope`, `invalid_request`, `unsupported_grant_type` or `unauthorized_client`.",
+            s400="`authorization_pending`, `slow_down`, `access_denied`, `expired_token`, "
+            "`invalid_grant`, `invalid_scope`, `invalid_request`, `unsupported_grant_type` or "
+            "`unauthorized_client`.",
             s429="Too many device codes from this address that nobody was given.",
         ),
     },

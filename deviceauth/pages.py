@@ -1,7 +1,7 @@
-"""The page where a person answers a device: enter the code, look at who asks, allow or refuse.
+"""The page on which a user approves a device: enter the code, see the request, approve or deny.
 
-Nothing is kept between the steps but the code itself, in the form, so it works without JavaScript and
-in two tabs at once. A GET never changes anything.
+Between the steps only the code is kept, in the form, so the page works without JavaScript and in
+two tabs at once. A GET request never changes anything.
 """
 
 import uuid
@@ -38,18 +38,20 @@ ALLOWED = (
 DENIED = (
     _("The device was refused"),
     _(
-        "It has no access to your account. If somebody sent you the code, they tried to use your credits."
+        "It has no access to your account. "
+        "If somebody sent you the code, they tried to use your credits."
     ),
 )
-# The code is in the address, and no referrer may carry it on. It cannot be `no-referrer`: with that,
-# browsers send `Origin: null` with our own form (Fetch, "append a request Origin header"), which CSRF refuses.
+# The URL contains the code, which no Referer header may pass on. `no-referrer` is impossible: with
+# it browsers send `Origin: null` for our own form (Fetch, "append a request Origin header"), and
+# Django's CSRF check refuses that.
 REFERRER_POLICY = "strict-origin"
 
 View = Callable[..., HttpResponse]
 
 
 def with_secret_in_address(view: View) -> View:
-    """A page that nobody may store, frame, or name to others."""
+    """Decorate a page whose URL contains a secret: no storing, no framing, no full Referer."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, **captured: str) -> HttpResponse:
@@ -65,56 +67,56 @@ def with_secret_in_address(view: View) -> View:
 @require_http_methods(["GET", "HEAD", "POST"])
 @with_secret_in_address
 def device(request: HttpRequest) -> HttpResponse:
-    """`/auth/device`: the enter step, the confirm step, or the end."""
+    """Serve `/auth/device`: the step to enter a code, the step to confirm, or the result."""
     typed = (request.POST if request.method == "POST" else request.GET).get("user_code", "")
     user = request.user
     if not isinstance(user, User):
-        return redirect_to_login(_address_with(typed))
+        return redirect_to_login(_build_return_url(typed))
     if freshness.is_stale(request, user):
         return redirect(
-            f"{reverse('account_reauthenticate')}?{urlencode({'next': _address_with(typed)})}"
+            f"{reverse('account_reauthenticate')}?{urlencode({'next': _build_return_url(typed)})}"
         )
     if request.method != "POST":
-        return _enter(request, typed)
+        return _render_enter_step(request, typed)
     try:
         return _decide(request, typed)
     except (MalformedUserCode, UnknownUserCode) as refusal:
-        return _enter(request, typed, refusal)
+        return _render_enter_step(request, typed, refusal)
     except UserCodeRefusal as refusal:
-        return _refused(request, refusal)
+        return _render_refusal(request, refusal)
 
 
 def _decide(request: HttpRequest, typed: str) -> HttpResponse:
-    user, source = cast(User, request.user), Source.of(request)
+    user, source = cast(User, request.user), Source.from_request(request)
     code = device_flow.find(user_code=typed, user=user, source=source)
     match request.POST.get("decision"):
         case "allow":
             device_flow.approve(code=code, user=user, source=source)
-            return _end(request, ALLOWED)
+            return _render_result(request, ALLOWED)
         case "deny":
             device_flow.deny(code=code, user=user, source=source)
-            return _end(request, DENIED)
+            return _render_result(request, DENIED)
     if code.status != DeviceCode.Status.PENDING:
         raise UsedUserCode
     device_flow.note_opened(code=code, user=user, source=source)
-    return _confirm(request, code, typed)
+    return _render_confirm_step(request, code, typed)
 
 
-def _enter(
+def _render_enter_step(
     request: HttpRequest, typed: str, refusal: UserCodeRefusal | None = None
 ) -> HttpResponse:
-    context = {"user_code": _tidy(typed), "refusal": refusal}
+    context = {"user_code": _format_typed_code(typed), "refusal": refusal}
     return render(
         request, "deviceauth/enter.html", context, status=refusal.status if refusal else 200
     )
 
 
-def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
-    here = Source.of(request)
+def _render_confirm_step(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse:
+    here = Source.from_request(request)
     context = {
         "code": code,
-        "user_code": _tidy(typed),
-        "permissions": words(code.scopes),
+        "user_code": _format_typed_code(typed),
+        "permissions": describe_scopes(code.scopes),
         "is_ours": code.application.client_id == settings.FIRST_PARTY_CLIENT_ID,
         "here": here.address,
         "elsewhere": network(code.address) != network(here.address),
@@ -122,35 +124,35 @@ def _confirm(request: HttpRequest, code: DeviceCode, typed: str) -> HttpResponse
     return render(request, "deviceauth/confirm.html", context)
 
 
-def words(scopes: list[str]) -> list[str | Promise]:
-    """What scopes allow, as people say it."""
+def describe_scopes(scopes: list[str]) -> list[str | Promise]:
+    """Return what the scopes allow, in words for people. Unknown scopes are left out."""
     return [settings.SCOPES[scope] for scope in scopes if scope in settings.SCOPES]
 
 
-def _refused(request: HttpRequest, refusal: UserCodeRefusal) -> HttpResponse:
-    response = _end(request, (refusal.title, refusal.text), status=refusal.status)
+def _render_refusal(request: HttpRequest, refusal: UserCodeRefusal) -> HttpResponse:
+    response = _render_result(request, (refusal.title, refusal.text), status=refusal.status)
     if isinstance(refusal, TooManyTries):
         response["Retry-After"] = str(refusal.retry_after)
     return response
 
 
-def _end(
-    request: HttpRequest, words: tuple[str | Promise, str | Promise], status: int = 200
+def _render_result(
+    request: HttpRequest, message: tuple[str | Promise, str | Promise], status: int = 200
 ) -> HttpResponse:
-    title, text = words
+    title, text = message
     context = {"title": title, "text": text, "again": status != 200}
     return render(request, "deviceauth/end.html", context, status=status)
 
 
-def _tidy(typed: str) -> str:
-    """A code as we write it; what cannot be one is not repeated."""
+def _format_typed_code(typed: str) -> str:
+    """Return a typed code as we display it; empty if it cannot be a code."""
     normal = codes.normalise(typed)
-    return codes.display(normal) if normal else ""
+    return codes.format_user_code(normal) if normal else ""
 
 
-def _address_with(typed: str) -> str:
-    """This page with the code, to come back to after logging in or signing up."""
-    user_code = _tidy(typed)
+def _build_return_url(typed: str) -> str:
+    """Return the URL of this page with the code, to return to after log-in or sign-up."""
+    user_code = _format_typed_code(typed)
     return (
         f"{reverse('device')}?{urlencode({'user_code': user_code})}"
         if user_code
@@ -161,20 +163,23 @@ def _address_with(typed: str) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @with_secret_in_address
 def undo(request: HttpRequest, token: str) -> HttpResponse:
-    """`/auth/device/undo/…`, from the mail about a new device: ask, then disconnect it. No log-in is needed."""
-    approval = mails.approval_of(token)
+    """Serve `/auth/device/undo/…`, the link in the mail about a new device.
+
+    A GET asks for confirmation and a POST disconnects the device. No log-in is needed.
+    """
+    approval = mails.read_undo_link(token)
     if approval is None:
         return render(request, "deviceauth/undo.html", {"state": "unknown"}, status=404)
     if request.method == "POST":
-        ended = device_sessions.undo(approval=approval, source=Source.of(request))
+        ended = device_sessions.undo(approval=approval, source=Source.from_request(request))
         return render(request, "deviceauth/undo.html", {"state": "ended" if ended else "over"})
-    allowed = _allowed(approval)
+    allowed = _describe_approved_device(approval)
     context = {"state": "ask", "device": allowed} if allowed else {"state": "over"}
     return render(request, "deviceauth/undo.html", context)
 
 
-def _allowed(approval: uuid.UUID) -> dict[str, Any] | None:
-    """What there still is to take back: the device, its application, and since when."""
+def _describe_approved_device(approval: uuid.UUID) -> dict[str, Any] | None:
+    """Return the device that an approval still gives access to; None if it has ended."""
     session = (
         DeviceSession.objects.live().filter(approval=approval).select_related("application").first()
     )

@@ -1,7 +1,8 @@
-"""How many wrong codes an account and an address may send (RFC 8628 §5.1).
+"""Limits of wrong user codes per account and per network (RFC 8628 §5.1).
 
-Only wrong codes count and a right one gives nothing back of what others cost, so neither a busy office nor an
-attacker with an account of his own changes the other's odds.
+Only wrong codes count. A right code does not restore attempts that others have used. So an office
+with many users is not locked out, and an attacker with an account of their own gains no extra
+attempts.
 """
 
 import logging
@@ -19,11 +20,15 @@ from deviceauth.exceptions import TooManyRequests, TooManyTries
 logger = logging.getLogger(__name__)
 
 
-class Try:
-    """One user code on trial: paid for before it is looked up, so that a hundred at once are not for free."""
+class Attempt:
+    """One attempt to enter a user code.
+
+    It is counted before the code is looked up, so that many requests at once cannot exceed the
+    limit.
+    """
 
     def __init__(self, *, user: User | None, source: Source) -> None:
-        """Raise TooManyTries if this account or address has none left."""
+        """Count the attempt. Raises TooManyTries if the account or network has none left."""
         self.user, self.source = user, source
         self.paid: dict[str, Rate] = {}
         for key, limit in self._budgets():
@@ -34,7 +39,11 @@ class Try:
             self.paid[key] = rate
 
     def _budgets(self) -> list[tuple[str, int]]:
-        """Of nobody in particular, and of who is logged in: the former must not use up the tries of the latter."""
+        """Return the key and limit of each budget that the attempt is counted in.
+
+        Visitors who are not logged in have their own budget, so that they cannot use up the
+        attempts of users in the same network.
+        """
         where = network(self.source.address)
         if self.user is None:
             return [(f"wrong_user_code:anonymous:{where}", settings.DEVICE_WRONG_CODES_PER_ADDRESS)]
@@ -44,12 +53,12 @@ class Try:
         ]
 
     def succeed(self) -> None:
-        """The code was right: this one costs nothing."""
+        """Give the attempt back, because the code was right."""
         for key, rate in self.paid.items():
             rate_limits.give_back(key, limit=rate.limit, period=settings.DEVICE_WRONG_CODES_SECONDS)
 
     def fail(self) -> None:
-        """The code was wrong; an operator hears of who has no more tries."""
+        """Record a wrong code, and log a warning if no attempts are left."""
         events.record(Kind.WRONG_CODE, user=self.user, source=self.source)
         if any(rate.remaining < 1 for rate in self.paid.values()):
             events.record(Kind.TRIES_USED_UP, user=self.user, source=self.source)
@@ -61,7 +70,10 @@ class Try:
 
 
 def count_unknown_device_code(source: Source) -> None:
-    """One device code that nobody was given. Raises TooManyRequests; a code that exists is never refused for it."""
+    """Count an unknown device code of a network. Raises TooManyRequests over the limit.
+
+    Existing codes are not counted, so they are never refused for this.
+    """
     key = f"unknown_device_code:{network(source.address)}"
     rate = rate_limits.take(key, limit=settings.DEVICE_UNKNOWN_CODES_RPM)
     if not rate.allowed:

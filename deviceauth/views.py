@@ -1,4 +1,4 @@
-"""The routes of `/api/auth/` (api.md §1): three speak OAuth with devices, three JSON with browsers."""
+"""The routes of `/api/auth/`: three serve OAuth to devices, three serve JSON to browsers."""
 
 from typing import Any, ClassVar, cast
 
@@ -23,7 +23,7 @@ from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUser
 from deviceauth.models import DeviceCode
 from deviceauth.oauth import parameters, server
 from deviceauth.oauth.errors import render_to_browser, render_to_device
-from deviceauth.oauth.validator import profile
+from deviceauth.oauth.validator import build_profile
 
 
 class CodeThrottle(AddressThrottle):
@@ -40,9 +40,10 @@ class VerifyThrottle(AddressThrottle):
 
 
 class NotFromAnotherSite(BasePermission):
-    """A page of another site could use up the tries and codes of whoever looks at it (Fetch Metadata, Sec-Fetch-Site).
+    """Refuses requests that a page of another site sends (Fetch Metadata, Sec-Fetch-Site).
 
-    The desktop application's webview is such a page, with an origin that is allowed.
+    Such a page could use up the attempts and codes of its visitors. The webview of the desktop
+    application also counts as another site, so its origin is allowed.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -52,7 +53,7 @@ class NotFromAnotherSite(BasePermission):
 
 
 class OnlyJSON(BaseContentNegotiation):
-    """There is one representation, so what the client would accept does not matter (RFC 9110 §12.5.1)."""
+    """Always answers JSON and ignores the Accept header, as RFC 9110 §12.5.1 allows."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         media_type = str(request.content_type).partition(";")[0].strip().lower()
@@ -63,7 +64,7 @@ class OnlyJSON(BaseContentNegotiation):
 
 
 class AuthView(APIView):
-    """What all routes here share: JSON answers that nobody may store, errors included (RFC 6749 §5.1)."""
+    """Base of all views here: every response is JSON and may not be stored (RFC 6749 §5.1)."""
 
     content_negotiation_class = OnlyJSON
     refuse: ClassVar[Any]
@@ -79,7 +80,7 @@ class AuthView(APIView):
 
 
 class DeviceView(AuthView):
-    """An OAuth endpoint: no login, form or JSON, everything in the body."""
+    """Base of the OAuth endpoints: no log-in, a form or JSON, all parameters in the body."""
 
     authentication_classes = ()
     permission_classes: Any = (AllowAny,)
@@ -93,7 +94,7 @@ class DeviceView(AuthView):
 
 
 class DeviceCodeView(DeviceView):
-    """RFC 8628 §3.1, §3.2."""
+    """The device authorization endpoint (RFC 8628 §3.1, §3.2)."""
 
     permission_classes = (NotFromAnotherSite,)
     throttle_classes = (CodeThrottle, HourlyCodeThrottle)
@@ -101,19 +102,19 @@ class DeviceCodeView(DeviceView):
     @openapi.code
     def post(self, request: Request) -> Response:
         given = parameters.read(request, "scope")
-        scope = parameters.scope(request, is_first_party=given.is_first_party)
+        scope = parameters.read_scope(request, is_first_party=given.is_first_party)
         values = given.values | ({"scope": scope} if scope else {})
-        client, scopes = server.device_client(values, request.path)
+        client, scopes = server.validate_device_request(values, request.path)
         started = device_flow.start(
             client=client,
             scopes=scopes,
-            source=Source.of(request._request),
+            source=Source.from_request(request._request),
         )
-        return Response(_device_authorization(started))
+        return Response(_build_device_authorization(started))
 
 
-def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
-    # Never from Host or X-Forwarded-Host: whoever controls those would choose where people log in.
+def _build_device_authorization(started: device_flow.Started) -> dict[str, Any]:
+    # Not from Host or X-Forwarded-Host: a forged header would choose the site where people log in.
     page = settings.PUBLIC_ORIGIN + reverse("device")
     return {
         "device_code": started.device_code,
@@ -126,26 +127,33 @@ def _device_authorization(started: device_flow.Started) -> dict[str, Any]:
 
 
 class DeviceTokenView(DeviceView):
-    """RFC 8628 §3.4, §3.5 and RFC 6749 §6. Never throttled: a refused refresh logs a desktop out."""
+    """The token endpoint (RFC 8628 §3.4, §3.5; RFC 6749 §6).
+
+    It is never throttled, because the desktop application logs out when a refresh is refused.
+    """
 
     @openapi.token
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
-        answer = server.tokens(given.values, request.path, Source.of(request._request))
-        return _json(answer)
+        answer = server.answer_token_request(
+            given.values, request.path, Source.from_request(request._request)
+        )
+        return _render_json(answer)
 
 
 class DeviceRevokeView(DeviceView):
-    """RFC 7009."""
+    """The revocation endpoint (RFC 7009)."""
 
     @openapi.revoke
     def post(self, request: Request) -> HttpResponse:
         given = parameters.read(request, "token", "token_type_hint")
-        answer = server.revocation(given.values, request.path, Source.of(request._request))
-        return _json(answer)
+        answer = server.answer_revocation_request(
+            given.values, request.path, Source.from_request(request._request)
+        )
+        return _render_json(answer)
 
 
-def _json(answer: server.Answer) -> HttpResponse:
+def _render_json(answer: server.OAuthResponse) -> HttpResponse:
     response = HttpResponse(
         answer.body, status=answer.status, content_type="application/json", headers=answer.headers
     )
@@ -155,13 +163,15 @@ def _json(answer: server.Answer) -> HttpResponse:
 
 
 class BrowserView(AuthView):
+    """Base of the routes for browsers, which send and receive JSON."""
+
     parser_classes = (parameters.JSONParser,)
     refuse = staticmethod(render_to_browser)
     unauthorized = "Unauthorized"
 
 
 class VerifyView(BrowserView):
-    """What a code stands for; public, so it says as little as possible."""
+    """Shows the state of a user code. It is public, so it tells as little as possible."""
 
     authentication_classes = ()
     permission_classes = (NotFromAnotherSite,)
@@ -174,28 +184,28 @@ class VerifyView(BrowserView):
             raise MalformedUserCode
         try:
             code = device_flow.find(
-                user_code=typed[0], user=None, source=Source.of(request._request)
+                user_code=typed[0], user=None, source=Source.from_request(request._request)
             )
-        except UsedUserCode:  # which of the two is not for everyone to know
+        except UsedUserCode:  # a public route must not tell denied from unknown
             raise UnknownUserCode from None
         if code.status != DeviceCode.Status.PENDING:
-            return Response(_authorized())
+            return Response(_build_authorized())
         return Response(
             {
                 "status": "pending",
-                "user_code": codes.display(codes.normalise(typed[0]) or ""),
+                "user_code": codes.format_user_code(codes.normalise(typed[0]) or ""),
                 "scopes": code.scopes,
                 "expires_in": code.seconds_left,
             }
         )
 
 
-def _authorized() -> dict[str, str]:
+def _build_authorized() -> dict[str, str]:
     return {"status": "authorized", "message": _("The device is connected.")}
 
 
 class AuthorizeView(BrowserView):
-    """Approval by the existing service's page. A session and its CSRF token are required."""
+    """Approves a device from the existing service's page, with a session and its CSRF token."""
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (IsAuthenticated,)
@@ -209,13 +219,15 @@ class AuthorizeView(BrowserView):
         user = cast(User, request.user)
         if freshness.is_stale(request._request, user):
             raise NotAuthenticated
-        code = device_flow.find(user_code=typed, user=user, source=Source.of(request._request))
-        device_flow.approve(code=code, user=user, source=Source.of(request._request))
-        return Response(_authorized())
+        code = device_flow.find(
+            user_code=typed, user=user, source=Source.from_request(request._request)
+        )
+        device_flow.approve(code=code, user=user, source=Source.from_request(request._request))
+        return Response(_build_authorized())
 
 
 class MeView(BrowserView):
-    """Who is calling, by bearer token or session."""
+    """Returns the profile of the caller, who has a bearer token or a session."""
 
     authentication_classes = (BearerAuthentication, SessionAuthentication)
     permission_classes = (IsAuthenticated,)
@@ -223,4 +235,4 @@ class MeView(BrowserView):
     @openapi.me
     def get(self, request: Request) -> Response:
         user = cast(User, request.user)
-        return Response(profile(user) | {"role": user.role})
+        return Response(build_profile(user) | {"role": user.role})

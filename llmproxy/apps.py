@@ -17,5 +17,5 @@ class LlmproxyConfig(AppConfig):
         from llmproxy.receipts import explain
 
         post_migrate.connect(functions.after_migrate, sender=self)
-        account_deletion.forgets_with(explain.forget_names)
+        account_deletion.register_forgetter(explain.forget_names)
         audit.load(Path(__file__).parent / "database" / "audit")

@@ -72,14 +72,14 @@ ACCOUNT_RATE_LIMITS: dict[str, str] = {
 }
 
 MFA_FORMS: dict[str, Any] = {
-    "authenticate": "accounts.login.forms.AuthenticateForm",
-    "reauthenticate": "accounts.login.forms.ReauthenticateCodeForm",
-    "activate_totp": "accounts.login.forms.ActivateTOTPForm",
-    "login_webauthn": "accounts.login.forms.LogInPasskeyForm",
-    "authenticate_webauthn": "accounts.login.forms.AuthenticatePasskeyForm",
-    "reauthenticate_webauthn": "accounts.login.forms.ReauthenticatePasskeyForm",
-    "add_webauthn": "accounts.login.forms.AddPasskeyForm",
-    "edit_webauthn": "accounts.login.forms.EditPasskeyForm",
+    "authenticate": "accounts.login.factor_forms.AuthenticateForm",
+    "reauthenticate": "accounts.login.factor_forms.ReauthenticateCodeForm",
+    "activate_totp": "accounts.login.factor_forms.ActivateTOTPForm",
+    "login_webauthn": "accounts.login.factor_forms.LogInPasskeyForm",
+    "authenticate_webauthn": "accounts.login.factor_forms.AuthenticatePasskeyForm",
+    "reauthenticate_webauthn": "accounts.login.factor_forms.ReauthenticatePasskeyForm",
+    "add_webauthn": "accounts.login.factor_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.login.factor_forms.EditPasskeyForm",
 }
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {

@@ -13,7 +13,7 @@ from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.errors import envelope
+from accounts.toolbox.errors import build_envelope
 from llmproxy.admission import callers
 from llmproxy.routes import messages
 
@@ -153,5 +153,5 @@ def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpRe
     if _is_anthropics(request):
         return JsonResponse(messages.envelope(status, message, code), status=status)
     if _is_for_programs(request):
-        return JsonResponse(envelope(status, message, code), status=status)
+        return JsonResponse(build_envelope(status, message, code), status=status)
     return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

@@ -196,9 +196,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.SeenBrowsers",
-    "accounts.middleware.NeverStored",
-    "accounts.middleware.TwiceAtOnce",
+    "accounts.middleware.BrowserLastSeenMiddleware",
+    "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 
 # What a program's completion passes: it has a token, and neither session nor page (smartspec/wsgi.py).
@@ -325,8 +325,8 @@ OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "deviceauth.oauth.server.Server",
     "OAUTH2_VALIDATOR_CLASS": "deviceauth.oauth.validator.Validator",
     "CLIENT_SECRET_HASHER": "client_secret",
-    "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.access_token",
-    "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.refresh_token",
+    "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_access_token",
+    "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_refresh_token",
     # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
     "OAUTH_PRE_TOKEN_VALIDATION": [],
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],

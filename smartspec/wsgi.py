@@ -18,7 +18,7 @@ from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
-from accounts.toolbox.errors import envelope  # noqa: E402
+from accounts.toolbox.errors import build_envelope  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402 – Django has to be set up
 from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
@@ -57,7 +57,9 @@ gateway = GatewayHandler()
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
-TOO_SLOW = json.dumps(envelope(408, "The body did not come in time.", "request_timeout")).encode()
+TOO_SLOW = json.dumps(
+    build_envelope(408, "The body did not come in time.", "request_timeout")
+).encode()
 
 
 def _receive(environ: dict[str, Any]) -> bool:

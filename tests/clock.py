@@ -1,5 +1,6 @@
 """A clock that goes on by hours in an instant, for Python and for PostgreSQL alike."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,13 @@ TELLERS = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "n
 class Clock:
     def __init__(self, traveller: time_machine.Traveller) -> None:
         self.traveller = traveller
+        self.last_beat = time.perf_counter()
+
+    def beat(self, seconds: float) -> None:
+        """Go on to so many seconds after the last beat. What was done in between took some of them."""
+        now = time.perf_counter()
+        self.forward(max(seconds - (now - self.last_beat), 0))
+        self.last_beat = now
 
     def forward(self, seconds: float) -> None:
         self.traveller.shift(seconds)

@@ -1,5 +1,5 @@
-"""What lets somebody in, and how that ends: API keys, bearer authentication, browsers, second
-factors, events.
+"""Access to an account and its end: API keys, bearer authentication, browser sessions, second
+factors, access events, account deletion.
 
-Log-in pages are in login/.
+The pages of log-in and sign-up are in login/.
 """

@@ -1,4 +1,8 @@
-"""The end of an account for good. The ledger keeps its rows; nobody can be told from them any more."""
+"""Account deletion: all access ends and personal data is erased.
+
+The user's row and the ledger's rows stay, without anything that identifies the person
+(docs/decisions/0012-one-bonus-per-address.md).
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +19,7 @@ from accounts.models import ApiKey, AuthEvent, OutgoingMail, User
 from accounts.toolbox.exceptions import Refusal
 from accounts.toolbox.request_source import Source
 
-NOWHERE = "deleted.invalid"  # RFC 2606 §2: no mail can ever go there
+DELETED_DOMAIN = "deleted.invalid"  # RFC 2606 §2: mail cannot be sent there
 
 Forgetter = Callable[[User], None]
 _forgetters: list[Forgetter] = []
@@ -28,17 +32,21 @@ class LastSuperuser(Refusal):
     code = "last_superuser"
 
 
-def forgets_with(forgetter: Forgetter) -> Forgetter:
-    """Have `forgetter(user)` erase what an app above keeps about the person. Again: once."""
+def register_forgetter(forgetter: Forgetter) -> Forgetter:
+    """Register `forgetter(user)`, which erases the personal data that an application above keeps.
+
+    Registering the same function twice has no further effect.
+    """
     if forgetter not in _forgetters:
         _forgetters.append(forgetter)
     return forgetter
 
 
 def close(*, user: User, source: Source) -> None:
-    """Take every access away and forget the person. Credits that are left stay in the ledger and are lost.
+    """End all access of a user and erase their personal data.
 
-    What is held is still captured or released. Again: nothing happens. Raises LastSuperuser.
+    Remaining credits stay in the ledger and cannot be spent. Open holds are still captured or
+    released. Closing a closed account has no effect. Raises LastSuperuser.
     """
     with atomic():
         _refuse_last_superuser(user)
@@ -47,7 +55,7 @@ def close(*, user: User, source: Source) -> None:
         user.refresh_from_db()
         end_of_access.end(user, source=source)
         api_keys.revoke_all(user, source)
-        browsers.end(user=user, browsers=browsers.every(user), source=source)
+        browsers.end(user=user, browsers=browsers.list_known(user), source=source)
         _forget(user)
         for forget in _forgetters:
             forget(user)
@@ -55,9 +63,11 @@ def close(*, user: User, source: Source) -> None:
 
 
 def close_unverified() -> int:
-    """Close what was signed up UNVERIFIED_KEEP_SECONDS ago and never entered, so that its address is free again.
+    """Close accounts whose address was never verified, so that the address can sign up again.
 
-    Returns how many. Such users are not deleted: the site's role may not (docs/roles.md).
+    An account is due UNVERIFIED_KEEP_SECONDS after sign-up if nobody has logged in to it. Returns
+    the number closed. The rows stay, because the site's database role may not delete users
+    (docs/roles.md).
     """
     before = timezone.now() - timedelta(seconds=settings.UNVERIFIED_KEEP_SECONDS)
     never_entered = User.objects.filter(
@@ -70,7 +80,7 @@ def close_unverified() -> int:
 
 
 def _close_unverified(user: User) -> bool:
-    """Unless its address is being verified just now."""
+    """Close one account unless its address has been verified in the meantime."""
     with atomic():
         addresses = EmailAddress.objects.select_for_update().filter(user=user)
         if any(address.verified for address in addresses):
@@ -85,19 +95,27 @@ def _refuse_last_superuser(user: User) -> None:
 
 
 def is_last_superuser(user: User) -> bool:
-    """Under the locks of all superusers, so that the last two do not leave together."""
+    """Return whether this user is the only active superuser.
+
+    Locks the rows of all superusers, so that the last two cannot leave at the same time.
+    """
     superusers = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
     return {each.pk for each in superusers.select_for_update(no_key=True)} == {user.pk}
 
 
 def _forget_events(user: User) -> None:
-    """Also those of devices that asked for their code before anybody was known, which name no user."""
-    theirs = AuthEvent.objects.filter(user=user)
-    codes = theirs.filter(kind=AuthEvent.Kind.CODE_APPROVED).values_list("details__code", flat=True)
+    """Erase details of the user's events, and of the code requests of devices that they approved.
+
+    A device requests its code before the user is known, so that event names no user.
+    """
+    own_events = AuthEvent.objects.filter(user=user)
+    codes = own_events.filter(kind=AuthEvent.Kind.CODE_APPROVED).values_list(
+        "details__code", flat=True
+    )
     AuthEvent.objects.filter(user=None, details__code__in=list(codes)).update(
         address="", user_agent="", details={}
     )
-    theirs.update(address="", user_agent="", details={})
+    own_events.update(address="", user_agent="", details={})
 
 
 def _forget(user: User) -> None:
@@ -108,7 +126,7 @@ def _forget(user: User) -> None:
     _forget_events(user)
     user.groups.clear()
     user.user_permissions.clear()
-    user.email = f"deleted-{user.public_id.lower()}@{NOWHERE}"
+    user.email = f"deleted-{user.public_id.lower()}@{DELETED_DOMAIN}"
     user.name = ""
     user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False

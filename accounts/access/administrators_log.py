@@ -1,7 +1,8 @@
-"""Who did what in the admin, when and why: Django's log of administrators, with the acts that are ours.
+"""The administrators' log: Django's LogEntry table, with kinds of act that this product adds.
 
-An entry is written in the transaction of its effect, so there is neither without the other. The text is
-data, like a reason, and not translated; the kind of act is shown in the reader's language.
+An entry is written in the transaction of its effect, so neither exists without the other. The text
+of an entry is data, such as a reason, and is not translated; the kind is shown in the reader's
+language.
 """
 
 from django.contrib.admin.models import ACTION_FLAG_CHOICES, LogEntry
@@ -13,7 +14,7 @@ from accounts.models import User
 
 
 class Act(IntegerChoices):
-    """Beyond Django's own 1 to 3: added, changed, deleted."""
+    """Kinds of act in addition to Django's: 1 added, 2 changed, 3 deleted."""
 
     ADJUSTED = 11, _("Adjusted credits")
     REFUNDED = 12, _("Refunded")
@@ -29,7 +30,10 @@ KINDS = (*ACTION_FLAG_CHOICES, *Act.choices)
 
 
 def record(actor: User, act: Act, what: Model | type[Model], text: str) -> LogEntry:
-    """Note that `actor` did this to a row, or to rows of a table. A `text` that begins with "[" is Django's own."""
+    """Record that `actor` did `act` to one row, or to rows of a model if `what` is a class.
+
+    `text` must not begin with "[": Django reads such a text as its own JSON change message.
+    """
     row = what if isinstance(what, Model) else None
     return LogEntry.objects.create(
         user=actor,

@@ -1,6 +1,6 @@
-"""Everything that changes an API key: created, changed, used, revoked, forgotten.
+"""The verbs of API keys: create, change, revoke, note a use, purge.
 
-The key itself is known here and nowhere else, once: to whoever creates it.
+The plain key exists only in the result of `create`; the database stores its digest.
 """
 
 import re
@@ -30,21 +30,22 @@ SCOPES = frozenset({"llm:chat"})
 SECRET_BYTES = 32
 Rates = Mapping[str, int | None]  # by the names in accounts.models.LIMITS
 NO_LIMITS: Rates = MappingProxyType({})
-# An access token is 43 random characters, and one in 64³ begins with these three as well: so the length counts too.
+# An access token has 43 random characters, and one in 64³ also begins with the prefix. So the
+# length decides as well.
 PREFIX = "sk-"
 KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new key; `plain` is readable here for the only time."""
+    """A new key. `plain` is the key itself, which cannot be read again later."""
 
     key: ApiKey
     plain: str
 
 
 def is_key(token: str) -> bool:
-    """Whether this bearer token has the shape of a key, ours or not."""
+    """Return whether this bearer token has the format of an API key, existing or not."""
     return KEY.match(token) is not None
 
 
@@ -59,9 +60,10 @@ def create(
     rates: Rates = NO_LIMITS,
     form: str = "",
 ) -> Created:
-    """A new key, of which its user is told by mail. `form` names the form it was asked with, which makes one key.
+    """Create a key and send its user a mail about it.
 
-    Raises TooManyKeys, AlreadyCreated.
+    `form` identifies the submitted form, so that sending it twice creates one key. Raises
+    TooManyKeys, AlreadyCreated.
     """
     if not rate_limits.take(
         f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600
@@ -69,7 +71,7 @@ def create(
         raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
     plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
-        _lock(user)
+        _lock_user(user)
         _require_new(user, form)
         key = ApiKey.objects.create(
             user=user,
@@ -83,12 +85,12 @@ def create(
             **rates,
         )
         events.record(Kind.KEY_CREATED, user=user, source=source, id=key.pk, name=name)
-        mails.tell(user, "accounts/email/key_created", key=key, source=source)
+        mails.queue_mail(user, "accounts/email/key_created", key=key, source=source)
     return Created(key, plain)
 
 
-def _lock(user: User) -> None:
-    """Of several forms at once each sees what the one before it made."""
+def _lock_user(user: User) -> None:
+    """Lock the user's row, so that forms sent at the same time see each other's keys."""
     User.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=user.pk)
 
 
@@ -112,7 +114,11 @@ def change(
     allowed_models: Sequence[str],
     rates: Rates = NO_LIMITS,
 ) -> ApiKey:
-    """Give a key another name, expiry, budget, list of models or limits, from the next call on. Raises KeyRevoked."""
+    """Replace the settings of a key; they apply from the next request. Raises KeyRevoked.
+
+    `monthly_budget` is in whole credits, None for no budget. An empty `allowed_models` allows every
+    model of the plan. `rates` has the fields of accounts.models.LIMITS.
+    """
     with atomic():
         now = {"name": name, "expires_at": expires_at, "monthly_budget": monthly_budget, **rates}
         if (
@@ -127,7 +133,10 @@ def change(
 
 
 def revoke(*, key: ApiKey, source: Source) -> bool:
-    """End a key at once and for good; what it has begun is finished and charged. Again: False, and nothing changes."""
+    """Revoke a key at once and for ever. False if it was revoked before.
+
+    Requests that are already running finish and are charged.
+    """
     with atomic():
         if not ApiKey.objects.live().filter(pk=key.pk).update(revoked_at=timezone.now()):
             return False
@@ -136,14 +145,14 @@ def revoke(*, key: ApiKey, source: Source) -> bool:
 
 
 def revoke_all(user: User, source: Source) -> None:
-    """End every key of a user."""
+    """Revoke every key of a user."""
     with atomic():
         for key in ApiKey.objects.live().filter(user=user):
             revoke(key=key, source=source)
 
 
 def note_use(*, key: ApiKey) -> None:
-    """Note that the key was used just now; at most once in API_KEY_NOTE_SECONDS, so not at every call."""
+    """Set `last_used_at` to now, at most once in API_KEY_NOTE_SECONDS, so not at every call."""
     seconds = timedelta(seconds=settings.API_KEY_NOTE_SECONDS)
     if key.last_used_at is not None and key.last_used_at > timezone.now() - seconds:
         return
@@ -152,6 +161,6 @@ def note_use(*, key: ApiKey) -> None:
 
 
 def purge() -> int:
-    """Forget keys that have opened nothing for API_KEY_KEEP_SECONDS; returns how many."""
+    """Delete keys that were revoked or expired API_KEY_KEEP_SECONDS ago; return the number."""
     before = timezone.now() - timedelta(seconds=settings.API_KEY_KEEP_SECONDS)
     return ApiKey.objects.filter(Q(revoked_at__lt=before) | Q(expires_at__lt=before)).delete()[0]

@@ -1,7 +1,7 @@
-"""Who is calling: an access token or an API key, looked up by its hash in one indexed statement.
+"""Bearer authentication (RFC 6750): finds the caller of an access token or an API key.
 
-The same lookup serves Django REST framework and the plain gateway views.
-Source: RFC 6750; the token table is django-oauth-toolkit's, with hashed storage.
+Tokens and keys are looked up by their digest, in one indexed statement. Django REST framework and
+the plain views of the gateway share this lookup. Access tokens are rows of django-oauth-toolkit.
 """
 
 import re
@@ -28,7 +28,7 @@ CHALLENGE = 'Bearer realm="smartspec"'
 
 
 class InvalidToken(Exception):
-    """A bearer token is present but malformed, unknown, expired or of an inactive user."""
+    """The bearer token is malformed, unknown or expired, or its user is inactive."""
 
     @property
     def description(self) -> str:
@@ -36,20 +36,21 @@ class InvalidToken(Exception):
 
 
 class InvalidKey(InvalidToken):
-    """The same, of what begins as an API key does; cut short it is still taken for one."""
+    """The same for a bearer token that begins like an API key, even if it is incomplete."""
 
     @property
     def description(self) -> str:
         return _(
-            "This API key is unknown, expired or revoked. Check that it is complete, or create one at %(page)s."
+            "This API key is unknown, expired or revoked. Check that it is complete, or create one "
+            "at %(page)s."
         ) % {"page": f"{settings.PUBLIC_ORIGIN}/account/keys"}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user and how they called: by an access token, by an API key, or, with neither, in a browser.
+    """A user, and the access token or API key that identified them; neither for a browser session.
 
-    `family` is the token's, which stays the same however often its device refreshes meanwhile.
+    `family` is the token family of the access token. It stays the same when the device refreshes.
     """
 
     user: User
@@ -59,24 +60,27 @@ class Caller:
     family: UUID | None = None
 
 
-def bearer_token(request: HttpRequest) -> str | None:
-    """The raw token of the Authorization header, else of `x-api-key`, which Anthropic's clients send; None without."""
+def read_bearer_token(request: HttpRequest) -> str | None:
+    """Return the token of the Authorization header, else of `x-api-key`; None without either.
+
+    Anthropic's clients send `x-api-key`.
+    """
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
 
 
 def identify(token: str) -> Caller:
-    """The caller this access token or API key stands for. Raises InvalidToken, InvalidKey."""
+    """Return the caller of an access token or API key. Raises InvalidToken, InvalidKey."""
     caller = None
     if B64TOKEN.match(token):
         caller = _by_key(token) if api_keys.is_key(token) else _by_token(token)
     if caller is None:
-        raise refused(token)
+        raise build_refusal(token)
     return caller
 
 
-def refused(token: str) -> InvalidToken:
-    """What is to be said of a token that opens nothing."""
+def build_refusal(token: str) -> InvalidToken:
+    """Return the exception for a token or key that was not accepted."""
     return InvalidKey() if token.startswith(api_keys.PREFIX) else InvalidToken()
 
 
@@ -104,18 +108,21 @@ def _by_token(token: str) -> Caller | None:
     )
 
 
-def signed_in(request: HttpRequest) -> User:
-    """The user of a page that only a logged-in browser reaches."""
+def require_user(request: HttpRequest) -> User:
+    """Return the logged-in user of a browser request. Raises PermissionDenied without one."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer …` for Django REST framework; `request.auth` is the row of the token or key."""
+    """Bearer authentication for Django REST framework.
+
+    `request.auth` is the AccessToken or ApiKey.
+    """
 
     def authenticate(self, request: Request) -> tuple[User, AccessToken | ApiKey | None] | None:
-        token = bearer_token(request._request)
+        token = read_bearer_token(request._request)
         if token is None:
             return None
         try:
@@ -125,5 +132,5 @@ class BearerAuthentication(BaseAuthentication):
         return caller.user, caller.token or caller.key
 
     def authenticate_header(self, request: Request) -> str:
-        present = bearer_token(request._request) is not None
+        present = read_bearer_token(request._request) is not None
         return f'{CHALLENGE}, error="invalid_token"' if present else CHALLENGE

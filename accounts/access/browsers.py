@@ -1,4 +1,4 @@
-"""The browsers in which a user is logged in: allauth's rows beside Django's sessions."""
+"""The browsers in which a user is logged in: allauth's UserSession beside Django's sessions."""
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -16,31 +16,31 @@ from accounts.toolbox.request_source import Source
 Browser: TypeAlias = Any  # allauth's UserSession, which carries no types
 
 
-def every(user: User) -> QuerySet[Browser]:
-    """All that are known, logged in or not."""
+def list_known(user: User) -> QuerySet[Browser]:
+    """Return all known browsers of a user, including those that are logged out."""
     rows: QuerySet[Browser] = UserSession.objects.filter(user=user)
     return rows
 
 
-def of(user: User) -> list[Browser]:
-    """Those that are logged in now, the last seen first; rows of others are deleted."""
-    found: list[Browser] = UserSession.objects.purge_and_list(user)
-    return sorted(found, key=lambda browser: browser.last_seen_at, reverse=True)
+def list_logged_in(user: User) -> list[Browser]:
+    """Return the browsers that are logged in now, the last seen first; delete the other rows."""
+    browsers: list[Browser] = UserSession.objects.purge_and_list(user)
+    return sorted(browsers, key=lambda browser: browser.last_seen_at, reverse=True)
 
 
 def end(*, user: User, browsers: Iterable[Browser], source: Source) -> int:
-    """Log these browsers of the user out, at their next request; returns how many."""
+    """Log these browsers of the user out, from their next request on; return the number."""
     ended = 0
     with atomic():
         for browser in browsers:
             browser.end()
-            name = request_source.describe(browser.user_agent)
+            name = request_source.describe_user_agent(browser.user_agent)
             events.record(AuthEvent.Kind.SESSION_ENDED, user=user, source=source, device=name)
             ended += 1
     return ended
 
 
-def forget_ended() -> int:
-    """Delete the rows whose session is gone; returns how many."""
+def delete_ended() -> int:
+    """Delete the rows of sessions that no longer exist; return the number."""
     session = Session.objects.filter(session_key=OuterRef("session_key"))
     return int(UserSession.objects.filter(~Exists(session)).delete()[0])

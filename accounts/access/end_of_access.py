@@ -1,6 +1,6 @@
-"""The end of somebody's access: what a changed password, a deactivation or a closed account takes away.
+"""The end of a user's access, after a new password, a deactivation or an account deletion.
 
-The apps above know what else gives access and say so at start-up, in their AppConfig.ready().
+Applications above register in AppConfig.ready() how to end the access that they grant.
 """
 
 from collections.abc import Callable
@@ -14,15 +14,21 @@ Ender = Callable[[User, Source], object]
 _enders: list[Ender] = []
 
 
-def ends_with(ender: Ender) -> Ender:
-    """Have `ender(user, source)` called whenever a user's access ends. Again: once."""
+def register_ender(ender: Ender) -> Ender:
+    """Register `ender(user, source)`, which is called whenever a user's access ends.
+
+    Registering the same function twice has no further effect.
+    """
     if ender not in _enders:
         _enders.append(ender)
     return ender
 
 
 def end(user: User, *, source: Source) -> None:
-    """End all that was given access as this user and is no browser; Django's password hash ends those."""
+    """End all access as this user except browser sessions and API keys.
+
+    A new password ends browser sessions by itself, because they contain a hash of the old one.
+    """
     with atomic():
         for ender in _enders:
             ender(user, source)

@@ -1,4 +1,4 @@
-"""What happened to the access to an account: written down for its user and for the operator."""
+"""Access events: what happened to the access to an account, recorded for its user and operators."""
 
 import logging
 from typing import Any
@@ -11,7 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 def record(kind: Kind, *, source: Source, user: User | None = None, **details: Any) -> AuthEvent:
-    """Note an event, in the caller's transaction. `details` are short and hold no code, token, key or password."""
+    """Record an event in the caller's transaction, and log it.
+
+    `details` are short values. They must not contain a code, token, key or password.
+    """
     if source.is_administrator:
         details["by"] = "administrator"
     logger.info("%s user=%s %s", kind.value, user.pk if user else "-", details)

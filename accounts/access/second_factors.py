@@ -1,4 +1,4 @@
-"""Second factors: what django-allauth asks of this product about them, and how they are named."""
+"""Second factors: the MFA adapter of django-allauth, and the names of the kinds of factor."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts.toolbox import encryption, request_source
 
 PURPOSE = "second factors"
 MAX_NAME = 100  # characters of a passkey's name
-NAMES: dict[str, str | Promise] = {
+FACTOR_NAMES: dict[str, str | Promise] = {
     Authenticator.Type.TOTP: _("authenticator app"),
     Authenticator.Type.WEBAUTHN: _("passkey"),
     Authenticator.Type.RECOVERY_CODES: _("recovery codes"),
@@ -21,23 +21,26 @@ NAMES: dict[str, str | Promise] = {
 
 
 class FactorAdapter(DefaultMFAAdapter):
-    """Secrets are encrypted; passkeys belong to the host that people type."""
+    """Encrypts the secrets of factors, and binds passkeys to our public host."""
 
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Raises encryption.Unreadable."""
+        """Return the plain secret. Raises encryption.Unreadable."""
         return encryption.decrypt(encrypted_text, purpose=PURPOSE)
 
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
-        """The browser that makes a passkey, until its owner names it."""
-        return request_source.describe(request_source.user_agent(context.request))[:MAX_NAME]
+        """Name a new passkey after its browser; its owner can rename it."""
+        return request_source.describe_user_agent(request_source.read_user_agent(context.request))[
+            :MAX_NAME
+        ]
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
-        """WebAuthn's relying party (§5.4.2): its id is never what a Host header says, but for a developer's machine.
+        """Return WebAuthn's relying party (§5.4.2). Its id is PUBLIC_HOST, never the Host header.
 
-        Browsers refuse an IP address as id, so there passkeys work at http://localhost only.
+        With DEBUG it is the Host header, for a developer's machine. Browsers refuse an IP address
+        as id, so passkeys work there at http://localhost only.
         """
         host = (
             context.request.get_host().partition(":")[0] if settings.DEBUG else settings.PUBLIC_HOST

@@ -1,5 +1,7 @@
-"""Accounts in the admin. The user's page is registered by credits/admin/, which adds credits to it."""
+"""Accounts in the admin: users, plans, groups, second factors and logs.
 
-from accounts.admin import bases
+The bases and filters that the admins of the other applications share are in bases.py and
+filters.py.
+"""
 
-__all__ = ["bases"]
+from accounts.admin import groups, logs, plans, second_factors, users  # noqa: F401 – they register

@@ -1,4 +1,4 @@
-"""What the lists of the admin are narrowed by, each answered by an index however long the list is."""
+"""Filters of the admin's lists. Each uses an index, however long the list is."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -16,12 +16,12 @@ from accounts.access import administrators_log
 from accounts.models import User
 from accounts.toolbox.keyset import edge, number
 
-MARGIN = timedelta(hours=1)  # by so much may the times of neighbouring keys be out of order
-MOST = 100  # administrators to choose from
+MARGIN = timedelta(hours=1)  # most by which keys and times of writing may be out of order
+MAX_CHOICES = 100  # administrators to choose from
 
 
 class DateInput(UnfoldAdminTextInputWidget):
-    """The browser's own calendar."""
+    """A date field with the calendar of the browser."""
 
     input_type = "date"
 
@@ -30,15 +30,20 @@ class DateInput(UnfoldAdminTextInputWidget):
 
 
 class Days(forms.Form):
+    """The first and the last day of a range."""
+
     def __init__(self, name: str, data: dict[str, Any]) -> None:
         super().__init__(data)
-        for edge_of, label in (("from", _("From")), ("to", _("To"))):
+        for side, label in (("from", _("From")), ("to", _("To"))):
             field = forms.DateField(label=label, required=False, widget=DateInput)
-            self.fields[f"{name}_{edge_of}"] = field
+            self.fields[f"{name}_{side}"] = field
 
 
-class WrittenFilter(RangeDateFilter):
-    """From one day to another, both included, of the time at which a row was written (UTC)."""
+class DateRangeFilter(RangeDateFilter):
+    """Rows written from one day to another (UTC), both included.
+
+    The time of writing has no index, so the range of days is translated to a range of keys.
+    """
 
     form_class = Days
     template = "accounts/days_filter.html"
@@ -78,26 +83,30 @@ class WrittenFilter(RangeDateFilter):
             raise IncorrectLookupParameters from None
 
 
-def chosen_user(chosen: str, term: str) -> int | None:
-    """The one user that a filter or a search names; 0 for one who is not there."""
+def find_chosen_user(chosen: str, term: str) -> int | None:
+    """Return the id of the user that a filter or a search term names.
+
+    0 if there is no such user, None if the term is neither an e-mail address nor a public id.
+    Raises IncorrectLookupParameters if the filter's value is not a number.
+    """
     if chosen:
         return number(chosen)
     term = term.strip()
     if "@" not in term and not term.startswith("usr_"):
         return None
-    wanted = {"email": term.lower()} if "@" in term else {"public_id": term}
-    return User.objects.filter(**wanted).values_list("pk", flat=True).first() or 0
+    condition = {"email": term.lower()} if "@" in term else {"public_id": term}
+    return User.objects.filter(**condition).values_list("pk", flat=True).first() or 0
 
 
 class OneUserFilter(admin.SimpleListFilter):
-    """Set by links from a user; shown only then."""
+    """Rows of one user. Links on the user's page set it; it is shown only then."""
 
     title = _("user")
     parameter_name = lookup_kwarg = "user"
 
     @property
     def lookup_val(self) -> list[Any]:
-        """Where Unfold's template finds what it keeps when another filter is set."""
+        """The value that Unfold's template keeps when another filter is set."""
         return [self.value()]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -110,7 +119,7 @@ class OneUserFilter(admin.SimpleListFilter):
 
 
 class AdministratorFilter(DropdownFilter):
-    """One who may use the admin now."""
+    """Rows of one administrator, out of those who may use the admin now."""
 
     title = _("administrator")
     parameter_name = "actor"
@@ -118,7 +127,9 @@ class AdministratorFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
         return list(
-            User.objects.filter(is_staff=True).order_by("email").values_list("pk", "email")[:MOST]
+            User.objects.filter(is_staff=True)
+            .order_by("email")
+            .values_list("pk", "email")[:MAX_CHOICES]
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -131,7 +142,7 @@ class LoggedAdministratorFilter(AdministratorFilter):
 
 
 class KindFilter(DropdownFilter):
-    """What was done."""
+    """Entries of the administrators' log of one kind of act."""
 
     title = _("kind")
     parameter_name = "kind"

@@ -1,5 +1,5 @@
-"""Sign-up, log-in and the security page, on django-allauth: adapter, forms, sessions, password
-hashing.
+"""Sign-up, log-in and the security page, based on django-allauth: adapter, forms, sessions,
+password hashing, limits of wrong passwords.
 
-What is granted afterwards is in access/.
+What a user is given access with afterwards is in access/.
 """

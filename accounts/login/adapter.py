@@ -1,4 +1,4 @@
-"""What django-allauth asks of this product."""
+"""The account adapter, through which django-allauth calls this product."""
 
 import ipaddress
 import logging
@@ -20,36 +20,40 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import end_of_access
-from accounts.email_addresses import written
+from accounts.email_addresses import normalise_address
 from accounts.login import password_guess_limits
 from accounts.models import User
 from accounts.toolbox import request_source
 from accounts.toolbox.connections import give_back
 from accounts.toolbox.request_source import Source
 
-NO_ADDRESS = "0.0.0.0"  # noqa: S104 – stands for an unknown one, which limits count as one caller
-PROVED = "proved_for"  # in the session of somebody who is not logged in yet
+NO_ADDRESS = "0.0.0.0"  # noqa: S104 – used for all unknown addresses, so limits count them as one
+PROVED = "proved_for"  # session key, set between the first and the last step of log-in
 CHANGED = _("This account was changed meanwhile. Please log in and try again.")
 logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    # Also said to who entered wrong codes at sign-up, which ends on the log-in page.
+    # This text is also shown after too many wrong codes at sign-up, which end on the log-in page.
     error_messages = DefaultAccountAdapter.error_messages | {
         "too_many_login_attempts": _(
-            "Too many tries. Wait a few minutes, then try again. If you need a code from a mail, log in for a new one."
+            "Too many tries. Wait a few minutes, then try again. If you need a code from a mail, "
+            "log in for a new one."
         ),
     }
 
     def clean_email(self, email: str) -> str:
-        """Addresses are one person's however they are written, so they are kept in one way."""
-        return written(str(super().clean_email(email)))
+        """Return the normal form, because different spellings of an address are one mailbox."""
+        return normalise_address(str(super().clean_email(email)))
 
     def populate_username(self, request: Any, user: Any) -> None:
-        """There are no user names."""
+        """Do nothing: users have no user names."""
 
     def save_user(self, request: Any, user: User, form: Any, commit: bool = True) -> User:  # noqa: FBT001, FBT002
-        """Raises IntegrityError where somebody else has signed up with this address while its password was hashed."""
+        """Save a new user.
+
+        Raises IntegrityError if the address was taken by another sign-up in the meantime.
+        """
         super().save_user(request, user, form, commit=False)
         if commit:
             with atomic():
@@ -59,27 +63,35 @@ class AccountAdapter(DefaultAccountAdapter):
     # --- Limits ---------------------------------------------------------------------------
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """The address that our outermost proxy saw; allauth's limits count the /64 of an IPv6 one."""
-        address = request_source.address(request)
+        """Return the address that our outermost proxy saw, an IPv4-mapped one as IPv4.
+
+        allauth's limits count the /64 of an IPv6 address.
+        """
+        address = request_source.read_address(request)
         mapped = ipaddress.IPv6Address(address).ipv4_mapped if ":" in address else None
         return str(mapped or address or NO_ADDRESS)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        """Of a limit per account *and* address. allauth's own counts the account, whoever tries."""
-        return password_guess_limits.key(credentials.get("email", ""), self.get_client_ip(request))
+        """Return the cache key of a limit per account *and* network.
+
+        allauth's own key is per account, so strangers could lock the owner out.
+        """
+        return password_guess_limits.build_limit_key(
+            credentials.get("email", ""), self.get_client_ip(request)
+        )
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Raises a ValidationError where there were too many wrong passwords."""
+        """Count this log-in attempt. Raises ValidationError after too many wrong passwords."""
         super().pre_authenticate(request, **credentials)
         try:
-            self._counted = password_guess_limits.count(
+            self._counted = password_guess_limits.count_guess(
                 request, credentials.get("email", ""), self.get_client_ip(request)
             )
         except password_guess_limits.TooManyGuesses:
             raise self.validation_error("too_many_login_attempts") from None
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
-        """The user, or None for a wrong password, which alone stays counted."""
+        """Return the user, or None for a wrong password. Only wrong passwords stay counted."""
         user = super().authenticate(request, **credentials)
         for usage in self._counted if user else []:
             usage.rollback()
@@ -88,33 +100,40 @@ class AccountAdapter(DefaultAccountAdapter):
     # --- Log-in in steps ------------------------------------------------------------------
 
     def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> Any:
-        """What the first step proved holds for this password only."""
+        """Remember the password for which the first step succeeded; `login` compares it."""
         request.session[PROVED] = user.get_session_auth_hash()
         return super().pre_login(request, user, **kwargs)
 
     def login(self, request: HttpRequest, user: Any) -> None:
-        """After the last step. Raises an answer where the account or its password changed since the first."""
+        """Log in after the last step.
+
+        Raises ImmediateHttpResponse if the account or its password has changed since the first
+        step.
+        """
         if request.session.pop(PROVED, None) != user.get_session_auth_hash() or not user.is_active:
             clear_login(request)
             messages.error(request, CHANGED)
             raise ImmediateHttpResponse(redirect("account_login"))
         super().login(request, user)
 
-    # --- Acts whose parts are one ----------------------------------------------------------
+    # --- Changes in one transaction -------------------------------------------------------
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
-        """With what follows from it, such as the bonus: where that fails, the code still works."""
+        """Confirm the address and grant the bonus together: if one fails, the code stays valid."""
         with atomic():
             return bool(super().confirm_email(request, email_address))
 
     def set_password(self, user: User, password: str) -> None:
-        """With the end of all access that is no browser. Raises an answer where the account changed meanwhile."""
+        """Set the password and end device access granted under the old one in one transaction.
+
+        Raises ImmediateHttpResponse if the account has changed in the meantime.
+        """
         before = user.password
-        user.set_password(password)  # takes its time, in which no other request waits for the row
+        user.set_password(password)  # slow, so it runs before the row is locked
         with atomic():
             _require_same(user, password=before)
             user.save(update_fields=["password"])
-            end_of_access.end(user, source=Source.of(current.request))
+            end_of_access.end(user, source=Source.from_request(current.request))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         return reverse("account_security")
@@ -122,15 +141,21 @@ class AccountAdapter(DefaultAccountAdapter):
     # --- Mail -----------------------------------------------------------------------------
 
     def get_reset_password_from_key_url(self, key: str) -> str:
-        """At the configured origin: a Host header must not lead the link, which is a secret, elsewhere."""
+        """Return the reset link at PUBLIC_ORIGIN.
+
+        It is a secret, so it must not point to a host that a forged Host header names.
+        """
         path: str = reverse(
             "account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"}
         )
         return f"{settings.PUBLIC_ORIGIN}{path.replace('UID-KEY', key)}"
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Raises an answer of 503 where the mail server takes none: without the mail the next step is impossible."""
-        device = request_source.describe(request_source.user_agent(current.request))
+        """Send a mail now, because the next step needs its code or link.
+
+        Raises ImmediateHttpResponse with status 503 if the mail server does not accept it.
+        """
+        device = request_source.describe_user_agent(request_source.read_user_agent(current.request))
         give_back()
         try:
             super().send_mail(
@@ -145,18 +170,20 @@ class AccountAdapter(DefaultAccountAdapter):
             ) from None
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
-        """Once the change is committed."""
+        """Send the mail after the transaction has committed."""
         on_commit(partial(self._notify, *args, **kwargs))
 
     def _notify(self, *args: Any, **kwargs: Any) -> None:
-        with suppress(
-            ImmediateHttpResponse
-        ):  # logged; what has happened is not undone for want of a mail
+        # send_mail logs the error. The change is committed, so the request must not fail.
+        with suppress(ImmediateHttpResponse):
             super().send_notification_mail(*args, **kwargs)
 
 
 def _require_same(user: User, *, password: str) -> None:
-    """Lock the row; raises an answer if it was deactivated, or if its password is not this hash any more."""
+    """Lock the user's row until the transaction ends.
+
+    Raises ImmediateHttpResponse if the user was deactivated or the stored hash is not `password`.
+    """
     row = User.objects.locked(user.pk)
     if not row.is_active or row.password != password:
         messages.error(current.request, CHANGED)

@@ -1,4 +1,4 @@
-"""How what people and clients prove themselves with is hashed, each as its strength asks."""
+"""Hashers of passwords (slow) and of client secrets (fast, because these are random)."""
 
 import threading
 from typing import Any
@@ -9,14 +9,16 @@ from gevent import monkey
 
 from accounts.toolbox.connections import give_back
 
-AT_ONCE = 4  # hashes of a worker; more would only take each other's processor
-_turns = threading.BoundedSemaphore(AT_ONCE)
+MAX_CONCURRENT = 4  # hashes at the same time in a worker; more would only compete for the CPU
+_turns = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 class PasswordHasher(PBKDF2PasswordHasher):
-    """Django's own, but in a thread: a fifth of a second of arithmetic would halt every stream of the worker.
+    """Django's PBKDF2 hasher, run in a thread.
 
-    Nobody holds a database connection meanwhile, so that many log-ins at once keep none from the completions.
+    It computes for a fifth of a second, which would halt every stream of a gevent worker. The
+    request returns its database connection first, so that many log-ins leave connections for
+    completions.
     """
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
@@ -32,8 +34,11 @@ class PasswordHasher(PBKDF2PasswordHasher):
 
 
 class ClientSecretHasher(PBKDF2PasswordHasher):
-    """For the secrets that we give to confidential clients: 128 random letters need no slow hash, and each poll
-    of theirs pays for it."""
+    """Hasher of the secrets of confidential clients.
+
+    A secret has 128 random letters, so it needs no slow hash. Every poll of a client computes the
+    hash.
+    """
 
     algorithm = "client_secret"
     iterations = 1

@@ -1,6 +1,7 @@
-"""Wrong passwords, counted so that nobody guesses one and nobody locks another person out (docs/decisions/0011).
+"""Limits of wrong passwords: they stop guessing without locking owners out (docs/decisions/0011).
 
-The numbers are in settings.ACCOUNT_RATE_LIMITS; allauth counts them in the cache, which is in the database.
+The limits are in settings.ACCOUNT_RATE_LIMITS. allauth counts in the cache, which is a database
+table.
 """
 
 from functools import partial
@@ -12,57 +13,64 @@ from django.http import HttpRequest
 from accounts.models import AuthEvent, User
 from accounts.toolbox.request_source import network
 
-RECENT = 50  # entries that are looked at
+RECENT = 50  # log-ins of the account that are compared
 _consume = partial(ratelimit.consume, app="allauth.account")
 
 
 class TooManyGuesses(Exception):
-    """No password is looked at now, right or wrong."""
+    """The limit is reached: no password is checked, right or wrong."""
 
 
-def key(email: str, address: str) -> str:
-    """One account as tried from one address."""
+def build_limit_key(email: str, address: str) -> str:
+    """Return the key of a limit for one account from one network."""
     return f"{email.lower()}:{network(address)}"
 
 
-def count(request: HttpRequest, email: str, address: str) -> list[Any]:
-    """Count a try for its address, and for the account wherever it is tried from. What is returned rolls back.
+def count_guess(request: HttpRequest, email: str, address: str) -> list[Any]:
+    """Count a log-in attempt for its address and for the account.
 
-    The account's limit does not hold where its owner has been before. Raises TooManyGuesses.
+    Returns the usages, whose rollback() uncounts them after a right password. The limit of the
+    account does not apply to a network from which its owner has logged in before. Raises
+    TooManyGuesses.
     """
-    of_address = _consume(request, action="guesses_of_address")
-    if not of_address:
+    address_usage = _consume(request, action="guesses_of_address")
+    if not address_usage:
         raise TooManyGuesses
-    at_account = _consume(request, action="guesses_at_account", key=email.lower())
-    if not at_account and not _has_been_at(email, address):
+    account_usage = _consume(request, action="guesses_at_account", key=email.lower())
+    if not account_usage and not _has_logged_in_from(email, address):
         raise TooManyGuesses
-    return [of_address, at_account] if at_account else [of_address]
+    return [address_usage, account_usage] if account_usage else [address_usage]
 
 
 def count_reset(request: HttpRequest, email: str, address: str) -> None:
-    """Count a mail with a link, of a network and of the account, so that strangers leave some to its owner.
+    """Count a password reset mail for its network and for the account.
 
-    The account's limit does not hold where its owner has been before. Raises TooManyGuesses.
+    Each network has a small limit, so strangers cannot use up the mails of the owner. The limit of
+    the account does not apply to a network from which its owner has logged in. Raises
+    TooManyGuesses.
     """
-    if not _consume(request, action="resets_from_network", key=key(email, address)):
+    if not _consume(request, action="resets_from_network", key=build_limit_key(email, address)):
         raise TooManyGuesses
-    if not _consume(request, action="resets_of_account", key=email.lower()) and not _has_been_at(
-        email, address
-    ):
+    if not _consume(
+        request, action="resets_of_account", key=email.lower()
+    ) and not _has_logged_in_from(email, address):
         raise TooManyGuesses
 
 
-def forget(request: HttpRequest, user: User) -> None:
-    """Let somebody with a new password try it and their second factor: what was counted was about the old one."""
+def clear_guesses(request: HttpRequest, user: User) -> None:
+    """Clear the counts of an account after a new password: they were about the old one.
+
+    This also clears the count of wrong codes of its second factor.
+    """
     ratelimit.clear(request, app="allauth.account", action="guesses_at_account", key=user.email)
     ratelimit.clear(
         request, app="allauth.account", action="login_failed", key=f"mfa-auth-user-{user.pk}"
     )
 
 
-def _has_been_at(email: str, address: str) -> bool:
-    """Whether the owner lately logged in there, or chose a new password through their mail."""
+def _has_logged_in_from(email: str, address: str) -> bool:
+    """Return whether the owner recently logged in or reset the password from this network."""
     proofs = (AuthEvent.Kind.LOGGED_IN, AuthEvent.Kind.PASSWORD_RESET)
-    entered = AuthEvent.objects.filter(user__email=email.lower(), kind__in=proofs)
-    lately = entered.order_by("-id").values_list("address", flat=True)[:RECENT]
-    return network(address) in {network(each) for each in lately}
+    proven = AuthEvent.objects.filter(user__email=email.lower(), kind__in=proofs)
+    recent = proven.order_by("-id").values_list("address", flat=True)[:RECENT]
+    return network(address) in {network(each) for each in recent}

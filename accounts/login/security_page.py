@@ -1,4 +1,4 @@
-"""The security page: how a person logs in, where they are logged in, what happened, and the way out."""
+"""The security page: second factors, browser sessions, access events, account deletion."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,59 +18,63 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.access import account_deletion, browsers
-from accounts.access.authentication import signed_in
-from accounts.access.second_factors import NAMES
+from accounts.access.authentication import require_user
+from accounts.access.second_factors import FACTOR_NAMES
 from accounts.login.forms import CloseForm
 from accounts.models import AuthEvent, User
 from accounts.toolbox import request_source
 from accounts.toolbox.request_source import Source
 
 NEWEST = 20  # events on the page
-FAILURE_DAYS = 30  # over which log-ins that failed are counted
+FAILURE_DAYS = 30  # period over which failed log-ins are counted
 
 
 @require_safe
 @never_cache
 @login_required
 def security(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
+    user = require_user(request)
     factors, events = Authenticator.objects.filter(user=user), AuthEvent.objects.filter(user=user)
     context = {
         "totp": factors.filter(type=Authenticator.Type.TOTP).first(),
         "passkeys": factors.filter(type=Authenticator.Type.WEBAUTHN).order_by("pk"),
         "recovery_codes": factors.filter(type=Authenticator.Type.RECOVERY_CODES).first(),
-        "browsers": [_described(browser) for browser in browsers.of(user)],
+        "browsers": [_browser_context(browser) for browser in browsers.list_logged_in(user)],
         "events": [
-            _told(event) for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]
+            _event_context(event)
+            for event in events.exclude(kind=AuthEvent.Kind.LOG_IN_FAILED)[:NEWEST]
         ],
-        "failures": _failures(events),
+        "failures": _summarise_failures(events),
     }
     return render(request, "accounts/security.html", context)
 
 
-def _described(browser: browsers.Browser) -> dict[str, Any]:
+def _browser_context(browser: browsers.Browser) -> dict[str, Any]:
     return {
         "row": browser,
-        "name": request_source.describe(browser.user_agent),
+        "name": request_source.describe_user_agent(browser.user_agent),
         "is_this": browser.is_current(),
     }
 
 
-def _told(event: AuthEvent) -> dict[str, Any]:
-    """An event, and what it was about: a device, a browser, a key or a second factor."""
+def _event_context(event: AuthEvent) -> dict[str, Any]:
+    """Return an event and its object: a device, a browser, an API key or a second factor."""
     details = event.details
     return {
         "row": event,
         "about": details.get("device")
         or details.get("name")
-        or NAMES.get(details.get("factor", ""), ""),
+        or FACTOR_NAMES.get(details.get("factor", ""), ""),
         "by_us": details.get("by") == "administrator",
-        "device": request_source.describe(event.user_agent) if event.user_agent else "",
+        "device": request_source.describe_user_agent(event.user_agent) if event.user_agent else "",
     }
 
 
-def _failures(events: QuerySet[AuthEvent]) -> dict[str, Any]:
-    """How many log-ins failed, and when the last. One by one they would hide everything else."""
+def _summarise_failures(events: QuerySet[AuthEvent]) -> dict[str, Any]:
+    """Return the number of failed log-ins and the time of the last one.
+
+    Listed one by one they would hide the other events.
+    """
     since = timezone.now() - timedelta(days=FAILURE_DAYS)
     failed = events.filter(kind=AuthEvent.Kind.LOG_IN_FAILED, created_at__gte=since)
     return failed.aggregate(number=Count("pk"), latest=Max("created_at"))
@@ -79,10 +83,10 @@ def _failures(events: QuerySet[AuthEvent]) -> dict[str, Any]:
 @require_POST
 @login_required
 def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
-    """Log one browser out; 404 for somebody else's."""
-    user = signed_in(request)
-    browser = get_object_or_404(browsers.every(user), pk=pk)
-    browsers.end(user=user, browsers=[browser], source=Source.of(request))
+    """Log one browser out. 404 if it belongs to another user."""
+    user = require_user(request)
+    browser = get_object_or_404(browsers.list_known(user), pk=pk)
+    browsers.end(user=user, browsers=[browser], source=Source.from_request(request))
     messages.success(request, _("That browser is logged out."))
     return redirect("account_security")
 
@@ -90,13 +94,13 @@ def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @login_required
 def end_other_browsers(request: HttpRequest) -> HttpResponse:
-    user = signed_in(request)
-    others = browsers.every(user).exclude(session_key=request.session.session_key)
-    ended = browsers.end(user=user, browsers=others, source=Source.of(request))
-    told = ngettext(
+    user = require_user(request)
+    others = browsers.list_known(user).exclude(session_key=request.session.session_key)
+    ended = browsers.end(user=user, browsers=others, source=Source.from_request(request))
+    message = ngettext(
         "%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended
     )
-    messages.success(request, told % {"n": ended})
+    messages.success(request, message % {"n": ended})
     return redirect("account_security")
 
 
@@ -105,20 +109,20 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
 @login_required
 @reauthentication_required  # type: ignore[untyped-decorator]
 def close(request: HttpRequest) -> HttpResponse:
-    """What deleting the account means, and the act itself once the person typed their address."""
-    user = signed_in(request)
+    """Explain what deleting the account means, and delete it once the user typed their address."""
+    user = require_user(request)
     form = CloseForm(user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            return _closed(request, user)
+            return _close_account(request, user)
         except account_deletion.LastSuperuser as refusal:
             form.add_error(None, refusal.message)
     return render(request, "accounts/close.html", {"form": form})
 
 
-def _closed(request: HttpRequest, user: User) -> HttpResponse:
+def _close_account(request: HttpRequest, user: User) -> HttpResponse:
     address = user.email
-    account_deletion.close(user=user, source=Source.of(request))
+    account_deletion.close(user=user, source=Source.from_request(request))
     request.session.flush()
     get_adapter().send_notification_mail("account/email/account_closed", user, email=address)
     messages.success(request, _("Your account is deleted."))

@@ -1,7 +1,8 @@
-"""Browser sessions whose cookie cannot be read off the database: a row is named by the digest of what the cookie holds.
+"""Browser sessions that a copy of the database does not give access to.
 
-Everywhere in Django a session's key is that digest; only this middleware sees the cookie's own value. What a
-session holds, such as a code that was mailed, is encrypted.
+A session's row, and its key everywhere in Django, is the digest of the cookie's value; only this
+module sees the value itself. The data of a session is encrypted, because it can hold a mailed code
+(docs/decisions/0013-a-session-is-named-by-a-digest.md).
 """
 
 import hashlib
@@ -16,21 +17,21 @@ from django.http import HttpRequest, HttpResponse
 from accounts.toolbox import encryption
 
 PURPOSE = "sessions"
-LENGTH = 40  # of Django's column: 160 bits in hexadecimal
+LENGTH = 40  # hexadecimal digits (160 bits), as many as Django's column has
 
 
-def digest(cookie: str) -> str:
+def digest_cookie(cookie: str) -> str:
     return hashlib.sha256(cookie.encode(errors="replace")).hexdigest()[:LENGTH]
 
 
 class SessionStore(db.SessionStore):
-    """`cookie` is what the browser holds; None for a session that the server looks up by itself."""
+    """`cookie` is the value in the browser; None for a session that the server looks up by key."""
 
     cookie: str | None = None
 
     @classmethod
-    def of(cls, cookie: str | None) -> "SessionStore":
-        store = cls(digest(cookie) if cookie else None)
+    def from_cookie(cls, cookie: str | None) -> "SessionStore":
+        store = cls(digest_cookie(cookie) if cookie else None)
         store.cookie = cookie
         return store
 
@@ -40,22 +41,24 @@ class SessionStore(db.SessionStore):
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
         try:
             return dict(super().decode(encryption.decrypt(str(session_data), purpose=PURPOSE)))
-        except encryption.Unreadable:  # its key is gone: the person logs in again
+        except encryption.Unreadable:  # its key was removed, so the user logs in again
             return {}
 
     def _get_new_session_key(self) -> str:
         self.cookie = secrets.token_urlsafe(32)
-        return digest(self.cookie)
+        return digest_cookie(self.cookie)
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
     def process_request(self, request: HttpRequest) -> None:
-        request.session = SessionStore.of(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
+        request.session = SessionStore.from_cookie(
+            request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        )
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
         cookie = response.cookies.get(settings.SESSION_COOKIE_NAME)
-        if cookie is not None and cookie.value:  # Django has put the key there
+        if cookie is not None and cookie.value:  # Django has set the key
             value = str(request.session.cookie)  # type: ignore[attr-defined]
             cookie.set(cookie.key, value, value)
         return response

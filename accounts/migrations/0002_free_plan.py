@@ -1,4 +1,4 @@
-"""The plan every new user is on; operators edit it in the admin."""
+"""Create the free plan, which every new user is on. Administrators edit it in the admin."""
 
 from typing import Any
 

@@ -1,5 +1,8 @@
-"""Tables that all workers share: rates and Django's cache. UNLOGGED rates cost no flush to disk;
-after a crash of PostgreSQL they are empty, which forgives a minute."""
+"""Tables that all workers share: rate limits and Django's cache.
+
+The table of rate limits is UNLOGGED, so a write costs no flush to disk. After a crash of PostgreSQL
+it is empty, so callers get a new limit for that minute.
+"""
 
 from typing import Any
 
@@ -7,7 +10,8 @@ from django.core.management import call_command
 from django.db import migrations
 
 RATE_LIMITS = """
-CREATE UNLOGGED TABLE rate_limits (key text PRIMARY KEY, arrival timestamptz NOT NULL) WITH (fillfactor = 50);
+CREATE UNLOGGED TABLE rate_limits (key text PRIMARY KEY, arrival timestamptz NOT NULL)
+  WITH (fillfactor = 50);
 """
 
 

@@ -1,14 +1,14 @@
 from django.db import migrations, models
 
 
-def note_those_of_today(apps, schema_editor):
-    """Whoever has an account now needs no bonus for a second one with the same address."""
-    from accounts.bonus_addresses import digests
+def record_existing_addresses(apps, schema_editor):
+    """Record the addresses of existing users, so that a second account gets no second bonus."""
+    from accounts.bonus_addresses import digest_mailbox
 
     User = apps.get_model("accounts", "User")
     WelcomedAddress = apps.get_model("accounts", "WelcomedAddress")
     emails = User.objects.values_list("email", flat=True).iterator(1000)
-    rows = (WelcomedAddress(digest=digests(email)[0]) for email in emails)
+    rows = (WelcomedAddress(digest=digest_mailbox(email)[0]) for email in emails)
     WelcomedAddress.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 
 
@@ -29,5 +29,5 @@ class Migration(migrations.Migration):
                 'default_permissions': (),
             },
         ),
-        migrations.RunPython(note_those_of_today, migrations.RunPython.noop, elidable=True),
+        migrations.RunPython(record_existing_addresses, migrations.RunPython.noop, elidable=True),
     ]

@@ -3,7 +3,8 @@ from django.db import migrations, models
 CLOSED = """
 UPDATE users
    SET closed_at = coalesce(
-         (SELECT max(created_at) FROM auth_events WHERE user_id = users.id AND kind = 'closed'), now())
+         (SELECT max(created_at) FROM auth_events WHERE user_id = users.id AND kind = 'closed'),
+         now())
  WHERE email LIKE 'deleted-%@deleted.invalid' AND NOT is_active
 """
 

@@ -1,4 +1,4 @@
-"""People, plans and keys; what happened to their access."""
+"""Users, plans, API keys, access events, and mails that wait to be sent."""
 
 from accounts.models.keys import ApiKey
 from accounts.models.plans import LIMITS, MAX_CREDITS, Limits, Plan

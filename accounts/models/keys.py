@@ -1,4 +1,4 @@
-"""The keys of people's own programs."""
+"""API keys, with which programs of a user call the gateway."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -13,21 +13,22 @@ from accounts.models.users import User
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def live(self) -> "ApiKeyQuerySet":
-        """Keys that are not revoked; their date may be over."""
+        """Return keys that are not revoked. Their expiry may be over."""
         return self.filter(revoked_at=None)
 
     def usable(self) -> "ApiKeyQuerySet":
-        """Keys that open something now, each with its user and plan."""
+        """Return keys that are accepted now, each with its user and plan loaded."""
         in_time = models.Q(expires_at=None) | models.Q(expires_at__gt=Now())
-        found = self.live().filter(in_time, user__is_active=True)
-        return found.select_related("user__plan").defer("user__password")
+        usable = self.live().filter(in_time, user__is_active=True)
+        return usable.select_related("user__plan").defer("user__password")
 
 
 class ApiKey(Limits):
-    """A key that calls as its user, until it is revoked or `expires_at`. Of the key itself only a digest is stored.
+    """An API key: it calls as its user until it is revoked or expires. Only its digest is stored.
 
-    `monthly_budget` is in whole credits, None for no limit but the balance; no `allowed_models` means all
-    of the plan.
+    `monthly_budget` is in whole credits, None for no limit but the balance. An empty
+    `allowed_models` allows every model of the plan. `form` identifies the form that created the
+    key, so that sending the form twice creates one key.
     """
 
     user = models.ForeignKey(
@@ -40,9 +41,7 @@ class ApiKey(Limits):
     name = models.CharField(_("name"), max_length=100)
     last_characters = models.CharField(_("last characters"), max_length=4)
     checksum = models.CharField(max_length=64, unique=True, editable=False)
-    form = models.CharField(
-        max_length=64, editable=False
-    )  # that it was made with: sent twice, made once
+    form = models.CharField(max_length=64, editable=False)
     monthly_budget = models.PositiveIntegerField(
         _("monthly budget"),
         null=True,
@@ -86,14 +85,15 @@ class ApiKey(Limits):
 
     @property
     def shown(self) -> str:
-        """What tells it apart and opens nothing."""
+        """The masked key for display: its last characters, which grant no access."""
         return f"sk-…{self.last_characters}"
 
     @property
     def credential(self) -> str:
-        """What the ledger counts its spending under."""
+        """The identifier under which the ledger counts the spending of this key."""
         return f"key:{self.pk}"
 
     @property
     def is_over(self) -> bool:
+        """Whether the key has expired."""
         return self.expires_at is not None and self.expires_at <= timezone.now()

@@ -1,4 +1,4 @@
-"""What a user may do each month and minute."""
+"""Plans: the limits and monthly credits of the users on them."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -6,12 +6,15 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-MAX_CREDITS = 1_000_000_000  # in one movement of the ledger
+MAX_CREDITS = 1_000_000_000  # in one transaction of the ledger
 LIMITS = ("requests_per_minute", "tokens_per_minute", "max_concurrent")  # the fields of Limits
 
 
 class Limits(models.Model):
-    """Rates of the gateway, and how many completions may run at the same time; empty for no limit of its own."""
+    """Rate limits of the gateway, and the number of completions at the same time.
+
+    An empty limit means that none is set at this level.
+    """
 
     requests_per_minute = models.PositiveIntegerField(
         _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
@@ -28,7 +31,7 @@ class Limits(models.Model):
 
 
 class Plan(Limits):
-    """What a user may do each month and minute. An empty limit means the installation's default."""
+    """The limits and monthly credits of users. An empty limit means the installation's default."""
 
     slug = models.CharField(_("slug"), max_length=50, primary_key=True)
     name = models.CharField(_("name"), max_length=100)
@@ -37,8 +40,8 @@ class Plan(Limits):
         default=0,
         validators=[MaxValueValidator(MAX_CREDITS)],
         help_text=_(
-            "Every active user of this plan gets them within a minute, for this month too. Another number counts from "
-            "the next month on."
+            "Every active user of this plan gets them within a minute, for this month too. "
+            "Another number counts from the next month on."
         ),
     )
     credits_roll_over = models.BooleanField(
@@ -46,7 +49,8 @@ class Plan(Limits):
         default=False,
         help_text=_("Otherwise they expire at the end of the month (UTC)."),
     )
-    # The last month (year-month) in which everybody had theirs: months missed since then are made up for.
+    # The last month (YYYY-MM) for which every user received the credits. Missed months are caught
+    # up.
     allowances_until = models.CharField(max_length=7, default="", editable=False)
     allowed_models = ArrayField(
         models.CharField(max_length=200),

@@ -1,4 +1,4 @@
-"""What happened to somebody's access, and the mails about it that wait."""
+"""Access events, and mails that have not been sent yet."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -10,9 +10,10 @@ from accounts.toolbox.request_source import MAX_USER_AGENT
 
 
 class AuthEvent(models.Model):
-    """Something that happened to the access to an account, for the user and the operator. It names no secret.
+    """An access event of an account, shown to its user and to operators. It contains no secret.
 
-    `user` is None where nobody was logged in; `details` are short facts, such as a device's name.
+    `user` is None if nobody was logged in. `details` are short values, such as the name of a
+    device.
     """
 
     class Kind(models.TextChoices):
@@ -26,7 +27,7 @@ class AuthEvent(models.Model):
         CODE_REPLAYED = "code_replayed", _("Used device code sent again")
         REFRESH_REUSED = "refresh_reused", _("Old refresh token sent again")
         DEVICE_RENAMED = "device_renamed", _("Device renamed")
-        DEVICE_LIMITED = "device_limited", _("Limits of a device changed")  # of its budget, too
+        DEVICE_LIMITED = "device_limited", _("Limits of a device changed")  # including its budget
         DEVICE_REVOKED = "device_revoked", _("Device disconnected")
         KEY_CREATED = "key_created", _("API key created")
         KEY_CHANGED = "key_changed", _("API key changed")
@@ -75,7 +76,10 @@ class AuthEvent(models.Model):
 
 
 class OutgoingMail(models.Model):
-    """A mail that has not been sent yet; it goes when it is. One that was tried often enough stays to be looked at."""
+    """A mail that has not been sent yet. The row is deleted when the mail is sent.
+
+    A mail that has failed too often stays in the table, where an operator can see it.
+    """
 
     to = models.EmailField(_("to"))
     subject = models.CharField(_("subject"), max_length=200)

@@ -1,4 +1,4 @@
-"""Who a person is. The credit columns of a user belong to credits/ledger.py."""
+"""Users. Only credits/ledger.py writes the credit columns of a user."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -12,10 +12,11 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.email_addresses import looked_for, written
+from accounts.email_addresses import normalise_address, normalise_for_lookup
 from accounts.models.plans import Limits, Plan
 
-# The ledger writes these with its own statements; a stale user.save() must not bring old values back.
+# The ledger writes these columns with its own statements. User.save() never writes them, because a
+# stale object would restore old values.
 LEDGER_FIELDS = frozenset(
     {
         "credits",
@@ -37,8 +38,8 @@ def new_public_id() -> str:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Raises ValidationError for an address that cannot be somebody's."""
-        user = self.model(email=written(email), **fields)
+        """Create a user. Raises ValidationError for an e-mail address that is not accepted."""
+        user = self.model(email=normalise_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -47,21 +48,25 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def locked(self, pk: int) -> "User":
-        """The user as the row is now, which nobody changes until this transaction ends. Raises User.DoesNotExist."""
+        """Lock the row until this transaction ends and return the user as stored now.
+
+        Raises User.DoesNotExist.
+        """
         return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=looked_for(username or ""))
+        return self.get(email=normalise_for_lookup(username or ""))
 
 
 class User(Limits, AbstractBaseUser, PermissionsMixin):
-    """A person with a balance.
+    """A person with a balance. Credits are whole numbers.
 
-    `credits` is the posted balance in whole credits, `credits_held` the part of it that running
-    completions have set aside, `credits_debt` what a lost dispute took beyond the balance.
-    `ledger_seq` counts the user's transactions, `ledger_ops` all that the ledger did for them,
-    `ledger_digest` is the digest of the last transaction. No grant expires before `grants_expire_at`;
-    `allowance` names the last monthly allowance, as plan/year-month. Limits that are set are instead of the plan's.
+    `credits` is the posted balance and `credits_held` the part of it that is held for running
+    completions. `credits_debt` is what a lost dispute took beyond the balance. `ledger_seq` counts
+    the user's transactions and `ledger_ops` all operations of the ledger for the user;
+    `ledger_digest` is the digest of the last transaction. No grant expires before
+    `grants_expire_at`. `allowance` names the last monthly allowance, as plan/YYYY-MM. A limit that
+    is set replaces the plan's limit.
     """
 
     public_id = models.CharField(
@@ -72,9 +77,8 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
-    closed_at = models.DateTimeField(
-        _("deleted"), null=True, editable=False
-    )  # by the person, for good
+    # Set when the user deletes the account, which cannot be undone.
+    closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)
     plan = models.ForeignKey(
         Plan,
         on_delete=models.PROTECT,
@@ -93,9 +97,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     grants_expire_at = models.DateTimeField(null=True, editable=False)
     allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
 
-    _stored: Mapping[str, Any] = MappingProxyType(
-        {}
-    )  # the columns as the database last gave or took them
+    _stored: Mapping[str, Any] = MappingProxyType({})  # columns as last read or written
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -147,14 +149,14 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         fields: Iterable[str] | None = None,
         from_queryset: "models.QuerySet[User] | None" = None,
     ) -> None:
-        """Also what loads a deferred column."""
+        """Reload fields. Django also calls this to load a deferred column."""
         super().refresh_from_db(using, fields, from_queryset)
         self._note_stored(fields)
 
     def save(self, *, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Save what was changed since it was read, never the ledger's columns; a new user starts at zero.
+        """Save only the columns that were changed since they were read, and never the ledger's.
 
-        So a request that read the row a while ago does not undo what others did to it meanwhile.
+        So a request that has read the row does not undo what others have changed since then.
         """
         if not self._state.adding:
             update_fields = (
@@ -164,7 +166,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         self._note_stored(update_fields)
 
     def _note_stored(self, fields: Iterable[str] | None) -> None:
-        """What is here of `fields`, or of all, is what the row has."""
+        """Remember the values of `fields` (None: of all columns) as those of the row."""
         now, concrete = self._values(), self._meta.concrete_fields
         names = {
             field.attname
@@ -174,11 +176,12 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         self._stored = {**self._stored, **{name: now[name] for name in names if name in now}}
 
     def _values(self) -> dict[str, Any]:
-        """What is here of each column that was read."""
+        """Return the values of all columns that were loaded, by attribute name."""
         names = (field.attname for field in self._meta.concrete_fields)
         return {name: self.__dict__[name] for name in names if name in self.__dict__}
 
     def _changed(self) -> set[str]:
+        """Return the names of the columns that differ from the row as last read or written."""
         return {
             name
             for name, value in self._values().items()
@@ -199,7 +202,9 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
 
 
 class WelcomedAddress(models.Model):
-    """An e-mail address that had the sign-up bonus, as a keyed digest: accounts/bonus_addresses.py."""
+    """The keyed digest of an e-mail address that had the sign-up bonus
+    (accounts/bonus_addresses.py).
+    """
 
     digest = models.CharField(max_length=64, primary_key=True)
 

@@ -1,5 +1,5 @@
-"""What every application uses and no person is in: encryption, keyset pages, refusals, rates,
-request sources.
+"""Tools that every application uses: encryption, digests, keyset pages, refusals, rate limits,
+request sources, OpenAPI helpers.
 
-It imports no other module of ours.
+Nothing here knows a user, and no module here imports from outside the toolbox.
 """

@@ -1,8 +1,8 @@
-"""What is stored of a token or key: enough to find it again, nothing to use it with."""
+"""Digests of tokens and keys: the database stores these, and never a token or key itself."""
 
 import hashlib
 
 
 def checksum(token: str) -> str:
-    """SHA-256, in hexadecimal."""
+    """Return the SHA-256 of the token as 64 hexadecimal digits."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,7 +1,8 @@
-"""What is stored so that the database alone does not tell it, under ENCRYPTION_KEYS, newest first.
+"""Encryption of stored secrets (Fernet), so that a copy of the database does not reveal them.
 
-The key derived from SECRET_KEY encrypts where the installation has set none, and is tried last where it has:
-so ENCRYPTION_KEYS can be set later, and what was stored before stays readable.
+The keys are settings.ENCRYPTION_KEYS, newest first, then one derived from SECRET_KEY. The derived
+key encrypts only if ENCRYPTION_KEYS is empty. It always decrypts, so ENCRYPTION_KEYS can be set
+later and older rows stay readable.
 """
 
 import base64
@@ -14,47 +15,56 @@ from django.conf import settings
 
 
 class Unreadable(Exception):
-    """A stored text was encrypted with a key that is not there any more."""
+    """A stored text was encrypted with a key that is no longer configured."""
 
 
 def encrypt(plain: str, *, purpose: str) -> str:
-    """A Fernet token; each call gives another one."""
-    return _fernet(purpose).encrypt(plain.encode()).decode()
+    """Return `plain` as a Fernet token under the newest key.
+
+    Each call returns a different token.
+    """
+    return _build_fernet(purpose).encrypt(plain.encode()).decode()
 
 
 def decrypt(stored: str, *, purpose: str) -> str:
-    """Raises Unreadable."""
+    """Return the plain text of a Fernet token. Raises Unreadable if no configured key fits."""
     try:
-        return _fernet(purpose).decrypt(stored.encode()).decode()
+        return _build_fernet(purpose).decrypt(stored.encode()).decode()
     except InvalidToken:
         raise Unreadable(
             f"The {purpose} were encrypted with a key that ENCRYPTION_KEYS does not list."
         ) from None
 
 
-def rotated(stored: str, *, purpose: str) -> str | None:
-    """The same text under the newest key; None if it is already. Raises Unreadable."""
+def reencrypt(stored: str, *, purpose: str) -> str | None:
+    """Return the text encrypted with the newest key, or None if it already is.
+
+    Raises Unreadable.
+    """
     with suppress(InvalidToken):
-        Fernet(_keys(purpose)[0]).decrypt(stored.encode())
+        Fernet(_list_keys(purpose)[0]).decrypt(stored.encode())
         return None
     return encrypt(decrypt(stored, purpose=purpose), purpose=purpose)
 
 
-def digests(plain: str, *, purpose: str) -> list[str]:
-    """What recognises a text and does not tell it (HMAC-SHA256, hexadecimal): store the first, look for any."""
+def compute_digests(plain: str, *, purpose: str) -> list[str]:
+    """Return one HMAC-SHA256 of the text for each key, in hexadecimal, the newest key first.
+
+    Store the first one. A lookup has to accept any of them, because the keys may have been rotated.
+    """
     text = f"{purpose}:{plain}".encode()
-    return [hmac.new(key, text, hashlib.sha256).hexdigest() for key in _keys(purpose)]
+    return [hmac.new(key, text, hashlib.sha256).hexdigest() for key in _list_keys(purpose)]
 
 
-def _fernet(purpose: str) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in _keys(purpose)])
+def _build_fernet(purpose: str) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in _list_keys(purpose)])
 
 
-def _keys(purpose: str) -> list[bytes]:
-    return [*(key.encode() for key in settings.ENCRYPTION_KEYS), _derived(purpose)]
+def _list_keys(purpose: str) -> list[bytes]:
+    return [*(key.encode() for key in settings.ENCRYPTION_KEYS), _derive_key(purpose)]
 
 
-def _derived(purpose: str) -> bytes:
+def _derive_key(purpose: str) -> bytes:
     digest = hmac.digest(
         settings.SECRET_KEY.encode(), f"smartspec {purpose}".encode(), hashlib.sha256
     )

@@ -1,6 +1,6 @@
-"""How a refusal looks on the wire: OpenAI's error envelope, with useful extra keys.
+"""The JSON body of an error response: OpenAI's error envelope, with extra keys where they help.
 
-`/api/` clients read `error.message`, `/v1/` clients the whole envelope; one shape serves both.
+Clients of `/api/` read only `error.message`; clients of `/v1/` read the whole envelope.
 """
 
 from typing import Any
@@ -23,37 +23,40 @@ TYPES = {
 }
 
 
-def envelope(
+def build_envelope(
     status: int, message: str, code: str, *, param: str | None = None, **extra: Any
 ) -> dict[str, Any]:
-    """The JSON body of an error answer."""
+    """Return the JSON body of an error response. `extra` adds members to the `error` object."""
     kind = TYPES.get(status, "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code, **extra}}
 
 
 def render_refusal(refusal: Exception, context: dict[str, Any]) -> Response | None:
-    """Django REST framework's exception handler: every refusal in the one envelope."""
+    """Render an exception as an envelope (the EXCEPTION_HANDLER of Django REST framework).
+
+    Returns None for an exception that is not a refusal, which Django then handles as an error.
+    """
     if isinstance(refusal, Refusal):
         return Response(
-            envelope(refusal.status, refusal.message, refusal.code), status=refusal.status
+            build_envelope(refusal.status, refusal.message, refusal.code), status=refusal.status
         )
     response = exception_handler(refusal, context)
     if response is None or not isinstance(refusal, exceptions.APIException):
         return response
-    message, param = _first(refusal.detail)
+    message, param = _find_first_message(refusal.detail)
     code = "rate_limit_exceeded" if response.status_code == 429 else str(refusal.default_code)
     if response.status_code == 401:
         code = "invalid_token"
-    response.data = envelope(response.status_code, message, code, param=param)
+    response.data = build_envelope(response.status_code, message, code, param=param)
     return response
 
 
-def _first(detail: Any) -> tuple[str, str | None]:
-    """The first message in DRF's nested details, and the field it is about."""
+def _find_first_message(detail: Any) -> tuple[str, str | None]:
+    """Return the first message in DRF's nested `detail`, and the field that it belongs to."""
     if isinstance(detail, dict):
         field, inner = next(iter(detail.items()))
-        message, param = _first(inner)
+        message, param = _find_first_message(inner)
         return message, param or str(field)
     if isinstance(detail, list):
-        return _first(detail[0])
+        return _find_first_message(detail[0])
     return str(detail), None

@@ -1,16 +1,19 @@
-"""Refusals that know their status; each wire format renders them in one place.
+"""Expected errors with an HTTP status and a code. Each wire format renders them in one place.
 
 Refusal
 ├── TooManyKeys, AlreadyCreated, KeyRevoked
 ├── credits.exceptions: InsufficientCredits, HoldEnded, IdempotencyConflict, …
-└── llmproxy.exceptions: what the gateway answers in the OpenAI envelope
+└── llmproxy.exceptions: refusals of the gateway, in the OpenAI envelope
 """
 
 from typing import Any
 
 
 class Refusal(Exception):
-    """An expected "no": `status` is HTTP's, `code` is for machines, the text is for people."""
+    """A request that was refused for an expected reason, not because of a bug.
+
+    `status` is the HTTP status, `code` a constant for programs, `message` a text for people.
+    """
 
     status = 400
     code = "invalid_request_error"
@@ -21,14 +24,14 @@ class Refusal(Exception):
 
 
 class TooManyKeys(Refusal):
-    """The user has as many API keys as API_KEYS_PER_USER allows."""
+    """The user already has API_KEYS_PER_USER keys, or created too many in an hour."""
 
     status = 409
     code = "too_many_keys"
 
 
 class AlreadyCreated(Refusal):
-    """The form was sent before; `key` is the ApiKey that it made."""
+    """The same form was submitted before; `key` is the ApiKey that it created."""
 
     status = 409
     code = "already_created"
@@ -39,5 +42,7 @@ class AlreadyCreated(Refusal):
 
 
 class KeyRevoked(Refusal):
+    """The API key was revoked before the change was saved."""
+
     status = 409
     code = "key_revoked"

@@ -1,7 +1,8 @@
-"""Secrets at rest under the newest of ENCRYPTION_KEYS, so that an older one can be taken off the list.
+"""Key rotation: encrypt stored secrets with the newest key, so that old keys can be removed.
 
-Each row is one statement, and only if it is as it was read: what the site writes meanwhile stays, and is under
-the newest key already. So it can run at any time, again, and be interrupted.
+Each row is updated by one statement, on condition that its value has not changed since it was read.
+A value that the site wrote in the meantime stays; it uses the newest key already. So a rotation can
+run at any time, can be interrupted and can be repeated.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,24 +15,28 @@ from django.db.models import QuerySet
 from accounts.toolbox import encryption
 from accounts.toolbox.encryption import Unreadable
 
-BATCH = 500
+BATCH = 500  # rows read at a time
 
-Turn = Callable[[str], str | None]
+Reencrypt = Callable[[str], str | None]  # None: the text uses the newest key already
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A column of encrypted texts. `within` says where they are in a value that is not one itself."""
+    """A column of encrypted texts.
+
+    `within` is for a column whose value contains encrypted texts, such as JSON: it applies the
+    function to each of them and returns the new value, or None if nothing has changed.
+    """
 
     rows: Callable[[], QuerySet[Any]]
     column: str
     purpose: str
-    within: "Callable[[Any, Turn], Any] | None" = None
+    within: "Callable[[Any, Reencrypt], Any] | None" = None
 
 
 @dataclass(slots=True)
 class Rotated:
-    """How many rows were encrypted anew, how many needed nothing, and those that no key reads."""
+    """The result: rows encrypted anew, rows that needed no change, and keys of unreadable rows."""
 
     changed: int = 0
     current: int = 0
@@ -39,25 +44,25 @@ class Rotated:
 
 
 def rotate(secrets: Secrets) -> Rotated:
-    """Every row of these once."""
+    """Visit every row of a column once and encrypt it with the newest key if needed."""
     done = Rotated()
-    turn = partial(encryption.rotated, purpose=secrets.purpose)
+    reencrypt = partial(encryption.reencrypt, purpose=secrets.purpose)
     for pk, stored in _walk(secrets):
         try:
-            value = secrets.within(stored, turn) if secrets.within else turn(stored)
+            value = secrets.within(stored, reencrypt) if secrets.within else reencrypt(stored)
         except Unreadable:
             done.unreadable.append(pk)
             continue
         if value is None:
             done.current += 1
         else:
-            same = secrets.rows().filter(pk=pk, **{secrets.column: stored})
-            done.changed += same.update(**{secrets.column: value})
+            unchanged = secrets.rows().filter(pk=pk, **{secrets.column: stored})
+            done.changed += unchanged.update(**{secrets.column: value})
     return done
 
 
 def _walk(secrets: Secrets) -> Iterator[tuple[Any, Any]]:
-    """By primary key, some at a time: no transaction and no memory that grows with the table."""
+    """Yield (primary key, stored value) in batches, outside a transaction and in bounded memory."""
     rows, last = secrets.rows().order_by("pk").values_list("pk", secrets.column), None
     while batch := list((rows if last is None else rows.filter(pk__gt=last))[:BATCH]):
         yield from batch

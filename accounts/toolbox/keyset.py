@@ -1,7 +1,8 @@
-"""Pages of a list that only grows, cut by key.
+"""Keyset pagination for lists that only grow.
 
-Each page is a short walk of an index, however long the list is: no OFFSET, which reads all it skips, and no
-COUNT. `?before=` and `?after=` carry the key at the edge of the page they lead from.
+Each page is a short index scan, however long the list is. There is no OFFSET, which reads every row
+that it skips, and no COUNT. `?before=` and `?after=` carry the first or last key of the page
+that links.
 """
 
 from datetime import datetime
@@ -17,25 +18,28 @@ MAX_KEY = 2**63 - 1
 
 
 class KeysetPaginator:
-    """What Unfold's template asks of a paginator; it counts nothing."""
+    """The attribute that Unfold's template reads from a paginator. Rows are never counted."""
 
     template_name = "accounts/keyset_pages.html"
 
 
 class KeysetChangeList(ChangeList):
-    """Newest first by the key that the admin's `keyset` names: unique and indexed among the rows it gives with it."""
+    """A list of the admin, newest first, ordered by the key that `ModelAdmin.keyset` names.
+
+    The key must be unique and indexed within the rows that `keyset` returns.
+    """
 
     key: str
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.before, self.after = (number(request.GET.get(name)) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
-        # Another filter starts at the newest: forms and links repeat what they find here.
+        # Filter forms and links repeat these parameters, but a new filter starts at the newest row.
         kept = request.GET.copy()
         for params in (kept, self.params, self.filter_params):
             for name in (BEFORE, AFTER):
                 params.pop(name, None)
-        request.GET = kept  # type: ignore[assignment]  # it asks for an immutable one
+        request.GET = kept  # type: ignore[assignment]  # typed as immutable
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         wanted = super().get_filters_params(params)
@@ -66,7 +70,7 @@ class KeysetChangeList(ChangeList):
         self._show(rows)
 
     def _show(self, rows: list[Any]) -> None:
-        # Unfold shows how many there are where the two differ; nobody counted.
+        # Unfold shows a total if the two counts differ; we do not know the total.
         self.result_list, self.result_count, self.full_result_count = rows, len(rows), len(rows)
         self.show_full_result_count, self.show_admin_actions = False, True
         self.can_show_all = self.multi_page = False
@@ -74,7 +78,7 @@ class KeysetChangeList(ChangeList):
 
     @property
     def older(self) -> str:
-        """Leads to the page of older rows; empty on the last one."""
+        """The query string of the next older page; empty on the last page."""
         rows = self.result_list
         return (
             self.get_query_string({BEFORE: getattr(rows[-1], self.key)})
@@ -84,6 +88,7 @@ class KeysetChangeList(ChangeList):
 
     @property
     def newer(self) -> str:
+        """The query string of the next newer page; empty on the first page."""
         rows = self.result_list
         return (
             self.get_query_string({AFTER: getattr(rows[0], self.key)})
@@ -93,12 +98,16 @@ class KeysetChangeList(ChangeList):
 
     @property
     def newest(self) -> str:
-        """Leads back to the first page."""
+        """The query string of the first page; empty if this is it."""
         return self.get_query_string() if self.has_newer or not self.result_list else ""
 
 
 def number(text: str | None) -> int | None:
-    """A key of an address; None if there is none. Raises IncorrectLookupParameters, which leads to the list."""
+    """Parse a key from a query string; None if it is empty.
+
+    Raises IncorrectLookupParameters, which the admin answers with a redirect to the unfiltered
+    list.
+    """
     if text is None or text == "":
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_KEY):
@@ -107,16 +116,17 @@ def number(text: str | None) -> int | None:
 
 
 def walk(rows: QuerySet[Any], key: str, before: int | None, size: int) -> list[Any]:
-    """The newest `size` rows with a key below `before`, newest first."""
+    """Return the newest `size` rows whose key is below `before`, newest first."""
     older = rows if before is None else rows.filter(**{f"{key}__lt": before})
     return list(older.order_by(f"-{key}")[:size])
 
 
 def edge(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) -> int:
-    """The key at which rows begin to be written at or after `moment`, found by halving.
+    """Return the first key whose row was written at or after `moment`, by binary search.
 
-    The time of writing has no index, which every insert would pay for; but keys are given in its order, but
-    for what happens at once. Some 25 look-ups among 10 million rows.
+    The column `stamp` has no index, because every insert would pay for it. Keys are assigned in the
+    order of writing, except for rows written at the same time, so a caller allows a margin. A
+    search takes about 25 look-ups in 10 million rows.
     """
     low, high = 0, (rows.order_by(f"-{key}").values_list(key, flat=True).first() or 0) + 1
     while low < high:

@@ -1,6 +1,6 @@
-"""The vocabulary of the OpenAPI document, in which each app describes its own routes (OpenAPI 3.1).
+"""Building blocks of the OpenAPI 3.1 document. Each application describes its own routes with them.
 
-Plain views are written down as path items; Django REST framework's views carry `extend_schema`.
+Plain Django views are described by path items; views of Django REST framework by `extend_schema`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,8 @@ SECURITY_SCHEMES: Node = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A device's access token, or an API key (`sk-…`). Either may come as `x-api-key` instead.",
+        "description": "A device's access token, or an API key (`sk-…`). "
+        "Either may come as `x-api-key` instead.",
     },
     "session": {
         "type": "apiKey",
@@ -34,7 +35,8 @@ SECURITY_SCHEMES: Node = {
         "type": "apiKey",
         "in": "header",
         "name": "X-CSRFToken",
-        "description": "The value of the cookie `csrftoken`; needed with a session wherever something may change.",
+        "description": "The value of the cookie `csrftoken`; needed with a session wherever "
+        "something may change.",
     },
 }
 
@@ -44,7 +46,7 @@ def ref(name: str) -> Node:
 
 
 def record(properties: Node, *, optional: Iterable[str] = (), **more: Any) -> Node:
-    """An object that has all of these properties but the optional ones."""
+    """Return an object schema. All properties are required except those named in `optional`."""
     required = [name for name in properties if name not in set(optional)]
     return {
         "type": "object",
@@ -63,7 +65,7 @@ def whole(description: str = "", **more: Any) -> Node:
 
 
 def header(description: str, schema: Node | None = None, *, required: bool = False) -> Node:
-    """A header of an answer."""
+    """Return a header object for a response."""
     return {
         "description": description,
         "schema": schema or {"type": "string"},
@@ -86,13 +88,13 @@ def parameter(
 def answer(
     description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any
 ) -> Node:
-    """The answer of a plain view, as a response object."""
+    """Return a response object for a plain Django view."""
     shown = {} if example is None else {"example": example}
     return {"description": description, "content": {media: {"schema": schema, **shown}}, **more}
 
 
 def said(description: str, schema: Any, *, example: Any = None) -> OpenApiResponse:
-    """The same for a view of Django REST framework; `schema` may be a serializer."""
+    """Return a response for a view of Django REST framework; `schema` may be a serializer."""
     examples = (
         [] if example is None else [OpenApiExample("Example", value=example, response_only=True)]
     )
@@ -101,20 +103,20 @@ def said(description: str, schema: Any, *, example: Any = None) -> OpenApiRespon
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One way to say no: the name of its schema, and what each status means there."""
+    """One format of error responses: the name of its schema, and the meaning of each status."""
 
     schema: str
     meanings: Mapping[int, str]
 
     def answers(self, *statuses: int, **others: str) -> Node:
-        """For a plain view. `others` are meanings of this route's own, as `s404="…"`."""
+        """Return the error responses of a plain view. `others` override meanings, as `s404="…"`."""
         return {
             str(status): answer(meaning, ref(self.schema))
             for status, meaning in self._chosen(statuses, others).items()
         }
 
     def responses(self, *statuses: int, **others: str) -> dict[int, OpenApiResponse]:
-        """For a view of Django REST framework."""
+        """Return the error responses of a view of Django REST framework."""
         return {
             status: said(meaning, ref(self.schema))
             for status, meaning in self._chosen(statuses, others).items()

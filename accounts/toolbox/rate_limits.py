@@ -1,7 +1,7 @@
-"""Rates, decided in PostgreSQL, so that they hold over all workers and machines.
+"""Rate limits, decided in PostgreSQL, so that they hold across all workers and machines.
 
-Each key has one timestamp, the theoretical arrival time of the generic cell rate algorithm
-(ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
+Each key stores one timestamp, the theoretical arrival time of the generic cell rate algorithm
+(GCRA, ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
 """
 
 import math
@@ -22,7 +22,10 @@ PERIOD = 60  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The answer for one unit of work; `reset` and `retry_after` in seconds."""
+    """The decision of `take`.
+
+    `reset` (until all of `limit` is free) and `retry_after` are in seconds.
+    """
 
     allowed: bool
     limit: int
@@ -46,7 +49,10 @@ SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_l
 
 
 def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
-    """Count `cost` units against `limit` per `period` seconds of this key; a refusal counts nothing."""
+    """Count `cost` units of this key against `limit` per `period` seconds, if they fit.
+
+    A refused call counts nothing. A `cost` above `limit` counts as `limit`.
+    """
     cost = min(cost, limit)
     worth: Any = timedelta(
         seconds=cost * period / limit
@@ -54,7 +60,7 @@ def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     whole: Any = timedelta(seconds=period)
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, {"key": key, "cost": worth, "period": whole})
-        # No row: the key was first written between our snapshot and our insert, by an equal at its limit.
+        # No row: another call inserted the key after our snapshot and has used all of its limit.
         allowed, seconds = cursor.fetchone() or (False, float(period))
     seconds = max(seconds, 0.0)
     return Rate(
@@ -67,14 +73,17 @@ def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
 
 
 def give_back(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> None:
-    """Undo what `take` counted with the same numbers."""
+    """Undo one `take` that was called with the same arguments."""
     worth: Any = timedelta(seconds=cost * period / limit)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE rate_limits SET arrival = arrival - %s WHERE key = %s", [worth, key])
 
 
 class AddressThrottle(BaseThrottle):
-    """At most `settings.<setting>` calls per `period` seconds from one address. Subclasses name the setting."""
+    """Allow `settings.<setting>` calls per `period` seconds from one network (see `network`).
+
+    A subclass names the setting.
+    """
 
     setting = ""
     period = PERIOD
@@ -90,7 +99,7 @@ class AddressThrottle(BaseThrottle):
 
 
 def forget_idle() -> None:
-    """Delete what says nothing any more: the keys whose rate is free again, and allauth's counts in the cache."""
+    """Delete keys whose whole limit is free again, and expired entries of the cache table."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM rate_limits WHERE arrival < clock_timestamp()")
         cursor.execute("DELETE FROM django_cache WHERE expires < clock_timestamp()")

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.admin.filters import WrittenFilter
+from accounts.admin.filters import DateRangeFilter
 from credits.admin.pages.decide_approval import ApprovePage, RejectPage, WithdrawPage, amount_of
 from credits.admin.rows import RowAdmin, links
 from credits.countdown import countdown
@@ -31,7 +31,7 @@ class ApprovalAdmin(RowAdmin):
         "countdown",
         "decided_by",
     )
-    list_filter = (("state", ChoicesDropdownFilter), ("created_at", WrittenFilter))
+    list_filter = (("state", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
     list_filter_submit = True
     list_select_related = ("requester", "decided_by", "refunds")
     search_fields = ("reason", "requester__email")

@@ -11,7 +11,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
 from accounts.admin.bases import ReadOnlyAdmin
-from accounts.admin.filters import OneUserFilter, WrittenFilter, chosen_user
+from accounts.admin.filters import DateRangeFilter, OneUserFilter, find_chosen_user
 from credits.admin import lookup
 from credits.admin.pages.cancellation import CancellationPage
 from credits.admin.rows import RowAdmin
@@ -30,7 +30,7 @@ class HoldAdmin(RowAdmin):
         "countdown",
         "reference_id",
     )
-    list_filter = (OneUserFilter, ("state", ChoicesDropdownFilter), ("created_at", WrittenFilter))
+    list_filter = (OneUserFilter, ("state", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("reference_id",)
@@ -84,7 +84,11 @@ class HoldAdmin(RowAdmin):
 @admin.register(Grant)
 class GrantAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "user", "source", "amount", "remaining", "expires_at")
-    list_filter = (OneUserFilter, ("source", ChoicesDropdownFilter), ("created_at", WrittenFilter))
+    list_filter = (
+        OneUserFilter,
+        ("source", ChoicesDropdownFilter),
+        ("created_at", DateRangeFilter),
+    )
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("source",)
@@ -93,7 +97,7 @@ class GrantAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Grant], search_term: str
     ) -> tuple[QuerySet[Grant], bool]:
-        user = chosen_user("", search_term)
+        user = find_chosen_user("", search_term)
         return (queryset.filter(user=user or 0) if search_term.strip() else queryset), False
 
 

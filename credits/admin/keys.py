@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.access import api_keys
 from accounts.admin.bases import CheckedActions, ReadOnlyAdmin
-from accounts.admin.filters import OneUserFilter, WrittenFilter, chosen_user
+from accounts.admin.filters import DateRangeFilter, OneUserFilter, find_chosen_user
 from accounts.models import LIMITS, ApiKey
 from accounts.toolbox.request_source import Source
 from credits import budgets
@@ -32,7 +32,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     list_filter = (
         OneUserFilter,
         ("revoked_at", admin.EmptyFieldListFilter),
-        ("created_at", WrittenFilter),
+        ("created_at", DateRangeFilter),
     )
     list_filter_submit = True
     list_select_related = ("user",)
@@ -51,7 +51,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ApiKey], search_term: str
     ) -> tuple[QuerySet[ApiKey], bool]:
-        user = chosen_user("", search_term)
+        user = find_chosen_user("", search_term)
         return (queryset.filter(user=user or 0) if search_term.strip() else queryset), False
 
     @admin.display(description=_("key"))
@@ -77,7 +77,9 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
         if "confirmed" not in request.POST:
             return self._confirm(request, keys)
         revoked = [
-            key for key in keys if api_keys.revoke(key=key, source=Source.of_administrator(request))
+            key
+            for key in keys
+            if api_keys.revoke(key=key, source=Source.from_administrator(request))
         ]
         for key in revoked:
             self.log_change(request, key, "Revoked.")

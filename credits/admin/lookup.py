@@ -5,7 +5,7 @@ Each kind of term asks one index. A part of an address is looked for among the u
 
 from django.db.models import Q
 
-from accounts.admin.filters import chosen_user
+from accounts.admin.filters import find_chosen_user
 from accounts.toolbox.keyset import MAX_KEY
 from credits.models import Hold, Transaction
 
@@ -14,7 +14,7 @@ MOST = 1000  # rows with one reference
 
 def transactions(term: str) -> Q:
     term = term.strip()
-    if (user := chosen_user("", term)) is not None:
+    if (user := find_chosen_user("", term)) is not None:
         return Q(user=user)
     if _is_id(term) and Transaction.objects.filter(pk=int(term)).exists():
         return Q(pk=int(term))
@@ -44,7 +44,7 @@ def _holds(reference: str) -> list[tuple[int, int]]:
 
 def holds(term: str) -> Q:
     term = term.strip()
-    if (user := chosen_user("", term)) is not None:
+    if (user := find_chosen_user("", term)) is not None:
         return Q(user=user)
     if _is_id(term) and Hold.objects.filter(pk=int(term)).exists():
         return Q(pk=int(term))

@@ -14,7 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
-from accounts.admin.filters import AdministratorFilter, OneUserFilter, WrittenFilter, chosen_user
+from accounts.admin.filters import (
+    AdministratorFilter,
+    DateRangeFilter,
+    OneUserFilter,
+    find_chosen_user,
+)
 from credits import ledger
 from credits.admin import lookup
 from credits.admin.pages.exports import ExportPage
@@ -40,7 +45,7 @@ class TransactionAdmin(RowAdmin):
         OneUserFilter,
         ("type", ChoicesDropdownFilter),
         ActorFilter,
-        ("created_at", WrittenFilter),
+        ("created_at", DateRangeFilter),
     )
     list_filter_submit = True
     list_select_related = ("user", "actor")
@@ -70,7 +75,7 @@ class TransactionAdmin(RowAdmin):
 
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
         """Of one user by their own numbers, which the index of every user's rows has."""
-        user = chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
+        user = find_chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
         return (
             (Transaction.objects.all(), "id")
             if user is None

@@ -11,14 +11,15 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-import accounts.admin.bases
+import accounts.admin.users
+from accounts.admin.bases import CheckedActions
 from accounts.models import User
 from credits.admin.pages.adjustment import MAX_USERS, adjustment_page
 from credits.models import Package
 
 
 @admin.register(User)
-class UserAdmin(accounts.admin.bases.UserAdmin):
+class UserAdmin(accounts.admin.users.UserAdmin):
     """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
 
     actions = ("adjust_selected",)
@@ -72,7 +73,7 @@ def _to_list(model: str, **wanted: str) -> HttpResponse:
 
 
 @admin.register(Package)
-class PackageAdmin(accounts.admin.bases.CheckedActions, ModelAdmin):
+class PackageAdmin(CheckedActions, ModelAdmin):
     list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
     list_filter = ("is_active",)
     search_fields = ("name",)

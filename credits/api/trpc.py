@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from accounts.access.authentication import CHALLENGE, bearer_token, refused
+from accounts.access.authentication import CHALLENGE, build_refusal, read_bearer_token
 from accounts.models import User
 from accounts.toolbox.errors import render_refusal
 from accounts.toolbox.exceptions import Refusal
@@ -108,7 +108,9 @@ def _user(request: Request) -> User:
     if not isinstance(
         request.user, User
     ):  # a bad token raises AuthenticationFailed, but only the first time
-        raise exceptions.NotAuthenticated(refused(bearer_token(request._request) or "").description)
+        raise exceptions.NotAuthenticated(
+            build_refusal(read_bearer_token(request._request) or "").description
+        )
     return request.user
 
 

@@ -24,7 +24,7 @@ def grant_signup_bonus(user: User) -> Transaction | None:
         return None
     days = settings.SIGNUP_BONUS_DAYS
     with atomic():
-        if not bonus_addresses.welcome(user.email):
+        if not bonus_addresses.claim_bonus(user.email):
             return None
         return ledger.add(
             user=user,

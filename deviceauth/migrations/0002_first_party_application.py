@@ -1,4 +1,7 @@
-"""The client of our own desktop application: public, so its secret, random and kept only as a hash, is of no use."""
+"""Create the OAuth client of our own desktop application.
+
+The client is public, so its random secret, of which only a hash is stored, is never used.
+"""
 
 from typing import Any
 

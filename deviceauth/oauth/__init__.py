@@ -1,5 +1,5 @@
-"""The OAuth protocol on oauthlib and django-oauth-toolkit: parameters, validation, token values,
-errors, metadata.
+"""The OAuth protocol, based on oauthlib and django-oauth-toolkit: parameters, validation, token
+values, errors, metadata.
 
-The device flow itself is in device_flow.py.
+The verbs of the device flow are in device_flow.py.
 """

@@ -1,4 +1,4 @@
-"""How refusals look on the wire, once for each of the two dialects of `/api/auth/`."""
+"""Rendering of refusals in the two error formats of `/api/auth/`: for devices and for browsers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,68 +13,79 @@ from accounts.toolbox.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
 
 BUSY_SECONDS = 5
-AWAY = (OperationalError, InterfaceError)  # PostgreSQL, or a lock that was not to be had
+AWAY = (OperationalError, InterfaceError)  # PostgreSQL is down, or a lock timed out
 
 
 def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
-    """RFC 6749 §5.2: `{"error", "error_description"}`."""
+    """Return `{"error", "error_description"}` (RFC 6749 §5.2); None for an unexpected exception."""
     if isinstance(refusal, OAuth2Error):
-        return _challenged(Response(dict(refusal.twotuples), status=refusal.status_code))
+        return _add_challenge(Response(dict(refusal.twotuples), status=refusal.status_code))
     if isinstance(refusal, AWAY):
-        return _later(_named("temporarily_unavailable", "The service is busy.", 503), BUSY_SECONDS)
+        return _set_retry_after(
+            _build_oauth_error("temporarily_unavailable", "The service is busy.", 503), BUSY_SECONDS
+        )
     if isinstance(refusal, exceptions.Throttled):
-        return _later(_named("rate_limit_exceeded", "Too many requests.", 429), _wait(refusal))
+        return _set_retry_after(
+            _build_oauth_error("rate_limit_exceeded", "Too many requests.", 429),
+            _read_wait(refusal),
+        )
     if isinstance(refusal, exceptions.MethodNotAllowed):
-        return _named("invalid_request", "Use POST.", 405)
+        return _build_oauth_error("invalid_request", "Use POST.", 405)
     if isinstance(refusal, exceptions.UnsupportedMediaType):
-        return _named("invalid_request", "Send a form or JSON.", 415)
+        return _build_oauth_error("invalid_request", "Send a form or JSON.", 415)
     if isinstance(refusal, exceptions.APIException):
-        return _named("invalid_request", str(refusal.detail), refusal.status_code)
+        return _build_oauth_error("invalid_request", str(refusal.detail), refusal.status_code)
     return None
 
 
 def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
-    """`{"error": {"message"}}`, as the pages of the existing service had it."""
+    """Return `{"error": {"message"}}`, as the existing service had it; None if unexpected."""
     if isinstance(refusal, AWAY):
-        return _later(_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS)
+        return _set_retry_after(
+            _build_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS
+        )
     if isinstance(refusal, Refusal):
-        response = _message(refusal.message, refusal.status)
+        response = _build_message(refusal.message, refusal.status)
         return (
-            _later(response, refusal.retry_after) if isinstance(refusal, TooManyTries) else response
+            _set_retry_after(response, refusal.retry_after)
+            if isinstance(refusal, TooManyTries)
+            else response
         )
     if isinstance(refusal, exceptions.Throttled):
-        return _later(_message(_("Too many requests. Try again in a moment."), 429), _wait(refusal))
+        return _set_retry_after(
+            _build_message(_("Too many requests. Try again in a moment."), 429), _read_wait(refusal)
+        )
     if isinstance(refusal, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
-        return _unauthorized(refusal, context)
+        return _build_unauthorized(refusal, context)
     if isinstance(refusal, exceptions.APIException):
-        return _message(str(refusal.detail), refusal.status_code)
+        return _build_message(str(refusal.detail), refusal.status_code)
     return None
 
 
-def _unauthorized(refusal: exceptions.APIException, context: Mapping[str, Any]) -> Response:
-    response = _message(context["view"].unauthorized, 401)
+def _build_unauthorized(refusal: exceptions.APIException, context: Mapping[str, Any]) -> Response:
+    response = _build_message(context["view"].unauthorized, 401)
     response["WWW-Authenticate"] = getattr(refusal, "auth_header", None) or "Session"
     return response
 
 
-def _challenged(response: Response) -> Response:
+def _add_challenge(response: Response) -> Response:
     if response.status_code == 401:
         response["WWW-Authenticate"] = 'Basic realm="smartspec"'
     return response
 
 
-def _named(error: str, description: str, status: int) -> Response:
+def _build_oauth_error(error: str, description: str, status: int) -> Response:
     return Response({"error": error, "error_description": description}, status=status)
 
 
-def _message(message: str, status: int) -> Response:
+def _build_message(message: str, status: int) -> Response:
     return Response({"error": {"message": message}}, status=status)
 
 
-def _wait(refusal: exceptions.Throttled) -> float | None:
+def _read_wait(refusal: exceptions.Throttled) -> float | None:
     return getattr(refusal, "wait", None)
 
 
-def _later(response: Response, seconds: float | None) -> Response:
+def _set_retry_after(response: Response, seconds: float | None) -> Response:
     response["Retry-After"] = str(int(seconds or BUSY_SECONDS))
     return response

@@ -1,6 +1,7 @@
-"""What a client sent to an OAuth route, from either body type, as one flat set of strings.
+"""Parameters of the OAuth routes: read from a form or JSON body into one flat set of strings.
 
-RFC 6749 Appendix A allows printable ASCII in every parameter we know, so nothing else gets further.
+RFC 6749 Appendix A allows only printable ASCII in the parameters that we know, so everything else
+is refused here.
 """
 
 import base64
@@ -29,8 +30,8 @@ class TooLarge(ParseError):
     default_code = "request_too_large"
 
 
-def _read(stream: IO[bytes]) -> str:
-    """The body as text. Raises ParseError, TooLarge."""
+def _read_body(stream: IO[bytes]) -> str:
+    """Return the body as text. Raises ParseError, TooLarge."""
     try:
         body = stream.read(settings.DEVICE_MAX_BODY_BYTES + 1)
         if len(body) > settings.DEVICE_MAX_BODY_BYTES:
@@ -42,38 +43,38 @@ def _read(stream: IO[bytes]) -> str:
         raise ParseError("The body is incomplete.") from None
 
 
-def _without_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 6749 §3.2: parameters must not be included more than once."""
-    found: dict[str, Any] = {}
+def _refuse_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs as a dictionary. Raises ValueError for a duplicate (RFC 6749 §3.2)."""
+    parameters: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in parameters:
             raise ValueError("A parameter is included more than once.")
-        found[name] = value
-    return found
+        parameters[name] = value
+    return parameters
 
 
 class FormParser(BaseParser):
-    """`application/x-www-form-urlencoded`, strictly: no bad escapes, no duplicates."""
+    """Parses `application/x-www-form-urlencoded` strictly: no bad escapes, no duplicates."""
 
     media_type = "application/x-www-form-urlencoded"
 
     def parse(
         self, stream: Any, media_type: Any = None, parser_context: Any = None
     ) -> dict[str, str]:
-        body = _read(stream)
+        body = _read_body(stream)
         if BAD_ESCAPE.search(body):
             raise ParseError("The body holds a bad percent escape.")
         try:
             pairs = parse_qsl(
                 body, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS
             )
-            return _without_duplicates(pairs)
+            return _refuse_duplicates(pairs)
         except ValueError:
             raise ParseError("The body is not a form with each parameter once.") from None
 
 
 class JSONParser(BaseParser):
-    """`application/json`, an object whose names are unique."""
+    """Parses `application/json`: an object whose names are unique."""
 
     media_type = "application/json"
 
@@ -81,7 +82,7 @@ class JSONParser(BaseParser):
         self, stream: Any, media_type: Any = None, parser_context: Any = None
     ) -> dict[str, Any]:
         try:
-            parsed = json.loads(_read(stream), object_pairs_hook=_without_duplicates)
+            parsed = json.loads(_read_body(stream), object_pairs_hook=_refuse_duplicates)
         except (ValueError, RecursionError):
             raise ParseError("The body is not JSON with each name once.") from None
         if not isinstance(parsed, dict):
@@ -91,20 +92,27 @@ class JSONParser(BaseParser):
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """`is_first_party`: a JSON body that names no client at all comes from the desktop application."""
+    """The parameters of a request.
+
+    `is_first_party` is true for a JSON body that names no client: only the desktop application
+    sends it.
+    """
 
     values: dict[str, str]
     is_first_party: bool
 
 
 def read(request: Request, *names: str) -> Parameters:
-    """The named parameters and the client's credentials. Raises InvalidRequest, InvalidClient, ParseError."""
+    """Return the named parameters and the client's credentials.
+
+    Raises InvalidRequest, InvalidClient, ParseError.
+    """
     body = request.data
-    values = _strings(
+    values = _require_ascii(
         {name: body[name] for name in (*names, "client_id", "client_secret") if name in body}
     )
     header = str(request._request.META.get("HTTP_AUTHORIZATION", ""))
-    values = _with_credentials(values, header)
+    values = _add_basic_credentials(values, header)
     is_json = str(request.content_type).partition(";")[0].strip().lower() == JSONParser.media_type
     is_first_party = is_json and not header and "client_id" not in values
     if is_first_party:
@@ -112,8 +120,11 @@ def read(request: Request, *names: str) -> Parameters:
     return Parameters(values, is_first_party)
 
 
-def _strings(given: Mapping[str, Any]) -> dict[str, str]:
-    """Without a value is as good as absent (RFC 6749 §3.2)."""
+def _require_ascii(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters that have a value; an empty one counts as absent (RFC 6749 §3.2).
+
+    Raises InvalidRequest for a value that is not printable ASCII or is too long.
+    """
     present = {name: value for name, value in given.items() if value not in (None, "")}
     for name, value in present.items():
         if not isinstance(value, str) or not VALUE.fullmatch(value):
@@ -123,9 +134,12 @@ def _strings(given: Mapping[str, Any]) -> dict[str, str]:
     return present
 
 
-def _with_credentials(values: dict[str, str], header: str) -> dict[str, str]:
-    """Credentials from HTTP Basic moved to where oauthlib looks for them (RFC 6749 §2.3.1)."""
-    basic = _basic(header)
+def _add_basic_credentials(values: dict[str, str], header: str) -> dict[str, str]:
+    """Add the credentials of HTTP Basic, where oauthlib looks for them (RFC 6749 §2.3.1).
+
+    Raises InvalidRequest if the body contains a secret or another client too.
+    """
+    basic = _read_basic_credentials(header)
     if not basic:
         return values
     if (
@@ -136,7 +150,7 @@ def _with_credentials(values: dict[str, str], header: str) -> dict[str, str]:
     return values | basic
 
 
-def _basic(header: str) -> dict[str, str]:
+def _read_basic_credentials(header: str) -> dict[str, str]:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         return {}
@@ -145,19 +159,19 @@ def _basic(header: str) -> dict[str, str]:
         client_id, client_secret = (
             unquote_plus(part, errors="strict") for part in decoded.split(":", 1)
         )
-        found = _strings({"client_id": client_id, "client_secret": client_secret})
+        credentials = _require_ascii({"client_id": client_id, "client_secret": client_secret})
     except (ValueError, InvalidRequest):
         raise InvalidClient from None
-    if "client_id" not in found:
+    if "client_id" not in credentials:
         raise InvalidClient
-    return found
+    return credentials
 
 
-def scope(request: Request, *, is_first_party: bool) -> str | None:
-    """The scope a device asks for, space-separated; None if it asks for none.
+def read_scope(request: Request, *, is_first_party: bool) -> str | None:
+    """Return the requested scopes of a `scopes` list, space-separated; None if it names none.
 
-    The desktop application sends a list in `scopes`, and what it names and we do not know is dropped
-    as long as something remains. Raises InvalidRequest.
+    The desktop application sends that list. Its unknown scopes are dropped if at least one is
+    known. Raises InvalidRequest.
     """
     given = request.data.get("scopes")
     if given is None:
@@ -166,6 +180,6 @@ def scope(request: Request, *, is_first_party: bool) -> str | None:
         raise InvalidRequest("scopes is not a list of strings.")
     if given and not VALUE.fullmatch(" ".join(given)):
         raise InvalidRequest("scopes is not a list of short strings of printable ASCII.")
-    asked = " ".join(given).split()
-    known = [name for name in asked if name in settings.SCOPES]
-    return " ".join(known if is_first_party and known else asked) or None
+    names = " ".join(given).split()
+    known = [name for name in names if name in settings.SCOPES]
+    return " ".join(known if is_first_party and known else names) or None

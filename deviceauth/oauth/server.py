@@ -1,4 +1,7 @@
-"""The protocol engine: oauthlib's endpoints with the two grants that exist here (RFC 6749, 7009, 8628)."""
+"""The OAuth server: oauthlib's endpoints with the two grants that exist here.
+
+Sources: RFC 6749, RFC 7009, RFC 8628.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +21,10 @@ HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Server(TokenEndpoint, RevocationEndpoint):
-    """Tokens for a device code or a refresh token, and their revocation; nothing else is a grant."""
+    """Issues tokens for a device code or a refresh token, and revokes them.
+
+    It has no other grant.
+    """
 
     def __init__(
         self,
@@ -33,23 +39,28 @@ class Server(TokenEndpoint, RevocationEndpoint):
             request_validator, token_generator, token_expires_in, refresh_token_generator
         )
         grants = {DEVICE_CODE: device_code, REFRESH_TOKEN: RefreshTokenGrant(request_validator)}
-        # What is no grant goes to the default one, which answers `unsupported_grant_type`.
+        # An unknown grant type goes to the default grant, which answers `unsupported_grant_type`.
         TokenEndpoint.__init__(self, DEVICE_CODE, bearer, grants)
         RevocationEndpoint.__init__(self, request_validator)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`body` is JSON; `headers` are those that the answer of this kind needs."""
+class OAuthResponse:
+    """A response of oauthlib. `body` is JSON; `headers` are those that the view has to send."""
 
     status: int
     body: str
     headers: dict[str, str]
 
 
-def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application, list[str]]:
-    """Who asks for a device code, and for which scopes (RFC 8628 §3.1). Raises OAuth2Error."""
-    grant: Any = DeviceCodeGrant(_validator(UNKNOWN))
+def validate_device_request(
+    parameters: Mapping[str, str], path: str
+) -> tuple[Application, list[str]]:
+    """Return the client and scopes of a request for a device code (RFC 8628 §3.1).
+
+    Raises OAuth2Error.
+    """
+    grant: Any = DeviceCodeGrant(_build_validator(UNKNOWN))
     request: Any = Request(path, "POST", urlencode(parameters.items()), HEADERS)
     grant.validate_device_authorization_request(request)
     request.grant_type = DEVICE_CODE
@@ -57,33 +68,40 @@ def device_client(parameters: Mapping[str, str], path: str) -> tuple[Application
     return request.client, list(dict.fromkeys(request.scopes))
 
 
-def tokens(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
-    """The token endpoint's answer (RFC 6749 §5). Raises OAuth2Error."""
+def answer_token_request(parameters: Mapping[str, str], path: str, source: Source) -> OAuthResponse:
+    """Return the response of the token endpoint (RFC 6749 §5). Raises OAuth2Error."""
     body = urlencode(parameters.items())
-    headers, answer, status = _server(source).create_token_response(path, "POST", body, HEADERS)
-    return Answer(status, answer, _kept(headers))
-
-
-def revocation(parameters: Mapping[str, str], path: str, source: Source) -> Answer:
-    """The revocation endpoint's answer (RFC 7009 §2.2); oauthlib leaves the body of a success empty."""
-    body = urlencode(parameters.items())
-    headers, answer, status = _server(source).create_revocation_response(
+    headers, answer, status = _build_server(source).create_token_response(
         path, "POST", body, HEADERS
     )
-    return Answer(status, answer or "{}", _kept(headers))
+    return OAuthResponse(status, answer, _select_headers(headers))
 
 
-def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    """The views say themselves what type their answers have and that nobody may store them."""
+def answer_revocation_request(
+    parameters: Mapping[str, str], path: str, source: Source
+) -> OAuthResponse:
+    """Return the response of the revocation endpoint (RFC 7009 §2.2).
+
+    oauthlib leaves the body of a success empty; it is `{}` here.
+    """
+    body = urlencode(parameters.items())
+    headers, answer, status = _build_server(source).create_revocation_response(
+        path, "POST", body, HEADERS
+    )
+    return OAuthResponse(status, answer or "{}", _select_headers(headers))
+
+
+def _select_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers to send. The views set the content type and Cache-Control themselves."""
     return {name: value for name, value in headers.items() if name == "Retry-After"}
 
 
-def _server(source: Source) -> Server:
+def _build_server(source: Source) -> Server:
     server: Server = oauth2_settings.OAUTH2_SERVER_CLASS(
-        _validator(source), **oauth2_settings.server_kwargs
+        _build_validator(source), **oauth2_settings.server_kwargs
     )
     return server
 
 
-def _validator(source: Source) -> Any:
+def _build_validator(source: Source) -> Any:
     return oauth2_settings.OAUTH2_VALIDATOR_CLASS(source)

@@ -1,7 +1,9 @@
-"""The values of tokens. Only their hashes are stored, yet a repeated refresh gets the same pair again.
+"""Creation of token values, so that a repeated refresh gets the same pair although only hashes are
+stored.
 
-A first pair is random. A successor is derived from the refresh token that was presented: whoever
-presents it again while the grace lasts gets the same successors, and the database alone yields neither.
+The first pair is random. Each later pair is derived from SECRET_KEY and the presented refresh
+token. Presenting that token again during the grace period derives the same pair; the database alone
+does not suffice to derive it.
 """
 
 import base64
@@ -11,24 +13,24 @@ from typing import Any
 from django.utils.crypto import salted_hmac
 
 
-def access_token(request: Any) -> str:
+def create_access_token(request: Any) -> str:
     """django-oauth-toolkit's ACCESS_TOKEN_GENERATOR."""
-    return _value(request, "access")
+    return _create_value(request, "access")
 
 
-def refresh_token(request: Any) -> str:
+def create_refresh_token(request: Any) -> str:
     """django-oauth-toolkit's REFRESH_TOKEN_GENERATOR."""
-    return _value(request, "refresh")
+    return _create_value(request, "refresh")
 
 
-def _value(request: Any, kind: str) -> str:
+def _create_value(request: Any, kind: str) -> str:
     presented = getattr(request, "refresh_token_instance", None)
     if presented is None:
         return secrets.token_urlsafe(32)
-    return _successor(kind, presented.pk, request.refresh_token)
+    return _derive_successor(kind, presented.pk, request.refresh_token)
 
 
-def _successor(kind: str, pk: int, presented: str) -> str:
+def _derive_successor(kind: str, pk: int, presented: str) -> str:
     # salted_hmac keys each kind with a key of its own, made from its name and SECRET_KEY.
     digest = salted_hmac(
         f"deviceauth.successor.{kind}", f"{pk}:{presented}", algorithm="sha256"

@@ -1,4 +1,7 @@
-"""What oauthlib asks of us while it speaks the protocol: clients, codes, tokens (RFC 6749, RFC 8628)."""
+"""The request validator that oauthlib calls to check clients, codes and tokens.
+
+Sources: RFC 6749, RFC 8628.
+"""
 
 from typing import Any
 
@@ -19,38 +22,46 @@ AUTHORIZED = "authorized"  # oauthlib's DeviceCodeGrant.DEVICE_CODE_AUTHORIZED
 
 
 class Validator(OAuth2Validator):
-    """`source` is the caller's, for the record of a device's session."""
+    """Validates OAuth requests. `source` is recorded with the device session and its events."""
 
     def __init__(self, source: Source = UNKNOWN) -> None:
         super().__init__()
         self.source = source
 
     def validate_client_id(self, client_id: str, request: Any, *args: Any, **kwargs: Any) -> bool:
-        """Raise InvalidClient for an unknown client; oauthlib itself would say `invalid_request`."""
+        """Raise InvalidClient for an unknown client; oauthlib itself would answer
+        `invalid_request`.
+        """
         if not super().validate_client_id(client_id, request, *args, **kwargs):
             raise InvalidClient
         return True
 
     def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:
-        """A public client has no secret, so a caller that shows one is not that client."""
+        """Return whether the client's secret is right.
+
+        False for a public client, which has none.
+        """
         known = super().authenticate_client(request, *args, **kwargs)
         return bool(known and request.client.client_type == Application.CLIENT_CONFIDENTIAL)
 
     def validate_device_code(
         self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any
     ) -> str:
-        """RFC 8628 §3.5. Every answer but "authorized" is raised."""
-        found = device_flow.poll(device_code=code, client=request.client, source=self.source)
-        request.device_grant = found
-        request.user = found.user
-        request.scopes = found.scopes
-        request.extra_credentials = _user_block(request)
+        """Check a poll (RFC 8628 §3.5). Every state except "authorized" raises an OAuth2Error."""
+        grant = device_flow.poll(device_code=code, client=request.client, source=self.source)
+        request.device_grant = grant
+        request.user = grant.user
+        request.scopes = grant.scopes
+        request.extra_credentials = _build_user_block(request)
         return AUTHORIZED
 
     def validate_refresh_token(
         self, refresh_token: str, client: Application, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
-        """RFC 6749 §6. A replay after the grace ends the whole family (RFC 9700 §4.14)."""
+        """Check a refresh token (RFC 6749 §6).
+
+        A reuse after the grace period revokes the whole token family (RFC 9700 §4.14).
+        """
         with atomic():
             if not super().validate_refresh_token(refresh_token, client, request, *args, **kwargs):
                 device_sessions.end_replayed(
@@ -59,11 +70,11 @@ class Validator(OAuth2Validator):
                 return False
         if not request.user.is_active or self._is_too_old(request.refresh_token_instance):
             return False
-        request.extra_credentials = _user_block(request)
+        request.extra_credentials = _build_user_block(request)
         return True
 
     def _is_too_old(self, token: RefreshToken) -> bool:
-        """End a session that has reached the age that no session may have."""
+        """Return whether the session exceeds DEVICE_SESSION_MAX_DAYS; revoke it if it does."""
         if not settings.DEVICE_SESSION_MAX_DAYS:
             return False
         session = DeviceSession.objects.filter(token_family=token.token_family).first()
@@ -75,7 +86,10 @@ class Validator(OAuth2Validator):
     def get_original_scopes(
         self, refresh_token: str, request: Any, *args: Any, **kwargs: Any
     ) -> list[str]:
-        """What the device was allowed: a narrower access token narrows none that follows (RFC 6749 §6)."""
+        """Return the scopes that the user approved.
+
+        An access token with fewer scopes does not limit the tokens that follow it (RFC 6749 §6).
+        """
         family = request.refresh_token_instance.token_family
         session = DeviceSession.objects.filter(token_family=family).first()
         return (
@@ -85,15 +99,15 @@ class Validator(OAuth2Validator):
     def _save_bearer_token(
         self, token: dict[str, Any], request: Any, *args: Any, **kwargs: Any
     ) -> None:
-        """In django-oauth-toolkit's transaction: what is raised here undoes all of it."""
+        """Save new tokens. An exception here rolls back django-oauth-toolkit's transaction."""
         created = dict(token)
         if request.grant_type == "refresh_token":
             _require_not_revoked(request.refresh_token_instance.pk)
         else:
             device_flow.consume(code=request.device_grant, source=self.source)
         super()._save_bearer_token(token, request, *args, **kwargs)
-        if not token["access_token"]:  # found again within the grace, where only hashes are stored
-            token.update(_same_pair(created))
+        if not token["access_token"]:  # reused in the grace period: the row has only a hash
+            token.update(_derive_same_pair(created))
 
     def _create_refresh_token(
         self, request: Any, code: str, access_token: AccessToken, previous: RefreshToken | None
@@ -113,14 +127,14 @@ class Validator(OAuth2Validator):
     def revoke_token(
         self, token: str, token_type_hint: str, request: Any, *args: Any, **kwargs: Any
     ) -> None:
-        """RFC 7009: either token of a pair, of any age, ends the device's session."""
+        """Revoke the session of either token of a pair, even an old one (RFC 7009)."""
         device_sessions.revoke_token(
             token_checksum=checksum(token), client=request.client, source=self.source
         )
 
 
-def profile(user: User) -> dict[str, Any]:
-    """How the existing desktop application knows a user. `credits` is the posted balance."""
+def build_profile(user: User) -> dict[str, Any]:
+    """Return the user as the existing desktop application expects. `credits` is the balance."""
     return {
         "id": user.pk,
         "openId": user.public_id,
@@ -131,16 +145,17 @@ def profile(user: User) -> dict[str, Any]:
     }
 
 
-def _user_block(request: Any) -> dict[str, Any] | None:
+def _build_user_block(request: Any) -> dict[str, Any] | None:
     first_party = request.client.client_id == settings.FIRST_PARTY_CLIENT_ID
-    return {"user": profile(request.user)} if first_party else None
+    return {"user": build_profile(request.user)} if first_party else None
 
 
 def _require_not_revoked(pk: int) -> None:
-    """Lock the presented refresh token and look again: since it was validated, its session may have been
-    revoked or its successor used, and django-oauth-toolkit would then start a second branch of the family.
+    """Lock the presented refresh token, and raise InvalidGrant if it may not be used any more.
 
-    The successor is locked too: one that somebody is just deleting can still be read, but not locked.
+    Since its validation the session may have been revoked or its successor used, and
+    django-oauth-toolkit would then start a second branch of the family. The successor is locked
+    too, because a row that another transaction is deleting can still be read, but not locked.
     """
     presented = RefreshToken.objects.select_for_update().get(pk=pk)
     successors = AccessToken.objects.select_for_update(of=("self",)).filter(
@@ -150,17 +165,17 @@ def _require_not_revoked(pk: int) -> None:
         raise InvalidGrant
 
 
-def _same_pair(created: dict[str, Any]) -> dict[str, Any]:
-    """The pair of the first refresh: derived again, with the lifetime it has left.
+def _derive_same_pair(created: dict[str, Any]) -> dict[str, Any]:
+    """Return the pair of the first refresh, derived again, with its remaining lifetime in seconds.
 
-    Raises InvalidGrant if it is another pair, as when SECRET_KEY changed in between.
+    Raises InvalidGrant if the derived pair differs, as when SECRET_KEY has changed in between.
     """
     stored = AccessToken.objects.filter(token_checksum=checksum(created["access_token"])).first()
     if stored is None:
         raise InvalidGrant
-    left = int((stored.expires - timezone.now()).total_seconds())
+    remaining = int((stored.expires - timezone.now()).total_seconds())
     return {
         "access_token": created["access_token"],
         "refresh_token": created["refresh_token"],
-        "expires_in": max(left, 0),
+        "expires_in": max(remaining, 0),
     }

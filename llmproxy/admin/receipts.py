@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from accounts.admin.bases import ReadOnlyAdmin
-from accounts.admin.filters import MOST, OneUserFilter, WrittenFilter, chosen_user
+from accounts.admin.filters import MAX_CHOICES, DateRangeFilter, OneUserFilter, find_chosen_user
 from accounts.models import ApiKey
 from credits.admin.rows import link
 from deviceauth.models import DeviceSession
@@ -39,7 +39,7 @@ class ProviderFilter(DropdownFilter):
     parameter_name = "provider"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(Provider.objects.values_list("slug", "name")[:MOST])
+        return list(Provider.objects.values_list("slug", "name")[:MAX_CHOICES])
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Completion]
@@ -65,7 +65,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         ("status", ChoicesDropdownFilter),
         ("usage_source", ChoicesDropdownFilter),
         ProviderFilter,
-        ("created_at", WrittenFilter),
+        ("created_at", DateRangeFilter),
     )
     list_filter_submit = True
     list_select_related = ("user",)
@@ -136,7 +136,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if (user := chosen_user("", term)) is not None:
+        if (user := find_chosen_user("", term)) is not None:
             return queryset.filter(user=user), False
         if found := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
             return queryset.filter(pk__in=list(found)), False

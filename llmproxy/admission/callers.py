@@ -16,9 +16,9 @@ from accounts.access.authentication import (
     B64TOKEN,
     Caller,
     InvalidToken,
-    bearer_token,
+    build_refusal,
     identify,
-    refused,
+    read_bearer_token,
 )
 from accounts.models import User
 from accounts.toolbox.digests import checksum
@@ -53,7 +53,7 @@ class GatewayCaller:
 
 def authenticate(request: HttpRequest) -> GatewayCaller:
     """The caller of this request. Raises Unauthorized, InsufficientScope, UserNotFound, CsrfFailed."""
-    token = bearer_token(request)
+    token = read_bearer_token(request)
     if token is None:
         return _session(request)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
@@ -114,7 +114,7 @@ def remember(caller: Presented, user: int) -> None:
 
 def present(request: HttpRequest) -> Presented:
     """Who says they call. Raises what `authenticate` raises, as far as no question to the database tells."""
-    token = bearer_token(request)
+    token = read_bearer_token(request)
     if token is None:
         user = _session(request).user
         return Presented(user=user.pk if user else None, account=user.pk if user else 0)
@@ -128,7 +128,7 @@ def present(request: HttpRequest) -> Presented:
 
 def _credential(token: str) -> Presented:
     if not B64TOKEN.match(token):
-        raise Unauthorized(refused(token).description)
+        raise Unauthorized(build_refusal(token).description)
     sum_of = checksum(token)
     return Presented(
         sum_of,

@@ -13,14 +13,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from accounts.models import MAX_CREDITS
 from accounts.toolbox import rate_limits
 from accounts.toolbox.request_source import Source
 from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
-from deviceauth.pages import words
+from deviceauth.pages import describe_scopes
 from llmproxy.pages.limit_forms import LimitsForm, rates_of
 
 MOST = 200  # devices on the page
@@ -52,7 +52,7 @@ class DeviceForm(LimitsForm):
 def devices(request: HttpRequest) -> HttpResponse:
     """Every connected device, the last used first."""
     sessions = _connected(request).order_by("-last_used_at")[:MOST]
-    spent = budgets.spent_this_month(signed_in(request))
+    spent = budgets.spent_this_month(require_user(request))
     return render(
         request,
         "llmproxy/devices.html",
@@ -69,7 +69,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     now = {"name": session.name, "monthly_budget": session.monthly_budget, **rates_of(session)}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
     if not form.is_valid():
-        context = _shown(session, budgets.spent_this_month(signed_in(request))) | {"form": form}
+        context = _shown(session, budgets.spent_this_month(require_user(request))) | {"form": form}
         return render(
             request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
         )
@@ -78,7 +78,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     ).allowed:
         messages.error(request, _("Too many changes. Wait a few minutes, then try again."))
         return redirect("account_devices")
-    source = Source.of(request)
+    source = Source.from_request(request)
     device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
     device_sessions.set_budget(
         session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source
@@ -96,7 +96,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     session = get_object_or_404(_connected(request), pk=pk)
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": [session]})
-    device_sessions.revoke(session=session, source=Source.of(request))
+    device_sessions.revoke(session=session, source=Source.from_request(request))
     messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
     return redirect("account_devices")
 
@@ -108,19 +108,21 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
     """Ask, then end them all."""
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": _connected(request)[:MOST]})
-    device_sessions.revoke_all(signed_in(request), Source.of(request))
+    device_sessions.revoke_all(require_user(request), Source.from_request(request))
     messages.success(request, _("All your devices are disconnected."))
     return redirect("account_devices")
 
 
 def _connected(request: HttpRequest) -> Any:
     return (
-        DeviceSession.objects.live().filter(user=signed_in(request)).select_related("application")
+        DeviceSession.objects.live()
+        .filter(user=require_user(request))
+        .select_related("application")
     )
 
 
 def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
-    permissions = words(session.scopes)
+    permissions = describe_scopes(session.scopes)
     return {
         "session": session,
         "permissions": permissions,

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access import api_keys
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from accounts.models import ApiKey
 from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.toolbox.request_source import Source
@@ -32,7 +32,7 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def keys(request: HttpRequest) -> HttpResponse:
     """`/account/keys`: the user's keys, with what each has spent this month."""
-    user = signed_in(request)
+    user = require_user(request)
     spent = budgets.spent_this_month(user)
     live = ApiKey.objects.live().filter(user=user)
     rows = [(key, spent.get(key.credential, 0), last_day(key)) for key in live]
@@ -45,7 +45,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 @reauthentication_required  # type: ignore[untyped-decorator]  # a browser left open is not enough for a key that stays
 def new(request: HttpRequest) -> HttpResponse:
     """`/account/keys/new`: the form, and as the answer to it the key, once."""
-    user = signed_in(request)
+    user = require_user(request)
     form = KeyForm(user, request.POST or None)
     if not form.is_valid():
         return render(
@@ -53,7 +53,10 @@ def new(request: HttpRequest) -> HttpResponse:
         )
     try:
         created = api_keys.create(
-            user=user, source=Source.of(request), form=form.cleaned_data["form"], **form.settings
+            user=user,
+            source=Source.from_request(request),
+            form=form.cleaned_data["form"],
+            **form.settings,
         )
     except TooManyKeys as refusal:
         form.add_error(None, refusal.message)
@@ -83,14 +86,14 @@ def _curl(key: ApiKey) -> str:
 @login_required
 def change(request: HttpRequest, pk: int) -> HttpResponse:
     """`/account/keys/1`: another name, date, budget or list of models."""
-    user = signed_in(request)
+    user = require_user(request)
     key = get_object_or_404(ApiKey.objects.live(), user=user, pk=pk)
     form = KeyForm(user, request.POST or None, key=key)
     if not form.is_valid():
         context = {"form": form, "key": key}
         return render(request, "llmproxy/key.html", context, status=400 if form.is_bound else 200)
     try:
-        api_keys.change(key=key, source=Source.of(request), **form.settings)
+        api_keys.change(key=key, source=Source.from_request(request), **form.settings)
     except KeyRevoked as refusal:
         messages.error(request, refusal.message)
     else:
@@ -103,9 +106,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """`/account/keys/1/revoke`: asks first."""
-    key = get_object_or_404(ApiKey, user=signed_in(request), pk=pk)
+    key = get_object_or_404(ApiKey, user=require_user(request), pk=pk)
     if request.method != "POST":
         return render(request, "llmproxy/key_revoke.html", {"key": key})
-    api_keys.revoke(key=key, source=Source.of(request))
+    api_keys.revoke(key=key, source=Source.from_request(request))
     messages.success(request, _("The key “%(name)s” was revoked.") % {"name": key.name})
     return redirect("account_keys")

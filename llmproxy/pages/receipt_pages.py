@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion, Provider
 from llmproxy.receipts import explain, finish_reasons
@@ -38,7 +38,7 @@ REFUSED = _("refused the request")
 @login_required
 def completion(request: HttpRequest, generation_id: str) -> HttpResponse:
     """`/account/completions/gen_…`: one's own only."""
-    own = Completion.objects.filter(user=signed_in(request)).select_related("hold")
+    own = Completion.objects.filter(user=require_user(request)).select_related("hold")
     found = get_object_or_404(own, generation_id=generation_id)
     return render(request, "llmproxy/completion.html", shown(found))
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from llmproxy.models import Completion
 from llmproxy.receipts import finish_reasons
 
@@ -43,7 +43,7 @@ class Page:
 @login_required
 def requests(request: HttpRequest) -> HttpResponse:
     """`/account/requests`, newest first; 400 for an address that no link leads to."""
-    query, own = RequestsQuery(request.GET), Completion.objects.filter(user=signed_in(request))
+    query, own = RequestsQuery(request.GET), Completion.objects.filter(user=require_user(request))
     page = _page(own, **query.cleaned_data) if query.is_valid() else None
     if page is None:
         return render(request, "llmproxy/requests.html", {"query": RequestsQuery({})}, status=400)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from accounts.toolbox.errors import envelope
+from accounts.toolbox.errors import build_envelope
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering.meter import Meter
@@ -42,7 +42,7 @@ class Route:
         """The body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
         gateway = refusal if isinstance(refusal, GatewayRefusal) else None
         param, extra = (gateway.param, gateway.extra) if gateway else (None, {})
-        return envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
+        return build_envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,27 @@
-"""Gives a test run a database of its own, unless DATABASE_URL names one."""
+"""Gives a test run a database of its own, unless DATABASE_URL names one.
 
+The database that the server comes with is migrated while pytest collects the tests,
+and is the template of the test databases: one for each worker of pytest-xdist.
+"""
+
+import fcntl
 import os
+import sys
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
+from smartspec.local import processes
 from smartspec.local.embedded_postgres import application_url, server
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
-from smartspec.local.postgres_cluster import APP_ROLE
+from smartspec.local.postgres_cluster import APP_ROLE, NAME
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE_LOCK = "TEST_TEMPLATE_LOCK"
 
 _at_end = ExitStack()
 
@@ -41,6 +52,30 @@ def _start_server() -> None:
     os.environ["DATABASE_URL"] = url
     os.environ["DATABASE_APP_ROLE"] = APP_ROLE
     os.environ["APP_DATABASE_URL"] = application_url(url, data)
+    _start_migrating(data.with_name("template.lock"))
+
+
+def _start_migrating(lock: Path) -> None:
+    """In a process that holds the lock, and no other does, until it has ended.
+
+    It also says what went wrong, if something does; the databases made from the template
+    are migrated as usual, and fail in the same place.
+    """
+    os.environ[TEMPLATE_LOCK] = str(lock)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = [sys.executable, "manage.py", "migrate", "--skip-checks", "--verbosity", "0"]
+        migrating = processes.start(command, cwd=ROOT, pass_fds=[held.fileno()])
+    _at_end.callback(processes.stop, migrating)
+
+
+def use_template(settings: dict[str, Any]) -> None:
+    """Let the test database of these settings be a copy of the template, if there is one."""
+    if not (lock := os.environ.get(TEMPLATE_LOCK)):
+        return
+    with Path(lock).open() as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+    settings["TEST"]["TEMPLATE"] = NAME
 
 
 @pytest.hookimpl(trylast=True)

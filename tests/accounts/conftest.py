@@ -1,4 +1,4 @@
-"""What the tests of people's accounts share: mail that is read, codes of an authenticator app, browsers."""
+"""Shared helpers of the account tests: mails, codes of an authenticator app, log-in."""
 
 import re
 import struct
@@ -29,21 +29,24 @@ def no_limit_is_used_up(db: Any) -> None:
 
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The outbox, with what is sent once a change is committed: a test's own transaction never is."""
+    """Return the outbox.
+
+    `on_commit` runs at once, because the transaction of a test never commits.
+    """
     for place in ("django.db.transaction", "accounts.login.adapter"):
         monkeypatch.setattr(f"{place}.on_commit", lambda act: act())
     return mail.outbox
 
 
-def code_in(message: Any) -> str:
-    """The code that a mail carries on a line of its own."""
-    found = re.search(r"^([B-Z]{4}-[B-Z]{4})$", str(message.body), re.MULTILINE)
-    assert found, message.body
-    return found[1]
+def find_code(message: Any) -> str:
+    """Return the code that stands on a line of its own in a mail."""
+    match = re.search(r"^([B-Z]{4}-[B-Z]{4})$", str(message.body), re.MULTILINE)
+    assert match, message.body
+    return match[1]
 
 
 def totp(secret: str, moment: float | None = None) -> str:
-    """RFC 6238, as an authenticator app computes it."""
+    """Return the code that an authenticator app shows (RFC 6238)."""
     counter = int(moment or time.time()) // 30
     mac = digest(b32decode(secret), struct.pack(">Q", counter), sha1)
     number = struct.unpack_from(">I", mac, mac[-1] & 15)[0] & 0x7FFFFFFF
@@ -52,7 +55,7 @@ def totp(secret: str, moment: float | None = None) -> str:
 
 @pytest.fixture
 def protect() -> Callable[[User], tuple[str, list[str]]]:
-    """Give a user an authenticator app: its secret, and recovery codes."""
+    """A function that gives a user an app; it returns the secret and the recovery codes."""
 
     def give(user: User) -> tuple[str, list[str]]:
         secret = generate_totp_secret()
@@ -68,22 +71,25 @@ def log_in(
     return client.post("/accounts/login/", {"login": email, "password": password}, **extra)
 
 
-def confirm(client: Client, password: str = PASSWORD) -> None:
-    """Enter the password anew, as pages ask for that are no small matter."""
+def reauthenticate(client: Client, password: str = PASSWORD) -> None:
+    """Enter the password again, as important pages require."""
     assert client.post("/accounts/reauthenticate/", {"password": password}).status_code == 302
 
 
-def kinds(user: User) -> list[str]:
-    """What was written down about a user, oldest first."""
+def list_event_kinds(user: User) -> list[str]:
+    """Return the kinds of the user's access events, oldest first."""
     return list(AuthEvent.objects.filter(user=user).order_by("id").values_list("kind", flat=True))
 
 
-def factors(user: User) -> set[str]:
+def list_factors(user: User) -> set[str]:
     return set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
 
 
 def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
-    """Open the user's page and save it with only these fields: what is no field of `sent` is emptied."""
+    """Open the user's page in the admin and save it.
+
+    Fields that `sent` does not name are emptied.
+    """
     path = f"/admin/accounts/user/{user.pk}/change/"
     seen = client.get(path).context["adminform"].form.initial["seen"]
     formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
@@ -92,11 +98,11 @@ def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
     )
 
 
-def reset_link(client: Client, email: str, **extra: Any) -> str:
-    """The path that a mail for a new password leads to."""
+def request_reset_link(client: Client, email: str, **extra: Any) -> str:
+    """Request a mail for a new password; return the path of its link."""
     client.post("/accounts/password/reset/", {"email": email}, **extra)
-    found = re.search(
+    match = re.search(
         r"http://127\.0\.0\.1:\d+(\S+/password/reset/key/\S+)", str(mail.outbox[-1].body)
     )
-    assert found
-    return found[1]
+    assert match
+    return match[1]

@@ -1,4 +1,4 @@
-"""Deleting an account: access ends, the person is forgotten, the books stay."""
+"""Deleting an account: access ends, personal data is erased, the ledger stays."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -13,7 +13,13 @@ from credits import ledger
 from credits.models import Transaction
 from credits.proof import audit
 from deviceauth.models import DeviceCode, DeviceSession
-from tests.accounts.conftest import change_in_admin, confirm, factors, kinds, log_in
+from tests.accounts.conftest import (
+    change_in_admin,
+    list_event_kinds,
+    list_factors,
+    log_in,
+    reauthenticate,
+)
 from tests.deviceauth.conftest import Device
 
 pytestmark = pytest.mark.django_db
@@ -29,11 +35,11 @@ def ann(make_user):
 @pytest.fixture
 def person(client, ann):
     log_in(client, headers={"user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"})
-    confirm(client)
+    reauthenticate(client)
     return client
 
 
-def test_it_takes_the_password_anew(client, ann):
+def test_deleting_an_account_needs_the_password_again(client, ann):
     log_in(client)
     assert client.get(PAGE)["Location"].startswith("/accounts/reauthenticate/")
     assert "/reauthenticate/" in client.post(PAGE, YES)["Location"]
@@ -50,7 +56,7 @@ def test_the_page_says_what_is_lost(person):
     "typed",
     [{}, {"email": ""}, {"email": "bob@example.com"}, {"email": "a\0"}, {"email": "x" * 999}],
 )
-def test_it_takes_the_own_address_typed(person, typed):
+def test_deleting_an_account_needs_its_typed_address(person, typed):
     assert person.post(PAGE, typed).status_code == 200
     assert User.objects.get().is_active
 
@@ -64,14 +70,14 @@ def test_the_person_is_forgotten(person, ann, protect, mails):
     assert (ann.is_active, ann.has_usable_password()) == (False, False)
     assert not EmailAddress.objects.exists()
     assert not UserSession.objects.exists()
-    assert factors(ann) == set()
+    assert list_factors(ann) == set()
     assert "deleted" in person.get("/").content.decode()
     assert [message.to for message in mails] == [["ann@example.com"]]
 
 
-def test_events_stay_without_what_tells_who_it_was(person, ann):
+def test_events_stay_without_personal_data(person, ann):
     person.post(PAGE, YES)
-    assert kinds(ann)[-1] == "closed"
+    assert list_event_kinds(ann)[-1] == "closed"
     assert set(AuthEvent.objects.values_list("address", "user_agent")) == {("", "")}
     assert not any(AuthEvent.objects.values_list("details", flat=True))
 
@@ -96,7 +102,7 @@ def test_the_ledger_stays_and_what_was_held_is_still_charged(person, ann):
     assert not audit.run().findings
 
 
-def test_it_is_all_or_nothing(ann, monkeypatch):
+def test_a_failed_deletion_changes_nothing(ann, monkeypatch):
     monkeypatch.setattr(account_deletion, "_forgetters", [lambda user: 1 / 0])
     with pytest.raises(ZeroDivisionError):
         account_deletion.close(user=ann, source=Source())
@@ -116,7 +122,7 @@ def test_the_last_superuser_stays(client, make_user):
     root = make_user("root@example.com", is_staff=True, is_superuser=True)
     make_user("old@example.com", is_superuser=True, is_active=False)
     log_in(client, root.email)
-    confirm(client)
+    reauthenticate(client)
     page = client.post(PAGE, {"email": root.email})
     assert "only administrator" in page.content.decode()
     make_user("second@example.com", is_superuser=True)
@@ -125,16 +131,16 @@ def test_the_last_superuser_stays(client, make_user):
     assert (root.is_staff, root.is_superuser) == (False, False)
 
 
-def test_who_says_so_twice_is_called_once(monkeypatch):
+def test_a_function_registered_twice_is_called_once(monkeypatch):
     monkeypatch.setattr(account_deletion, "_forgetters", [])
     monkeypatch.setattr(end_of_access, "_enders", [])
-    for register, known in (
-        (account_deletion.forgets_with, account_deletion._forgetters),
-        (end_of_access.ends_with, end_of_access._enders),
+    for register, registered in (
+        (account_deletion.register_forgetter, account_deletion._forgetters),
+        (end_of_access.register_ender, end_of_access._enders),
     ):
         register(print)
         register(print)
-        assert known == [print]
+        assert registered == [print]
 
 
 def test_events_of_a_device_before_anybody_was_known_are_forgotten_too(person, ann):

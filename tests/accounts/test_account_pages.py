@@ -1,4 +1,4 @@
-"""/account and /account/transactions."""
+"""The pages /account and /account/transactions."""
 
 from datetime import UTC, datetime
 
@@ -46,7 +46,7 @@ def test_an_account_without_transactions_says_what_to_do(client, make_user):
     assert "running low" not in page
 
 
-def test_whoever_has_few_credits_is_warned(client, make_user):
+def test_a_user_with_few_credits_is_warned(client, make_user):
     client.force_login(make_user(credits=3))
     page = client.get("/account").content.decode()
     assert "running low" in page

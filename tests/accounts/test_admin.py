@@ -48,7 +48,7 @@ def test_the_first_page_counts_credits(client, operator, ann):
     assert (figures["Users"], figures["Sold"], figures["Used"]) == (2, 0, 0)
 
 
-def test_who_may_not_see_transactions_sees_no_figures(client, make_user):
+def test_without_permission_for_transactions_no_figures_are_shown(client, make_user):
     client.force_login(make_user("helper@example.com", is_staff=True))
     assert "figures" not in client.get("/admin/").context
 
@@ -70,8 +70,10 @@ def test_a_user_who_is_no_operator_is_refused_without_a_loop(client, make_user):
 
 @pytest.mark.parametrize("term", ["ann@exam", "public"])
 def test_users_are_found_by_address_and_public_id(client, operator, ann, term):
-    found = client.get("/admin/accounts/user/", {"q": ann.public_id if term == "public" else term})
-    assert list(found.context["cl"].result_list) == [ann]
+    response = client.get(
+        "/admin/accounts/user/", {"q": ann.public_id if term == "public" else term}
+    )
+    assert list(response.context["cl"].result_list) == [ann]
 
 
 def test_a_new_user_has_a_verified_address_in_lower_case(client, operator):

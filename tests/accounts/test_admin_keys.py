@@ -1,4 +1,4 @@
-"""API keys in the admin: to look at, and to revoke."""
+"""API keys in the admin: they can be seen and revoked, not changed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -84,12 +84,12 @@ def test_revoking_needs_the_permission(
     assert not ApiKey.objects.live().exists()
 
 
-def test_chosen_keys_that_are_none_are_refused(operator: Client, made: api_keys.Created) -> None:
+def test_malformed_ids_of_keys_are_refused(operator: Client, made: api_keys.Created) -> None:
     assert operator.post(LIST, {"action": "revoke", "_selected_action": ["x"]}).status_code == 400
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "count"),
     [
         ("q=ann@example.com", 1),
         ("q=bob@example.com", 0),
@@ -101,16 +101,16 @@ def test_chosen_keys_that_are_none_are_refused(operator: Client, made: api_keys.
     ],
 )
 def test_keys_are_found_by_their_user_and_never_counted(
-    operator: Client, made: api_keys.Created, query: str, found: int
+    operator: Client, made: api_keys.Created, query: str, count: int
 ) -> None:
     with CaptureQueriesContext(connection) as queries:
         rows = operator.get(f"{LIST}?{query}").context["cl"].result_list
-    assert len(rows) == found
-    asked = [one["sql"] for one in queries if 'FROM "api_keys"' in one["sql"]]
-    assert asked
+    assert len(rows) == count
+    statements = [one["sql"] for one in queries if 'FROM "api_keys"' in one["sql"]]
+    assert statements
     assert not [
         sql
-        for sql in asked
+        for sql in statements
         if "COUNT(" in sql or "OFFSET" in sql or "LIKE" in sql or "LIMIT" not in sql
     ]
 

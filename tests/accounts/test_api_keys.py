@@ -1,4 +1,4 @@
-"""API keys: made once, found by their hash, ended for good."""
+"""API keys: creation, look-up by digest, limits, revocation."""
 
 import logging
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def create(user: User, **options: Any) -> api_keys.Created:
     return api_keys.create(**{"user": user, "name": "CI", "source": SOURCE, **options})
 
 
-def kinds() -> list[str]:
+def list_event_kinds() -> list[str]:
     return list(AuthEvent.objects.order_by("id").values_list("kind", flat=True))
 
 
@@ -65,11 +65,11 @@ def test_of_a_key_only_a_digest_and_its_end_are_stored_and_nothing_logged(
         made = create(user)
         identify(made.plain)
     assert made.key.shown == f"sk-…{made.plain[-4:]}"
-    said = (
+    recorded = (
         " ".join(query["sql"] for query in queries) + caplog.text + str(AuthEvent.objects.values())
     )
-    assert made.plain not in said
-    assert made.plain[3:40] not in said
+    assert made.plain not in recorded
+    assert made.plain[3:40] not in recorded
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_only_looks_like_a_key_is_refused(user: User, token: str) -> None:
 
 
 def test_an_access_token_that_begins_like_a_key_is_one_all_the_same(user: User) -> None:
-    """One in 64³ does."""
+    """One in 64³ access tokens begins like a key."""
     token = "sk-" + "x" * 40
     AccessToken.objects.create(
         user=user, token=token, scope="llm:chat", expires=timezone.now() + timedelta(hours=1)
@@ -93,7 +93,7 @@ def test_neither_kind_of_lookup_pays_for_the_other(
     user: User, make_token: Callable[..., str]
 ) -> None:
     made, token = create(user), make_token(user)
-    identify(made.plain)  # its use is noted
+    identify(made.plain)  # the update of last_used_at
     for bearer, table in ((made.plain, "api_keys"), (token, "oauth2_provider_accesstoken")):
         with CaptureQueriesContext(connection) as queries:
             identify(bearer)
@@ -129,7 +129,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(user: User, settings: Any) 
     assert ApiKey.objects.filter(last_used_at__gte=first).exists()
 
 
-def test_of_many_that_found_the_key_unused_the_first_notes_it(user: User) -> None:
+def test_of_two_uses_with_a_stale_key_the_first_is_noted(user: User) -> None:
     key = create(user).key
     noted = []
     for _ in range(2):
@@ -188,7 +188,7 @@ def test_a_key_is_changed_until_it_is_revoked(user: User) -> None:
 def test_a_key_is_revoked_once(user: User) -> None:
     key = create(user).key
     assert [api_keys.revoke(key=key, source=SOURCE) for _ in range(2)] == [True, False]
-    assert kinds() == ["key_created", "key_revoked"]
+    assert list_event_kinds() == ["key_created", "key_revoked"]
     event = AuthEvent.objects.latest("id")
     assert (event.address, event.user, event.details) == (
         "192.0.2.7",

@@ -1,13 +1,13 @@
-"""One mailbox is one person, however it is written."""
+"""All spellings of one mailbox count as one address, or are refused."""
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
-from accounts.bonus_addresses import digests
-from accounts.email_addresses import written
+from accounts.bonus_addresses import digest_mailbox
+from accounts.email_addresses import normalise_address
 from accounts.models import User
-from tests.accounts.conftest import PASSWORD, confirm, log_in
+from tests.accounts.conftest import PASSWORD, log_in, reauthenticate
 
 pytestmark = pytest.mark.django_db
 REFUSED = [
@@ -29,8 +29,8 @@ REFUSED = [
     ],
 )
 def test_there_is_one_way_to_write_an_address(typed, kept):
-    assert written(typed) == kept
-    assert digests(typed) == digests(kept)
+    assert normalise_address(typed) == kept
+    assert digest_mailbox(typed) == digest_mailbox(kept)
 
 
 @pytest.mark.parametrize("email", REFUSED)
@@ -40,7 +40,7 @@ def test_other_names_of_one_mailbox_are_refused_with_a_plain_message(client, mak
     assert User.objects.count() == 0
     make_user()
     log_in(client)
-    confirm(client)
+    reauthenticate(client)
     assert client.post("/accounts/email/", {"email": email, "action_add": ""}).status_code == 200
     with pytest.raises(ValidationError):
         User.objects.create_user(email)
@@ -49,7 +49,7 @@ def test_other_names_of_one_mailbox_are_refused_with_a_plain_message(client, mak
 
 
 @pytest.mark.parametrize("email", REFUSED)
-def test_an_administrator_cannot_enter_them_either(client, make_user, email):
+def test_an_administrator_cannot_enter_a_refused_address(client, make_user, email):
     client.force_login(make_user("operator@example.com", is_staff=True, is_superuser=True))
     sent = {
         "email": email,

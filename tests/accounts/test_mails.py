@@ -1,4 +1,4 @@
-"""Mails wait in a table until they are sent, each once."""
+"""Mails wait in a table until they are sent, and each is sent once."""
 
 from contextlib import suppress
 from smtplib import SMTPException
@@ -21,7 +21,7 @@ TEMPLATE = "deviceauth/email/old_token_used"
 @pytest.fixture
 def waiting(make_user):
     user = make_user()
-    mails.tell(user, TEMPLATE, device="Firefox on Windows")
+    mails.queue_mail(user, TEMPLATE, device="Firefox on Windows")
     return user
 
 
@@ -45,7 +45,7 @@ def test_a_mail_is_sent_once(waiting):
 
 def test_a_mail_of_something_that_was_undone_is_never_sent(make_user):
     with suppress(ZeroDivisionError), atomic():
-        mails.tell(make_user(), TEMPLATE, device="x")
+        mails.queue_mail(make_user(), TEMPLATE, device="x")
         raise ZeroDivisionError
     assert mails.send_due() == 0
 
@@ -62,7 +62,7 @@ def test_a_server_that_is_away_delays_a_mail_and_loses_none(waiting, server_away
     assert mails.send_due() == 1
 
 
-def test_after_ten_tries_it_stays_to_be_looked_at(waiting, server_away, caplog):
+def test_after_ten_tries_a_mail_stays_in_the_table(waiting, server_away, caplog):
     for _ in range(12):
         OutgoingMail.objects.update(next_try_at="2020-01-01T00:00Z")
         mails.send_due()
@@ -73,7 +73,7 @@ def test_after_ten_tries_it_stays_to_be_looked_at(waiting, server_away, caplog):
 
 
 def test_a_subject_is_one_line_whatever_is_in_it(make_user):
-    mails.tell(make_user(), TEMPLATE, device="a\r\nBcc: everybody@example.com")
+    mails.queue_mail(make_user(), TEMPLATE, device="a\r\nBcc: everybody@example.com")
     assert mails.send_due() == 1
     assert (
         mail.outbox[0].subject
@@ -82,24 +82,24 @@ def test_a_subject_is_one_line_whatever_is_in_it(make_user):
 
 
 def test_a_mail_is_in_the_language_asked_for(make_user):
-    mails.tell(make_user(), TEMPLATE, language="th", device="x")
+    mails.queue_mail(make_user(), TEMPLATE, language="th", device="x")
     assert "เพื่อความปลอดภัย" in OutgoingMail.objects.get().subject
     assert translation.get_language() == "en"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_senders_at_once_each_mail_has_one(make_user):
+def test_of_many_senders_at_once_one_sends_each_mail(make_user):
     user = make_user()
     for number in range(8):
-        mails.tell(user, TEMPLATE, device=f"device {number}")
+        mails.queue_mail(user, TEMPLATE, device=f"device {number}")
     assert sum(concurrently(lambda _: mails.send_due(), threads=4)) == 8
     assert len({sent.subject for sent in mail.outbox}) == len(mail.outbox) == 8
 
 
-def test_what_a_waiting_mail_says_cannot_be_read_off_the_database(waiting, settings, caplog):
+def test_the_text_of_a_waiting_mail_is_encrypted(waiting, settings, caplog):
     kept = OutgoingMail.objects.get()
-    assert "replaced" in mails.text(kept)
+    assert "replaced" in mails.decrypt_body(kept)
     assert "replaced" not in kept.body
-    settings.SECRET_KEY = "x" * 50  # and so the key that was derived from it
+    settings.SECRET_KEY = "x" * 50  # and with it the derived encryption key
     assert mails.send_due() == 0
     assert "was not sent" in caplog.text

@@ -1,4 +1,4 @@
-"""Two requests about one account at once: what the slower one read does not undo what the other one did."""
+"""Two requests change one account at the same time: neither undoes the change of the other."""
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -9,7 +9,7 @@ from django.db.transaction import atomic
 from accounts.access import account_deletion
 from accounts.models import User
 from accounts.toolbox.request_source import Source
-from tests.accounts.conftest import PASSWORD, change_in_admin, kinds, log_in
+from tests.accounts.conftest import PASSWORD, change_in_admin, list_event_kinds, log_in
 
 pytestmark = pytest.mark.django_db
 NEW = "another horse battery"
@@ -23,7 +23,7 @@ def ann(make_user):
 
 @pytest.fixture
 def while_hashing(monkeypatch):
-    """Have something happen while the new password is hashed."""
+    """A function that makes `act` run while the new password is hashed."""
 
     def happens(act):
         def hashed(password):
@@ -71,9 +71,8 @@ def test_a_column_that_was_not_read_is_saved_once_it_is_set(ann):
 def test_a_deleted_account_stays_deleted_while_its_password_changes(client, ann, while_hashing):
     log_in(client)
     while_hashing(lambda: account_deletion.close(user=User.objects.get(pk=ann.pk), source=Source()))
-    assert (
-        client.post("/accounts/password/change/", CHANGE).status_code == 400
-    )  # its session has ended
+    answer = client.post("/accounts/password/change/", CHANGE)
+    assert answer.status_code == 400  # the session has ended
     ann.refresh_from_db()
     assert (ann.is_active, ann.is_staff, ann.email) == (
         False,
@@ -110,7 +109,7 @@ def operator(client, make_user):
     "meanwhile",
     [{"email": "new@example.com"}, {"is_active": False}, {"is_staff": False}, {"name": "Ann"}],
 )
-def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, meanwhile):
+def test_an_outdated_page_of_the_admin_changes_nothing(client, operator, ann, meanwhile):
     seen = (
         client.get(f"/admin/accounts/user/{ann.pk}/change/")
         .context["adminform"]
@@ -122,7 +121,7 @@ def test_a_page_of_the_admin_from_before_changes_nothing(client, operator, ann, 
     assert User.objects.filter(pk=ann.pk, **meanwhile).exists()
 
 
-def test_the_page_carries_what_it_showed_where_nobody_sees_it(client, operator, ann):
+def test_the_page_has_a_hidden_fingerprint_of_the_user(client, operator, ann):
     assert (
         '<input type="hidden" name="seen"'
         in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()
@@ -149,7 +148,7 @@ def test_an_account_is_deleted_once(ann):
     stale = User.objects.get(pk=ann.pk)
     account_deletion.close(user=ann, source=Source())
     account_deletion.close(user=stale, source=Source())
-    assert kinds(ann).count("closed") == 1
+    assert list_event_kinds(ann).count("closed") == 1
 
 
 @pytest.mark.parametrize("meanwhile", [{"password": "!"}, {"is_active": False}])

@@ -61,7 +61,9 @@ def test_a_hold_that_waited_sees_what_the_other_one_left(make_user: MakeUser) ->
 def wait_until_one_waits_for_a_lock() -> None:
     for _ in range(500):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
             if cursor.fetchone() != (0,):
                 return
         time.sleep(0.01)

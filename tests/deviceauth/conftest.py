@@ -1,4 +1,4 @@
-"""A person, a device, and the routes between them."""
+"""Shared fixtures of the device login: a user, devices, and requests to the routes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ def make_application(client_id: str, **fields: Any) -> Application:
 
 
 def send(path: str, body: Any, *, form: bool = False, **extra: Any) -> Any:
-    """A POST by a device: JSON, or a form. A string is sent as it is."""
+    """Send a POST request of a device, as JSON or as a form. A string is sent unchanged."""
     if not form:
         return Client().post(path, body, content_type="application/json", **extra)
     encoded = body if isinstance(body, str) else urlencode(body)
@@ -54,7 +54,7 @@ def send(path: str, body: Any, *, form: bool = False, **extra: Any) -> Any:
 
 @dataclass
 class Device:
-    """A client of the device flow. With a client_id it sends forms, without one it is the desktop application."""
+    """A client of the device flow. It sends forms with a client_id, else JSON like the desktop."""
 
     client_id: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -74,9 +74,9 @@ class Device:
 
     @property
     def row(self) -> DeviceCode:
-        found = DeviceCode.objects.of_device(self.codes["device_code"]).first()
-        assert found is not None
-        return found
+        code = DeviceCode.objects.of_device(self.codes["device_code"]).first()
+        assert code is not None
+        return code
 
     def approved_by(self, user: User) -> "Device":
         device_flow.approve(code=self.row, user=user)
@@ -113,9 +113,9 @@ def television(third_party: Application) -> Device:
 
 @pytest.fixture(params=["desktop", "television"])
 def device(request: pytest.FixtureRequest) -> Device:
-    """Each kind of device in turn."""
-    found: Device = request.getfixturevalue(request.param)
-    return found
+    """Run the test with each kind of device."""
+    device: Device = request.getfixturevalue(request.param)
+    return device
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""The existing desktop application as a client of ours: what it sends, and what it makes of the answers.
+"""A simulation of the existing desktop application: its requests and its reactions to responses.
 
-It never backs off, knows an error only by the word "expired", forgets its tokens at any refused refresh,
-and refreshes from every component that starts (api.md §1).
+It never slows down, recognises an error only by the word "expired", deletes its tokens when a
+refresh is refused, and refreshes from every component at start-up.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,16 @@ Send = Callable[[str, Json], requests.Response]
 
 
 class Expired(Exception):
-    """The text of an answer has this word in it: the application gives up and says so."""
+    """A response contains the word "expired", so the application stops polling."""
 
 
 @dataclass
 class Desktop:
-    """One installation. `keychain` survives a restart; `wait` sleeps seconds; `send` is `post`, or a bad network."""
+    """One installation.
+
+    `keychain` holds the tokens, also over a restart. `wait` sleeps for a number of seconds. `send`
+    is `post`, or a function that simulates a broken network.
+    """
 
     site: str
     wait: Callable[[float], None]
@@ -40,7 +44,7 @@ class Desktop:
         return requests.post(self.site + path, json=body, timeout=30)
 
     def log_in(self) -> bool:
-        """Whether tokens came before the countdown ended. Raises Expired."""
+        """Log in. Returns False if no tokens came before the countdown ended. Raises Expired."""
         codes = self.send("/api/auth/device/code", {"scopes": ["llm:chat", "mcp:read"]}).json()
         self.opened.append(codes["verification_uri_complete"])
         left = codes["expires_in"]
@@ -51,7 +55,7 @@ class Desktop:
         return bool(self.keychain)
 
     def _poll(self, device_code: str) -> Json:
-        """The tokens, or nothing for whatever else comes."""
+        """Poll once. Returns the tokens, or an empty dictionary for any other response."""
         self.polls += 1
         try:
             answer = self.send(TOKEN, {"grant_type": DEVICE_CODE, "device_code": device_code})
@@ -66,7 +70,7 @@ class Desktop:
         return {}
 
     def refresh(self) -> None:
-        """Any answer that is not 2xx costs the tokens; no answer costs nothing."""
+        """Refresh. A response that is not 2xx deletes the tokens; a broken connection does not."""
         if not (token := self.keychain.get("refresh_token")):
             return
         try:
@@ -79,12 +83,12 @@ class Desktop:
             self.keychain.clear()
 
     def start(self) -> None:
-        """Every component refreshes by itself, all at once."""
+        """Start the application: every component refreshes at the same time."""
         with ThreadPoolExecutor(COMPONENTS) as components:
             list(components.map(lambda _: self.refresh(), range(COMPONENTS)))
 
     def get(self, path: str) -> Any:
-        """What a route answers, after one refresh if need be."""
+        """Return the JSON of a route, after one refresh if the access token has expired."""
         answer = self._get(path)
         if answer.status_code == 401:
             self.refresh()

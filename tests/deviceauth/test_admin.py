@@ -70,21 +70,21 @@ def test_grants_and_id_tokens_are_not_shown() -> None:
 def test_rows_are_found_by_e_mail_and_public_id(
     operator: Client, logged_in: Device, user: User, model: str
 ) -> None:
-    def found(term: str) -> int:
+    def count_rows(term: str) -> int:
         return len(
             operator.get(f"/admin/deviceauth/{model}/", {"q": term}).context["cl"].result_list
         )
 
     assert [
-        found(term) for term in ("Ann@Example.com", user.public_id, "bob@example.com", "ann")
+        count_rows(term) for term in ("Ann@Example.com", user.public_id, "bob@example.com", "ann")
     ] == [1, 1, 0, 0]
 
 
 def test_revoking_asks_first_and_then_logs_the_device_out(
     operator: Client, logged_in: Device
 ) -> None:
-    asked = revoke(operator)
-    assert "must ask for a new code" in asked.content.decode()  # type: ignore[attr-defined]
+    question = revoke(operator)
+    assert "must ask for a new code" in question.content.decode()  # type: ignore[attr-defined]
     assert logged_in.me().status_code == 200
     revoke(operator, confirmed="yes")
     assert logged_in.me().status_code == 401
@@ -114,7 +114,7 @@ def test_the_desktops_client_cannot_be_deleted_by_accident(operator: Client) -> 
 
 
 def make_client(operator: Client, kind: str) -> tuple[Application, str]:
-    """A client made in the admin, and the page that says so."""
+    """Create a client in the admin; return it and the page that follows."""
     values = {
         "name": "Box",
         "client_id": "box",
@@ -126,32 +126,32 @@ def make_client(operator: Client, kind: str) -> tuple[Application, str]:
     return Application.objects.get(client_id="box"), page.content.decode()
 
 
-def secret_on(page: str) -> str:
-    found = re.search(r'id="client_secret">\s*(\w+)\s*<', page)
-    assert found
-    return found[1]
+def find_secret(page: str) -> str:
+    match = re.search(r'id="client_secret">\s*(\w+)\s*<', page)
+    assert match
+    return match[1]
 
 
-def asks(secret: str) -> int:
+def request_code(secret: str) -> int:
     return int(send(CODE, {"client_id": "box", "client_secret": secret}, form=True).status_code)
 
 
 def test_a_confidential_clients_secret_is_drawn_by_us_and_shown_once(operator: Client) -> None:
     box, page = make_client(operator, "confidential")
-    secret = secret_on(page)
+    secret = find_secret(page)
     assert box.client_secret.startswith("client_secret$1$")
-    assert (asks(secret), asks("a secret of my own")) == (200, 401)
+    assert (request_code(secret), request_code("a secret of my own")) == (200, 401)
     assert secret not in operator.get(f"{APPLICATIONS}{box.pk}/change/").content.decode()
 
 
 def test_a_new_secret_is_asked_for_first_and_ends_the_old_one(operator: Client) -> None:
     box, page = make_client(operator, "confidential")
-    old, there = secret_on(page), f"{APPLICATIONS}{box.pk}/new-secret/"
+    old, there = find_secret(page), f"{APPLICATIONS}{box.pk}/new-secret/"
     assert "stops working at once" in operator.get(there).content.decode()
-    assert asks(old) == 200
+    assert request_code(old) == 200
     answer = operator.post(there)
     assert "no-store" in answer["Cache-Control"]
-    assert (asks(secret_on(answer.content.decode())), asks(old)) == (200, 401)
+    assert (request_code(find_secret(answer.content.decode())), request_code(old)) == (200, 401)
 
 
 def test_a_public_client_has_no_secret(operator: Client) -> None:
@@ -186,11 +186,11 @@ def test_a_request_that_was_redeemed_is_not_refused(operator: Client, logged_in:
 def test_events_are_shown_and_found(operator: Client, logged_in: Device, user: User) -> None:
     events = "/admin/accounts/authevent/"
 
-    def kinds(**query: str) -> list[str]:
+    def list_event_kinds(**query: str) -> list[str]:
         return [event.kind for event in operator.get(events, query).context["cl"].result_list]
 
-    assert kinds(q=user.email) == ["code_redeemed", "code_approved"]
-    assert kinds(kind__exact="code_requested") == ["code_requested"]
+    assert list_event_kinds(q=user.email) == ["code_redeemed", "code_approved"]
+    assert list_event_kinds(kind__exact="code_requested") == ["code_requested"]
     pk = AuthEvent.objects.latest("id").pk
     assert "127.0.0.1" in operator.get(f"{events}{pk}/change/").content.decode()
     assert operator.post(f"{events}{pk}/delete/", {"post": "yes"}).status_code == 403

@@ -1,4 +1,7 @@
-"""The monthly budget of a device; that it holds is tested at the gateway (tests/llmproxy/admission/test_keys.py)."""
+"""Setting the monthly budget of a device.
+
+That the gateway enforces it is tested in tests/llmproxy/admission/test_keys.py.
+"""
 
 import pytest
 from django.db import IntegrityError

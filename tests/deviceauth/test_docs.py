@@ -1,4 +1,4 @@
-"""What docs/device-login.md names is there."""
+"""The tests and files that docs/device-login.md names exist."""
 
 import re
 from pathlib import Path

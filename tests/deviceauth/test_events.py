@@ -1,4 +1,4 @@
-"""Each step of device login is written down for its user and the operator, without a secret."""
+"""Each step of device login is recorded as an access event, without a secret."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,11 +23,11 @@ PAGE = "/auth/device"
 AT_WORK = {"REMOTE_ADDR": "203.0.113.5", "headers": {"User-Agent": "SmartSpecPro/1.2 (Windows)"}}
 
 
-def kinds(**of: Any) -> list[str]:
+def list_event_kinds(**of: Any) -> list[str]:
     return list(AuthEvent.objects.filter(**of).order_by("id").values_list("kind", flat=True))
 
 
-def answer(browser: Client, device: Device, decision: str = "") -> None:
+def decide(browser: Client, device: Device, decision: str = "") -> None:
     browser.post(PAGE, {"user_code": device.codes["user_code"], "decision": decision})
 
 
@@ -38,13 +38,13 @@ def later(**ahead: float) -> time_machine.travel:
 def test_a_log_in_leaves_its_steps_in_order(person: Client, user: User) -> None:
     device = Device(extra=AT_WORK).start()
     device.poll()
-    answer(person, device)
-    answer(person, device)
-    answer(person, device, "allow")
+    decide(person, device)
+    decide(person, device)
+    decide(person, device, "allow")
     device.redeem()
-    assert kinds() == ["code_requested", "page_opened", "code_approved", "code_redeemed"]
-    asked, opened, approved, redeemed = AuthEvent.objects.order_by("id")
-    assert (asked.user, asked.address, asked.user_agent) == (
+    assert list_event_kinds() == ["code_requested", "page_opened", "code_approved", "code_redeemed"]
+    requested, opened, approved, redeemed = AuthEvent.objects.order_by("id")
+    assert (requested.user, requested.address, requested.user_agent) == (
         None,
         "203.0.113.5",
         "SmartSpecPro/1.2 (Windows)",
@@ -63,28 +63,28 @@ def test_approving_twice_is_one_event_and_one_mail(
     person: Client, user: User, desktop: Device
 ) -> None:
     desktop.start()
-    answer(person, desktop, "allow")
-    answer(person, desktop, "allow")
-    assert kinds(kind="code_approved") == ["code_approved"]
+    decide(person, desktop, "allow")
+    decide(person, desktop, "allow")
+    assert list_event_kinds(kind="code_approved") == ["code_approved"]
     assert mails.send_due() == 1
 
 
 def test_refusing_is_written_down(person: Client, user: User, desktop: Device) -> None:
-    answer(person, desktop.start(), "deny")
-    assert kinds(user=user) == ["code_denied"]
+    decide(person, desktop.start(), "deny")
+    assert list_event_kinds(user=user) == ["code_denied"]
 
 
 def test_wrong_codes_are_written_down_and_so_is_the_last_one(person: Client, user: User) -> None:
     for _ in range(6):
         person.post(PAGE, {"user_code": "BBBB-BBBB"})
-    assert kinds(user=user) == ["wrong_code"] * 5 + ["tries_used_up"]
+    assert list_event_kinds(user=user) == ["wrong_code"] * 5 + ["tries_used_up"]
 
 
 def test_a_used_code_that_comes_again_is_written_down_once(desktop: Device, user: User) -> None:
     desktop.start().approved_by(user).redeem()
     for _ in range(3):
         assert desktop.poll().json()["error"] == "invalid_grant"
-    assert kinds(user=user).count("code_replayed") == 1
+    assert list_event_kinds(user=user).count("code_replayed") == 1
 
 
 def test_an_old_refresh_token_ends_its_session_and_the_user_is_told(
@@ -98,11 +98,11 @@ def test_an_old_refresh_token_ends_its_session_and_the_user_is_told(
         for _ in range(3):
             assert logged_in.refresh().json()["error"] == "invalid_grant"
         assert mails.send_due() == 1
-    assert kinds(user=user, kind="refresh_reused") == ["refresh_reused"]
-    told = mail.outbox[-1]
-    assert told.to == ["ann@example.com"]
-    assert "198.51.100.9" in told.body
-    assert "เพื่อความปลอดภัย" in told.subject
+    assert list_event_kinds(user=user, kind="refresh_reused") == ["refresh_reused"]
+    notice = mail.outbox[-1]
+    assert notice.to == ["ann@example.com"]
+    assert "198.51.100.9" in notice.body
+    assert "เพื่อความปลอดภัย" in notice.subject
 
 
 def test_a_session_that_its_device_ended_is_not_reported_as_reuse(
@@ -112,11 +112,11 @@ def test_a_session_that_its_device_ended_is_not_reported_as_reuse(
     logged_in.post("/api/auth/device/revoke", token=old)
     with later(seconds=61):
         logged_in.refresh(old)
-    assert kinds(user=user)[-1] == "device_revoked"
+    assert list_event_kinds(user=user)[-1] == "device_revoked"
 
 
 def test_no_event_names_a_code_or_a_token(person: Client, desktop: Device) -> None:
-    answer(person, desktop.start(), "allow")
+    decide(person, desktop.start(), "allow")
     desktop.redeem()
     stored = str(list(AuthEvent.objects.values()))
     for secret in (
@@ -144,15 +144,15 @@ def test_a_user_hears_of_a_new_device_in_the_language_of_the_page(
 ) -> None:
     device = Device(extra=AT_WORK).start()
     person.cookies["django_language"] = "th"
-    answer(person, device, "allow")
+    decide(person, device, "allow")
     device.redeem()
     assert DeviceSession.objects.get().language == "th"
     assert mails.send_due() == 1
-    told = mail.outbox[0]
-    assert told.to == ["ann@example.com"]
-    assert "SmartSpecPro บน Windows" in told.subject
-    assert "203.0.113.5" in told.body
-    assert "/auth/device/undo/" in told.body
+    notice = mail.outbox[0]
+    assert notice.to == ["ann@example.com"]
+    assert "SmartSpecPro บน Windows" in notice.subject
+    assert "203.0.113.5" in notice.body
+    assert "/auth/device/undo/" in notice.body
 
 
 def test_codes_found_by_an_address_that_guessed_device_codes_still_work(
@@ -200,7 +200,7 @@ def test_a_password_changed_elsewhere_ends_every_device(
     assert logged_in.refresh().json()["error"] == "invalid_grant"
     assert waiting.poll().json()["error"] == "access_denied"
     assert others.me().status_code == 200
-    assert kinds(user=user).count("device_revoked") == 1
+    assert list_event_kinds(user=user).count("device_revoked") == 1
 
 
 def test_a_code_approved_by_nobody_is_not_ended_with_others(desktop: Device, user: User) -> None:

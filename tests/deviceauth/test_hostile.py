@@ -1,4 +1,4 @@
-"""What a hostile caller tried, and what it gets."""
+"""Attacks on the device login, and the responses to them."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ PAGE, VERIFY = "/auth/device", "/api/auth/device/verify"
 
 @pytest.mark.django_db(transaction=True)
 def test_a_repeated_refresh_while_the_session_ends_starts_no_branch(logged_in: Device) -> None:
-    """A successor that is just being deleted can still be read; it must not be taken for one that stays."""
+    """A successor token that is being deleted can still be read, but must not be used."""
     first = logged_in.refresh()
     session, answers = DeviceSession.objects.get(), []
 
@@ -36,7 +36,7 @@ def test_a_repeated_refresh_while_the_session_ends_starts_no_branch(logged_in: D
     with atomic():
         device_sessions.revoke(session=session)
         repeating.start()
-        repeating.join(1)  # it waits for us
+        repeating.join(1)  # it waits for our lock
         assert not answers
     repeating.join(10)
     assert answers[0].json()["error"] == "invalid_grant"
@@ -154,9 +154,7 @@ def test_a_device_has_a_name_that_can_be_read(person: Client, logged_in: Device,
 
 
 @pytest.mark.django_db
-def test_names_are_changed_so_often_and_no_more(
-    person: Client, logged_in: Device, settings: Any
-) -> None:
+def test_renaming_is_limited_per_hour(person: Client, logged_in: Device, settings: Any) -> None:
     settings.DEVICE_CHANGES_PER_HOUR = 2
     session = DeviceSession.objects.get()
     for name in ("one", "two", "three"):
@@ -183,7 +181,7 @@ def test_a_proxy_may_write_ports_and_mapped_addresses(
 
 
 @pytest.mark.django_db
-def test_what_an_administrator_does_is_not_told_as_the_users_own(
+def test_an_event_of_an_administrator_has_no_address_of_theirs(
     logged_in: Device, user: User, make_user: Callable[..., User]
 ) -> None:
     operator = Client()

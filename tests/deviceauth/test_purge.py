@@ -1,4 +1,4 @@
-"""manage.py purge_device_codes"""
+"""The command `manage.py purge_device_codes`."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What several devices or windows do at the same moment, on real connections."""
+"""Races: several devices or windows send requests at the same time, on real connections."""
 
 import pytest
 from django.test import Client

@@ -26,6 +26,7 @@ PASSKEYS = {
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.long,
     pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM"),
 ]
 

@@ -277,6 +277,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+SHUTDOWN_POLL_SECONDS = 0.002  # `shutdown` waits until the loop has noticed it
+
 TLS: ssl.SSLContext | None = None  # with which a test may have it served
 
 
@@ -290,7 +292,9 @@ def serving() -> Iterator[Upstream]:
         server.socket = TLS.wrap_socket(server.socket, server_side=True)
     scheme = "http" if TLS is None else "https"
     BoundHandler.upstream = upstream = Upstream(f"{scheme}://127.0.0.1:{server.server_port}/v1")
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True
+    ).start()
     try:
         yield upstream
     finally:

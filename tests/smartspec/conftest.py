@@ -89,10 +89,10 @@ def rows(ann: User) -> None:
     waiting = {"application": desktop, "scope": "llm:chat", "expires": later}
     normal = codes.normalise(openapi.USER_CODE) or ""
     DeviceCode.objects.create(
-        device_code="of another", user_code=codes.user_code_digest(normal), **waiting
+        device_code="of another", user_code=codes.digest_user_code(normal), **waiting
     )
     DeviceCode.objects.create(
-        device_code=codes.device_code_digest(openapi.DEVICE_CODE),
+        device_code=codes.digest_device_code(openapi.DEVICE_CODE),
         user_code="of another",
         user=ann,
         status=DeviceCode.Status.AUTHORIZED,

@@ -16,6 +16,8 @@ from psycopg import errors
 from smartspec.local import embedded_postgres, postgres_binaries, postgres_cluster, processes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+pytestmark = pytest.mark.long
 SECRETS = {
     "POSTGRES_PASSWORD": "pa1",
     "DATABASE_OWNER_PASSWORD": "pa2",

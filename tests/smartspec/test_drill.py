@@ -19,6 +19,8 @@ from tests.smartspec.processes import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+pytestmark = pytest.mark.long
+
 
 class Table:
     """What `manage.py ledger_drill --quick` printed."""
@@ -158,9 +160,9 @@ def test_the_drill_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) 
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
-            eventually(lambda: list(tmp_path.glob("smartspec-drill-*/log/worker-*")))
+            eventually(lambda: list(tmp_path.glob("smartspec-drill-*/log/worker-*")), seconds=120)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 128 + signal.SIGINT
+            assert process.wait(60) == 128 + signal.SIGINT
         finally:
             process.kill()
     assert list(tmp_path.iterdir()) == []

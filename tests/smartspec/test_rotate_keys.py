@@ -72,7 +72,7 @@ def readable(user: User) -> bool:
         )
         == "JBSWY3DPEHPK3PXP"
         and len(codes) == 10
-        and mails.text(OutgoingMail.objects.get()) == "a link"
+        and mails.decrypt_body(OutgoingMail.objects.get()) == "a link"
         and idempotency.opened(IdempotencyKey.objects.get().answer) == {"a": 1}
         and encryption.decrypt(Session.objects.get().session_data, purpose="sessions") != ""
     )
@@ -141,7 +141,7 @@ def test_rows_that_no_key_reads_are_named_and_left(stored: User, settings: Any) 
 
 
 def test_what_the_site_writes_meanwhile_stays(stored: User, monkeypatch: Any) -> None:
-    real = encryption.rotated
+    real = encryption.reencrypt
 
     def slow(text: str, *, purpose: str) -> str | None:
         turned = real(text, purpose=purpose)
@@ -151,7 +151,7 @@ def test_what_the_site_writes_meanwhile_stays(stored: User, monkeypatch: Any) ->
             row.save()
         return turned
 
-    monkeypatch.setattr(encryption, "rotated", slow)
+    monkeypatch.setattr(encryption, "reencrypt", slow)
     assert "provider keys: 0 encrypted anew" in rotated()
     assert Provider.objects.get(slug="cloud").key == "sk-entered-meanwhile"
 

@@ -8,13 +8,13 @@ from accounts.toolbox.request_source import Source
 
 
 class Command(changepassword.Command):
-    """Django's, which knows nothing of what else gives access."""
+    """Django's command, which by itself would not end device sessions."""
 
     help = "Change a user's password; their browsers are logged out and their devices disconnected."
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        said = super().handle(*args, **options)
-        done_by_administrators.password_was_set(
+        output = super().handle(*args, **options)
+        done_by_administrators.finish_password_change(
             User.objects.get_by_natural_key(options["username"]), source=Source()
         )
-        return said
+        return output

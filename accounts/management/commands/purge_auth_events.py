@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import AuthEvent
 
-MOST = 10_000  # in one go; tick comes again
+MAX_EVENTS = 10_000  # in one run; tick runs the command again
 
 
 class Command(BaseCommand):
@@ -15,8 +15,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         before = timezone.now() - timedelta(days=settings.AUTH_EVENT_KEEP_DAYS)
-        # The oldest have the lowest keys, so nothing is read beyond the first that stays but one part.
-        oldest = AuthEvent.objects.order_by("id")[:MOST].values_list("pk", "created_at")
+        # The oldest events have the lowest ids, so one bounded slice of the index is enough.
+        oldest = AuthEvent.objects.order_by("id")[:MAX_EVENTS].values_list("pk", "created_at")
         due = [pk for pk, created_at in oldest if created_at < before]
         gone, _ = AuthEvent.objects.filter(pk__in=due).delete()
         if gone:

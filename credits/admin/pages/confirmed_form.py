@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.access.authentication import signed_in
+from accounts.access.authentication import require_user
 from accounts.models import User
 from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerRefusal
 from credits.operators import approvals
@@ -77,7 +77,7 @@ class Confirmation:
     def __init__(self, request: HttpRequest, model_admin: Any) -> None:
         self.request = request
         self.admin = model_admin
-        self.actor = signed_in(request)
+        self.actor = require_user(request)
 
     def form(self, data: Any = None) -> ReasonForm:
         return self.form_class(data, initial=self.initial())

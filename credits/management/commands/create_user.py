@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
-from accounts.email_addresses import written
+from accounts.email_addresses import normalise_address
 from accounts.models import Plan, User
 from credits import ledger
 from credits.exceptions import LedgerRefusal
@@ -59,7 +59,7 @@ class Command(BaseCommand):
     def _written(self, email: str) -> str:
         try:
             validate_email(email.strip())
-            return written(email)
+            return normalise_address(email)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
 

@@ -10,10 +10,14 @@ from deviceauth.models import DeviceCode, DeviceSession
 
 
 class Command(BaseCommand):
-    help = "Delete what device login no longer needs: old device codes, dead tokens, sessions without tokens."
+    help = (
+        "Delete what device login no longer needs: old device codes, dead tokens, "
+        "sessions without tokens."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Kept for a while after they expire, so that their late devices and people get a precise answer.
+        # Codes stay for a while after they expire, so that late devices and users get a precise
+        # error.
         before = timezone.now() - timedelta(seconds=settings.DEVICE_CODE_KEEP_SECONDS)
         codes, _ = DeviceCode.objects.filter(expires__lt=before).delete()
         clear_expired()

@@ -10,7 +10,7 @@ from accounts import mails
 from accounts.access import second_factors
 from accounts.login import sessions
 from accounts.models import OutgoingMail
-from accounts.toolbox.key_rotation import Rotated, Secrets, Turn, rotate
+from accounts.toolbox.key_rotation import Reencrypt, Rotated, Secrets, rotate
 from llmproxy import provider_keys
 from llmproxy.admission import idempotency
 from llmproxy.models import IdempotencyKey, Provider
@@ -24,7 +24,7 @@ This command cannot see which keys the running site has. Check before you take a
 Then the older keys are needed for nothing but to know which addresses had the sign-up bonus."""
 
 
-def turn_factor(data: dict[str, Any], turn: Turn) -> dict[str, Any] | None:
+def turn_factor(data: dict[str, Any], turn: Reencrypt) -> dict[str, Any] | None:
     """What allauth encrypts of a factor: a secret, a seed, or codes from before it had seeds."""
     new = {name: turn(data[name]) or data[name] for name in ("secret", "seed") if name in data}
     if codes := data.get("migrated_codes"):

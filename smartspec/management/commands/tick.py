@@ -63,7 +63,7 @@ class Command(BaseCommand):
             try:
                 failed = [job for job in JOBS if not self._done(job)]
                 rate_limits.forget_idle()
-                browsers.forget_ended()
+                browsers.delete_ended()
                 idempotency.forget_old()
                 Rate.objects.idle().delete()
             finally:

@@ -1,4 +1,4 @@
-"""Passwords are hashed as Django does; a client's secret, which is random, with less work."""
+"""Passwords are hashed as in Django; random client secrets are hashed with less work."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, check_password, ma
 from django.core.mail.backends import locmem
 from django.db import connection
 
-from accounts.login.hashers import AT_ONCE, PasswordHasher
+from accounts.login.hashers import MAX_CONCURRENT, PasswordHasher
 from tests.accounts.conftest import log_in
 from tests.concurrently import concurrently
 
@@ -60,33 +60,33 @@ def test_hashing_a_password_leaves_the_other_requests_of_a_worker_running():
     assert int(done.stdout) > 5
 
 
-def noting_the_connection(held, act):
-    def noted(*args):
-        held.add(connection.connection)
+def record_connection(connections, act):
+    def wrapped(*args):
+        connections.add(connection.connection)
         return act(*args)
 
-    return noted
+    return wrapped
 
 
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_log_in_is_hashed(client, monkeypatch):
-    held: set[object] = set()
+    connections: set[object] = set()
     monkeypatch.setattr(
-        PBKDF2PasswordHasher, "encode", noting_the_connection(held, lambda *args: "a$1$b$c")
+        PBKDF2PasswordHasher, "encode", record_connection(connections, lambda *args: "a$1$b$c")
     )
     assert log_in(client, "nobody@example.com").status_code == 200
-    assert held == {None}
+    assert connections == {None}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_no_connection_is_held_while_a_mail_is_sent(client, monkeypatch):
-    held: set[object] = set()
+    connections: set[object] = set()
     backend = locmem.EmailBackend
     monkeypatch.setattr(
-        backend, "send_messages", noting_the_connection(held, backend.send_messages)
+        backend, "send_messages", record_connection(connections, backend.send_messages)
     )
     client.post("/accounts/password/reset/", {"email": "nobody@example.com"})
-    assert held == {None}
+    assert connections == {None}
 
 
 @pytest.mark.django_db
@@ -107,5 +107,7 @@ def test_a_worker_hashes_only_some_passwords_at_once(monkeypatch):
         return "hash"
 
     monkeypatch.setattr(PBKDF2PasswordHasher, "encode", encode)
-    concurrently(lambda n: PasswordHasher().encode("correct horse", "salt"), threads=3 * AT_ONCE)
-    assert max(most) == AT_ONCE
+    concurrently(
+        lambda n: PasswordHasher().encode("correct horse", "salt"), threads=3 * MAX_CONCURRENT
+    )
+    assert max(most) == MAX_CONCURRENT

@@ -1,4 +1,4 @@
-"""Sign-up, log-in and log-out as a person meets them."""
+"""Sign-up, log-in and log-out, as a user experiences them."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import User, WelcomedAddress
 from credits.models import Transaction
-from tests.accounts.conftest import code_in, kinds, log_in
+from tests.accounts.conftest import find_code, list_event_kinds, log_in
 
 pytestmark = pytest.mark.django_db
 NEW = {"email": "Ann@Example.com", "password1": "correct horse battery"}
@@ -30,8 +30,8 @@ def sign_up(client, **more):
 
 
 def enter_code(client):
-    cache.clear()  # one mail in ten seconds to an address
-    return client.post(CODE, {"code": code_in(mail.outbox[-1])})
+    cache.clear()  # the limit is one mail in ten seconds to an address
+    return client.post(CODE, {"code": find_code(mail.outbox[-1])})
 
 
 def test_signing_up_takes_the_code_from_the_mail_and_then_grants_the_bonus(client, settings):
@@ -39,18 +39,19 @@ def test_signing_up_takes_the_code_from_the_mail_and_then_grants_the_bonus(clien
     assert client.post("/accounts/signup/", NEW)["Location"] == CODE
     user = User.objects.get(email="ann@example.com")
     assert (user.credits, client.get("/account").status_code) == (0, 302)
-    assert client.post(CODE, {"code": code_in(mail.outbox[-1])})["Location"] == "/account"
+    assert client.post(CODE, {"code": find_code(mail.outbox[-1])})["Location"] == "/account"
     page = client.get("/account").content.decode()
     assert "Welcome bonus" in page
     assert "+100" in page
-    assert kinds(user) == ["signed_up", "logged_in"]
+    assert list_event_kinds(user) == ["signed_up", "logged_in"]
 
 
 def test_the_bonus_comes_once_however_often_an_address_is_confirmed(client, settings):
     sign_up(client)
-    settings.SIGNUP_BONUS_CREDITS = 50  # another request, which the ledger would refuse
+    # The ledger would refuse another amount under the same idempotency key.
+    settings.SIGNUP_BONUS_CREDITS = 50
     EmailAddress.objects.update(verified=False)
-    WelcomedAddress.objects.all().delete()  # as if the key of the digests were lost
+    WelcomedAddress.objects.all().delete()  # as if the key of the digests had been lost
     client.post("/accounts/logout/")
     log_in(client)
     assert enter_code(client)["Location"] == "/account"
@@ -62,9 +63,9 @@ def test_a_bonus_that_fails_leaves_the_code_valid(client, monkeypatch):
     client.raise_request_exception = False
     with monkeypatch.context() as broken:
         broken.setattr("credits.gifts.signup_bonus.grant_signup_bonus", lambda user: 1 / 0)
-        assert client.post(CODE, {"code": code_in(mail.outbox[-1])}).status_code == 500
+        assert client.post(CODE, {"code": find_code(mail.outbox[-1])}).status_code == 500
     assert not EmailAddress.objects.get().verified
-    client.post(CODE, {"code": code_in(mail.outbox[-1])})
+    client.post(CODE, {"code": find_code(mail.outbox[-1])})
     assert User.objects.get().credits == 100
 
 
@@ -72,7 +73,7 @@ def test_who_was_given_an_account_gets_no_bonus_for_another_address(client, make
     client.force_login(make_user())
     client.post("/accounts/reauthenticate/", {"password": NEW["password1"]})
     client.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
-    client.post(CODE, {"code": code_in(mail.outbox[-1])})
+    client.post(CODE, {"code": find_code(mail.outbox[-1])})
     assert User.objects.get().email == "new@example.com"
     assert not Transaction.objects.exists()
 
@@ -92,13 +93,13 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
     client.post("/accounts/signup/", NEW)
     answers = [client.post(CODE, {"code": "BBBB-BBBB"}) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 4 + [302]
-    assert client.post(CODE, {"code": code_in(mail.outbox[-1])})["Location"] == "/accounts/login/"
+    assert client.post(CODE, {"code": find_code(mail.outbox[-1])})["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
     assert "log in for a new one" in client.get("/accounts/login/").content.decode()
 
 
 @pytest.mark.parametrize(
-    ("password", "said"),
+    ("password", "message"),
     [
         ("short1x", "รหัสผ่านนี้สั้นเกินไป"),
         ("password", "รหัสผ่านนี้มีคนใช้บ่อยเกินไป"),
@@ -106,11 +107,11 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
         ("ann@example.com", "รหัสผ่านนี้คล้ายกับอีเมลเกินไป"),
     ],
 )
-def test_passwords_are_refused_in_thai_too(client, password, said):
+def test_passwords_are_refused_in_thai_too(client, password, message):
     answer = client.post(
         "/accounts/signup/", {**NEW, "password1": password}, headers={"accept-language": "th"}
     )
-    assert said in answer.content.decode()
+    assert message in answer.content.decode()
 
 
 def test_a_new_code_can_be_asked_for(client, settings):
@@ -119,7 +120,7 @@ def test_a_new_code_can_be_asked_for(client, settings):
     assert "on its way" not in client.get(CODE).content.decode()
     client.post(CODE, {"action": "resend"})
     assert "A new code is on its way." in client.get(CODE).content.decode()
-    first, second = (code_in(message) for message in mail.outbox)
+    first, second = (find_code(message) for message in mail.outbox)
     assert client.post(CODE, {"code": first}).status_code == 200
     assert client.post(CODE, {"code": second})["Location"] == "/account"
 
@@ -128,7 +129,7 @@ def test_who_signed_up_before_there_were_codes_confirms_at_the_next_log_in(clien
     user = make_user()
     EmailAddress.objects.all().delete()
     assert client.post("/accounts/login/", {**KNOWN, "next": DEVICE})["Location"] == CODE
-    assert client.post(CODE, {"code": code_in(mail.outbox[-1])})["Location"] == DEVICE
+    assert client.post(CODE, {"code": find_code(mail.outbox[-1])})["Location"] == DEVICE
     assert EmailAddress.objects.get(user=user).verified
 
 
@@ -168,7 +169,7 @@ def test_a_wrong_log_in_is_an_error_on_the_form(client, make_user, wrong):
 
 
 def test_signing_up_does_not_say_who_has_an_account(client, make_user):
-    """The owner is told by mail; whoever signed up sees what they would see with a new address."""
+    """The owner gets a mail; the visitor sees the same page as with a new address."""
     make_user()
     other = Client()
     answers = [
@@ -190,7 +191,7 @@ def test_signing_up_does_not_say_who_has_an_account(client, make_user):
 
 
 def _same(page, email):
-    """A page without what differs for everybody: the address and the tokens."""
+    """Return a page without the parts that always differ: the address and the CSRF tokens."""
     return re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page.replace(email, ""))
 
 
@@ -228,7 +229,7 @@ def test_logging_out_needs_a_post(client, make_user):
     assert "_auth_user_id" in client.session
     assert client.post("/accounts/logout/").status_code == 302
     assert "_auth_user_id" not in client.session
-    assert kinds(user) == ["logged_out"]
+    assert list_event_kinds(user) == ["logged_out"]
 
 
 def test_a_mail_server_that_is_away_is_said_on_a_page(client, settings):

@@ -1,4 +1,7 @@
-"""New passwords: by the person, by mail, by an administrator, by the command line. Each ends what came before."""
+"""New passwords, set by the user, by mail, by an administrator or by a command.
+
+Each of them ends the access granted under the old password.
+"""
 
 from datetime import timedelta
 from io import StringIO
@@ -13,17 +16,17 @@ from django.utils import timezone
 from oauth2_provider.models import RefreshToken
 
 from accounts.access import end_of_access
-from accounts.mails import text as mail_text
+from accounts.mails import decrypt_body
 from accounts.models import OutgoingMail
 from deviceauth.models import DeviceSession
 from tests.accounts.conftest import (
     PASSWORD,
     change_in_admin,
-    code_in,
-    confirm,
-    kinds,
+    find_code,
+    list_event_kinds,
     log_in,
-    reset_link,
+    reauthenticate,
+    request_reset_link,
 )
 from tests.deviceauth.conftest import Device
 
@@ -39,21 +42,21 @@ def ann(make_user):
 
 @pytest.fixture
 def device(ann):
-    """A device of Ann's, which can refresh."""
+    """A device of Ann that can refresh."""
     return Device().start().approved_by(ann).redeem()
 
 
-def is_in(client):
+def is_logged_in(client):
     return client.get("/account").status_code == 200
 
 
-def disconnected():
+def are_devices_disconnected():
     return not DeviceSession.objects.filter(
         revoked_at=None
     ).exists() and not RefreshToken.objects.filter(revoked=None)
 
 
-def choose(client, link):
+def choose_password(client, link):
     return client.post(client.get(link, follow=True).redirect_chain[-1][0], TWICE)
 
 
@@ -61,8 +64,12 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
     other = Client()
     log_in(client), log_in(other)
     client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE})
-    assert (is_in(client), is_in(other), disconnected()) == (True, False, True)
-    assert kinds(ann)[-2:] == ["device_revoked", "password_changed"]
+    assert (is_logged_in(client), is_logged_in(other), are_devices_disconnected()) == (
+        True,
+        False,
+        True,
+    )
+    assert list_event_kinds(ann)[-2:] == ["device_revoked", "password_changed"]
 
 
 @pytest.mark.parametrize(
@@ -72,13 +79,13 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
         ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows"),
     ],
 )
-def test_the_person_is_told_by_mail_in_their_language(client, ann, mails, language, subject, where):
+def test_the_user_gets_a_mail_in_their_language(client, ann, mails, language, subject, where):
     log_in(client)
-    said = {
+    headers = {
         "user-agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0",
         "accept-language": language,
     }
-    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE}, headers=said)
+    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, **TWICE}, headers=headers)
     assert mails[-1].to == [ann.email]
     assert mails[-1].subject.startswith(f"SmartSpec: {subject}")
     assert all(
@@ -86,7 +93,7 @@ def test_the_person_is_told_by_mail_in_their_language(client, ann, mails, langua
     )
 
 
-def test_a_password_and_what_it_ends_are_one(client, ann, device, monkeypatch):
+def test_a_new_password_and_the_end_of_access_are_one_transaction(client, ann, device, monkeypatch):
     log_in(client)
     client.raise_request_exception = False
     monkeypatch.setattr(end_of_access, "_enders", [lambda user, source: 1 / 0])
@@ -101,11 +108,15 @@ def test_a_password_and_what_it_ends_are_one(client, ann, device, monkeypatch):
 def test_a_reset_link_works_once_and_ends_everything(client, ann, device):
     other = Client()
     log_in(other)
-    link = reset_link(client, ann.email)
-    choose(client, link)
+    link = request_reset_link(client, ann.email)
+    choose_password(client, link)
     ann.refresh_from_db()
     assert ann.check_password(NEW)
-    assert (is_in(other), disconnected(), kinds(ann)[-1]) == (False, True, "password_reset")
+    assert (is_logged_in(other), are_devices_disconnected(), list_event_kinds(ann)[-1]) == (
+        False,
+        True,
+        "password_reset",
+    )
     assert "does not work any more" in Client().get(link, follow=True).content.decode()
 
 
@@ -115,26 +126,26 @@ def test_a_reset_link_leads_to_the_configured_origin_only(client, ann):
 
 
 def test_a_reset_link_is_for_an_hour(client, ann):
-    link = reset_link(client, ann.email)
+    link = request_reset_link(client, ann.email)
     with time_machine.travel(timezone.now() + timedelta(seconds=3700)):
         assert "does not work any more" in client.get(link, follow=True).content.decode()
 
 
 def test_a_reset_does_not_get_around_the_second_factor(client, ann, protect):
     protect(ann)
-    choose(client, reset_link(client, ann.email))
+    choose_password(client, request_reset_link(client, ann.email))
     assert log_in(client, password=NEW)["Location"] == "/accounts/2fa/authenticate/"
-    assert not is_in(client)
+    assert not is_logged_in(client)
 
 
 def test_after_a_reset_the_second_factor_can_be_tried_again(client, ann, protect):
-    """Somebody who knew the old password had used up the tries."""
+    """An intruder who knew the old password had used up the attempts."""
     _, codes = protect(ann)
     thief = Client()
     log_in(thief)
     for n in range(5):
         thief.post("/accounts/2fa/authenticate/", {"code": f"{n:06}"})
-    choose(client, reset_link(client, ann.email))
+    choose_password(client, request_reset_link(client, ann.email))
     log_in(client, password=NEW)
     assert client.post("/accounts/2fa/authenticate/", {"code": codes[0]})["Location"] == "/account"
 
@@ -160,17 +171,21 @@ def test_an_administrators_new_password_ends_everything_too(client, ann, device,
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     path = f"/admin/accounts/user/{ann.pk}/password/"
     assert client.post(path, {"password1": "short", "password2": "other"}).status_code == 200
-    assert not disconnected()
+    assert not are_devices_disconnected()
     client.post(path, {**TWICE, "usable_password": "true"})
-    assert (is_in(other), disconnected(), kinds(ann)[-1]) == (False, True, "password_changed")
+    assert (is_logged_in(other), are_devices_disconnected(), list_event_kinds(ann)[-1]) == (
+        False,
+        True,
+        "password_changed",
+    )
 
 
-def test_the_command_line_does_as_well(ann, device, monkeypatch):
+def test_a_password_set_by_command_ends_everything_too(ann, device, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda prompt: NEW)
     call_command("changepassword", ann.email, stdout=StringIO())
     ann.refresh_from_db()
     assert ann.check_password(NEW)
-    assert (disconnected(), kinds(ann)[-1]) == (True, "password_changed")
+    assert (are_devices_disconnected(), list_event_kinds(ann)[-1]) == (True, "password_changed")
     assert OutgoingMail.objects.filter(
         to=ann.email, subject="SmartSpec: You have a new password"
     ).exists()
@@ -181,10 +196,10 @@ def test_a_deactivated_user_is_out_everywhere_and_stays_out(client, ann, device,
     log_in(other)
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     assert change_in_admin(client, ann).status_code == 302
-    assert (is_in(other), disconnected()) == (False, True)
-    assert "deactivated" in kinds(ann)
+    assert (is_logged_in(other), are_devices_disconnected()) == (False, True)
+    assert "deactivated" in list_event_kinds(ann)
     change_in_admin(client, ann, is_active="on")
-    assert not is_in(other)
+    assert not is_logged_in(other)
 
 
 def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
@@ -194,12 +209,16 @@ def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
     log_in(other)
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     change_in_admin(client, ann, is_active="on", email="new@example.com")
-    assert (is_in(other), disconnected(), "email_changed" in kinds(ann)) == (False, True, True)
-    told = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
-    assert (told.to, "new@example.com" in mail_text(told)) == ("ann@example.com", True)
+    assert (
+        is_logged_in(other),
+        are_devices_disconnected(),
+        "email_changed" in list_event_kinds(ann),
+    ) == (False, True, True)
+    notice = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
+    assert (notice.to, "new@example.com" in decrypt_body(notice)) == ("ann@example.com", True)
 
 
-def test_django_has_no_other_page_for_it(client, make_user):
+def test_djangos_page_for_a_new_password_leads_to_ours(client, make_user):
     client.force_login(make_user("root@example.com", is_staff=True, is_superuser=True))
     assert client.get("/admin/password_change/")["Location"] == "/accounts/password/change/"
 
@@ -208,25 +227,25 @@ def test_a_new_address_takes_the_password_and_a_code_and_the_old_one_is_told(cli
     log_in(client)
     sent = {"email": "new@example.com", "action_add": ""}
     assert "/reauthenticate/" in client.post("/accounts/email/", sent)["Location"]
-    confirm(client)
+    reauthenticate(client)
     client.post("/accounts/email/", sent)
     ann.refresh_from_db()
     assert (ann.email, mails[-1].to) == ("ann@example.com", ["new@example.com"])
-    answer = client.post("/accounts/confirm-email/", {"code": code_in(mails[-1])})
+    answer = client.post("/accounts/confirm-email/", {"code": find_code(mails[-1])})
     ann.refresh_from_db()
     assert (answer["Location"], ann.email) == ("/account/security", "new@example.com")
     assert mails[-1].to == ["ann@example.com"]
     assert "new@example.com" in str(mails[-1].body)
     assert [each.email for each in EmailAddress.objects.filter(user=ann)] == ["new@example.com"]
-    assert kinds(ann)[-1] == "email_changed"
+    assert list_event_kinds(ann)[-1] == "email_changed"
 
 
 def test_an_address_of_somebody_else_is_not_taken_over(client, ann, make_user, mails):
     make_user("bob@example.com")
     log_in(client)
-    confirm(client)
+    reauthenticate(client)
     client.post("/accounts/email/", {"email": "bob@example.com", "action_add": ""})
-    answer = client.post("/accounts/confirm-email/", {"code": code_in(mails[-1])})
+    answer = client.post("/accounts/confirm-email/", {"code": find_code(mails[-1])})
     assert answer.status_code == 200
     assert EmailAddress.objects.get(email="bob@example.com").user != ann
 

@@ -1,4 +1,7 @@
-"""Second factors: an authenticator app and recovery codes. Passkeys need a browser: tests/e2e/test_people.py."""
+"""Second factors: an authenticator app and recovery codes.
+
+Passkeys need a browser and are tested in tests/e2e/test_people.py.
+"""
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -10,7 +13,7 @@ from django.test import Client
 from accounts import mails
 from accounts.models import AuthEvent, OutgoingMail
 from accounts.toolbox import encryption
-from tests.accounts.conftest import confirm, factors, kinds, log_in, totp
+from tests.accounts.conftest import list_event_kinds, list_factors, log_in, reauthenticate, totp
 
 ODD = [
     {"credential": text}
@@ -35,8 +38,8 @@ def ann(make_user):
     return make_user()
 
 
-def stored():
-    """All that the database says of second factors."""
+def read_stored_factors():
+    """Return everything that the database stores about second factors."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT data::text FROM mfa_authenticator")
         return " ".join(row for (row,) in cursor.fetchall())
@@ -45,16 +48,16 @@ def stored():
 def test_an_app_is_set_up_after_the_password_and_its_codes_are_asked_for(client, ann, mails):
     log_in(client)
     assert "/reauthenticate/" in client.get(ACTIVATE)["Location"]
-    confirm(client)
+    reauthenticate(client)
     page = client.get(ACTIVATE)
     assert "data:image/svg+xml" in page.content.decode()
     secret = page.context["form"].secret
     assert client.post(ACTIVATE, {"code": "wrong"}).context["form"].secret == secret
     assert secret not in str(dict(client.session))
     assert client.post(ACTIVATE, {"code": totp(secret)})["Location"] == CODES
-    assert factors(ann) == {"totp", "recovery_codes"}
+    assert list_factors(ann) == {"totp", "recovery_codes"}
     assert "authenticator app is set up" in mails[-1].subject
-    assert kinds(ann)[-2:] == ["factor_added", "factor_added"]
+    assert list_event_kinds(ann)[-2:] == ["factor_added", "factor_added"]
     assert secret not in str(dict(client.session))
     other = Client()
     assert log_in(other)["Location"] == ENTER
@@ -81,7 +84,7 @@ def test_a_recovery_code_works_once_and_is_written_down(client, ann, protect):
     _, codes = protect(ann)
     log_in(client)
     assert client.post(ENTER, {"code": codes[0]})["Location"] == "/account"
-    assert kinds(ann)[-2:] == ["recovery_code_used", "logged_in"]
+    assert list_event_kinds(ann)[-2:] == ["recovery_code_used", "logged_in"]
     assert OutgoingMail.objects.get(to=ann.email).subject == "SmartSpec: A recovery code was used"
     other = Client()
     log_in(other)
@@ -101,11 +104,11 @@ def test_who_comes_from_a_device_returns_there_after_the_second_step(client, ann
 def test_secrets_are_not_readable_in_the_database(settings, ann, protect, keys):
     settings.ENCRYPTION_KEYS = keys
     secret, codes = protect(ann)
-    assert secret not in stored()
+    assert secret not in read_stored_factors()
     seed = Authenticator.objects.get(type="recovery_codes").data["seed"]
-    assert encryption.decrypt(seed, purpose="second factors") not in stored()
+    assert encryption.decrypt(seed, purpose="second factors") not in read_stored_factors()
     assert Authenticator.objects.get(type="totp").wrap().validate_code(totp(secret))
-    assert not any(code in stored() for code in codes)
+    assert not any(code in read_stored_factors() for code in codes)
 
 
 def test_keys_can_be_set_and_replaced_later(settings, ann, protect):
@@ -125,18 +128,18 @@ def test_removing_the_app_takes_the_recovery_codes_along(client, ann, protect, m
     log_in(client)
     client.post(ENTER, {"code": codes[0]})
     assert "/reauthenticate/" in client.post("/accounts/2fa/totp/deactivate/")["Location"]
-    confirm(client)
+    reauthenticate(client)
     client.post("/accounts/2fa/totp/deactivate/")
-    assert factors(ann) == set()
+    assert list_factors(ann) == set()
     assert "removed" in mails[-1].subject
-    assert "factor_removed" in kinds(ann)
+    assert "factor_removed" in list_event_kinds(ann)
 
 
 def test_new_recovery_codes_replace_the_old(client, ann, protect):
     _, codes = protect(ann)
     log_in(client)
     client.post(ENTER, {"code": codes[0]})
-    confirm(client)
+    reauthenticate(client)
     client.post(f"{CODES}generate/")
     page = client.get(CODES).content.decode()
     assert not any(code in page for code in codes)
@@ -161,7 +164,7 @@ def test_the_admin_takes_the_second_factor_too(client, make_user, protect):
 
 
 def test_an_administrator_does_not_become_another_by_password_alone(client, make_user, protect):
-    """Django's own form, behind a log-in as anybody of the staff, would ask for no second factor."""
+    """Django's own log-in form of the admin would not ask for the second factor."""
     protect(make_user("root@example.com", is_staff=True, is_superuser=True))
     helper = make_user("helper@example.com", is_staff=True)
     client.force_login(helper)
@@ -179,10 +182,10 @@ def test_a_superuser_removes_what_somebody_lost_and_sees_no_secret(client, ann, 
     assert row.data["secret"] not in page
     assert client.get("/admin/mfa/authenticator/?q=ann").status_code == 200
     client.post(f"/admin/mfa/authenticator/{row.pk}/delete/", {"post": "yes"})
-    assert factors(ann) == set()  # codes alone protect nothing
+    assert list_factors(ann) == set()  # recovery codes alone protect nothing
     assert AuthEvent.objects.get(user=ann).kind == "factor_removed"
-    told = OutgoingMail.objects.get(to=ann.email)
-    assert "authenticator app" in mails.text(told)
+    notice = OutgoingMail.objects.get(to=ann.email)
+    assert "authenticator app" in mails.decrypt_body(notice)
     assert log_in(Client())["Location"] == "/account"
 
 
@@ -192,10 +195,10 @@ def test_a_passkey_belongs_to_the_configured_host(client, settings, ann):
         "smartspec.example",
         ["localhost"],
     )
-    asked = client.get(
+    response = client.get(
         "/accounts/2fa/webauthn/login/", headers={"accept": "application/json", "host": "localhost"}
     )
-    assert asked.json()["request_options"]["publicKey"]["rpId"] == "smartspec.example"
+    assert response.json()["request_options"]["publicKey"]["rpId"] == "smartspec.example"
 
 
 @pytest.fixture
@@ -224,7 +227,7 @@ def test_the_second_step_leads_with_the_passkey_where_there_is_no_app(
 
 def test_removing_the_last_factor_warns_that_the_password_is_enough(client, ann, passkey, protect):
     client.force_login(ann)
-    confirm(client)
+    reauthenticate(client)
     page, warning = (
         f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/",
         "Your password alone is then enough",
@@ -273,7 +276,7 @@ def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypat
         TOTP, "activate", lambda user, secret: [activate(user, secret), activate(user, secret)][0]
     )
     log_in(client)
-    confirm(client)
+    reauthenticate(client)
     secret = client.get("/accounts/2fa/totp/activate/").context["form"].secret
     answer = client.post("/accounts/2fa/totp/activate/", {"code": totp(secret)})
     assert answer["Location"] == "/account/security"
@@ -283,7 +286,7 @@ def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypat
 @pytest.mark.parametrize("sent", ODD)
 def test_an_odd_new_passkey_is_refused_cleanly(client, ann, sent):
     log_in(client)
-    confirm(client)
+    reauthenticate(client)
     assert client.get("/accounts/2fa/webauthn/add/").status_code == 200
     assert client.post("/accounts/2fa/webauthn/add/", {"name": "x", **sent}).status_code == 200
-    assert factors(ann) == set()
+    assert list_factors(ann) == set()

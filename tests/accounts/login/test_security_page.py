@@ -1,4 +1,4 @@
-"""/account/security: browsers, activity, and what it costs other routes."""
+"""The page /account/security: browsers and events, and the cost of recording them."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.access import browsers, events
 from accounts.access.events import Kind
 from accounts.toolbox.request_source import UNKNOWN
-from tests.accounts.conftest import kinds, log_in
+from tests.accounts.conftest import list_event_kinds, log_in
 
 pytestmark = pytest.mark.django_db
 PAGE = "/account/security"
@@ -24,7 +24,7 @@ def ann(make_user):
     return make_user()
 
 
-def shown(client):
+def list_shown_browsers(client):
     return client.get(PAGE).context["browsers"]
 
 
@@ -41,7 +41,7 @@ def test_it_says_which_browsers_are_logged_in_and_which_is_this(client, ann):
     other = Client(headers=WINDOWS)
     log_in(other, REMOTE_ADDR="198.51.100.7")
     log_in(client)
-    assert {(row["name"], row["is_this"]) for row in shown(client)} == {
+    assert {(row["name"], row["is_this"]) for row in list_shown_browsers(client)} == {
         ("Firefox on Windows", False),
         ("Unknown device", True),
     }
@@ -52,10 +52,10 @@ def test_one_other_browser_is_logged_out(client, ann):
     other, third = Client(headers=WINDOWS), Client()
     for each in (other, third, client):
         log_in(each)
-    [row] = [row for row in shown(client) if row["name"] == "Firefox on Windows"]
+    [row] = [row for row in list_shown_browsers(client) if row["name"] == "Firefox on Windows"]
     client.post(f"/account/security/browsers/{row['row'].pk}/end")
     assert [each.get(PAGE).status_code for each in (other, third, client)] == [302, 200, 200]
-    assert kinds(ann)[-1] == "session_ended"
+    assert list_event_kinds(ann)[-1] == "session_ended"
 
 
 def test_all_others_are_logged_out(client, ann):
@@ -152,4 +152,4 @@ def test_the_tick_forgets_browsers_whose_session_is_gone(client, ann):
     log_in(client)
     client.session.delete()
     call_command("tick", verbosity=0)
-    assert not browsers.every(ann).exists()
+    assert not browsers.list_known(ann).exists()

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.access.authentication import refused
+from accounts.access.authentication import build_refusal
 from accounts.models import User
 from credits import ledger
 from credits.api import trpc
@@ -174,7 +174,9 @@ def test_a_bad_token_is_refused_alike_all_through_a_batch(client: Client, token:
         address("credits.balance,credits.stats"), headers={"Authorization": f"Bearer {token}"}
     )
     assert asked.status_code == 401
-    assert {answer["error"]["message"] for answer in asked.json()} == {refused(token).description}
+    assert {answer["error"]["message"] for answer in asked.json()} == {
+        build_refusal(token).description
+    }
 
 
 def test_a_batch_is_bounded(get: Get) -> None:

@@ -15,7 +15,7 @@ from accounts.models import User
 from credits import ledger
 from credits.models import AuditRun, Package, Transaction
 from credits.proof import audit
-from tests.accounts.conftest import code_in
+from tests.accounts.conftest import find_code
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -41,7 +41,7 @@ def test_it_is_another_role_than_the_owner() -> None:
 def test_a_person_signs_up_gets_the_bonus_and_changes_their_name(client: Client) -> None:
     secret = {"email": "new@example.com", "password1": "correct horse battery"}
     assert client.post(reverse("account_signup"), secret).status_code == 302
-    code = code_in(mail.outbox[-1])
+    code = find_code(mail.outbox[-1])
     assert (
         client.post(reverse("account_email_verification_sent"), {"code": code}).status_code == 302
     )

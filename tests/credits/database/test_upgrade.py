@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 ROOT = Path(__file__).parents[3]
+
+pytestmark = pytest.mark.long
 BEFORE = """
 INSERT INTO users (id, password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan)
 VALUES (1, '', false, 'usr_1', 'ann@example.com', '', true, false, now(), 'free'),
@@ -31,7 +33,8 @@ COMMIT;
 """
 AFTER = """
 from accounts.models import User
-from credits import audit, ledger
+from credits import ledger
+from credits.proof import audit
 from credits.gifts.signup_bonus import grant_signup_bonus
 from credits.models import Hold, Transaction
 user = User.objects.get(pk=1)

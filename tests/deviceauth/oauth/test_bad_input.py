@@ -1,4 +1,4 @@
-"""Whatever is sent to the OAuth routes: a clear 4xx in their dialect, nothing written, never a 5xx."""
+"""Malformed requests to the OAuth routes get a 4xx in their error format, and write nothing."""
 
 import json
 import re
@@ -32,7 +32,7 @@ NAMES = [
 WRONG = [1, 1.5, True, ["a", 1], {"a": "b"}, [[1]], "a\0b", "é", "\ud800", "\n", "x" * 2000]
 
 
-def refused(answer: Any) -> bool:
+def is_refused(answer: Any) -> bool:
     body = answer.json()
     return (
         400 <= answer.status_code < 500
@@ -81,7 +81,7 @@ BODIES = {
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_bad_body_is_refused(path: str, name: str) -> None:
     body, content_type = BODIES[name]
-    assert refused(post(path, body, content_type))
+    assert is_refused(post(path, body, content_type))
 
 
 DESCRIPTION = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]+\Z")  # RFC 6749 §5.2
@@ -108,7 +108,7 @@ def test_a_description_is_ascii_in_every_language(path: str) -> None:
 @pytest.mark.parametrize(("path", "name"), NAMES)
 def test_a_wrong_type_or_character_is_refused(path: str, name: str, value: object) -> None:
     body = {"grant_type": DEVICE_CODE, "device_code": "x", "token": "x"} | {name: value}
-    assert refused(post(path, json.dumps(body).encode(), JSON))
+    assert is_refused(post(path, json.dumps(body).encode(), JSON))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_wrong_type_or_character_is_refused(path: str, name: str, value: objec
 def test_bad_basic_credentials_are_refused(path: str, credentials: str) -> None:
     body = b"grant_type=refresh_token&refresh_token=x&token=x"
     answer = post(path, body, FORM, headers={"Authorization": credentials})
-    assert refused(answer)
+    assert is_refused(answer)
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"] == 'Basic realm="smartspec"'
 
@@ -136,7 +136,7 @@ def test_bad_basic_credentials_are_refused(path: str, credentials: str) -> None:
 @pytest.mark.parametrize("query", ["?client_id=smartspec-desktop", "?%zz", "?a=%", "?=&&"])
 @pytest.mark.parametrize("path", ROUTES)
 def test_parameters_in_the_address_are_refused(path: str, query: str) -> None:
-    assert refused(post(path + query, b"{}", JSON))
+    assert is_refused(post(path + query, b"{}", JSON))
 
 
 @pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head"])

@@ -46,7 +46,7 @@ def test_neither_code_is_stored_readably(desktop: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "granted"),
+    ("requested", "granted"),
     [
         ({}, "llm:chat mcp:read"),
         ({"scopes": []}, "llm:chat mcp:read"),
@@ -56,9 +56,9 @@ def test_neither_code_is_stored_readably(desktop: Device) -> None:
     ],
 )
 def test_the_desktop_gets_the_scopes_it_names_and_we_know(
-    desktop: Device, asked: Any, granted: str
+    desktop: Device, requested: Any, granted: str
 ) -> None:
-    assert desktop.start(**asked).row.scope == granted
+    assert desktop.start(**requested).row.scope == granted
 
 
 def test_the_desktop_is_told_when_nothing_it_names_is_known() -> None:

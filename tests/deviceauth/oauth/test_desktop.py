@@ -1,4 +1,4 @@
-"""The existing desktop application over HTTP: it logs in, keeps its tokens for a day, and loses them when it must."""
+"""The existing desktop application over HTTP: log-in, a day of refreshes, and the end of access."""
 
 import os
 import subprocess
@@ -46,15 +46,15 @@ def desktop(site: str, clock: Clock) -> Desktop:
 
 @pytest.fixture
 def logged_in(desktop: Desktop, ann: User) -> Desktop:
-    after(
+    act_after_polls(
         desktop, polls=1, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
     )
     assert desktop.log_in()
     return desktop
 
 
-def after(desktop: Desktop, *, polls: int, act: Callable[[], object]) -> None:
-    """The person acts when the application has polled so often."""
+def act_after_polls(desktop: Desktop, *, polls: int, act: Callable[[], object]) -> None:
+    """Call `act` when the application has polled `polls` times."""
     wait = desktop.wait
 
     def wait_and_act(seconds: float) -> None:
@@ -65,24 +65,24 @@ def after(desktop: Desktop, *, polls: int, act: Callable[[], object]) -> None:
     desktop.wait = wait_and_act
 
 
-def instead(desktop: Desktop, *answers: Callable[[], requests.Response]) -> None:
-    """What the network makes of the next posts."""
+def replace_responses(desktop: Desktop, *answers: Callable[[], requests.Response]) -> None:
+    """Replace the responses to the next requests to the token route."""
     waiting = list(answers)
     desktop.send = lambda path, body: (
         waiting.pop(0)() if path == TOKEN and waiting else desktop.post(path, body)
     )
 
 
-def said(status: int, body: bytes) -> Callable[[], requests.Response]:
+def respond_with(status: int, body: bytes) -> Callable[[], requests.Response]:
     def answer() -> requests.Response:
-        made = requests.Response()
-        made.status_code, made._content = status, body
-        return made
+        response = requests.Response()
+        response.status_code, response._content = status, body
+        return response
 
     return answer
 
 
-def lost() -> requests.Response:
+def lose_connection() -> requests.Response:
     raise requests.ConnectionError
 
 
@@ -99,8 +99,11 @@ def test_it_logs_in_without_a_client_id_and_knows_whose_it_is(
     assert logged_in.polls == 2
 
 
-def test_an_approval_in_the_last_interval_is_in_time(desktop: Desktop, ann: User) -> None:
-    after(
+def test_an_approval_in_the_last_interval_is_in_time(
+    desktop: Desktop, ann: User, clock: Clock
+) -> None:
+    desktop.wait = clock.beat
+    act_after_polls(
         desktop, polls=118, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
     )
     assert desktop.log_in()
@@ -108,7 +111,7 @@ def test_an_approval_in_the_last_interval_is_in_time(desktop: Desktop, ann: User
 
 
 def test_it_is_told_that_the_code_has_expired(desktop: Desktop, clock: Clock) -> None:
-    after(desktop, polls=3, act=lambda: clock.forward(10 * MINUTE))
+    act_after_polls(desktop, polls=3, act=lambda: clock.forward(10 * MINUTE))
     with pytest.raises(Expired, match="expired"):
         desktop.log_in()
     assert desktop.polls == 4
@@ -116,7 +119,7 @@ def test_it_is_told_that_the_code_has_expired(desktop: Desktop, clock: Clock) ->
 
 def test_polling_too_fast_costs_it_nothing(desktop: Desktop, ann: User, clock: Clock) -> None:
     desktop.wait = lambda seconds: clock.forward(seconds / 4)
-    after(
+    act_after_polls(
         desktop, polls=20, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
     )
     assert desktop.log_in()
@@ -125,10 +128,12 @@ def test_polling_too_fast_costs_it_nothing(desktop: Desktop, ann: User, clock: C
 
 
 def test_after_a_denial_it_polls_until_its_own_countdown_ends(desktop: Desktop, ann: User) -> None:
-    after(desktop, polls=2, act=lambda: device_flow.deny(code=DeviceCode.objects.get(), user=ann))
+    act_after_polls(
+        desktop, polls=2, act=lambda: device_flow.deny(code=DeviceCode.objects.get(), user=ann)
+    )
     assert not desktop.log_in()
     assert desktop.polls == 120
-    after(
+    act_after_polls(
         desktop,
         polls=121,
         act=lambda: device_flow.approve(code=DeviceCode.objects.latest("pk"), user=ann),
@@ -136,15 +141,15 @@ def test_after_a_denial_it_polls_until_its_own_countdown_ends(desktop: Desktop, 
     assert desktop.log_in()  # all that polling did not lock anybody out
 
 
-def test_it_polls_through_whatever_the_network_says(desktop: Desktop, ann: User) -> None:
-    instead(
+def test_it_polls_on_after_any_network_error(desktop: Desktop, ann: User) -> None:
+    replace_responses(
         desktop,
-        said(502, b"<html>"),
-        said(429, b'{"error": "rate_limit_exceeded"}'),
-        lost,
-        said(200, b"portal"),
+        respond_with(502, b"<html>"),
+        respond_with(429, b'{"error": "rate_limit_exceeded"}'),
+        lose_connection,
+        respond_with(200, b"portal"),
     )
-    after(
+    act_after_polls(
         desktop, polls=4, act=lambda: device_flow.approve(code=DeviceCode.objects.get(), user=ann)
     )
     assert desktop.log_in()
@@ -153,7 +158,7 @@ def test_it_polls_through_whatever_the_network_says(desktop: Desktop, ann: User)
 
 def test_without_a_network_it_keeps_its_tokens(logged_in: Desktop) -> None:
     before = dict(logged_in.keychain)
-    instead(logged_in, lost)
+    replace_responses(logged_in, lose_connection)
     logged_in.refresh()
     assert logged_in.keychain == before
 
@@ -172,7 +177,7 @@ def test_a_session_that_was_ended_costs_it_its_tokens(logged_in: Desktop) -> Non
 
 
 class Day:
-    """What happens to an installation in a day, one thing after the other."""
+    """A day of an installation. Each method simulates one event and checks its tokens after it."""
 
     def __init__(self, desktop: Desktop, clock: Clock) -> None:
         self.desktop, self.clock = desktop, clock
@@ -180,41 +185,41 @@ class Day:
         self.rotations = 0
         self.chats = 0
 
-    def works(self, hours: float) -> None:
-        """A refresh every 14 minutes, as its timer has it, and a look at the balance."""
+    def work(self, hours: float) -> None:
+        """Refresh every 14 minutes, as the timer of the application does."""
         for _ in range(int(hours * HOUR / (14 * MINUTE))):
-            self.passes(14 * MINUTE)
+            self.pass_time(14 * MINUTE)
             self.desktop.refresh()
-            self.rotated()
+            self.check_rotation()
 
-    def sleeps(self, hours: float) -> None:
-        """The lid is closed. The first call after that finds an access token that has expired."""
-        self.passes(hours * HOUR)
+    def sleep(self, hours: float) -> None:
+        """Sleep with a closed lid. The first call afterwards has an expired access token."""
+        self.pass_time(hours * HOUR)
         old = dict(self.desktop.keychain)
-        self.looks()
+        self.check_profile()
         assert self.desktop.keychain["access_token"] != old["access_token"]
-        self.rotated()
+        self.check_rotation()
 
-    def restarts(self) -> None:
-        self.passes(MINUTE)
+    def restart(self) -> None:
+        self.pass_time(MINUTE)
         self.desktop.start()
-        self.rotated()
+        self.check_rotation()
 
-    def loses_an_answer(self) -> None:
-        """The server has rotated and the answer is lost; the next try, within the grace, has the old token."""
-        self.passes(14 * MINUTE)
+    def lose_response(self) -> None:
+        """Lose the response of a refresh: the next one sends the old token, in the grace period."""
+        self.pass_time(14 * MINUTE)
         post = self.desktop.post
 
-        def post_in_vain(path: str, body: dict[str, Any]) -> requests.Response:
+        def post_and_lose(path: str, body: dict[str, Any]) -> requests.Response:
             post(path, body)
             raise requests.ConnectionError
 
-        self.desktop.send = post_in_vain
+        self.desktop.send = post_and_lose
         self.desktop.refresh()
         self.desktop.send = post
-        self.passes(50)
+        self.pass_time(50)
         self.desktop.refresh()
-        self.rotated()
+        self.check_rotation()
 
     def chat(self) -> None:
         url = f"{self.desktop.site}/v1/chat/completions"
@@ -223,18 +228,18 @@ class Day:
         self.chats += 1
         assert answer.json()["_credits"] == {"used": 1, "remaining": 100 - self.chats}
 
-    def passes(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.seconds += int(seconds)
         self.clock.forward(seconds)
 
-    def rotated(self) -> None:
-        """It still has its tokens, they work, and the user is who and has what they should."""
+    def check_rotation(self) -> None:
+        """Check that the tokens work, after exactly one more rotation."""
         self.rotations += 1
         assert self.desktop.keychain
-        self.looks()
+        self.check_profile()
         assert RefreshToken.objects.count() == self.rotations + 1
 
-    def looks(self) -> None:
+    def check_profile(self) -> None:
         me = self.desktop.get("/api/auth/me")
         assert (me["email"], me["credits"]) == ("ann@example.com", 100 - self.chats)
 
@@ -244,15 +249,15 @@ def test_a_day_never_costs_it_its_tokens(logged_in: Desktop, clock: Clock, setti
     with scripted_upstream.serving() as provider:
         settings.LLM_UPSTREAM_BASE_URL, settings.LLM_UPSTREAM_MODELS = provider.url, ["small"]
         for hours in (4, 3.5, 4):
-            day.works(hours)
+            day.work(hours)
             day.chat()
-            day.restarts()
-            day.loses_an_answer()
+            day.restart()
+            day.lose_response()
             day.chat()
-            day.sleeps(3.5)
-            day.restarts()
+            day.sleep(3.5)
+            day.restart()
     assert day.seconds > 22 * HOUR
-    # A day leaves a row for every refresh and nothing else.
+    # A day leaves one row for each refresh and no other rows.
     assert RefreshToken.objects.count() == day.rotations + 1 == 62
     rows = [model.objects.count() for model in (AccessToken, DeviceSession, DeviceCode)]
     assert rows == [1, 1, 1]
@@ -260,14 +265,15 @@ def test_a_day_never_costs_it_its_tokens(logged_in: Desktop, clock: Clock, setti
     assert audit.run().findings == []
 
 
-def test_what_the_clock_says_the_database_says_too(logged_in: Desktop, clock: Clock) -> None:
+def test_the_moved_clock_also_moves_the_database(logged_in: Desktop, clock: Clock) -> None:
     clock.forward(15 * MINUTE - 5)
     assert logged_in._get("/api/auth/me").status_code == 200
     clock.forward(10)
     assert logged_in._get("/api/auth/me").status_code == 401
 
 
-# The webview: what its browser asks before, and lets the application read afterwards (Fetch standard §3.2).
+# CORS of the webview: its preflight requests, and the response headers that it may read (Fetch
+# standard §3.2).
 
 ORIGINS = [
     "tauri://localhost",
@@ -305,12 +311,12 @@ PLAIN = {
 
 
 def preflight(site: str, path: str, origin: str, method: str, headers: str) -> requests.Response:
-    asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
-    return requests.options(site + path, headers={"Origin": origin, **asked}, timeout=30)
+    requested = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+    return requests.options(site + path, headers={"Origin": origin, **requested}, timeout=30)
 
 
-def grants(answer: requests.Response, origin: str, method: str, headers: str) -> bool:
-    """Whether a browser would go on and send the request."""
+def is_granted(answer: requests.Response, origin: str, method: str, headers: str) -> bool:
+    """Return whether a browser would send the request after this preflight response."""
     allowed = {
         name.strip() for name in answer.headers.get("Access-Control-Allow-Headers", "").split(",")
     }
@@ -323,25 +329,27 @@ def grants(answer: requests.Response, origin: str, method: str, headers: str) ->
     )
 
 
-def readable(answer: requests.Response) -> set[str]:
-    """The headers that a script may read."""
+def list_readable_headers(answer: requests.Response) -> set[str]:
+    """Return the response headers that a script may read."""
     exposed = answer.headers.get("Access-Control-Expose-Headers", "").lower().split(", ")
     return {name.lower() for name in answer.headers} & ({*exposed} | PLAIN)
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_its_webview_may_send_what_it_sends(site: str, origin: str) -> None:
+def test_the_webview_may_send_its_requests(site: str, origin: str) -> None:
     for path, method, headers in CALLS:
         answer = preflight(site, path, origin, method, headers)
-        assert grants(answer, origin, method, headers), path
+        assert is_granted(answer, origin, method, headers), path
         assert "Access-Control-Allow-Credentials" not in answer.headers
         assert "origin" in answer.headers["Vary"].lower()
 
 
 @pytest.mark.parametrize("origin", STRANGERS)
-def test_no_other_page_may(site: str, origin: str) -> None:
+def test_pages_of_other_origins_may_send_nothing(site: str, origin: str) -> None:
     for path, method, headers in CALLS:
-        assert not grants(preflight(site, path, origin, method, headers), origin, method, headers)
+        assert not is_granted(
+            preflight(site, path, origin, method, headers), origin, method, headers
+        )
         answer = requests.request(
             method, site + path, headers={"Origin": origin}, json={}, timeout=30
         )
@@ -350,7 +358,7 @@ def test_no_other_page_may(site: str, origin: str) -> None:
         }
 
 
-def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -> None:
+def test_the_webview_may_read_the_headers_it_needs(logged_in: Desktop, settings: Any) -> None:
     headers = {"Origin": "tauri://localhost", **logged_in.authorization}
     with scripted_upstream.serving() as provider:
         settings.LLM_UPSTREAM_BASE_URL, settings.LLM_UPSTREAM_MODELS = provider.url, ["small"]
@@ -365,7 +373,9 @@ def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -
         "x-request-id",
         "x-trace-id",
     }
-    assert wanted | {"x-ratelimit-remaining-requests", "content-type"} <= readable(answer)
+    assert wanted | {"x-ratelimit-remaining-requests", "content-type"} <= list_readable_headers(
+        answer
+    )
     settings.DEVICE_CODE_RPM = 1
     refused = [
         requests.post(
@@ -373,13 +383,16 @@ def test_its_webview_may_read_what_it_needs(logged_in: Desktop, settings: Any) -
         )
         for _ in "12"
     ]
-    assert "retry-after" in readable(refused[1])
+    assert "retry-after" in list_readable_headers(refused[1])
     assert refused[1].json()["error"] == "rate_limit_exceeded"
 
 
 @pytest.mark.parametrize(("debug", "origins"), [("true", ORIGINS), ("false", ORIGINS[:3])])
 def test_the_development_origin_is_one_only_in_development(debug: str, origins: list[str]) -> None:
-    ask = "from smartspec import settings as s; print(*s.CORS_ALLOWED_ORIGINS, s.CORS_ALLOW_CREDENTIALS)"
+    program = (
+        "from smartspec import settings as s; "
+        "print(*s.CORS_ALLOWED_ORIGINS, s.CORS_ALLOW_CREDENTIALS)"
+    )
     environment = {
         **os.environ,
         "DEBUG": debug,
@@ -387,6 +400,6 @@ def test_the_development_origin_is_one_only_in_development(debug: str, origins: 
         "SECRET_KEY": "x" * 50,
     }
     run = subprocess.run(
-        [sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == [*origins, "False"]

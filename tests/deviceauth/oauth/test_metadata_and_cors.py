@@ -1,4 +1,4 @@
-"""What a client can learn about us, and which browsers' scripts may call us."""
+"""The metadata document for clients, and the origins whose scripts may call us (CORS)."""
 
 from typing import Any
 

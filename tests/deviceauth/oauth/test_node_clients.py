@@ -1,4 +1,4 @@
-"""The device flow as published clients for Node walk it, over HTTP."""
+"""The device flow with published client libraries for Node, over HTTP."""
 
 import json
 import os
@@ -36,37 +36,37 @@ def issuer(live_server: Any, settings: Any) -> str:
 
 
 class Script:
-    """A client at work: what it says, one JSON object after the other."""
+    """A running Node client, which prints one JSON object for each step."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
-    def said(self) -> dict[str, Any]:
+    def read_output(self) -> dict[str, Any]:
         assert self.process.stdout
         line = self.process.stdout.readline()
-        assert line, self.complaint()
-        found: dict[str, Any] = json.loads(line)
-        return found
+        assert line, self.read_error()
+        output: dict[str, Any] = json.loads(line)
+        return output
 
-    def complaint(self) -> str:
-        """What it says when it falls over."""
+    def read_error(self) -> str:
+        """Return what the client printed to stderr."""
         assert self.process.stderr
         return self.process.stderr.read()
 
-    def answered(self, act: Callable[..., Any], user: User) -> dict[str, Any]:
-        """What the client says after this user has approved or denied the code that it shows."""
-        first = self.said()
+    def answer_code(self, act: Callable[..., Any], user: User) -> dict[str, Any]:
+        """Approve or deny the code that the client shows; return the output of both steps."""
+        first = self.read_output()
         normal = codes.normalise(first["user_code"]) or ""
         act(code=DeviceCode.objects.of_person(normal).get(), user=user)
         assert self.process.stdin
         self.process.stdin.write("go on\n")
         self.process.stdin.close()
-        return first | self.said()
+        return first | self.read_output()
 
 
 @contextmanager
-def running(name: str, *arguments: str, code: int = 0) -> Iterator[Script]:
-    """Node finds the packages by the folder it runs in. It has to end with this exit code."""
+def run_client(name: str, *arguments: str, code: int = 0) -> Iterator[Script]:
+    """Run a client in the folder in which Node finds its packages; check its exit code."""
     script = (SCRIPTS / f"{name}.mjs").read_text()
     command = [
         "timeout",
@@ -86,8 +86,8 @@ def running(name: str, *arguments: str, code: int = 0) -> Iterator[Script]:
     assert process.returncode == code
 
 
-def client(method: str) -> tuple[str, str, str]:
-    """A registered client that authenticates like this: its id, the method, its secret."""
+def register_client(method: str) -> tuple[str, str, str]:
+    """Register a client with this authentication method; return its id, the method, its secret."""
     kind = "public" if method == "none" else "confidential"
     make_application("box", client_type=kind, client_secret="s3cret")
     return "box", method, "s3cret"
@@ -97,8 +97,8 @@ def client(method: str) -> tuple[str, str, str]:
 def test_openid_client_discovers_logs_in_narrows_and_revokes(
     issuer: str, user: User, method: str
 ) -> None:
-    with running("openid_client", issuer, *client(method)) as script:
-        seen = script.answered(device_flow.approve, user)
+    with run_client("openid_client", issuer, *register_client(method)) as script:
+        seen = script.answer_code(device_flow.approve, user)
     assert (seen["email"], seen["scope"], seen["narrowed"]) == (
         "ann@example.com",
         "llm:chat mcp:read",
@@ -109,15 +109,15 @@ def test_openid_client_discovers_logs_in_narrows_and_revokes(
 
 
 def test_openid_client_understands_a_denial(issuer: str, user: User) -> None:
-    with running("openid_client", issuer, *client("none")) as script:
-        seen = script.answered(device_flow.deny, user)
+    with run_client("openid_client", issuer, *register_client("none")) as script:
+        seen = script.answer_code(device_flow.deny, user)
     assert (seen["name"], seen["error"]) == ("ResponseBodyError", "access_denied")
 
 
 def test_openid_client_is_not_let_in_with_a_wrong_secret(issuer: str, user: User) -> None:
-    name, method, _ = client("client_secret_basic")
-    with running("openid_client", issuer, name, method, "wrong", code=1) as script:
-        assert "WWWAuthenticateChallengeError" in script.complaint()
+    name, method, _ = register_client("client_secret_basic")
+    with run_client("openid_client", issuer, name, method, "wrong", code=1) as script:
+        assert "WWWAuthenticateChallengeError" in script.read_error()
     assert not DeviceCode.objects.exists()
 
 
@@ -125,8 +125,8 @@ def test_openid_client_is_not_let_in_with_a_wrong_secret(issuer: str, user: User
 def test_oauth4webapi_accepts_the_form_of_every_answer(
     issuer: str, user: User, method: str
 ) -> None:
-    with running("oauth4webapi", issuer, *client(method)) as script:
-        seen = script.answered(device_flow.approve, user)
+    with run_client("oauth4webapi", issuer, *register_client(method)) as script:
+        seen = script.answer_code(device_flow.approve, user)
     assert [poll["error"] for poll in seen["polls"]] == [
         "authorization_pending",
         "authorization_pending",
@@ -139,8 +139,8 @@ def test_oauth4webapi_accepts_the_form_of_every_answer(
 
 def test_oauth4webapi_is_slowed_down(issuer: str, user: User, settings: Any) -> None:
     settings.DEVICE_POLL_SECONDS = 5
-    with running("oauth4webapi", issuer, *client("none")) as script:
-        seen = script.answered(device_flow.approve, user)
+    with run_client("oauth4webapi", issuer, *register_client("none")) as script:
+        seen = script.answer_code(device_flow.approve, user)
     assert seen["interval"] == 5
     assert [poll["error"] for poll in seen["polls"]] == ["authorization_pending", "slow_down"]
     assert seen["polls"][1]["interval"] == 10
@@ -148,8 +148,8 @@ def test_oauth4webapi_is_slowed_down(issuer: str, user: User, settings: Any) -> 
 
 
 def test_octokit_logs_in_with_json_and_a_client_id(issuer: str, user: User) -> None:
-    with running("octokit", issuer, *client("none")) as script:
-        seen = script.answered(device_flow.approve, user)
+    with run_client("octokit", issuer, *register_client("none")) as script:
+        seen = script.answer_code(device_flow.approve, user)
     assert (seen["email"], seen["scopes"], seen["tokenType"]) == (
         "ann@example.com",
         ["llm:chat"],
@@ -159,6 +159,6 @@ def test_octokit_logs_in_with_json_and_a_client_id(issuer: str, user: User) -> N
 
 
 def test_octokit_understands_a_denial(issuer: str, user: User) -> None:
-    with running("octokit", issuer, *client("none")) as script:
-        seen = script.answered(device_flow.deny, user)
+    with run_client("octokit", issuer, *register_client("none")) as script:
+        seen = script.answer_code(device_flow.deny, user)
     assert seen["error"] == "access_denied"

@@ -1,4 +1,4 @@
-"""The whole flow as published client libraries walk it, over HTTP."""
+"""The whole device flow with published client libraries for Python, over HTTP."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def site(live_server: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Our metadata document, as a client discovers it."""
+    """Our metadata document, as a client reads it."""
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")
     settings.PUBLIC_ORIGIN = live_server.url
     settings.DEVICE_POLL_SECONDS = 1
@@ -93,7 +93,7 @@ def test_authlib_logs_in_refreshes_and_revokes(
 
 
 class PatientClient:
-    """What RFC 8628 §3.5 asks of a device, around oauthlib's calls: wait, and longer after each slow_down."""
+    """A device on oauthlib that follows RFC 8628 §3.5: it waits longer after each slow_down."""
 
     def __init__(self, site: dict[str, str], clock: Clock, scope: str = "llm:chat") -> None:
         self.site, self.clock = site, clock
@@ -105,7 +105,7 @@ class PatientClient:
         self.interval = self.codes["interval"]
 
     def poll(self) -> str:
-        """What one poll says, in the RFC's words; "" for tokens."""
+        """Poll once; return the error code, or "" if tokens came."""
         grant = {"token_url": self.site["token_endpoint"], "device_code": self.codes["device_code"]}
         try:
             self.session.fetch_token(**grant, include_client_id=True)
@@ -193,7 +193,7 @@ def test_oauthlib_revokes_with_a_request_of_its_own_making(
         )
 
 
-# Authlib wants these of every server; RFC 8414 §2 does not where no grant sends a browser here.
+# Authlib requires these of every server; RFC 8414 §2 only if a grant redirects a browser.
 OF_BROWSERS = {"authorization_endpoint", "response_types_supported"}
 
 
@@ -236,7 +236,7 @@ def test_authlib_understands_denial_and_expiry(
 
 
 def test_the_desktop_walks_its_own_loop(site: dict[str, str], user: User) -> None:
-    """Fixed interval, "contains expired", parallel refreshes at start-up."""
+    """Polls at a fixed interval, looks for "expired", refreshes in parallel at start-up."""
     codes = requests.post(
         site["device_authorization_endpoint"], json={"scopes": ["llm:chat"]}, timeout=10
     ).json()

@@ -19,7 +19,7 @@ def later(**ahead: float) -> time_machine.travel:
     return time_machine.travel(timezone.now() + timedelta(**ahead), tick=True)
 
 
-def pair(answer: object) -> tuple[str, str]:
+def read_pair(answer: object) -> tuple[str, str]:
     body = answer.json()  # type: ignore[attr-defined]
     return body["access_token"], body["refresh_token"]
 
@@ -30,7 +30,7 @@ def test_a_refresh_gives_a_new_pair_and_ends_the_old_access_token(logged_in: Dev
     assert answer.status_code == 200
     assert answer["Cache-Control"] == "no-store"
     assert answer.json()["user"]["email"] == "ann@example.com"
-    assert not {*pair(answer)} & {old["access_token"], old["refresh_token"]}
+    assert not {*read_pair(answer)} & {old["access_token"], old["refresh_token"]}
     assert logged_in.me().status_code == 401
     assert logged_in.me(answer.json()["access_token"]).status_code == 200
 
@@ -45,7 +45,7 @@ def test_a_retry_within_the_grace_gets_the_same_pair(logged_in: Device) -> None:
     first = logged_in.refresh()
     with later(seconds=50):
         again = logged_in.refresh()
-        assert pair(again) == pair(first)
+        assert read_pair(again) == read_pair(first)
         assert 845 <= again.json()["expires_in"] <= 851
         assert logged_in.me(again.json()["access_token"]).status_code == 200
         assert logged_in.refresh(again.json()["refresh_token"]).status_code == 200
@@ -83,7 +83,7 @@ def test_a_session_revoked_between_check_and_write_stays_revoked(
     from deviceauth.oauth import token_values
 
     session = DeviceSession.objects.get()
-    create = token_values.access_token
+    create = token_values.create_access_token
 
     def revoke_first(request: object) -> str:
         device_sessions.revoke(session=session)
@@ -133,7 +133,7 @@ def test_an_idle_session_ends_after_thirty_days(logged_in: Device) -> None:
         assert logged_in.refresh(newer["refresh_token"]).json()["error"] == "invalid_grant"
 
 
-def test_a_refresh_is_noted_in_the_session(logged_in: Device) -> None:
+def test_a_refresh_updates_the_session(logged_in: Device) -> None:
     before = DeviceSession.objects.get().last_used_at
     logged_in.extra = {"REMOTE_ADDR": "203.0.113.7"}
     logged_in.refresh()

@@ -21,13 +21,13 @@ def later(**ahead: float) -> time_machine.travel:
     return time_machine.travel(timezone.now() + timedelta(**ahead), tick=True)
 
 
-def refusal(answer: Any) -> tuple[int, str]:
+def read_refusal(answer: Any) -> tuple[int, str]:
     assert answer["Cache-Control"] == "no-store"
     return answer.status_code, answer.json()["error"]
 
 
 def test_a_pending_code_says_so(device: Device) -> None:
-    assert refusal(device.start().poll()) == (400, "authorization_pending")
+    assert read_refusal(device.start().poll()) == (400, "authorization_pending")
 
 
 def test_an_approved_code_gives_tokens(desktop: Device, user: User) -> None:
@@ -54,7 +54,7 @@ def test_only_the_desktop_learns_who_the_user_is(television: Device, user: User)
 
 def test_a_code_works_once(device: Device, user: User) -> None:
     device.start().approved_by(user).redeem()
-    assert refusal(device.poll()) == (400, "invalid_grant")
+    assert read_refusal(device.poll()) == (400, "invalid_grant")
     assert (AccessToken.objects.count(), DeviceSession.objects.count()) == (1, 1)
 
 
@@ -62,7 +62,7 @@ def test_a_denied_code_says_so_however_often_it_is_asked(device: Device, user: U
     device_flow.deny(code=device.start().row, user=user)
     for _ in range(5):
         answer = device.poll()
-        assert refusal(answer) == (400, "access_denied")
+        assert read_refusal(answer) == (400, "access_denied")
         assert "expired" not in answer.content.decode()
 
 
@@ -75,17 +75,17 @@ def test_an_expired_code_says_so_in_a_word_the_desktop_knows(
         device.approved_by(user)
     with later(seconds=601):
         answer = device.poll()
-    assert refusal(answer) == (400, "expired_token")
+    assert read_refusal(answer) == (400, "expired_token")
     assert "expired" in answer.json()["error_description"]
 
 
 def test_an_unknown_code_is_an_invalid_grant(device: Device) -> None:
     device.start()
-    assert refusal(device.poll(device_code="never-issued")) == (400, "invalid_grant")
+    assert read_refusal(device.poll(device_code="never-issued")) == (400, "invalid_grant")
 
 
 def test_a_poll_without_a_code_is_an_invalid_request(device: Device) -> None:
-    assert refusal(device.post(TOKEN, grant_type=DEVICE_CODE)) == (400, "invalid_request")
+    assert read_refusal(device.post(TOKEN, grant_type=DEVICE_CODE)) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_poll_without_a_code_is_an_invalid_request(device: Device) -> None:
     ],
 )
 def test_there_are_two_grants_and_no_others(device: Device, grant_type: str, error: str) -> None:
-    assert refusal(device.post(TOKEN, grant_type=grant_type)) == (400, error)
+    assert read_refusal(device.post(TOKEN, grant_type=grant_type)) == (400, error)
 
 
 def test_polling_too_fast_is_slowed_down_more_each_time(device: Device) -> None:
@@ -111,9 +111,9 @@ def test_polling_too_fast_is_slowed_down_more_each_time(device: Device) -> None:
 def test_polling_a_little_early_is_tolerated(device: Device) -> None:
     device.start()
     for _ in range(3):
-        assert refusal(device.poll()) == (400, "authorization_pending")
+        assert read_refusal(device.poll()) == (400, "authorization_pending")
         with later(seconds=4.2):
-            assert refusal(device.poll()) == (400, "authorization_pending")
+            assert read_refusal(device.poll()) == (400, "authorization_pending")
         DeviceCode.objects.update(last_checked=None)
 
 
@@ -132,28 +132,28 @@ def test_a_code_is_bound_to_its_client(
     if state == "approved":
         desktop.approved_by(user)
     television.codes = desktop.codes
-    assert refusal(television.poll()) == (400, "invalid_grant")
+    assert read_refusal(television.poll()) == (400, "invalid_grant")
     assert not AccessToken.objects.exists()
 
 
 def test_a_form_without_client_does_not_fall_to_the_desktop(desktop: Device, user: User) -> None:
     desktop.start().approved_by(user)
     values = {"grant_type": DEVICE_CODE, "device_code": desktop.codes["device_code"]}
-    assert refusal(send(TOKEN, values, form=True)) == (401, "invalid_client")
+    assert read_refusal(send(TOKEN, values, form=True)) == (401, "invalid_client")
 
 
 def test_a_confidential_client_authenticates_at_every_poll(user: User) -> None:
     box = make_application("box", client_type="confidential", client_secret="s3cret")
     device = Device(client_id=box.client_id).start(client_secret="s3cret").approved_by(user)
-    assert refusal(device.poll()) == (401, "invalid_client")
-    assert refusal(device.poll(client_secret="wrong")) == (401, "invalid_client")
+    assert read_refusal(device.poll()) == (401, "invalid_client")
+    assert read_refusal(device.poll(client_secret="wrong")) == (401, "invalid_client")
     assert device.poll(client_secret="s3cret").status_code == 200
 
 
 def test_an_inactive_user_gets_no_tokens(device: Device, user: User) -> None:
     device.start().approved_by(user)
     User.objects.update(is_active=False)
-    assert refusal(device.poll()) == (400, "invalid_grant")
+    assert read_refusal(device.poll()) == (400, "invalid_grant")
 
 
 def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(
@@ -165,7 +165,7 @@ def test_a_user_made_inactive_while_the_code_is_redeemed_gets_no_tokens(
         device_flow.consume(code=code)
 
 
-def test_parameters_of_oauthlibs_own_are_not_a_clients_to_set(device: Device, user: User) -> None:
+def test_a_client_cannot_set_internal_parameters_of_oauthlib(device: Device, user: User) -> None:
     inner = {
         "user": "1",
         "scopes": "root",

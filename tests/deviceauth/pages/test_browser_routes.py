@@ -1,4 +1,4 @@
-"""GET /api/auth/device/verify, POST /api/auth/device/authorize, GET /api/auth/me (api.md §1)."""
+"""GET /api/auth/device/verify, POST /api/auth/device/authorize, GET /api/auth/me."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ def authorize(browser: Client, user_code: object) -> Any:
     return browser.post(AUTHORIZE, {"user_code": user_code}, content_type="application/json")
 
 
-def only_a_message(answer: Any) -> bool:
+def is_only_a_message(answer: Any) -> bool:
     body = answer.json()
     return (
         set(body) == {"error"}
@@ -34,7 +34,7 @@ def only_a_message(answer: Any) -> bool:
     )
 
 
-def spellings(user_code: str) -> list[str]:
+def list_spellings(user_code: str) -> list[str]:
     bare = user_code.replace("-", "")
     return [
         user_code,
@@ -47,7 +47,7 @@ def spellings(user_code: str) -> list[str]:
 
 def test_verify_says_what_a_pending_code_is_for(desktop: Device) -> None:
     desktop.start()
-    for typed in spellings(desktop.codes["user_code"]):
+    for typed in list_spellings(desktop.codes["user_code"]):
         body = verify(typed).json()
         assert 590 <= body.pop("expires_in") <= 600
         assert body == {
@@ -70,7 +70,7 @@ def test_verify_says_when_a_code_is_authorized(desktop: Device, user: User) -> N
 def test_verify_refuses_what_is_no_code(typed: str, status: int) -> None:
     answer = verify(typed)
     assert answer.status_code == status
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
 
 
 def test_verify_needs_one_code() -> None:
@@ -83,7 +83,7 @@ def test_verify_says_when_a_code_has_expired(desktop: Device) -> None:
     with time_machine.travel(timezone.now() + timedelta(seconds=601)):
         answer = verify(desktop.codes["user_code"])
     assert answer.status_code == 410
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
 
 
 def test_verify_knows_nothing_of_a_denied_code(desktop: Device, user: User) -> None:
@@ -99,7 +99,7 @@ def test_verify_is_limited_per_address(settings: Any, desktop: Device) -> None:
     answers = [verify(user_code) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert int(answers[2]["Retry-After"]) > 0
-    assert only_a_message(answers[2])
+    assert is_only_a_message(answers[2])
 
 
 def test_wrong_codes_are_limited_per_network_and_a_right_one_gives_nothing_back(
@@ -113,7 +113,7 @@ def test_wrong_codes_are_limited_per_network_and_a_right_one_gives_nothing_back(
     answer = verify(user_code, REMOTE_ADDR="2001:db8::9")
     assert answer.status_code == 429
     assert 290 <= int(answer["Retry-After"]) <= 300
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
     assert verify(user_code, REMOTE_ADDR="2001:db8:1::1").status_code == 200
 
 
@@ -137,7 +137,7 @@ def test_authorize_needs_a_csrf_token(user: User, desktop: Device) -> None:
     browser.force_login(user)
     answer = authorize(browser, desktop.start().codes["user_code"])
     assert answer.status_code == 403
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
     assert desktop.row.status == "authorization-pending"
 
 
@@ -155,7 +155,7 @@ def test_authorize_refuses_a_code_that_someone_else_has_used(
     desktop.start().approved_by(make_user("bob@example.com"))
     answer = authorize(person, desktop.codes["user_code"])
     assert answer.status_code == 404
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_authorize_refuses_a_code_that_someone_else_has_used(
 def test_authorize_refuses_what_is_no_code(person: Client, typed: object) -> None:
     answer = authorize(person, typed)
     assert answer.status_code in {400, 404}
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)
 
 
 def test_wrong_codes_are_limited_per_account_from_wherever(person: Client) -> None:
@@ -211,4 +211,4 @@ def test_me_takes_no_token_from_the_address(logged_in: Device) -> None:
 def test_a_wrong_method_is_refused(person: Client, method: str, path: str) -> None:
     answer = getattr(person, method)(path)
     assert answer.status_code == 405
-    assert only_a_message(answer)
+    assert is_only_a_message(answer)

@@ -1,4 +1,4 @@
-"""The page /auth/device: enter, confirm, done."""
+"""The page /auth/device: the steps enter and confirm, and the result."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 PAGE = "/auth/device"
 
 
-def text(answer: Any) -> str:
+def read_text(answer: Any) -> str:
     return re.sub(r"\s+", " ", answer.content.decode())
 
 
@@ -34,9 +34,9 @@ def decide(browser: Client, device: Device, decision: str) -> Any:
 
 def test_a_person_enters_confirms_and_is_done(person: Client, user: User, desktop: Device) -> None:
     desktop.start()
-    assert "Enter the code" in text(person.get(PAGE))
-    assert "SmartSpecPro" in text(enter(person, desktop.codes["user_code"]))
-    assert "Your device is connected" in text(decide(person, desktop, "allow"))
+    assert "Enter the code" in read_text(person.get(PAGE))
+    assert "SmartSpecPro" in read_text(enter(person, desktop.codes["user_code"]))
+    assert "Your device is connected" in read_text(decide(person, desktop, "allow"))
     assert desktop.redeem().tokens["user"]["id"] == user.pk
 
 
@@ -44,7 +44,7 @@ def test_the_confirm_step_says_who_asks_for_what_when_and_from_where(person: Cli
     agent = "Mozilla/5.0 (Macintosh; Intel Mac OS X) SmartSpecPro/1.2"
     extra = {"REMOTE_ADDR": "203.0.113.5", "headers": {"User-Agent": agent}}
     desktop = Device(extra=extra).start(scopes=["llm:chat", "mcp:write"])
-    page = text(enter(person, desktop.codes["user_code"]))
+    page = read_text(enter(person, desktop.codes["user_code"]))
     for fact in (
         "SmartSpecPro to your account",
         "Talk to language models with your credits",
@@ -74,21 +74,24 @@ def test_a_request_from_another_address_is_warned_about(
     person: Client, asked_from: str, warned: bool
 ) -> None:
     device = Device(extra={"REMOTE_ADDR": asked_from}).start()
-    assert ("another address" in text(enter(person, device.codes["user_code"]))) is warned
+    assert ("another address" in read_text(enter(person, device.codes["user_code"]))) is warned
 
 
 def test_the_two_stacks_of_one_household_are_one_network(person: Client) -> None:
     device = Device(extra={"REMOTE_ADDR": "2001:db8:1:2::5"}).start()
     here = {"user_code": device.codes["user_code"]}
-    assert "another address" not in text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:2::beef"))
-    assert "another address" in text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
+    assert "another address" not in read_text(
+        person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:2::beef")
+    )
+    assert "another address" in read_text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
 
 
 def test_it_says_who_made_the_application(
     person: Client, television: Device, desktop: Device
 ) -> None:
     pages = [
-        text(enter(person, device.start().codes["user_code"])) for device in (desktop, television)
+        read_text(enter(person, device.start().codes["user_code"]))
+        for device in (desktop, television)
     ]
     assert ["not made by SmartSpec" in page for page in pages] == [False, True]
     assert "A television to your account" in pages[1]
@@ -113,14 +116,14 @@ def test_who_logged_in_long_ago_proves_who_they_are_first(user: User, desktop: D
         page = f"{PAGE}?user_code={desktop.codes['user_code']}"
         back = browser.post(there, {"password": "correct horse battery", "next": page})
         assert back["Location"] == page
-        assert "Your device is connected" in text(decide(browser, desktop, "allow"))
+        assert "Your device is connected" in read_text(decide(browser, desktop, "allow"))
 
 
 def test_the_code_in_the_link_is_filled_in_and_still_to_be_compared(
     person: Client, desktop: Device
 ) -> None:
     user_code = desktop.start().codes["user_code"]
-    page = text(person.get(PAGE, {"user_code": user_code.lower().replace("-", "")}))
+    page = read_text(person.get(PAGE, {"user_code": user_code.lower().replace("-", "")}))
     assert f'value="{user_code}"' in page
     assert "Compare this code" in page
 
@@ -129,8 +132,8 @@ def test_the_code_in_the_link_is_filled_in_and_still_to_be_compared(
 def test_what_cannot_be_a_code_is_not_repeated(person: Client, typed: str) -> None:
     answer = person.post(PAGE, {"user_code": typed})
     assert answer.status_code == 400
-    assert 'value=""' in text(answer)
-    assert "eight letters" in text(answer)
+    assert 'value=""' in read_text(answer)
+    assert "eight letters" in read_text(answer)
 
 
 def test_a_get_never_approves(person: Client, desktop: Device) -> None:
@@ -163,7 +166,7 @@ def test_the_form_carries_its_csrf_token(user: User, desktop: Device) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(user)
     values = {"user_code": desktop.start().codes["user_code"], "decision": "allow"}
-    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', text(browser.get(PAGE)))
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', read_text(browser.get(PAGE)))
     assert token is not None
     answer = browser.post(PAGE, values | {"csrfmiddlewaretoken": token[1]})
     assert answer.status_code == 200
@@ -171,20 +174,20 @@ def test_the_form_carries_its_csrf_token(user: User, desktop: Device) -> None:
 
 def test_refusing_ends_the_code(person: Client, desktop: Device) -> None:
     desktop.start()
-    assert "was refused" in text(decide(person, desktop, "deny"))
+    assert "was refused" in read_text(decide(person, desktop, "deny"))
     assert desktop.poll().json()["error"] == "access_denied"
     answer = decide(person, desktop, "allow")
     assert answer.status_code == 404
-    assert "already used" in text(answer)
+    assert "already used" in read_text(answer)
     assert desktop.poll().json()["error"] == "access_denied"
 
 
-def test_an_unknown_code_says_so_where_it_is_mended(person: Client) -> None:
+def test_an_unknown_code_is_reported_on_the_form(person: Client) -> None:
     answer = enter(person, "BBBB-BBBB")
     assert answer.status_code == 404
-    assert "do not know this code" in text(answer)
-    assert 'value="BBBB-BBBB"' in text(answer)
-    assert "Compare this code" not in text(answer)
+    assert "do not know this code" in read_text(answer)
+    assert 'value="BBBB-BBBB"' in read_text(answer)
+    assert "Compare this code" not in read_text(answer)
 
 
 @pytest.mark.parametrize("decision", ["", "allow", "deny"])
@@ -196,7 +199,7 @@ def test_an_expired_code_says_so_at_every_step(
         person.force_login(User.objects.get())
         answer = decide(person, desktop, decision)
     assert answer.status_code == 410
-    assert "has expired" in text(answer)
+    assert "has expired" in read_text(answer)
     assert desktop.row.status == DeviceCode.Status.PENDING
 
 
@@ -213,7 +216,7 @@ def test_a_used_code_says_so(person: Client, user: User, desktop: Device) -> Non
     desktop.start().approved_by(user).redeem()
     answer = enter(person, desktop.codes["user_code"])
     assert answer.status_code == 404
-    assert "already used" in text(answer)
+    assert "already used" in read_text(answer)
 
 
 def test_a_second_user_cannot_take_an_approved_code_over(
@@ -242,7 +245,7 @@ def test_too_many_wrong_codes_say_so_even_for_a_right_one(person: Client, deskto
         enter(person, "BBBB-BBBB")
     answer = enter(person, desktop.codes["user_code"])
     assert answer.status_code == 429
-    assert "Too many wrong codes" in text(answer)
+    assert "Too many wrong codes" in read_text(answer)
     assert int(answer["Retry-After"]) > 0
     assert decide(person, desktop, "allow").status_code == 429
 
@@ -259,7 +262,7 @@ def test_logging_in_on_the_way_keeps_the_code(
     login = {"login": "ann@example.com", "password": "correct horse battery"}
     back = browser.post(answer["Location"], login)
     assert back["Location"] == f"/auth/device?user_code={user_code}"
-    assert user_code in text(browser.get(back["Location"]))
+    assert user_code in read_text(browser.get(back["Location"]))
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -281,14 +284,14 @@ def test_the_page_has_no_inline_script_or_style(person: Client, desktop: Device)
         enter(person, desktop.start().codes["user_code"]),
         enter(person, "BBBB-BBBB"),
     ]
-    assert not any(own.search(text(page)) for page in pages)
+    assert not any(own.search(read_text(page)) for page in pages)
 
 
 def test_a_wrong_method_is_refused(person: Client) -> None:
     assert person.put(PAGE).status_code == 405
 
 
-def test_what_is_refused_for_its_address_costs_the_account_nothing(
+def test_an_attempt_refused_for_its_network_costs_the_account_nothing(
     person: Client, settings: Any
 ) -> None:
     settings.DEVICE_WRONG_CODES_PER_ADDRESS = 1

@@ -1,4 +1,7 @@
-"""Every state of the device pages in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+"""Every state of the device pages in a real browser.
+
+The desktop shows them in English, the phone in Thai and in dark mode.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -38,11 +41,11 @@ def page(context: BrowserContext, live_server: Any) -> Iterator[Page]:
         yield opened
 
 
-def asked(**extra: Any) -> Device:
+def start_device(**extra: Any) -> Device:
     return Device(extra=AGENT | extra).start()
 
 
-def answer(page: Page, device: Device, decision: str = "") -> None:
+def answer_code(page: Page, device: Device, decision: str = "") -> None:
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
     page.locator("main button[type=submit]").click()
     if decision:
@@ -50,7 +53,7 @@ def answer(page: Page, device: Device, decision: str = "") -> None:
 
 
 def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
-    device = asked()
+    device = start_device()
     page.goto("/auth/device")
     look(page, "1-enter")
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
@@ -66,27 +69,27 @@ def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Applicatio
     device = Device(client_id="tv-app", extra={"REMOTE_ADDR": "203.0.113.5"}).start(
         scope="llm:chat mcp:read mcp:write"
     )
-    answer(page, device)
+    answer_code(page, device)
     look(page, "5-confirm-elsewhere")
     page.locator("button[value=deny]").click()
     look(page, "6-denied")
     assert device.row.status == DeviceCode.Status.DENIED
 
 
-def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
+def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     page.goto("/auth/device")
     page.evaluate("document.querySelector('main form').noValidate = true")
     page.locator("#user_code").fill("ABC")
     page.locator("main button[type=submit]").click()
     look(page, "7-malformed")
-    used = asked().approved_by(user).redeem()
-    answer(page, used)
+    used = start_device().approved_by(user).redeem()
+    answer_code(page, used)
     look(page, "8-used")
-    expired = asked()
+    expired = start_device()
     DeviceCode.objects.filter(pk=expired.row.pk).update(
         expires=timezone.now() - timedelta(seconds=1)
     )
-    answer(page, expired)
+    answer_code(page, expired)
     look(page, "9-expired")
     for number in range(6):
         page.goto("/auth/device?user_code=BBBB-BBBB")
@@ -96,11 +99,11 @@ def test_every_way_a_code_can_be_of_no_use(page: Page, user: User) -> None:
     look(page, "11-too-many")
 
 
-def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -> None:
+def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
     page.goto("/account/devices")
     look(page, "12-no-devices")
-    asked().approved_by(user).redeem()
-    asked(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
+    start_device().approved_by(user).redeem()
+    start_device(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
     DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(
         monthly_budget=5000
     )
@@ -121,9 +124,9 @@ def test_the_list_of_devices_and_what_one_does_with_it(page: Page, user: User) -
 
 
 def test_the_link_of_the_mail(page: Page, user: User) -> None:
-    device = asked().approved_by(user).redeem()
+    device = start_device().approved_by(user).redeem()
     approval = DeviceSession.objects.get().approval
-    page.goto(mails.undo_link(approval).partition(":8000")[2])
+    page.goto(mails.build_undo_link(approval).partition(":8000")[2])
     look(page, "18-undo")
     page.locator("main button[type=submit]").click()
     look(page, "19-undone")
@@ -133,7 +136,7 @@ def test_the_link_of_the_mail(page: Page, user: User) -> None:
 
 
 def test_a_device_is_connected_by_keyboard_alone(page: Page, user: User) -> None:
-    device = asked()
+    device = start_device()
     page.goto("/auth/device")
     expect(page.locator("#user_code")).to_be_focused()
     page.keyboard.type(device.codes["user_code"].lower().replace("-", ""))
@@ -157,21 +160,22 @@ def test_a_device_is_connected_by_keyboard_alone(page: Page, user: User) -> None
 def test_it_works_without_javascript(
     browser: Browser, live_server: Any, user: User, decision: str
 ) -> None:
-    device = asked()
+    device = start_device()
     plain = browser.new_context(java_script_enabled=False, base_url=live_server.url)
     log_in(plain, user, live_server.url)
-    answer(plain.new_page(), device, decision)
+    answer_code(plain.new_page(), device, decision)
     wanted = {"allow": DeviceCode.Status.AUTHORIZED, "deny": DeviceCode.Status.DENIED}
     assert device.row.status == wanted[decision]
     plain.close()
 
 
 def test_allow_and_refuse_are_equally_prominent(page: Page) -> None:
-    answer(page, asked())
+    answer_code(page, start_device())
     looks = [
         page.locator(f"button[value={decision}]").evaluate(
             "(one) => { const style = getComputedStyle(one);"
-            " return [one.offsetWidth, one.offsetHeight, style.color, style.backgroundColor, style.borderColor]; }"
+            " return [one.offsetWidth, one.offsetHeight, style.color, style.backgroundColor,"
+            " style.borderColor]; }"
         )
         for decision in ("allow", "deny")
     ]
@@ -179,8 +183,8 @@ def test_allow_and_refuse_are_equally_prominent(page: Page) -> None:
 
 
 def test_a_double_click_on_allow_is_one_approval(page: Page, user: User) -> None:
-    device = asked()
-    answer(page, device)
+    device = start_device()
+    answer_code(page, device)
     page.locator("button[value=allow]").dblclick()
     page.wait_for_selector("p[role=status]")
     assert (

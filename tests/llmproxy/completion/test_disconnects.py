@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,24 @@ def several() -> Iterator[Several]:
         yield Several(stack)
 
 
+@pytest.fixture(scope="module")
+def start(
+    django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Server]]:
+    """Starts the site with workers of this kind when it is asked for them the first time."""
+    with ExitStack() as stack:
+
+        @cache
+        def serve(workers: str) -> Server:
+            folder: Path = tmp_path_factory.mktemp(workers)
+            return stack.enter_context(gunicorn.serving(folder, GUNICORN_CMD_ARGS=WORKERS[workers]))
+
+        yield serve
+
+
 @pytest.fixture(params=WORKERS)
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    with gunicorn.serving(tmp_path, GUNICORN_CMD_ARGS=WORKERS[request.param]) as server:
-        yield server
+def site(request: pytest.FixtureRequest, start: Callable[[str], Server]) -> Server:
+    return start(request.param)
 
 
 @pytest.fixture

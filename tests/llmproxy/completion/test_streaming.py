@@ -160,10 +160,10 @@ def test_writing_to_a_caller_who_reads_nothing_ends(
 def test_a_caller_who_leaves_before_the_first_byte_pays_nothing(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    never = threading.Event()
-    upstream.script = script.events(never, script.chunk("late"))
+    late = threading.Event()
+    upstream.script = script.events(late, script.chunk("late"))
+    threading.Timer(0.3, late.set).start()
     chat(user, stream=True).close()
-    never.set()
     receipt = settled(user)
     assert (receipt.status, receipt.charged, ledger.balance(user).credits) == ("interrupted", 0, 50)
 

@@ -234,8 +234,8 @@ from gevent import monkey
 monkey.patch_all()
 import django, gevent, socket, time
 django.setup()
-from llmproxy.upstream import provider_api
 from llmproxy.exceptions import UpstreamTimeout
+from llmproxy.upstream import provider_api
 from llmproxy.upstream.targets import Target
 
 def trickle():

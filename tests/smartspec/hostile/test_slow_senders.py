@@ -20,11 +20,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HEAD = "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("gunicorn")
     with scripted_upstream.serving() as provider:
         upstream = {"LLM_UPSTREAM_BASE_URL": provider.url, "LLM_UPSTREAM_MODELS": "small"}
-        with serving(tmp_path, REQUEST_BODY_SECONDS="1", **upstream) as running:
+        with serving(folder, REQUEST_BODY_SECONDS="1", **upstream) as running:
             yield running
             assert provider.requests == []
 

@@ -1,0 +1,78 @@
+"""Logs in the admin: the administrators' log, access events, and mails that wait to be sent."""
+
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+
+from accounts.access import administrators_log
+from accounts.admin.bases import ReadOnlyAdmin, SearchedByUser
+from accounts.admin.filters import (
+    DateRangeFilter,
+    KindFilter,
+    LoggedAdministratorFilter,
+    OneUserFilter,
+)
+from accounts.models import AuthEvent, OutgoingMail
+from accounts.toolbox.request_source import describe_user_agent
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnlyAdmin):
+    """The administrators' log: who changed what, when and why."""
+
+    list_display = ("action_time", "user", "kind", "what", "text")
+    list_display_links = ("action_time",)
+    list_filter = (KindFilter, LoggedAdministratorFilter, ("action_time", DateRangeFilter))
+    list_filter_submit = True
+    list_select_related = ("user", "content_type")
+    search_fields = ("user__email", "object_repr", "change_message")
+    search_help_text = gettext_lazy("Administrator, object or reason")
+    fields = readonly_fields = ("action_time", "user", "kind", "what", "text")
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, entry: LogEntry) -> str:
+        return str(dict(administrators_log.KINDS).get(entry.action_flag, entry.action_flag))
+
+    @admin.display(description=gettext_lazy("object"))
+    def what(self, entry: LogEntry) -> str:
+        """Return the name of the object, as a link if the object still has a page."""
+        kind = str(getattr(entry.content_type, "name", ""))
+        name = f"{kind}: {entry.object_repr}" if kind else entry.object_repr
+        if not entry.object_id or not (address := entry.get_admin_url()):
+            return name
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name
+        )
+
+    @admin.display(description=gettext_lazy("what and why"))
+    def text(self, entry: LogEntry) -> str:
+        return entry.get_change_message() or "–"
+
+
+@admin.register(AuthEvent)
+class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
+    """Access events of users: what happened, when and from where."""
+
+    list_display = ("created_at", "kind", "user", "address", "device", "facts")
+    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
+    list_filter_submit = True
+    list_select_related = ("user",)
+    fields = readonly_fields = ("created_at", "kind", "user", "address", "user_agent", "facts")
+
+    @admin.display(description=gettext_lazy("device"))
+    def device(self, event: AuthEvent) -> str:
+        return describe_user_agent(event.user_agent) if event.user_agent else "–"
+
+    @admin.display(description=gettext_lazy("details"))
+    def facts(self, event: AuthEvent) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in event.details.items()) or "–"
+
+
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin):
+    """Mails that wait to be sent, without their text, because it may contain a secret link."""
+
+    list_display = ("created_at", "to", "subject", "tries", "next_try_at")
+    fields = readonly_fields = ("created_at", "to", "subject", "tries", "next_try_at")

@@ -1,0 +1,49 @@
+"""Second factors in the admin."""
+
+import allauth.mfa.admin  # noqa: F401 – it registers the admin that is replaced here
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.db.models import Model
+from django.db.transaction import atomic
+from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext_lazy
+
+from accounts.access import done_by_administrators
+from accounts.access.second_factors import FACTOR_NAMES
+from accounts.admin.bases import ReadOnlyAdmin
+from accounts.toolbox.request_source import Source
+
+admin.site.unregister(Authenticator)
+
+
+@admin.register(Authenticator)
+class FactorAdmin(ReadOnlyAdmin):
+    """Second factors, without their secrets. A superuser deletes one for a person who lost it."""
+
+    list_display = ("user", "kind", "created_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    fields = readonly_fields = ("user", "kind", "created_at", "last_used_at")
+    actions = None
+
+    @admin.display(description=gettext_lazy("kind"))
+    def kind(self, factor: Authenticator) -> str:
+        return capfirst(str(FACTOR_NAMES[factor.type]))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        """Delete the factor, and with the last one also the recovery codes.
+
+        Recovery codes alone protect nothing, and would prevent new ones from being created.
+        """
+        with atomic():
+            super().delete_model(request, obj)
+            remaining = Authenticator.objects.filter(user=obj.user)
+            if not remaining.exclude(type=Authenticator.Type.RECOVERY_CODES).exists():
+                remaining.delete()
+            done_by_administrators.finish_factor_removal(
+                obj.user, kind=obj.type, source=Source.from_administrator(request)
+            )

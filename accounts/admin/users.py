@@ -1,0 +1,171 @@
+"""Users in the admin: who they are, their plan, limits and access.
+
+credits/admin/users.py registers the page, because it adds the credits.
+"""
+
+from typing import Any
+
+import allauth.account.admin
+import allauth.usersessions.admin  # noqa: F401 – both register the admins that are removed below
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import connection
+from django.db.models import Model
+from django.db.transaction import atomic
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm
+
+from accounts.access import done_by_administrators
+from accounts.admin.bases import CheckedActions
+from accounts.admin.filters import DebtFilter
+from accounts.admin.user_forms import NewUserForm, UserForm
+from accounts.models import LIMITS, User
+from accounts.toolbox.request_source import Source
+
+# The user's page shows the e-mail addresses; only users themselves see their browser sessions.
+admin.site.unregister((EmailAddress, UserSession))
+
+FACTS = ("date_joined", "last_login", "closed_at")
+ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups", *LIMITS)
+
+
+class EmailAddressInline(TabularInline):
+    """Shows the addresses of a user. The user's own field changes the address."""
+
+    model = EmailAddress
+    fields = readonly_fields = ("email", "verified", "primary")
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+    """The page of a user.
+
+    Users are deactivated and never deleted, because their transactions stay.
+    """
+
+    form = UserForm
+    add_form = NewUserForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "email",
+        "credits",
+        "credits_held",
+        "credits_debt",
+        "plan",
+        "is_active",
+        "date_joined",
+    )
+    list_filter = ("plan", "is_active", "is_staff", DebtFilter)
+    list_select_related = ("plan",)
+    search_fields = ("email", "=public_id", "name")
+    ordering = ("-pk",)
+    show_full_result_count = False
+    filter_horizontal = ()
+    autocomplete_fields = ("groups",)
+    inlines = (EmailAddressInline,)
+    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", *FACTS)
+    fieldsets = (
+        (None, {"fields": ("email", "name", "password")}),
+        (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
+        (
+            gettext_lazy("Limits"),
+            {
+                "fields": LIMITS,
+                "description": gettext_lazy("Instead of the plan's. Empty: what the plan says."),
+            },
+        ),
+        (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        return (
+            self.readonly_fields
+            if request.user.is_superuser
+            else (*self.readonly_fields, *ONLY_SUPERUSERS)
+        )
+
+    def get_inlines(
+        self, request: HttpRequest, obj: User | None
+    ) -> tuple[type[TabularInline], ...]:
+        return self.inlines if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Return whether the logged-in administrator may change this user.
+
+        Only a superuser may change an administrator, because setting a password would take over the
+        account. Nobody may change a deleted user.
+        """
+        if not super().has_change_permission(request, obj):
+            return False
+        return obj is None or (
+            obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
+        )
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> User | None:
+        """Return the user, with the row locked if the request is about to change it.
+
+        Django has opened a transaction by then.
+        """
+        user: User | None = super().get_object(request, object_id, from_field)
+        if user is None or request.method != "POST" or not connection.in_atomic_block:
+            return user
+        return User.objects.locked(user.pk)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        (title, first), *others = super().get_fieldsets(request, obj)
+        if obj and self.has_change_permission(request, obj):
+            first = {**first, "fields": (*first["fields"], "seen")}
+        return [(title, first), *others]
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Save a user. An address that an administrator enters counts as verified."""
+        with atomic():
+            before = User.objects.get(pk=obj.pk).email if change else obj.email
+            super().save_model(request, obj, form, change)
+            if obj.email != before:
+                done_by_administrators.finish_address_change(
+                    obj, before=before, source=Source.from_administrator(request)
+                )
+            if not change or "email" in form.changed_data:
+                EmailAddress.objects.filter(user=obj).delete()
+                EmailAddress.objects.create(user=obj, email=obj.email, verified=True, primary=True)
+            if change and "is_active" in form.changed_data and not obj.is_active:
+                done_by_administrators.finish_deactivation(
+                    obj, source=Source.from_administrator(request)
+                )
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 – Django's
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Set the password and end all access granted under the old one in a single transaction."""
+        with atomic():
+            before = self.get_object(request, unquote(id))
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+            after = self.get_object(request, unquote(id))
+            if before and after and before.password != after.password:
+                done_by_administrators.finish_password_change(
+                    after, source=Source.from_administrator(request)
+                )
+        return response

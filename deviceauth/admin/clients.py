@@ -1,0 +1,111 @@
+"""OAuth clients in the admin, and the secrets of the confidential ones."""
+
+from typing import Any, ClassVar, cast
+
+import oauth2_provider.admin  # noqa: F401 – it registers the admin that is replaced here
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.generators import generate_client_secret
+from oauth2_provider.models import Application
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+
+from accounts.admin.bases import CheckedActions
+
+admin.site.unregister(Application)
+
+
+class ClientForm(forms.ModelForm[Application]):
+    """Requires a name, because the page that asks a person to allow a device shows it."""
+
+    class Meta:
+        model = Application
+        fields = ("name", "client_id", "client_type")
+
+    def clean_name(self) -> str:
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        if not name:
+            raise forms.ValidationError(_("Give it a name: people who connect it are shown it."))
+        return name
+
+
+@admin.register(Application)
+class ApplicationAdmin(CheckedActions, ModelAdmin):
+    """OAuth clients. A confidential client gets a random secret, shown once; its hash is stored."""
+
+    form = ClientForm
+    list_display = ("name", "client_id", "client_type", "created")
+    list_filter = ("client_type",)
+    search_fields = ("name", "client_id")
+    fields: ClassVar[list[str]] = ["name", "client_id", "client_type"]
+    actions_detail = ("new_secret",)
+    view_on_site = False  # django-oauth-toolkit's own page of a client is not served here
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("client_id", "client_type") if obj else ()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"client_type": Application.CLIENT_PUBLIC}
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001
+        if not change:
+            # The only grant type that a client may begin with here.
+            obj.authorization_grant_type = Application.GRANT_DEVICE_CODE
+        super().save_model(request, obj, form, change)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Protect the client of the desktop application. Deleting it would log desktops out."""
+        if obj is not None and obj.client_id == settings.FIRST_PARTY_CLIENT_ID:
+            return False
+        return bool(super().has_delete_permission(request, obj))
+
+    def response_add(
+        self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        if obj.client_type == Application.CLIENT_CONFIDENTIAL:
+            return self._with_new_secret(request, obj)
+        response: HttpResponse = super().response_add(request, obj, post_url_continue)
+        return response
+
+    def has_new_secret_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return bool(self.has_change_permission(request))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        client = self.get_object(request, str(object_id))
+        has_secret = client is not None and client.client_type == Application.CLIENT_CONFIDENTIAL
+        return super().get_actions_detail(request, object_id) if has_secret else []
+
+    @action(
+        description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key"
+    )  # type: ignore[untyped-decorator]
+    def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for confirmation, then replace the secret. The old one stops working at once."""
+        client = self.get_object(request, object_id)
+        if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
+            return cast(
+                HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            )
+        if request.method == "POST":
+            self.log_change(request, client, "New secret.")
+            return self._with_new_secret(request, client)
+        return self._secret_page(request, client)
+
+    def _with_new_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
+        secret = generate_client_secret()
+        client.client_secret = secret
+        client.save(update_fields=["client_secret"])
+        return self._secret_page(request, client, secret=secret)
+
+    def _secret_page(self, request: HttpRequest, client: Any, **more: Any) -> HttpResponse:
+        context = self.admin_site.each_context(request) | {
+            "title": client.name,
+            "client": client,
+            **more,
+        }
+        response = TemplateResponse(request, "deviceauth/admin_secret.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
