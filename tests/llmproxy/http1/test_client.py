@@ -241,7 +241,7 @@ def test_a_connection_that_is_not_certainly_free_is_not_kept(
 def test_old_connections_do_not_stay_open(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(sockets, "IDLE_SECONDS", 0.3)
     provider.acts = [after(lambda line: None, says(OK))]
     rush = [threading.Thread(target=ask, args=(provider,)) for _ in range(10)]
     for thread in rush:

@@ -90,10 +90,10 @@ def test_what_comes_after_a_chunked_body_is_noticed_and_no_part_of_it(
         body = Chunked()
         whole = chunked([b"mine"], b"", trailers)
         assert b"".join(body.feed(piece) for piece in cut(whole, sizes)) == b"mine"
-        assert (body.is_over, body.has_more) == (True, False)
+        assert (body.is_over, body.has_extra_bytes) == (True, False)
         body = Chunked()
         assert b"".join(body.feed(piece) for piece in cut(whole + surplus, sizes)) == b"mine"
-        assert (body.is_over, body.has_more) == (True, True)
+        assert (body.is_over, body.has_extra_bytes) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_headers_that_can_be_read_in_two_ways_are_refused(head: bytes) -> None:
     ],
 )
 def test_odd_headers_are_understood(head: bytes) -> None:
-    assert (Head.end(head), Head.parse(head).headers["content-length"][:1]) == (len(head), "5")
+    assert (Head.find_end(head), Head.parse(head).headers["content-length"][:1]) == (len(head), "5")
     assert not Head.parse(head).body().is_over
 
 
@@ -220,7 +220,7 @@ def test_an_event_of_too_many_lines_is_refused() -> None:
 
 def head(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", end: bytes = b"\r\n") -> Head:
     data = end.join([status, *fields]) + end * 2
-    assert Head.end(data + b"body") == len(data)
+    assert Head.find_end(data + b"body") == len(data)
     return Head.parse(data)
 
 
@@ -259,7 +259,7 @@ def test_a_head_is_its_status_and_fields(end: bytes) -> None:
 def test_a_head_says_whether_the_connection_lasts(
     status: bytes, fields: list[bytes], kept: bool
 ) -> None:
-    assert head(*fields, status=status).is_kept is kept
+    assert head(*fields, status=status).is_reusable is kept
 
 
 def test_news_of_an_answer_is_not_the_answer() -> None:
@@ -328,9 +328,9 @@ def test_what_is_no_status_line_is_refused(status: bytes) -> None:
 
 
 def test_headers_end_some_day() -> None:
-    assert Head.end(b"x" * LONGEST_HEAD) is None
+    assert Head.find_end(b"x" * LONGEST_HEAD) is None
     with pytest.raises(Malformed):
-        Head.end(b"x" * (LONGEST_HEAD + 1))
+        Head.find_end(b"x" * (LONGEST_HEAD + 1))
 
 
 @pytest.mark.parametrize("other", [b"\x0b", b"\x0c", b"\x1c", b"\x85", "ฅ".encode()])

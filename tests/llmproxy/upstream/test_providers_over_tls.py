@@ -52,7 +52,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
     context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(sockets, "tls", lambda: context)
+    monkeypatch.setattr(sockets, "get_tls_context", lambda: context)
     yield
     sockets.pool.clear()
 
@@ -118,7 +118,7 @@ def test_a_certificate_that_nobody_signed_is_refused_and_told(ask: Any, several:
     assert ask().status_code == 502
     assert upstream.requests == []
     with pytest.raises(model_listing.NoOffers, match="certificate"):
-        model_listing.of(Provider.objects.get())
+        model_listing.list_models(Provider.objects.get())
 
 
 # A TLS record of 16 KB, byte after byte: to gevent each of them is a new beginning.
