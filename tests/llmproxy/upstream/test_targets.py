@@ -68,8 +68,8 @@ def test_the_first_in_order_is_asked_by_the_name_it_knows(ask: Any, several: Sev
 
 def test_among_equals_chance_decides_by_weight() -> None:
     weighted = [target(upstream_name=str(weight), weight=weight) for weight in (1, 2, 7)]
-    firsts = Counter(targets.in_order(weighted)[0].upstream_name for _ in range(5000))
-    seconds = Counter(targets.in_order(weighted)[1].upstream_name for _ in range(5000))
+    firsts = Counter(targets.draw_order(weighted)[0].upstream_name for _ in range(5000))
+    seconds = Counter(targets.draw_order(weighted)[1].upstream_name for _ in range(5000))
     assert 3300 < firsts["7"] < 3700  # 3500; six standard deviations are 194
     assert 850 < firsts["2"] < 1150
     assert 350 < firsts["1"] < 650
@@ -363,7 +363,7 @@ def test_who_always_breaks_off_cools_down_too(ask: Any, several: Several) -> Non
 
 def test_failures_are_counted_exactly(several: Several) -> None:
     several.add("first")
-    failed = Target.of(several.provider("first"))
+    failed = Target.from_provider(several.provider("first"))
 
     def fail(_number: int) -> None:
         try:
