@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
-# UTF-8 bytes per token. To be admitted assumes more tokens than prose has (English 3.35, Thai 3.0 at the
-# worst); an estimate that is charged assumes fewer, because it is the user who pays for the error.
+# UTF-8 bytes per token. Prose has 3.0 (Thai, the least) to 3.35 (English). The estimate for a hold
+# assumes more tokens than prose has. An estimate that is charged assumes fewer, because the user
+# pays for its error.
 HOLD_BYTES_PER_TOKEN = 2.5
 ESTIMATE_BYTES_PER_TOKEN = 4.0
 
@@ -73,10 +74,10 @@ class Prices:
 
 
 def held_tokens(size: int) -> int:
-    """A cautious estimate of the tokens in `size` bytes of UTF-8: what a balance must cover for a call to run."""
+    """A high estimate of the tokens in `size` bytes of UTF-8; the balance has to cover them."""
     return math.ceil(size / HOLD_BYTES_PER_TOKEN)
 
 
 def estimated_tokens(size: int) -> int:
-    """A lower estimate of the tokens in `size` bytes of UTF-8, for a charge without reported usage."""
+    """A low estimate of the tokens in `size` bytes of UTF-8, charged if no usage is reported."""
     return math.ceil(size / ESTIMATE_BYTES_PER_TOKEN)

@@ -58,8 +58,8 @@ def test_an_echo_was_not_generated() -> None:
     assert text(echo, {"choices": [{"text": "x" * 40}]}, echoed_bytes=400)[2] == 10
     assert not fed(
         TextMeter, {"choices": [{"text": "p" * 9000}]}, echoed_bytes=9000, max_completion_tokens=1
-    ).is_beyond
-    assert fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1).is_beyond
+    ).is_over_limit
+    assert fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1).is_over_limit
 
 
 def test_tokens_that_come_as_numbers_are_counted_exactly() -> None:
@@ -275,8 +275,8 @@ def test_nobody_pays_for_more_than_was_allowed() -> None:
         500,
         "capped",
     )
-    assert fed(MessagesMeter, *[block(text="x")] * 600).is_beyond
-    assert fed(ResponsesMeter, *[delta("x")] * 600).is_beyond
+    assert fed(MessagesMeter, *[block(text="x")] * 600).is_over_limit
+    assert fed(ResponsesMeter, *[delta("x")] * 600).is_over_limit
 
 
 anything = st.recursive(
