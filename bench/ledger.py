@@ -47,6 +47,7 @@ def pgbench(url: str, users: int, seconds: int, folder: Path) -> float:
 
     hold = ledger._HOLD % (":user", HOLD, HOLD, ":ref", 1200, 10_000, "''", "NULL")
     capture = ledger._CAPTURE % (
+        ":user",
         ":id",
         COST,
         "'smollm2'",

@@ -1,9 +1,10 @@
 """Waiting for servers on loopback, never without an end."""
 
-import http.client
 import socket
 import time
 from collections.abc import Callable
+
+from smartspec.local.launch import answers
 
 
 def wait_for(port: int, check: Callable[[], None], seconds: float) -> None:
@@ -13,7 +14,12 @@ def wait_for(port: int, check: Callable[[], None], seconds: float) -> None:
 
 def wait_for_answer(port: int, path: str, check: Callable[[], None], seconds: float) -> None:
     """Until this path is answered with 200."""
-    _until(lambda: _answers(port, path), check, f"Port {port} does not answer {path}", seconds)
+    _until(
+        lambda: answers("127.0.0.1", port, path),
+        check,
+        f"Port {port} does not answer {path}",
+        seconds,
+    )
 
 
 def _until(
@@ -33,14 +39,3 @@ def _connects(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()

@@ -1,11 +1,11 @@
 """What the devices and API keys of a user have spent in the month that is: to show; the ledger itself limits."""
 
-from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import connection
 
 from accounts.models import User
+from credits.exceptions import BudgetUsage
 
 
 def spent_this_month(user: User) -> dict[str, int]:
@@ -20,14 +20,13 @@ def state(user: User, credential: str, limit: int) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(_STATE, [user.pk, credential])
         month, spent, held = cursor.fetchone()
-    return spelt(limit=limit, spent=spent, held=held, month=month)
+    return spell(BudgetUsage(limit=limit, held=held, spent=spent, month=month))
 
 
-def spelt(*, limit: int, spent: int, held: int, month: date) -> dict[str, Any]:
-    """A budget on the wire; `month` is the first day of the month that is."""
-    following = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-    resets_at = following.isoformat().replace("+00:00", "Z")
-    return {"limit": limit, "spent": spent, "held": held, "resets_at": resets_at}
+def spell(usage: BudgetUsage) -> dict[str, Any]:
+    """A budget on the wire."""
+    resets_at = usage.resets_at.isoformat().replace("+00:00", "Z")
+    return {"limit": usage.limit, "spent": usage.spent, "held": usage.held, "resets_at": resets_at}
 
 
 _SPENT = """

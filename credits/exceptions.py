@@ -1,9 +1,10 @@
 """What the ledger refuses. After each of these nothing has changed."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 
 from accounts.toolbox.exceptions import Refusal
+from credits import months
 
 
 class LedgerRefusal(Refusal):
@@ -52,8 +53,7 @@ class BudgetUsage:
 
     @property
     def resets_at(self) -> datetime:
-        following = self.month.replace(day=1) + timedelta(days=31)
-        return datetime(following.year, following.month, 1, tzinfo=UTC)
+        return months.begin_next(self.month)
 
 
 class BudgetUsedUp(InsufficientCredits):

@@ -132,20 +132,22 @@ def capture(
     """
     if not 0 <= cost <= MAX_AMOUNT:
         raise InvalidAmount(f"A cost is between 0 and {MAX_AMOUNT} credits.")
-    refusal, *captured = _row(_CAPTURE, [hold.pk, cost, description, Jsonb(dict(metadata or {}))])
+    refusal, *captured = _row(
+        _CAPTURE, [hold.user_id, hold.pk, cost, description, Jsonb(dict(metadata or {}))]
+    )
     if refusal:
         raise _refused({"code": refusal})
     return Capture(*captured)
 
 
 _CAPTURE = """
-SELECT refusal, charged, uncollected, balance_after, available, seq FROM ledger_capture(%s, %s, %s, %s)
+SELECT refusal, charged, uncollected, balance_after, available, seq FROM ledger_capture(%s, %s, %s, %s, %s)
 """
 
 
 def release(*, hold: Hold) -> bool:
     """Give a hold back uncharged; False if it has ended already, and it stays as it is."""
-    return bool(_row("SELECT ledger_release(%s)", [hold.pk])[0])
+    return bool(_row("SELECT ledger_release(%s, %s)", [hold.user_id, hold.pk])[0])
 
 
 def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
@@ -277,7 +279,7 @@ def refundable(transaction: Transaction) -> int:
     """How many credits of a usage or purchase can still be refunded; 0 for any other row."""
     if transaction.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
         return 0
-    return int(_row("SELECT ledger_refundable(%s)", [transaction.pk])[0])
+    return int(_row("SELECT ledger_refundable(%s, %s)", [transaction.user_id, transaction.pk])[0])
 
 
 def _reverse(

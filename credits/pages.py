@@ -1,7 +1,5 @@
 """What a person sees of their credits. They only read."""
 
-from dataclasses import dataclass
-
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -13,13 +11,13 @@ from django.views.decorators.http import require_safe
 
 from accounts.access.authentication import require_user
 from accounts.models import User
+from accounts.toolbox.keyset import MAX_KEY, Page, cut_page
 from credits import ledger
 from credits.models import Grant, Transaction
 
 NEWEST = 20  # transactions on the account page
 EXPIRING = 3  # grants on the account page
 PAGE = 50  # transactions on a page of their own
-MAX_SEQ = 2**63 - 1
 
 
 @require_safe
@@ -46,16 +44,8 @@ class TransactionsQuery(forms.Form):
         label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
     )
     before = forms.IntegerField(
-        required=False, min_value=1, max_value=MAX_SEQ, widget=forms.HiddenInput
+        required=False, min_value=1, max_value=MAX_KEY, widget=forms.HiddenInput
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of one page; `before` leads to the next one, None on the last."""
-
-    rows: list[Transaction]
-    before: int | None
 
 
 @require_safe
@@ -78,8 +68,7 @@ def transactions(request: HttpRequest) -> HttpResponse:
     return render(request, "credits/transactions.html", context)
 
 
-def page_of(user: User, kind: str, before: int | None) -> Page:
+def page_of(user: User, kind: str, before: int | None) -> Page[Transaction]:
     """At most PAGE transactions of this type, posted before that number."""
-    wanted = Transaction.objects.filter(user=user, seq__lt=before or MAX_SEQ)
-    rows = list((wanted.filter(type=kind) if kind else wanted).newest_first()[: PAGE + 1])
-    return Page(rows[:PAGE], rows[PAGE - 1].seq if len(rows) > PAGE else None)
+    wanted = Transaction.objects.filter(user=user)
+    return cut_page(wanted.filter(type=kind) if kind else wanted, "seq", before, PAGE)

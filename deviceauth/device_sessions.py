@@ -1,10 +1,8 @@
 """The verbs of device sessions: begin, refresh, rename, limit, revoke."""
 
 import uuid
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.transaction import atomic
 from django.utils import timezone
 from oauth2_provider.models import Application, RefreshToken
@@ -45,14 +43,6 @@ def touch(*, token_family: uuid.UUID, source: Source) -> None:
     live = DeviceSession.objects.filter(token_family=token_family, revoked_at=None)
     if not live.update(last_used_at=timezone.now(), address=source.address):
         raise InvalidGrant
-
-
-def note_use(*, session: DeviceSession) -> None:
-    """Set `last_used_at` to now, at most once in DEVICE_NOTE_SECONDS, so not at every call."""
-    seconds = timedelta(seconds=settings.DEVICE_NOTE_SECONDS)
-    if session.last_used_at <= timezone.now() - seconds:
-        stale = DeviceSession.objects.filter(pk=session.pk, last_used_at=session.last_used_at)
-        stale.update(last_used_at=timezone.now())
 
 
 def rename(*, session: DeviceSession, name: str, source: Source = UNKNOWN) -> bool:

@@ -9,7 +9,7 @@ from accounts.toolbox.openapi import (
     ENVELOPE,
     FORM,
     JSON,
-    Dialect,
+    ErrorAnswers,
     Node,
     answer,
     record,
@@ -18,7 +18,7 @@ from accounts.toolbox.openapi import (
     text,
     whole,
 )
-from deviceauth.oauth import server
+from deviceauth.oauth import parameters, server
 
 CLIENT: Any = [{}, {"clientBasic": []}]  # drf-spectacular's type allows only names
 SECURITY_SCHEMES: Node = {
@@ -28,24 +28,24 @@ SECURITY_SCHEMES: Node = {
         "description": "A confidential client's `client_id` and `client_secret` (RFC 6749 §2.3.1).",
     }
 }
-VALUE = {"type": "string", "maxLength": 1024, "pattern": r"^[\x20-\x7e]*$"}
+PATTERN = f"^{parameters.CHARACTERS}*$"
 USER_CODE = "BCDF-GHJK"
 DEVICE_CODE = "nAbdTvFKsLyDKkZoGVvPl3pmYWHqVqW9GNfU0JmY7jM"
 REFRESH_TOKEN = "Yd1ZkQ0mPpXo2r8f6nLw5AqT7cVb9sHj3kEuGiDxWzM"  # noqa: S105 – an example
 
-OAUTH = Dialect(
+OAUTH = ErrorAnswers(
     "OAuthError",
     {
         400: "`invalid_request`, or what this route refuses (RFC 6749 §5.2, RFC 8628 §3.5).",
         401: "`invalid_client`: unknown, or its authentication failed.",
         403: "Asked by a page of another site (Sec-Fetch-Site) that is not an allowed origin.",
-        413: "The body is larger than 16 KiB.",
+        413: f"The body is larger than {settings.DEVICE_MAX_BODY_BYTES // 1024} KiB.",
         415: "The body is neither a form nor JSON.",
         429: "Too many requests from this address in this minute.",
         503: "`temporarily_unavailable`: the database is away or busy. Nothing was written.",
     },
 )
-BROWSER = Dialect(
+BROWSER = ErrorAnswers(
     "Message",
     {
         400: "That is not a user code, or the request is malformed.",
@@ -157,43 +157,41 @@ SCHEMAS: Node = {
 }
 
 
-def _bodies(properties: Node, example: Node, *, only_json: Node | None = None) -> Node:
+def _value(meaning: str) -> Node:
+    return text(meaning, maxLength=parameters.MAX_LENGTH, pattern=PATTERN)
+
+
+def _bodies(table: dict[str, str], example: Node, *, only_json: Node | None = None) -> Node:
     """Return the schemas of both body types, JSON and form.
 
     A form must name its client; JSON without a client is from the desktop application.
     """
-    client = {
-        "client_id": VALUE
-        | {"description": "Not needed by the first-party desktop application, which sends JSON."},
-        "client_secret": VALUE
-        | {"description": "Of a confidential client that does not use HTTP Basic."},
+    properties = {
+        name: _value(meaning) for name, meaning in (table | parameters.CREDENTIALS).items()
     }
-    nullable = {
-        name: value | {"type": ["string", "null"]} for name, value in (properties | client).items()
-    }
+    nullable = {name: value | {"type": ["string", "null"]} for name, value in properties.items()}
     form_example = {
         "client_id": settings.FIRST_PARTY_CLIENT_ID,
-        **{n: v for n, v in example.items() if n in properties},
+        **{n: v for n, v in example.items() if n in table},
     }
     return {
         JSON: {"type": "object", "properties": nullable | (only_json or {}), "examples": [example]},
-        FORM: {"type": "object", "properties": properties | client, "examples": [form_example]},
+        FORM: {"type": "object", "properties": properties, "examples": [form_example]},
     }
 
 
 _SCOPES = {
     "type": ["array", "null"],
-    "items": {"type": "string", "pattern": r"^[\x20-\x7e]*$"},
+    "items": text(pattern=PATTERN),
     "description": "The desktop application's spelling of `scope`.",
 }
-_SCOPE = VALUE | {"description": f"Space-separated, of {', '.join(settings.SCOPES)}."}
 
 code = extend_schema(
     operation_id="device_code",
     tags=["device login"],
     summary="Begin a device login (RFC 8628 §3.1)",
     request=_bodies(
-        {"scope": _SCOPE}, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}
+        parameters.CODE, {"scopes": ["llm:chat", "mcp:read"]}, only_json={"scopes": _SCOPES}
     ),
     auth=CLIENT,
     responses={
@@ -206,14 +204,7 @@ token = extend_schema(
     tags=["device login"],
     summary="Redeem a device code, or refresh (RFC 8628 §3.4, RFC 6749 §6)",
     request=_bodies(
-        {
-            "grant_type": VALUE
-            | {"description": f"`{server.DEVICE_CODE}` or `{server.REFRESH_TOKEN}`."},
-            "device_code": VALUE,
-            "refresh_token": VALUE,
-            "scope": VALUE | {"description": "At a refresh: the same scopes or fewer."},
-        },
-        {"grant_type": server.DEVICE_CODE, "device_code": DEVICE_CODE},
+        parameters.TOKEN, {"grant_type": server.DEVICE_CODE, "device_code": DEVICE_CODE}
     ),
     auth=CLIENT,
     responses={
@@ -236,7 +227,7 @@ revoke = extend_schema(
     operation_id="device_revoke",
     tags=["device login"],
     summary="Log a device out (RFC 7009)",
-    request=_bodies({"token": VALUE, "token_type_hint": VALUE}, {"token": REFRESH_TOKEN}),
+    request=_bodies(parameters.REVOKE, {"token": REFRESH_TOKEN}),
     auth=CLIENT,
     responses={
         200: said("The token does not work any more, whatever it was.", {"type": "object"}),

@@ -16,13 +16,14 @@ from rest_framework.views import APIView
 
 from accounts.access.authentication import BearerAuthentication
 from accounts.models import User
+from accounts.toolbox.dialects import speaks
 from accounts.toolbox.rate_limits import AddressThrottle
 from accounts.toolbox.request_source import Source
 from deviceauth import codes, device_flow, freshness, openapi
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
 from deviceauth.oauth import parameters, server
-from deviceauth.oauth.errors import render_to_browser, render_to_device
+from deviceauth.oauth.errors import BROWSER, OAUTH, render_to_browser, render_to_device
 from deviceauth.oauth.validator import build_profile
 
 
@@ -79,6 +80,7 @@ class AuthView(APIView):
         return response
 
 
+@speaks(OAUTH)
 class DeviceView(AuthView):
     """Base of the OAuth endpoints: no log-in, a form or JSON, all parameters in the body."""
 
@@ -101,7 +103,7 @@ class DeviceCodeView(DeviceView):
 
     @openapi.code
     def post(self, request: Request) -> Response:
-        given = parameters.read(request, "scope")
+        given = parameters.read(request, parameters.CODE)
         scope = parameters.read_scope(request, is_first_party=given.is_first_party)
         values = given.values | ({"scope": scope} if scope else {})
         client, scopes = server.validate_device_request(values, request.path)
@@ -134,7 +136,7 @@ class DeviceTokenView(DeviceView):
 
     @openapi.token
     def post(self, request: Request) -> HttpResponse:
-        given = parameters.read(request, "grant_type", "device_code", "refresh_token", "scope")
+        given = parameters.read(request, parameters.TOKEN)
         answer = server.answer_token_request(
             given.values, request.path, Source.from_request(request._request)
         )
@@ -146,7 +148,7 @@ class DeviceRevokeView(DeviceView):
 
     @openapi.revoke
     def post(self, request: Request) -> HttpResponse:
-        given = parameters.read(request, "token", "token_type_hint")
+        given = parameters.read(request, parameters.REVOKE)
         answer = server.answer_revocation_request(
             given.values, request.path, Source.from_request(request._request)
         )
@@ -162,6 +164,7 @@ def _render_json(answer: server.OAuthResponse) -> HttpResponse:
     return response
 
 
+@speaks(BROWSER)
 class BrowserView(AuthView):
     """Base of the routes for browsers, which send and receive JSON."""
 

@@ -5,11 +5,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import ApiKey, User
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits import budgets
 from credits.api import answers, openapi
 from deviceauth.models import DeviceSession
 
 
+@speaks(ENVELOPE)
 class CreditsView(APIView):
     @openapi.balance
     def get(self, request: Request) -> Response:

@@ -1,8 +1,10 @@
 from django.urls import path, re_path
 
+from accounts.toolbox.dialects import speaks
 from llmproxy import views
 from llmproxy.balance_view import CreditsView
 from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
+from llmproxy.routes.dialects import GATEWAY
 
 # Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
 METERED = {
@@ -38,7 +40,7 @@ urlpatterns = [
     path("account/keys/new", key_pages.new, name="account_key_new"),
     path("account/keys/<int:pk>", key_pages.change, name="account_key"),
     path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
-    path("v1/credits", CreditsView.as_view(), name="credits"),
+    path("v1/credits", speaks(GATEWAY)(CreditsView.as_view()), name="credits"),
     path("api/v1/credits/balance", CreditsView.as_view()),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),

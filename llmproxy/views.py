@@ -19,6 +19,8 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.toolbox import headers
+from accounts.toolbox.dialects import speaks
 from accounts.toolbox.exceptions import Refusal
 from llmproxy import catalogue, lenient_json
 from llmproxy.admission import callers, idempotency
@@ -36,8 +38,10 @@ from llmproxy.exceptions import (
     Unauthorized,
     UserNotFound,
 )
+from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
+from llmproxy.routes import dialects
 from llmproxy.routes.base import Route
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.embeddings import EMBEDDINGS
@@ -46,19 +50,21 @@ from llmproxy.routes.responses import RESPONSES
 from llmproxy.routes.text import TEXT
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
+IDEMPOTENCY_KEY = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
-    """A route of the gateway: refusals in the envelope of `route`, and the headers that every answer has."""
+    """A route of the gateway: its refusals are in the dialect of `route`, its answers traceable."""
 
     def decorate(view: View) -> View:
+        @speaks(route.dialect)
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
-            request.trace_id = callers.trace_id(request)  # type: ignore[attr-defined]
+            request.trace_id = dialects.choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise _method_not_allowed(methods)
@@ -96,14 +102,14 @@ def _refused(refusal: Refusal, route: Route) -> HttpResponse:
 
 def _replayed(first: Replayed) -> HttpResponse:
     response = _billed(first.answer, first.charged, first.balance_after)
-    response["x-generation-id"] = first.generation_id
-    response["Idempotency-Replayed"] = "true"
+    response[headers.GENERATION_ID] = first.generation_id
+    response[headers.IDEMPOTENCY_REPLAYED] = "true"
     return response
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response["x-request-id"] = callers.request_id()
-    response["x-trace-id"] = request.trace_id  # type: ignore[attr-defined]
+    response[headers.REQUEST_ID] = dialects.make_request_id()
+    response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
         response[name] = value
@@ -178,12 +184,7 @@ def _model(row: LanguageModel) -> dict[str, Any]:
         "created": int(row.created_at.timestamp()),
         "owned_by": deployments[0].provider.slug,
         "max_output_tokens": row.output_limit,
-        "credits_per_1k_tokens": {
-            "prompt": float(prices.prompt),
-            "cached_prompt": float(prices.cached_prompt),
-            "cache_write": float(prices.cache_write),
-            "completion": float(prices.completion),
-        },
+        "credits_per_1k_tokens": {kind.name: float(prices[kind.name]) for kind in PRICE_KINDS},
     }
 
 
@@ -213,7 +214,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
 
 def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
     """None for a request without an Idempotency-Key. Raises InvalidRequest for a malformed one."""
-    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    key = request.META.get(IDEMPOTENCY_KEY)
     return None if key is None else idempotency.read_key(key, request.path, raw)
 
 
@@ -244,9 +245,9 @@ def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> 
         {**answer, "_credits": {"used": charged, "remaining": balance_after}}
     )
     response = HttpResponse(body, content_type="application/json")
-    response["x-credits-used"] = str(charged)
+    response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
-        response["x-credits-remaining"] = str(balance_after)
+        response[headers.CREDITS_REMAINING] = str(balance_after)
     return response
 
 
@@ -258,5 +259,5 @@ def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
         streaming.open_stream(admission, sock), content_type="text/event-stream"
     )
     response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"  # nginx would keep the events together
+    response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
     return response

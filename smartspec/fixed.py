@@ -5,6 +5,8 @@ from typing import Any
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
+from accounts.toolbox import headers
+
 CORS_ALLOW_HEADERS: list[str] = [
     "accept",
     "anthropic-beta",
@@ -12,30 +14,11 @@ CORS_ALLOW_HEADERS: list[str] = [
     "anthropic-version",
     "authorization",
     "content-type",
-    "idempotency-key",
-    "trpc-accept",
-    "x-api-key",
     "x-requested-with",
-    "x-trace-id",
+    *(name for name in headers.RECEIVED if name != headers.USER_TOKEN),  # which only a server has
 ]
 
-CORS_EXPOSE_HEADERS: list[str] = [
-    "request-id",
-    "retry-after",
-    "x-credits-clamped-budget-tokens",
-    "x-credits-clamped-max-tokens",
-    "x-credits-remaining",
-    "x-credits-used",
-    "x-generation-id",
-    "x-model-clamped-max-tokens",
-    "x-request-id",
-    "x-trace-id",
-    *(
-        f"x-ratelimit-{fact}-{kind}"
-        for kind in ("requests", "tokens")
-        for fact in ("limit", "remaining", "reset")
-    ),
-]
+CORS_EXPOSE_HEADERS: list[str] = ["retry-after", *headers.SENT]
 
 GATEWAY_MIDDLEWARE: list[str] = [
     "corsheaders.middleware.CorsMiddleware",

@@ -1,6 +1,7 @@
 """What no route may be bothered with: requests that are not text, and a database that is away.
 
-Four dialects of "no" are spoken to programs (api.md §1, §3); what Django itself refuses is said in them too.
+What Django itself refuses is said in the dialect that the view declares
+(accounts/toolbox/dialects.py).
 """
 
 import logging
@@ -10,22 +11,11 @@ from urllib.parse import unquote_to_bytes
 
 from django.core.paginator import InvalidPage
 from django.db import DataError, InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.errors import build_envelope
-from llmproxy.admission import callers
-from llmproxy.routes import messages
+from smartspec.dialects import find_dialect
 
-OAUTH_PATHS = frozenset(f"/api/auth/device/{name}" for name in ("code", "token", "revoke"))
-OAUTH_ERRORS = {  # a description is printable ASCII, so never translated
-    500: ("server_error", "Something went wrong here."),
-    503: ("temporarily_unavailable", "The service is busy."),
-}
-BROWSER_PATHS = frozenset({"/api/auth/device/verify", "/api/auth/device/authorize", "/api/auth/me"})
-MESSAGES_PATH = "/v1/messages"
-GATEWAY = ("/v1/", "/api/llm/")
-PROGRAMS = ("/api/", "/v1/", "/.well-known/", "/healthz", "/readyz")
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
 NOT_UTF_8 = "smartspec.not_utf_8"
 
@@ -44,26 +34,16 @@ class AnswerInDialect:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if (
-            request.path.startswith(GATEWAY) and "x-request-id" not in response
-        ):  # refused before its view
-            response["x-request-id"], response["x-trace-id"] = (
-                callers.request_id(),
-                callers.trace_id(request),
-            )
-        if _is_anthropics(request):
-            response["request-id"] = response["x-request-id"]  # as Anthropic's clients look for it
-        if _is_for_programs(request) and not response.has_header("Cache-Control"):
-            response["Cache-Control"] = "no-store"  # most of it is about one person
-        if not (isinstance(response, HttpResponse) and _is_for_programs(request)):
+        dialect = find_dialect(request)
+        if not dialect.is_for_programs:
+            return response
+        dialect.add_headers(request, response)
+        if not isinstance(response, HttpResponse):
             return response
         status = response.status_code
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
-            said = answer(
-                request,
-                status,
-                _refusal(status),
-                responses.get(status, "error").lower().replace(" ", "_"),
+            said = dialect.answer(
+                status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_")
             )
             response.content = said.content
             for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
@@ -89,13 +69,13 @@ class RejectMalformedRequests:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if NOT_UTF_8 in request.META:
-            return answer(request, 400, _("Send UTF-8."), "charset")
+            return _refuse(request, 400, _("Send UTF-8."), "charset")
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
-            return answer(
+            return _refuse(
                 request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error"
             )
         if any("\0" in value for value in request.COOKIES.values()):
-            return answer(request, 400, _("A cookie is not valid text."), "invalid_request_error")
+            return _refuse(request, 400, _("A cookie is not valid text."), "invalid_request_error")
         return self.get_response(request)
 
     def process_exception(
@@ -108,7 +88,7 @@ class RejectMalformedRequests:
             and request.path.startswith("/admin/")
         ):
             logger.warning("admin: %s cannot be looked up", request.path, exc_info=exception)
-            return answer(
+            return _refuse(
                 request,
                 400,
                 _("This address asks for something that cannot be looked up."),
@@ -116,19 +96,15 @@ class RejectMalformedRequests:
             )
         if not isinstance(exception, OperationalError | InterfaceError):
             return None
-        response = answer(
+        response = _refuse(
             request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
         )
         response["Retry-After"] = "5"
         return response
 
 
-def _is_for_programs(request: HttpRequest) -> bool:
-    return f"{request.path}/".startswith(PROGRAMS)
-
-
-def _is_anthropics(request: HttpRequest) -> bool:
-    return f"{request.path}/".startswith(f"{MESSAGES_PATH}/")
+def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
+    return find_dialect(request).answer(status, message, code)
 
 
 def _is_text(query: str) -> bool:
@@ -136,22 +112,3 @@ def _is_text(query: str) -> bool:
         return "\0" not in unquote_to_bytes(query.replace("+", " ")).decode()
     except UnicodeDecodeError:
         return False
-
-
-def answer(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
-    """An error in the dialect of the route: JSON for programs, text for people."""
-    if request.path in OAUTH_PATHS:  # RFC 6749 §5.2
-        error, description = OAUTH_ERRORS.get(
-            status, ("invalid_request", "The request is malformed.")
-        )
-        body = {"error": error, "error_description": description}
-        return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
-    if request.path in BROWSER_PATHS:
-        return JsonResponse(
-            {"error": {"message": message}}, status=status, headers={"Cache-Control": "no-store"}
-        )
-    if _is_anthropics(request):
-        return JsonResponse(messages.envelope(status, message, code), status=status)
-    if _is_for_programs(request):
-        return JsonResponse(build_envelope(status, message, code), status=status)
-    return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")

@@ -17,6 +17,8 @@ import credits.api.openapi
 import deviceauth.openapi
 import llmproxy.openapi.chat
 import llmproxy.openapi.other_routes
+from accounts.toolbox import dialects
+from accounts.toolbox.dialects import speaks
 from accounts.toolbox.openapi import ENVELOPE, JSON, Node, answer, header, record, text
 
 APPS = (
@@ -118,6 +120,7 @@ def document() -> bytes:
     return orjson.dumps(made, option=orjson.OPT_NON_STR_KEYS)
 
 
+@speaks(dialects.ENVELOPE)
 @csrf_exempt  # there is nothing to protect, whatever the method
 @require_safe
 @cache_control(public=True, max_age=SECONDS)

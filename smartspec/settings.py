@@ -13,6 +13,7 @@ import django_stubs_ext
 import environ
 from django.utils.translation import gettext_lazy as _
 
+from accounts.toolbox import headers
 from smartspec import fixed
 from smartspec.environment import Environment
 from smartspec.local import development
@@ -76,7 +77,6 @@ DEVICE_UNKNOWN_CODES_RPM = 30
 DEVICE_POLL_TOLERANCE_SECONDS = 1
 DEVICE_CODE_KEEP_SECONDS = 24 * 3600
 DEVICE_MAX_BODY_BYTES = 16 * 1024
-DEVICE_NOTE_SECONDS = 60
 DEVICE_CHANGES_PER_HOUR = 60  # names and budgets, of one user
 # Wrong user codes in DEVICE_WRONG_CODES_SECONDS. A right one gives nothing back.
 DEVICE_WRONG_CODES_PER_USER = 5
@@ -98,8 +98,8 @@ SCOPES: dict[str, Any] = {
 # API keys of one user that are not revoked.
 API_KEYS_PER_HOUR = 30
 API_KEYS_PER_USER = 20
-# The last use of a key is written down at most once in so many seconds.
-API_KEY_NOTE_SECONDS = 60
+# The last use of a key or device is written down at most once in so many seconds.
+LAST_USE_SECONDS = 60
 # A revoked or expired key is forgotten after so long.
 API_KEY_KEEP_SECONDS = 90 * 24 * 3600
 
@@ -301,10 +301,9 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     },
 }
-EMAIL_TIMEOUT = 10  # seconds; unless EMAIL_URL says otherwise
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = 10
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
 # Whom people ask for credits; empty: nobody is named.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
@@ -375,7 +374,9 @@ SESSION_ENGINE = "accounts.login.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_PROXY_SSL_HEADER = (
+    (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
+)
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"

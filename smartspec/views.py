@@ -11,9 +11,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits import ledger
 from credits.models import Package
-from smartspec import middleware
+from smartspec.dialects import find_dialect
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -33,6 +34,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("smartspec/icon.svg"))
 
 
+@speaks(ENVELOPE)
 @csrf_exempt
 @require_safe
 @never_cache
@@ -41,6 +43,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+@speaks(ENVELOPE)
 @csrf_exempt
 @require_safe
 @never_cache
@@ -57,4 +60,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @csrf_exempt  # whatever the method: there is nothing to protect
 def not_found(request: HttpRequest) -> HttpResponse:
     """404 for `/api/` and `/v1/` paths that do not exist."""
-    return middleware.answer(request, 404, _("There is nothing at this address."), "not_found")
+    return find_dialect(request).answer(404, _("There is nothing at this address."), "not_found")

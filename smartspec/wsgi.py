@@ -18,8 +18,9 @@ from django.urls import ResolverMatch, resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
+from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
 from accounts.toolbox.errors import build_envelope  # noqa: E402
-from llmproxy.urls import METERED  # noqa: E402 – Django has to be set up
+from llmproxy.urls import METERED  # noqa: E402
 from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
@@ -28,6 +29,9 @@ if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
     from smartspec.drill.failpoints import FAILPOINTS
 
     FAILPOINTS[failpoint].arm()
+
+
+API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class GatewayHandler(WSGIHandler):
@@ -50,7 +54,7 @@ class GatewayHandler(WSGIHandler):
     def serves(self, environ: dict[str, Any]) -> bool:
         """Whether a request is its own: the others have a session, or an address that is not metered."""
         bearer = environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
-        return (bearer or "HTTP_X_API_KEY" in environ) and environ.get("PATH_INFO") in self.matches
+        return (bearer or API_KEY in environ) and environ.get("PATH_INFO") in self.matches
 
 
 gateway = GatewayHandler()

@@ -17,6 +17,7 @@ trap 'kill $mypy 2>/dev/null || true; rm -f "$types"' EXIT
 step ruff format --check .
 step ruff check .
 step lint-imports
+step python tools/sql_rules.py
 step djlint templates --lint --quiet
 python -m smartspec.local.embedded_postgres -- sh -ec '
     echo "== python manage.py makemigrations --check --dry-run"

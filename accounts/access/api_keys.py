@@ -152,8 +152,8 @@ def revoke_all(user: User, source: Source) -> None:
 
 
 def note_use(*, key: ApiKey) -> None:
-    """Set `last_used_at` to now, at most once in API_KEY_NOTE_SECONDS, so not at every call."""
-    seconds = timedelta(seconds=settings.API_KEY_NOTE_SECONDS)
+    """Set `last_used_at` to now, at most once in LAST_USE_SECONDS, so not at every call."""
+    seconds = timedelta(seconds=settings.LAST_USE_SECONDS)
     if key.last_used_at is not None and key.last_used_at > timezone.now() - seconds:
         return
     long_ago = Q(last_used_at=None) | Q(last_used_at__lt=Now() - seconds)

@@ -1,7 +1,9 @@
 """Bearer authentication (RFC 6750): finds the caller of an access token or an API key.
 
-Tokens and keys are looked up by their digest, in one indexed statement. Django REST framework and
-the plain views of the gateway share this lookup. Access tokens are rows of django-oauth-toolkit.
+Tokens and keys are looked up by their digest, in one indexed statement. Which account a digest
+belongs to is decided in accounts/database/sql/1_credentials.sql, here and at the admission of a
+completion. Django REST framework and the plain views of the gateway share this lookup. Access
+tokens are rows of django-oauth-toolkit.
 """
 
 import re
@@ -10,8 +12,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from oauth2_provider.models import AccessToken
@@ -21,10 +22,12 @@ from rest_framework.request import Request
 
 from accounts.access import api_keys
 from accounts.models import ApiKey, User
+from accounts.toolbox import headers
 from accounts.toolbox.digests import checksum
 
 B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
 CHALLENGE = 'Bearer realm="smartspec"'
+_API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class InvalidToken(Exception):
@@ -66,7 +69,7 @@ def read_bearer_token(request: HttpRequest) -> str | None:
     Anthropic's clients send `x-api-key`.
     """
     scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.META.get("HTTP_X_API_KEY")
+    return token.strip() if scheme.lower() == "bearer" else request.META.get(_API_KEY)
 
 
 def identify(token: str) -> Caller:
@@ -85,7 +88,7 @@ def build_refusal(token: str) -> InvalidToken:
 
 
 def _by_key(plain: str) -> Caller | None:
-    key = ApiKey.objects.usable().filter(checksum=checksum(plain)).first()
+    key = ApiKey.objects.opened_by(checksum(plain)).first()
     if key is None:
         return None
     api_keys.note_use(key=key)
@@ -95,7 +98,9 @@ def _by_key(plain: str) -> Caller | None:
 def _by_token(token: str) -> Caller | None:
     found = (
         AccessToken.objects.select_related("user__plan", "refresh_token")
-        .filter(Q(user__is_active=True), expires__gt=Now(), token_checksum=checksum(token))
+        .filter(
+            pk=RawSQL("(SELECT token FROM accounts_credential_owner(%s, false))", [checksum(token)])
+        )
         .defer("user__password", "token", "application", "id_token", "refresh_token__token")
         .first()
     )

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,11 +16,10 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         """Return keys that are not revoked. Their expiry may be over."""
         return self.filter(revoked_at=None)
 
-    def usable(self) -> "ApiKeyQuerySet":
-        """Return keys that are accepted now, each with its user and plan loaded."""
-        in_time = models.Q(expires_at=None) | models.Q(expires_at__gt=Now())
-        usable = self.live().filter(in_time, user__is_active=True)
-        return usable.select_related("user__plan").defer("user__password")
+    def opened_by(self, checksum: str) -> "ApiKeyQuerySet":
+        """Return the key with this checksum, with its user and plan, if it is accepted now."""
+        usable = RawSQL("(SELECT (key).id FROM accounts_credential_owner(%s, true))", [checksum])
+        return self.filter(pk=usable).select_related("user__plan").defer("user__password")
 
 
 class ApiKey(Limits):

@@ -1,6 +1,5 @@
 """Plans: the limits and monthly credits of the users on them."""
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -68,13 +67,3 @@ class Plan(Limits):
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def rpm(self) -> int:
-        """Requests per minute and user."""
-        return self.requests_per_minute or settings.WEB_LLM_RPM
-
-    @property
-    def tpm(self) -> int:
-        """Tokens per minute and user."""
-        return self.tokens_per_minute or settings.WEB_LLM_TPM

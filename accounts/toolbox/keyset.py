@@ -5,14 +5,16 @@ that it skips, and no COUNT. `?before=` and `?after=` carry the first or last ke
 that links.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
+Row = TypeVar("Row", bound=Model)
 BEFORE, AFTER = "before", "after"
 MAX_KEY = 2**63 - 1
 
@@ -56,9 +58,12 @@ class KeysetChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         size = self.list_per_page
         if self.after is None:
-            rows = walk(self.queryset, self.key, self.before, size + 1)
-            self.has_older, self.has_newer = len(rows) > size, self.before is not None
-            rows = rows[:size]
+            page = cut_page(self.queryset, self.key, self.before, size)
+            rows, self.has_older, self.has_newer = (
+                page.rows,
+                page.before is not None,
+                self.before is not None,
+            )
         else:
             rows = list(
                 self.queryset.filter(**{f"{self.key}__gt": self.after}).order_by(self.key)[
@@ -115,7 +120,21 @@ def number(text: str | None) -> int | None:
     return int(text)
 
 
-def walk(rows: QuerySet[Any], key: str, before: int | None, size: int) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows, newest first. `before` is the key that leads to the older page, None on the last page."""
+
+    rows: list[Row]
+    before: int | None
+
+
+def cut_page(rows: QuerySet[Row], key: str, before: int | None, size: int) -> Page[Row]:
+    """Return at most `size` of the newest rows whose key is below `before`."""
+    newest = walk(rows, key, before, size + 1)
+    return Page(newest[:size], getattr(newest[size - 1], key) if len(newest) > size else None)
+
+
+def walk(rows: QuerySet[Row], key: str, before: int | None, size: int) -> list[Row]:
     """Return the newest `size` rows whose key is below `before`, newest first."""
     older = rows if before is None else rows.filter(**{f"{key}__lt": before})
     return list(older.order_by(f"-{key}")[:size])

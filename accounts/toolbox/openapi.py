@@ -10,6 +10,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 
+from accounts.toolbox import headers
+
 Node = dict[str, Any]
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -85,6 +87,16 @@ def parameter(
     }
 
 
+def sent(*names: str) -> Node:
+    """Headers of an answer that are ours."""
+    return {name: header(headers.SENT[name]) for name in names}
+
+
+def received(name: str) -> Node:
+    """A request header that is ours."""
+    return parameter(name, "header", headers.RECEIVED[name], required=False)
+
+
 def answer(
     description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any
 ) -> Node:
@@ -102,8 +114,8 @@ def said(description: str, schema: Any, *, example: Any = None) -> OpenApiRespon
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """One format of error responses: the name of its schema, and the meaning of each status."""
+class ErrorAnswers:
+    """The error responses of one dialect: the name of their schema, and the meaning of each status."""
 
     schema: str
     meanings: Mapping[int, str]
@@ -127,7 +139,7 @@ class Dialect:
         return dict(sorted(({status: self.meanings[status] for status in statuses} | own).items()))
 
 
-ENVELOPE = Dialect(
+ENVELOPE = ErrorAnswers(
     "Error",
     {
         400: "Something of the request is malformed; `param` names it.",

@@ -1,10 +1,11 @@
 """Rate limits, decided in PostgreSQL, so that they hold across all workers and machines.
 
 Each key stores one timestamp, the theoretical arrival time of the generic cell rate algorithm
-(GCRA, ITU-T I.371): `limit` units may come at once, then one every `period / limit` seconds.
+(GCRA, ITU-T I.371) in accounts/database/sql/2_rates.sql: `limit` units may come at once, then one
+every `period / limit` seconds.
 """
 
-import math
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -34,41 +35,24 @@ class Rate:
     retry_after: int
 
 
-_TAKE = """
-WITH taken AS (
-    INSERT INTO rate_limits AS r (key, arrival) VALUES (%(key)s, clock_timestamp() + %(cost)s)
-    ON CONFLICT (key) DO UPDATE SET arrival = GREATEST(r.arrival, clock_timestamp()) + %(cost)s
-     WHERE GREATEST(r.arrival, clock_timestamp()) + %(cost)s <= clock_timestamp() + %(period)s
-    RETURNING arrival
-)
-SELECT true, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM taken
-UNION ALL
-SELECT false, EXTRACT(epoch FROM arrival - clock_timestamp())::float FROM rate_limits
- WHERE key = %(key)s AND NOT EXISTS (SELECT FROM taken)
-"""
-
-
 def take(key: str, *, limit: int, cost: int = 1, period: int = PERIOD) -> Rate:
     """Count `cost` units of this key against `limit` per `period` seconds, if they fit.
 
     A refused call counts nothing. A `cost` above `limit` counts as `limit`.
     """
-    cost = min(cost, limit)
-    worth: Any = timedelta(
-        seconds=cost * period / limit
-    )  # psycopg adapts it; django-stubs does not know
-    whole: Any = timedelta(seconds=period)
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"key": key, "cost": worth, "period": whole})
-        # No row: another call inserted the key after our snapshot and has used all of its limit.
-        allowed, seconds = cursor.fetchone() or (False, float(period))
-    seconds = max(seconds, 0.0)
+        cursor.execute(
+            "SELECT allowed, said::text FROM accounts_take(%s, %s, %s, %s)",
+            [key, limit, cost, period],
+        )
+        allowed, said = cursor.fetchone()
+    state = json.loads(said)
     return Rate(
         allowed=allowed,
         limit=limit,
-        remaining=math.floor(max(period - seconds, 0.0) * limit / period + 1e-6),
-        reset=seconds,
-        retry_after=max(1, math.ceil(seconds + cost * period / limit - period)),
+        remaining=int(state["remaining"]),
+        reset=state["reset"],
+        retry_after=int(state["retry_after"]),
     )
 
 

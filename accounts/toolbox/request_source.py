@@ -8,8 +8,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from accounts.toolbox import headers
+
 MAX_USER_AGENT = 300  # characters
 MAX_PROGRAM = 40  # characters
+_FORWARDED_FOR = headers.wsgi_name(headers.FORWARDED_FOR)
 
 # The first match wins, because user agents also name others: an iPhone says "like Mac OS X".
 _PLATFORMS = (
@@ -62,7 +65,7 @@ def client_address(request: HttpRequest) -> str:
 
     It may not be an IP address.
     """
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded = request.META.get(_FORWARDED_FOR, "").split(",")
     proxies = settings.TRUSTED_PROXIES
     if proxies and len(forwarded) >= proxies and forwarded[-proxies].strip():
         return strip_port(forwarded[-proxies].strip())

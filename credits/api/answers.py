@@ -13,6 +13,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.models import User
+from accounts.toolbox.keyset import MAX_KEY, cut_page
 from credits import ledger
 from credits.models import Package, Transaction
 from credits.models.transactions import TransactionQuerySet
@@ -26,7 +27,7 @@ def balance(user: User) -> dict[str, Any]:
 
 class HistoryQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
-    cursor = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    cursor = serializers.IntegerField(min_value=1, max_value=MAX_KEY, required=False)
     type = serializers.ChoiceField(choices=Transaction.Type.values, required=False)
     start = serializers.DateTimeField(required=False)
     end = serializers.DateTimeField(required=False)
@@ -45,21 +46,15 @@ class TransactionSerializer(serializers.ModelSerializer[Transaction]):
 def history(user: User, asked: Any) -> dict[str, Any]:
     """Newest first; `next` is the cursor of the following page or None."""
     query = _valid(HistoryQuery(data=asked))
-    limit = query["limit"]
-    rows = list(_transactions(user, query)[: limit + 1])
-    cursor = str(rows[limit - 1].seq) if len(rows) > limit else None
-    return {"results": TransactionSerializer(rows[:limit], many=True).data, "next": cursor}
+    page = cut_page(_transactions(user, query), "seq", query.get("cursor"), query["limit"])
+    cursor = None if page.before is None else str(page.before)
+    return {"results": TransactionSerializer(page.rows, many=True).data, "next": cursor}
 
 
 def _transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
-    filters = {
-        "seq__lt": "cursor",
-        "type": "type",
-        "created_at__gte": "start",
-        "created_at__lt": "end",
-    }
+    filters = {"type": "type", "created_at__gte": "start", "created_at__lt": "end"}
     wanted = {lookup: query[name] for lookup, name in filters.items() if name in query}
-    return Transaction.objects.filter(user=user, **wanted).newest_first()
+    return Transaction.objects.filter(user=user, **wanted)
 
 
 class PackageSerializer(serializers.ModelSerializer[Package]):

@@ -5,15 +5,17 @@ from typing import Any
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 
+from accounts.toolbox.headers import TRPC_ACCEPT
 from accounts.toolbox.openapi import (
     BEARER,
     ENVELOPE,
     JSON,
     SESSION,
-    Dialect,
+    ErrorAnswers,
     Node,
     answer,
     parameter,
+    received,
     record,
     ref,
     said,
@@ -42,7 +44,7 @@ PACKAGE = {
 }
 STATS = {"totalUsage": 30, "totalPurchased": 100, "transactionCount": 12, "periodDays": 30}
 
-TRPC = Dialect(
+TRPC = ErrorAnswers(
     "TrpcError",
     {
         400: "The input is not JSON, or does not fit the procedure.",
@@ -178,12 +180,7 @@ BATCH: Node = {
                 "batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False
             ),
             _input('Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'),
-            parameter(
-                "trpc-accept",
-                "header",
-                "`application/jsonl` asks for httpBatchStreamLink's format.",
-                required=False,
-            ),
+            received(TRPC_ACCEPT),
         ],
         "security": [BEARER, SESSION, {}],
         "responses": {

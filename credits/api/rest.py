@@ -6,6 +6,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits.api import answers, openapi
 
 
@@ -15,12 +16,14 @@ def _user(request: Request) -> User:
     return request.user
 
 
+@speaks(ENVELOPE)
 class HistoryView(APIView):
     @openapi.history
     def get(self, request: Request) -> Response:
         return Response(answers.history(_user(request), request.query_params))
 
 
+@speaks(ENVELOPE)
 class PackagesView(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -30,6 +33,7 @@ class PackagesView(APIView):
         return Response(answers.packages())
 
 
+@speaks(ENVELOPE)
 class StatsView(APIView):
     @openapi.stats
     def get(self, request: Request) -> Response:

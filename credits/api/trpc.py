@@ -20,6 +20,8 @@ from rest_framework.views import APIView
 
 from accounts.access.authentication import CHALLENGE, build_refusal, read_bearer_token
 from accounts.models import User
+from accounts.toolbox import headers
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.errors import render_refusal
 from accounts.toolbox.exceptions import Refusal
 from credits.api import answers
@@ -48,6 +50,7 @@ PROCEDURES: dict[str, Callable[[Request, Any], Any]] = {
 Answer = dict[str, Any]
 
 
+@speaks(ENVELOPE)
 @csrf_exempt  # there are only questions: another method is refused, whoever asks
 @cache_control(no_store=True)
 def trpc(request: HttpRequest, path: str) -> JsonResponse:
@@ -190,7 +193,7 @@ def _refused(refusal: exceptions.APIException, path: str) -> JsonResponse:
 
 def _wants_lines(request: HttpRequest) -> bool:
     """httpBatchStreamLink says so in one of these headers."""
-    accepted = request.headers.get("trpc-accept", request.headers.get("accept", ""))
+    accepted = request.headers.get(headers.TRPC_ACCEPT, request.headers.get("accept", ""))
     return "application/jsonl" in [kind.strip() for kind in accepted.split(",")]
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q
 
 from accounts.models import Plan, User
-from credits import ledger
+from credits import ledger, months
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
 from credits.models import Transaction
 
@@ -20,15 +20,15 @@ MAX_MONTHS = 12  # that are made up for, where unused credits stay
 
 def grant_due() -> int:
     """Give everybody what is due by the database's clock; returns how many users were seen to."""
-    this = _month_of(_now())
+    this = months.number_of(_now())
     return sum(_grant_plan(plan, this) for plan in Plan.objects.all())
 
 
 def _grant_plan(plan: Plan, this: int) -> int:
     due = _due(plan, this) if plan.monthly_credits else []
     granted = sum(_grant(user, plan, month) for user in due for month in _months(user, plan, this))
-    if len(due) < MAX_USERS and plan.allowances_until != _text(this):
-        Plan.objects.filter(pk=plan.pk).update(allowances_until=_text(this))
+    if len(due) < MAX_USERS and plan.allowances_until != months.write(this):
+        Plan.objects.filter(pk=plan.pk).update(allowances_until=months.write(this))
     return granted
 
 
@@ -53,7 +53,7 @@ def _months(user: User, plan: Plan, this: int) -> Iterator[int]:
     """
     slug, _, last = user.allowance.rpartition("/")
     if plan.credits_roll_over and plan.allowances_until and slug == plan.slug:
-        missed = max(_number(last), _number(plan.allowances_until)) + 1
+        missed = max(months.read(last), months.read(plan.allowances_until)) + 1
         yield from range(max(missed, this - MAX_MONTHS), this)
     yield this
 
@@ -68,7 +68,7 @@ def _grant(user: User, plan: Plan, month: int) -> int:
             description=f"{plan.name}, {name.rpartition('/')[2]}",
             idempotency_key=f"allowance:{name}",
             allowance=name,
-            expires_at=None if plan.credits_roll_over else _start(month + 1),
+            expires_at=None if plan.credits_roll_over else months.begin(month + 1),
         )
     except IdempotencyConflict:
         return 0  # this month's was granted before the plan was changed
@@ -78,23 +78,5 @@ def _grant(user: User, plan: Plan, month: int) -> int:
     return 1
 
 
-def _month_of(moment: datetime) -> int:
-    """Months since the year 0, so that they can be counted."""
-    return moment.year * 12 + moment.month - 1
-
-
-def _start(month: int) -> datetime:
-    return datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
-
-
-def _number(text: str) -> int:
-    year, month = map(int, text.split("-"))
-    return year * 12 + month - 1
-
-
-def _text(month: int) -> str:
-    return f"{_start(month):%Y-%m}"
-
-
 def _name(plan: Plan, month: int) -> str:
-    return f"{plan.slug}/{_text(month)}"
+    return f"{plan.slug}/{months.write(month)}"

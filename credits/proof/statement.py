@@ -13,6 +13,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from accounts.models import User
+from credits.csv_cells import escape_cell
 from credits.models import Transaction
 
 CHUNK = 5000  # rows per statement
@@ -35,16 +36,6 @@ COLUMNS = (
     "expiredGrant",
     "digest",
 )
-TEXTS = {"description", "metadata", "referenceId", "idempotencyKey"}
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "'",
-)  # how a cell begins that a spreadsheet would not take for text
 
 
 def write_json(user: User, out: TextIO) -> None:
@@ -63,14 +54,7 @@ def write_csv(user: User, out: TextIO) -> None:
     writer = csv.writer(out)
     writer.writerow(["account", *COLUMNS])
     for row in rows(user):
-        writer.writerow(
-            [user.pk, *(escaped(row[name]) if name in TEXTS else row[name] for name in COLUMNS)]
-        )
-
-
-def escaped(text: str | None) -> str | None:
-    """Text as a cell. An apostrophe that was there is doubled, so that it can be taken off again."""
-    return f"'{text}" if text and text.startswith(FORMULA) else text
+        writer.writerow([user.pk, *(escape_cell(row[name]) for name in COLUMNS)])
 
 
 def rows(user: User) -> Iterator[dict[str, Any]]:

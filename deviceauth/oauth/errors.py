@@ -9,11 +9,37 @@ from oauthlib.oauth2 import OAuth2Error
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from accounts.toolbox.dialects import Dialect
 from accounts.toolbox.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
 
 BUSY_SECONDS = 5
 AWAY = (OperationalError, InterfaceError)  # PostgreSQL is down, or a lock timed out
+OAUTH_ERRORS = {  # A description is printable ASCII, so it is never translated.
+    500: ("server_error", "Something went wrong here."),
+    503: ("temporarily_unavailable", "The service is busy."),
+}
+
+
+class OAuthDialect(Dialect):
+    """RFC 6749 §5.2. Its errors are named by status alone."""
+
+    def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
+        error, description = OAUTH_ERRORS.get(
+            status, ("invalid_request", "The request is malformed.")
+        )
+        return {"error": error, "error_description": description}
+
+
+class BrowserDialect(Dialect):
+    """`{"error": {"message"}}`, as the pages of the existing service had it."""
+
+    def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
+        return {"error": {"message": message}}
+
+
+OAUTH = OAuthDialect()
+BROWSER = BrowserDialect()
 
 
 def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response | None:

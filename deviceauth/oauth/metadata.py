@@ -7,11 +7,13 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from accounts.toolbox.dialects import ENVELOPE, speaks
 from deviceauth.oauth import server
 
 AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"]
 
 
+@speaks(ENVELOPE)
 @csrf_exempt  # there is nothing to protect, whatever the method
 @require_safe
 @cache_control(public=True, max_age=3600)

@@ -18,10 +18,27 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from deviceauth.exceptions import InvalidClient, InvalidRequest
+from deviceauth.oauth.server import DEVICE_CODE, REFRESH_TOKEN
 
 MAX_PARAMETERS = 20
-VALUE = re.compile(r"[\x20-\x7e]{1,1024}")
+MAX_LENGTH = 1024
+CHARACTERS = r"[\x20-\x7e]"
+VALUE = re.compile(f"{CHARACTERS}{{1,{MAX_LENGTH}}}")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+# The parameters of each route with what the OpenAPI document says of them.
+CODE = {"scope": f"Space-separated, of {', '.join(settings.SCOPES)}."}
+TOKEN = {
+    "grant_type": f"`{DEVICE_CODE}` or `{REFRESH_TOKEN}`.",
+    "device_code": "",
+    "refresh_token": "",
+    "scope": "At a refresh: the same scopes or fewer.",
+}
+REVOKE = {"token": "", "token_type_hint": ""}
+CREDENTIALS = {
+    "client_id": "Not needed by the first-party desktop application, which sends JSON.",
+    "client_secret": "Of a confidential client that does not use HTTP Basic.",
+}
 
 
 class TooLarge(ParseError):
@@ -102,15 +119,13 @@ class Parameters:
     is_first_party: bool
 
 
-def read(request: Request, *names: str) -> Parameters:
+def read(request: Request, names: Iterable[str]) -> Parameters:
     """Return the named parameters and the client's credentials.
 
     Raises InvalidRequest, InvalidClient, ParseError.
     """
     body = request.data
-    values = _require_ascii(
-        {name: body[name] for name in (*names, "client_id", "client_secret") if name in body}
-    )
+    values = _require_ascii({name: body[name] for name in (*names, *CREDENTIALS) if name in body})
     header = str(request._request.META.get("HTTP_AUTHORIZATION", ""))
     values = _add_basic_credentials(values, header)
     is_json = str(request.content_type).partition(";")[0].strip().lower() == JSONParser.media_type

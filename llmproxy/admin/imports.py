@@ -10,17 +10,19 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
+from llmproxy.metering.pricing import PRICE_COLUMNS, PRICE_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts.explain import plain
 from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
+WHOLE = frozenset(kind.column for kind in PRICE_KINDS if not kind.part_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class Row:
     is_chosen: bool = False
 
 
-def _price(label: Any, help_text: Any = "") -> forms.DecimalField:
+def _price(kind: PriceKind) -> forms.DecimalField:
     return forms.DecimalField(
-        label=label,
-        help_text=help_text,
+        label=capfirst(kind.label),
+        help_text=_("Empty: as the prompt.") if kind.part_of == "prompt" else "",
         required=False,
         min_value=0,
         max_digits=12,
@@ -46,16 +48,8 @@ def _price(label: Any, help_text: Any = "") -> forms.DecimalField:
 
 
 class ImportForm(forms.Form):
-    """Names are checked against what the provider offers now."""
+    """Names are checked against what the provider offers now. Before them stands a price of each kind."""
 
-    prompt_price = _price(gettext_lazy("Prompt price"))
-    cached_prompt_price = _price(
-        gettext_lazy("Cached prompt price"), gettext_lazy("Empty: as the prompt.")
-    )
-    cache_write_price = _price(
-        gettext_lazy("Cache write price"), gettext_lazy("Empty: as the prompt.")
-    )
-    completion_price = _price(gettext_lazy("Completion price"))
     use_default = forms.BooleanField(
         label=gettext_lazy("Sell them at the default price"),
         required=False,
@@ -73,8 +67,12 @@ class ImportForm(forms.Form):
     def __init__(self, data: Any, *, names: list[str], typed: Any) -> None:
         """`typed` is what stands in the fields of a form that is not sent to be checked."""
         super().__init__(
-            data, initial={name: typed[name] for name in (*PRICES, "use_default") if name in typed}
+            data,
+            initial={
+                name: typed[name] for name in (*PRICE_COLUMNS, "use_default") if name in typed
+            },
         )
+        self.fields = {**{kind.column: _price(kind) for kind in PRICE_KINDS}, **self.fields}
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
         if default is None:
@@ -94,8 +92,8 @@ class ImportForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        given = [name for name in PRICES if cleaned.get(name) is not None]
-        if given and not {"prompt_price", "completion_price"} <= set(given):
+        given = [name for name in PRICE_COLUMNS if cleaned.get(name) is not None]
+        if given and not set(given) >= WHOLE:
             raise forms.ValidationError(
                 _("Give both prices, of the prompt and of the completion, or none.")
             )
@@ -105,7 +103,7 @@ class ImportForm(forms.Form):
 
     @property
     def prices(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in PRICES}
+        return {name: self.cleaned_data[name] for name in PRICE_COLUMNS}
 
     @property
     def is_priced(self) -> bool:

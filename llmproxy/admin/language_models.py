@@ -14,10 +14,9 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.bases import CheckedActions
+from llmproxy.metering.pricing import PRICE_COLUMNS
 from llmproxy.models import Deployment, LanguageModel
 from llmproxy.receipts.explain import plain
-
-PRICES = ("prompt_price", "cached_prompt_price", "cache_write_price", "completion_price")
 
 
 class PriceField(forms.DecimalField):
@@ -29,16 +28,17 @@ class PriceField(forms.DecimalField):
         return plain(value) if isinstance(value, Decimal) else value
 
 
-def _column(name: str) -> Callable[[Any, LanguageModel], str]:
+def _column(name: str) -> Callable[[LanguageModel], str]:
     """A price in the list, sorted by its number."""
 
     column: Any = LanguageModel._meta.get_field(name)
 
     @admin.display(description=column.verbose_name, ordering=name)
-    def shown(_admin: Any, model: LanguageModel) -> str:
+    def shown(model: LanguageModel) -> str:
         price = getattr(model, name)
         return "–" if price is None else plain(price)
 
+    shown.__name__ = f"shown_{name}"  # of which the list makes the column's class
     return shown
 
 
@@ -56,7 +56,7 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", *(f"shown_{name}" for name in PRICES), "sold")
+    list_display = ("name", "served_by", *map(_column, PRICE_COLUMNS), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
@@ -66,7 +66,7 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         (
             _("Prices in credits per 1,000 tokens"),
             {
-                "fields": PRICES,
+                "fields": PRICE_COLUMNS,
                 "description": _(
                     "Empty: the default price; of cached and written tokens, that of the prompt. Anthropic takes 1.25 "
                     "times its prompt price for a write. A change counts for completions that start after it."
@@ -75,15 +75,8 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         ),
     )
 
-    (
-        shown_prompt_price,
-        shown_cached_prompt_price,
-        shown_cache_write_price,
-        shown_completion_price,
-    ) = map(_column, PRICES)
-
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.name in PRICES:
+        if db_field.name in PRICE_COLUMNS:
             options |= {"form_class": PriceField, "widget": UnfoldAdminDecimalFieldWidget}
             return db_field.formfield(**options)
         return super().formfield_for_dbfield(db_field, request, **options)

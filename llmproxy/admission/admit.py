@@ -5,21 +5,24 @@ The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import orjson
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
+from accounts.toolbox import headers
 from credits import ledger
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
 from llmproxy.admission.callers import Presented
 from llmproxy.admission.idempotency import Repeatable
+from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
+from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
@@ -27,6 +30,11 @@ from llmproxy.routes.request_body import Asked
 from llmproxy.upstream.targets import Target
 
 _admissions = Batches("gateway_admit")
+RATE_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
+RATE_HEADERS = {
+    kind: [headers.rate_limit(fact, kind) for fact in ("limit", "remaining", "reset")]
+    for kind in RATE_KINDS
+}
 RETRY_SECONDS = (
     1  # a connection that broke may not be the only one: the pool's others die one after the other
 )
@@ -58,36 +66,37 @@ class Admission:
     model_limit: int | None  # of the answer, if the caller wanted more than the model gives
     hold: int | None
     held: int
-    rates: list[dict[str, Any]]
+    rates: list[Rates]
     passed_headers: dict[str, str]
     started: float = field(default_factory=time.monotonic)
 
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
-        said = rate_headers(self.rates) | {"x-generation-id": self.generation_id}
+        said = rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
-            said["x-credits-clamped-max-tokens"] = str(self.max_tokens)
+            said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
         if self.model_limit:
-            said["x-model-clamped-max-tokens"] = str(self.model_limit)
+            said[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
-            said["x-credits-clamped-budget-tokens"] = str(thinking)
+            said[headers.CLAMPED_THINKING] = str(thinking)
         return said
 
 
-def rate_headers(rates: list[dict[str, Any]]) -> dict[str, str]:
-    """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    headers: dict[str, str] = {}
-    for kind in ("requests", "tokens"):
-        limits = [scope[kind] for scope in rates if scope[kind]]
+def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
+    """The `x-ratelimit-*` headers of OpenAI's API: for each kind the limit that leaves least."""
+    sent: dict[str, str] = {}
+    for kind, names in RATE_HEADERS.items():
+        limits = [limit for scope in rates if (limit := scope[kind])]
         if limits:
             tightest = min(limits, key=lambda limit: limit["remaining"])
-            headers |= {
-                f"x-ratelimit-limit-{kind}": str(tightest["limit"]),
-                f"x-ratelimit-remaining-{kind}": str(int(tightest["remaining"])),
-                f"x-ratelimit-reset-{kind}": f"{tightest['reset']:.3f}s",
-            }
-    return headers
+            values = (
+                str(tightest["limit"]),
+                str(int(tightest["remaining"])),
+                f"{tightest['reset']:.3f}s",
+            )
+            sent.update(zip(names, values, strict=True))
+    return sent
 
 
 def admit(
@@ -105,14 +114,10 @@ def admit(
     A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
     """
     started, generation_id = time.monotonic(), f"gen_{secrets.token_urlsafe(18)}"
-    wanted = _wanted(caller, asked, route, generation_id, repeatable)
-    said = _decided(wanted, caller)
-    if said.get("refusal") == "model_not_found" and wanted["model"] in settings.LLM_UPSTREAM_MODELS:
-        catalogue.adopt_environment()
-        said = _decided(wanted, caller)
-    if "refusal" in said:
-        raise refusals.of(said, wanted, caller, rate_headers(said.get("rates", [])))
-    callers.remember(caller, said["user"])
+    request = _request(caller, asked, route, generation_id, repeatable)
+    said = _granted(request, caller)
+    if said["account"] is not None:
+        callers.remember(caller, said["account"])
     longest = (
         min(said["longest"], said["affordable"])
         if said["affordable"] is not None
@@ -125,11 +130,11 @@ def admit(
         trace_id=trace_id,
         generation_id=generation_id,
         repeatable=repeatable,
-        user=said["user"],
+        user=said["account"],
         credential=said["credential"] or "",
         credential_name=said["name"] or "",
         model=said["model"],
-        prices=Prices(*map(Decimal, [*said["prices"], said["cache_write_price"]])),
+        prices=Prices({kind: Decimal(price) for kind, price in said["prices"].items()}),
         targets=[Target(**target) for target in said["targets"]],
         certain_tokens=said["certain_tokens"],
         counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
@@ -150,12 +155,12 @@ def make_sure(caller: Presented) -> None:
         return
     user, refusal = _identified(caller)
     if refusal:
-        raise refusals.of({"refusal": refusal}, {}, caller, {})
+        raise refusals.of_caller(refusal, caller)
     callers.remember(caller, user)
 
 
 def _identified(caller: Presented) -> tuple[int, str | None]:
-    asked: list[str | int] = [caller.checksum, caller.is_key, settings.DEVICE_NOTE_SECONDS]
+    asked: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
@@ -166,9 +171,24 @@ def _identified(caller: Presented) -> tuple[int, str | None]:
             connection.close()  # nobody has one while they wait for a batch, which needs one
 
 
-def _wanted(
+def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
+    """What the statement grants, once the environment's models are rows. Raises GatewayRefusal."""
+    said = _decided(request, caller)
+    if (
+        "refusal" in said
+        and said["refusal"] == "model_not_found"
+        and request["model"] in settings.LLM_UPSTREAM_MODELS
+    ):
+        catalogue.adopt_environment()
+        said = _decided(request, caller)
+    if "refusal" in said:
+        raise refusals.of(said, request, caller, rate_headers(said.get("rates", [])))
+    return said
+
+
+def _request(
     caller: Presented, asked: Asked, route: Route, generation_id: str, repeatable: Repeatable | None
-) -> dict[str, Any]:
+) -> AdmissionRequest:
     price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
     return {
         "checksum": caller.checksum,
@@ -196,12 +216,12 @@ def _wanted(
         "key": repeatable.key if repeatable else None,
         "digest": repeatable.digest if repeatable else None,
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
-        "note_seconds": settings.DEVICE_NOTE_SECONDS,
+        "note_seconds": settings.LAST_USE_SECONDS,
     }
 
 
 def _model_name(requested: str | None) -> str | None:
-    """The model that the request names, or the first of LLM_UPSTREAM_MODELS; None for the oldest model.
+    """The requested model, or the first of LLM_UPSTREAM_MODELS; None stands for the oldest model.
 
     Raises ModelNotFound for what cannot be the name of a model, without asking the database.
     """
@@ -212,9 +232,9 @@ def _model_name(requested: str | None) -> str | None:
     return requested
 
 
-def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
+def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted | AdmissionRefused:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
-    asked, until, pause = orjson.dumps(wanted).decode(), 0.0, 0.01
+    asked, until, pause = orjson.dumps(request).decode(), 0.0, 0.01
     while True:
         try:
             return _ask(asked, caller)
@@ -230,6 +250,6 @@ def _decided(wanted: dict[str, Any], caller: Presented) -> dict[str, Any]:
             pause *= 2
 
 
-def _ask(asked: str, caller: Presented) -> dict[str, Any]:
-    said: dict[str, Any] = _admissions.ask(asked, user=caller.account)
+def _ask(asked: str, caller: Presented) -> AdmissionGranted | AdmissionRefused:
+    said: AdmissionGranted | AdmissionRefused = _admissions.ask(asked, user=caller.account)
     return said

@@ -1,8 +1,6 @@
 """Who calls the gateway: a token or key, a browser session, or the backend with the static token (api.md §3, §5)."""
 
 import hmac
-import re
-import secrets
 import time
 from dataclasses import dataclass, replace
 
@@ -21,6 +19,7 @@ from accounts.access.authentication import (
     read_bearer_token,
 )
 from accounts.models import User
+from accounts.toolbox import headers
 from accounts.toolbox.digests import checksum
 from llmproxy.exceptions import (
     CsrfFailed,
@@ -31,7 +30,7 @@ from llmproxy.exceptions import (
 )
 
 SCOPE = "llm:chat"
-TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_USER_TOKEN = headers.wsgi_name(headers.USER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ def _backend(request: HttpRequest) -> GatewayCaller:
 
 
 def _users_token(request: HttpRequest) -> str:
-    token: str = request.META.get("HTTP_X_USER_TOKEN", "").removeprefix("Bearer ").strip()
+    token: str = request.META.get(_USER_TOKEN, "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(
             _("Send the user's token in x-user-token: this call must be charged to someone.")
@@ -206,14 +205,3 @@ def _enforce_csrf(request: HttpRequest) -> None:
     check = _CsrfCheck(_exempt_from_nothing)
     check.process_request(request)
     check.process_view(request, _exempt_from_nothing, (), {})
-
-
-def request_id() -> str:
-    """A new x-request-id, for questions to us about one answer."""
-    return f"req_{secrets.token_hex(12)}"
-
-
-def trace_id(request: HttpRequest) -> str:
-    """The caller's x-trace-id if it is short printable ASCII, else a new one."""
-    sent = request.META.get("HTTP_X_TRACE_ID", "")
-    return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

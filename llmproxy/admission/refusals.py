@@ -1,17 +1,28 @@
 """What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.access.authentication import InvalidKey, InvalidToken
+from accounts.toolbox import headers
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
 from llmproxy.admission import idempotency
 from llmproxy.admission.callers import Presented, insufficient_scope
+from llmproxy.database.contract import (
+    AdmissionRefused,
+    AdmissionRequest,
+    Answered,
+    BudgetRefused,
+    HoldRefused,
+    RateExceeded,
+    Repeated,
+    TooManyRunning,
+)
 from llmproxy.exceptions import (
     GatewayRefusal,
     IdempotencyConflict,
@@ -23,44 +34,58 @@ from llmproxy.exceptions import (
     UserNotFound,
 )
 
-Facts = dict[str, Any]
+RateKind = Literal["requests", "tokens"]
 
 
 def of(  # noqa: C901 – one line each
-    said: Facts, wanted: Facts, caller: Presented, rate_headers: dict[str, str]
+    said: AdmissionRefused,
+    request: AdmissionRequest,
+    caller: Presented,
+    rate_headers: dict[str, str],
 ) -> GatewayRefusal:
-    """The refusal that `said` the statement, which was asked for `wanted`.
+    """The refusal that `said` the statement, which was asked for `request`.
 
     `rate_headers` are those of the caller's limits; only some refusals have them.
     """
     match said["refusal"]:
-        case "invalid_token" | "unknown_account":
-            words = (InvalidKey if caller.like_a_key else InvalidToken)().description
-            return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
-        case "insufficient_scope":
-            return insufficient_scope()
-        case "model_not_found" | "model_without_price":
-            return catalogue.not_found(wanted["model"])
-        case "route_not_served":
-            words = _("The model %(name)s is not offered on this route.") % {
-                "name": wanted["model"]
-            }
-            return InvalidRequest(words, param="model")
+        case "invalid_token" | "unknown_account" | "insufficient_scope":
+            return of_caller(said["refusal"], caller)
+        case "model_not_found" | "model_without_price" | "route_not_served":
+            return _of_model(said["refusal"], request["model"])
         case "too_many_requests" | "too_many_tokens":
             return _rate(said, rate_headers)
         case "too_many_running" | "too_many_holds":
             return _running(said, rate_headers)
         case "insufficient_credits":
-            return _out_of_credits(said, _thinking(wanted))
+            return _out_of_credits(said, _thinking(request))
         case "budget_used_up":
-            return _out_of_budget(said, _thinking(wanted))
-    return _repeated(said, rate_headers)
+            return _out_of_budget(said, _thinking(request))
+        case "answered":
+            return _answered(said, rate_headers)
+        case "other_request" | "still_running" | "answered_once":
+            return _repeated(said["refusal"], said, rate_headers)
 
 
-def _rate(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
-    kind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
+def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
+    """The refusal of a token or key that is unknown, or not for this."""
+    if refusal == "insufficient_scope":
+        return insufficient_scope()
+    words = (InvalidKey if caller.like_a_key else InvalidToken)().description
+    return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
+
+
+def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
+    if refusal != "route_not_served":
+        return catalogue.not_found(model)
+    words = _("The model %(name)s is not offered on this route.") % {"name": model}
+    return InvalidRequest(words, param="model")
+
+
+def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+    kind: RateKind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
     refused = said["refused"]
     limit = refused[kind]
+    assert limit is not None  # it has just refused  # noqa: S101
     words = {
         "requests": (
             _("Too many requests: your plan allows %(limit)d a minute."),
@@ -78,7 +103,7 @@ def _rate(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
     )
 
 
-def _running(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
+def _running(said: TooManyRunning | HoldRefused, rate_headers: dict[str, str]) -> RateLimited:
     words = (
         _("“%(name)s” may have %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
@@ -89,17 +114,27 @@ def _running(said: Facts, rate_headers: dict[str, str]) -> RateLimited:
     )
 
 
-def _thinking(wanted: Facts) -> str:
+def _thinking(request: AdmissionRequest) -> str:
     """Why an answer cannot be as short as the credits are, and what then."""
-    if wanted["least_tokens"] <= 1:
+    if request["least_tokens"] <= 1:
         return ""
     words = _(
         "With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one."
     )
-    return " " + words % {"tokens": wanted["least_tokens"]}
+    return " " + words % {"tokens": request["least_tokens"]}
 
 
-def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
+def _affordable(said: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
+    """The facts of a refusal with which a program can act; `page` is for a person."""
+    return {
+        "credits_required": said["required"],
+        "credits_available": said["available"],
+        "affordable_tokens": said["affordable_tokens"] or 0,
+        "top_up_url": page,
+    }
+
+
+def _out_of_credits(said: HoldRefused, why: str) -> OutOfCredits:
     words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
         "required": said["required"],
         "available": said["available"],
@@ -107,14 +142,11 @@ def _out_of_credits(said: Facts, why: str) -> OutOfCredits:
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
         words + why + " " + _("How to get more: %(page)s") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
+        **_affordable(said, page),
     )
 
 
-def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
+def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
     """Buying credits would not help, so what leads on is the page of the budget."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
@@ -132,34 +164,32 @@ def _out_of_budget(said: Facts, why: str) -> OutOfCredits:
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
-        credits_required=said["required"],
-        credits_available=said["available"],
-        affordable_tokens=said["affordable_tokens"] or 0,
-        top_up_url=page,
-        budget=budgets.spelt(
-            limit=said["budget"],
-            spent=said["spent"],
-            held=said["held"],
-            month=date.fromisoformat(said["month"]),
-        ),
+        **_affordable(said, page),
+        budget=budgets.spell(usage),
     )
 
 
-def _repeated(said: Facts, rate_headers: dict[str, str]) -> GatewayRefusal:
-    """The same Idempotency-Key again: its first answer, or why there is none."""
-    answer = idempotency.opened(said["answer"]) if said["refusal"] == "answered" else None
-    if answer is not None:
-        return Replayed(answer, said["generation_id"], *said["bill"], headers=rate_headers)
+def _answered(said: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
+    """The first answer again, unless a key that changed meanwhile has made it unreadable."""
+    answer = idempotency.opened(said["answer"])
+    if answer is None:
+        return _repeated("answered_once", said, rate_headers)
+    return Replayed(answer, said["generation_id"], *said["bill"], headers=rate_headers)
+
+
+def _repeated(
+    refusal: str, said: Repeated | Answered, rate_headers: dict[str, str]
+) -> IdempotencyConflict:
+    """Why the same Idempotency-Key has no answer."""
     words = {
         "other_request": _("This Idempotency-Key was used with another request."),
         "still_running": _("The first request with this Idempotency-Key still runs."),
     }.get(
-        said["refusal"],
-        _("This request was answered before, and its answer is not kept: see its receipt."),
+        refusal, _("This request was answered before, and its answer is not kept: see its receipt.")
     )
-    retry_after = 1 if said["refusal"] == "still_running" else None
+    retry_after = 1 if refusal == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    headers = rate_headers if retry_after else {"x-should-retry": "false", **rate_headers}
+    sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
-        words, retry_after=retry_after, headers=headers, generation_id=said["generation_id"]
+        words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]
     )

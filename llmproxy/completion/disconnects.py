@@ -9,7 +9,6 @@ sending half of its connection counts as disconnected, as proxies have it.
 import _socket
 import heapq
 import itertools
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +16,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gevent.monkey import get_original
-
-logger = logging.getLogger(__name__)
 
 # EPOLLRDHUP | EPOLLONESHOT. gevent removes them from `select`. macOS has no epoll.
 ON_HANG_UP = 0x2000 | 1 << 30

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
 from llmproxy.exceptions import (
@@ -105,7 +106,7 @@ class Run:
         body = admission.asked.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
-        headers = {"x-trace-id": admission.trace_id, **admission.passed_headers}
+        headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
         path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)

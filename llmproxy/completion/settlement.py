@@ -14,6 +14,7 @@ from llmproxy import lenient_json
 from llmproxy.admission import idempotency
 from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
+from llmproxy.database.contract import Settled, SettlementRequest, UnusedRate
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.routes.base import Receipt
@@ -36,7 +37,9 @@ _settlements = Batches("gateway_settle")
 
 def settle(run: "Run", answer: Any) -> Receipt:
     """Settle, also when the database restarts meanwhile, the reply to a commit is lost, or a row cannot hold a text."""
-    settlement = _settlement(run, run.meter.reading(), answer)
+    reading = run.meter.reading()
+    counts, prices = reading.usage.counts, run.admission.prices.columns
+    settlement = {**_settlement(run, reading, answer), **counts, **prices}
     try:
         return _settle_again(run, lenient_json.encode(settlement).decode())
     except DataError:
@@ -63,7 +66,7 @@ def _settle_again(run: "Run", said: str) -> Receipt:
 
 def _settle_once(run: "Run", said: str) -> Receipt:
     try:
-        settled = _settlements.ask(said, user=run.admission.user or 0)
+        settled: Settled | None = _settlements.ask(said, user=run.admission.user or 0)
     except IntegrityError:  # the commit before this try took effect
         settled = None
     if settled is None:
@@ -92,8 +95,8 @@ def _read_receipt(generation_id: str) -> Receipt:
     )
 
 
-def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
-    """The columns of the completion, and what settles with it."""
+def _settlement(run: "Run", reading: Reading, answer: Any) -> SettlementRequest:
+    """The columns of the completion, counts and prices apart, and what settles with it."""
     admission, usage = run.admission, reading.usage
     repeatable = admission.repeatable
     return {
@@ -112,15 +115,6 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> dict[str, Any]:
         "error": run.error,
         "finish_reason": run.meter.finish_reason[:40],
         "usage_source": reading.source,
-        "prompt_tokens": usage.prompt_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "prompt_price": str(admission.prices.prompt),
-        "cached_prompt_price": str(admission.prices.cached_prompt),
-        "cache_write_price": str(admission.prices.cache_write),
-        "completion_price": str(admission.prices.completion),
         "choices": admission.asked.choices,
         "max_tokens": admission.max_tokens,
         "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
@@ -153,7 +147,7 @@ def _called_by(credential: str) -> dict[str, Any]:
     return {"calledBy": {"kind": kind, "id": own_id}} if kind else {}
 
 
-def _unused(admission: Admission, used: int) -> dict[str, dict[str, float]]:
+def _unused(admission: Admission, used: int) -> dict[str, UnusedRate]:
     """The seconds of each token rate that were counted for tokens which then were not used, by credential.
 
     Negative where more were used, up to a whole minute.

@@ -106,11 +106,7 @@ class Meter:
     def _believed(self, reported: Usage) -> Reading:
         prompt = min(reported.prompt_tokens, PROMPT_SLACK_TOKENS + 4 * self.certain_tokens)
         completion = min(reported.completion_tokens, self.max_completion_tokens)
-        cached = min(reported.cached_tokens, prompt)
-        written = min(reported.cache_write_tokens, prompt - cached)
-        believed = Usage(
-            prompt, completion, cached, min(reported.reasoning_tokens, completion), written
-        )
+        believed = reported.bounded(prompt=prompt, completion=completion)
         return Reading(believed, "exact" if believed == reported else "capped")
 
 
@@ -126,23 +122,31 @@ def is_usage_only(chunk: Any) -> bool:
 def parse_usage(reported: Any) -> Usage | None:
     """The `usage` of Chat Completions; None if it has neither count.
 
-    Some providers count reasoning tokens outside `completion_tokens`; then `total_tokens` is the sum
-    of all three, and reasoning is added to the completion.
+    Some providers count reasoning tokens outside `completion_tokens`; then `total_tokens` is the
+    sum of all three, and reasoning is added to the completion.
     """
-    if not isinstance(reported, dict):
+    if (counts := parse_counts(reported, "prompt_tokens", "completion_tokens")) is None:
         return None
-    prompt, completion = (
-        parse_count(reported.get("prompt_tokens")),
-        parse_count(reported.get("completion_tokens")),
-    )
-    if prompt is None and completion is None:
-        return None
-    prompt, completion = prompt or 0, completion or 0
+    prompt, completion = counts
     reasoning = parse_detail(reported, "completion_tokens_details", "reasoning_tokens")
     if reasoning and parse_count(reported.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
     cached, written = parse_cache(reported, "prompt_tokens_details", prompt)
     return Usage(prompt, completion, cached, min(reasoning, completion), written)
+
+
+def parse_counts(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
+    """The counts of prompt and completion under these names; 0 for one that is missing.
+
+    None if both are missing.
+    """
+    if not isinstance(reported, dict):
+        return None
+    prompt_tokens = parse_count(reported.get(prompt))
+    completion_tokens = parse_count(reported.get(completion))
+    if prompt_tokens is None and completion_tokens is None:
+        return None
+    return prompt_tokens or 0, completion_tokens or 0
 
 
 def parse_cache(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:

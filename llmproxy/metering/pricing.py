@@ -1,8 +1,12 @@
 """From tokens to credits and back: pure arithmetic in decimals, rounded up once per completion."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
 
 # UTF-8 bytes per token. Prose has 3.0 (Thai, the least) to 3.35 (English). The estimate for a hold
 # assumes more tokens than prose has. An estimate that is charged assumes fewer, because the user
@@ -29,6 +33,68 @@ class Usage:
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    def bounded(self, *, prompt: int, completion: int) -> "Usage":
+        """The same, with no more tokens than these; a part has no more than is left of its whole."""
+        counts = self.counts
+        counts["prompt_tokens"] = min(self.prompt_tokens, prompt)
+        counts["completion_tokens"] = min(self.completion_tokens, completion)
+        counts["reasoning_tokens"] = min(self.reasoning_tokens, counts["completion_tokens"])
+        left = {kind.name: counts[kind.tokens] for kind in PRICE_KINDS}
+        for kind in PRICE_KINDS:
+            if kind.part_of:
+                counts[kind.tokens] = min(counts[kind.tokens], left[kind.part_of])
+                left[kind.part_of] -= counts[kind.tokens]
+        return Usage(**counts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Each count by its name, which is also that of its column."""
+        return {name: getattr(self, name) for name in TOKEN_COUNTS}
+
+
+@dataclass(frozen=True, slots=True)
+class PriceKind:
+    """Tokens that have a price of their own.
+
+    `tokens` names their count, in `Usage` and in the row of a completion. Those of a kind that is `part_of` another are
+    in the other's count too, and cost what the other's cost where they have no price.
+    """
+
+    name: str
+    label: Any
+    label_on_receipts: Any
+    tokens: str
+    part_of: str | None = None
+
+    @property
+    def column(self) -> str:
+        """The column of the price, of a model and of a completion."""
+        return f"{self.name}_price"
+
+
+# All that knows prices follows this table: docs/adding-a-price-kind.md. A kind stands before its parts.
+PRICE_KINDS = (
+    PriceKind("prompt", _("prompt price"), _("Your request"), "prompt_tokens"),
+    PriceKind(
+        "cached_prompt",
+        _("cached prompt price"),
+        _("Your request, cached"),
+        "cached_tokens",
+        part_of="prompt",
+    ),
+    PriceKind(
+        "cache_write",
+        _("cache write price"),
+        _("Your request, written to a cache"),
+        "cache_write_tokens",
+        part_of="prompt",
+    ),
+    PriceKind("completion", _("completion price"), _("The answer"), "completion_tokens"),
+)
+PRICE_COLUMNS = tuple(kind.column for kind in PRICE_KINDS)
+PARTS = frozenset(kind.name for kind in PRICE_KINDS if kind.part_of)
+TOKEN_COUNTS = (*(kind.tokens for kind in PRICE_KINDS), "reasoning_tokens")
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -46,23 +112,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Credits per 1,000 tokens of each kind."""
+    """Credits per 1,000 tokens, by the name of the kind; each kind has one."""
 
-    prompt: Decimal
-    cached_prompt: Decimal
-    completion: Decimal
-    cache_write: Decimal
+    by_kind: Mapping[str, Decimal]
+
+    def __getitem__(self, kind: str) -> Decimal:
+        return self.by_kind[kind]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What the row of a completion keeps of them."""
+        return {kind.column: str(self[kind.name]) for kind in PRICE_KINDS}
 
     def lines(self, usage: Usage) -> tuple[Line, ...]:
         """The bill, line by line; every token is in one of them."""
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        written = min(usage.cache_write_tokens, usage.prompt_tokens - cached)
-        return (
-            Line("prompt", usage.prompt_tokens - cached - written, self.prompt),
-            Line("cached_prompt", cached, self.cached_prompt),
-            Line("cache_write", written, self.cache_write),
-            Line("completion", usage.completion_tokens, self.completion),
-        )
+        counts = {kind.name: getattr(usage, kind.tokens) for kind in PRICE_KINDS}
+        for kind in PRICE_KINDS:
+            if kind.part_of:
+                counts[kind.name] = min(counts[kind.name], counts[kind.part_of])
+                counts[kind.part_of] -= counts[kind.name]
+        return tuple(Line(kind, tokens, self[kind]) for kind, tokens in counts.items())
 
     def exact(self, usage: Usage) -> Decimal:
         """The sum of the lines."""
@@ -71,6 +140,22 @@ class Prices:
     def cost(self, usage: Usage) -> int:
         """Whole credits: rounded up, at least 1 for any priced token, 0 where there was none."""
         return int(self.exact(usage).to_integral_value(rounding=ROUND_CEILING))
+
+
+def resolve_prices(row: Any, default: Decimal | None = None) -> Prices | None:
+    """The prices in a row's columns: where one is empty, that of the whole it is part of, else the default.
+
+    None if a price is nowhere to be found.
+    """
+    prices: dict[str, Decimal] = {}
+    for kind in PRICE_KINDS:
+        price = getattr(row, kind.column)
+        if price is None:
+            price = prices[kind.part_of] if kind.part_of else default
+        if price is None:
+            return None
+        prices[kind.name] = price
+    return Prices(prices)
 
 
 def held_tokens(size: int) -> int:

@@ -11,6 +11,7 @@ from llmproxy.metering.meter import (
     measure_text,
     parse_cache,
     parse_count,
+    parse_counts,
     parse_detail,
 )
 from llmproxy.metering.pricing import Usage, estimated_tokens
@@ -95,15 +96,9 @@ def _measure_item(item: Answer) -> int:
 
 def parse_responses_usage(reported: Any) -> Usage | None:
     """The `usage` of the Responses API."""
-    if not isinstance(reported, dict):
+    if (counts := parse_counts(reported, "input_tokens", "output_tokens")) is None:
         return None
-    prompt, completion = (
-        parse_count(reported.get("input_tokens")),
-        parse_count(reported.get("output_tokens")),
-    )
-    if prompt is None and completion is None:
-        return None
-    prompt, completion = prompt or 0, completion or 0
+    prompt, completion = counts
     cached, written = parse_cache(reported, "input_tokens_details", prompt)
     reasoning = min(parse_detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
     return Usage(prompt, completion, cached, reasoning, written)

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
-from llmproxy.metering.pricing import Prices, Usage
+from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS, Prices, Usage, resolve_prices
 from llmproxy.models.providers import Endpoint, price
 
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
@@ -24,7 +24,10 @@ class CompletionQuerySet(models.QuerySet["Completion"]):
 
 
 class Completion(models.Model):
-    """One request and its answer: everything that explains its charge. Written once, with the charge."""
+    """One request and its answer: everything that explains its charge. Written once, with the charge.
+
+    It has a column for each of PRICE_KINDS.
+    """
 
     class UsageSource(models.TextChoices):
         EXACT = "exact", _("Reported by the provider")
@@ -75,12 +78,6 @@ class Completion(models.Model):
     )
     completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
-    prompt_price = price(_("prompt price"))
-    cached_prompt_price = price(_("cached prompt price"))
-    cache_write_price = price(
-        _("cache write price"), null=True
-    )  # none in rows from before there was one
-    completion_price = price(_("completion price"))
     choices = models.PositiveSmallIntegerField(_("choices"), db_default=1)
     max_tokens = models.PositiveIntegerField(_("longest answer in tokens"), null=True)
     clamped_max_tokens = models.PositiveIntegerField(_("answer limited to tokens"), null=True)
@@ -130,19 +127,14 @@ class Completion(models.Model):
 
     @property
     def usage(self) -> Usage:
-        return Usage(
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            cached_tokens=self.cached_tokens,
-            reasoning_tokens=self.reasoning_tokens,
-            cache_write_tokens=self.cache_write_tokens,
-        )
+        return Usage(**{name: getattr(self, name) for name in TOKEN_COUNTS})
 
     @property
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
-        written = self.prompt_price if self.cache_write_price is None else self.cache_write_price
-        return Prices(self.prompt_price, self.cached_prompt_price, self.completion_price, written)
+        prices = resolve_prices(self)
+        assert prices is not None  # only those of parts can be empty  # noqa: S101
+        return prices
 
     @property
     def is_written(self) -> bool:
@@ -153,6 +145,11 @@ class Completion(models.Model):
     def began_at(self) -> datetime:
         """When it was asked for: the row is written at its end."""
         return self.created_at - timedelta(milliseconds=self.total_ms)
+
+
+for kind in PRICE_KINDS:
+    # A part has none in rows from before it was one.
+    Completion.add_to_class(kind.column, price(kind.label, null=kind.part_of is not None))
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):

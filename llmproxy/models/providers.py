@@ -10,8 +10,9 @@ from django.db import models
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.toolbox import headers
 from llmproxy import provider_keys
-from llmproxy.metering.pricing import Prices
+from llmproxy.metering.pricing import PRICE_KINDS, Prices, resolve_prices
 
 MAX_ERROR_LENGTH = 40
 MAX_NAME_LENGTH = 200
@@ -22,7 +23,7 @@ class KeyHeader(models.TextChoices):
     """How a provider wants its key."""
 
     BEARER = "bearer", "Authorization: Bearer …"
-    X_API_KEY = "x-api-key", "x-api-key: …"
+    X_API_KEY = headers.API_KEY, f"{headers.API_KEY}: …"
     API_KEY = "api-key", "api-key: …"
 
 
@@ -153,14 +154,6 @@ class Provider(models.Model):
             else provider_keys.decrypt(self.encrypted_key)
         )
 
-    def without_key(self, text: str) -> str:
-        """What a provider said, for a log: some repeat the key that they were sent."""
-        try:
-            key = self.key
-        except provider_keys.KeyUnreadable:
-            return text
-        return text.replace(key, "[our key]") if key else text
-
     def set_key(self, plain: str) -> None:
         self.encrypted_key = provider_keys.encrypt(plain)
 
@@ -176,7 +169,10 @@ def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
 
 
 class LanguageModel(models.Model):
-    """A model as callers name it, with its own prices in credits per 1,000 tokens or the default ones."""
+    """A model as callers name it, with its own prices in credits per 1,000 tokens or the default ones.
+
+    It has a column for each of PRICE_KINDS.
+    """
 
     name = models.CharField(
         _("name"),
@@ -193,10 +189,6 @@ class LanguageModel(models.Model):
     image_tokens = models.PositiveIntegerField(
         _("most tokens of an image"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
-    prompt_price = price(_("prompt price"), null=True, blank=True)
-    cached_prompt_price = price(_("cached prompt price"), null=True, blank=True)
-    cache_write_price = price(_("cache write price"), null=True, blank=True)
-    completion_price = price(_("completion price"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -212,16 +204,7 @@ class LanguageModel(models.Model):
     @property
     def prices(self) -> Prices | None:
         """The prices in force now, the prompt's for a cache that has none of its own; None if it cannot be sold."""
-        default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
-        prompt = default if self.prompt_price is None else self.prompt_price
-        completion = default if self.completion_price is None else self.completion_price
-        if prompt is None or completion is None:
-            return None
-        cached = prompt if self.cached_prompt_price is None else self.cached_prompt_price
-        written = prompt if self.cache_write_price is None else self.cache_write_price
-        return Prices(
-            prompt=prompt, cached_prompt=cached, completion=completion, cache_write=written
-        )
+        return resolve_prices(self, settings.WEB_LLM_CREDIT_PER_1K_TOKENS)
 
     @property
     def obstacle(self) -> str | Promise:
@@ -238,6 +221,10 @@ class LanguageModel(models.Model):
     @property
     def output_limit(self) -> int:
         return self.max_output_tokens or settings.LLM_DEFAULT_MAX_TOKENS
+
+
+for kind in PRICE_KINDS:
+    LanguageModel.add_to_class(kind.column, price(kind.label, null=True, blank=True))
 
 
 class Deployment(models.Model):

@@ -1,5 +1,6 @@
 """How the gateway's routes look in the OpenAPI document. They are plain views, so it is all written here."""
 
+from accounts.toolbox import headers
 from accounts.toolbox.openapi import (
     BEARER,
     ENVELOPE,
@@ -7,21 +8,23 @@ from accounts.toolbox.openapi import (
     JSON,
     SESSION,
     SESSION_WITH_CSRF,
-    Dialect,
+    ErrorAnswers,
     Node,
     answer,
     header,
     parameter,
+    received,
     record,
     ref,
+    sent,
     text,
     whole,
 )
-from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT, or_null
-from llmproxy.routes.chat import MAX_MESSAGES
-from llmproxy.routes.request_body import MAX_CHOICES, MAX_TOKENS
+from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
+from llmproxy.routes import chat, kinds
+from llmproxy.routes.parameters import Parameters
 
-GATEWAY = Dialect(
+GATEWAY = ErrorAnswers(
     "Error",
     {
         **ENVELOPE.meanings,
@@ -40,88 +43,30 @@ GATEWAY = Dialect(
 )
 CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
 
-TRACE = {
-    "x-request-id": header("Of this request; for questions to us."),
-    "x-trace-id": header("The caller's, or a new one."),
-}
-RATES = {
-    f"x-ratelimit-{fact}-{kind}": header(meaning.format(kind))
-    for kind in ("requests", "tokens")
-    for fact, meaning in (
-        ("limit", "{} a minute"),
-        ("remaining", "{} left now"),
-        ("reset", "Until all {} are free again, as `1.500s`"),
-    )
-}
-ADMITTED = {
-    **RATES,
-    "x-generation-id": header("Of the completion; `GET /v1/generation` takes it."),
-    "x-credits-clamped-max-tokens": header(
-        "Only if the balance or a budget limits the answer: to so many tokens."
-    ),
-    "x-model-clamped-max-tokens": header(
-        "Only if more was asked for than the model gives: it gives so many tokens."
-    ),
-    "x-credits-clamped-budget-tokens": header(
-        "Only if that leaves less for thinking: so many tokens."
-    ),
-}
-CHARGED = {
-    "x-credits-used": header("Credits charged."),
-    "x-credits-remaining": header("The balance after that. Absent where nobody is charged."),
-}
+TRACE = sent(headers.REQUEST_ID, headers.TRACE_ID)
+ADMITTED = sent(
+    *headers.RATE_LIMITS,
+    headers.GENERATION_ID,
+    headers.CLAMPED_BY_CREDITS,
+    headers.CLAMPED_BY_MODEL,
+    headers.CLAMPED_THINKING,
+)
+CHARGED = sent(headers.CREDITS_USED, headers.CREDITS_REMAINING)
 CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
 
 
-MESSAGE = record(
-    {
-        "role": text(),
-        "content": {
-            "anyOf": [
-                text(),
-                {"type": "null"},
-                {"type": "array", "items": record({"type": text()})},
-            ]
-        },
-    },
-    optional=["content"],
-)
-CHAT_REQUEST = record(
-    {
-        "messages": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_MESSAGES,
-            "items": ref("ChatMessage"),
-        },
-        "model": or_null("string", description="Without it the default model answers."),
-        "stream": or_null("boolean"),
-        "stream_options": or_null("object", properties={"include_usage": or_null("boolean")}),
-        "max_completion_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "max_tokens": or_null("integer", minimum=1, maximum=MAX_TOKENS),
-        "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "temperature": or_null("number", minimum=0, maximum=2),
-        "top_p": or_null("number", minimum=0, maximum=1),
-        "presence_penalty": or_null("number", minimum=-2, maximum=2),
-        "frequency_penalty": or_null("number", minimum=-2, maximum=2),
-        "stop": {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": text()}]},
-    },
-    optional=[
-        "model",
-        "stream",
-        "stream_options",
-        "max_completion_tokens",
-        "max_tokens",
-        "n",
-        "temperature",
-        "top_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "stop",
-    ],
-    description="OpenAI's parameters; those not named here go to the provider as they are, and others nowhere.",
-    examples=[{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50}],
+def request(parameters: Parameters, description: str, example: Node) -> Node:
+    """The body of a route, from its table of parameters."""
+    properties = {parameter.name: parameter.schema() for parameter in parameters.described}
+    optional = [parameter.name for parameter in parameters.described if not parameter.is_required]
+    return record(properties, optional=optional, description=description, examples=[example])
+
+
+CHAT_REQUEST = request(
+    chat.PARAMETERS,
+    "OpenAI's parameters; those not named here go to the provider as they are, and others nowhere.",
+    {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(
     {
@@ -182,7 +127,7 @@ OUT_OF_CREDITS_FACTS = record(
 )
 OUT_OF_CREDITS = {"allOf": [ref("Error"), OUT_OF_CREDITS_FACTS]}
 SCHEMAS: Node = {
-    "ChatMessage": MESSAGE,
+    "ChatMessage": kinds.MESSAGE,
     "ChatRequest": CHAT_REQUEST,
     "ChatCompletion": COMPLETION,
     "Model": MODEL,
@@ -203,15 +148,7 @@ With `stream_options.include_usage` the bill is in the usage chunk instead, as `
 first byte is an event with `error` in its data, and `[DONE]` comes after it.
 """
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
-TRACE_ID = parameter(
-    "x-trace-id", "header", "Echoed, and passed on to the provider.", required=False
-)
-USER_TOKEN = parameter(
-    "x-user-token",
-    "header",
-    "With the backend's own token: that of the user who pays.",
-    required=False,
-)
+TRACE_ID, USER_TOKEN = received(headers.TRACE_ID), received(headers.USER_TOKEN)
 
 
 def completes(
@@ -220,16 +157,16 @@ def completes(
     *media: Node,
     said: str = "The answer.",
     asks: str = "ChatRequest",
-    dialect: Dialect = GATEWAY,
+    errors: ErrorAnswers = GATEWAY,
     refuses: str = "OutOfCredits",
 ) -> Node:
     """A route that completes; `media` are the contents of its 200, `said` is its description.
 
     `asks` is the schema of the request, `refuses` that of the 402.
     """
-    content = {name: described for kind in media for name, described in kind.items()}
-    headers = ADMITTED | (CHARGED if JSON in content else {})
-    refused = dialect.answers(*CHAT_STATUSES)
+    content = {name: node for kind in media for name, node in kind.items()}
+    described = ADMITTED | (CHARGED if JSON in content else {})
+    refused = errors.answers(*CHAT_STATUSES)
     refused["402"] = answer(
         "`insufficient_credits`. Nothing was sent to the provider.", ref(refuses)
     )
@@ -242,7 +179,7 @@ def completes(
             "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
             "responses": _traced(
-                {"200": {"description": said, "content": content, "headers": headers}, **refused}
+                {"200": {"description": said, "content": content, "headers": described}, **refused}
             ),
         }
     }

@@ -1,6 +1,7 @@
 """The routes besides chat in the OpenAPI document: text, embeddings, Responses and Messages."""
 
-from accounts.toolbox.openapi import JSON, Dialect, Node, header, record, ref, text, whole
+from accounts.toolbox import headers
+from accounts.toolbox.openapi import JSON, ErrorAnswers, Node, record, ref, sent, text, whole
 from llmproxy.openapi.chat import (
     BILL,
     COMPLETION,
@@ -10,136 +11,28 @@ from llmproxy.openapi.chat import (
     STREAM,
     completes,
     events,
+    request,
 )
 from llmproxy.openapi.receipt import or_null
-from llmproxy.routes.embeddings import MAX_DIMENSIONS, MAX_INPUTS
-from llmproxy.routes.request_body import MAX_CHOICES, MAX_TOKENS
-from llmproxy.routes.responses import MAX_ITEMS
-from llmproxy.routes.text import MAX_LOGPROBS, MAX_PROMPTS
+from llmproxy.routes import embeddings, messages, responses
+from llmproxy.routes import text as text_route
 
-MESSAGES_MAX = 100_000
-TOKENS: Node = {
-    "type": "array",
-    "minItems": 1,
-    "items": whole("A token.", minimum=0, maximum=2**31 - 1),
-}
-LIMIT = or_null("integer", minimum=1, maximum=MAX_TOKENS)
-FLAG = or_null("boolean")
-MODEL = or_null("string", description="Without it the default model answers.")
-STOP: Node = {"anyOf": [text(), {"type": "null"}, {"type": "array", "items": text()}]}
-TOOLS: Node = {
-    "type": ["array", "null"],
-    "items": {"type": "object"},
-    "description": "Such as the caller runs; those of a provider are refused.",
-}
-SAMPLING = {
-    "temperature": or_null("number", minimum=0, maximum=2),
-    "top_p": or_null("number", minimum=0, maximum=1),
-}
-
-
-def _texts(most: int) -> Node:
-    lists = (
-        {"type": "array", "minItems": 1, "maxItems": most, "items": item}
-        for item in (text(), TOKENS)
-    )
-    return {"anyOf": [text(), TOKENS, *lists]}
-
-
-def _request(required: Node, optional: Node, description: str, example: Node) -> Node:
-    return record(
-        {**required, **optional}, optional=optional, description=description, examples=[example]
-    )
-
-
-TEXT_REQUEST = _request(
-    {"prompt": _texts(MAX_PROMPTS)},
-    {
-        "model": MODEL,
-        "stream": FLAG,
-        "stream_options": or_null("object", properties={"include_usage": FLAG}),
-        "max_tokens": {**LIMIT, "description": "16 if absent."},
-        "n": or_null("integer", minimum=1, maximum=MAX_CHOICES),
-        "best_of": or_null(
-            "integer",
-            minimum=1,
-            maximum=MAX_CHOICES,
-            description="All that are written are charged.",
-        ),
-        "echo": FLAG,
-        "suffix": or_null("string"),
-        "logprobs": or_null("integer", minimum=0, maximum=MAX_LOGPROBS),
-        "presence_penalty": or_null("number", minimum=-2, maximum=2),
-        "frequency_penalty": or_null("number", minimum=-2, maximum=2),
-        "stop": STOP,
-        **SAMPLING,
-    },
+TEXT_REQUEST = request(
+    text_route.PARAMETERS,
     "OpenAI's legacy parameters. Several prompts multiply the answers.",
     {"prompt": "Once upon a time", "max_tokens": 20},
 )
-EMBEDDINGS_REQUEST = _request(
-    {"input": _texts(MAX_INPUTS)},
-    {
-        "model": MODEL,
-        "dimensions": or_null("integer", minimum=1, maximum=MAX_DIMENSIONS),
-        "encoding_format": {
-            "enum": ["float", "base64", None],
-            "description": "As `float`, at most 512 inputs.",
-        },
-    },
-    "OpenAI's parameters.",
-    {"input": ["Hello", "world"]},
+EMBEDDINGS_REQUEST = request(
+    embeddings.PARAMETERS, "OpenAI's parameters.", {"input": ["Hello", "world"]}
 )
-RESPONSES_REQUEST = _request(
-    {
-        "input": {
-            "anyOf": [
-                text(),
-                {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": MAX_ITEMS,
-                    "items": {"type": "object"},
-                },
-            ]
-        }
-    },
-    {
-        "model": MODEL,
-        "stream": FLAG,
-        "instructions": or_null("string"),
-        "max_output_tokens": LIMIT,
-        "reasoning": or_null("object"),
-        "text": or_null("object"),
-        "tools": TOOLS,
-        **SAMPLING,
-    },
+RESPONSES_REQUEST = request(
+    responses.PARAMETERS,
     "OpenAI's parameters, without what the provider would keep: `previous_response_id`, `conversation`, "
     "`background`, `prompt`, `store`, references and ids of files are refused.",
     {"input": "Say hello.", "max_output_tokens": 50},
 )
-CONTENT: Node = {
-    "anyOf": [text(), {"type": "null"}, {"type": "array", "items": record({"type": text()})}]
-}
-MESSAGES_REQUEST = _request(
-    {
-        "messages": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MESSAGES_MAX,
-            "items": record({"role": text(), "content": CONTENT}, optional=["content"]),
-        },
-        "max_tokens": whole(minimum=1, maximum=MAX_TOKENS),
-    },
-    {
-        "model": MODEL,
-        "stream": FLAG,
-        "system": CONTENT,
-        "stop_sequences": STOP,
-        "temperature": or_null("number", minimum=0, maximum=1),
-        "top_p": SAMPLING["top_p"],
-        "tools": TOOLS,
-    },
+MESSAGES_REQUEST = request(
+    messages.PARAMETERS,
     "Anthropic's parameters. `container`, `mcp_servers` and what Anthropic would run are refused.",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
@@ -227,7 +120,7 @@ MESSAGES_ERROR = record(
         }
     ],
 )
-MESSAGES_DIALECT = Dialect("MessagesError", GATEWAY.meanings)
+MESSAGES_ERRORS = ErrorAnswers("MessagesError", GATEWAY.meanings)
 SCHEMAS: Node = {
     "TextRequest": TEXT_REQUEST,
     "TextCompletion": COMPLETION
@@ -264,7 +157,7 @@ A failure after the first byte is an event `error`, after the bill, and the last
 def _with_request_id(route: Node) -> Node:
     """Anthropic's clients look for the id of a request under this name."""
     for response in route["post"]["responses"].values():
-        response["headers"]["request-id"] = header("The same as `x-request-id`.")
+        response["headers"] |= sent(headers.REQUEST_ID_OF_ANTHROPIC)
     return route
 
 
@@ -311,7 +204,7 @@ PATHS: Node = {
             events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
             said=TYPED_STREAM % "message_stop",
             asks="MessagesRequest",
-            dialect=MESSAGES_DIALECT,
+            errors=MESSAGES_ERRORS,
             refuses="MessagesOutOfCredits",
         )
     ),

@@ -3,17 +3,11 @@
 from typing import Any
 
 from accounts.toolbox.openapi import Node, record, text, whole
+from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS
 from llmproxy.models import Completion
 
 GENERATION_ID = "gen_0123456789abcdef01234567"
-PRICES = ("prompt", "cached_prompt", "cache_write", "completion")
-_TOKENS = (
-    "prompt_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "completion_tokens",
-    "reasoning_tokens",
-)
+PRICES = tuple(kind.name for kind in PRICE_KINDS)
 _CREDITS = ("held", "cost", "charged", "uncollected", "refunded")
 _DECIMAL = text("A decimal number, exact.")
 _TIME = text(format="date-time")
@@ -64,7 +58,7 @@ RECEIPT = record(
         "usage": record(
             {
                 "source": text(enum=list(Completion.UsageSource.values)),
-                **{name: whole(minimum=0) for name in _TOKENS},
+                **{name: whole(minimum=0) for name in TOKEN_COUNTS},
             },
             description="Cached and written tokens are part of the prompt's, reasoning tokens of the completion's.",
         ),

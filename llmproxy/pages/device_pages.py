@@ -14,36 +14,24 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.access.authentication import require_user
-from accounts.models import MAX_CREDITS
 from accounts.toolbox import rate_limits
 from accounts.toolbox.request_source import Source
 from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from deviceauth.pages import describe_scopes
-from llmproxy.pages.limit_forms import LimitsForm, rates_of
+from llmproxy.pages.limit_forms import LimitsForm, budget_field, rates_of
 
 MOST = 200  # devices on the page
 
 
 class DeviceForm(LimitsForm):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
-    monthly_budget = forms.IntegerField(
-        label=gettext_lazy("Credits a month"),
-        required=False,
-        min_value=1,
-        max_value=MAX_CREDITS,
-        help_text=gettext_lazy(
+    monthly_budget = budget_field(
+        gettext_lazy(
             "The most this device may use in a calendar month (UTC). Empty: no limit of its own."
-        ),
+        )
     )
-
-    def clean_name(self) -> str:
-        """In one line: it stands in mails."""
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError(_("A name has only letters, digits and signs."))
-        return name
 
 
 @require_safe

@@ -9,9 +9,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.models import MAX_CREDITS, ApiKey, User
+from accounts.models import ApiKey, User
 from llmproxy import catalogue
-from llmproxy.pages.limit_forms import LimitsForm, rates_of
+from llmproxy.pages.limit_forms import LimitsForm, budget_field, rates_of
 
 LONGEST = timedelta(days=3660)  # that a key with a date works
 ISO = "%Y-%m-%d"
@@ -34,14 +34,8 @@ class KeyForm(LimitsForm):
             "It works to the end of that day (UTC). Empty: until you revoke it."
         ),
     )
-    monthly_budget = forms.IntegerField(
-        label=gettext_lazy("Credits a month"),
-        required=False,
-        min_value=1,
-        max_value=MAX_CREDITS,
-        help_text=gettext_lazy(
-            "The most it may spend in a calendar month (UTC). Empty: as much as you have."
-        ),
+    monthly_budget = budget_field(
+        gettext_lazy("The most it may spend in a calendar month (UTC). Empty: as much as you have.")
     )
     allowed_models = forms.MultipleChoiceField(
         label=gettext_lazy("Models"),
@@ -56,13 +50,6 @@ class KeyForm(LimitsForm):
         kept = key.allowed_models if key else []
         names = sorted({*kept, *(model.name for model in catalogue.listed(user))})
         self.fields["allowed_models"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
-
-    def clean_name(self) -> str:
-        """In one line: it is the subject of a mail."""
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError(_("A name has only letters, digits and signs."))
-        return name
 
     def clean_until(self) -> date | None:
         until: date | None = self.cleaned_data["until"]

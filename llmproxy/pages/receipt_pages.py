@@ -10,18 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.access.authentication import require_user
-from llmproxy.metering.pricing import Line
+from llmproxy.metering.pricing import PARTS, PRICE_KINDS, Line
 from llmproxy.models import Completion, Provider
 from llmproxy.receipts import explain, finish_reasons
 from llmproxy.receipts.charging_rules import CASES, cases_of
 
-KINDS = {
-    "prompt": _("Your request"),
-    "cached_prompt": _("Your request, cached"),
-    "cache_write": _("Your request, written to a cache"),
-    "completion": _("The answer"),
-}
-CACHE = ("cached_prompt", "cache_write")  # which most completions have nothing of
+LABELS = {kind.name: kind.label_on_receipts for kind in PRICE_KINDS}
 FAILURES = {
     "": _("answered"),
     "upstream_error": _("failed"),
@@ -70,8 +64,9 @@ def shown(row: Completion) -> dict[str, Any]:
 
 
 def _says_something(line: Line, row: Completion) -> bool:
+    """Most completions have nothing of the parts, such as what is cached."""
     return bool(line.tokens) or not (
-        line.kind in CACHE or (line.kind == "completion" and not row.is_written)
+        line.kind in PARTS or (line.kind == "completion" and not row.is_written)
     )
 
 
@@ -85,7 +80,7 @@ def shown_to_operator(row: Completion) -> dict[str, Any]:
 
 def _line(line: Line) -> dict[str, Any]:
     price, amount = explain.plain(line.price), explain.plain(line.amount)
-    return {"label": KINDS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
+    return {"label": LABELS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
 
 
 def _attempts(row: Completion) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.access.authentication import require_user
+from accounts.toolbox.keyset import cut_page
 from llmproxy.models import Completion
 from llmproxy.receipts import finish_reasons
 
@@ -55,13 +56,9 @@ def requests(request: HttpRequest) -> HttpResponse:
 def _page(own: QuerySet[Completion], show: str, before: str) -> Page | None:
     """None if `before` is none of their own."""
     wanted = own.exclude(status=Completion.Status.COMPLETED) if show else own
-    if before:
-        last = own.filter(generation_id=before).values_list("pk", flat=True).first()
-        if last is None:
-            return None
-        wanted = wanted.filter(pk__lt=last)
-    rows = list(wanted.order_by("-pk")[: PAGE + 1])
-    return Page(
-        [(row, finish_reasons.words(row)) for row in rows[:PAGE]],
-        rows[PAGE - 1].generation_id if rows[PAGE:] else "",
-    )
+    last = own.filter(generation_id=before).values_list("pk", flat=True).first() if before else None
+    if before and last is None:
+        return None
+    page = cut_page(wanted, "pk", last, PAGE)
+    rows = [(row, finish_reasons.words(row)) for row in page.rows]
+    return Page(rows, page.rows[-1].generation_id if page.before else "")

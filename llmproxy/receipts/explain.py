@@ -93,14 +93,7 @@ def _called_by(completion: Completion) -> dict[str, str] | None:
 
 
 def _usage(completion: Completion) -> dict[str, Any]:
-    return {
-        "source": completion.usage_source,
-        "prompt_tokens": completion.prompt_tokens,
-        "cached_tokens": completion.cached_tokens,
-        "cache_write_tokens": completion.cache_write_tokens,
-        "completion_tokens": completion.completion_tokens,
-        "reasoning_tokens": completion.reasoning_tokens,
-    }
+    return {"source": completion.usage_source, **completion.usage.counts}
 
 
 def _prices(completion: Completion) -> dict[str, str]:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from accounts.toolbox.errors import build_envelope
+from accounts.toolbox.dialects import Dialect
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering.meter import Meter
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Endpoint
+from llmproxy.routes.dialects import GATEWAY
 from llmproxy.routes.request_body import Asked
 from llmproxy.upstream.event_stream import Event
 
@@ -20,7 +21,9 @@ class Route:
     """One endpoint of OpenAI's or Anthropic's API: its requests, answers, streams and errors. Stateless."""
 
     endpoint: ClassVar[Endpoint]
+    member: ClassVar[str]  # the list in a provider's JSON that every answer has
     meter: ClassVar[type[Meter]] = Meter
+    dialect: ClassVar[Dialect] = GATEWAY
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What of the request's headers the provider gets."""
@@ -32,7 +35,7 @@ class Route:
 
     def is_answer(self, answer: dict[str, Any]) -> bool:
         """Whether a provider's JSON with a good status is what was asked for."""
-        raise NotImplementedError
+        return isinstance(answer.get(self.member), list)
 
     def streamed(self, asked: Asked) -> "Stream":
         """How the events of one answer are written."""
@@ -42,7 +45,9 @@ class Route:
         """The body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
         gateway = refusal if isinstance(refusal, GatewayRefusal) else None
         param, extra = (gateway.param, gateway.extra) if gateway else (None, {})
-        return build_envelope(refusal.status, refusal.message, refusal.code, param=param, **extra)
+        return self.dialect.error(
+            refusal.status, refusal.message, refusal.code, param=param, **extra
+        )
 
 
 @dataclass(frozen=True, slots=True)

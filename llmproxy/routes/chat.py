@@ -7,59 +7,72 @@ import re
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
+from accounts.toolbox.openapi import ref
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
-from llmproxy.routes import request_body
+from llmproxy.routes import kinds, parameters, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, bill, credits_of, event
-from llmproxy.routes.request_body import MAX_CHOICES, MAX_TOKENS, Asked, Body
+from llmproxy.routes.kinds import Content
+from llmproxy.routes.parameters import (
+    CHOICES,
+    LIMIT,
+    MODEL,
+    SAMPLING_WITH_PENALTIES,
+    STREAM_WITH_OPTIONS,
+    TOOLS,
+    UNMETERED,
+    Parameter,
+    Parameters,
+)
+from llmproxy.routes.request_body import Asked, Body
 from llmproxy.upstream.event_stream import Event
 
-# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a provider's
-# own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more (`service_tier`).
-FORWARDED = frozenset(
-    """
-    messages frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
-    metadata min_p model n parallel_tool_calls presence_penalty prompt_cache_key
-    reasoning_effort repetition_penalty response_format safety_identifier seed stop stream stream_options
-    temperature tool_choice tools top_k top_logprobs top_p user verbosity
-    """.split()  # noqa: SIM905 – a list of forty strings would take forty lines
-)
 MAX_MESSAGES = 10_000
 # What a message may consist of besides images and files: its tokens are no more than its bytes.
 PARTS = frozenset({"text", "refusal", "input_audio"})
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# Sound costs a multiple of text, and a prediction that does not come true is billed as if it were an answer.
-COSTS_MORE = ("audio", "prediction")
-UNMETERED: Any = gettext_lazy("%(name)s is not offered here: what it costs cannot be metered.")
 # Both spellings of one limit, the newer first: the newer wins where both are given.
 LIMITS = ("max_completion_tokens", "max_tokens")
+# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a
+# provider's own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more
+# (`service_tier`).
+PARAMETERS = Parameters(
+    # Sound costs a multiple of text, and a prediction that does not come true is billed as if it
+    # were an answer.
+    *parameters.refuse(UNMETERED, "audio", "prediction"),
+    Parameter(
+        "messages", Content(kinds.list_of(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
+    ),
+    *SAMPLING_WITH_PENALTIES,
+    TOOLS,
+    *(Parameter(name, LIMIT, is_forwarded=False) for name in LIMITS),
+    Parameter("n", CHOICES),
+    *STREAM_WITH_OPTIONS,
+    MODEL,
+    *parameters.pass_on(
+        """
+        function_call functions logit_bias logprobs metadata min_p parallel_tool_calls
+        prompt_cache_key reasoning_effort repetition_penalty response_format safety_identifier
+        seed tool_choice top_k top_logprobs user verbosity
+        """
+    ),
+)
 DONE = b"data: [DONE]\n\n"
 
 
 class Chat(Route):
     endpoint = Endpoint.CHAT
+    member = "choices"
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = request_body.parsed(raw)
-        request_body.refuse(body, COSTS_MORE, UNMETERED)
+        PARAMETERS.check(body)
         images = _check_messages(body)
-        request_body.check_ranges(
-            body,
-            temperature=(0, 2),
-            top_p=(0, 1),
-            presence_penalty=(-2, 2),
-            frequency_penalty=(-2, 2),
-        )
-        request_body.check_strings(body, "stop")
-        request_body.check_tools(body, lambda kind: kind in ("function", "custom"))
-        limits = {name: request_body.whole(body, name, MAX_TOKENS) for name in LIMITS}
-        limit = next((name for name in LIMITS if limits[name] is not None), "max_tokens")
-        choices = request_body.whole(body, "n", MAX_CHOICES) or 1
-        kept = request_body.only(body, FORWARDED - {*LIMITS, "stream_options"})
+        limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
+        kept = PARAMETERS.select(body)
         include_usage = request_body.stream_usage(body, kept, stream)
         size = request_body.measured(
             body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
@@ -67,18 +80,15 @@ class Chat(Route):
         pictured = sum(len(image) for image in images)
         return Asked(
             body=kept,
-            model=request_body.text(body, "model"),
+            model=body.get("model"),
             stream=kept["stream"],
             prompt_bytes=size - pictured,
             limit=limit,
-            max_tokens=limits[limit],
-            choices=choices,
+            max_tokens=body.get(limit),
+            choices=body.get("n") or 1,
             images=len(images),
             include_usage=include_usage,
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("choices"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return Chunks(asked)
@@ -96,25 +106,14 @@ class DesktopChat(Chat):
 
 def _check_messages(body: Body) -> list[str]:
     """The images in the messages, as they stand in the body; each is tokens by its size in pixels, not in bytes."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
-        raise InvalidRequest(
-            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES},
-            param="messages",
-        )
     images: list[str] = []
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            param = f"messages.{index}"
-            raise InvalidRequest(
-                _("%(param)s must be an object with a role.") % {"param": param}, param=param
-            )
+    for param, message in request_body.messages(body, MAX_MESSAGES):
         if message.get("audio"):
-            raise request_body.unmeasured(f"messages.{index}.audio")
-        request_body.check_cache(message, f"messages.{index}")
+            raise request_body.unmeasured(f"{param}.audio")
+        request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            images += _images(content, f"messages.{index}.content")
+            images += _images(content, f"{param}.content")
     return images
 
 

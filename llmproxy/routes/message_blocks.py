@@ -18,19 +18,8 @@ MAX_DEPTH = 8
 
 def check(body: Body) -> list[str]:
     """The images in messages and system, as they stand in the body. Raises InvalidRequest."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
-        raise InvalidRequest(
-            _("messages must be a list of 1 to %(most)d messages.") % {"most": MAX_MESSAGES},
-            param="messages",
-        )
     images = list(_images(body.get("system"), "system"))
-    for index, message in enumerate(messages):
-        param = f"messages.{index}"
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            raise InvalidRequest(
-                _("%(param)s must be an object with a role.") % {"param": param}, param=param
-            )
+    for param, message in request_body.messages(body, MAX_MESSAGES):
         images += _images(message.get("content"), f"{param}.content")
     return images
 

@@ -14,19 +14,13 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import message_blocks, request_body
+from llmproxy.routes import dialects, kinds, message_blocks, parameters, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, bill, event
-from llmproxy.routes.request_body import LEAST_THINKING, MAX_TOKENS, Asked, Body
+from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
+from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
+from llmproxy.routes.request_body import LEAST_THINKING, Asked, Body
 from llmproxy.upstream.event_stream import Event
 
-# Not among them: `speed`, `inference_geo` and `service_tier`, which cost more than the model's price.
-FORWARDED = frozenset(
-    """
-    cache_control max_tokens messages metadata model output_config stop_sequences stream system temperature thinking
-    tool_choice tools top_k top_p
-    """.split()  # noqa: SIM905
-)
-RUN_BY_ANTHROPIC = ("container", "mcp_servers", "context_management")
 # Anthropic describes these to the model in so many tokens that the request does not show.
 CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")
 TOOL_TOKENS = 1500
@@ -40,9 +34,37 @@ BETAS = re.compile(
 )
 
 
+def _is_callers_tool(kind: Any) -> bool:
+    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
+
+
+# `speed`, `inference_geo` and `service_tier` are not here: they cost more than the model's price.
+PARAMETERS = Parameters(
+    # Anthropic would run these.
+    *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),
+    Parameter("temperature", Number(0, 1)),
+    Parameter("top_p", Number(0, 1)),
+    Parameter("stop_sequences", Strings()),
+    Parameter("tools", Tools(_is_callers_tool)),
+    Parameter(
+        "messages",
+        Content(kinds.list_of(kinds.MESSAGE, message_blocks.MAX_MESSAGES)),
+        is_required=True,
+    ),
+    Parameter("system", Content(kinds.CONTENT)),
+    Parameter("max_tokens", LIMIT, is_forwarded=False, is_required=True),
+    STREAM,
+    MODEL,
+    Parameter("thinking", OBJECT),
+    *parameters.pass_on("cache_control metadata output_config tool_choice top_k"),
+)
+
+
 class Messages(Route):
     endpoint = Endpoint.MESSAGES
+    member = "content"
     meter = MessagesMeter
+    dialect = dialects.MESSAGES
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         version = headers.get("anthropic-version", "")
@@ -58,23 +80,16 @@ class Messages(Route):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = request_body.parsed(raw)
-        request_body.refuse(
-            body,
-            RUN_BY_ANTHROPIC,
-            _("%(name)s is not offered here: what it costs cannot be metered."),
-        )
-        request_body.check_ranges(body, temperature=(0, 1), top_p=(0, 1))
-        request_body.check_strings(body, "stop_sequences")
-        request_body.check_tools(body, _is_callers_tool)
+        PARAMETERS.check(body)
         request_body.check_cache(body, "")
         images = message_blocks.check(body)
-        max_tokens = request_body.whole(body, "max_tokens", MAX_TOKENS)
+        max_tokens = body.get("max_tokens")
         if max_tokens is None:
             raise InvalidRequest(
                 _("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens"
             )
-        kept = request_body.only(body, FORWARDED - {"max_tokens"})
-        kept["stream"] = (request_body.flag(body, "stream") or False) if stream is None else stream
+        kept = PARAMETERS.select(body)
+        kept["stream"] = request_body.is_streamed(body, stream)
         size = request_body.measured(
             body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
         )
@@ -83,7 +98,7 @@ class Messages(Route):
         ]
         return Asked(
             body=kept,
-            model=request_body.text(body, "model"),
+            model=body.get("model"),
             stream=kept["stream"],
             prompt_bytes=size - sum(map(len, images)),
             prompt_ids=TOOL_TOKENS * len(described),
@@ -93,16 +108,8 @@ class Messages(Route):
             thinking=_thinking(kept, max_tokens),
         )
 
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("content"), list)
-
     def streamed(self, asked: Asked) -> Stream:
         return MessageEvents(asked)
-
-    def refusal(self, refusal: Any) -> Body:
-        gateway = refusal if isinstance(refusal, GatewayRefusal) else None
-        extra = {"param": gateway.param, **gateway.extra} if gateway else {}
-        return envelope(refusal.status, refusal.message, refusal.code, **extra)
 
 
 MESSAGES = Messages()
@@ -113,34 +120,9 @@ def _thinking(body: Body, max_tokens: int) -> int:
 
     With interleaved thinking it may exceed `max_tokens`. Source: Anthropic, "Extended thinking".
     """
-    thinking = request_body.record(body, "thinking") or {}
+    thinking = body.get("thinking") or {}
     budget = thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None
     return budget if type(budget) is int and LEAST_THINKING <= budget < max_tokens else 0
-
-
-def _is_callers_tool(kind: Any) -> bool:
-    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
-
-
-TYPES = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    502: "api_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-}
-
-
-def envelope(status: int, message: str, code: str, **extra: Any) -> Body:
-    """Anthropic's form of an error, with our code and facts as further keys."""
-    kind = TYPES.get(status, "invalid_request_error")
-    known = {name: value for name, value in extra.items() if value is not None}
-    return {"type": "error", "error": {"type": kind, "message": message, "code": code, **known}}
 
 
 STOP = event(b'{"type":"message_stop"}', b"message_stop")

@@ -1,27 +1,24 @@
-"""What the bodies of all routes have in common: bounded, parsed, and checked member by member.
+"""What the bodies of all routes have in common: they are bounded, parsed and measured here.
 
-Checked is what this service acts on; any other parameter is the provider's to judge.
+parameters.py checks their members.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 import orjson
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.metering.pricing import held_tokens
 
-Kind = TypeVar("Kind")
 Body = dict[str, Any]
 
 MAX_PARTS = (
     200_000  # lists and objects, each of which takes a microsecond; those in texts count too
 )
-MAX_CHOICES = 16
-MAX_TOKENS = 10_000_000
+MAX_TOKEN_ID = 2**31 - 1
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
@@ -99,13 +96,6 @@ def measured(*parts: Any) -> int:
         raise InvalidRequest(_("The body is nested too deeply.")) from None
 
 
-def only(body: Body, names: frozenset[str]) -> Body:
-    """The members that a provider gets, checked to be nested no deeper than can be written."""
-    kept = {name: value for name, value in body.items() if name in names}
-    measured(kept)
-    return kept
-
-
 @dataclass(frozen=True, slots=True)
 class Texts:
     """How many texts there are, their bytes, and how many tokens come as numbers."""
@@ -139,29 +129,39 @@ def size_of(text: str) -> int:
 
 
 def _are_tokens(value: Any) -> TypeGuard[list[int]]:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(type(one) is int and 0 <= one < 2**31 for one in value)
-    )
+    if not (isinstance(value, list) and value):
+        return False
+    return all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value)
+
+
+def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
+    """Each message with its place in the body, such as `messages.0`. Raises InvalidRequest."""
+    listed = body.get("messages")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= most:
+        raise InvalidRequest(
+            _("messages must be a list of 1 to %(most)d messages.") % {"most": most},
+            param="messages",
+        )
+    for index, message in enumerate(listed):
+        param = f"messages.{index}"
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            raise InvalidRequest(
+                _("%(param)s must be an object with a role.") % {"param": param}, param=param
+            )
+        yield param, message
+
+
+def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None: as the body says
+    return (body.get("stream") or False) if stream is None else stream
 
 
 def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
     """Put into `kept` whether to stream, with usage at the end; True if the caller wants to see that."""
-    asked = flag(body, "stream") or False
-    options = record(body, "stream_options") or {}
-    include_usage = flag(options, "include_usage") or False
-    kept["stream"] = asked if stream is None else stream
+    options = body.get("stream_options") or {}
+    kept["stream"] = is_streamed(body, stream)
     if kept["stream"]:
         kept["stream_options"] = {**options, "include_usage": True}
-    return include_usage
-
-
-def refuse(body: Body, names: Iterable[str], words: str) -> None:
-    """None of these members says anything. Raises InvalidRequest with `words` about `%(name)s`."""
-    for name in names:
-        if body.get(name):
-            raise InvalidRequest(words % {"name": name}, param=name)
+    return options.get("include_usage") or False
 
 
 def check_cache(block: Body, param: str) -> None:
@@ -172,22 +172,6 @@ def check_cache(block: Body, param: str) -> None:
         raise InvalidRequest(
             _('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name
         )
-
-
-def check_tools(body: Body, is_callers: Callable[[Any], bool]) -> None:
-    """All tools are such as the caller runs; those of a provider cost what no usage tells."""
-    tools = body.get("tools")
-    if tools is not None and not isinstance(tools, list):
-        raise InvalidRequest(_("%(name)s must be a list.") % {"name": "tools"}, param="tools")
-    for index, tool in enumerate(tools or ()):
-        param = f"tools.{index}"
-        if not isinstance(tool, dict) or not is_callers(tool.get("type")):
-            raise InvalidRequest(
-                _("%(param)s is not a tool that you run yourself: only those can be metered.")
-                % {"param": param},
-                param=param,
-            )
-        check_cache(tool, param)
 
 
 def unmeasured(param: str) -> InvalidRequest:
@@ -204,71 +188,3 @@ def unknown_type(param: str) -> InvalidRequest:
     return InvalidRequest(
         _("%(param)s is of a type that this route does not take.") % {"param": param}, param=param
     )
-
-
-KINDS = {
-    str: gettext_lazy("a string"),
-    bool: gettext_lazy("a boolean"),
-    dict: gettext_lazy("an object"),
-}
-
-
-def typed(body: Body, name: str, kind: type[Kind]) -> Kind | None:
-    """The member, of one of KINDS; None where it is absent or null."""
-    value = body.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise InvalidRequest(
-            _("%(name)s must be %(kind)s.") % {"name": name, "kind": KINDS[kind]}, param=name
-        )
-    return value
-
-
-def text(body: Body, name: str) -> str | None:
-    return typed(body, name, str)
-
-
-def flag(body: Body, name: str) -> bool | None:
-    return typed(body, name, bool)
-
-
-def record(body: Body, name: str) -> Body | None:
-    return typed(body, name, dict)
-
-
-def whole(body: Body, name: str, most: int, least: int = 1) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidRequest(
-            _("%(name)s must be a whole number from %(least)d to %(most)d.")
-            % {"name": name, "least": least, "most": most},
-            param=name,
-        )
-    return int(value)
-
-
-def check_ranges(body: Body, **ranges: tuple[int, int]) -> None:
-    """Each named member is absent, null, or a number within its range."""
-    for name, (low, high) in ranges.items():
-        value = body.get(name)
-        if value is not None and (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not low <= value <= high
-        ):
-            raise InvalidRequest(
-                _("%(name)s must be a number from %(low)d to %(high)d.")
-                % {"name": name, "low": low, "high": high},
-                param=name,
-            )
-
-
-def check_strings(body: Body, name: str) -> None:
-    """The member is absent, null, a string or a list of strings."""
-    value = body.get(name)
-    listed = value if isinstance(value, list) else [value]
-    if value is not None and not all(isinstance(one, str) for one in listed):
-        raise InvalidRequest(
-            _("%(name)s must be a string or a list of strings.") % {"name": name}, param=name
-        )

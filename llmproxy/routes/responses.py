@@ -7,24 +7,28 @@ tokens. Source: OpenAI API reference, "Create a model response" and "Streaming e
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import request_body
+from llmproxy.routes import kinds, parameters, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, bill, event
-from llmproxy.routes.request_body import MAX_TOKENS, Asked, Body
+from llmproxy.routes.kinds import OBJECT, STRING, Content
+from llmproxy.routes.parameters import (
+    LIMIT,
+    MODEL,
+    SAMPLING,
+    STREAM,
+    TOOLS,
+    UNMETERED,
+    Parameter,
+    Parameters,
+)
+from llmproxy.routes.request_body import Asked, Body
 from llmproxy.upstream.event_stream import Event
 
-FORWARDED = frozenset(
-    """
-    include input instructions max_output_tokens metadata model parallel_tool_calls prompt_cache_key reasoning
-    safety_identifier stream stream_options temperature text tool_choice tools top_logprobs top_p truncation user
-    """.split()  # noqa: SIM905
-)
-KEPT_AT_THE_PROVIDER = ("previous_response_id", "conversation", "background", "prompt")
-COSTS_MORE = ("context_management",)  # generates a summary, beyond the limit of the answer
 MAX_ITEMS = 10_000
 # What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
 ITEMS = (
@@ -46,51 +50,69 @@ PARTS = (
     "input_audio",
 )
 
+PARAMETERS = Parameters(
+    *parameters.refuse(
+        gettext_lazy("%(name)s is not offered here: send all that the model shall see in input."),
+        "previous_response_id",
+        "conversation",
+        "background",
+        "prompt",
+    ),
+    *parameters.refuse(
+        gettext_lazy(
+            "%(name)s is not offered here: no answer is kept. Send false, or leave it out."
+        ),
+        "store",
+    ),
+    # It generates a summary, beyond the limit of the answer.
+    *parameters.refuse(UNMETERED, "context_management"),
+    *SAMPLING,
+    Parameter("reasoning", OBJECT),
+    TOOLS,
+    Parameter(
+        "input",
+        Content({"anyOf": [kinds.TEXT, kinds.list_of(OBJECT.schema(), MAX_ITEMS)]}),
+        is_required=True,
+    ),
+    STREAM,
+    Parameter("instructions", STRING),
+    Parameter("text", OBJECT),
+    MODEL,
+    Parameter("max_output_tokens", LIMIT, is_forwarded=False),
+    *parameters.pass_on(
+        """
+        include metadata parallel_tool_calls prompt_cache_key safety_identifier stream_options
+        tool_choice top_logprobs truncation user
+        """
+    ),
+)
+
 
 class Responses(Route):
     endpoint = Endpoint.RESPONSES
+    member = "output"
     meter = ResponsesMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
         body = request_body.parsed(raw)
-        request_body.refuse(
-            body,
-            KEPT_AT_THE_PROVIDER,
-            _("%(name)s is not offered here: send all that the model shall see in input."),
-        )
-        request_body.refuse(
-            body,
-            ("store",),
-            _("%(name)s is not offered here: no answer is kept. Send false, or leave it out."),
-        )
-        request_body.refuse(
-            body, COSTS_MORE, _("%(name)s is not offered here: what it costs cannot be metered.")
-        )
-        request_body.check_ranges(body, temperature=(0, 2), top_p=(0, 1))
+        PARAMETERS.check(body)
         _check_reasoning(body)
-        request_body.check_tools(body, lambda kind: kind in ("function", "custom"))
         images = _check_input(body)
-        kept = request_body.only(body, FORWARDED - {"max_output_tokens"})
-        kept["stream"] = (request_body.flag(body, "stream") or False) if stream is None else stream
+        kept = PARAMETERS.select(body)
+        kept["stream"] = request_body.is_streamed(body, stream)
         kept["store"] = False
         size = request_body.measured(
-            body["input"],
-            request_body.text(body, "instructions"),
-            body.get("tools"),
-            request_body.record(body, "text"),
+            body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
         return Asked(
             body=kept,
-            model=request_body.text(body, "model"),
+            model=body.get("model"),
             stream=kept["stream"],
             prompt_bytes=size - sum(map(len, images)),
             limit="max_output_tokens",
-            max_tokens=request_body.whole(body, "max_output_tokens", MAX_TOKENS),
+            max_tokens=body.get("max_output_tokens"),
             images=len(images),
         )
-
-    def is_answer(self, answer: Body) -> bool:
-        return isinstance(answer.get("output"), list)
 
     def streamed(self, asked: Asked) -> Stream:
         return ResponseEvents(asked)
@@ -101,13 +123,9 @@ RESPONSES = Responses()
 
 def _check_reasoning(body: Body) -> None:
     """The mode `pro` lets several answers be written for one."""
-    mode = (request_body.record(body, "reasoning") or {}).get("mode")
+    mode = (body.get("reasoning") or {}).get("mode")
     if mode not in (None, "standard"):
-        raise InvalidRequest(
-            _("%(name)s is not offered here: what it costs cannot be metered.")
-            % {"name": "reasoning.mode"},
-            param="reasoning.mode",
-        )
+        raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
 
 
 def _check_input(body: Body) -> list[str]:

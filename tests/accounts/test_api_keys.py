@@ -121,7 +121,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(user: User, settings: Any) 
     identify(made.plain)
     assert ApiKey.objects.get().last_used_at == first
     assert first is not None
-    ApiKey.objects.update(last_used_at=first - timedelta(seconds=settings.API_KEY_NOTE_SECONDS + 1))
+    ApiKey.objects.update(last_used_at=first - timedelta(seconds=settings.LAST_USE_SECONDS + 1))
     with CaptureQueriesContext(connection) as queries:
         identify(made.plain)
         identify(made.plain)

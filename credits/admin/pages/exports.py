@@ -5,7 +5,6 @@ process grows with the file, and nobody who reads slowly keeps a database connec
 """
 
 import csv
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.toolbox.keyset import BEFORE, KeysetChangeList, walk
 from credits.admin.pages.confirmed_form import Confirmation, Facts
+from credits.csv_cells import escape_cell
 from credits.models import Transaction
 
 CHUNK = 1000  # rows of one statement
@@ -40,8 +40,6 @@ HEADER = (
     "done by",
     "reverses",
 )
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-NUMBER = re.compile(r"-\d+(\.\d+)?\Z", re.ASCII)
 
 
 class ExportPage(Confirmation):
@@ -156,11 +154,4 @@ def as_csv(rows: Iterator[list[Any]]) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield "\ufeff"
     for row in rows:
-        yield writer.writerow([harmless(cell) for cell in row])
-
-
-def harmless(cell: Any) -> Any:
-    """A text that a spreadsheet would calculate gets an apostrophe in front; a negative number stays one."""
-    if isinstance(cell, str) and cell.startswith(FORMULA) and not NUMBER.match(cell):
-        return f"'{cell}"
-    return cell
+        yield writer.writerow(map(escape_cell, row))

@@ -28,46 +28,54 @@ BEGIN
 END $$;
 
 -- The account's row, locked, with nothing left in it that is past its expiry. NULL if there is none.
-CREATE OR REPLACE FUNCTION ledger_lock(p_user bigint) RETURNS users LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION ledger_lock(p_account bigint) RETURNS users LANGUAGE plpgsql AS $$
 DECLARE
     account users;
 BEGIN
-    SELECT * INTO account FROM users WHERE id = p_user FOR NO KEY UPDATE;
+    SELECT * INTO account FROM users WHERE id = p_account FOR NO KEY UPDATE;
     IF account.grants_expire_at <= clock_timestamp() THEN
-        PERFORM ledger_expire_grants(p_user);
-        SELECT * INTO account FROM users WHERE id = p_user;
+        PERFORM ledger_expire_grants(p_account);
+        SELECT * INTO account FROM users WHERE id = p_account;
     END IF;
     RETURN account;
 END $$;
 
 -- Moves the balance of a locked account by one row and gives the row. `p_unhold` credits of `p_holds` holds end with it.
+-- `p_locked` is the account's row, from a caller who has just read it under its lock: if it is of before another
+-- operation, nothing is written, and the trigger on the row refuses that.
 -- The digest is taken of the digest before it and of all that the row says; credits/proof/statement.py takes it too.
 CREATE OR REPLACE FUNCTION ledger_write(
-    p_user bigint, p_type text, p_amount bigint, p_description text, p_metadata jsonb DEFAULT '{}',
+    p_account bigint, p_type text, p_amount bigint, p_description text, p_metadata jsonb DEFAULT '{}',
     p_reference text DEFAULT '', p_debt bigint DEFAULT 0, p_actor bigint DEFAULT NULL, p_key text DEFAULT NULL,
     p_reverses bigint DEFAULT NULL, p_expired_grant bigint DEFAULT NULL,
-    p_hold bigint DEFAULT NULL, p_unhold bigint DEFAULT 0, p_holds integer DEFAULT 0
+    p_hold bigint DEFAULT NULL, p_unhold bigint DEFAULT 0, p_holds integer DEFAULT 0, p_locked users DEFAULT NULL
 ) RETURNS credit_transactions LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
+    account users := p_locked;
     posted credit_transactions;
 BEGIN
+    IF account.id IS NULL THEN
+        SELECT * INTO account FROM users WHERE id = p_account;
+    END IF;
+    posted.seq := account.ledger_seq + 1;
+    posted.op := account.ledger_ops + 1;
+    posted.balance_after := account.credits + p_amount;
+    posted.debt_after := account.credits_debt + p_debt;
+    posted.digest := sha256(account.ledger_digest || convert_to(json_build_array(
+        p_account, posted.seq, posted.op, p_type, p_amount, posted.balance_after, p_debt, posted.debt_after,
+        p_description, p_metadata::text, p_reference, p_key, (extract(epoch FROM v_now) * 1000000)::bigint,
+        p_actor, p_hold, p_reverses, p_expired_grant)::text, 'UTF8'));
     UPDATE users
-       SET credits = credits + p_amount, credits_debt = credits_debt + p_debt,
+       SET credits = posted.balance_after, credits_debt = posted.debt_after,
            credits_held = credits_held - p_unhold, open_holds = open_holds - p_holds,
-           ledger_seq = ledger_seq + 1, ledger_ops = ledger_ops + 1,
-           ledger_digest = sha256(ledger_digest || convert_to(json_build_array(
-               id, ledger_seq + 1, ledger_ops + 1, p_type, p_amount, credits + p_amount, p_debt, credits_debt + p_debt,
-               p_description, p_metadata::text, p_reference, p_key, (extract(epoch FROM v_now) * 1000000)::bigint,
-               p_actor, p_hold, p_reverses, p_expired_grant)::text, 'UTF8'))
-     WHERE id = p_user
-    RETURNING ledger_seq, ledger_ops, credits, credits_debt, ledger_digest
-         INTO posted.seq, posted.op, posted.balance_after, posted.debt_after, posted.digest;
+           ledger_seq = posted.seq, ledger_ops = posted.op, ledger_digest = posted.digest
+     WHERE id = p_account AND ledger_ops = account.ledger_ops;
     INSERT INTO credit_transactions (
         user_id, seq, op, type, amount, balance_after, debt, debt_after, description, metadata, reference_id,
         idempotency_key, created_at, actor_id, hold_id, reverses_id, expired_grant_id, digest
     ) VALUES (
-        p_user, posted.seq, posted.op, p_type, p_amount, posted.balance_after, p_debt, posted.debt_after, p_description,
+        p_account, posted.seq, posted.op, p_type, p_amount, posted.balance_after, p_debt, posted.debt_after, p_description,
         p_metadata, p_reference, p_key, v_now, p_actor, p_hold, p_reverses, p_expired_grant, posted.digest
     ) RETURNING * INTO posted;
     RETURN posted;

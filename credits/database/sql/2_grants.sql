@@ -25,7 +25,8 @@ CREATE OR REPLACE FUNCTION ledger_take(
     p_posted credit_transactions, p_grant bigint, p_amount bigint, p_unpin bigint DEFAULT 0
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE credit_grants SET remaining = remaining - p_amount, pinned = pinned - p_unpin WHERE id = p_grant;
+    UPDATE credit_grants SET remaining = remaining - p_amount, pinned = pinned - p_unpin
+     WHERE user_id = p_posted.user_id AND id = p_grant;
     INSERT INTO credit_allocations (user_id, transaction_id, grant_id, amount)
     VALUES (p_posted.user_id, p_posted.id, p_grant, -p_amount);
 END $$;
@@ -40,14 +41,16 @@ DECLARE
 BEGIN
     IF p_pins IS NOT NULL THEN
         FOR source IN SELECT g.id, pin.value::bigint AS pinned
-                        FROM jsonb_each_text(p_pins) pin JOIN credit_grants g ON g.id = pin.key::bigint
+                        FROM jsonb_each_text(p_pins) pin
+                        JOIN credit_grants g ON g.user_id = p_posted.user_id AND g.id = pin.key::bigint
                        ORDER BY g.priority, g.expires_at NULLS LAST, g.is_paid, g.id
         LOOP
             v_part := LEAST(source.pinned, v_left);
             IF v_part > 0 THEN
                 PERFORM ledger_take(p_posted, source.id, v_part, source.pinned);
             ELSE
-                UPDATE credit_grants SET pinned = pinned - source.pinned WHERE id = source.id;
+                UPDATE credit_grants SET pinned = pinned - source.pinned
+                 WHERE user_id = p_posted.user_id AND id = source.id;
             END IF;
             v_left := v_left - v_part;
         END LOOP;
@@ -72,27 +75,27 @@ BEGIN
 END $$;
 
 -- What a hold of `p_amount` would burn of grants that expire: pinned, so that nothing expires mid-answer.
-CREATE OR REPLACE FUNCTION ledger_pin(p_user bigint, p_amount bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION ledger_pin(p_account bigint, p_amount bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     v_pins jsonb;
 BEGIN
     WITH ordered AS (
         SELECT id, expires_at, remaining - pinned AS free, sum(remaining - pinned) OVER (
                    ORDER BY priority, expires_at NULLS LAST, is_paid, id) AS upto
-          FROM credit_grants WHERE user_id = p_user AND is_live AND remaining > pinned
+          FROM credit_grants WHERE user_id = p_account AND is_live AND remaining > pinned
     ), pinned AS (
         UPDATE credit_grants g SET pinned = g.pinned + LEAST(o.free, p_amount - (o.upto - o.free))
           FROM ordered o
-         WHERE g.id = o.id AND o.expires_at IS NOT NULL AND o.upto - o.free < p_amount
+         WHERE g.user_id = p_account AND g.id = o.id AND o.expires_at IS NOT NULL AND o.upto - o.free < p_amount
         RETURNING g.id, LEAST(o.free, p_amount - (o.upto - o.free)) AS amount
     )
     SELECT jsonb_object_agg(id, amount) INTO v_pins FROM pinned;
     RETURN v_pins;
 END $$;
 
-CREATE OR REPLACE FUNCTION ledger_unpin(p_pins jsonb) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION ledger_unpin(p_account bigint, p_pins jsonb) RETURNS void LANGUAGE sql AS $$
     UPDATE credit_grants g SET pinned = g.pinned - pin.value::bigint
-      FROM jsonb_each_text(p_pins) pin WHERE g.id = pin.key::bigint
+      FROM jsonb_each_text(p_pins) pin WHERE g.user_id = p_account AND g.id = pin.key::bigint
 $$;
 
 -- Gives back `p_amount` to the grants that row `p_original` burned, last burned first; each part of a row comes back once
@@ -102,6 +105,8 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_left bigint := p_amount;
     v_part bigint;
+    v_another_week timestamptz := p_posted.created_at + interval '7 days';
+    v_soonest timestamptz;
     part record;
 BEGIN
     FOR part IN SELECT a.grant_id, -a.amount AS amount, sum(-a.amount) OVER (ORDER BY a.id DESC) AS upto
@@ -112,39 +117,38 @@ BEGIN
         CONTINUE WHEN v_part <= 0;
         UPDATE credit_grants
            SET remaining = remaining + v_part,
-               expires_at = CASE WHEN expires_at <= p_posted.created_at THEN p_posted.created_at + interval '7 days'
-                                 ELSE expires_at END
-         WHERE id = part.grant_id;
+               expires_at = CASE WHEN expires_at <= p_posted.created_at THEN v_another_week ELSE expires_at END
+         WHERE user_id = p_posted.user_id AND id = part.grant_id;
         INSERT INTO credit_allocations (user_id, transaction_id, grant_id, amount)
         VALUES (p_posted.user_id, p_posted.id, part.grant_id, v_part);
         v_left := v_left - v_part;
     END LOOP;
-    UPDATE users u
-       SET grants_expire_at = (SELECT min(expires_at) FROM credit_grants g WHERE g.user_id = u.id AND g.is_live)
-     WHERE id = p_posted.user_id;
+    SELECT min(expires_at) INTO v_soonest FROM credit_grants WHERE user_id = p_posted.user_id AND is_live;
+    UPDATE users SET grants_expire_at = v_soonest WHERE id = p_posted.user_id;
     RETURN v_left;
 END $$;
 
 -- Takes away what is past its expiry, unless a hold has pinned it or needs it. The account is locked.
-CREATE OR REPLACE FUNCTION ledger_expire_grants(p_user bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION ledger_expire_grants(p_account bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_total bigint := 0;
     v_available bigint;
     v_due bigint;
+    v_soonest timestamptz;
     due record;
 BEGIN
-    SELECT credits - credits_held INTO v_available FROM users WHERE id = p_user;
+    SELECT credits - credits_held INTO v_available FROM users WHERE id = p_account;
     FOR due IN SELECT id, remaining - pinned AS free FROM credit_grants
-                WHERE user_id = p_user AND is_live AND expires_at <= clock_timestamp() AND remaining > pinned
+                WHERE user_id = p_account AND is_live AND expires_at <= clock_timestamp() AND remaining > pinned
                 ORDER BY priority, expires_at, is_paid, id
     LOOP
         v_due := LEAST(due.free, v_available - v_total);
         EXIT WHEN v_due <= 0;
         PERFORM ledger_take(
-            ledger_write(p_user, 'adjustment', -v_due, 'Credits expired', p_expired_grant => due.id), due.id, v_due);
+            ledger_write(p_account, 'adjustment', -v_due, 'Credits expired', p_expired_grant => due.id), due.id, v_due);
         v_total := v_total + v_due;
     END LOOP;
-    UPDATE users SET grants_expire_at = (
-        SELECT min(expires_at) FROM credit_grants WHERE user_id = p_user AND is_live) WHERE id = p_user;
+    SELECT min(expires_at) INTO v_soonest FROM credit_grants WHERE user_id = p_account AND is_live;
+    UPDATE users SET grants_expire_at = v_soonest WHERE id = p_account;
     RETURN v_total;
 END $$;

@@ -3,13 +3,14 @@
 -- Does `p_verb` once per key. Gives the row, or why it was refused; a refusal is kept for the key as well.
 -- `p_request` is all that decides the outcome; `p_note` (description, metadata) may be worded otherwise when it is repeated.
 CREATE OR REPLACE FUNCTION ledger_post(
-    p_user bigint, p_verb text, p_key text, p_request jsonb, p_note jsonb,
+    p_account bigint, p_verb text, p_key text, p_request jsonb, p_note jsonb,
     OUT transaction_id bigint, OUT refusal jsonb
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    account users := ledger_lock(p_user);
+    account users := ledger_lock(p_account);
     stored credit_operations;
     outcome record;
+    v_op bigint;
 BEGIN
     PERFORM ledger_check_request(p_verb, p_request);
     IF account.id IS NULL THEN
@@ -17,9 +18,9 @@ BEGIN
         RETURN;
     END IF;
     -- Also when it was granted before: so that nobody asks again every minute.
-    UPDATE users SET allowance = p_request ->> 'allowance' WHERE id = p_user AND p_request ? 'allowance';
+    UPDATE users SET allowance = p_request ->> 'allowance' WHERE id = p_account AND p_request ? 'allowance';
     SELECT * INTO stored FROM credit_operations
-     WHERE user_id = p_user AND verb = p_verb AND idempotency_key = p_key;
+     WHERE user_id = p_account AND verb = p_verb AND idempotency_key = p_key;
     IF stored.id IS NOT NULL THEN
         transaction_id := CASE WHEN stored.request = p_request THEN stored.transaction_id END;
         refusal := CASE WHEN stored.request = p_request THEN stored.refusal ELSE '{"code": "idempotency_conflict"}' END;
@@ -35,10 +36,10 @@ BEGIN
     transaction_id := outcome.transaction_id;
     refusal := outcome.refusal;
     IF p_key IS NOT NULL THEN
+        SELECT ledger_ops INTO v_op FROM users WHERE id = p_account;
         INSERT INTO credit_operations
             (user_id, verb, idempotency_key, request, transaction_id, refusal, op, created_at)
-        VALUES (p_user, p_verb, p_key, p_request, transaction_id, refusal,
-                (SELECT ledger_ops FROM users WHERE id = p_user), clock_timestamp());
+        VALUES (p_account, p_verb, p_key, p_request, transaction_id, refusal, v_op, clock_timestamp());
     END IF;
 END $$;
 
@@ -100,13 +101,14 @@ CREATE OR REPLACE FUNCTION ledger_short(account users, p_required bigint) RETURN
 $$;
 
 -- How much of a row has not been reversed. A reversal that was itself reversed does not count.
-CREATE OR REPLACE FUNCTION ledger_refundable(p_transaction bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION ledger_refundable(p_account bigint, p_transaction bigint) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT abs(t.amount - t.debt) - COALESCE((
         SELECT sum(abs(r.amount - r.debt) - COALESCE((
-                   SELECT sum(abs(s.amount - s.debt)) FROM credit_transactions s WHERE s.reverses_id = r.id), 0))
-          FROM credit_transactions r WHERE r.reverses_id = t.id), 0)::bigint
-      FROM credit_transactions t WHERE t.id = p_transaction
+                   SELECT sum(abs(s.amount - s.debt)) FROM credit_transactions s
+                    WHERE s.user_id = p_account AND s.reverses_id = r.id), 0))
+          FROM credit_transactions r WHERE r.user_id = p_account AND r.reverses_id = t.id), 0)::bigint
+      FROM credit_transactions t WHERE t.user_id = p_account AND t.id = p_transaction
 $$;
 
 -- The row to reverse, and how much of it: all that is left unless `amount` says less.
@@ -116,8 +118,8 @@ CREATE OR REPLACE FUNCTION ledger_reversible(
 ) LANGUAGE plpgsql AS $$
 BEGIN
     SELECT * INTO original FROM credit_transactions
-     WHERE id = (p_request ->> 'transaction')::bigint AND user_id = account.id;
-    left_over := ledger_refundable(original.id);
+     WHERE user_id = account.id AND id = (p_request ->> 'transaction')::bigint;
+    left_over := ledger_refundable(account.id, original.id);
     amount := COALESCE((p_request ->> 'amount')::bigint, left_over);
     IF original.id IS NULL THEN
         refusal := '{"code": "not_refundable"}';
@@ -127,6 +129,12 @@ BEGIN
         refusal := jsonb_build_object('code', 'more_than_left', 'left', left_over);
     END IF;
 END $$;
+
+-- The grant that a purchase brought.
+CREATE OR REPLACE FUNCTION ledger_grant_of(p_account bigint, p_transaction bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT id FROM credit_grants WHERE user_id = p_account AND transaction_id = p_transaction
+$$;
 
 -- Takes a usage back, to the grants it burned, or a purchase, from the balance.
 CREATE OR REPLACE FUNCTION ledger_refund(
@@ -156,7 +164,7 @@ BEGIN
         v_rest := ledger_unwind(posted, original.id, -original.amount - asked.left_over, asked.amount);
         PERFORM ledger_grant(posted, v_rest, 'refund', true) WHERE v_rest > 0;
     ELSE
-        PERFORM ledger_burn(posted, NULL, (SELECT id FROM credit_grants g WHERE g.transaction_id = original.id));
+        PERFORM ledger_burn(posted, NULL, ledger_grant_of(account.id, original.id));
     END IF;
     transaction_id := posted.id;
 END $$;
@@ -179,7 +187,7 @@ BEGIN
         account.id, 'refund', -v_taken, p_note ->> 'description', p_reference => original.reference_id, p_key => p_key,
         p_actor => (p_request ->> 'actor')::bigint, p_reverses => original.id, p_debt => asked.amount - v_taken);
     IF v_taken > 0 THEN
-        PERFORM ledger_burn(posted, NULL, (SELECT id FROM credit_grants g WHERE g.transaction_id = original.id));
+        PERFORM ledger_burn(posted, NULL, ledger_grant_of(account.id, original.id));
     END IF;
     transaction_id := posted.id;
 END $$;
@@ -198,7 +206,8 @@ DECLARE
 BEGIN
     refusal := asked.refusal;
     IF original.id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM credit_transactions t WHERE t.id = original.reverses_id AND t.type = 'purchase') THEN
+        SELECT FROM credit_transactions t
+         WHERE t.user_id = account.id AND t.id = original.reverses_id AND t.type = 'purchase') THEN
         refusal := '{"code": "not_refundable"}';
     END IF;
     IF refusal IS NOT NULL THEN

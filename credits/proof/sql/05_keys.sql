@@ -7,4 +7,4 @@ SELECT t.user_id, format('transaction %%s (id %%s) with the key %%s has %%s oper
          ON o.user_id = t.user_id AND o.transaction_id = t.id AND o.idempotency_key = t.idempotency_key
  WHERE t.user_id BETWEEN %(first)s AND %(last)s AND t.idempotency_key IS NOT NULL
    AND t.seq BETWEEN %(low)s AND %(high)s
- GROUP BY t.id HAVING count(o.id) <> 1
+ GROUP BY t.user_id, t.seq, t.id, t.idempotency_key, t.amount HAVING count(o.id) <> 1

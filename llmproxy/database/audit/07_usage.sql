@@ -3,11 +3,7 @@ SELECT c.user_id, format('completion %%s cost %%s and charged %%s, but its token
                          c.generation_id, c.cost, c.charged, c.due, COALESCE(c.moved, 0)),
        format('a refund of %%s credits', c.charged - c.due)
   FROM (SELECT c.user_id, c.generation_id, c.cost, c.charged, c.uncollected, c.hold_id, t.amount AS moved,
-               ceil((c.prompt_tokens * c.prompt_price
-                     + LEAST(c.cached_tokens, c.prompt_tokens) * (c.cached_prompt_price - c.prompt_price)
-                     + LEAST(c.cache_write_tokens, c.prompt_tokens - LEAST(c.cached_tokens, c.prompt_tokens))
-                       * COALESCE(c.cache_write_price - c.prompt_price, 0)
-                     + c.completion_tokens * c.completion_price) / 1000) AS due
+               gateway_cost(c) AS due
           FROM completions c
           LEFT JOIN credit_transactions t ON t.user_id = c.user_id AND t.hold_id = c.hold_id AND t.type = 'usage'
          WHERE c.user_id BETWEEN %(first)s AND %(last)s AND c.hold_id IS NOT NULL) c

@@ -1,39 +1,43 @@
 -- May this completion run? Who calls, which model, within which limits, and what is held for it: decided and written in one
 -- round trip. Lock order: the ledger's, user row first; then rates, idempotency key, last use.
 
--- The active user behind a token's or key's checksum (or `p_user`, a browser's), with the limits of theirs and of the device
+-- The active user behind a token's or key's checksum (or `p_account`, a browser's), with the limits of theirs and of the device
 -- or key that calls. A device that was disconnected is never taken for a browser, which has no budget.
 CREATE OR REPLACE FUNCTION gateway_caller(
-    p_checksum text, p_is_key boolean, p_user bigint,
+    p_checksum text, p_is_key boolean, p_account bigint,
     OUT id bigint, OUT refusal text, OUT credential text, OUT name text, OUT budget bigint, OUT key_models text[],
     OUT last_used_at timestamptz, OUT rpm integer, OUT tpm integer, OUT concurrent integer
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_scope text;
-    v_family uuid;
+    owner record;
+    own api_keys;
 BEGIN
     credential := '';
-    IF p_is_key THEN
-        SELECT u.id, 'key:' || k.id, k.name, k.monthly_budget, k.allowed_models, k.last_used_at,
-               k.requests_per_minute, k.tokens_per_minute, k.max_concurrent
-          INTO id, credential, name, budget, key_models, last_used_at, rpm, tpm, concurrent
-          FROM api_keys k JOIN users u ON u.id = k.user_id
-         WHERE k.checksum = p_checksum AND k.revoked_at IS NULL AND u.is_active
-           AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp());
-    ELSIF p_checksum <> '' THEN
-        SELECT u.id, a.scope, r.token_family, 'device:' || replace(s.token_family::text, '-', ''), s.name, s.monthly_budget, s.last_used_at,
-               s.requests_per_minute, s.tokens_per_minute, s.max_concurrent
-          INTO id, v_scope, v_family, credential, name, budget, last_used_at, rpm, tpm, concurrent
-          FROM oauth2_provider_accesstoken a
-          JOIN users u ON u.id = a.user_id
-          LEFT JOIN oauth2_provider_refreshtoken r ON r.access_token_id = a.id
-          LEFT JOIN device_sessions s ON s.token_family = r.token_family AND s.revoked_at IS NULL
-         WHERE a.token_checksum = p_checksum AND a.expires > clock_timestamp() AND u.is_active;
-        refusal := CASE WHEN v_family IS NOT NULL AND credential IS NULL THEN 'invalid_token'
-                        WHEN NOT ('llm:chat' = ANY (string_to_array(v_scope, ' '))) THEN 'insufficient_scope' END;
-        credential := COALESCE(credential, '');
+    IF p_checksum = '' THEN
+        SELECT u.id INTO id FROM users u WHERE u.id = p_account AND u.is_active;
     ELSE
-        SELECT u.id INTO id FROM users u WHERE u.id = p_user AND u.is_active;
+        owner := accounts_credential_owner(p_checksum, p_is_key);
+        id := owner.account;
+        IF p_is_key THEN
+            own := owner.key;
+            credential := 'key:' || own.id;
+            name := own.name;
+            budget := own.monthly_budget;
+            key_models := own.allowed_models;
+            last_used_at := own.last_used_at;
+            rpm := own.requests_per_minute;
+            tpm := own.tokens_per_minute;
+            concurrent := own.max_concurrent;
+        ELSIF owner.family IS NOT NULL THEN
+            SELECT 'device:' || replace(s.token_family::text, '-', ''), s.name, s.monthly_budget, s.last_used_at,
+                   s.requests_per_minute, s.tokens_per_minute, s.max_concurrent
+              INTO credential, name, budget, last_used_at, rpm, tpm, concurrent
+              FROM device_sessions s
+             WHERE s.user_id = owner.account AND s.token_family = owner.family AND s.revoked_at IS NULL;
+        END IF;
+        refusal := CASE WHEN owner.family IS NOT NULL AND credential IS NULL THEN 'invalid_token'
+                        WHEN NOT ('llm:chat' = ANY (string_to_array(owner.scope, ' '))) THEN 'insufficient_scope' END;
+        credential := COALESCE(credential, '');
     END IF;
     IF id IS NULL THEN
         refusal := 'invalid_token';
@@ -43,16 +47,16 @@ END $$;
 -- The active model of this name, or the oldest, with its prices and, as JSON, the providers that serve it on this route.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer, p_image_tokens integer,
-    OUT name text, OUT refusal text, OUT prompt numeric, OUT cached_prompt numeric, OUT cache_write numeric,
-    OUT completion numeric, OUT longest integer, OUT image_tokens integer, OUT targets json
+    OUT name text, OUT refusal text, OUT prices jsonb, OUT prompt numeric, OUT dearest_prompt numeric,
+    OUT dearest_completion numeric, OUT longest integer, OUT image_tokens integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_model bigint;
 BEGIN
-    SELECT m.id, m.name, COALESCE(m.prompt_price, p_price), COALESCE(m.cached_prompt_price, m.prompt_price, p_price),
-           COALESCE(m.cache_write_price, m.prompt_price, p_price), COALESCE(m.completion_price, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), COALESCE(m.prompt_price, p_price),
+           gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
            COALESCE(m.max_output_tokens, p_longest), COALESCE(m.image_tokens, p_image_tokens)
-      INTO v_model, gateway_model.name, prompt, cached_prompt, cache_write, completion, longest, image_tokens
+      INTO v_model, gateway_model.name, prices, prompt, dearest_prompt, dearest_completion, longest, image_tokens
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
@@ -68,47 +72,23 @@ BEGIN
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
      WHERE d.model_id = v_model AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);
     refusal := CASE WHEN v_model IS NULL THEN 'model_not_found'
-                    WHEN prompt IS NULL OR completion IS NULL THEN 'model_without_price'
+                    WHEN dearest_prompt IS NULL OR dearest_completion IS NULL THEN 'model_without_price'
                     WHEN targets IS NULL THEN 'route_not_served' END;
-END $$;
-
--- What a limit of `p_limit` a minute says to `p_cost` more, where the last one was on time at `p_arrival` (GCRA). No limit
--- says nothing.
-CREATE OR REPLACE FUNCTION gateway_rate(
-    p_arrival timestamptz, p_now timestamptz, p_limit bigint, p_cost bigint,
-    OUT arrival timestamptz, OUT allowed boolean, OUT said json
-) LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    v_unit double precision := 60.0 / p_limit;
-    v_cost double precision := LEAST(p_cost, p_limit) * v_unit;
-    v_ahead double precision := GREATEST(COALESCE(EXTRACT(epoch FROM p_arrival - p_now), 0), 0);
-BEGIN
-    allowed := v_ahead + v_cost <= 60.000001;
-    arrival := p_now + make_interval(secs => v_ahead + v_cost);
-    IF allowed THEN
-        v_ahead := v_ahead + v_cost;
-    END IF;
-    IF p_limit IS NULL THEN
-        RETURN;
-    END IF;
-    said := json_build_object('limit', p_limit, 'remaining', GREATEST(floor((60.000001 - v_ahead) / v_unit), 0),
-                              'reset', round(v_ahead::numeric, 3), 'until', extract(epoch FROM arrival),
-                              'retry_after', GREATEST(ceil(v_ahead + v_cost - 60), 1));
 END $$;
 
 -- The rates of a user (no credential), device or key: the row that counts so many more, and what the limits say to that.
 CREATE OR REPLACE FUNCTION gateway_rates(
-    p_user bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
+    p_account bigint, p_credential text, p_rpm bigint, p_tpm bigint, p_requests integer, p_tokens bigint, p_now timestamptz,
     OUT rate llm_rates, OUT refusal text, OUT said json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     requests record;
     tokens record;
 BEGIN
-    SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_user AND r.credential = p_credential;
-    requests := gateway_rate(rate.requests, p_now, p_rpm, p_requests);
-    tokens := gateway_rate(rate.tokens, p_now, p_tpm, p_tokens);
-    rate.user_id := p_user;
+    SELECT * INTO rate FROM llm_rates r WHERE r.user_id = p_account AND r.credential = p_credential;
+    requests := accounts_rate(rate.requests, p_now, p_rpm, p_requests, 60);
+    tokens := accounts_rate(rate.tokens, p_now, p_tpm, p_tokens, 60);
+    rate.user_id := p_account;
     rate.credential := p_credential;
     rate.requests := COALESCE(requests.arrival, p_now);
     rate.tokens := COALESCE(tokens.arrival, p_now);
@@ -127,12 +107,12 @@ END $$;
 
 -- What the same Idempotency-Key means for a request with this digest; NULL if the request may run.
 CREATE OR REPLACE FUNCTION gateway_known(
-    p_user bigint, p_key text, p_digest text, p_reference text, p_seconds integer, p_now timestamptz
+    p_account bigint, p_key text, p_digest text, p_reference text, p_seconds integer, p_now timestamptz
 ) RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
     known llm_idempotency_keys;
 BEGIN
-    SELECT * INTO known FROM llm_idempotency_keys k WHERE COALESCE(k.user_id, 0) = COALESCE(p_user, 0) AND k.key = p_key;
+    SELECT * INTO known FROM llm_idempotency_keys k WHERE COALESCE(k.user_id, 0) = COALESCE(p_account, 0) AND k.key = p_key;
     IF known.id IS NULL OR known.generation_id = p_reference
        OR known.created_at + make_interval(secs => p_seconds) <= p_now OR known.running_until <= p_now THEN
         RETURN NULL;
@@ -142,7 +122,7 @@ BEGIN
                         THEN 'still_running' WHEN known.answer = '' THEN 'answered_once' ELSE 'answered' END,
         'generation_id', known.generation_id, 'answer', known.answer,
         'bill', (SELECT json_build_array(c.charged, c.balance_after) FROM completions c
-                  WHERE c.generation_id = known.generation_id));
+                  WHERE c.user_id IS NOT DISTINCT FROM p_account AND c.generation_id = known.generation_id));
 END $$;
 
 -- What `p` asks for, as llmproxy/admission/admit.py puts it. The answer has a `refusal`, or all that the completion needs.
@@ -165,14 +145,13 @@ DECLARE
     v_floor bigint := 0;
     v_wanted bigint := 0;
     v_affordable bigint;
-    v_dearest numeric;  -- of the prices that a token of the prompt can have
 BEGIN
     SELECT * INTO asked FROM jsonb_to_record(p) AS a(
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text, price numeric,
         longest integer, image_tokens integer, prompt_bytes bigint, prompt_tokens bigint, images integer, choices integer,
         max_tokens bigint, rpm bigint, tpm bigint, max_open integer, least bigint, most bigint, reference text,
         seconds integer, key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
-    SELECT * INTO caller FROM gateway_caller(asked.checksum, asked.is_key, asked."user");
+    caller := gateway_caller(asked.checksum, asked.is_key, asked."user");
     IF caller.refusal IS NOT NULL AND NOT asked.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
     END IF;
@@ -182,8 +161,7 @@ BEGIN
            COALESCE(u.tokens_per_minute, pl.tokens_per_minute, asked.tpm) AS tpm
       INTO account FROM users u JOIN plans pl ON pl.slug = u.plan WHERE u.id = caller.id FOR NO KEY UPDATE OF u;
     v_now := clock_timestamp();
-    SELECT * INTO model
-      FROM gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
+    model := gateway_model(asked.model, asked.endpoint, asked.price, asked.longest, asked.image_tokens);
     IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0 OR model.name = ANY (account.allowed_models))
        OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0 OR model.name = ANY (caller.key_models)) THEN
         RETURN json_build_object('refusal', 'model_not_found');
@@ -202,13 +180,12 @@ BEGIN
     v_prompt := asked.prompt_tokens + asked.images * model.image_tokens;
     v_longest := LEAST(asked.max_tokens, model.longest);
     IF caller.id IS NOT NULL THEN
-        SELECT * INTO own FROM gateway_rates(caller.id, '', account.rpm, account.tpm, 1,
-                                             v_prompt + v_longest * asked.choices, v_now);
+        own := gateway_rates(caller.id, '', account.rpm, account.tpm, 1, v_prompt + v_longest * asked.choices, v_now);
         v_rates := v_rates || own.rate;
         v_said := v_said || own.said;
         IF own.refusal IS NULL AND (caller.rpm IS NOT NULL OR caller.tpm IS NOT NULL) THEN
-            SELECT * INTO own FROM gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 1,
-                                                 v_prompt + v_longest * asked.choices, v_now);
+            own := gateway_rates(caller.id, caller.credential, caller.rpm, caller.tpm, 1,
+                                 v_prompt + v_longest * asked.choices, v_now);
             v_rates := v_rates || own.rate;
             v_said := v_said || own.said;
         END IF;
@@ -221,23 +198,23 @@ BEGIN
             RETURN json_build_object('refusal', 'too_many_running', 'credential', caller.credential, 'name', caller.name,
                                      'limit', caller.concurrent, 'rates', gateway_uncounted(caller, account, v_now));
         END IF;
-        v_dearest := GREATEST(model.prompt, model.cached_prompt, model.cache_write);
-        IF v_dearest + model.completion > 0 THEN
+        IF model.dearest_prompt + model.dearest_completion > 0 THEN
             -- One token can always be tried; an answer that has to be longer has to be left by the dearest prompt.
             v_floor := GREATEST(asked.least, ceil((
-                v_prompt * CASE WHEN asked.least_tokens > 1 THEN v_dearest ELSE model.prompt END
-                + LEAST(v_longest, COALESCE(asked.least_tokens, 1)) * asked.choices * model.completion) / 1000));
+                v_prompt * CASE WHEN asked.least_tokens > 1 THEN model.dearest_prompt ELSE model.prompt END
+                + LEAST(v_longest, COALESCE(asked.least_tokens, 1)) * asked.choices * model.dearest_completion) / 1000));
         END IF;
-        v_wanted := LEAST(GREATEST(v_floor, ceil((v_certain * v_dearest + v_longest * asked.choices * model.completion)
-                                                 / 1000)), asked.most);
-        SELECT * INTO held FROM ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
-                                            account.concurrent, caller.credential, caller.budget);
+        v_wanted := LEAST(GREATEST(v_floor, ceil((
+            v_certain * model.dearest_prompt + v_longest * asked.choices * model.dearest_completion) / 1000)), asked.most);
+        held := ledger_hold(caller.id, v_wanted, LEAST(v_floor, v_wanted), asked.reference, asked.seconds,
+                            account.concurrent, caller.credential, caller.budget);
         IF held.refusal = 'budget_used_up' THEN
             held.available := GREATEST(LEAST(held.available, caller.budget - (held.counted).held - (held.counted).spent), 0);
         END IF;
         hold := held.hold;
-        v_affordable := CASE WHEN model.completion > 0 THEN
-            floor(GREATEST(COALESCE(hold.amount, held.available) * 1000 - v_prompt * v_dearest, 0) / model.completion) END;
+        v_affordable := CASE WHEN model.dearest_completion > 0 THEN
+            floor(GREATEST(COALESCE(hold.amount, held.available) * 1000 - v_prompt * model.dearest_prompt, 0)
+                  / model.dearest_completion) END;
         IF held.refusal IS NOT NULL THEN
             RETURN json_build_object(
                 'refusal', held.refusal, 'required', LEAST(v_floor, v_wanted), 'available', held.available,
@@ -259,29 +236,30 @@ BEGIN
          WHERE k.generation_id = excluded.generation_id OR k.created_at + make_interval(secs => asked.key_seconds) <= v_now OR k.running_until <= v_now;
         IF NOT FOUND THEN
             -- Only a caller without a user gets here: everybody else waits for the lock of theirs.
-            RETURN json_build_object('refusal', 'still_running', 'generation_id', '');
+            RETURN json_build_object('refusal', 'still_running', 'generation_id', '', 'answer', '', 'bill', NULL,
+                                     'rates', '[]'::json);
         END IF;
     END IF;
     IF caller.credential <> '' AND COALESCE(caller.last_used_at, '-infinity') <= v_now - make_interval(secs => asked.note_seconds) THEN
-        PERFORM gateway_note_use(caller.credential, v_now);
+        PERFORM gateway_note_use(caller.id, caller.credential, v_now);
     END IF;
     RETURN json_build_object(
-        'user', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
-        'prices', json_build_array(model.prompt::text, model.cached_prompt::text, model.completion::text),
-        'cache_write_price', model.cache_write::text,
+        'account', caller.id, 'credential', caller.credential, 'name', caller.name, 'model', model.name,
+        'prices', model.prices,
         'targets', model.targets, 'prompt_tokens', v_prompt, 'certain_tokens', v_certain, 'longest', v_longest,
         'affordable', v_affordable / asked.choices, 'hold', hold.id, 'held', hold.amount, 'rates', v_said);
 END $$;
 
 -- A device or key called just now; written at most once in a while, so not with every call.
-CREATE OR REPLACE FUNCTION gateway_note_use(p_credential text, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION gateway_note_use(p_account bigint, p_credential text, p_now timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
     v_own text := split_part(p_credential, ':', 2);
 BEGIN
     IF starts_with(p_credential, 'key:') THEN
-        UPDATE api_keys SET last_used_at = p_now WHERE id = v_own::bigint;
+        UPDATE api_keys SET last_used_at = p_now WHERE user_id = p_account AND id = v_own::bigint;
     ELSE
-        UPDATE device_sessions SET last_used_at = p_now WHERE token_family = v_own::uuid;
+        UPDATE device_sessions SET last_used_at = p_now WHERE user_id = p_account AND token_family = v_own::uuid;
     END IF;
 END $$;
 
@@ -292,11 +270,11 @@ CREATE OR REPLACE FUNCTION gateway_identify(
 DECLARE
     caller record;
 BEGIN
-    SELECT * INTO caller FROM gateway_caller(p_checksum, p_is_key, NULL);
+    caller := gateway_caller(p_checksum, p_is_key, NULL);
     id := caller.id;
     refusal := caller.refusal;
     IF refusal IS NULL AND caller.credential <> ''
        AND COALESCE(caller.last_used_at, '-infinity') <= clock_timestamp() - make_interval(secs => p_seconds) THEN
-        PERFORM gateway_note_use(caller.credential, clock_timestamp());
+        PERFORM gateway_note_use(caller.id, caller.credential, clock_timestamp());
     END IF;
 END $$;

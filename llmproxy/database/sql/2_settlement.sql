@@ -8,12 +8,13 @@ DECLARE
 BEGIN
     done.charged := 0;
     IF done.hold_id IS NOT NULL AND done.cost = 0 AND done.status <> 'completed' THEN
-        PERFORM ledger_release(done.hold_id);
+        PERFORM ledger_release(done.user_id, done.hold_id);
         SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
     ELSIF done.hold_id IS NOT NULL THEN
-        SELECT * INTO captured
-          FROM ledger_capture(done.hold_id, LEAST(done.cost, (p ->> 'most')::bigint), done.model, p -> 'metadata');
-        IF captured.refusal IS NOT NULL AND EXISTS (SELECT FROM completions WHERE generation_id = done.generation_id) THEN
+        captured := ledger_capture(done.user_id, done.hold_id, LEAST(done.cost, (p ->> 'most')::bigint), done.model,
+                                   p -> 'metadata');
+        IF captured.refusal IS NOT NULL AND EXISTS (
+            SELECT FROM completions WHERE user_id = done.user_id AND generation_id = done.generation_id) THEN
             RETURN NULL;
         END IF;
         done.charged := COALESCE(captured.charged, 0);  -- nothing, if an operator cancelled the hold meanwhile
@@ -21,36 +22,31 @@ BEGIN
     ELSE
         SELECT credits INTO done.balance_after FROM users WHERE id = done.user_id;
     END IF;
-    INSERT INTO completions (
-        generation_id, user_id, credential, credential_name, hold_id, provider, model, upstream_id, trace_id, route, is_stream,
-        status, error, finish_reason, usage_source, prompt_tokens, cached_tokens, cache_write_tokens,
-        completion_tokens, reasoning_tokens, prompt_price, cached_prompt_price, cache_write_price, completion_price,
-        choices, max_tokens, clamped_max_tokens, attempts, held, cost, charged, uncollected, balance_after, first_byte_ms, total_ms,
-        created_at
-    ) VALUES (
-        done.generation_id, done.user_id, done.credential, done.credential_name, done.hold_id, done.provider, done.model,
-        done.upstream_id, done.trace_id, done.route, done.is_stream, done.status, done.error, done.finish_reason,
-        done.usage_source, done.prompt_tokens, done.cached_tokens, COALESCE(done.cache_write_tokens, 0),
-        done.completion_tokens, done.reasoning_tokens, done.prompt_price, done.cached_prompt_price,
-        done.cache_write_price, done.completion_price, done.choices, done.max_tokens,
-        done.clamped_max_tokens, done.attempts, done.held, done.cost, done.charged, done.cost - done.charged,
-        done.balance_after, done.first_byte_ms, done.total_ms, v_created
-    );
+    done.uncollected := done.cost - done.charged;
+    done.created_at := v_created;
+    -- All columns in the order of the table, whatever that is; the id is the identity's, not the NULL in `done`.
+    INSERT INTO completions OVERRIDING USER VALUE SELECT (done).*;
     -- What was counted and not used: `seconds` of the rate, by credential. Not what has become free with time, which is up to
     -- `until`: that would be free twice. What was used and not counted, which is below zero, begins now at the earliest.
-    UPDATE llm_rates r
-       SET tokens = CASE WHEN (u.value ->> 'seconds')::double precision < 0 THEN GREATEST(r.tokens, v_created) ELSE r.tokens END
-               - make_interval(secs => LEAST(
-                     (u.value ->> 'seconds')::double precision,
-                     GREATEST((u.value ->> 'until')::double precision - extract(epoch FROM v_created), 0)))
-      FROM jsonb_each(p -> 'unused') u WHERE r.user_id = done.user_id AND r.credential = u.key;
+    UPDATE llm_rates r SET tokens = n.tokens
+      FROM (SELECT b.credential,
+                   CASE WHEN u.seconds < 0 THEN GREATEST(b.tokens, v_created) ELSE b.tokens END
+                   - make_interval(secs => LEAST(u.seconds, GREATEST(u.until - extract(epoch FROM v_created), 0)))
+                   AS tokens
+              FROM (SELECT key, (value ->> 'seconds')::double precision AS seconds,
+                           (value ->> 'until')::double precision AS until FROM jsonb_each(p -> 'unused')) u
+              JOIN llm_rates b ON b.user_id = done.user_id AND b.credential = u.key) n
+     WHERE r.user_id = done.user_id AND r.credential = n.credential;
     IF p ->> 'key' IS NULL THEN
         NULL;
     ELSIF done.charged = 0 AND done.status <> 'completed' THEN
-        DELETE FROM llm_idempotency_keys WHERE generation_id = done.generation_id AND key = p ->> 'key';
+        DELETE FROM llm_idempotency_keys
+         WHERE COALESCE(user_id, 0) = COALESCE(done.user_id, 0) AND key = p ->> 'key'
+           AND generation_id = done.generation_id;
     ELSE
         UPDATE llm_idempotency_keys SET running_until = NULL, answer = COALESCE(p ->> 'answer', '')
-         WHERE generation_id = done.generation_id AND key = p ->> 'key';
+         WHERE COALESCE(user_id, 0) = COALESCE(done.user_id, 0) AND key = p ->> 'key'
+           AND generation_id = done.generation_id;
     END IF;
     RETURN json_build_object('charged', done.charged, 'balance_after', done.balance_after,
                              'created', extract(epoch FROM v_created)::bigint);

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 
 from accounts.access.administrators_log import Act
 from credits import ledger
-from credits.admin.pages.exports import harmless
+from credits.csv_cells import escape_cell
 from credits.models import Transaction
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +56,7 @@ def test_a_file_has_the_rows_of_the_list_in_its_order(client, operator, ann, spe
     ],
 )
 def test_a_formula_becomes_text_and_a_number_stays_one(cell, written):
-    assert harmless(cell) == written
+    assert escape_cell(cell) == written
 
 
 def test_a_formula_in_a_description_is_harmless_in_the_file(client, operator, ann):

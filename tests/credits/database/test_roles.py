@@ -141,12 +141,12 @@ def test_the_tables_that_it_may_not_write_are_these(application: Application) ->
 
 CALLS = {
     "ledger_hold": "SELECT ledger_hold({user}, 5, 5, 'again', 60, 10)",
-    "ledger_capture": "SELECT ledger_capture({hold}, 3, '', '{{}}')",
-    "ledger_release": "SELECT ledger_release({hold})",
+    "ledger_capture": "SELECT ledger_capture({user}, {hold}, 3, '', '{{}}')",
+    "ledger_release": "SELECT ledger_release({user}, {hold})",
     "ledger_sweep": "SELECT ledger_sweep({user})",
     "ledger_post": 'SELECT ledger_post({user}, \'adjust\', NULL, \'{{"type": "bonus", "amount": 5}}\','
     ' \'{{"description": ""}}\')',
-    "ledger_refundable": "SELECT ledger_refundable({transaction})",
+    "ledger_refundable": "SELECT ledger_refundable({user}, {transaction})",
 }
 # Whoever looks a name up in this session's own schema first runs spy(), as whoever that is.
 SPY = """

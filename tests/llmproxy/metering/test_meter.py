@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.metering.meter import Meter, is_usage_only
-from llmproxy.metering.pricing import Prices, Usage, estimated_tokens, held_tokens
+from llmproxy.metering.pricing import PRICE_KINDS, Prices, Usage, estimated_tokens, held_tokens
 
-ONE, TENTH, FREE = (Prices(*[Decimal(price)] * 4) for price in ("1", "0.1", "0"))
+KINDS = [kind.name for kind in PRICE_KINDS]
+ONE, TENTH, FREE = (Prices(dict.fromkeys(KINDS, Decimal(price))) for price in ("1", "0.1", "0"))
 
-prices = st.builds(Prices, *[st.decimals(0, 1000, places=6) for _ in range(4)])
+prices = st.builds(
+    Prices, st.fixed_dictionaries(dict.fromkeys(KINDS, st.decimals(0, 1000, places=6)))
+)
 tokens = st.integers(0, 10_000_000)
 
 

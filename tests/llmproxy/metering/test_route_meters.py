@@ -59,7 +59,9 @@ def test_an_echo_was_not_generated() -> None:
     assert not fed(
         TextMeter, {"choices": [{"text": "p" * 9000}]}, echoed_bytes=9000, max_completion_tokens=1
     ).is_over_limit
-    assert fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1).is_over_limit
+    assert fed(
+        TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1
+    ).is_over_limit
 
 
 def test_tokens_that_come_as_numbers_are_counted_exactly() -> None:

@@ -1,5 +1,6 @@
 """`GET /v1/generation`: a charge that can be computed again."""
 
+import json
 import math
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +19,7 @@ from accounts.models import User
 from credits import ledger
 from credits.models import Hold, Transaction
 from credits.operators import actions
-from llmproxy.metering.pricing import Prices, Usage
+from llmproxy.metering.pricing import PARTS, PRICE_KINDS, Prices, Usage
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.openapi.receipt import RECEIPT
 from llmproxy.receipts import explain
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.django_db
 
 tokens = st.integers(0, 2**40)
 usages = st.builds(Usage, *[tokens] * 5)
-prices = st.builds(Prices, *[st.decimals(0, Decimal("999999.999999"), places=6)] * 4)
+amounts = st.decimals(0, Decimal("999999.999999"), places=6)
+prices = st.builds(Prices, st.fixed_dictionaries({kind.name: amounts for kind in PRICE_KINDS}))
 
 
 @pytest.fixture
@@ -123,18 +125,8 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
 
 def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
     """Not stored."""
-    return Completion(
-        prompt_tokens=usage.prompt_tokens,
-        cached_tokens=usage.cached_tokens,
-        completion_tokens=usage.completion_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        prompt_price=price.prompt,
-        cached_prompt_price=price.cached_prompt,
-        completion_price=price.completion,
-        cache_write_price=price.cache_write,
-        **{"hold_id": 1, **fields},
-    )
+    columns = {kind.column: price[kind.name] for kind in PRICE_KINDS}
+    return Completion(**usage.counts, **{**columns, "hold_id": 1, **fields})
 
 
 @given(usages, prices)
@@ -156,37 +148,32 @@ def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(
 def test_the_audits_sql_and_this_python_agree() -> None:
     text = (Path(llmproxy.__file__).parent / "database/audit").glob("*.sql")
     sql = "".join(path.read_text() for path in text)
-    due = sql[sql.index("ceil(") : sql.index(" AS due")]
+    assert "gateway_cost(c) AS due" in sql
 
-    @given(usages, prices, st.booleans())
-    def agree(usage: Usage, price: Prices, is_old: bool) -> None:
-        row = row_of(usage, price)
-        if is_old:
-            row.cache_write_price = None
-        names = [f.attname for f in Completion._meta.concrete_fields if f"c.{f.attname}" in due]
-        typed = ", ".join(
-            f"%({name})s::{'numeric' if 'price' in name else 'bigint'} AS {name}" for name in names
-        )
+    @given(usages, prices, st.sets(st.sampled_from(sorted(PARTS))))
+    def agree(usage: Usage, price: Prices, missing: set[str]) -> None:
+        columns = usage.counts | price.columns | {f"{part}_price": None for part in missing}
+        row = row_of(usage, price, **{f"{part}_price": None for part in missing})
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {due} FROM (SELECT {typed}) c",
-                {name: getattr(row, name) for name in names},
-            )
+            record = "jsonb_populate_record(NULL::completions, %s::jsonb)"
+            cursor.execute(f"SELECT gateway_cost({record})", [json.dumps(columns)])
             assert cursor.fetchone()[0] == explain.recompute(row)
 
     agree()
 
 
 def test_whom_nothing_was_held_for_pays_nothing() -> None:
-    one = Prices(*[Decimal(1)] * 4)
+    one = Prices({kind.name: Decimal(1) for kind in PRICE_KINDS})
     assert explain.recompute(row_of(Usage(9000, 9000), one, hold_id=None)) == 0
 
 
 def test_a_row_from_before_writes_had_a_price_has_the_prompts() -> None:
-    dear = row_of(Usage(1000, 0, cache_write_tokens=1000), Prices(*map(Decimal, (1, 1, 1, 5))))
-    assert explain.recompute(dear) == 5
-    dear.cache_write_price = None
-    assert explain.recompute(dear) == 1
+    written = Usage(1000, 0, cache_write_tokens=1000)
+    price = Prices(
+        {kind.name: Decimal(5 if kind.name == "cache_write" else 1) for kind in PRICE_KINDS}
+    )
+    assert explain.recompute(row_of(written, price)) == 5
+    assert explain.recompute(row_of(written, price, cache_write_price=None)) == 1
 
 
 def test_a_receipt_says_all_of_it(

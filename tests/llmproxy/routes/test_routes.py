@@ -568,7 +568,7 @@ def test_what_a_message_wrote_to_a_cache_has_its_own_price(
         5000,
         2000,
     )
-    assert (receipt.cache_write_price, receipt.usage_source) == (5, "exact")
+    assert (receipt.prices["cache_write"], receipt.usage_source) == (Decimal(5), "exact")
     assert audit.run().findings == []
 
 
@@ -579,7 +579,7 @@ def test_a_write_costs_what_the_prompt_costs_where_it_has_no_price(
     usage = {"input_tokens": 500, "cache_creation_input_tokens": 2000, "output_tokens": 0}
     upstream.script = said.as_message(usage=usage)
     assert call(MESSAGES, user, max_tokens=10).json()["_credits"]["used"] == 10
-    assert settled(user).cache_write_price == 4
+    assert settled(user).prices["cache_write"] == 4
 
 
 def test_the_hold_covers_a_prompt_that_is_all_written(

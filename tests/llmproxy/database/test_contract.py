@@ -1,0 +1,167 @@
+"""The keys that Python sends are those that the SQL functions read, and the same for their answers.
+
+What SQL reads is taken from the functions and the table as the database has them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Set
+from typing import Any, get_args
+
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from llmproxy.completion import settlement
+from llmproxy.database import contract
+from llmproxy.database.contract import (
+    AdmissionGranted,
+    AdmissionRequest,
+    Answered,
+    Repeated,
+    Settled,
+    SettlementRequest,
+)
+from llmproxy.metering.pricing import PRICE_COLUMNS, TOKEN_COUNTS
+
+pytestmark = pytest.mark.django_db
+
+
+def differences(sent: Set[str], read: Set[str]) -> list[str]:
+    """What one side has and the other one has not."""
+    return sorted(
+        [f"{key} is missing" for key in read - sent] + [f"{key} is surplus" for key in sent - read]
+    )
+
+
+def source(function: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = %s", [function])
+        ((text,),) = cursor.fetchall()
+        return re.sub("--.*", "", text)
+
+
+def columns(table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        return {
+            column.name for column in connection.introspection.get_table_description(cursor, table)
+        }
+
+
+def record_columns(text: str) -> set[str]:
+    """The names in `jsonb_to_record(p) AS a(...)`."""
+    ((signature,),) = [re.findall(r"jsonb_to_record\(p\) AS a\(([^)]*)\)", text)]
+    return {column.split()[0].strip('"') for column in signature.split(",")}
+
+
+def members(text: str) -> set[str]:
+    """The names in `p -> 'name'` and `p ->> 'name'`."""
+    return set(re.findall(r"\bp\s*->>?\s*'(\w+)'", text))
+
+
+def assigned(text: str) -> set[str]:
+    """The columns of `done` that the function computes itself."""
+    return set(re.findall(r"\bdone\.(\w+)\s*:=", text)) | set(re.findall(r"INTO done\.(\w+)", text))
+
+
+def answers(text: str) -> list[frozenset[str]]:
+    """The keys of each object that the function returns."""
+    return [
+        frozenset(keys(text[match.end() :]))
+        for match in re.finditer(r"RETURN json_build_object\(", text)
+    ]
+
+
+def keys(arguments: str) -> Iterator[str]:
+    """Every other argument of a call, of which this is the text after its opening bracket."""
+    depth, start, number = 0, 0, 0
+    for position, character in enumerate(arguments):
+        depth += (character == "(") - (character == ")")
+        if depth < 0 or (depth == 0 and character == ","):
+            if number % 2 == 0:
+                yield arguments[start:position].strip().strip("'")
+            start, number = position + 1, number + 1
+        if depth < 0:
+            return
+
+
+def sent_to_settlement() -> set[str]:
+    return {*SettlementRequest.__annotations__, *TOKEN_COUNTS, *PRICE_COLUMNS}
+
+
+def read_by_settlement() -> set[str]:
+    text = source("gateway_settle")
+    return columns("completions") - assigned(text) - {"id"} | members(text)
+
+
+def of(*types: Any) -> set[frozenset[str]]:
+    return {frozenset(each.__annotations__) for each in types}
+
+
+def test_admission_is_asked_with_the_keys_that_it_reads() -> None:
+    text = source("gateway_admit")
+    assert (
+        differences(set(AdmissionRequest.__annotations__), record_columns(text) | members(text))
+        == []
+    )
+
+
+def test_every_key_of_an_admission_is_used() -> None:
+    text = source("gateway_admit")
+    used = set(re.findall(r'\basked\."?(\w+)', text))
+    assert differences(used, record_columns(text)) == []
+
+
+def test_settlement_is_asked_with_the_keys_that_it_reads() -> None:
+    assert differences(sent_to_settlement(), read_by_settlement()) == []
+
+
+def test_what_is_sent_to_settlement_is_what_the_types_say(
+    chat: Callable[..., Any], user: User, upstream: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle_once, sent = settlement._settle_once, []
+
+    def noted(run: Any, said: str) -> Any:
+        sent.append(json.loads(said))
+        return settle_once(run, said)
+
+    monkeypatch.setattr(settlement, "_settle_once", noted)
+    assert chat(user).status_code == 200
+    assert [differences(set(each), sent_to_settlement()) for each in sent] == [[]]
+
+
+def test_a_missing_and_a_surplus_key_are_found() -> None:
+    read = read_by_settlement()
+    sent = sent_to_settlement()
+    assert differences(sent - {"metadata"}, read) == ["metadata is missing"]
+    assert differences(sent - {"prompt_tokens"}, read) == ["prompt_tokens is missing"]
+    assert differences(sent | {"charged"}, read) == ["charged is surplus"]
+    asked = record_columns(source("gateway_admit"))
+    assert differences(asked - {"digest"}, asked) == ["digest is missing"]
+    assert differences(asked | {"colour"}, asked) == ["colour is surplus"]
+
+
+def test_a_key_that_only_the_sql_was_given_is_found() -> None:
+    text = source("gateway_settle").replace("p ->> 'answer'", "p ->> 'reply'")
+    read = columns("completions") - assigned(text) - {"id"} | members(text)
+    assert differences(sent_to_settlement(), read) == ["answer is surplus", "reply is missing"]
+
+
+def test_a_column_that_only_the_table_was_given_is_found() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE completions ADD COLUMN more_tokens bigint")
+    assert differences(sent_to_settlement(), read_by_settlement()) == ["more_tokens is missing"]
+
+
+def test_admission_answers_with_the_keys_that_python_reads() -> None:
+    refused = set(get_args(contract.AdmissionRefused)) - {Answered}
+    assert set(answers(source("gateway_admit"))) == of(AdmissionGranted, *refused)
+
+
+def test_a_repetition_is_answered_with_the_keys_that_python_reads() -> None:
+    (known,) = answers(source("gateway_known"))
+    assert {known | {"rates"}} == of(Repeated) == of(Answered)
+
+
+def test_settlement_answers_with_the_keys_that_python_reads() -> None:
+    assert set(answers(source("gateway_settle"))) == of(Settled)

@@ -1,0 +1,75 @@
+"""What a route's table of parameters refuses is what the OpenAPI document does not allow."""
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from llmproxy.exceptions import InvalidRequest
+from llmproxy.routes import chat, embeddings, messages, responses, text
+from llmproxy.routes.parameters import Parameter
+
+ROUTES = {
+    "chat": chat,
+    "text": text,
+    "embeddings": embeddings,
+    "responses": responses,
+    "messages": messages,
+}
+CHECKED = [
+    pytest.param(one, id=f"{name}-{one.name}")
+    for name, route in ROUTES.items()
+    for one in route.PARAMETERS.described
+    if one.is_checked
+]
+LIMITS = [0, 1, 2, 16, 17, 20, 21, 8192, 8193, 10_000_000, 10_000_001, -1, -2, -3, 10**30]
+VALUES: list[Any] = [
+    *LIMITS,
+    0.5,
+    2.5,
+    -2.5,
+    True,
+    False,
+    "x",
+    "float",
+    "base64",
+    [],
+    ["x"],
+    ["x", 1],
+    [1],
+    {},
+]
+MORE: list[Any] = [
+    {"include_usage": True},
+    {"include_usage": 1},
+    {"include_usage": None},
+    [{"type": "custom"}],
+]
+
+
+def is_accepted(parameter: Parameter, value: Any) -> bool:
+    assert parameter.kind
+    try:
+        parameter.kind.check(parameter.name, value)
+    except InvalidRequest:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("parameter", CHECKED)
+def test_a_value_is_accepted_if_the_document_allows_it(parameter: Parameter) -> None:
+    allowed = Draft202012Validator(parameter.schema())
+    for value in [*VALUES, *MORE]:
+        assert is_accepted(parameter, value) == allowed.is_valid(value), value
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_null_is_as_good_as_absent(route: Any) -> None:
+    route.PARAMETERS.check({one.name: None for one in route.PARAMETERS.described})
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_only_what_the_table_names_is_passed_on(route: Any) -> None:
+    assert route.PARAMETERS.select(
+        {"model": "m", "service_tier": "flex", "audio": {}, "store": True}
+    ) == {"model": "m"}
