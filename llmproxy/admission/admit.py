@@ -182,7 +182,8 @@ def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
         catalogue.adopt_environment()
         said = _decided(request, caller)
     if "refusal" in said:
-        raise refusals.of(said, request, caller, rate_headers(said.get("rates", [])))
+        rates = said["rates"] if "rates" in said else []
+        raise refusals.of(said, request, caller, rate_headers(rates))
     return said
 
 
