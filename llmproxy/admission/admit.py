@@ -182,7 +182,7 @@ def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
         catalogue.adopt_environment()
         said = _decided(request, caller)
     if "refusal" in said:
-        rates = said["rates"] if "rates" in said else []
+        rates = said["rates"] if "rates" in said else []  # noqa: SIM401 – `get` loses the type
         raise refusals.of(said, request, caller, rate_headers(rates))
     return said
 
@@ -229,7 +229,7 @@ def _model_name(requested: str | None) -> str | None:
     if requested is None:
         return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
     if not (requested.isascii() and requested.isprintable() and len(requested) <= MAX_NAME_LENGTH):
-        raise catalogue.not_found(requested)
+        raise catalogue.build_not_found(requested)
     return requested
 
 

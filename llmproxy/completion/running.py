@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
+from llmproxy.completion.settlement import Outcome
 from llmproxy.exceptions import (
     CallerLeft,
     UpstreamError,
@@ -180,11 +181,24 @@ class Run:
         A second call returns the same receipt.
         """
         if self.receipt is None:
-            self.receipt = settlement.settle(self, answer)
+            self.receipt = settlement.settle(self._build_outcome(), answer)
             if self.status == Status.COMPLETED and self.target is not None:
                 # Only a whole answer counts: a provider whose answers break off should cool down.
                 targets.note_success(self.target)
         return self.receipt
+
+    def _build_outcome(self) -> Outcome:
+        return Outcome(
+            admission=self.admission,
+            reading=self.meter.reading(),
+            upstream_id=self.meter.upstream_id,
+            finish_reason=self.meter.finish_reason,
+            provider=self.target.slug if self.target else "",
+            status=self.status,
+            error=self.error,
+            attempts=self.attempts,
+            first_byte=self.first_byte,
+        )
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
