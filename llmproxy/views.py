@@ -144,7 +144,7 @@ def models(request: HttpRequest) -> HttpResponse:
     return JsonResponse(
         {
             "object": "list",
-            "data": [_model(row) for row in catalogue.listed(caller.user, caller.only_models)],
+            "data": [_model(row) for row in catalogue.list_models(caller.user, caller.only_models)],
         }
     )
 
@@ -153,7 +153,7 @@ def models(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """`GET /v1/models/{name}`."""
     caller = callers.authenticate(request)
-    return JsonResponse(_model(catalogue.find(name, caller.user, caller.only_models)))
+    return JsonResponse(_model(catalogue.find_model(name, caller.user, caller.only_models)))
 
 
 @gateway("GET", "HEAD")

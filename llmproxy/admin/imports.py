@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWid
 
 from llmproxy.metering.pricing import PRICE_COLUMNS, PRICE_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
-from llmproxy.receipts.explain import plain
+from llmproxy.receipts.explain import format_decimal
 from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
@@ -79,7 +79,7 @@ class ImportForm(forms.Form):
             del self.fields["use_default"]
         else:
             self.fields["use_default"].help_text = _("Credits per 1,000 tokens: %(price)s.") % {
-                "price": plain(default)
+                "price": format_decimal(default)
             }
 
     def clean_names(self) -> list[str]:

@@ -190,7 +190,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def figures(self, request: HttpRequest) -> HttpResponseBase:
         context = self.admin_site.each_context(request) | {
             "title": gettext("Providers by day"),
-            "rows": provider_figures.by_day(),
+            "rows": provider_figures.list_days(),
             "days": provider_figures.DAYS,
             "opts": self.model._meta,
         }

@@ -76,7 +76,7 @@ def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
 
 def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
     if refusal != "route_not_served":
-        return catalogue.not_found(model)
+        return catalogue.build_not_found(model)
     words = _("The model %(name)s is not offered on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 

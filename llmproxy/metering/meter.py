@@ -111,7 +111,7 @@ class Meter:
 
 
 def is_usage_only(chunk: Any) -> bool:
-    """Whether this is the chunk that `stream_options.include_usage` adds: usage without a choice."""
+    """Whether this is the chunk that `stream_options.include_usage` adds: usage, but no choice."""
     return (
         isinstance(chunk, dict)
         and chunk.get("choices") == []
@@ -180,7 +180,7 @@ def clean_text(value: Any, most: int = 200) -> str:
 
 
 def measure_text(value: Any, depth: int = 0) -> int:
-    """The bytes of generated text in a delta or message: content, reasoning, refusals, tool calls."""
+    """The bytes of generated text in a delta or message, reasoning and tool calls included."""
     if depth > MAX_DEPTH:
         return 0
     if isinstance(value, str):

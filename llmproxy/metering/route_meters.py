@@ -110,8 +110,8 @@ COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_token
 class MessagesMeter(Meter):
     """Anthropic's Messages: the first event has the prompt's count, a last one the completion's.
 
-    Counts are cumulative, and some providers send zeros for counts that they do not know yet, so the
-    largest value of each counts.
+    Counts are cumulative, and some providers send zeros for counts that they do not know yet.
+    Therefore the largest value of each is used.
     Source: Anthropic API reference, "Messages" and "Streaming messages".
     """
 

@@ -139,7 +139,10 @@ class EventStream:
         self.done = False  # [DONE] or another last event has come
 
     def await_first(self, seconds: float) -> None:
-        """Wait `seconds` at most for the first events; iterating yields them. Raises UpstreamFailure."""
+        """Wait `seconds` at most for the first events, which stay to be iterated over.
+
+        Raises UpstreamFailure.
+        """
         until = time.monotonic() + seconds
         while not (self._first or self._is_over) and (left := until - time.monotonic()) > 0:
             self._first = self._batch(left)
@@ -218,7 +221,7 @@ class EventStream:
             time.sleep(0)
 
     def close(self) -> None:
-        """Give the connection back if the body is over, or ends with the next read; else hang up."""
+        """Give the connection back if the body is over or ends with the next read; else hang up."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -23,9 +23,9 @@ READ_BYTES = 64 * 1024
 def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
     """The status and the body of a GET; the body is empty if it has more than `most` bytes.
 
-    `seconds` limit the whole call, from the look-up of the name to the last byte. requests can limit
-    only each read, so a thread makes the call (a greenlet under gevent). When the time is over, the
-    thread's connection is shut down, which ends the thread. Raises UpstreamFailure.
+    `seconds` limit the whole call, from the look-up of the name to the last byte. requests can
+    limit only each read, so a thread makes the call (a greenlet under gevent). When the time is
+    over, the thread's connection is shut down, which ends the thread. Raises UpstreamFailure.
     """
     call = Call()
     call.first_byte_by = time.monotonic() + seconds

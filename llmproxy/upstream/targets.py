@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 class Target:
     """A model's deployment at one provider, as read by the statement that admitted the completion.
 
-    `provider` is the id of the provider's row. `failures` counts those in a row until now; after too
-    many of them the provider `is_cooling`, and others are asked before it.
+    `provider` is the id of the provider's row. `failures` counts those in a row until now. After
+    too many of them the provider `is_cooling`, and others are asked before it.
     """
 
     provider: int

@@ -99,10 +99,10 @@ def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator
         {"type": "bonus", "amount": "-5"},
         {"key": ""},
         {"key": "k" * 65},
-        {"last_day": "yesterday"},
-        {"last_day": "2020-01-01"},
-        {"last_day": "9999-12-31"},
-        {"last_day": "2030-01-01", "amount": "-5"},
+        {"get_last_day": "yesterday"},
+        {"get_last_day": "2020-01-01"},
+        {"get_last_day": "9999-12-31"},
+        {"get_last_day": "2030-01-01", "amount": "-5"},
     ],
 )
 def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong):
@@ -198,7 +198,7 @@ def test_a_stale_user_form_does_not_bring_the_old_balance_back(client, operator,
 
 def test_given_credits_expire_after_the_last_day(client, operator, ann):
     tomorrow = timezone.now().date() + timedelta(days=1)
-    client.post(page(ann), form(client, ann, last_day=str(tomorrow)))
+    client.post(page(ann), form(client, ann, get_last_day=str(tomorrow)))
     grant = Grant.objects.get(user=ann, amount=50)
     assert grant.expires_at == datetime.combine(tomorrow + timedelta(days=1), time(), tzinfo=UTC)
 

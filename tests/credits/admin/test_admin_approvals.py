@@ -65,7 +65,7 @@ def test_the_limit_is_a_setting(settings, operator, ann, setting, amount, waits)
 
 def test_the_form_asks_and_the_second_administrator_does_it(client, operator, second, ann, filled):
     path = f"/admin/accounts/user/adjust/?user={ann.pk}"
-    sent = filled(client, path, amount="1001", type="bonus", last_day="")
+    sent = filled(client, path, amount="1001", type="bonus", get_last_day="")
     preview = client.post(
         path, {name: value for name, value in sent.items() if name != "confirm"}
     ).content.decode()

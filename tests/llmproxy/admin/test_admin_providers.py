@@ -545,7 +545,7 @@ def test_figures_by_day_count_every_call(
     second.script = script.error(400, code="context_length_exceeded")
     chat(user, model="bright", max_tokens=10)
     Completion.objects.update(first_byte_ms=120)
-    rows = {row.provider: row for row in provider_figures.by_day()}
+    rows = {row.provider: row for row in provider_figures.list_days()}
     first, then = rows["first"], rows["second"]
     assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (
         3,
@@ -575,11 +575,11 @@ def test_figures_by_day_are_of_a_week_and_counted_once(
         chat(user, model="bright", max_tokens=10)
     for ago, row in zip((0, 2, 8), Completion.objects.order_by("-pk"), strict=True):
         Completion.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=ago))
-    days = [(row.day, row.calls, row.name) for row in provider_figures.by_day()]
+    days = [(row.day, row.calls, row.name) for row in provider_figures.list_days()]
     today = timezone.localdate()
     assert days == [(today, 1, "Only"), (today - timedelta(days=2), 1, "Only")]
     with CaptureQueriesContext(connection) as queries:
-        provider_figures.by_day()
+        provider_figures.list_days()
     assert not any("completions" in query["sql"] for query in queries)
 
 

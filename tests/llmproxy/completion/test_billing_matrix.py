@@ -51,7 +51,7 @@ def settled(user: User, case: Case) -> None:
     """Charged once what the case says, nothing held, a receipt that says so and recomputes."""
     row = Completion.objects.get()
     assert (row.status, row.usage_source, row.charged) == (case.receipt, case.usage, case.charged)
-    assert explain.recompute(row) == row.cost
+    assert explain.recompute_cost(row) == row.cost
     assert (row.error or "") == case.error
     assert ledger.balance(user) == ledger.Balance(credits=50 - case.charged, held=0, plan="free")
     charges = list(Transaction.objects.filter(type="usage").values_list("amount", flat=True))

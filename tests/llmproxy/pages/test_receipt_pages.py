@@ -143,13 +143,13 @@ def test_who_left_is_told_so(
     if read:
         next(iter(response.streaming_content))
     response.close()
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == [slug]
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == [slug]
 
 
 def test_an_answer_that_broke_off_is_told_so(chat: Chat, user: User, upstream: Upstream) -> None:
     upstream.script = script.events(script.chunk("word " * 50), cut=True)
     text_of(chat(user, stream=True))
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == ["broken"]
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == ["broken"]
 
 
 def test_what_could_not_be_collected_is_told(
@@ -175,7 +175,7 @@ def test_a_hold_that_was_cancelled_is_told(
 
     monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
     chat(user)
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == [
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == [
         "answered",
         "cancelled",
     ]
@@ -206,16 +206,23 @@ EVERY_REASON = """
 def test_why_an_answer_ended_is_said_in_words(reason: str, language: str) -> None:
     row = Completion(status="completed", finish_reason=reason, route="/v1/messages")
     with translation.override(language):
-        words = finish_reasons.words(row)
+        words = finish_reasons.describe_ending(row)
     assert reason not in words
     assert words.isascii() == (language == "en")
-    assert explain.ended(row) == reason  # for programs
+    assert explain.get_ending(row) == reason  # for programs
 
 
 def test_what_a_provider_alone_says_is_shown_as_it_says_it() -> None:
-    assert finish_reasons.words(Completion(status="completed", finish_reason="mood")) == "mood"
-    assert "odd_code" in finish_reasons.words(Completion(status="failed", error="odd_code"))
-    assert "_" not in finish_reasons.words(Completion(status="failed", error="upstream_timeout"))
+    assert (
+        finish_reasons.describe_ending(Completion(status="completed", finish_reason="mood"))
+        == "mood"
+    )
+    assert "odd_code" in finish_reasons.describe_ending(
+        Completion(status="failed", error="odd_code")
+    )
+    assert "_" not in finish_reasons.describe_ending(
+        Completion(status="failed", error="upstream_timeout")
+    )
 
 
 def test_the_receipt_of_embeddings_speaks_of_no_answer(
@@ -230,7 +237,7 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
     assert "Your request 1,500 1 1.5 Sum 1.5" in page
     for foreign in ("first word", "he answer", "unknown", "–", "Longest", "generated"):
         assert foreign not in page, foreign
-    assert explain.ended(row) == "completed"
+    assert explain.get_ending(row) == "completed"
 
 
 def test_the_first_word_is_timed_where_words_come_one_by_one(
