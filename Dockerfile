@@ -4,8 +4,9 @@ WORKDIR /app
 COPY requirements.txt .
 RUN python -m venv /venv && /venv/bin/pip install --only-binary :all: --no-deps -r requirements.txt
 COPY . .
-# Needs no database and no secret that stays: the values live for this one command.
-RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres://build@127.0.0.1/build PUBLIC_ORIGIN=http://127.0.0.1 \
+# The command needs no database. The secret is used by this command only and is not stored.
+RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres://build@127.0.0.1/build \
+    PUBLIC_ORIGIN=http://127.0.0.1 \
     /venv/bin/python manage.py collectstatic --no-input --skip-checks && rm -rf .data
 
 FROM python:3.11-slim

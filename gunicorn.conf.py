@@ -1,23 +1,23 @@
-"""gunicorn, in development and in production; every number has an environment variable or a reason."""
+"""The settings of gunicorn, for development and production."""
 
 import os
 
 bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-# The gevent worker patches the standard library before the application is loaded,
-# and psycopg, loaded after that, then waits through gevent too.
+# The gevent worker patches the standard library before it loads the application. psycopg is loaded
+# after that, so it also waits through gevent.
 worker_class = "gevent"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_connections = 5000  # beyond it not even /healthz is answered
-preload_app = False  # a connection pool must not be opened before the fork
+worker_connections = 5000  # Above this number, not even /healthz gets a response.
+preload_app = False  # A connection pool must not be opened before the fork.
 keepalive = 5
-timeout = 60  # seconds a worker may block its event loop
+timeout = 60  # Seconds for which a worker may block its event loop.
 graceful_timeout = int(os.environ.get("GRACEFUL_TIMEOUT", "30"))
 
-control_socket_disable = True  # two instances of one user would delete each other's
-accesslog = None  # query strings carry user codes
+control_socket_disable = True  # Two instances of one user would delete each other's socket.
+accesslog = None  # Query strings contain user codes, which must not be logged.
 errorlog = "-"
 
-forwarder_headers = ""  # no header may say where we are mounted
+forwarder_headers = ""  # No request header may set the path at which the site is mounted.
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190

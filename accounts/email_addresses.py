@@ -10,7 +10,8 @@ from django.utils.encoding import punycode
 from django.utils.translation import gettext_lazy as _
 
 REFUSED = _(
-    "Addresses of this kind are not accepted. Use another one, with a domain and no quotes."
+    "This kind of email address is not accepted. Use another one, with a domain and without "
+    "quotation marks."
 )
 
 

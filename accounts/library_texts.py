@@ -1,12 +1,20 @@
-"""Texts of Django and Unfold that users see and that have no Thai translation there.
+"""Texts of Django, allauth and Unfold that have no Thai there, or a wrong one.
 
-Our catalogue is searched before theirs, but `makemessages` fills it only with texts marked in our
-code. They are marked here; no module imports this one.
+Django looks for a translation in our catalogue first. `manage.py translations` collects only
+texts that are marked in our code, so these are marked here. No module imports this one.
 """
 
 from django.utils.translation import gettext_noop, ngettext_lazy
 
 PASSWORDS = (
+    gettext_noop(
+        "Raw passwords are not stored, so there is no way to see this user’s password, but you "
+        "can change the password using "
+        '<a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+    ),
+    gettext_noop("Enter the same password as before, for verification."),
+    gettext_noop("The two password fields didn’t match."),
+    gettext_noop("You must type the same password each time."),
     gettext_noop("The password is too similar to the %(verbose_name)s."),
     gettext_noop("This password is too common."),
     gettext_noop("This password is entirely numeric."),
@@ -15,14 +23,54 @@ PASSWORDS = (
         "This password is too short. It must contain at least %d characters.",
     ),
 )
+CODES = (
+    gettext_noop("Invalid or expired key."),
+    gettext_noop("Incorrect code."),
+)
 FIELDS = (
+    gettext_noop("Enter a valid integer."),
     gettext_noop("Null characters are not allowed."),
     ngettext_lazy(
         "Ensure this value has at most %(limit_value)d character (it has %(show_value)d).",
         "Ensure this value has at most %(limit_value)d characters (it has %(show_value)d).",
     ),
+    ngettext_lazy(
+        "Ensure this value has at least %(limit_value)d character (it has %(show_value)d).",
+        "Ensure this value has at least %(limit_value)d characters (it has %(show_value)d).",
+    ),
+    ngettext_lazy(
+        "Ensure that there are no more than %(max)s digit in total.",
+        "Ensure that there are no more than %(max)s digits in total.",
+    ),
+    ngettext_lazy(
+        "Ensure that there are no more than %(max)s decimal place.",
+        "Ensure that there are no more than %(max)s decimal places.",
+    ),
+    ngettext_lazy(
+        "Ensure that there are no more than %(max)s digit before the decimal point.",
+        "Ensure that there are no more than %(max)s digits before the decimal point.",
+    ),
 )
 ADMIN = (
+    gettext_noop("%(name)s with ID “%(key)s” doesn’t exist. Perhaps it was deleted?"),
+    gettext_noop("Added “%(object)s”."),
+    gettext_noop("Added {name} “{object}”."),
+    gettext_noop("Changed “%(object)s” — %(changes)s"),
+    gettext_noop("Changed {fields} for {name} “{object}”."),
+    gettext_noop("Deleted “%(object)s.”"),
+    gettext_noop("Deleted {name} “{object}”."),
+    gettext_noop("Hold down “Control”, or “Command” on a Mac, to select more than one."),
+    gettext_noop("The %(name)s “%(obj)s” was deleted successfully."),
+    gettext_noop(
+        "The groups this user belongs to. A user will get all permissions granted to each of "
+        "their groups."
+    ),
+    gettext_noop("The {name} “{obj}” was added successfully."),
+    gettext_noop("The {name} “{obj}” was added successfully. You may add another {name} below."),
+    gettext_noop("The {name} “{obj}” was added successfully. You may edit it again below."),
+    gettext_noop("The {name} “{obj}” was changed successfully."),
+    gettext_noop("The {name} “{obj}” was changed successfully. You may add another {name} below."),
+    gettext_noop("The {name} “{obj}” was changed successfully. You may edit it again below."),
     gettext_noop("All applications"),
     gettext_noop("Apply Filters"),
     gettext_noop("Clear all filters"),
@@ -69,8 +117,8 @@ ADMIN = (
     ),
     gettext_noop("Thanks for spending some quality time with the web site today."),
     gettext_noop(
-        "Please enter your old password, for security’s sake, and then enter your new password "
-        "twice so we can verify you typed it in correctly."
+        "Please enter your old password, for security’s sake, and then enter your new password twice "
+        "so we can verify you typed it in correctly."
     ),
     gettext_noop("After you've created a user, you’ll be able to edit more user options."),
     ngettext_lazy("entry", "entries"),

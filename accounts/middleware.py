@@ -79,5 +79,11 @@ class DuplicateSubmissionMiddleware:
         if not isinstance(exception, IntegrityError) or not request.path.startswith("/accounts/"):
             return None
         logger.warning("twice at once: %s", request.path, exc_info=exception)
-        messages.error(request, _("This was done twice at once. Please look at what is there now."))
+        messages.error(
+            request,
+            _(
+                "This was sent twice at the same time. Check the current state before you try "
+                "again."
+            ),
+        )
         return redirect("account_security")

@@ -1,6 +1,8 @@
-r"""What the administrators' lists read of a large ledger, by EXPLAIN: every filter, first and deep pages.
+r"""How many rows the lists of the admin read in a large ledger: every filter, first and deep pages.
 
-On a database of its own, empty at first, with ROWS transactions (300,000):
+The program uses EXPLAIN ANALYZE in a database of its own, which must be empty. It makes ROWS
+transactions (300,000):
+
 
     ROWS=1000000 .venv/bin/python -m smartspec.local.embedded_postgres --data /tmp/lists -- \
         .venv/bin/python -m bench.admin_lists
@@ -11,6 +13,7 @@ import json
 import os
 import sys
 import time
+from itertools import product
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
@@ -27,16 +30,18 @@ from accounts.models import User  # noqa: E402
 from bench.browser import Browser  # noqa: E402
 
 ROWS = int(os.environ.get("ROWS", "300000"))
-USERS = 2000  # one of them made every third answer
+USERS = 2000  # One of them has every third completion.
 TABLES = ("credit_transactions", "credit_holds")
 
 FILL = """
 INSERT INTO users
-    (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan, ledger_digest)
+    (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan,
+     ledger_digest)
 SELECT '', false, 'usr_' || n, 'user' || n || '@example.com', '', true, n <= 3, now(), 'free', ''
   FROM generate_series(1, {users}) n;
 INSERT INTO credit_holds
-    (user_id, amount, captured, state, reference_id, created_at, expires_at, ended_at, requested, at_least)
+    (user_id, amount, captured, state, reference_id, created_at, expires_at, ended_at, requested,
+     at_least)
 SELECT CASE WHEN n % 3 = 0 THEN 1 ELSE 1 + n % {users} END, 5,
        CASE WHEN s.state = 'captured' THEN 5 END, s.state, 'gen_' || n, t, t + interval '20 min',
        CASE WHEN s.state <> 'open' THEN t END, 5, 5
@@ -45,7 +50,8 @@ SELECT CASE WHEN n % 3 = 0 THEN 1 ELSE 1 + n % {users} END, 5,
                             WHEN n % 100 = 0 THEN 'released' ELSE 'captured' END AS state) s,
        LATERAL (SELECT now() - ({rows} - n) * interval '1 minute' AS t) w;
 INSERT INTO credit_transactions
-    (user_id, seq, type, amount, balance_after, description, metadata, reference_id, hold_id, actor_id, created_at)
+    (user_id, seq, type, amount, balance_after, description, metadata, reference_id, hold_id,
+     actor_id, created_at)
 SELECT u, row_number() OVER (PARTITION BY u ORDER BY n), k.type,
        CASE WHEN k.type = 'usage' THEN -5 ELSE 100 END, 1000, '', '{{}}',
        CASE k.type WHEN 'usage' THEN 'gen_' || n WHEN 'purchase' THEN 'pi_' || n ELSE '' END,
@@ -59,11 +65,12 @@ SELECT u, row_number() OVER (PARTITION BY u ORDER BY n), k.type,
 """
 
 
-def fill() -> None:
-    """Rows without the ledger, which would take an hour; nothing but lists is looked at here."""
+def fill_tables() -> None:
+    """Insert rows without the ledger's verbs, which would take an hour. The lists do not care."""
     if User.objects.exists():
         sys.exit(
-            "This database has users: its guards are for them, not to be switched off for a measurement."
+            "This database has users. Its guards protect them and are not switched off for a"
+            " measurement."
         )
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
@@ -77,24 +84,28 @@ def fill() -> None:
 
 
 def measure(client: Browser, name: str, path: str) -> None:
-    """The rows that the statements of one page read, and what they walked."""
+    """Request one page; print how many rows its statements read, and through which indexes."""
     started = time.perf_counter()
     with CaptureQueriesContext(connection) as queries:
         status = client.get(path, follow=True).status_code
-    took = (time.perf_counter() - started) * 1000
-    asked = [
+    milliseconds = (time.perf_counter() - started) * 1000
+    statements = [
         q["sql"]
         for q in queries
         if q["sql"].startswith("SELECT") and any(table in q["sql"] for table in TABLES)
     ]
     plans = [
-        plan for sql in asked for plan in nodes(explain(sql)) if plan.get("Relation Name") in TABLES
+        plan
+        for sql in statements
+        for plan in list_nodes(explain(sql))
+        if plan.get("Relation Name") in TABLES
     ]
     read = sum(plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) for plan in plans)
-    walks = ", ".join(sorted({plan.get("Index Name") or plan["Node Type"] for plan in plans}))
-    counted = "COUNT " if any("COUNT(" in sql or "OFFSET" in sql for sql in asked) else ""
+    scans = ", ".join(sorted({plan.get("Index Name") or plan["Node Type"] for plan in plans}))
+    counted = "COUNT " if any("COUNT(" in sql or "OFFSET" in sql for sql in statements) else ""
     say(
-        f"{name:38} {status} {took:5.0f} ms {len(asked):3} statements {read:8.0f} rows {counted}{walks}"
+        f"{name:38} {status} {milliseconds:5.0f} ms {len(statements):3} statements"
+        f" {read:8.0f} rows {counted}{scans}"
     )
 
 
@@ -105,8 +116,8 @@ def explain(sql: str) -> dict[str, Any]:
     return dict((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
 
 
-def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
+def list_nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", []) for node in list_nodes(child))]
 
 
 def say(text: str) -> None:
@@ -118,7 +129,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
     call_command("migrate", verbosity=0)
-    fill()
+    fill_tables()
     client = Browser(SERVER_NAME="127.0.0.1")
     client.force_login(
         User.objects.create_user("bench@example.com", "x", is_staff=True, is_superuser=True)
@@ -135,16 +146,9 @@ def main() -> None:
     }
     actors = {"": "", "actor": "actor=2"}
     dates = {"": "", "dates": days}
-    for user, of in users.items():
-        for kind, of_kind in kinds.items():
-            for actor, of_actor in actors.items():
-                for date, of_date in dates.items():
-                    named = (
-                        " + ".join(part for part in (user, kind, actor, date) if part)
-                        or "everything"
-                    )
-                    wanted = "&".join(part for part in (of, of_kind, of_actor, of_date) if part)
-                    measure(client, named, rows + wanted)
+    for filters in product(users.items(), kinds.items(), actors.items(), dates.items()):
+        name = " + ".join(name for name, _ in filters if name) or "everything"
+        measure(client, name, rows + "&".join(query for _, query in filters if query))
     measure(client, "everything, deep", rows + old)
     measure(client, "purchase, deep", f"{rows}type__exact=purchase&{old}")
     terms = {
@@ -158,12 +162,9 @@ def main() -> None:
     for name, term in terms.items():
         measure(client, f"search: {name}", f"{rows}q={term}")
     for state in ("", "open", "captured", "released", "expired"):
-        for user, of in users.items():
-            measure(
-                client,
-                f"holds {state} {user}",
-                f"{holds}{f'state__exact={state}&' if state else ''}{of}",
-            )
+        for user, query in users.items():
+            by_state = f"state__exact={state}&" if state else ""
+            measure(client, f"holds {state} {user}", f"{holds}{by_state}{query}")
     measure(client, "holds search: running", f"{holds}q=gen_{ROWS}")
     measure(client, "dashboard", "/admin/")
 

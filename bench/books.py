@@ -1,4 +1,7 @@
-"""Is the ledger exact after a run? Asked as the owner of the tables, when the last completion is settled."""
+"""Check that the ledger is exact after a run, once the last completion is settled.
+
+The process must connect as the owner of the tables.
+"""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ SELECT COALESCE((SELECT sum(GREATEST(-credits, 0)) FROM users), 0)
 """
 _DRIFT = """
 SELECT COALESCE(sum(abs(u.credits - COALESCE(t.total, 0))), 0)
-  FROM users u LEFT JOIN (SELECT user_id, sum(amount) AS total FROM credit_transactions GROUP BY user_id) t
+  FROM users u
+  LEFT JOIN (SELECT user_id, sum(amount) AS total FROM credit_transactions GROUP BY user_id) t
     ON t.user_id = u.id
 """
 _USAGE = "SELECT COALESCE(-sum(amount), 0) FROM credit_transactions WHERE type = 'usage'"
@@ -22,14 +26,14 @@ _COMPLETIONS = "SELECT count(*) FROM completions"
 
 @dataclass(frozen=True)
 class Books:
-    """Credits, but for `open_holds`, `completions` and the `problems` of the audit's invariants."""
+    """The sums of the ledger in credits, and counts: open holds, completions, audit problems."""
 
     overdraft: int
     drift: int
     open_holds: int
     problems: int
-    charged: int  # by the ledger
-    receipts: int  # by the receipts
+    charged: int  # According to the ledger.
+    receipts: int  # According to the receipts.
     completions: int
 
     @property
@@ -44,33 +48,33 @@ class Books:
 
     def __str__(self) -> str:
         return (
-            f"overdraft {self.overdraft}, drift {self.drift}, open holds {self.open_holds}, audit problems "
-            f"{self.problems}; {self.completions:,} completions, {self.charged:,} credits charged, "
-            f"{self.receipts:,} on their receipts"
+            f"overdraft {self.overdraft}, drift {self.drift}, open holds {self.open_holds}, audit "
+            f"problems {self.problems}; {self.completions:,} completions, {self.charged:,} credits "
+            f"charged, {self.receipts:,} on their receipts"
         )
 
 
-def close(seconds: float = SETTLED_SECONDS) -> Books:
-    """Wait until nothing is held any more, at most so long, then add everything up and audit it."""
+def close_books(seconds: float = SETTLED_SECONDS) -> Books:
+    """Wait up to `seconds` until no hold is open, then compute all sums and audit the ledger."""
     from credits.proof import audit
 
     deadline = time.monotonic() + seconds
-    while number(_OPEN) and time.monotonic() < deadline:
+    while select_number(_OPEN) and time.monotonic() < deadline:
         time.sleep(0.1)
     problems = audit.run().problems.total()
     return Books(
-        overdraft=number(_OVERDRAFT),
-        drift=number(_DRIFT),
-        open_holds=number(_OPEN),
+        overdraft=select_number(_OVERDRAFT),
+        drift=select_number(_DRIFT),
+        open_holds=select_number(_OPEN),
         problems=problems,
-        charged=number(_USAGE),
-        receipts=number(_RECEIPTS),
-        completions=number(_COMPLETIONS),
+        charged=select_number(_USAGE),
+        receipts=select_number(_RECEIPTS),
+        completions=select_number(_COMPLETIONS),
     )
 
 
-def number(statement: str) -> int:
-    """The one number that a statement selects."""
+def select_number(statement: str) -> int:
+    """Return the number that the statement selects."""
     from django.db import connection
 
     with connection.cursor() as cursor:

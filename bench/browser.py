@@ -1,4 +1,7 @@
-"""Django's test client for sessions that are named by a digest of their cookie (accounts/login/sessions.py)."""
+"""Django's test client for our sessions, whose key is a digest of the cookie.
+
+See accounts/login/sessions.py.
+"""
 
 from typing import Any
 
@@ -9,11 +12,11 @@ from accounts.login.sessions import SessionStore
 
 
 class Browser(Client):
-    """Django's own puts the session's key into the cookie."""
+    """A client that stores the cookie's value; Django's client would store the session's key."""
 
     @property
     def session(self) -> SessionStore:
-        """That of the cookie; a new one if there is none."""
+        """The session of the cookie; a new session if there is no cookie."""
         cookie = self.cookies.get(settings.SESSION_COOKIE_NAME)
         store = SessionStore.from_cookie(cookie.value if cookie else None)
         if not cookie:

@@ -1,9 +1,10 @@
-"""Many users chat at once on a running site: does every balance fall by exactly what the answers said?
+"""Check on a running site that balances fall by exactly the credits that the responses report.
 
     .venv/bin/python -m bench.concurrent_chats [--users 20] [--chats 10] [--credits 50]
 
-Makes users of its own in the site's database, sends every chat at the same moment, half of them streamed,
-and prints what came back. Bounded: users x chats requests, two minutes each at most.
+The program creates its own users in the site's database, sends all chats at the same moment, half
+of them streamed, and prints the results. It sends users x chats requests, each for at most two
+minutes.
 """
 
 import argparse
@@ -37,7 +38,7 @@ BODY = {
 
 
 def make_caller(credits: int) -> tuple[User, str]:
-    """A new user with this balance, and a token of theirs."""
+    """Create a user with this balance; return the user and an access token."""
     user = User.objects.create_user(f"bench-{secrets.token_hex(6)}@example.com")
     ledger.adjust(user=user, amount=credits, reason="Benchmark", actor=None)
     token = secrets.token_urlsafe(32)
@@ -46,23 +47,23 @@ def make_caller(credits: int) -> tuple[User, str]:
     return user, token
 
 
-def chat(token: str, stream: bool) -> tuple[int, int]:  # noqa: FBT001 – one of the two ways to ask
-    """One chat: its status, and the credits its answer says it used."""
+def chat(token: str, stream: bool) -> tuple[int, int]:  # noqa: FBT001 – the value of "stream"
+    """Send one chat; return the status and the credits that the response reports as used."""
     body = {
         **BODY,
         "stream": stream,
         **({"stream_options": {"include_usage": True}} if stream else {}),
     }
-    answer = requests.post(
+    response = requests.post(
         f"{settings.PUBLIC_ORIGIN}/v1/chat/completions",
         json=body,
         headers={"Authorization": f"Bearer {token}"},
         timeout=120,
     )
-    return answer.status_code, used(answer.text, stream) if answer.ok else 0
+    return response.status_code, read_used(response.text, stream) if response.ok else 0
 
 
-def used(text: str, stream: bool) -> int:  # noqa: FBT001
+def read_used(text: str, stream: bool) -> int:  # noqa: FBT001
     last: Any = json.loads(
         text.strip().split("\n\n")[-2].removeprefix("data: ") if stream else text
     )
@@ -73,26 +74,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("users", 20), ("chats", 10), ("credits", 50)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    asked = parser.parse_args()
-    callers = [make_caller(asked.credits) for _ in range(asked.users)]
+    options = parser.parse_args()
+    callers = [make_caller(options.credits) for _ in range(options.users)]
     jobs = [
-        (user, token, number % 2 == 0) for number in range(asked.chats) for user, token in callers
+        (user, token, number % 2 == 0) for number in range(options.chats) for user, token in callers
     ]
     started = time.monotonic()
     with ThreadPoolExecutor(len(jobs)) as pool:
-        answers = list(pool.map(lambda job: chat(job[1], job[2]), jobs))
+        results = list(pool.map(lambda job: chat(job[1], job[2]), jobs))
     seconds = time.monotonic() - started
-    fell = sum(asked.credits - ledger.balance(user).credits for user, _ in callers)
+    spent = sum(options.credits - ledger.balance(user).credits for user, _ in callers)
     held = sum(ledger.balance(user).held for user, _ in callers)
     report = audit.run()
     print(
-        f"{len(jobs)} chats by {asked.users} users in {seconds:.1f} s: {dict(Counter(s for s, _ in answers))}"
+        f"{len(jobs)} chats by {options.users} users in {seconds:.1f} s:"
+        f" {dict(Counter(status for status, _ in results))}"
     )
     print(
-        f"answers said {sum(u for _, u in answers)} credits, balances fell by {fell}, still held {held}"
+        f"responses reported {sum(used for _, used in results)} credits, balances fell by"
+        f" {spent}, still held {held}"
     )
     print(
-        f"audit: {report.users} users, {report.transactions} transactions, {len(report.findings)} problems"
+        f"audit: {report.users} users, {report.transactions} transactions,"
+        f" {len(report.findings)} problems"
     )
 
 

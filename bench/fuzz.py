@@ -1,10 +1,11 @@
-"""schemathesis against a whole site for as long as you like: does every answer follow the OpenAPI document?
+"""Run schemathesis against a whole site: does every response follow the OpenAPI document?
 
     .venv/bin/python -m bench.fuzz [--minutes 10] [--seed 1]
 
-Starts a site of its own, on a PostgreSQL and with a provider that are thrown away, and asks every operation as
-nobody, as a device and as a browser, a third of the time each. Exit code 1 if an answer was not as described.
-The tests do a short round of the same (tests/smartspec/hostile/test_conformance.py).
+The program starts its own site with a temporary PostgreSQL and provider. It calls every operation
+without credentials, as a device and as a browser, a third of the time each. The exit code is 1 if
+a response was not as described. The tests contain a short version of this
+(tests/smartspec/hostile/test_conformance.py).
 """
 
 import argparse
@@ -38,8 +39,8 @@ CREDITS = 100_000_000
 CSRF = "c" * 32
 
 
-def callers() -> dict[str, list[str]]:
-    """The headers of each of them; needs the tables."""
+def make_callers() -> dict[str, list[str]]:
+    """Create the user and return the headers of each kind of caller. The tables must exist."""
     from django.utils import timezone
     from oauth2_provider.models import AccessToken
 
@@ -62,7 +63,7 @@ def callers() -> dict[str, list[str]]:
 
 
 def fuzz(address: str, headers: list[str], seconds: float, seed: int, folder: Path) -> bool:
-    """One caller's share; whether all was as described. What failed is printed."""
+    """Run schemathesis as one caller, print failures; True if all responses were as described."""
     command = [
         "schemathesis",
         "run",
@@ -76,7 +77,7 @@ def fuzz(address: str, headers: list[str], seconds: float, seed: int, folder: Pa
         ",".join(CHECKS),
         *(part for header in headers for part in ("--header", header)),
     ]
-    if headers:  # credentials of its own making would take the place of ours
+    if headers:  # Otherwise schemathesis replaces our credentials with generated ones.
         command += ["--generation-with-security-parameters", "false"]
     program = Path(sys.executable).parent / command[0]
     return subprocess.run([program, *command[1:]], cwd=folder, check=False).returncode == 0
@@ -88,31 +89,33 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    asked = parser.parse_args()
+    options = parser.parse_args()
     processes.end_with_parent()
-    with scratch.opened() as opened:
-        scratch.become(opened.own_environment() | {"ALLOWED_HOSTS": "127.0.0.1,testserver"})
+    with scratch.open_scratch() as opened:
+        scratch.replace_environment(
+            opened.own_environment() | {"ALLOWED_HOSTS": "127.0.0.1,testserver"}
+        )
         django.setup()
-        return 0 if run(opened, asked.minutes * 60, asked.seed) else 1
+        return 0 if run(opened, options.minutes * 60, options.seed) else 1
 
 
 def run(opened: scratch.Scratch, seconds: float, seed: int) -> bool:
+    """Run all callers for `seconds` in total; True if all was as described and nothing crashed."""
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
     os.environ.update(LIMITS)
-    good = True
+    conforms = True
     with opened.worker() as worker:
         worker.wait_until_ready()
-        for name, headers in callers().items():
+        for name, headers in make_callers().items():
             say(f"\n== {name}, seed {seed}")
-            good &= fuzz(worker.url, headers, seconds / 3, seed, opened.folder)
+            conforms &= fuzz(worker.url, headers, seconds / 3, seed, opened.folder)
         log = worker.child.log.read_text(errors="replace")
     crashes = log.count("Internal Server Error")
-    say(
-        f"\n{'As described' if good and not crashes else 'Not as described'}; {crashes} crashes in the log."
-    )
-    return good and not crashes
+    result = "As described" if conforms and not crashes else "Not as described"
+    say(f"\n{result}; {crashes} crashes in the log.")
+    return conforms and not crashes
 
 
 if __name__ == "__main__":

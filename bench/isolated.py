@@ -1,6 +1,7 @@
-"""A whole site for a measurement, in a folder that goes afterwards: a durable PostgreSQL, and gunicorn as deployed.
+"""A whole site for a measurement: a durable PostgreSQL, and gunicorn as in production.
 
-The process that opens one becomes the owner of its tables; the workers run as the application's role.
+It is in a folder that is removed afterwards. The measuring process connects as the owner of the
+tables; the workers run as the application's role.
 """
 
 import secrets
@@ -17,14 +18,14 @@ from smartspec.local.site import Child, Site
 
 USERS = 1000
 CREDITS = 1_000_000_000
-MANY = 1_000_000_000  # requests or tokens a minute: never a limit
+MANY = 1_000_000_000  # Requests or tokens a minute, so that no rate limit applies.
 START_SECONDS = 60
 MODEL = "bench"
 
 
 @dataclass
 class Gateway:
-    """The running site; `tokens` are its users' access tokens."""
+    """The running site. `tokens` are the access tokens of its users."""
 
     scratch: Scratch
     site: Site
@@ -37,8 +38,8 @@ class Gateway:
 
     @property
     def workers(self) -> list[int]:
-        """The processes that serve."""
-        return usage.children(self.master.process.pid)
+        """The process ids of the gunicorn workers."""
+        return usage.list_children(self.master.process.pid)
 
     @property
     def postmaster(self) -> int:
@@ -48,8 +49,8 @@ class Gateway:
         ports.wait_for_answer(self.port, "/readyz", self.master.check, START_SECONDS)
 
 
-def environment(opened: Scratch, upstream: str, url: str, **more: str) -> dict[str, str]:
-    """That of a deployed site: with DEBUG on, Django keeps a log of every statement."""
+def make_environment(opened: Scratch, upstream: str, url: str, **more: str) -> dict[str, str]:
+    """Return the environment of the site. DEBUG is off, because it makes Django log statements."""
     variables = {
         "DEBUG": "false",
         "DATABASE_URL": url,
@@ -61,20 +62,23 @@ def environment(opened: Scratch, upstream: str, url: str, **more: str) -> dict[s
     return opened.environment(opened.wire, **(variables | more))
 
 
-def direct_url(opened: Scratch) -> str:
-    """Of the application's role, with no wire of the drill between."""
-    return embedded_postgres.application_url(opened.database.url, opened.database.data)
+def build_direct_url(opened: Scratch) -> str:
+    """Return the URL of the database for the application's role, without the drill's proxy."""
+    return embedded_postgres.build_application_url(opened.database.url, opened.database.data)
 
 
 def make_tables(opened: Scratch, upstream: str) -> None:
-    """Become the owner of the tables, and make them. As fast as that can be; all later commits are durable."""
+    """Configure this process as the owner of the tables, and create them.
+
+    The creation does not wait for the disk; all later commits do.
+    """
     own = opened.own_environment() | {
         "LLM_UPSTREAM_BASE_URL": upstream,
         "LLM_UPSTREAM_MODELS": MODEL,
         "DEBUG": "false",
     }
     own |= {"PUBLIC_ORIGIN": "http://127.0.0.1"}
-    scratch.become(own)
+    scratch.replace_environment(own)
     import django
 
     django.setup()
@@ -91,7 +95,7 @@ def make_tables(opened: Scratch, upstream: str) -> None:
 
 
 def make_users(users: int = USERS, credits: int = CREDITS) -> list[str]:
-    """So many users with ample credits and rates, and the access token of each."""
+    """Create users with many credits and without rate limits; return the access token of each."""
     from datetime import timedelta
 
     from django.utils import timezone
@@ -110,18 +114,18 @@ def make_users(users: int = USERS, credits: int = CREDITS) -> list[str]:
 
 
 @contextmanager
-def serving(
+def run_gateway(
     opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1
 ) -> Iterator[Gateway]:
-    """gunicorn as gunicorn.conf.py has it, ready to be asked."""
-    port = embedded_postgres.free_port()
+    """Run gunicorn with gunicorn.conf.py; yield it once it is ready."""
+    port = embedded_postgres.find_free_port()
     variables = {
         "PORT": str(port),
         "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
         "WEB_CONCURRENCY": str(workers),
         "PGAPPNAME": scratch.WORKER,
     }
-    site = Site(scratch.ROOT, port, environment(opened, upstream, url, **variables))
+    site = Site(scratch.ROOT, port, make_environment(opened, upstream, url, **variables))
     with site.child(
         f"web server {port}", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi"
     ) as master:
@@ -130,6 +134,6 @@ def serving(
         yield gateway
 
 
-def bare_site(folder: Path, variables: dict[str, str]) -> Site:
-    """Where other programs of a measurement run, the mock and the peers; their logs are in the folder."""
+def make_bare_site(folder: Path, variables: dict[str, str]) -> Site:
+    """Return a site for the mock and the peers, whose logs are in the folder."""
     return Site(scratch.ROOT, 0, variables | {"DATA_DIR": str(folder)})

@@ -1,10 +1,11 @@
-"""A fast provider on loopback: JSON and SSE for /v1/chat/completions, in a process of its own.
+"""A fast provider on loopback: JSON and SSE for /v1/chat/completions, in its own process.
 
     .venv/bin/python -m bench.mock --port 9000
 
-The question itself says how it is answered, whatever gateway it passes: `say delay=20 gap=50 chunks=100`, in
-milliseconds. Each chunk says when it was sent, and the first one also when its request came: `@came/sent`, `@sent`,
-by the clock that all processes of a machine share.
+The prompt sets the timing of the response, so it passes any gateway: `say delay=20 gap=50
+chunks=100`, in milliseconds. Each chunk contains the time at which it was sent, `@sent`, and the
+first chunk also the time at which its request arrived, `@came/sent`. The times are those of the
+monotonic clock, which all processes of a machine share.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from bench import ports
 from smartspec.local.site import Child, Site
 
-ASKED = re.compile(rb"say delay=(\d+) gap=(\d+) chunks=(\d+)")
+TIMING = re.compile(rb"say delay=(\d+) gap=(\d+) chunks=(\d+)")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 STREAM = re.compile(rb'"stream": ?true')
 USAGE = re.compile(rb'"include_usage": ?true')
@@ -26,33 +27,40 @@ START_SECONDS = 15
 
 _COUNTS = b'"usage":{"prompt_tokens":12,"completion_tokens":48,"total_tokens":60}'
 _ANSWER = (
-    b'{"id":"chatcmpl-mock","object":"chat.completion","created":1750000000,"model":"bench","choices":[{"index":0,'
-    b'"message":{"role":"assistant","content":"It is a plausible answer, of a usual length, to a question that nobody '
-    b'asked, and it says nothing."},"finish_reason":"stop"}],' + _COUNTS + b"}"
+    b'{"id":"chatcmpl-mock","object":"chat.completion","created":1750000000,"model":"bench",'
+    b'"choices":[{"index":0,"message":{"role":"assistant","content":"It is a plausible answer, of '
+    b'a usual length, to a question that nobody asked, and it says nothing."},'
+    b'"finish_reason":"stop"}],' + _COUNTS + b"}"
 )
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
     len(_ANSWER),
     _ANSWER,
 )
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
-_CHUNK = b'data: {"id":"chatcmpl-mock","object":"chat.completion.chunk","created":1750000000,"model":"bench",%s}\n\n'
-_SAID = _CHUNK % b'"choices":[{"index":0,"delta":{%s"content":"@%s "},"finish_reason":null}]'
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+_CHUNK = (
+    b'data: {"id":"chatcmpl-mock","object":"chat.completion.chunk","created":1750000000,'
+    b'"model":"bench",%s}\n\n'
+)
+_CONTENT = _CHUNK % b'"choices":[{"index":0,"delta":{%s"content":"@%s "},"finish_reason":null}]'
 _STOP = _CHUNK % b'"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]'
-_BILL = _CHUNK % (b'"choices":[],' + _COUNTS)
+_USAGE_CHUNK = _CHUNK % (b'"choices":[],' + _COUNTS)
 
 
-def question(*, delay: int = 0, gap: int = 0, chunks: int = 0) -> str:
-    """What to ask for an answer like that."""
+def make_prompt(*, delay: int = 0, gap: int = 0, chunks: int = 0) -> str:
+    """Return the prompt for a response with this timing in milliseconds."""
     return f"say delay={delay} gap={gap} chunks={chunks}"
 
 
-def _framed(data: bytes) -> bytes:
+def _frame(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 class Upstream(asyncio.Protocol):
-    """One connection, kept alive; one answer at a time."""
+    """One keep-alive connection, which serves one request at a time."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -74,15 +82,15 @@ class Upstream(asyncio.Protocol):
             self._answer_next()
 
     def _answer_next(self) -> None:
-        """Answer the first request that is there, if it is there entirely."""
+        """Answer the first request in the buffer, if it is complete."""
         self.answering = False
         end = self.waiting.find(b"\r\n\r\n") + 4
         if end < 4 or len(self.waiting) > MAX_BYTES:
             return
         length = LENGTH.search(self.waiting, 0, end)
-        whole = end + (int(length[1]) if length else 0)
-        if len(self.waiting) >= whole:
-            request, self.waiting = self.waiting[:whole], self.waiting[whole:]
+        size = end + (int(length[1]) if length else 0)
+        if len(self.waiting) >= size:
+            request, self.waiting = self.waiting[:size], self.waiting[size:]
             self.answering = True
             self._answer(request, end)
 
@@ -90,42 +98,44 @@ class Upstream(asyncio.Protocol):
         came = time.monotonic()
         if not request.startswith(b"POST"):
             return self._finish(HEALTHY)
-        asked = ASKED.search(request, end)
-        delay, gap, chunks = (int(number) for number in asked.groups()) if asked else (0, 0, 1)
+        timing = TIMING.search(request, end)
+        delay, gap, chunks = (int(number) for number in timing.groups()) if timing else (0, 0, 1)
         if not STREAM.search(request, end):
-            return self._later(delay, self._finish, ANSWER)
+            return self._call_later(delay, self._finish, ANSWER)
         self.gap, self.left = gap / 1000, min(chunks, MAX_CHUNKS)
-        self.bill = _framed(_BILL) if USAGE.search(request, end) else b""
-        return self._later(delay, self._begin, came)
+        self.usage = _frame(_USAGE_CHUNK) if USAGE.search(request, end) else b""
+        return self._call_later(delay, self._begin, came)
 
     def _begin(self, came: float) -> None:
         self.next = time.monotonic()
         times = b"%.6f/%.6f" % (came, self.next)
-        self.transport.write(HEAD + _framed(_SAID % (b'"role":"assistant",', times)))
-        self._go_on()
+        self.transport.write(HEAD + _frame(_CONTENT % (b'"role":"assistant",', times)))
+        self._schedule_next()
 
-    def _go_on(self) -> None:
-        """So many chunks, each at its time and not a gap after the last one."""
+    def _schedule_next(self) -> None:
+        """Schedule the next chunk at its own time, so that delays do not add up."""
         self.left -= 1
         self.next += self.gap
         if self.left > 0:
-            self.timer = self.loop.call_at(self.next, self._say)
+            self.timer = self.loop.call_at(self.next, self._send_chunk)
         else:
-            self._finish(_framed(_STOP) + self.bill + _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+            self._finish(_frame(_STOP) + self.usage + _frame(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
-    def _say(self) -> None:
-        self.transport.write(_framed(_SAID % (b"", b"%.6f" % time.monotonic())))
-        self._go_on()
+    def _send_chunk(self) -> None:
+        self.transport.write(_frame(_CONTENT % (b"", b"%.6f" % time.monotonic())))
+        self._schedule_next()
 
     def _finish(self, data: bytes) -> None:
         self.transport.write(data)
         self._answer_next()
 
-    def _later(self, milliseconds: int, act: Callable[..., None], *given: bytes | float) -> None:
+    def _call_later(
+        self, milliseconds: int, act: Callable[..., None], *arguments: bytes | float
+    ) -> None:
         if milliseconds:
-            self.timer = self.loop.call_later(milliseconds / 1000, act, *given)
+            self.timer = self.loop.call_later(milliseconds / 1000, act, *arguments)
         else:
-            act(*given)
+            act(*arguments)
 
 
 async def serve(port: int) -> None:
@@ -136,8 +146,8 @@ async def serve(port: int) -> None:
 
 
 @contextmanager
-def running(site: Site, port: int) -> Iterator[Child]:
-    """The mock, listening at this port until the end of the block."""
+def run_mock(site: Site, port: int) -> Iterator[Child]:
+    """Run the mock, which listens at this port until the end of the block."""
     with site.child(f"mock {port}", "-m", "bench.mock", "--port", str(port)) as child:
         ports.wait_for(port, child.check, START_SECONDS)
         yield child

@@ -1,10 +1,10 @@
-"""What do waiting devices cost? Polls the token endpoint of a running site for codes that nobody has answered.
+"""Measure what waiting devices cost: poll the token endpoint of a running site for pending codes.
 
     .venv/bin/python -m bench.polls [--devices 4000] [--clients 8] [--seconds 10] [--rounds 3]
 
-Makes codes of its own in the site's database, polls each in turn over kept connections as fast as answers come,
-and prints polls a second, their times, and the CPU that each cost the web workers and PostgreSQL.
-Bounded by its seconds; the codes expire ten minutes later.
+The program creates its own device codes in the site's database and polls them in turn over kept
+connections as fast as responses come. It prints the polls per second, their times, and the CPU
+time that each poll cost the web workers and PostgreSQL. The codes expire ten minutes later.
 """
 
 import argparse
@@ -40,23 +40,26 @@ def make_codes(number: int) -> list[str]:
 
 
 def poll(host: str, codes: Sequence[str], until: float) -> Polled:
-    """Poll these codes in turn until that moment: milliseconds of each answer, and what they said."""
+    """Poll these codes in turn until that moment.
+
+    Return the milliseconds of each response, and how often each error code came.
+    """
     connection = http.client.HTTPConnection(host, timeout=30)
-    times, said = [], Counter[str]()
+    times, errors = [], Counter[str]()
     turn = 0
     while time.time() < until:
-        body = json.dumps({"grant_type": GRANT, "device_code": codes[turn % len(codes)]})
+        request_body = json.dumps({"grant_type": GRANT, "device_code": codes[turn % len(codes)]})
         started = time.perf_counter()
-        connection.request("POST", PATH, body, {"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
+        connection.request("POST", PATH, request_body, {"Content-Type": "application/json"})
+        body = json.loads(connection.getresponse().read())
         times.append((time.perf_counter() - started) * 1000)
-        said[answer["error"]] += 1
+        errors[body["error"]] += 1
         turn += 1
-    return times, said
+    return times, errors
 
 
-def cpu_seconds(*names: str) -> float:
-    """What the processes with such a command line have used until now."""
+def read_cpu_seconds(*names: str) -> float:
+    """Return the CPU time until now of the processes with one of these names in their command."""
     total = 0.0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -64,13 +67,13 @@ def cpu_seconds(*names: str) -> float:
             if any(name in command for name in names):
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
                 total += (int(fields[11]) + int(fields[12])) / TICK
-        except OSError:  # it has ended meanwhile
+        except OSError:  # The process has ended.
             continue
     return total
 
 
-def one_round(host: str, codes: list[str], clients: int, seconds: float) -> None:
-    before = cpu_seconds("gunicorn"), cpu_seconds("postgres")
+def run_round(host: str, codes: list[str], clients: int, seconds: float) -> None:
+    before = read_cpu_seconds("gunicorn"), read_cpu_seconds("postgres")
     until = time.time() + seconds
     with ProcessPoolExecutor(clients, mp_context=get_context("spawn")) as pool:
         polled = list(
@@ -82,12 +85,14 @@ def one_round(host: str, codes: list[str], clients: int, seconds: float) -> None
             )
         )
     times = sorted(time for part, _ in polled for time in part)
-    said = sum((part for _, part in polled), Counter[str]())
-    web, database = cpu_seconds("gunicorn") - before[0], cpu_seconds("postgres") - before[1]
+    errors = sum((part for _, part in polled), Counter[str]())
+    web = read_cpu_seconds("gunicorn") - before[0]
+    database = read_cpu_seconds("postgres") - before[1]
     print(
         f"{len(times) / seconds:.0f} polls/s, p50 {statistics.median(times):.1f} ms, "
-        f"p99 {times[int(len(times) * 0.99)]:.1f} ms; CPU a poll: web {web / len(times) * 1000:.2f} ms, "
-        f"PostgreSQL {database / len(times) * 1000:.2f} ms; {dict(said)}"
+        f"p99 {times[int(len(times) * 0.99)]:.1f} ms; CPU a poll: web "
+        f"{web / len(times) * 1000:.2f} ms, PostgreSQL {database / len(times) * 1000:.2f} ms; "
+        f"{dict(errors)}"
     )
 
 
@@ -101,10 +106,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("devices", 4000), ("clients", 8), ("seconds", 10), ("rounds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    asked = parser.parse_args()
-    codes = make_codes(asked.devices)
-    for _ in range(asked.rounds):
-        one_round(urlsplit(settings.PUBLIC_ORIGIN).netloc, codes, asked.clients, asked.seconds)
+    options = parser.parse_args()
+    codes = make_codes(options.devices)
+    for _ in range(options.rounds):
+        run_round(urlsplit(settings.PUBLIC_ORIGIN).netloc, codes, options.clients, options.seconds)
 
 
 if __name__ == "__main__":

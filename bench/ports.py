@@ -1,35 +1,36 @@
-"""Waiting for servers on loopback, never without an end."""
+"""Wait for servers on loopback, with a timeout."""
 
 import socket
 import time
 from collections.abc import Callable
 
-from smartspec.local.launch import answers
+from smartspec.local.launch import responds
 
 
 def wait_for(port: int, check: Callable[[], None], seconds: float) -> None:
-    """Until something listens there. `check` raises if it never will."""
-    _until(lambda: _connects(port), check, f"Nothing listens at port {port}", seconds)
+    """Wait until a server listens at the port. `check` raises if none ever will."""
+    _wait_until(lambda: _connects(port), check, f"Nothing listens at port {port}", seconds)
 
 
 def wait_for_answer(port: int, path: str, check: Callable[[], None], seconds: float) -> None:
-    """Until this path is answered with 200."""
-    _until(
-        lambda: answers("127.0.0.1", port, path),
+    """Wait until the response to this path is 200. `check` raises if it never will be."""
+    _wait_until(
+        lambda: responds("127.0.0.1", port, path),
         check,
         f"Port {port} does not answer {path}",
         seconds,
     )
 
 
-def _until(
-    done: Callable[[], bool], check: Callable[[], None], otherwise: str, seconds: float
+def _wait_until(
+    condition: Callable[[], bool], check: Callable[[], None], problem: str, seconds: float
 ) -> None:
+    """Raises TimeoutError with the problem after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not done():
+    while not condition():
         check()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{otherwise} after {seconds:g} s.")
+            raise TimeoutError(f"{problem} after {seconds:g} s.")
         time.sleep(0.05)
 
 

@@ -1,6 +1,7 @@
-"""A client for thousands of completions at once: raw sockets on asyncio, which leave the machine to the gateway.
+"""A client for thousands of concurrent completions on raw asyncio sockets, which cost little CPU.
 
-It takes the times out of the mock's chunks as they come (bench/mock.py), and keeps of a stream nothing but its end.
+It reads the times in the mock's chunks as they arrive (bench/mock.py), and keeps only the end of
+each stream.
 """
 
 import asyncio
@@ -18,23 +19,23 @@ CREDITS = re.compile(rb'"_credits": ?\{"used": ?(\d+)')
 LAST = b"0\r\n\r\n"
 DONE = b"data: [DONE]"
 ERROR = re.compile(rb'"error" ?:')
-KEPT = 4096  # bytes of the end of an answer
+KEPT = 4096  # Bytes that are kept of the end of a response.
 
 WHOLE, REFUSED, FAILED, CUT = "whole", "refused", "error event", "cut off"
-SILENT, LATE = "ended without saying so", "no answer in time"
+SILENT, LATE = "ended without an end mark", "no answer in time"
 
 
-def request(
+def build_request(
     host: str, path: str, headers: Mapping[str, str], text: str, *, stream: bool, **more: object
 ) -> bytes:
-    """The bytes of one request for a completion."""
-    asked: dict[str, object] = {
+    """Return the bytes of one request for a completion."""
+    request_body: dict[str, object] = {
         "model": "bench",
         "messages": [{"role": "user", "content": text}],
         "max_tokens": 4096,
     }
-    asked |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
-    body = json.dumps(asked | more)
+    request_body |= {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    body = json.dumps(request_body | more)
     lines = {
         "Host": host,
         "Content-Type": "application/json",
@@ -49,27 +50,25 @@ def request(
 class Count:
     """What all streams of a run have received until now."""
 
-    open: int = 0  # connections
-    begun: int = 0  # streams that have their first token and not yet their end
+    open: int = 0  # Connections.
+    begun: int = 0  # Streams between their first token and their end.
     chunks: int = 0
-    delays: list[float] = field(
-        default_factory=list
-    )  # seconds that each chunk was under way, while `noting`
-    noting: bool = False
+    # Seconds from the sending of each chunk to its arrival, recorded while `recording`.
+    delays: list[float] = field(default_factory=list)
+    recording: bool = False
 
 
 class Exchange(asyncio.Protocol):
-    """One request and its answer."""
+    """One request and its response."""
 
     def __init__(self, sent: bytes, count: Count, began: float) -> None:
         self.sent, self.count, self.began = sent, count, began
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.status = 0
         self.head = self.tail = b""
-        self.missing: int | None = None  # bytes of a body of known length
-        self.added: float | None = (
-            None  # seconds to the first token, without those that the mock took
-        )
+        self.missing: int | None = None  # Bytes of a body of known length.
+        # Seconds to the first token, without those that the mock took.
+        self.added: float | None = None
         self.end: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,7 +86,7 @@ class Exchange(asyncio.Protocol):
         self.tail += data
         self._take_times(now)
         if self.missing == 0 or (self.missing is None and self.status and self.tail.endswith(LAST)):
-            self._end(self._verdict())
+            self._end(self._classify())
         self.tail = self.tail[-KEPT:]
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -98,7 +97,7 @@ class Exchange(asyncio.Protocol):
         self._end(LATE)
 
     def _read_head(self, data: bytes) -> bytes:
-        """What of the data belongs to the body."""
+        """Add the data to the head; return the part that belongs to the body."""
         self.head += data
         end = self.head.find(HEAD_END)
         if end < 0:
@@ -110,20 +109,20 @@ class Exchange(asyncio.Protocol):
         return body
 
     def _take_times(self, now: float) -> None:
-        """Of the chunks that are here entirely; they are not looked at again."""
+        """Read the times of all complete chunks in the tail, and remove these chunks."""
         used = 0
-        for found in TIMES.finditer(self.tail):
-            used = found.end()
+        for match in TIMES.finditer(self.tail):
+            used = match.end()
             self.count.chunks += 1
-            if found[2]:
+            if match[2]:
                 self.count.begun += 1
-                self.added = now - self.began - (float(found[2]) - float(found[1]))
-            elif self.count.noting:
-                self.count.delays.append(now - float(found[1]))
+                self.added = now - self.began - (float(match[2]) - float(match[1]))
+            elif self.count.recording:
+                self.count.delays.append(now - float(match[1]))
         if used:
             self.tail = self.tail[used:]
 
-    def _verdict(self) -> str:
+    def _classify(self) -> str:
         if self.status != 200:
             return REFUSED
         if ERROR.search(self.tail):
@@ -140,7 +139,7 @@ class Exchange(asyncio.Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """How an exchange ended, `seconds` after it began; `added` only where a stream began."""
+    """How an exchange ended, `seconds` after it began. `added` is None unless a stream began."""
 
     how: str
     status: int
@@ -152,25 +151,25 @@ class Answer:
 
     @property
     def name(self) -> str:
-        """What the gateway calls this completion."""
-        found = re.search(rb"\r\nx-generation-id: *(\S+)", self.head, re.IGNORECASE)
-        return found[1].decode() if found else ""
+        """The generation id that the gateway gave the completion; empty if it gave none."""
+        match = re.search(rb"\r\nx-generation-id: *(\S+)", self.head, re.IGNORECASE)
+        return match[1].decode() if match else ""
 
     @property
     def credits(self) -> int | None:
-        """What the gateway says it cost."""
-        found = CREDITS.search(self.tail)
-        return int(found[1]) if found else None
+        """The credits that the gateway reports in the response, or None."""
+        match = CREDITS.search(self.tail)
+        return int(match[1]) if match else None
 
 
-async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
-    """One exchange on a connection of its own, over within that time whatever the other side does."""
+async def send(port: int, request: bytes, count: Count, seconds: float) -> Answer:
+    """Send one request on a new connection and return the end within this many seconds."""
     loop = asyncio.get_running_loop()
     began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
             _, exchange = await loop.create_connection(
-                lambda: Exchange(sent, count, began), "127.0.0.1", port
+                lambda: Exchange(request, count, began), "127.0.0.1", port
             )
     except TimeoutError:
         return Answer(LATE, 0, began, time.monotonic() - began, None, b"", b"")
@@ -191,15 +190,18 @@ async def ask(port: int, sent: bytes, count: Count, seconds: float) -> Answer:
 
 
 async def keep_open(
-    callers: int, ask_once: Callable[[], Awaitable[Answer]], until: float, apart: float
+    callers: int, send_once: Callable[[], Awaitable[Answer]], until: float, apart: float
 ) -> list[Answer]:
-    """The answers of so many callers, each begun `apart` seconds after another, who ask again and again until then."""
+    """Let callers send requests one after the other until that moment; return all answers.
+
+    Each caller begins `apart` seconds after the previous one.
+    """
 
     async def call(number: int) -> list[Answer]:
         await asyncio.sleep(number * apart)
-        answers = [await ask_once()]
+        answers = [await send_once()]
         while time.monotonic() < until:
-            answers.append(await ask_once())
+            answers.append(await send_once())
         return answers
 
     return [

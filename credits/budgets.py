@@ -1,4 +1,7 @@
-"""What the devices and API keys of a user have spent in the month that is: to show; the ledger itself limits."""
+"""What the devices and API keys of a user have spent in the current month.
+
+These functions only read, for pages and responses. The ledger itself enforces the budgets.
+"""
 
 from typing import Any
 
@@ -8,23 +11,26 @@ from accounts.models import User
 from credits.exceptions import BudgetUsage
 
 
-def spent_this_month(user: User) -> dict[str, int]:
-    """Whole credits by credential, in the calendar month (UTC) of the database's clock; without what is only held."""
+def read_spending(user: User) -> dict[str, int]:
+    """Map each credential of the user to the whole credits that it has spent this month.
+
+    The month is the calendar month (UTC) of the database's clock. Held credits do not count.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_SPENT, [user.pk])
         return dict(cursor.fetchall())
 
 
-def state(user: User, credential: str, limit: int) -> dict[str, Any]:
-    """A device's or key's budget of `limit` credits, as the routes spell it."""
+def read_budget(user: User, credential: str, limit: int) -> dict[str, Any]:
+    """Return the budget object of a device or key that may spend `limit` credits a month."""
     with connection.cursor() as cursor:
         cursor.execute(_STATE, [user.pk, credential])
         month, spent, held = cursor.fetchone()
-    return spell(BudgetUsage(limit=limit, held=held, spent=spent, month=month))
+    return render_budget(BudgetUsage(limit=limit, held=held, spent=spent, month=month))
 
 
-def spell(usage: BudgetUsage) -> dict[str, Any]:
-    """A budget on the wire."""
+def render_budget(usage: BudgetUsage) -> dict[str, Any]:
+    """Build the budget object of responses."""
     resets_at = usage.resets_at.isoformat().replace("+00:00", "Z")
     return {"limit": usage.limit, "spent": usage.spent, "held": usage.held, "resets_at": resets_at}
 

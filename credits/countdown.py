@@ -1,4 +1,4 @@
-"""How long something still lives, in words of the reader's language (Django's own have no Thai)."""
+"""The time until an expiry, in the reader's language. Django's own `timeuntil` has no Thai."""
 
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,18 +13,18 @@ class Expiring(Protocol):
     expires_at: datetime
 
 
-def countdown(row: Expiring) -> str:
-    """Such as "in 12 minutes"; for what is over, nothing counts."""
+def format_countdown(row: Expiring) -> str:
+    """Return text such as "in 12 minutes"; "–" for a row that is neither open nor pending."""
     if row.state not in ("open", "pending"):
         return "–"
     left = row.expires_at - timezone.now()
     if left < timedelta():
-        return _("%(time)s ago") % {"time": span(-left)}
-    return _("in %(time)s") % {"time": span(left)}
+        return _("%(time)s ago") % {"time": format_duration(-left)}
+    return _("in %(time)s") % {"time": format_duration(left)}
 
 
-def span(time: timedelta) -> str:
-    """Rounded, in the unit that says enough."""
+def format_duration(time: timedelta) -> str:
+    """Return the duration rounded to minutes (below 90), hours (below 48) or days."""
     minutes = round(time.total_seconds() / 60)
     if minutes < 1:
         return _("less than a minute")

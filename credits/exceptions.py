@@ -1,4 +1,4 @@
-"""What the ledger refuses. After each of these nothing has changed."""
+"""The refusals of the ledger. When one of them is raised, nothing was changed."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,11 +8,11 @@ from credits import months
 
 
 class LedgerRefusal(Refusal):
-    """Base of all refusals by credits/ledger.py."""
+    """The base class of all refusals by credits/ledger.py."""
 
 
 class InvalidAmount(LedgerRefusal):
-    """Zero, negative where it must not be, not whole, or over the bound."""
+    """The amount is zero, not whole, above the maximum, or negative where that is not allowed."""
 
     code = "invalid_amount"
 
@@ -27,7 +27,7 @@ class UnknownAccount(LedgerRefusal):
 
 
 class InsufficientCredits(LedgerRefusal):
-    """`required` credits were asked for, `available` are there."""
+    """The request needs `required` credits, and only `available` credits are available."""
 
     status = 402
     code = "insufficient_credits"
@@ -40,7 +40,11 @@ class InsufficientCredits(LedgerRefusal):
 
 @dataclass(frozen=True, slots=True)
 class BudgetUsage:
-    """What a device or key may spend in `month` (its first day, UTC), has spent of it, and holds for what runs."""
+    """The budget of a device or key in one month, in credits.
+
+    `limit` is the budget, `spent` the charged part, `held` the part that is set aside for running
+    completions. `month` is the first day of the month (UTC).
+    """
 
     limit: int
     held: int
@@ -57,7 +61,7 @@ class BudgetUsage:
 
 
 class BudgetUsedUp(InsufficientCredits):
-    """The balance would cover it, the monthly budget of the device or key does not."""
+    """The balance would cover the amount, but the monthly budget of the device or key does not."""
 
     def __init__(self, message: str, *, required: int, available: int, usage: BudgetUsage) -> None:
         super().__init__(message, required=required, available=min(available, usage.left))
@@ -65,35 +69,35 @@ class BudgetUsedUp(InsufficientCredits):
 
 
 class TooManyHolds(LedgerRefusal):
-    """As many completions run at the same time as the plan allows."""
+    """The user already has as many open holds as the plan allows."""
 
     status = 429
     code = "rate_limit_exceeded"
 
 
 class NotRefundable(LedgerRefusal):
-    """Neither a usage nor a purchase, or somebody else's."""
+    """The transaction is neither a usage nor a purchase, or it belongs to another user."""
 
     status = 409
     code = "not_refundable"
 
 
 class AlreadyRefunded(LedgerRefusal):
-    """Nothing of it is left to refund."""
+    """The transaction has been refunded completely."""
 
     status = 409
     code = "already_refunded"
 
 
 class HoldEnded(LedgerRefusal):
-    """The hold was released, or captured before."""
+    """The hold has been released or captured already."""
 
     status = 409
     code = "hold_ended"
 
 
 class IdempotencyConflict(LedgerRefusal):
-    """The key was used for another request."""
+    """The idempotency key was used for a different request."""
 
     status = 409
     code = "idempotency_conflict"

@@ -1,4 +1,4 @@
-"""What a person sees of their credits. They only read."""
+"""The pages on which users see their credits. They only read."""
 
 from django import forms
 from django.conf import settings
@@ -15,16 +15,16 @@ from accounts.toolbox.keyset import MAX_KEY, Page, cut_page
 from credits import ledger
 from credits.models import Grant, Transaction
 
-NEWEST = 20  # transactions on the account page
-EXPIRING = 3  # grants on the account page
-PAGE = 50  # transactions on a page of their own
+NEWEST = 20  # Transactions on the account page.
+EXPIRING = 3  # Grants on the account page.
+PAGE = 50  # Transactions on one page of the list of all transactions.
 
 
 @require_safe
 @never_cache
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
-    """Balance and plan, and the newest transactions."""
+    """Show the balance, the plan and the newest transactions."""
     user = require_user(request)
     balance = ledger.balance(user)
     context = {
@@ -38,10 +38,10 @@ def account(request: HttpRequest) -> HttpResponse:
 
 
 class TransactionsQuery(forms.Form):
-    """`before` is the `seq` that ended the page before."""
+    """The parameters of the list. `before` is the `seq` of the last row of the previous page."""
 
     type = forms.ChoiceField(
-        label=_("Show"), required=False, choices=[("", _("Everything")), *Transaction.Type.choices]
+        label=_("Show"), required=False, choices=[("", _("All")), *Transaction.Type.choices]
     )
     before = forms.IntegerField(
         required=False, min_value=1, max_value=MAX_KEY, widget=forms.HiddenInput
@@ -52,7 +52,7 @@ class TransactionsQuery(forms.Form):
 @never_cache
 @login_required
 def transactions(request: HttpRequest) -> HttpResponse:
-    """All transactions, newest first, a page at a time; 400 for an address that no link leads to."""
+    """Show one page of all transactions, the newest first. Respond 400 to invalid parameters."""
     query = TransactionsQuery(request.GET)
     if not query.is_valid():
         return render(
@@ -63,12 +63,12 @@ def transactions(request: HttpRequest) -> HttpResponse:
         "query": query,
         "type": kind,
         "before": before,
-        "page": page_of(require_user(request), kind, before),
+        "page": load_page(require_user(request), kind, before),
     }
     return render(request, "credits/transactions.html", context)
 
 
-def page_of(user: User, kind: str, before: int | None) -> Page[Transaction]:
-    """At most PAGE transactions of this type, posted before that number."""
-    wanted = Transaction.objects.filter(user=user)
-    return cut_page(wanted.filter(type=kind) if kind else wanted, "seq", before, PAGE)
+def load_page(user: User, kind: str, before: int | None) -> Page[Transaction]:
+    """Return at most PAGE transactions with a `seq` below `before`. An empty `kind`: any type."""
+    rows = Transaction.objects.filter(user=user)
+    return cut_page(rows.filter(type=kind) if kind else rows, "seq", before, PAGE)

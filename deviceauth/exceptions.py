@@ -94,7 +94,7 @@ class UserCodeRefusal(Refusal):
 
 class MalformedUserCode(UserCodeRefusal):
     code = "invalid_user_code"
-    title = _("That is not a code")
+    title = _("This is not a valid code")
     text = _("A code has eight letters, like BCDF-GHJK.")
 
 
@@ -108,15 +108,15 @@ class UnknownUserCode(UserCodeRefusal):
 class UsedUserCode(UserCodeRefusal):
     status = 404
     code = "used_user_code"
-    title = _("This code was already used")
-    text = _("Each code works once. If you still need one, ask your device for a new code.")
+    title = _("This code has already been used")
+    text = _("Each code works once. If you still need one, ask for a new code on your device.")
 
 
 class ExpiredUserCode(UserCodeRefusal):
     status = 410
     code = "expired_user_code"
     title = _("This code has expired")
-    text = _("Codes work for ten minutes. Ask your device for a new code.")
+    text = _("Codes are valid for ten minutes. Ask for a new code on your device.")
 
 
 class LoggedOut(UserCodeRefusal):
@@ -125,7 +125,7 @@ class LoggedOut(UserCodeRefusal):
     status = 403
     code = "logged_out"
     title = _("Log in again")
-    text = _("Your password has just been changed. Log in again, then enter the code once more.")
+    text = _("Your password has just been changed. Log in again, then enter the same code again.")
 
 
 class TooManyTries(UserCodeRefusal):

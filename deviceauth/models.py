@@ -66,13 +66,13 @@ class DeviceCode(AbstractDeviceGrant, models.Model):
     )
     last_checked = models.DateTimeField(_("last polled"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    opened_at = models.DateTimeField(_("looked at"), null=True, editable=False)
+    opened_at = models.DateTimeField(_("viewed at"), null=True, editable=False)
     approved_at = models.DateTimeField(_("allowed at"), null=True, editable=False)
     consumed_at = models.DateTimeField(_("used at"), null=True, editable=False)
     replayed_at = models.DateTimeField(_("sent again at"), null=True, editable=False)
     approval = models.UUIDField(null=True, unique=True, editable=False)
     language = models.CharField(max_length=10, blank=True, editable=False)
-    address = models.CharField(_("address"), max_length=45, blank=True)
+    address = models.CharField(_("IP address"), max_length=45, blank=True)
     user_agent = models.CharField(
         _("user agent"), max_length=request_source.MAX_USER_AGENT, blank=True
     )
@@ -174,7 +174,7 @@ class DeviceSession(Limits):
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MAX_CREDITS)],
     )
-    address = models.CharField(_("last address"), max_length=45, blank=True)
+    address = models.CharField(_("last IP address"), max_length=45, blank=True)
     created_at = models.DateTimeField(_("connected"), default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(_("last used"), default=timezone.now, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)

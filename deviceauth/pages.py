@@ -33,13 +33,12 @@ from deviceauth.models import DeviceCode, DeviceSession
 
 ALLOWED = (
     _("Your device is connected"),
-    _("You can close this page and go back to your device. We also send you a mail."),
+    _("You can close this page and go back to your device. We have also sent you an email."),
 )
 DENIED = (
-    _("The device was refused"),
+    _("The device has been refused"),
     _(
-        "It has no access to your account. "
-        "If somebody sent you the code, they tried to use your credits."
+        "It has no access to your account. If someone sent you the code, they tried to use your credits."
     ),
 )
 # The URL contains the code, which no Referer header may pass on. `no-referrer` is impossible: with

@@ -21,9 +21,11 @@ class CreditsView(APIView):
         caller = _find_caller(request)
         limit = caller.monthly_budget if caller else None
         budget = (
-            {"budget": budgets.state(user, caller.credential, limit)} if caller and limit else {}
+            {"budget": budgets.read_budget(user, caller.credential, limit)}
+            if caller and limit
+            else {}
         )
-        return Response(answers.balance(user) | budget)
+        return Response(answers.read_balance(user) | budget)
 
 
 def _find_caller(request: Request) -> ApiKey | DeviceSession | None:

@@ -35,7 +35,7 @@ def build_not_found(name: str | None) -> ModelNotFound:
     if name is None:
         return ModelNotFound(_("No model is configured yet."), param="model")
     return ModelNotFound(
-        _("The model %(name)s does not exist, or is not one of your plan or key.")
+        _("The model %(name)s does not exist, or your plan or key does not include it.")
         % {"name": name[:200]},
         param="model",
     )

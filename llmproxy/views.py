@@ -171,7 +171,7 @@ def generation(request: HttpRequest) -> HttpResponse:
         else None
     )
     if found is None:
-        raise GenerationNotFound(_("There is no completion of yours with this id."), param="id")
+        raise GenerationNotFound(_("You have no completion with this ID."), param="id")
     return JsonResponse(explain.explain(found))
 
 
@@ -221,13 +221,13 @@ def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
 def _body(request: HttpRequest) -> bytes:
     """The raw body, at most WEB_LLM_MAX_BODY_BYTES."""
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        raise InvalidRequest(_("Send the body with a Content-Length."))
+        raise InvalidRequest(_("Send the request body with a Content-Length."))
     try:
         return request.body
     except RequestDataTooBig:
-        raise RequestTooLarge(_("The body is larger than this service accepts.")) from None
+        raise RequestTooLarge(_("The request body is larger than this service accepts.")) from None
     except UnreadablePostError:
-        raise InvalidRequest(_("The body ended early.")) from None
+        raise InvalidRequest(_("The request body ended early.")) from None
 
 
 def _answer(admission: Admission, sock: Any) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What the admin leaves out: tables of libraries that show nothing an operator can act on."""
+"""Unregister the admin pages of libraries that show nothing an operator can act on."""
 
 import oauth2_provider.admin  # noqa: F401 – registers its tables, of which we keep what an app took over
 from django.apps import apps

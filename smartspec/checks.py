@@ -1,4 +1,4 @@
-"""Settings that would hurt are refused before the first request, each with an id and a hint."""
+"""System checks that refuse harmful settings before the first request, with an id and a hint."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,28 +17,28 @@ from credits.database import roles
 
 
 @register(Tags.security)
-def settings_are_sound(**_: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> list[CheckMessage]:
     return [
-        *_unreadable(),
-        *_origin(),
-        *_numbers(),
-        *_keys(),
-        *_models(),
-        *_contact(),
-        *(() if settings.DEBUG else _production()),
+        *_check_variables(),
+        *_check_origin(),
+        *_check_numbers(),
+        *_check_keys(),
+        *_check_upstream(),
+        *_check_contact(),
+        *(() if settings.DEBUG else _check_production()),
     ]
 
 
-def _unreadable() -> Iterator[CheckMessage]:
-    for name, why in settings.BAD_VARIABLES.items():
+def _check_variables() -> Iterator[CheckMessage]:
+    for name, problem in settings.BAD_VARIABLES.items():
         yield Error(
-            f"{name} cannot be read: {why}.",
+            f"{name} cannot be read: {problem}.",
             hint="Correct it in the environment.",
             id="smartspec.E007",
         )
 
 
-def _origin() -> Iterator[CheckMessage]:
+def _check_origin() -> Iterator[CheckMessage]:
     parts = urlparse(settings.PUBLIC_ORIGIN)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
         yield Error(
@@ -48,7 +48,7 @@ def _origin() -> Iterator[CheckMessage]:
         )
 
 
-def _numbers() -> Iterator[CheckMessage]:
+def _check_numbers() -> Iterator[CheckMessage]:
     least = {
         "WEB_LLM_MIN_CREDITS": 0,
         "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
@@ -78,7 +78,7 @@ def _numbers() -> Iterator[CheckMessage]:
             )
 
 
-def _keys() -> Iterator[CheckMessage]:
+def _check_keys() -> Iterator[CheckMessage]:
     for key in settings.ENCRYPTION_KEYS:
         try:
             Fernet(key)
@@ -90,14 +90,15 @@ def _keys() -> Iterator[CheckMessage]:
             )
 
 
-def _models() -> Iterator[CheckMessage]:
+def _check_upstream() -> Iterator[CheckMessage]:
     upstream = urlparse(settings.LLM_UPSTREAM_BASE_URL)
     if settings.LLM_UPSTREAM_BASE_URL and (
         upstream.scheme not in ("http", "https") or not upstream.hostname
     ):
         yield Error(
             "LLM_UPSTREAM_BASE_URL is not an address.",
-            hint="Set it to the provider's address up to and including /v1, such as https://models.example/v1",
+            hint="Set it to the provider's address up to and including /v1, such as"
+            " https://models.example/v1",
             id="smartspec.E004",
         )
     if not (
@@ -116,7 +117,7 @@ def _models() -> Iterator[CheckMessage]:
         )
 
 
-def _contact() -> Iterator[CheckMessage]:
+def _check_contact() -> Iterator[CheckMessage]:
     try:
         validate_email(settings.SUPPORT_EMAIL or "nobody@example.com")
     except ValidationError:
@@ -127,7 +128,7 @@ def _contact() -> Iterator[CheckMessage]:
         )
 
 
-def _production() -> Iterator[CheckMessage]:
+def _check_production() -> Iterator[CheckMessage]:
     if os.environ.get("SMARTSPEC_FAILPOINT"):
         yield Error(
             "SMARTSPEC_FAILPOINT is set: workers would kill themselves.",
@@ -146,40 +147,44 @@ def _production() -> Iterator[CheckMessage]:
         )
     if not settings.ENCRYPTION_KEYS:
         yield checks.Info(
-            "ENCRYPTION_KEYS is not set: provider keys and second factors are encrypted with a key derived from "
-            "SECRET_KEY.",
+            "ENCRYPTION_KEYS is not set: provider keys and second factors are encrypted with a key"
+            " derived from SECRET_KEY.",
             hint="Set it, so that SECRET_KEY can be changed without losing them.",
             id="smartspec.I001",
         )
     if not settings.SUPPORT_EMAIL:
         yield checks.Info(
-            "SUPPORT_EMAIL is not set: whoever has no credits left is not told whom to ask.",
+            "SUPPORT_EMAIL is not set: users without credits are not told whom to ask.",
             hint="Set it to an address that somebody reads.",
             id="smartspec.I002",
         )
     if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
         yield checks.Warning(
-            "EMAIL_URL is missing: mail goes to the log, so nobody can sign up, and codes are where they can be read.",
+            "EMAIL_URL is missing: mails are written to the log. Nobody can sign up, and all"
+            " readers of the log see the codes in the mails.",
             hint="Set EMAIL_URL to smtp+tls://user:password@host:587",
             id="smartspec.W003",
         )
 
 
 @register(Tags.database, deploy=True)
-def site_cannot_write_the_ledger(
-    *, databases: Sequence[str] | None = None, **_: Any
-) -> list[CheckMessage]:
-    """Asked for by `check --deploy --database default`, as the role that the site runs as."""
+def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Warn if the role of DATABASE_URL can write the tables of the ledger.
+
+    The check runs with `check --deploy --database default`, as the role that the site runs as.
+    """
     try:
-        found = roles.excess() if databases else []
-    except DatabaseError:  # away, or without tables: another thing to be told by others
+        privileges = roles.excess() if databases else []
+    except DatabaseError:  # The database is away or has no tables: other checks report that.
         return []
-    if not found:
+    if not privileges:
         return []
     return [
         checks.Warning(
-            f"The database role of DATABASE_URL can write the ledger without its verbs: it has {', '.join(found)}.",
-            hint="Run the site as a role of its own, the one in DATABASE_APP_ROLE when migrating: docs/roles.md.",
+            "The database role of DATABASE_URL can write the ledger without its verbs: it has"
+            f" {', '.join(privileges)}.",
+            hint="Run the site as a role of its own, the one in DATABASE_APP_ROLE when migrating:"
+            " docs/roles.md.",
             id="smartspec.W002",
         )
     ]

@@ -1,4 +1,4 @@
-"""The Content-Security-Policy: strict on our pages, looser where Unfold's scripts need it."""
+"""The Content-Security-Policy header: strict on all pages, but less so in the admin for Unfold."""
 
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings

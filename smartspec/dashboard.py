@@ -1,4 +1,4 @@
-"""The numbers on the first page of the admin."""
+"""The figures on the first page of the admin."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.filters import MARGIN
 from accounts.models import User
 from accounts.toolbox.keyset import edge
-from credits.countdown import span
+from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
 
@@ -29,7 +29,7 @@ Type = Transaction.Type
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One card of the dashboard; `link` leads to the rows behind it."""
+    """One card of the dashboard. `link` leads to the list of the counted rows."""
 
     title: str | Promise
     value: int
@@ -39,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class AuditTile:
-    """What the last audit of the ledger said; `tone` is how it looks."""
+    """The result of the last audit of the ledger. `tone` is success, warning, error or info."""
 
     tone: str
     says: str
@@ -47,51 +47,58 @@ class AuditTile:
 
     @property
     def ago(self) -> str:
-        return span(timezone.now() - self.run.finished_at) if self.run else ""
+        return format_duration(timezone.now() - self.run.finished_at) if self.run else ""
 
     @property
     def checked(self) -> str:
-        """What the run read."""
+        """Describe how many rows the audit read."""
         if self.run is None:
             return ""
         users, transactions, holds = self.run.users, self.run.transactions, self.run.holds
         return _("%(users)s, %(transactions)s and %(holds)s checked.") % {
-            "users": ngettext("%(number)s user", "%(number)s users", users) % _shown(users),
+            "users": ngettext("%(number)s user", "%(number)s users", users) % _format_number(users),
             "transactions": ngettext(
                 "%(number)s transaction", "%(number)s transactions", transactions
             )
-            % _shown(transactions),
-            "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _shown(holds),
+            % _format_number(transactions),
+            "holds": ngettext("%(number)s hold", "%(number)s holds", holds) % _format_number(holds),
         }
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's DASHBOARD_CALLBACK: figures and newest transactions for who may see them."""
+def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the figures and the newest transactions, if the administrator may see them.
+
+    This is Unfold's DASHBOARD_CALLBACK.
+    """
     context["title"] = gettext_lazy("Overview")
     if request.user.has_perm("credits.view_transaction"):
-        context["audit"] = audit_tile()
-        context["figures"] = [*_now(), *_lately()]
-        context["newest"] = _newest()
+        context["audit"] = build_audit_tile()
+        context["figures"] = [*_count_current(), *_sum_recent()]
+        context["newest"] = _list_newest()
         if request.user.has_perm("llmproxy.view_provider"):
-            context["figures"].append(_providers())
+            context["figures"].append(_count_failing_providers())
     return context
 
 
-def audit_tile() -> AuditTile:
+def build_audit_tile() -> AuditTile:
     run = AuditRun.objects.order_by("-id").first()
     if run is None:
-        return AuditTile("info", _("Never run yet: manage.py audit_ledger"))
+        return AuditTile(
+            "info", _("The ledger has not been audited yet. Run manage.py audit_ledger.")
+        )
     if run.problems:
         text = ngettext("%(problems)s problem found.", "%(problems)s problems found.", run.problems)
         return AuditTile("error", text % {"problems": intcomma(run.problems)}, run)
     if timezone.now() - run.finished_at > timedelta(seconds=settings.AUDIT_STALE_SECONDS):
         return AuditTile(
-            "warning", _("It was sound, but that is long ago. Run manage.py audit_ledger."), run
+            "warning",
+            _("The last audit found no problems, but it was long ago. Run manage.py audit_ledger."),
+            run,
         )
-    return AuditTile("success", _("The ledger is sound."), run)
+    return AuditTile("success", _("The ledger is correct."), run)
 
 
-def _now() -> list[Figure]:
+def _count_current() -> list[Figure]:
     sums = User.objects.aggregate(
         users=Count("pk", filter=Q(is_active=True)),
         credits=Sum("credits", default=0),
@@ -111,49 +118,49 @@ def _now() -> list[Figure]:
         Figure(
             _("Outstanding"),
             sums["credits"],
-            ngettext("credit on all balances", "credits on all balances", sums["credits"]),
+            ngettext("credit in all accounts", "credits in all accounts", sums["credits"]),
         ),
         Figure(
-            _("Held"), sums["held"], ngettext("credit set aside", "credits set aside", sums["held"])
+            _("Held"), sums["held"], ngettext("credit reserved", "credits reserved", sums["held"])
         ),
         Figure(
             _("Open holds"),
             sums["holds"],
-            ngettext(
-                "answer that is being written", "answers that are being written", sums["holds"]
-            ),
+            ngettext("answer in progress", "answers in progress", sums["holds"]),
             f"{holds}?state__exact=open",
         ),
-        Figure(_("Debts"), sums["debt"], debtors % _shown(sums["debtors"]), f"{users}?debt=yes"),
+        Figure(
+            _("Debts"), sums["debt"], debtors % _format_number(sums["debtors"]), f"{users}?debt=yes"
+        ),
         Figure(
             _("Approvals"),
             waiting,
-            _("waiting for a second administrator"),
+            _("waiting for another administrator"),
             f"{reverse('admin:credits_approval_changelist')}?state__exact=pending",
         ),
     ]
 
 
-def _providers() -> Figure:
+def _count_failing_providers() -> Figure:
     sums = Provider.objects.filter(is_active=True).aggregate(
         every=Count("pk"),
         failing=Count("pk", filter=Q(failures__gt=0) | Q(cooling_until__gt=Now())),
     )
     note = ngettext(
-        "of %(number)s that is switched on", "of %(number)s that are switched on", sums["every"]
+        "of %(number)s active provider", "of %(number)s active providers", sums["every"]
     )
     return Figure(
         _("Failing providers"),
         sums["failing"],
-        note % _shown(sums["every"]),
+        note % _format_number(sums["every"]),
         reverse("admin:llmproxy_provider_changelist"),
     )
 
 
-def _lately() -> list[Figure]:
+def _sum_recent() -> list[Figure]:
     since = timezone.now() - timedelta(days=DAYS)
     granted = Q(type__in=[Type.BONUS, Type.SUBSCRIPTION]) | Q(type=Type.ADJUSTMENT, amount__gt=0)
-    # The primary key bounds the walk: the time has no index.
+    # The primary key bounds the rows to read, because the time has no index.
     first = edge(Transaction.objects.all(), "id", "created_at", since - MARGIN)
     sums = Transaction.objects.filter(pk__gte=first, created_at__gte=since).aggregate(
         sold=Sum("amount", filter=Q(type=Type.PURCHASE), default=0),
@@ -161,20 +168,21 @@ def _lately() -> list[Figure]:
         used=Sum("amount", filter=Q(type=Type.USAGE), default=0),
         answers=Count("pk", filter=Q(type=Type.USAGE)),
     )
-    moved = ((_("Sold"), sums["sold"]), (_("Granted"), sums["granted"]), (_("Used"), -sums["used"]))
+    moved = (
+        (_("Credits sold"), sums["sold"]),
+        (_("Credits granted"), sums["granted"]),
+        (_("Credits used"), -sums["used"]),
+    )
     return [
-        *(
-            Figure(title, value, ngettext("credit in 30 days", "credits in 30 days", value))
-            for title, value in moved
-        ),
+        *(Figure(title, value, _("in 30 days")) for title, value in moved),
         Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
     ]
 
 
-def _newest() -> QuerySet[Transaction]:
+def _list_newest() -> QuerySet[Transaction]:
     return Transaction.objects.select_related("user").order_by("-pk")[:NEWEST]
 
 
-def _shown(number: int) -> dict[str, str]:
-    """For a text that has one number."""
+def _format_number(number: int) -> dict[str, str]:
+    """Return the argument of a text with one %(number)s."""
     return {"number": intcomma(number)}

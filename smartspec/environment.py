@@ -1,4 +1,4 @@
-"""Reading settings from the environment without falling over a bad value: a system check names it."""
+"""Settings from the environment. A bad value does not raise here; a system check reports it."""
 
 import builtins
 import secrets
@@ -13,7 +13,10 @@ SHORTEST_SECRET = 32
 
 
 class Environment(environ.Env):
-    """django-environ that goes on with the default, and notes in `bad` what could not be read."""
+    """django-environ that continues with the default and records unreadable variables.
+
+    `bad` maps the name of each unreadable variable to the problem.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,25 +32,28 @@ class Environment(environ.Env):
             return default
 
     def bool(self, var: str, default: bool) -> builtins.bool:
-        """Strictly yes or no: a typing error must not quietly mean no."""
-        said = str(self.get_value(var, cast=str, default=str(default))).strip().lower()
-        if said not in (*YES, *NO):
-            self.bad[var] = f"{said!r} is neither true nor false"
-        return said in YES
+        """Read a boolean. Any other word is recorded as bad: a typing error must not mean no."""
+        word = str(self.get_value(var, cast=str, default=str(default))).strip().lower()
+        if word not in (*YES, *NO):
+            self.bad[var] = f"{word!r} is neither true nor false"
+        return word in YES
 
     def limit(self, var: str, default: int) -> int | None:
-        """A whole number; None, which is no limit, where the variable is there and empty."""
-        said: str = str(self.get_value(var, cast=str, default=str(default))).strip()
-        if not said:
+        """Read a whole number; None, which means no limit, if the variable is set but empty."""
+        text: str = str(self.get_value(var, cast=str, default=str(default))).strip()
+        if not text:
             return None
         try:
-            return int(said)
+            return int(text)
         except ValueError as error:
             self.bad[var] = str(error)
             return default
 
     def secret(self, var: str, default: str) -> str:
-        """A key of at least 32 characters. Without one a key for this process alone, so that checks can run."""
+        """Read a key of at least 32 characters.
+
+        A shorter one is recorded as bad and replaced by a random key, so that the checks can run.
+        """
         value: str = self.get_value(var, cast=str, default=default)
         if len(value) >= SHORTEST_SECRET:
             return value
@@ -55,7 +61,7 @@ class Environment(environ.Env):
         return secrets.token_urlsafe(SHORTEST_SECRET)
 
     def email(self, var: str, default: str) -> dict[str, Any]:
-        """Django's EMAIL_* settings for a URL, which has a password and is not shown."""
+        """Read Django's EMAIL_* settings from a URL, which has a password and is never recorded."""
         try:
             return dict(self.email_url(var, default=default))
         except (ValueError, KeyError, ImproperlyConfigured) as error:
@@ -63,7 +69,7 @@ class Environment(environ.Env):
             return dict(self.email_url_config(default))
 
     def decimal(self, var: str, default: str) -> Decimal:
-        """A finite decimal number."""
+        """Read a finite decimal number."""
         value: Decimal = self.get_value(var, cast=Decimal, default=Decimal(default))
         if value.is_finite():
             return value
@@ -71,13 +77,16 @@ class Environment(environ.Env):
         return Decimal(default)
 
     def price(self, var: str, default: str) -> Decimal | None:
-        """A finite decimal number; None where the variable is there and empty."""
+        """Read a finite decimal number; None if the variable is set but empty."""
         if not str(self.get_value(var, cast=str, default=default)).strip():
             return None
         return self.decimal(var, default)
 
     def database(self, url: str) -> dict[str, Any]:
-        """Django's DATABASES entry for a PostgreSQL URL. What is noted never shows the URL: it has a password."""
+        """Return Django's DATABASES entry for a PostgreSQL URL.
+
+        The URL has a password, so it is never recorded in `bad`.
+        """
         postgresql = {"ENGINE": "smartspec.postgresql"}
         if url.partition("://")[0] not in ("postgres", "postgresql"):
             self.bad["DATABASE_URL"] = "it does not begin with postgres://"

@@ -53,11 +53,11 @@ class AnswerInDialect:
 
 def _refusal(status: int) -> str:
     if status >= 500:
-        return _("Something went wrong here. It is logged.")
+        return _("Something went wrong on our side. The error has been recorded.")
     return (
-        _("There is nothing at this address.")
+        _("This address does not exist.")
         if status == 404
-        else _("This request cannot be answered.")
+        else _("This request cannot be processed.")
     )
 
 
@@ -69,13 +69,15 @@ class RejectMalformedRequests:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if NOT_UTF_8 in request.META:
-            return _refuse(request, 400, _("Send UTF-8."), "charset")
+            return _refuse(request, 400, _("Send the text as UTF-8."), "charset")
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
             return _refuse(
                 request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error"
             )
         if any("\0" in value for value in request.COOKIES.values()):
-            return _refuse(request, 400, _("A cookie is not valid text."), "invalid_request_error")
+            return _refuse(
+                request, 400, _("A cookie contains invalid text."), "invalid_request_error"
+            )
         return self.get_response(request)
 
     def process_exception(
@@ -91,7 +93,7 @@ class RejectMalformedRequests:
             return _refuse(
                 request,
                 400,
-                _("This address asks for something that cannot be looked up."),
+                _("This address contains a search or filter that cannot be used."),
                 "bad_lookup",
             )
         if not isinstance(exception, OperationalError | InterfaceError):

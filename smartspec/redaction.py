@@ -1,4 +1,4 @@
-"""The last line before a log: what looks like a secret is written as what it is, not as what it says."""
+"""The last step before the log: replace everything that looks like a secret with [secret]."""
 
 import logging
 import re
@@ -6,7 +6,8 @@ import re
 SECRETS = re.compile(
     r"(?P<name>(?:user_code|device_code|access_token|refresh_token|client_secret|password\d?|token|sessionid)"
     r"[\\'\"]{0,2}\s*(?:[=:]|%3D)\s*[\[\\'\"]{0,3}"
-    r"|Bearer\s+|Basic\s+|/auth/device/undo/|/password/reset/key/|(?<![A-Za-z0-9])sk-)(?P<secret>[^\s'\"\\,&\]}]{4,})",
+    r"|Bearer\s+|Basic\s+|/auth/device/undo/|/password/reset/key/|(?<![A-Za-z0-9])sk-)"
+    r"(?P<secret>[^\s'\"\\,&\]}]{4,})",
     re.IGNORECASE,
 )
 
@@ -16,7 +17,7 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Also over what an exception says, which a filter would not see."""
+    """A formatter that redacts tracebacks, too, which a logging filter would not see."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))

@@ -1,7 +1,8 @@
 """Settings, read once from the environment (twelve-factor).
 
-Without configuration these are development defaults: DEBUG is on, only loopback is
-served and the embedded PostgreSQL is used. `smartspec/checks.py` refuses bad values.
+The defaults are for development: DEBUG is on, only loopback addresses are served, and the
+embedded PostgreSQL is used. smartspec/checks.py refuses bad values. Settings that no environment
+variable changes and that are long are in fixed_settings.py.
 """
 
 import os
@@ -14,7 +15,7 @@ import environ
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
-from smartspec import fixed
+from smartspec import fixed_settings
 from smartspec.environment import Environment
 from smartspec.local import development
 
@@ -23,17 +24,21 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
-# A server started by `make run` says here what `manage.py` in another terminal must know.
-env.ENVIRON = ChainMap(os.environ, development.running_environment(DATA_DIR))
+# A server started by `make run` writes down the variables that `manage.py` in another terminal
+# must know.
+env.ENVIRON = ChainMap(os.environ, development.read_running_environment(DATA_DIR))
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
 EMBEDDED_DATABASE = not DATABASE_URL
-SECRET_KEY = env.secret("SECRET_KEY", default=development.secret_key(DATA_DIR) if DEBUG else "")
-# Fernet keys for provider keys and second factors, newest first. Empty: one is derived from SECRET_KEY.
+SECRET_KEY = env.secret(
+    "SECRET_KEY", default=development.load_secret_key(DATA_DIR) if DEBUG else ""
+)
+# Fernet keys for provider keys and second factors, the newest first. If the list is empty, a key
+# is derived from SECRET_KEY.
 ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 
-# --- Where we are reached -------------------------------------------------------------
+# --- Addresses of the site -------------------------------------------------------------------
 
 PORT = env.int("PORT", default=8000)
 PUBLIC_ORIGIN = env.str(
@@ -56,15 +61,16 @@ CORS_ALLOWED_ORIGINS = env.list(
         *(["http://localhost:1420"] if DEBUG else []),
     ],
 )
-# A path of its own origin only: neither the pages nor the admin are for other origins.
+# Other origins may call the API only, neither the pages nor the admin.
 CORS_URLS_REGEX = r"^/(api|v1)/"
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = fixed.CORS_ALLOW_HEADERS
-CORS_EXPOSE_HEADERS = fixed.CORS_EXPOSE_HEADERS
-# How many proxies in front of us append to X-Forwarded-For; 0 believes only the socket.
+CORS_ALLOW_HEADERS = fixed_settings.CORS_ALLOW_HEADERS
+CORS_EXPOSE_HEADERS = fixed_settings.CORS_EXPOSE_HEADERS
+# How many proxies in front of the site append to X-Forwarded-For. With 0, the client's address is
+# that of the socket.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
-# --- What clients see: device login -----------------------------------------------------
+# --- Device login ----------------------------------------------------------------------------
 
 FIRST_PARTY_CLIENT_ID = "smartspec-desktop"
 DEVICE_CODE_SECONDS = 600
@@ -77,48 +83,49 @@ DEVICE_UNKNOWN_CODES_RPM = 30
 DEVICE_POLL_TOLERANCE_SECONDS = 1
 DEVICE_CODE_KEEP_SECONDS = 24 * 3600
 DEVICE_MAX_BODY_BYTES = 16 * 1024
-DEVICE_CHANGES_PER_HOUR = 60  # names and budgets, of one user
-# Wrong user codes in DEVICE_WRONG_CODES_SECONDS. A right one gives nothing back.
+DEVICE_CHANGES_PER_HOUR = 60  # Changes of names and budgets by one user.
+# Limits of wrong user codes within DEVICE_WRONG_CODES_SECONDS. A correct code does not reset them.
 DEVICE_WRONG_CODES_PER_USER = 5
 DEVICE_WRONG_CODES_PER_ADDRESS = 20
 DEVICE_WRONG_CODES_SECONDS = 15 * 60
-# A device has to be allowed anew this long after it was, however busy it is; 0: never.
+# Days after which a device must be approved again, even if it is in use. 0: never.
 DEVICE_SESSION_MAX_DAYS = env.int("DEVICE_SESSION_MAX_DAYS", default=0)
-# The link in the mail about a new device works for so long.
+# How long the link in the mail about a new device works.
 DEVICE_UNDO_SECONDS = 30 * 24 * 3600
-# Who logged in longer ago than this confirms that it is them before a device is allowed.
+# A user who logged in longer ago than this must authenticate again before approving a device.
 DEVICE_FRESH_LOG_IN_SECONDS = 7 * 24 * 3600
 AUTH_EVENT_KEEP_DAYS = env.int("AUTH_EVENT_KEEP_DAYS", default=400)
 SCOPES: dict[str, Any] = {
-    "llm:chat": _("Talk to language models with your credits"),
-    "mcp:read": _("Read your connected tools"),
-    "mcp:write": _("Change things through your connected tools"),
+    "llm:chat": _("Use language models with your credits"),
+    "mcp:read": _("Read from your connected tools"),
+    "mcp:write": _("Make changes through your connected tools"),
 }
 
-# API keys of one user that are not revoked.
 API_KEYS_PER_HOUR = 30
-API_KEYS_PER_USER = 20
-# The last use of a key or device is written down at most once in so many seconds.
+API_KEYS_PER_USER = 20  # Without revoked ones.
+# The time of the last use of a key or device is written at most once in this many seconds.
 LAST_USE_SECONDS = 60
-# A revoked or expired key is forgotten after so long.
+# A revoked or expired key is deleted after this time.
 API_KEY_KEEP_SECONDS = 90 * 24 * 3600
 
 # --- Credits and the gateway --------------------------------------------------------------
 
 SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
-# After so many days what is left of it expires; 0 never.
+# Days after which the remaining credits of the bonus expire. 0: never.
 SIGNUP_BONUS_DAYS = env.int("SIGNUP_BONUS_DAYS", default=0)
-# Below so many available credits the account page says so.
+# The account page shows a notice below this many available credits.
 LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
-# An administrator who moves more credits than this at once needs a second one. None: never; 0: always.
+# An administrator who moves more credits than this at once needs the approval of a second one.
+# None: never; 0: always.
 ADJUST_APPROVAL_CREDITS = env.limit("ADJUST_APPROVAL_CREDITS", default=10_000)
-# Who may adjust but not approve gives or takes at most so many credits per user at once.
+# The most credits per user that an administrator without the permission to approve may move at
+# once.
 SUPPORT_ADJUST_CREDITS = env.int("SUPPORT_ADJUST_CREDITS", default=1000)
 APPROVAL_SECONDS = 7 * 24 * 3600
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=100_000)
 AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
-# None, where it is empty: models without prices of their own are not sold.
+# None if the variable is empty: models without their own prices are then not sold.
 WEB_LLM_CREDIT_PER_1K_TOKENS = env.price("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
@@ -129,17 +136,18 @@ SMARTSPEC_WEB_GATEWAY_TOKEN = env.str("SMARTSPEC_WEB_GATEWAY_TOKEN", default="")
 LLM_UPSTREAM_BASE_URL = env.str("LLM_UPSTREAM_BASE_URL", default="").rstrip("/")
 LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
-# The longest answer of a model whose row does not say otherwise, in tokens.
+# The longest answer in tokens of a model whose row has no limit.
 LLM_DEFAULT_MAX_TOKENS = env.int("LLM_DEFAULT_MAX_TOKENS", default=4096)
-# The most tokens of an image whose model does not say otherwise.
+# The most tokens of an image for a model whose row has no limit.
 LLM_IMAGE_TOKENS = 2000
-# Providers asked for one completion at most, and how many failures in a row let one cool down, for how long.
+# A completion is tried with at most LLM_MAX_ATTEMPTS providers. A provider that fails
+# LLM_COOL_AFTER_FAILURES times in a row is not used for LLM_COOL_SECONDS.
 LLM_MAX_ATTEMPTS = 3
 LLM_COOL_AFTER_FAILURES = 3
 LLM_COOL_SECONDS = 30
-# The longest cool-down that a provider can ask for itself (Retry-After).
+# The longest cool-down that a provider's Retry-After header can set.
 LLM_COOL_MAX_SECONDS = 600
-# A repeated request gets the first answer for so long, unless that was larger.
+# How long a repeated request gets the first response again, and how large that may be.
 IDEMPOTENCY_SECONDS = 24 * 3600
 IDEMPOTENT_ANSWER_BYTES = 1024 * 1024
 REQUEST_BODY_SECONDS = env.int("REQUEST_BODY_SECONDS", default=30)
@@ -151,7 +159,7 @@ LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
 LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
-# Longest completion and a margin: a hold older than this belongs to a worker that died.
+# The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
 
 # --- Django -------------------------------------------------------------------------------
@@ -201,8 +209,9 @@ MIDDLEWARE = [
     "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 
-# What a program's completion passes: it has a token, and neither session nor page (smartspec/wsgi.py).
-GATEWAY_MIDDLEWARE = fixed.GATEWAY_MIDDLEWARE
+# The middleware for completions of programs, which send a token and need neither a session nor
+# pages (smartspec/wsgi.py).
+GATEWAY_MIDDLEWARE = fixed_settings.GATEWAY_MIDDLEWARE
 
 ROOT_URLCONF = "smartspec.urls"
 WSGI_APPLICATION = "smartspec.wsgi.application"
@@ -226,16 +235,17 @@ TEMPLATES = [
 
 # --- Database -----------------------------------------------------------------------------
 
-DATABASE_IS_THERE = bool(DATABASE_URL or development.running_database(DATA_DIR))
-# The role the site runs as, where that is not the owner of the tables: `migrate` grants it what it needs.
+DATABASE_IS_THERE = bool(DATABASE_URL or development.find_running_database(DATA_DIR))
+# The role that the site runs as, if that is not the owner of the tables. `migrate` grants it the
+# privileges that it needs.
 DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
 DATABASES = {
     "default": {
-        **env.database(DATABASE_URL or development.database_url(DATA_DIR)),
+        **env.database(DATABASE_URL or development.choose_database_url(DATA_DIR)),
         "OPTIONS": {
-            # Waits are bounded: a request that cannot lock its row in 5 s is told so.
+            # Waiting is bounded: a request that cannot lock its row within 5 s is refused.
             "options": "-c lock_timeout=5s -c statement_timeout=30s",
             "connect_timeout": 5,
             "pool": {
@@ -248,7 +258,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- People -------------------------------------------------------------------------------
+# --- Users -----------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
@@ -259,7 +269,7 @@ PASSWORD_HASHERS = [
     "accounts.login.hashers.PasswordHasher",
     "accounts.login.hashers.ClientSecretHasher",
 ]
-AUTH_PASSWORD_VALIDATORS = fixed.AUTH_PASSWORD_VALIDATORS
+AUTH_PASSWORD_VALIDATORS = fixed_settings.AUTH_PASSWORD_VALIDATORS
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "account"
 LOGOUT_REDIRECT_URL = "/"
@@ -270,47 +280,49 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60
-UNVERIFIED_KEEP_SECONDS = 24 * 3600  # a sign-up that nobody verifies
+UNVERIFIED_KEEP_SECONDS = 24 * 3600  # A sign-up whose address is not verified.
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_MAX_ATTEMPTS = 5
-# Not SUPPORTS_CHANGE: allauth offers it for new addresses only, which would tell them from taken ones.
+# SUPPORTS_CHANGE stays off: allauth offers it for new addresses only, so a stranger could tell
+# them from registered ones.
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
-ACCOUNT_RATE_LIMITS = fixed.ACCOUNT_RATE_LIMITS
+ACCOUNT_RATE_LIMITS = fixed_settings.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_CHANGE_EMAIL = True  # one address each; a new one counts once it is verified
+ACCOUNT_CHANGE_EMAIL = True  # A user has one address; a new one replaces it once it is verified.
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "SmartSpec: "
-ACCOUNT_FORMS = fixed.ACCOUNT_FORMS
+ACCOUNT_FORMS = fixed_settings.ACCOUNT_FORMS
 PASSWORD_RESET_TIMEOUT = 3600
 MFA_ADAPTER = "accounts.access.second_factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "SmartSpec"
-MFA_FORMS = fixed.MFA_FORMS
-# How old "last seen" of a browser on the security page may be.
+MFA_FORMS = fixed_settings.MFA_FORMS
+# "Last seen" of a browser on the security page can be this many seconds old.
 BROWSER_SEEN_SECONDS = 5 * 60
-# Limits must hold over all workers, and the database is the one thing they share.
+# Rate limits must apply across all workers, which share only the database.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "django_cache",
-        # Beyond it a third is deleted, valid or not: with Django's 300 anybody could push the counts of limits out.
+        # Above this number a third of the entries is deleted, even valid ones. With Django's
+        # default of 300, an attacker could push the counters of rate limits out of the cache.
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     },
 }
 EMAIL_CONFIG = env.email("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-EMAIL_TIMEOUT = 10  # seconds
+EMAIL_TIMEOUT = 10  # Seconds.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
-# Whom people ask for credits; empty: nobody is named.
+# The address that users are told to ask for credits. Empty: no address is shown.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
 
 # --- OAuth --------------------------------------------------------------------------------
 
-# Spelled out, because a foreign key to it crashes makemigrations otherwise.
+# The default is written out, because makemigrations crashes on a foreign key to it otherwise.
 OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "deviceauth.DeviceCode"
 OAUTH2_PROVIDER = {
@@ -326,7 +338,8 @@ OAUTH2_PROVIDER = {
     "CLIENT_SECRET_HASHER": "client_secret",
     "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_access_token",
     "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_refresh_token",
-    # DOT's hook looks a device code up by its raw value, which is not stored; the validator does the work.
+    # The hook of django-oauth-toolkit looks a device code up by its raw value, which is not stored.
+    # deviceauth/oauth/validator.py does this check instead.
     "OAUTH_PRE_TOKEN_VALIDATION": [],
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
@@ -338,11 +351,12 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
     "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
 }
-# E001: DOT's own grace reads tokens back; ours derives the successors instead (deviceauth/oauth/token_values.py).
+# E001 is about the library's own grace period, which reads stored tokens back. Here the
+# successors are derived instead (deviceauth/oauth/token_values.py).
 SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
 
-REST_FRAMEWORK = fixed.REST_FRAMEWORK
-SPECTACULAR_SETTINGS = fixed.SPECTACULAR_SETTINGS
+REST_FRAMEWORK = fixed_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = fixed_settings.SPECTACULAR_SETTINGS
 
 # --- Language, time, static files ---------------------------------------------------------
 
@@ -382,16 +396,16 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES
-CONTENT_SECURITY_POLICY = fixed.CONTENT_SECURITY_POLICY
-ADMIN_CONTENT_SECURITY = fixed.ADMIN_CONTENT_SECURITY
+CONTENT_SECURITY_POLICY = fixed_settings.CONTENT_SECURITY_POLICY
+ADMIN_CONTENT_SECURITY = fixed_settings.ADMIN_CONTENT_SECURITY
 
 # --- Admin --------------------------------------------------------------------------------
 
-UNFOLD = fixed.UNFOLD
+UNFOLD = fixed_settings.UNFOLD
 
 # --- Logs ---------------------------------------------------------------------------------
 
-LOGGING = fixed.LOGGING
+LOGGING = fixed_settings.LOGGING
 
-# Names of variables that could not be read, and why; smartspec/checks.py refuses them.
+# The variables that could not be read, with the problem. smartspec/checks.py refuses them.
 BAD_VARIABLES = env.bad

@@ -1,4 +1,4 @@
-"""The admin's menu: what an operator looks for, in the order of how often."""
+"""The menu of the admin, ordered by how often an administrator needs the entries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,26 +60,26 @@ TITLES = {
 }
 
 
-def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Unfold's SIDEBAR.navigation; each entry shows for who may see its rows."""
+def build_navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return Unfold's SIDEBAR.navigation. An entry is visible to those who may view its rows."""
     models = {model._meta.label_lower: model for model in admin.site._registry}
     return [
         {
             "title": title,
-            "items": [_item(label, models[label]._meta, icon) for label, icon in items],
+            "items": [_make_item(label, models[label]._meta, icon) for label, icon in items],
         }
         for title, items in SECTIONS
     ]
 
 
-def _item(label: str, meta: Any, icon: str) -> dict[str, Any]:
+def _make_item(label: str, meta: Any, icon: str) -> dict[str, Any]:
     return {
         "title": TITLES.get(label) or capfirst(meta.verbose_name_plural),
         "icon": icon,
         "link": reverse_lazy(f"admin:{label.replace('.', '_')}_changelist"),
-        "permission": _may_see(f"{meta.app_label}.view_{meta.model_name}"),
+        "permission": _require(f"{meta.app_label}.view_{meta.model_name}"),
     }
 
 
-def _may_see(permission: str) -> Callable[[HttpRequest], bool]:
+def _require(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)

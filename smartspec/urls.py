@@ -1,4 +1,4 @@
-"""Every address of the service."""
+"""All URLs of the service."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -16,8 +16,9 @@ urlpatterns = [
     path("readyz", views.readyz),
     path("api/schema", openapi.serve, name="schema"),
     path("i18n/set", set_language, name="set_language"),
-    # The one log-in page, so that its limits and second factors hold for administrators too. Django's own form
-    # would take a password from whoever is logged in already; its change of a password would tell nobody.
+    # Administrators log in on the same page as users, so that its rate limits and second factors
+    # apply to them, too. Django's own login form would accept another password during a session,
+    # and its password change would not notify the user.
     path("admin/login/", secure_admin_login(RedirectView.as_view(pattern_name="admin:index"))),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin", RedirectView.as_view(url="/admin/")),

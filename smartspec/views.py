@@ -1,4 +1,4 @@
-"""The home page, and what a supervisor asks."""
+"""The home page, and the health checks for a supervisor."""
 
 from django.conf import settings
 from django.db import Error, connection
@@ -18,7 +18,7 @@ from smartspec.dialects import find_dialect
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """What this is, and where to go from here."""
+    """Show the home page: what the service is, and where to continue."""
     user = request.user
     context = {
         "balance": ledger.balance(user) if isinstance(user, User) else None,
@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
-    """For browsers that ask without having read the page."""
+    """Redirect browsers that request the icon without having read its link in a page."""
     return redirect(static("smartspec/icon.svg"))
 
 
@@ -39,7 +39,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 while the process answers."""
+    """Respond 200: the process is running."""
     return JsonResponse({"status": "ok"})
 
 
@@ -48,7 +48,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 while the database answers too, else 503."""
+    """Respond 200 if the database answers, otherwise 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -57,7 +57,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok", "database": "ok"})
 
 
-@csrf_exempt  # whatever the method: there is nothing to protect
+@csrf_exempt  # Every method gets the same 404.
 def not_found(request: HttpRequest) -> HttpResponse:
-    """404 for `/api/` and `/v1/` paths that do not exist."""
-    return find_dialect(request).answer(404, _("There is nothing at this address."), "not_found")
+    """Respond 404 to `/api/` and `/v1/` paths that do not exist."""
+    return find_dialect(request).answer(404, _("This address does not exist."), "not_found")

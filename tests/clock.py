@@ -1,4 +1,4 @@
-"""A clock that goes on by hours in an instant, for Python and for PostgreSQL alike."""
+"""A clock that can be moved forward at once, for Python and for PostgreSQL."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 import time_machine
 from django.db import connection
 
-TELLERS = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "now")
+TIME_FUNCTIONS = ("clock_timestamp", "statement_timestamp", "transaction_timestamp", "now")
 
 
 class Clock:
@@ -29,27 +29,30 @@ class Clock:
 
 
 @contextmanager
-def moving() -> Iterator[Clock]:
-    """What asks the database for the time meanwhile finds our functions before its own. Needs a committing test."""
+def control_clock() -> Iterator[Clock]:
+    """Yield the clock. In the block, PostgreSQL's time functions are ours, found by search_path.
+
+    The test must commit, as with `django_db(transaction=True)`.
+    """
     _execute("CREATE SCHEMA moved", "CREATE TABLE moved.ahead AS SELECT interval '0' AS by")
-    for name in TELLERS:
+    for name in TIME_FUNCTIONS:
         _execute(
             f"CREATE FUNCTION moved.{name}() RETURNS timestamptz VOLATILE LANGUAGE sql"
             f" RETURN pg_catalog.{name}() + (SELECT by FROM moved.ahead)"
         )
     try:
-        _search("moved, public, pg_catalog")
+        _set_search_path("moved, public, pg_catalog")
         with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
             yield Clock(traveller)
     finally:
-        _search("DEFAULT")
+        _set_search_path("DEFAULT")
         _execute("DROP SCHEMA moved CASCADE")
 
 
-def _search(path: str) -> None:
+def _set_search_path(path: str) -> None:
     name = connection.settings_dict["NAME"]
     _execute(f'ALTER DATABASE "{name}" SET search_path TO {path}')
-    wrapper: Any = connection  # the sessions of the pool were opened with the old path
+    wrapper: Any = connection  # The pooled sessions still have the old path.
     wrapper.close()
     wrapper.close_pool()
 

@@ -1,4 +1,4 @@
-"""Run the same thing in many threads at once, each with a database connection of its own."""
+"""Run a function in many threads at once, each with its own database connection."""
 
 import threading
 from collections.abc import Callable
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def concurrently(act: Callable[[int], T], *, threads: int) -> list[T]:
-    """The results of act(0) … act(threads - 1), all started at one moment."""
+    """Start act(0) … act(threads - 1) at the same moment and return the results in this order."""
     barrier = threading.Barrier(threads)
 
-    def one(number: int) -> T:
+    def run_one(number: int) -> T:
         try:
             barrier.wait(timeout=10)
             return act(number)
@@ -22,4 +22,4 @@ def concurrently(act: Callable[[int], T], *, threads: int) -> list[T]:
             connection.close()
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(one, range(threads)))
+        return list(pool.map(run_one, range(threads)))

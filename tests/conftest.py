@@ -131,7 +131,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
     """A real one; what needs it is skipped where CHROMIUM names none."""
-    with pages.chromium() as launched:
+    with pages.launch_chromium() as launched:
         yield launched
 
 

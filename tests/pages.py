@@ -1,4 +1,4 @@
-"""A real browser on the live server: looks at pages as people do, and as axe does."""
+"""Check pages of the live server in a real browser, with axe for accessibility."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from accounts.models import User
 
 CHROMIUM = os.environ.get("CHROMIUM", "")
-# A folder for a picture of every page that is checked; empty: none are taken.
+# The folder for a screenshot of every checked page. Empty: no screenshots are taken.
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 QUIET = [
     "--no-sandbox",
@@ -23,7 +23,7 @@ QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
 ]
-# Each page is looked at in both of these: narrow, dark and Thai is where most goes wrong.
+# Each page is checked with both settings. Most problems show on a narrow, dark page in Thai.
 DESKTOP: dict[str, Any] = {
     "viewport": {"width": 1280, "height": 900},
     "color_scheme": "light",
@@ -37,7 +37,7 @@ PHONE: dict[str, Any] = {
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def launch_chromium() -> Iterator[Browser]:
     # Playwright runs an event loop, in which Django would otherwise refuse to use the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     try:
@@ -49,13 +49,13 @@ def chromium() -> Iterator[Browser]:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-def words(answer: Any) -> str:
-    """What stands on a page, without its markup."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+def extract_text(response: Any) -> str:
+    """Return the text of a page without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 def log_in(context: BrowserContext, user: User, url: str) -> None:
-    """Give this browser a session of the user's, without the log-in page."""
+    """Give this browser a session of the user without using the login page."""
     client = Client()
     client.force_login(user)
     cookie = client.cookies[settings.SESSION_COOKIE_NAME]
@@ -63,39 +63,42 @@ def log_in(context: BrowserContext, user: User, url: str) -> None:
 
 
 @contextmanager
-def uncomplaining(context: BrowserContext, url: str) -> Iterator[Page]:
-    """A page that must write nothing to the console and ask no other host for anything."""
+def open_strict_page(context: BrowserContext, url: str) -> Iterator[Page]:
+    """Open a page that must log no warning to the console and send requests to no other host."""
     page = context.new_page()
     complaints: list[str] = []
     page.on(
         "console",
-        lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None,
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
-        "request", lambda asked: complaints.append(asked.url) if not _ours(asked.url, url) else None
+        "request",
+        lambda request: complaints.append(request.url) if not _is_ours(request.url, url) else None,
     )
     yield page
-    # Chromium itself writes a line about an answer that is a 4xx.
+    # Chromium itself logs a line for each 4xx response.
     assert [
-        said for said in complaints if "the server responded with a status of 4" not in said
+        text for text in complaints if "the server responded with a status of 4" not in text
     ] == []
 
 
-def _ours(asked: str, url: str) -> bool:
-    return asked.startswith((url, "data:"))
+def _is_ours(address: str, url: str) -> bool:
+    return address.startswith((url, "data:"))
 
 
-def look(page: Page, name: str) -> None:
-    """No axe violation, nothing to scroll sideways; a picture if one is wanted."""
+def check_page(page: Page, name: str) -> None:
+    """Require no axe violation and no horizontal scrolling; take a screenshot if wanted."""
     if SCREENSHOTS:
         where = (
             Path(SCREENSHOTS)
             / f"{name}-{page.viewport_size['width'] if page.viewport_size else 0}.png"
         )
         page.screenshot(path=where, full_page=True)
-    found = Axe().run(page)
-    assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+    report = Axe().run(page)
+    assert report.violations_count == 0, f"{name}: {report.generate_report()}"
     wide = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )

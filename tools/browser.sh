@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the Chromium that the browser tests use; installs one if it can. Nothing is
-# printed when there is none: those tests are then skipped, but on CI that is a failure.
+# Print the path of the Chromium for the browser tests; install Chromium if it is missing.
+# Without Chromium nothing is printed and the browser tests are skipped; on CI that is a failure.
 find_browser() {
     for name in "$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do
         [ -n "$name" ] && command -v "$name" && return
@@ -18,7 +18,8 @@ find_browser && exit
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing Chromium for the browser tests ..." >&2
     export DEBIAN_FRONTEND=noninteractive
-    { apt-get update && apt-get install --yes --no-install-recommends chromium fonts-thai-tlwg; } >/dev/null 2>&1
+    { apt-get update && apt-get install --yes --no-install-recommends chromium fonts-thai-tlwg; } \
+        >/dev/null 2>&1
     find_browser && exit
 fi
 echo "Fetching a Chromium for the browser tests (two minutes at most) ..." >&2

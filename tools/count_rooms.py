@@ -45,7 +45,7 @@ def measure(folder: Path) -> Rooms:
     from smartspec.drill import provider
     from smartspec.local import embedded_postgres
 
-    with embedded_postgres.server() as url, provider.serving() as served:
+    with embedded_postgres.run_server() as url, provider.run_provider() as served:
         os.environ |= {
             "DEBUG": "true",
             "DATA_DIR": str(folder),
@@ -80,10 +80,10 @@ def measure_installed() -> Rooms:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from smartspec.drill.caller import new_caller
+    from smartspec.drill.caller import create_caller
     from smartspec.wsgi import application
 
-    token = new_caller().token
+    token = create_caller().token
     complete(application, token)
     rooms: Rooms = {}
     with noting_calls(rooms):

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Check a statement without a database: verify_statement.py FILE [EARLIER]
 
-FILE is what `manage.py statement` wrote, JSON or CSV. Numbers have no gaps, each balance is the one before it and the
-amount, and each digest is that of the digest before it and of what the row says. With EARLIER, an older statement of
-the same account, its rows must all be there unchanged. Exits with 1 and a sentence if anything is not so.
+FILE is the output of `manage.py statement`, JSON or CSV. The program checks that the numbers have
+no gaps, that each balance is the previous balance plus the amount, and that each digest is the
+SHA-256 of the previous digest and the row's own values. EARLIER is an older statement of the same
+account, whose rows must all be in FILE unchanged. If a check fails, the program prints a sentence
+and exits with 1.
 """
 
 import csv
@@ -26,17 +28,17 @@ class Wrong(Exception):
 
 
 def read(path: str) -> tuple[int | None, list[Row]]:
-    """The account's id and its rows."""
+    """Return the account's id, None if there are no rows, and the rows. Raises Wrong."""
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
-            return parsed(file)
+            return parse_statement(file)
     except OSError as error:
         raise Wrong(f"it cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error):
         raise Wrong("it is not a whole statement") from None
 
 
-def parsed(file: TextIO) -> tuple[int | None, list[Row]]:
+def parse_statement(file: TextIO) -> tuple[int | None, list[Row]]:
     if file.read(1) == "{":
         file.seek(0)
         statement = json.load(file)
@@ -47,10 +49,10 @@ def parsed(file: TextIO) -> tuple[int | None, list[Row]]:
     cells = list(table)
     if "digest" not in (table.fieldnames or ()):
         raise ValueError
-    return (int(cells[0]["account"]) if cells else None), [row_of(cell) for cell in cells]
+    return (int(cells[0]["account"]) if cells else None), [parse_row(row) for row in cells]
 
 
-def row_of(cells: dict[str, str]) -> Row:
+def parse_row(cells: dict[str, str]) -> Row:
     row: Row = {name: int(cells[name]) for name in NUMBERS}
     row.update({name: int(cells[name]) if cells[name] else None for name in OPTIONAL})
     row.update({name: cells[name].removeprefix("'") for name in TEXTS})
@@ -58,7 +60,8 @@ def row_of(cells: dict[str, str]) -> Row:
     return {**row, **{name: cells[name] for name in ("createdAt", "type", "digest")}}
 
 
-def digest(account: int | None, row: Row, before: bytes) -> bytes:
+def compute_digest(account: int | None, row: Row, before: bytes) -> bytes:
+    """Return the digest of the row; `before` is the digest of the previous row."""
     facts = [
         *(
             account,
@@ -78,6 +81,7 @@ def digest(account: int | None, row: Row, before: bytes) -> bytes:
 
 
 def check(account: int | None, rows: list[Row]) -> int:
+    """Check all rows and return the balance after the last one. Raises Wrong."""
     seq = balance = debt = op = 0
     before = b""
     for row in rows:
@@ -88,8 +92,8 @@ def check(account: int | None, rows: list[Row]) -> int:
             raise Wrong(
                 f"transaction {seq} leaves {row['balanceAfter']}, but the rows sum to {balance}"
             )
-        # Rows from before digests have neither number nor digest, and come first.
-        if (row["op"] or op) and digest(account, row, before).hex() != row["digest"]:
+        # The first rows may be older than the digests: then they have neither `op` nor `digest`.
+        if (row["op"] or op) and compute_digest(account, row, before).hex() != row["digest"]:
             raise Wrong(f"transaction {seq} is not what was written: its digest is another one")
         before, op = bytes.fromhex(row["digest"]), row["op"]
     return balance
@@ -102,8 +106,10 @@ def check_files(path: str, earlier: str | None = None) -> str:
     except (ValueError, KeyError, TypeError):
         raise Wrong("it is not a whole statement") from None
     if earlier is not None:
-        whose, before = read(earlier)
-        if before and (whose != account or rows[: len(before)] != before):
+        earlier_account, earlier_rows = read(earlier)
+        if earlier_rows and (
+            earlier_account != account or rows[: len(earlier_rows)] != earlier_rows
+        ):
             raise Wrong("it is not a continuation of the earlier statement")
     old = sum(not row["op"] for row in rows)
     return (

@@ -91,7 +91,9 @@ def _close_unverified(user: User) -> bool:
 
 def _refuse_last_superuser(user: User) -> None:
     if is_last_superuser(user):
-        raise LastSuperuser(_("You are the only administrator. Make somebody else one first."))
+        raise LastSuperuser(
+            _("You are the only administrator. Give this role to someone else first.")
+        )
 
 
 def is_last_superuser(user: User) -> bool:

@@ -19,10 +19,10 @@ class Act(IntegerChoices):
     ADJUSTED = 11, _("Adjusted credits")
     REFUNDED = 12, _("Refunded")
     CANCELLED = 13, _("Cancelled a hold")
-    ASKED = 14, _("Asked for approval")
+    ASKED = 14, _("Requested approval")
     APPROVED = 15, _("Approved")
     REJECTED = 16, _("Rejected")
-    WITHDREW = 17, _("Withdrew")
+    WITHDREW = 17, _("Withdrew a request")
     EXPORTED = 18, _("Exported")
 
 

@@ -68,7 +68,9 @@ def create(
     if not rate_limits.take(
         f"keys:{user.pk}", limit=settings.API_KEYS_PER_HOUR, period=3600
     ).allowed:
-        raise TooManyKeys(_("Too many new keys in an hour. Wait a few minutes, then try again."))
+        raise TooManyKeys(
+            _("You have created too many keys within an hour. Wait a few minutes, then try again.")
+        )
     plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
         _lock_user(user)
@@ -96,10 +98,10 @@ def _lock_user(user: User) -> None:
 
 def _require_new(user: User, form: str) -> None:
     if form and (made := ApiKey.objects.filter(user=user, form=form).first()):
-        raise AlreadyCreated(_("This form has created a key before."), made)
+        raise AlreadyCreated(_("This form has already created a key."), made)
     if ApiKey.objects.live().filter(user=user).count() >= settings.API_KEYS_PER_USER:
         raise TooManyKeys(
-            _("You have %(most)d keys, as many as there can be. Revoke one first.")
+            _("You already have %(most)d keys, which is the maximum. Revoke one first.")
             % {"most": settings.API_KEYS_PER_USER}
         )
 
@@ -126,7 +128,7 @@ def change(
             .filter(pk=key.pk)
             .update(allowed_models=list(allowed_models), **now)
         ):
-            raise KeyRevoked(_("This key was revoked meanwhile. Nothing was changed."))
+            raise KeyRevoked(_("This key has already been revoked. Nothing was changed."))
         events.record(Kind.KEY_CHANGED, user=key.user, source=source, id=key.pk, name=name)
     key.refresh_from_db()
     return key

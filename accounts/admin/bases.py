@@ -81,7 +81,7 @@ class SearchedByUser:
     """
 
     search_fields = ("user",)
-    search_help_text = gettext_lazy("Whole e-mail or public id")
+    search_help_text = gettext_lazy("Full email address or public ID")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -160,7 +160,7 @@ class DebtFilter(admin.SimpleListFilter):
     parameter_name = "debt"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("In debt"))]
+        return [("yes", _("Has debt"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
         return queryset.filter(credits_debt__gt=0) if self.value() == "yes" else queryset

@@ -46,7 +46,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
             '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, name
         )
 
-    @admin.display(description=gettext_lazy("what and why"))
+    @admin.display(description=gettext_lazy("action and reason"))
     def text(self, entry: LogEntry) -> str:
         return entry.get_change_message() or "–"
 

@@ -45,7 +45,7 @@ class PlanAdmin(ModelAdmin):
 def explain_protection(plan: Plan) -> str:
     """Return why this plan cannot be deleted; empty if it can."""
     if plan.slug == FREE:
-        return _("The free plan cannot be deleted: new users start on it.")
+        return _("The free plan cannot be deleted, because new users start on it.")
     if users := plan.users.count():
         return ngettext(
             "%(users)d user is on this plan. Move them to another plan first.",

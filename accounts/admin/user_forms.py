@@ -25,7 +25,7 @@ class UniqueAddressMixin(forms.ModelForm[User]):
             taken.exists()
             or User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists()
         ):
-            raise forms.ValidationError(_("Another user has this address."))
+            raise forms.ValidationError(_("Another user has this email address."))
         return email
 
 
@@ -58,7 +58,7 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
         self._keep_last_superuser()
         if self.cleaned_data.get("seen") != self._now:
             raise forms.ValidationError(
-                _("This user was changed meanwhile. Reload the page and try again.")
+                _("Someone else has just changed this user. Reload the page and try again.")
             )
         return dict(super().clean() or self.cleaned_data)
 
@@ -68,7 +68,7 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
         )
         if not remains_superuser and account_deletion.is_last_superuser(self.instance):
             raise forms.ValidationError(
-                _("You are the only administrator. Make somebody else one first.")
+                _("You are the only administrator. Give this role to someone else first.")
             )
 
 

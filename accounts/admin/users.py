@@ -83,11 +83,14 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             gettext_lazy("Limits"),
             {
                 "fields": LIMITS,
-                "description": gettext_lazy("Instead of the plan's. Empty: what the plan says."),
+                "description": gettext_lazy(
+                    "These limits replace those of the plan. Leave a field empty to use the "
+                    "limit of the plan."
+                ),
             },
         ),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        (gettext_lazy("Facts"), {"fields": ("public_id", *FACTS)}),
+        (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 

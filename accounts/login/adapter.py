@@ -29,16 +29,23 @@ from accounts.toolbox.request_source import Source
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 – used for all unknown addresses, so limits count them as one
 PROVED = "proved_for"  # session key, set between the first and the last step of log-in
-CHANGED = _("This account was changed meanwhile. Please log in and try again.")
+CHANGED = _("This account has just been changed. Log in and try again.")
 logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):
     # This text is also shown after too many wrong codes at sign-up, which end on the log-in page.
     error_messages = DefaultAccountAdapter.error_messages | {
+        "account_inactive": _("This account is switched off."),
+        "duplicate_email": _("This is already the email address of your account."),
+        "email_password_mismatch": _("The email address or the password is not correct."),
+        "email_taken": _("Another account uses this email address."),
+        "enter_current_password": _("The current password is not correct."),
+        "incorrect_password": _("The password is not correct."),
+        "rate_limited": _("Too many requests. Wait a moment, then try again."),
         "too_many_login_attempts": _(
-            "Too many tries. Wait a few minutes, then try again. If you need a code from a mail, "
-            "log in for a new one."
+            "Too many attempts. Wait a few minutes, then try again. If you need a code by "
+            "email, log in to get a new one."
         ),
     }
 

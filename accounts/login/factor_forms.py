@@ -70,7 +70,7 @@ class ActivateTOTPForm(NumericCodeMixin, totp_forms.ActivateTOTPForm):
             session[SECRET_SESSION_KEY] = adapter.decrypt(encrypted)
         super().__init__(*args, **kwargs)
         session[SECRET_SESSION_KEY] = adapter.encrypt(self.secret)
-        self.fields["code"].label = _("Code that the app shows")
+        self.fields["code"].label = _("Code from the app")
 
 
 class MalformedCredentialMixin:
@@ -114,10 +114,10 @@ class AddPasskeyForm(PasskeyNameMixin, passkey_forms.AddWebAuthnForm):
             raise get_adapter().validation_error("incorrect_code") from error
 
     passwordless = forms.BooleanField(
-        label=_("Log in with it alone, without a password"),
+        label=_("Log in with this passkey alone, without a password"),
         help_text=_(
-            "Without this it is asked for after your password. "
-            "Older security keys can only do that."
+            "If you leave this off, you use the passkey after your password. Older security "
+            "keys only work that way."
         ),
         required=False,
         initial=True,

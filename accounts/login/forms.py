@@ -17,6 +17,13 @@ from accounts.email_addresses import normalise_address, normalise_for_lookup
 from accounts.login import password_guess_limits
 from accounts.models import User
 
+LABELS = {
+    "email": _("Email address"),
+    "login": _("Email address"),
+    "oldpassword": _("Current password"),
+    "password2": _("Confirm the new password"),
+}
+
 
 class PlainLabelsMixin:
     """Gives fields labels instead of placeholders, which vanish while the user types."""
@@ -27,10 +34,13 @@ class PlainLabelsMixin:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
-            if name in {"email", "login"}:
-                field.label = _("E-mail address")
+            field.label = LABELS.get(name, field.label)
         if new_password := self.fields.get("password1"):
-            new_password.help_text = _("At least 8 characters, and not one that is easy to guess.")
+            new_password.help_text = _(
+                "Use at least 8 characters. Avoid passwords that are easy to guess."
+            )
+            if "password2" in self.fields:
+                new_password.label = _("New password")
 
 
 class LoginForm(PlainLabelsMixin, allauth_forms.LoginForm):
@@ -91,7 +101,7 @@ class SetPasswordForm(PlainLabelsMixin, allauth_forms.SetPasswordForm):
 class AddEmailForm(PlainLabelsMixin, allauth_forms.AddEmailForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["email"].label = _("New e-mail address")
+        self.fields["email"].label = _("New email address")
 
 
 class ReauthenticateForm(PlainLabelsMixin, allauth_forms.ReauthenticateForm):
@@ -101,14 +111,15 @@ class ReauthenticateForm(PlainLabelsMixin, allauth_forms.ReauthenticateForm):
 class EmailCodeForm(PlainLabelsMixin, allauth_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].label = _("Code from our mail")
+        self.fields["code"].label = _("Code from our email")
 
 
 class CloseForm(forms.Form):
     """Confirms the deletion of an account. The user types their address, not a translated word."""
 
     email = forms.CharField(
-        label=_("Your e-mail address, to confirm"), widget=forms.EmailInput({"autocomplete": "off"})
+        label=_("Enter your email address to confirm"),
+        widget=forms.EmailInput({"autocomplete": "off"}),
     )
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
@@ -118,5 +129,5 @@ class CloseForm(forms.Form):
     def clean_email(self) -> str:
         typed = normalise_for_lookup(self.cleaned_data["email"])
         if typed != self.user.email:
-            raise forms.ValidationError(_("This is not the address of this account."))
+            raise forms.ValidationError(_("This is not the email address of this account."))
         return typed

@@ -87,7 +87,7 @@ def end_browser(request: HttpRequest, pk: int) -> HttpResponse:
     user = require_user(request)
     browser = get_object_or_404(browsers.list_known(user), pk=pk)
     browsers.end(user=user, browsers=[browser], source=Source.from_request(request))
-    messages.success(request, _("That browser is logged out."))
+    messages.success(request, _("The browser has been logged out."))
     return redirect("account_security")
 
 
@@ -98,7 +98,9 @@ def end_other_browsers(request: HttpRequest) -> HttpResponse:
     others = browsers.list_known(user).exclude(session_key=request.session.session_key)
     ended = browsers.end(user=user, browsers=others, source=Source.from_request(request))
     message = ngettext(
-        "%(n)d other browser is logged out.", "%(n)d other browsers are logged out.", ended
+        "%(n)d other browser has been logged out.",
+        "%(n)d other browsers have been logged out.",
+        ended,
     )
     messages.success(request, message % {"n": ended})
     return redirect("account_security")
@@ -125,5 +127,5 @@ def _close_account(request: HttpRequest, user: User) -> HttpResponse:
     account_deletion.close(user=user, source=Source.from_request(request))
     request.session.flush()
     get_adapter().send_notification_mail("account/email/account_closed", user, email=address)
-    messages.success(request, _("Your account is deleted."))
+    messages.success(request, _("Your account has been deleted."))
     return redirect("home")

@@ -22,7 +22,7 @@ class Limits(models.Model):
         _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     max_concurrent = models.PositiveIntegerField(
-        _("completions at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("simultaneous completions"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
 
     class Meta:
@@ -39,14 +39,14 @@ class Plan(Limits):
         default=0,
         validators=[MaxValueValidator(MAX_CREDITS)],
         help_text=_(
-            "Every active user of this plan gets them within a minute, for this month too. "
-            "Another number counts from the next month on."
+            "Every active user on this plan gets these credits within a minute, for the "
+            "current month too. A later change applies from the next month."
         ),
     )
     credits_roll_over = models.BooleanField(
-        _("unused monthly credits stay"),
+        _("keep unused monthly credits"),
         default=False,
-        help_text=_("Otherwise they expire at the end of the month (UTC)."),
+        help_text=_("If off, unused credits expire at the end of the month (UTC)."),
     )
     # The last month (YYYY-MM) for which every user received the credits. Missed months are caught
     # up.
@@ -56,7 +56,7 @@ class Plan(Limits):
         verbose_name=_("allowed models"),
         default=list,
         blank=True,
-        help_text=_("Comma-separated model names; empty allows every model."),
+        help_text=_("Comma-separated model names. If empty, every model is allowed."),
     )
 
     class Meta:

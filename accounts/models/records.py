@@ -17,29 +17,29 @@ class AuthEvent(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CODE_REQUESTED = "code_requested", _("Device asked for a code")
-        PAGE_OPENED = "page_opened", _("Request of a device looked at")
+        CODE_REQUESTED = "code_requested", _("Device requested a code")
+        PAGE_OPENED = "page_opened", _("Device request viewed")
         WRONG_CODE = "wrong_code", _("Wrong code entered")
         TRIES_USED_UP = "tries_used_up", _("Too many wrong codes")
         CODE_APPROVED = "code_approved", _("Device allowed")
         CODE_DENIED = "code_denied", _("Device refused")
         CODE_REDEEMED = "code_redeemed", _("Device connected")
         CODE_REPLAYED = "code_replayed", _("Used device code sent again")
-        REFRESH_REUSED = "refresh_reused", _("Old refresh token sent again")
+        REFRESH_REUSED = "refresh_reused", _("Old refresh token reused")
         DEVICE_RENAMED = "device_renamed", _("Device renamed")
-        DEVICE_LIMITED = "device_limited", _("Limits of a device changed")  # including its budget
+        DEVICE_LIMITED = "device_limited", _("Device limits changed")  # including its budget
         DEVICE_REVOKED = "device_revoked", _("Device disconnected")
         KEY_CREATED = "key_created", _("API key created")
         KEY_CHANGED = "key_changed", _("API key changed")
         KEY_REVOKED = "key_revoked", _("API key revoked")
         SIGNED_UP = "signed_up", _("Signed up")
         LOGGED_IN = "logged_in", _("Logged in")
-        LOG_IN_FAILED = "log_in_failed", _("Log-in failed")
+        LOG_IN_FAILED = "log_in_failed", _("Login failed")
         LOGGED_OUT = "logged_out", _("Logged out")
         SESSION_ENDED = "session_ended", _("Browser logged out")
         PASSWORD_CHANGED = "password_changed", _("Password changed")
         PASSWORD_RESET = "password_reset", _("Password reset")
-        EMAIL_CHANGED = "email_changed", _("E-mail address changed")
+        EMAIL_CHANGED = "email_changed", _("Email address changed")
         FACTOR_ADDED = "factor_added", _("Second factor added")
         FACTOR_REMOVED = "factor_removed", _("Second factor removed")
         RECOVERY_CODE_USED = "recovery_code_used", _("Recovery code used")
@@ -54,8 +54,8 @@ class AuthEvent(models.Model):
         related_name="auth_events",
         verbose_name=_("user"),
     )
-    kind = models.CharField(_("what happened"), max_length=30, choices=Kind)
-    address = models.CharField(_("address"), max_length=45, blank=True)
+    kind = models.CharField(_("event"), max_length=30, choices=Kind)
+    address = models.CharField(_("IP address"), max_length=45, blank=True)
     user_agent = models.CharField(_("user agent"), max_length=MAX_USER_AGENT, blank=True)
     details = models.JSONField(_("details"), default=dict)
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
@@ -83,15 +83,15 @@ class OutgoingMail(models.Model):
 
     to = models.EmailField(_("to"))
     subject = models.CharField(_("subject"), max_length=200)
-    body = models.TextField(_("text, encrypted"), editable=False)
-    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
-    next_try_at = models.DateTimeField(_("next try"), db_default=Now())
-    created_at = models.DateTimeField(_("written"), db_default=Now())
+    body = models.TextField(_("encrypted text"), editable=False)
+    tries = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_try_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
         db_table = "outgoing_mails"
-        verbose_name = _("outgoing mail")
-        verbose_name_plural = _("outgoing mails")
+        verbose_name = _("outgoing email")
+        verbose_name_plural = _("outgoing emails")
         default_permissions = ("view",)
         indexes = [models.Index(fields=["next_try_at"], name="outgoing_mails_by_time")]
 

@@ -72,10 +72,10 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     public_id = models.CharField(
         _("public id"), max_length=40, unique=True, default=new_public_id, editable=False
     )
-    email = models.EmailField(_("e-mail address"), unique=True)
+    email = models.EmailField(_("email address"), unique=True)
     name = models.CharField(_("name"), max_length=150, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
-    is_staff = models.BooleanField(_("may use the admin"), default=False)
+    is_staff = models.BooleanField(_("has access to the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
     # Set when the user deletes the account, which cannot be undone.
     closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)

@@ -1,6 +1,6 @@
-"""Hundreds of users while everything that can die is killed (`python -m bench.chaos`).
+"""Kill all kinds of processes while hundreds of users call (`python -m bench.chaos`).
 
-load     who calls meanwhile, and how they are answered
+load     the callers and the responses that they get
 faults   what is killed, and how it comes back
 verdict  what must be true afterwards, as a table
 """

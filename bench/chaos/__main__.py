@@ -1,9 +1,11 @@
-"""Streams and JSON calls of many users while workers, provider and PostgreSQL are killed in turn.
+"""Send streams and JSON calls of many users while workers, provider and PostgreSQL are killed.
 
-    .venv/bin/python -m bench.chaos [--seconds 90] [--streams 200] [--json 20] [--patience 60] [--seed 1]
+    .venv/bin/python -m bench.chaos [--seconds 90] [--streams 200] [--json 20] [--patience 60]
+        [--seed 1]
 
-On a site of its own with two workers, which is thrown away. Exit code 1 if anything that must hold does not:
-every client has an answer in time, whole or clearly not; afterwards nothing is held, and the ledger is exact.
+The program starts its own temporary site with two workers. The exit code is 1 if a check fails:
+every client must get a response in time that is complete or clearly incomplete; afterwards no hold
+may be open, and the ledger must be exact.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from bench.isolated import Gateway
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import LaunchError, say
 
@@ -28,43 +30,45 @@ if TYPE_CHECKING:
     from bench.chaos.faults import Provider
 
 WORKERS = 2
-APART_SECONDS = 6  # between one fault's end and the next
-AT_MOST = 900  # seconds for all of it
+APART_SECONDS = 6  # Between the end of one fault and the next.
+MAX_SECONDS = 900  # For the whole program.
 
 
 def main() -> int:
-    asked = parser().parse_args()
+    options = make_parser().parse_args()
     processes.end_with_parent()
-    signals.watch(AT_MOST)
+    signals.watch(MAX_SECONDS)
     try:
-        return 0 if run(asked) else 1
+        return 0 if run(options) else 1
     except (DatabaseUnavailableError, LaunchError, TimeoutError) as error:
         say(f"SmartSpec: {error}")
         return 1
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--seconds", type=float, default=90, help="how long there are callers and faults"
+        "--seconds", type=float, default=90, help="the duration of the calls and faults"
     )
-    parser.add_argument("--streams", type=int, default=200, help="callers at the same time")
-    parser.add_argument("--json", type=int, default=20, help="callers at the same time")
+    parser.add_argument("--streams", type=int, default=200, help="concurrent callers with streams")
+    parser.add_argument("--json", type=int, default=20, help="concurrent callers without streams")
     parser.add_argument(
         "--patience", type=float, default=60, help="seconds after which a client gives up"
     )
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the choices")
+    parser.add_argument(
+        "--seed", type=int, default=secrets.randbelow(10**6), help="the seed of random choices"
+    )
     return parser
 
 
-def run(asked: argparse.Namespace) -> bool:
-    """Whether everything held."""
+def run(options: argparse.Namespace) -> bool:
+    """Start the site, run the faults, and return True if all checks hold."""
     with ExitStack() as running:
-        opened = running.enter_context(scratch.opened())
-        port = free_port()
-        others = isolated.bare_site(opened.folder, dict(os.environ))
+        opened = running.enter_context(scratch.open_scratch())
+        port = find_free_port()
+        others = isolated.make_bare_site(opened.folder, dict(os.environ))
         upstream = f"http://127.0.0.1:{port}/v1"
         isolated.make_tables(opened, upstream)
         from bench.chaos.faults import Provider
@@ -73,38 +77,40 @@ def run(asked: argparse.Namespace) -> bool:
         running.callback(provider.kill)
         provider.start()
         tokens = isolated.make_users()
-        url = opened.database.sites_url(
-            opened.wire
-        )  # the wire finds the database again after each restart
+        # The proxy connects to the database's new port after each restart.
+        url = opened.database.site_url(opened.wire)
         gateway = running.enter_context(
-            isolated.serving(opened, upstream, url, tokens, workers=WORKERS)
+            isolated.run_gateway(opened, upstream, url, tokens, workers=WORKERS)
         )
-        return kill(gateway, provider, asked)
+        return run_faults(gateway, provider, options)
 
 
-def kill(gateway: Gateway, provider: "Provider", asked: argparse.Namespace) -> bool:
-    """Let everybody call, kill one after the other meanwhile, and look at what is left."""
+def run_faults(gateway: Gateway, provider: "Provider", options: argparse.Namespace) -> bool:
+    """Start the callers, cause one fault after the other, and check the result."""
     from bench.chaos import faults, verdict
     from bench.chaos.load import Load
 
     say(
-        f"{asked.streams} streams and {asked.json} JSON callers for {asked.seconds:g} s, seed {asked.seed}"
+        f"{options.streams} streams and {options.json} JSON callers for {options.seconds:g} s,"
+        f" seed {options.seed}"
     )
-    load = Load(gateway.port, gateway.tokens, patience=asked.patience, seed=asked.seed)
-    scene = faults.Scene(gateway, provider, Random(asked.seed))
-    until = time.monotonic() + asked.seconds
-    load.start(asked.streams, asked.json, asked.seconds)
+    load = Load(gateway.port, gateway.tokens, patience=options.patience, seed=options.seed)
+    scene = faults.Scene(gateway, provider, Random(options.seed))
+    until = time.monotonic() + options.seconds
+    load.start(options.streams, options.json, options.seconds)
     events = list(
-        faults.inflict(
+        faults.cause_faults(
             scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun
         )
     )
     ended = load.wait()
-    left, expired = verdict.end_of_holds()
-    checked = verdict.checks(load, ended=ended, closed=books.close(0), left=left, expired=expired)
-    for text in verdict.lines(load, events, checked):
+    left, expired = verdict.expire_holds()
+    checks = verdict.make_checks(
+        load, ended=ended, closed=books.close_books(0), left=left, expired=expired
+    )
+    for text in verdict.format_report(load, events, checks):
         say(text)
-    return all(check.good for check in checked)
+    return all(check.passed for check in checks)
 
 
 if __name__ == "__main__":

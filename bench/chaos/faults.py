@@ -1,4 +1,4 @@
-"""What is killed, one after the other, and how it comes back. Each is over before the next one begins."""
+"""The faults: what is killed, and how it comes back. Each one ends before the next one begins."""
 
 import os
 import signal
@@ -16,14 +16,14 @@ from bench.isolated import Gateway
 from smartspec.local import processes
 from smartspec.local.site import Child, Site
 
-SHORT, LONG = 2.0, 10.0  # seconds that something is away; the gateway tries to settle for about six
-FROZEN = 6.0
-REST_SECONDS = LONG + 5  # in which nothing more is killed, so that all can be seen to work again
+SHORT, LONG = 2.0, 10.0  # Seconds of an absence. The gateway tries to settle for about six.
+FROZEN = 6.0  # Seconds.
+REST_SECONDS = LONG + 5  # Without faults at the end, so that everything can recover.
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something was killed at this time, with so many streams open."""
+    """A fault: its name, its time, and the number of open streams."""
 
     name: str
     at: float
@@ -32,7 +32,7 @@ class Event:
 
 @dataclass
 class Provider:
-    """The mock, which comes back at the same port."""
+    """The mock, which restarts at the same port."""
 
     site: Site
     port: int
@@ -40,7 +40,7 @@ class Provider:
     child: Child | None = None
 
     def start(self) -> None:
-        self.child = self.running.enter_context(mock.running(self.site, self.port))
+        self.child = self.running.enter_context(mock.run_mock(self.site, self.port))
 
     def kill(self) -> None:
         if self.child:
@@ -50,7 +50,7 @@ class Provider:
 
 @dataclass
 class Scene:
-    """Who may be killed."""
+    """The processes that may be killed."""
 
     gateway: Gateway
     provider: Provider
@@ -58,10 +58,10 @@ class Scene:
 
     def kill_worker(self) -> None:
         workers = self.gateway.workers
-        _tell(self.random.sample(workers, min(len(workers), 1)), signal.SIGKILL)
+        _send_signal(self.random.sample(workers, min(len(workers), 1)), signal.SIGKILL)
 
     def kill_workers(self) -> None:
-        _tell(self.gateway.workers, signal.SIGKILL)
+        _send_signal(self.gateway.workers, signal.SIGKILL)
 
     def kill_provider(self) -> None:
         self.provider.kill()
@@ -75,13 +75,13 @@ class Scene:
         connection.close()
 
     def freeze_database(self) -> None:
-        """No connection breaks, and nothing answers."""
-        frozen = list(usage.tree(self.gateway.postmaster))
-        _tell(frozen, signal.SIGSTOP)
+        """Stop all processes of PostgreSQL for a while: connections stay open without replies."""
+        frozen = list(usage.walk_tree(self.gateway.postmaster))
+        _send_signal(frozen, signal.SIGSTOP)
         try:
             time.sleep(FROZEN)
         finally:
-            _tell(frozen, signal.SIGCONT)
+            _send_signal(frozen, signal.SIGCONT)
 
     def kill_database_for_long(self) -> None:
         self.kill_database(LONG)
@@ -94,7 +94,7 @@ class Scene:
         connection.close()
 
 
-def _tell(pids: Iterable[int], number: int) -> None:
+def _send_signal(pids: Iterable[int], number: int) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -111,10 +111,10 @@ KINDS: dict[str, Callable[[Scene], None]] = {
 }
 
 
-def inflict(
+def cause_faults(
     scene: Scene, *, until: float, apart: float, streams_open: Callable[[], int]
 ) -> Iterator[Event]:
-    """One after the other, so many seconds apart, until a while before then."""
+    """Cause one fault after the other, `apart` seconds apart, until REST_SECONDS before `until`."""
     for name, act in cycle(KINDS.items()):
         time.sleep(apart)
         if time.monotonic() > until - REST_SECONDS:

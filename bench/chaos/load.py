@@ -1,4 +1,4 @@
-"""Callers who ask again and again, streams and JSON, each with a time-out of its own."""
+"""Callers who send one request after the other, streams and JSON, each with a timeout."""
 
 import asyncio
 import threading
@@ -11,13 +11,13 @@ from bench import mock, streams
 from bench.gateway.targets import PATH
 from bench.streams import WHOLE, Answer, Count
 
-GAP = 100  # milliseconds between chunks
-CHUNKS = (10, 60)  # of a stream, from one to six seconds
-SHY_SECONDS = 0.5  # before somebody who was not answered asks again
+GAP = 100  # Milliseconds between chunks.
+CHUNKS = (10, 60)  # Of a stream, which takes one to six seconds.
+RETRY_SECONDS = 0.5  # Before a caller whose request failed sends the next one.
 
 
 class Load:
-    """Runs in a thread of its own, because those who are killed are started from the main one."""
+    """The callers, in their own thread. The main thread starts the processes that are killed."""
 
     def __init__(self, port: int, tokens: list[str], *, patience: float, seed: int) -> None:
         self.port, self.tokens, self.patience = port, tokens, patience
@@ -31,14 +31,14 @@ class Load:
         self.thread: threading.Thread | None = None
 
     def start(self, streaming: int, asking: int, seconds: float) -> None:
-        """So many callers at once, who ask nothing more after these seconds."""
+        """Start this many callers, who send no new request after `seconds`."""
         self.until = time.monotonic() + seconds
         work = self._all(streaming, asking)
         self.thread = threading.Thread(target=asyncio.run, args=(work,), daemon=True)
         self.thread.start()
 
     def wait(self) -> bool:
-        """Until everybody has been answered or has given up; whether that happened in time."""
+        """Wait until every caller has its response or gave up; False if that takes too long."""
         if self.thread:
             self.thread.join(max(self.until - time.monotonic(), 0) + self.patience + 10)
         return self.done
@@ -56,17 +56,18 @@ class Load:
     async def _call(self, answers: list[Answer], *, stream: bool) -> None:
         await asyncio.sleep(self.random.random() * 2)
         while time.monotonic() < self.until:
-            answer = await streams.ask(
+            answer = await streams.send(
                 self.port, self._request(stream=stream), self.count, self.patience
             )
             answers.append(answer)
             if answer.how != WHOLE or not stream:
-                await asyncio.sleep(SHY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _request(self, *, stream: bool) -> bytes:
         token = self.tokens[next(self.turn) % len(self.tokens)]
-        text = mock.question(
+        prompt = mock.make_prompt(
             delay=self.random.randint(0, 300), gap=GAP, chunks=self.random.randint(*CHUNKS)
         )
         headers = {"Authorization": f"Bearer {token}"}
-        return streams.request(f"127.0.0.1:{self.port}", PATH, headers, text, stream=stream)
+        host = f"127.0.0.1:{self.port}"
+        return streams.build_request(host, PATH, headers, prompt, stream=stream)

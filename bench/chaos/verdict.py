@@ -1,4 +1,7 @@
-"""What must be true when it is over: asked of the clients, and of the ledger as the owner of its tables."""
+"""What must be true after the faults, according to the clients and to the ledger.
+
+The process must connect as the owner of the tables.
+"""
 
 import time
 from collections import Counter
@@ -9,7 +12,7 @@ from bench import books
 from bench.books import Books
 from bench.chaos.faults import Event
 from bench.chaos.load import Load
-from bench.gateway.runs import percentile
+from bench.gateway.runs import compute_percentile
 from bench.streams import LATE, SILENT, WHOLE, Answer
 
 QUIET_SECONDS, WAIT_SECONDS = 3, 30
@@ -18,69 +21,72 @@ _OPEN = "SELECT count(*) FROM credit_holds WHERE state = 'open'"
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must be so; what was found."""
+    """One condition that must be true, with the facts that were found."""
 
     text: str
-    good: bool
-    found: str
+    passed: bool
+    facts: str
 
 
-def end_of_holds() -> tuple[int, int]:
-    """Wait until the workers have settled what they can; let the holds of those that died expire, all of them now.
+def expire_holds() -> tuple[int, int]:
+    """Wait until the workers have settled what they can, then expire the holds of dead workers.
 
-    How many were left open, and how many of them expired.
+    Return how many holds were left open, and how many of them expired.
     """
     from django.db import connection
 
     from credits import ledger
 
-    _until_quiet()
-    left = books.number(_OPEN)
+    _wait_until_quiet()
+    left = books.select_number(_OPEN)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE credit_holds SET expires_at = clock_timestamp() WHERE state = 'open'"
         )
     expired = 0
-    for _ in range(100):  # some users at a time
-        if not (some := ledger.expire_holds()):
+    for _ in range(100):  # Each call expires the holds of a limited number of users.
+        if not (batch := ledger.expire_holds()):
             break
-        expired += some
+        expired += batch
     return left, expired
 
 
-def _until_quiet() -> None:
-    """No completion begins or ends for some seconds."""
-    deadline, seen, since = time.monotonic() + WAIT_SECONDS, (-1, -1), time.monotonic()
+def _wait_until_quiet() -> None:
+    """Wait until no completion has begun or ended for QUIET_SECONDS, at most WAIT_SECONDS."""
+    deadline, last, since = time.monotonic() + WAIT_SECONDS, (-1, -1), time.monotonic()
     while time.monotonic() < deadline and time.monotonic() - since < QUIET_SECONDS:
-        now = books.number(_OPEN), books.number("SELECT count(*) FROM completions")
-        if now != seen:
-            seen, since = now, time.monotonic()
+        counts = (
+            books.select_number(_OPEN),
+            books.select_number("SELECT count(*) FROM completions"),
+        )
+        if counts != last:
+            last, since = counts, time.monotonic()
         time.sleep(0.2)
 
 
-def checks(load: Load, *, ended: bool, closed: Books, left: int, expired: int) -> list[Check]:
+def make_checks(load: Load, *, ended: bool, closed: Books, left: int, expired: int) -> list[Check]:
     answers = list(load.answers())
     longest = max((answer.seconds for answer in answers), default=0)
     hows = Counter(answer.how for answer in answers)
     statuses = Counter(answer.status for answer in answers)
-    wrong = list(_told_otherwise(answers))
+    wrong = list(_find_wrong_charges(answers))
     return [
         Check("every client is done", ended, f"{len(answers):,} answers"),
         Check(
-            f"nobody waited longer than {load.patience:g} s",
+            f"no client waited longer than {load.patience:g} s",
             not hows[LATE] and longest <= load.patience + 1,
             f"the longest wait was {longest:.1f} s, {hows[LATE]} gave up",
         ),
         Check(
-            "an answer is whole or says that it is not",
+            "an answer is complete or marked as incomplete",
             not hows[SILENT],
             f"{hows[SILENT]} ended in silence",
         ),
         Check("no answer is a bug's (500)", not statuses[500], f"{statuses[500]} were"),
         Check(
-            "what an answer says it cost is what was charged",
+            "the credits in an answer are what was charged",
             not wrong,
-            _examples(wrong, hows[WHOLE]),
+            _format_examples(wrong, hows[WHOLE]),
         ),
         Check(
             "all that was left open has expired",
@@ -107,42 +113,43 @@ def checks(load: Load, *, ended: bool, closed: Books, left: int, expired: int) -
     ]
 
 
-def _told_otherwise(answers: Iterable[Answer]) -> Iterator[str]:
-    """Whole answers whose receipt is missing, or says another price than they do."""
+def _find_wrong_charges(answers: Iterable[Answer]) -> Iterator[str]:
+    """Describe the complete answers whose receipt is missing or shows a different charge."""
     from llmproxy.models import Completion
 
-    told = {answer.name: answer.credits for answer in answers if answer.how == WHOLE}
+    reported = {answer.name: answer.credits for answer in answers if answer.how == WHOLE}
     charged = dict(
         Completion.objects.filter(status="completed").values_list("generation_id", "charged")
     )
-    for name, credits in told.items():
+    for name, credits in reported.items():
         if charged.get(name) != credits:
-            yield f"{name} said {credits}, charged {charged.get(name)}"
+            yield f"{name} reported {credits}, charged {charged.get(name)}"
 
 
-def _examples(wrong: list[str], whole: int) -> str:
+def _format_examples(wrong: list[str], whole: int) -> str:
     return f"{len(wrong)} of {whole:,} differ" + (f": {'; '.join(wrong[:3])}" if wrong else "")
 
 
-def lines(load: Load, events: list[Event], checked: list[Check]) -> Iterator[str]:
-    """All of it, to be printed."""
+def format_report(load: Load, events: list[Event], checks: list[Check]) -> Iterator[str]:
+    """Yield the lines of the whole report."""
     yield "\nKilled, and when the next JSON completion that began after it was whole"
     for event in events:
-        yield f"  {event.name:<34} {event.open:>4} streams open   {_recovery(load, event)}"
+        yield f"  {event.name:<34} {event.open:>4} streams open   {_format_recovery(load, event)}"
     yield "\nAnswers"
     for kind, answers in (("streams", load.streams), ("JSON", load.json)):
         for (how, status), number in sorted(Counter((a.how, a.status) for a in answers).items()):
             waits = [a.seconds for a in answers if (a.how, a.status) == (how, status)]
-            slow = f"p50 {percentile(waits, 50):5.1f} s, at most {max(waits):5.1f} s"
+            slow = f"p50 {compute_percentile(waits, 50):5.1f} s, at most {max(waits):5.1f} s"
             yield f"  {kind:<8} {how:<24} {status or '':<4} {number:>7,}   {slow}"
     yield "\nAfterwards"
-    for check in checked:
-        yield f"  {'ok' if check.good else 'FAILED':<6}  {check.text:<48} {check.found}"
-    failed = sum(not check.good for check in checked)
-    yield f"\nFAILED: {failed} of {len(checked)}." if failed else f"\nAll {len(checked)} are ok."
+    for check in checks:
+        yield f"  {'ok' if check.passed else 'FAILED':<6}  {check.text:<48} {check.facts}"
+    failed = sum(not check.passed for check in checks)
+    yield f"\nFAILED: {failed} of {len(checks)}." if failed else f"\nAll {len(checks)} are ok."
 
 
-def _recovery(load: Load, event: Event) -> str:
+def _format_recovery(load: Load, event: Event) -> str:
+    """Return the seconds from the fault to the first complete JSON answer that began after it."""
     ends = [
         a.began + a.seconds - event.at for a in load.json if a.how == WHOLE and a.began >= event.at
     ]

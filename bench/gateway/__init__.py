@@ -1,10 +1,10 @@
-"""The gateway beside its peers, on loopback, in one command (`make bench`, `python -m bench.gateway`).
+"""Compare the gateway with its peers on loopback (`make bench`, `python -m bench.gateway`).
 
 targets   what is measured: the mock itself, our site, and the peers
-packages  how the peers are installed on demand
+packages  the installation of the peers on demand
 peers     LiteLLM, Portkey and nginx
-wrk       JSON completions by wrk, with another bearer token each time (tokens.lua)
+wrk       JSON completions by wrk, with a different bearer token each time (tokens.lua)
 runs      one run of each measurement
-figures   rounds in turn, A B A B, and their medians
-tables    what is printed, and kept in docs/benchmarks.md
+figures   all measurements in rounds, the targets in turn, and their medians
+tables    the tables that are printed, and kept in docs/benchmarks.md
 """

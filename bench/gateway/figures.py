@@ -1,4 +1,4 @@
-"""All measurements of all targets, in turn round by round, so that the machine's mood is in each."""
+"""All measurements of all targets, in turn in each round: the machine's load affects all."""
 
 import statistics
 from collections import defaultdict
@@ -11,14 +11,15 @@ from bench.gateway import runs, wrk
 from bench.gateway.targets import OURS, Target
 from smartspec.local.site import say
 
-FEW, SOME, BUSY = 1, 16, (64, 200)  # clients of the JSON measurements
-STEADY, MANY, CROWD = 100, 300, 2000  # streams
-CROWD_SECONDS, CROWD_GAP = 20, 1000  # to begin them all; milliseconds between chunks
+FEW, SOME, BUSY = 1, 16, (64, 200)  # Clients of the JSON measurements.
+STEADY, MANY, CROWD = 100, 300, 2000  # Streams.
+CROWD_SECONDS = 20  # In which all streams of the crowd begin.
+CROWD_GAP = 1000  # Milliseconds between the chunks of a stream of the crowd.
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How often and how long; each run takes about so many seconds."""
+    """The number of rounds, the seconds of each run, and whether to measure the crowd."""
 
     rounds: int
     seconds: float
@@ -27,16 +28,16 @@ class Plan:
 
 @dataclass
 class Figures:
-    """Every run by target; `ledger` is what the books said after each run of ours."""
+    """All runs by target. `ledger` has the sums of the ledger after each run of our site."""
 
     json: dict[tuple[str, int], list[runs.Json]] = field(default_factory=lambda: defaultdict(list))
     first_token: dict[str, list[runs.FirstToken]] = field(default_factory=lambda: defaultdict(list))
-    chunks: dict[str, list[runs.Midst]] = field(default_factory=lambda: defaultdict(list))
-    crowd: dict[str, runs.Midst] = field(default_factory=dict)
+    chunks: dict[str, list[runs.Streams]] = field(default_factory=lambda: defaultdict(list))
+    crowd: dict[str, runs.Streams] = field(default_factory=dict)
     ledger: list[books.Books] = field(default_factory=list)
 
 
-def median(values: Iterable[float]) -> float:
+def compute_median(values: Iterable[float]) -> float:
     return statistics.median(values)
 
 
@@ -44,51 +45,56 @@ def measure(targets: list[Target], plan: Plan, folder: Path) -> Figures:
     figures = Figures()
     for turn in range(plan.rounds):
         say(f"\nRound {turn + 1} of {plan.rounds}")
-        if wrk.is_there():
-            _json(figures, targets, plan, folder)
-        _first_token(figures, targets, plan)
-        _chunks(figures, targets, plan)
+        if wrk.is_installed():
+            _measure_json(figures, targets, plan, folder)
+        _measure_first_token(figures, targets, plan)
+        _measure_chunks(figures, targets, plan)
     if plan.crowd:
         say(f"\n{CROWD:,} streams at once")
-        _crowd(figures, targets)
+        _measure_crowd(figures, targets)
     return figures
 
 
-def _json(figures: Figures, targets: list[Target], plan: Plan, folder: Path) -> None:
+def _measure_json(figures: Figures, targets: list[Target], plan: Plan, folder: Path) -> None:
     for clients in (FEW, SOME, *BUSY):
         for target in targets:
-            run = runs.json_completions(target, clients, plan.seconds, folder)
+            run = runs.measure_json(target, clients, plan.seconds, folder)
             figures.json[target.name, clients].append(run)
-            _tell(target, f"JSON, {clients} at once: {_completions(run)}")
+            _report(target, f"JSON, {clients} at once: {_format_json(run)}")
             _close_books(figures, target)
 
 
-def _first_token(figures: Figures, targets: list[Target], plan: Plan) -> None:
+def _measure_first_token(figures: Figures, targets: list[Target], plan: Plan) -> None:
     for target in targets:
-        run = runs.first_token(target, STEADY, plan.seconds)
+        run = runs.measure_first_token(target, STEADY, plan.seconds)
         figures.first_token[target.name].append(run)
-        text = f"first token, {STEADY} streams: added p50 {run.p50:.2f} ms, p99 {run.p99:.1f} ms, of {run.streams}"
-        _tell(target, text + _failed(run.failed))
+        text = (
+            f"first token, {STEADY} streams: added p50 {run.p50:.2f} ms, p99 {run.p99:.1f} ms,"
+            f" of {run.streams}"
+        )
+        _report(target, text + _format_failures(run.failed))
         _close_books(figures, target)
 
 
-def _chunks(figures: Figures, targets: list[Target], plan: Plan) -> None:
+def _measure_chunks(figures: Figures, targets: list[Target], plan: Plan) -> None:
     for target in targets:
-        run = runs.midst(target, MANY, over=4, seconds=plan.seconds, gap=runs.GAP)
+        run = runs.measure_streams(target, MANY, over=4, seconds=plan.seconds, gap=runs.GAP)
         figures.chunks[target.name].append(run)
-        _tell(target, f"chunks, {MANY} streams: {_midst(run)}")
+        _report(target, f"chunks, {MANY} streams: {_format_streams(run)}")
         _close_books(figures, target)
 
 
-def _crowd(figures: Figures, targets: list[Target]) -> None:
+def _measure_crowd(figures: Figures, targets: list[Target]) -> None:
     for target in targets:
-        run = runs.midst(target, CROWD, over=CROWD_SECONDS, seconds=5, gap=CROWD_GAP)
+        run = runs.measure_streams(target, CROWD, over=CROWD_SECONDS, seconds=5, gap=CROWD_GAP)
         figures.crowd[target.name] = run
-        _tell(target, f"{run.open} open; {_midst(run)}; {run.memory.own / 1e6:.0f} MB PSS")
+        _report(
+            target, f"{run.open} open; {_format_streams(run)}; {run.memory.own / 1e6:.0f} MB PSS"
+        )
         _close_books(figures, target)
 
 
-def _completions(run: runs.Json) -> str:
+def _format_json(run: runs.Json) -> str:
     load = run.load
     cpu = f"CPU each {run.cpu:.2f} ms" + (
         f", PostgreSQL {run.database:.2f} ms" if run.database else ""
@@ -97,22 +103,22 @@ def _completions(run: runs.Json) -> str:
     return f"{load.per_second:,.0f}/s, p50 {load.p50:.2f} ms, p99 {load.p99:.1f} ms; {cpu}{failed}"
 
 
-def _midst(run: runs.Midst) -> str:
+def _format_streams(run: runs.Streams) -> str:
     return (
-        f"{run.chunk_cpu:.0f} µs of CPU per chunk, {run.chunks:,} of them under way p50 {run.p50:.2f} ms, "
-        f"p99 {run.p99:.1f} ms{_failed(run.failed)}"
+        f"{run.chunk_cpu:.0f} µs of CPU per chunk, {run.chunks:,} of them under way p50 "
+        f"{run.p50:.2f} ms, p99 {run.p99:.1f} ms{_format_failures(run.failed)}"
     )
 
 
 def _close_books(figures: Figures, target: Target) -> None:
     if target.name == OURS:
-        figures.ledger.append(books.close())
+        figures.ledger.append(books.close_books())
         say(f"    {'':<12} {figures.ledger[-1]}")
 
 
-def _tell(target: Target, text: str) -> None:
+def _report(target: Target, text: str) -> None:
     say(f"    {target.name:<12} {text}")
 
 
-def _failed(failed: dict[str, int]) -> str:
+def _format_failures(failed: dict[str, int]) -> str:
     return f"; FAILED {dict(failed)}" if failed else ""

@@ -1,4 +1,4 @@
-"""Programs of others, each in a folder of its own under .venv/bench-peers, installed when it is first asked for."""
+"""Install the peers, each in its own folder under .venv/bench-peers, at their first use."""
 
 import subprocess
 from pathlib import Path
@@ -11,26 +11,29 @@ INSTALL_SECONDS = 900
 
 
 class PeerAbsentError(Exception):
-    """It cannot be measured here; the text says why."""
+    """The peer cannot be measured on this machine. The text gives the reason."""
 
 
 def install(name: str, *commands: list[str]) -> Path:
-    """The peer's folder, with what the commands put there; once. Raises PeerAbsentError."""
+    """Run the commands in the peer's folder, unless they have run before; return the folder.
+
+    Raises PeerAbsentError.
+    """
     folder, stamp = FOLDER / name, FOLDER / f"{name}.installed"
-    wanted = "\n".join(" ".join(command) for command in commands)
-    if stamp.exists() and stamp.read_text() == wanted:
+    script = "\n".join(" ".join(command) for command in commands)
+    if stamp.exists() and stamp.read_text() == script:
         return folder
     say(f"  installing {name} into {folder.relative_to(ROOT)} (once) ...")
     folder.mkdir(parents=True, exist_ok=True)
     for command in commands:
         _run(name, folder, command)
-    stamp.write_text(wanted)
+    stamp.write_text(script)
     return folder
 
 
 def _run(name: str, folder: Path, command: list[str]) -> None:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=folder,
             capture_output=True,
@@ -40,5 +43,5 @@ def _run(name: str, folder: Path, command: list[str]) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PeerAbsentError(f"{name} cannot be installed: {error}") from error
-    if done.returncode:
-        raise PeerAbsentError(f"{name} cannot be installed: {done.stderr.strip()[-300:]}")
+    if process.returncode:
+        raise PeerAbsentError(f"{name} cannot be installed: {process.stderr.strip()[-300:]}")

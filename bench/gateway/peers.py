@@ -1,6 +1,7 @@
-"""Other gateways, started as their documentation says, one worker each.
+"""Other gateways, started as their documentation recommends, with one worker each.
 
-None of them authenticates users, holds or captures credits here, or keeps anything; LiteLLM checks one master key.
+In this set-up none of them authenticates users, holds or captures credits, or stores anything.
+LiteLLM checks one master key.
 """
 
 import os
@@ -16,7 +17,7 @@ from bench import ports, usage
 from bench.gateway.packages import PeerAbsentError, install
 from bench.gateway.targets import Target
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from smartspec.local.site import tail
 
 START_SECONDS = 120
@@ -24,10 +25,13 @@ LITELLM, PORTKEY = "litellm[proxy]==1.108.7", "@portkey-ai/gateway@1.15.2"
 
 
 @contextmanager
-def _running(
+def _run_peer(
     name: str, command: list[str], port: int, log: Path, path: str, **more: str
 ) -> Iterator["subprocess.Popen[str]"]:
-    """The peer until the end of the block, once it answers this path. It gets no variable but those named here."""
+    """Run the peer until the end of the block; yield its process once it responds to this path.
+
+    Its environment has only the variables that are named here. Raises PeerAbsentError.
+    """
     environment = {
         "PATH": f"{Path(command[0]).parent}:/usr/sbin:/usr/bin:/bin",
         "HOME": str(log.parent),
@@ -69,10 +73,10 @@ def install_litellm() -> Path:
 
 
 @contextmanager
-def litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
-    """LiteLLM's proxy with one worker, without a database, so without users and budgets."""
+def run_litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
+    """Run LiteLLM's proxy with one worker and without a database, so without users and budgets."""
     (config := folder / "litellm.yaml").write_text(_LITELLM.format(mock=mock))
-    port = free_port()
+    port = find_free_port()
     command = [
         str(installed / "bin" / "litellm"),
         "--config",
@@ -88,23 +92,25 @@ def litellm(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
         "LITELLM_TELEMETRY": "False",
         "LITELLM_LOG": "ERROR",
     }
-    with _running(
+    with _run_peer(
         "litellm", command, port, folder / "litellm.log", "/health/liveliness", **variables
     ) as process:
         yield Target("LiteLLM", port, process.pid, {"Authorization": "Bearer sk-bench"})
 
 
-_FIRST = """
+_PATCH = """
 const {Server} = require("net"), listen = Server.prototype.listen;
 Server.prototype.listen = function (port, ...rest) {
     if (typeof port === "object") return listen.call(this, {...port, host: "127.0.0.1"}, ...rest);
-    return listen.call(this, port, "127.0.0.1", ...rest.filter(one => typeof one === "function"));
+    return listen.call(this, port, "127.0.0.1",
+                       ...rest.filter(one => typeof one === "function"));
 };
 const {fetch, Response, Headers} = globalThis;
-globalThis.fetch = async (...asked) => {
-    const answer = await fetch(...asked);
+globalThis.fetch = async (...args) => {
+    const answer = await fetch(...args);
     if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return answer;
-    return new Response(answer.body, {status: answer.status, headers: new Headers(answer.headers)});
+    const headers = new Headers(answer.headers);
+    return new Response(answer.body, {status: answer.status, headers});
 };
 """
 
@@ -119,16 +125,19 @@ def install_portkey() -> Path:
 
 
 @contextmanager
-def portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
-    """Portkey's gateway, in one Node process, which loads something first: it would listen everywhere, and refuse all
-    streams, as it adds headers to the provider's own, which Node 20 does not let anybody change."""
+def run_portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
+    """Run Portkey's gateway in one Node process, which first loads the script `_PATCH`.
+
+    Without the script, Portkey listens on all interfaces and fails for all streams: it adds
+    headers to the provider's response, which Node 20 does not allow.
+    """
     server = installed / "node_modules/@portkey-ai/gateway/build/start-server.js"
-    (first := folder / "first.cjs").write_text(_FIRST)
-    port = free_port()
+    (patch := folder / "patch.cjs").write_text(_PATCH)
+    port = find_free_port()
     command = [
         shutil.which("node") or "node",
         "--require",
-        str(first),
+        str(patch),
         str(server),
         "--headless",
         f"--port={port}",
@@ -138,7 +147,7 @@ def portkey(installed: Path, mock: int, folder: Path) -> Iterator[Target]:
         "x-portkey-custom-host": f"http://127.0.0.1:{mock}/v1",
     }
     variables = {"NODE_ENV": "production", "TRUSTED_CUSTOM_HOSTS": "127.0.0.1,localhost"}
-    with _running("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
+    with _run_peer("portkey", command, port, folder / "portkey.log", "/", **variables) as process:
         yield Target("Portkey", port, process.pid, {**headers, "Authorization": "Bearer none"})
 
 
@@ -148,12 +157,14 @@ daemon off; worker_processes 1; pid nginx.pid; error_log stderr error;
 events {{ worker_connections 16384; }}
 http {{
     access_log off;
-    client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .; uwsgi_temp_path .; scgi_temp_path .;
+    client_body_temp_path .; proxy_temp_path .; fastcgi_temp_path .; uwsgi_temp_path .;
+    scgi_temp_path .;
     upstream mock {{ server 127.0.0.1:{mock}; keepalive 64; }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location / {{
-            proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+            proxy_pass http://mock; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_buffering off;
         }}
     }}
 }}
@@ -168,20 +179,21 @@ def find_nginx() -> Path:
 
 
 @contextmanager
-def nginx(program: Path, mock: int, folder: Path) -> Iterator[Target]:
-    """nginx's proxy_pass with one worker: what relaying alone costs."""
-    port, user = free_port(), "user root;" if os.geteuid() == 0 else ""
+def run_nginx(program: Path, mock: int, folder: Path) -> Iterator[Target]:
+    """Run nginx's proxy_pass with one worker, which shows what relaying alone costs."""
+    port, user = find_free_port(), "user root;" if os.geteuid() == 0 else ""
     (config := folder / "nginx.conf").write_text(_NGINX.format(mock=mock, port=port, user=user))
     command = [str(program), "-p", str(folder), "-c", str(config), "-e", "stderr"]
-    with _running("nginx", command, port, folder / "nginx.log", "/") as process:
-        yield Target("nginx", port, usage.children(process.pid)[0])
+    with _run_peer("nginx", command, port, folder / "nginx.log", "/") as process:
+        yield Target("nginx", port, usage.list_children(process.pid)[0])
 
 
 @dataclass(frozen=True)
 class Peer:
-    """`install` gives what `serve` starts; it takes minutes, once, and may raise PeerAbsentError, as `serve` may.
+    """A gateway to compare with. Both functions may raise PeerAbsentError.
 
-    `serve` gets that, the port of the mock and a folder for what it writes.
+    `install` returns what `serve` starts; the first installation takes minutes. `serve` gets it,
+    the port of the mock and a folder for its files.
     """
 
     install: Callable[[], Path]
@@ -189,7 +201,7 @@ class Peer:
 
 
 PEERS = {
-    "litellm": Peer(install_litellm, litellm),
-    "portkey": Peer(install_portkey, portkey),
-    "nginx": Peer(find_nginx, nginx),
+    "litellm": Peer(install_litellm, run_litellm),
+    "portkey": Peer(install_portkey, run_portkey),
+    "nginx": Peer(find_nginx, run_nginx),
 }

@@ -1,4 +1,4 @@
-"""One run of each measurement against one target. Each is bounded in callers and in seconds."""
+"""One run of each measurement against one target, bounded in callers and in seconds."""
 
 import asyncio
 import time
@@ -13,13 +13,13 @@ from bench.gateway.targets import Target
 from bench.streams import WHOLE, Answer, Count
 
 WARM_UP_SECONDS = 2
-GAP = 50  # milliseconds between the chunks of a usual stream
+GAP = 50  # Milliseconds between the chunks of a usual stream.
 CHUNKS = 100
-PATIENCE = 30  # seconds that a stream may take longer than the mock does
-LULL_SECONDS = 2  # between the last beginning and what is measured, and after that
+PATIENCE = 30  # Seconds that a stream may take longer than the mock does.
+LULL_SECONDS = 2  # Before and after a measurement, without beginning or ending streams.
 
 
-def percentile(values: Iterable[float], percent: float) -> float:
+def compute_percentile(values: Iterable[float], percent: float) -> float:
     ordered = sorted(values)
     return (
         ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
@@ -28,38 +28,41 @@ def percentile(values: Iterable[float], percent: float) -> float:
     )
 
 
-def failures(answers: Iterable[Answer]) -> Counter[str]:
-    """How answers ended that did not come to their end."""
+def count_failures(answers: Iterable[Answer]) -> Counter[str]:
+    """Count the incomplete answers by how they ended and their status."""
     return Counter(f"{answer.how} {answer.status}" for answer in answers if answer.how != WHOLE)
 
 
 @dataclass(frozen=True)
 class Json:
-    """`cpu` and `database` are milliseconds of CPU per completion."""
+    """The load of a run. `cpu` and `database` are milliseconds of CPU time per completion."""
 
     load: wrk.Load
     cpu: float
     database: float
 
 
-def json_completions(target: Target, clients: int, seconds: float, folder: Path) -> Json:
-    wrk.load(target, clients=clients, seconds=WARM_UP_SECONDS, folder=folder)
-    before = _cpu(target)
-    load = wrk.load(target, clients=clients, seconds=seconds, folder=folder)
+def measure_json(target: Target, clients: int, seconds: float, folder: Path) -> Json:
+    wrk.run_wrk(target, clients=clients, seconds=WARM_UP_SECONDS, folder=folder)
+    before = _read_cpu(target)
+    load = wrk.run_wrk(target, clients=clients, seconds=seconds, folder=folder)
     each = 1000 / max(load.requests, 1)
-    cpu, database = ((now - then) * each for now, then in zip(_cpu(target), before, strict=True))
+    cpu, database = (
+        (now - then) * each for now, then in zip(_read_cpu(target), before, strict=True)
+    )
     return Json(load, cpu, database)
 
 
-def _cpu(target: Target) -> tuple[float, float]:
-    return usage.cpu_seconds([target.process]), usage.cpu_seconds(
+def _read_cpu(target: Target) -> tuple[float, float]:
+    """Return the CPU seconds of the target and of its database."""
+    return usage.read_cpu_seconds([target.process]), usage.read_cpu_seconds(
         [target.database] if target.database else []
     )
 
 
 @dataclass(frozen=True)
 class FirstToken:
-    """Milliseconds that the gateway added before the first token of `streams`."""
+    """The milliseconds that the gateway added before the first token of `streams` streams."""
 
     p50: float
     p99: float
@@ -67,18 +70,29 @@ class FirstToken:
     failed: Counter[str]
 
 
-def first_token(target: Target, callers: int, seconds: float) -> FirstToken:
-    """So many streams open all the time, begun and ended evenly over it."""
-    text, whole = mock.question(gap=GAP, chunks=CHUNKS), GAP * CHUNKS / 1000
-    answers = asyncio.run(_asked(target, callers, text, over=whole, seconds=seconds, count=Count()))
+def measure_first_token(target: Target, callers: int, seconds: float) -> FirstToken:
+    """Keep this many streams open all the time; they begin and end evenly spread."""
+    prompt, duration = mock.make_prompt(gap=GAP, chunks=CHUNKS), GAP * CHUNKS / 1000
+    answers = asyncio.run(
+        _run_callers(target, callers, prompt, over=duration, seconds=seconds, count=Count())
+    )
     added = [answer.added * 1000 for answer in answers if answer.added is not None]
-    return FirstToken(percentile(added, 50), percentile(added, 99), len(added), failures(answers))
+    return FirstToken(
+        compute_percentile(added, 50),
+        compute_percentile(added, 99),
+        len(added),
+        count_failures(answers),
+    )
 
 
 @dataclass(frozen=True)
-class Midst:
-    """So many streams, all of them in their midst: `open` of them, `chunks` in these seconds, of which the process
-    spent `cpu` ones; `p50` and `p99` are the milliseconds that chunks were under way. Memory in bytes."""
+class Streams:
+    """Running streams, measured while none begins or ends.
+
+    `wanted` streams were started and `open` were running; they received `chunks` while the process
+    used `cpu` seconds. `p50` and `p99` are the milliseconds from the sending of a chunk to its
+    arrival. `memory` was used during the measurement, `before` before the streams began.
+    """
 
     wanted: int
     open: int
@@ -92,36 +106,40 @@ class Midst:
 
     @property
     def chunk_cpu(self) -> float:
-        """Microseconds of CPU for each chunk."""
+        """Microseconds of CPU time per chunk."""
         return self.cpu / self.chunks * 1e6 if self.chunks else float("nan")
 
 
-def midst(target: Target, callers: int, *, over: float, seconds: float, gap: int) -> Midst:
-    """Streams that begin evenly over some seconds and end so; none does either while these seconds are measured."""
+def measure_streams(
+    target: Target, callers: int, *, over: float, seconds: float, gap: int
+) -> Streams:
+    """Begin the streams evenly over `over` seconds, and then measure for `seconds`."""
     chunks = int((over + seconds + 2 * LULL_SECONDS) * 1000 / gap)
-    before, count = usage.memory(target.process), Count()
+    before, count = usage.read_memory(target.process), Count()
     window = _Window(target.process, count, over + LULL_SECONDS, seconds)
-    text = mock.question(gap=gap, chunks=chunks)
+    prompt = mock.make_prompt(gap=gap, chunks=chunks)
     answers = asyncio.run(
-        _asked(target, callers, text, over=over, seconds=0, count=count, meanwhile=window.measure)
+        _run_callers(
+            target, callers, prompt, over=over, seconds=0, count=count, meanwhile=window.measure
+        )
     )
     delays = [delay * 1000 for delay in count.delays]
-    return Midst(
+    return Streams(
         callers,
         window.open,
         window.chunks,
         window.cpu,
-        percentile(delays, 50),
-        percentile(delays, 99),
+        compute_percentile(delays, 50),
+        compute_percentile(delays, 99),
         window.memory,
         before,
-        failures(answers),
+        count_failures(answers),
     )
 
 
 @dataclass
 class _Window:
-    """Some seconds in which everything is counted."""
+    """The seconds of the measurement, which start `begin` seconds after the first stream."""
 
     process: int
     count: Count
@@ -134,37 +152,36 @@ class _Window:
 
     async def measure(self) -> None:
         await asyncio.sleep(self.begin)
-        self.count.noting, chunks, cpu = True, self.count.chunks, usage.cpu_seconds([self.process])
+        self.count.recording = True
+        chunks, cpu = self.count.chunks, usage.read_cpu_seconds([self.process])
         await asyncio.sleep(self.seconds)
-        self.chunks, self.cpu = self.count.chunks - chunks, usage.cpu_seconds([self.process]) - cpu
-        self.count.noting, self.open, self.memory = (
-            False,
-            self.count.begun,
-            usage.memory(self.process),
-        )
+        self.chunks = self.count.chunks - chunks
+        self.cpu = usage.read_cpu_seconds([self.process]) - cpu
+        self.count.recording = False
+        self.open, self.memory = self.count.begun, usage.read_memory(self.process)
 
 
-async def _nothing() -> None:
+async def _do_nothing() -> None:
     pass
 
 
-async def _asked(
+async def _run_callers(
     target: Target,
     callers: int,
-    text: str,
+    prompt: str,
     *,
     over: float,
     seconds: float,
     count: Count,
-    meanwhile: Callable[[], Awaitable[None]] = _nothing,
+    meanwhile: Callable[[], Awaitable[None]] = _do_nothing,
 ) -> list[Answer]:
-    """Callers begin evenly over some seconds, and ask again when they are answered, until `seconds` after that."""
-    requests, patience = target.requests(text), 10 * (over + seconds) + PATIENCE
-    asking = streams.keep_open(
+    """Begin the callers evenly over `over` seconds; they repeat requests until `seconds` later."""
+    requests, patience = target.requests(prompt), 10 * (over + seconds) + PATIENCE
+    all_answers = streams.keep_open(
         callers,
-        lambda: streams.ask(target.port, next(requests), count, patience),
+        lambda: streams.send(target.port, next(requests), count, patience),
         until=time.monotonic() + over + seconds,
         apart=over / (callers + 1),
     )
-    answers, _ = await asyncio.gather(asking, meanwhile())
+    answers, _ = await asyncio.gather(all_answers, meanwhile())
     return answers

@@ -1,5 +1,6 @@
--- wrk: the next user's token each time; says at the end what was measured, in microseconds.
--- Arguments: the file of tokens (may be empty), the file of the body, then further headers as NAME=VALUE.
+-- A script for wrk. Each request has the next user's token. At the end it prints the results, with
+-- times in microseconds. Arguments: the file of the tokens (may be empty), the file of the body,
+-- then further headers as NAME=VALUE.
 
 local tokens, turn = {}, 0
 
@@ -27,7 +28,7 @@ function done(summary, latency)
     local errors = summary.errors
     io.write(string.format(
         "MEASURED requests=%d duration=%d p50=%d p99=%d status=%d socket=%d\n",
-        summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), errors.status,
-        errors.connect + errors.read + errors.write + errors.timeout
+        summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+        errors.status, errors.connect + errors.read + errors.write + errors.timeout
     ))
 end

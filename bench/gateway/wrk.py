@@ -1,4 +1,4 @@
-"""JSON completions by wrk, on one thread of its own."""
+"""JSON completions by wrk with one thread."""
 
 import json
 import re
@@ -17,7 +17,10 @@ SPARE_SECONDS = 30
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw; times in milliseconds, `failed` are answers other than 2xx and broken connections."""
+    """The results of wrk, with times in milliseconds.
+
+    `failed` counts responses other than 2xx and broken connections.
+    """
 
     requests: int
     per_second: float
@@ -26,19 +29,19 @@ class Load:
     failed: int
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-def load(target: Target, *, clients: int, seconds: float, folder: Path) -> Load:
-    """Ask the target from so many connections, each again as soon as it is answered."""
+def run_wrk(target: Target, *, clients: int, seconds: float, folder: Path) -> Load:
+    """Send requests from this many connections, each as soon as the last response has come."""
     (tokens := folder / "tokens").write_text("".join(f"{token}\n" for token in target.tokens))
-    asked = {
+    request_body = {
         "model": "bench",
         "max_tokens": 64,
-        "messages": [{"role": "user", "content": mock.question()}],
+        "messages": [{"role": "user", "content": mock.make_prompt()}],
     }
-    (body := folder / "body").write_text(json.dumps(asked))
+    (body := folder / "body").write_text(json.dumps(request_body))
     command = [
         "wrk",
         "-t1",
@@ -51,16 +54,16 @@ def load(target: Target, *, clients: int, seconds: float, folder: Path) -> Load:
     ]
     command += [f"http://127.0.0.1:{target.port}{PATH}", "--", str(tokens), str(body)]
     command += [f"{name}={value}" for name, value in target.headers.items()]
-    done = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds + SPARE_SECONDS, check=True
     )
-    return _read(done.stdout)
+    return _parse_output(process.stdout)
 
 
-def _read(said: str) -> Load:
+def _parse_output(output: str) -> Load:
     facts = {
         name: int(value)
-        for name, value in re.findall(r"(\w+)=(\d+)", said.partition("MEASURED")[2])
+        for name, value in re.findall(r"(\w+)=(\d+)", output.partition("MEASURED")[2])
     }
     return Load(
         requests=facts["requests"],

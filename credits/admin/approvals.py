@@ -1,4 +1,4 @@
-"""What waits for a second administrator, and what was decided."""
+"""The admin list of approvals, from which a second administrator decides pending requests."""
 
 from typing import Any
 
@@ -10,17 +10,20 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
 from accounts.admin.filters import DateRangeFilter
-from credits.admin.pages.decide_approval import ApprovePage, RejectPage, WithdrawPage, amount_of
-from credits.admin.rows import RowAdmin, links
-from credits.countdown import countdown
+from credits.admin.pages.decide_approval import (
+    ApprovePage,
+    RejectPage,
+    WithdrawPage,
+    get_balance_change,
+)
+from credits.admin.rows import RowAdmin, link_rows
+from credits.countdown import format_countdown
 from credits.models import Approval
-from credits.templatetags.amounts import signed
+from credits.templatetags.amounts import format_signed
 
 
 @admin.register(Approval)
 class ApprovalAdmin(RowAdmin):
-    """What waits for a second administrator, and what was decided."""
-
     list_display = (
         "created_at",
         "kind",
@@ -55,27 +58,27 @@ class ApprovalAdmin(RowAdmin):
 
     @admin.display(description=_("expires"))
     def countdown(self, approval: Approval) -> str:
-        return countdown(approval)
+        return format_countdown(approval)
 
     @admin.display(description=_("credits per user"))
     def credits(self, approval: Approval) -> str:
-        return signed(amount_of(approval))
+        return format_signed(get_balance_change(approval))
 
     @admin.display(description=_("users"))
     def for_users(self, approval: Approval) -> str:
-        return links(approval.users.order_by("pk"))
+        return link_rows(approval.users.order_by("pk"))
 
     @admin.display(description=_("transactions"))
     def posted(self, approval: Approval) -> str:
-        return links(approval.transactions.order_by("pk"))
+        return link_rows(approval.transactions.order_by("pk"))
 
     def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("credits.approve_adjustment")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Withdraw for who asked, approve and reject for others, as long as it waits."""
+        """While pending, offer "withdraw" to the requester, "approve" and "reject" to others."""
         row = self.get_object(request, str(object_id))
-        if row is None or not row.waits:
+        if row is None or not row.can_be_decided:
             return []
         own = row.requester_id == request.user.pk
         offered = super().get_actions_detail(request, object_id)
@@ -97,15 +100,18 @@ class ApprovalAdmin(RowAdmin):
         self, request: HttpRequest, object_id: str, page: type[ApprovePage | RejectPage]
     ) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
-            return self.back()
+            return self.redirect_back()
         own = row.requester_id == request.user.pk
         if own is not issubclass(page, WithdrawPage):
-            messages.error(request, gettext("Another administrator must decide what you ask for."))
-            return self.back(row)
-        if not row.waits:
+            messages.error(request, gettext("Another administrator must decide on your request."))
+            return self.redirect_back(row)
+        if not row.can_be_decided:
             messages.error(
                 request,
-                gettext("This was decided, withdrawn or expired meanwhile. Nothing was changed."),
+                gettext(
+                    "This request has already been decided or withdrawn, or it has expired. "
+                    "Nothing was changed."
+                ),
             )
-            return self.back(row)
+            return self.redirect_back(row)
         return page(request, self, row).respond()

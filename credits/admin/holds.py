@@ -1,4 +1,4 @@
-"""Credits that are set aside, and where the others came from."""
+"""The admin lists of holds, grants and audits."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from accounts.admin.filters import DateRangeFilter, OneUserFilter, find_chosen_u
 from credits.admin import lookup
 from credits.admin.pages.cancellation import CancellationPage
 from credits.admin.rows import RowAdmin
-from credits.countdown import countdown
+from credits.countdown import format_countdown
 from credits.models import AuditRun, Grant, Hold
 
 
@@ -34,7 +34,7 @@ class HoldAdmin(RowAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("reference_id",)
-    search_help_text = _("Whole e-mail, public id, number or completion")
+    search_help_text = _("Full email address, public ID, hold number or completion ID")
     fields = readonly_fields = (
         "user",
         "amount",
@@ -53,12 +53,12 @@ class HoldAdmin(RowAdmin):
         self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
     ) -> tuple[QuerySet[Hold], bool]:
         return queryset.filter(
-            lookup.holds(search_term)
+            lookup.match_holds(search_term)
         ) if search_term.strip() else queryset, False
 
     @admin.display(description=_("expires"))
     def countdown(self, hold: Hold) -> str:
-        return countdown(hold)
+        return format_countdown(hold)
 
     def has_cancel_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("credits.cancel_hold")
@@ -74,10 +74,10 @@ class HoldAdmin(RowAdmin):
     @action(description=_("Cancel hold"), url_path="cancel", permissions=["cancel"], icon="cancel")  # type: ignore[untyped-decorator]
     def cancel(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
-            return self.back()
+            return self.redirect_back()
         if row.state != Hold.State.OPEN:
-            messages.error(request, gettext("This hold has ended meanwhile. Nothing was changed."))
-            return self.back(row)
+            messages.error(request, gettext("This hold has already ended. Nothing was changed."))
+            return self.redirect_back(row)
         return CancellationPage(request, self, row).respond()
 
 
@@ -92,7 +92,7 @@ class GrantAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("source",)
-    search_help_text = _("Whole e-mail or public id")
+    search_help_text = _("Full email address or public ID")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Grant], search_term: str

@@ -1,4 +1,7 @@
-"""API keys with what they spend. Nothing here shows a key, and nothing is edited that its user decides."""
+"""The admin list of API keys with their spending.
+
+No page shows a whole key, and administrators cannot edit what the key's user decides.
+"""
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -37,7 +40,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("user__email",)
-    search_help_text = _("Whole e-mail or public id")
+    search_help_text = _("Full email address or public ID")
     fields = readonly_fields = (
         *("user", "name", "shown", "monthly_budget", "spent", "allowed_models", *LIMITS),
         *("created_at", "last_used_at", "expires_at", "revoked_at"),
@@ -45,7 +48,7 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
     actions = ("revoke",)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """As in RowAdmin: `?user=` walks that user's index."""
+        """Refuse `user__…` lookups, as in RowAdmin: `?user=` reads that user's index instead."""
         return not lookup.startswith("user__") and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
@@ -60,18 +63,18 @@ class ApiKeyAdmin(CheckedActions, ReadOnlyAdmin):
 
     @admin.display(description=_("spent this month"))
     def spent(self, key: ApiKey) -> str:
-        return str(intcomma(budgets.spent_this_month(key.user).get(key.credential, 0)))
+        return str(intcomma(budgets.read_spending(key.user).get(key.credential, 0)))
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.revoke_apikey")
 
     @admin.action(description=_("Revoke the selected keys"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> HttpResponse | None:
-        """Ask, then end these keys for good."""
+        """Ask for confirmation, then revoke the selected keys for good."""
         keys = chosen.live().select_related("user")  # type: ignore[attr-defined]
         if not keys:
             self.message_user(
-                request, gettext("These keys have been revoked before."), messages.WARNING
+                request, gettext("These keys have already been revoked."), messages.WARNING
             )
             return None
         if "confirmed" not in request.POST:

@@ -1,6 +1,6 @@
-"""What an administrator types to find rows: the whole of a name, so that an index answers among millions.
+"""The search of the ledger's lists: whole values only, so that an index serves millions of rows.
 
-Each kind of term asks one index. A part of an address is looked for among the users, not here.
+Each kind of term is looked up in one index. Only the list of users searches parts of an address.
 """
 
 from django.db.models import Q
@@ -9,40 +9,45 @@ from accounts.admin.filters import find_chosen_user
 from accounts.toolbox.keyset import MAX_KEY
 from credits.models import Hold, Transaction
 
-MOST = 1000  # rows with one reference
+MAX_ROWS = 1000  # With one reference.
 
 
-def transactions(term: str) -> Q:
+def match_transactions(term: str) -> Q:
     term = term.strip()
     if (user := find_chosen_user("", term)) is not None:
         return Q(user=user)
     if _is_id(term) and Transaction.objects.filter(pk=int(term)).exists():
         return Q(pk=int(term))
-    return Q(pk__in=[*_payments(term), *_answers(term)])
+    return Q(pk__in=[*_find_payments(term), *_find_usage(term)])
 
 
-def _payments(reference: str) -> list[int]:
+def _find_payments(reference: str) -> list[int]:
     others = Transaction.objects.exclude(type=Transaction.Type.USAGE).exclude(reference_id="")
-    return list(others.filter(reference_id=reference).values_list("pk", flat=True)[:MOST])
+    return list(others.filter(reference_id=reference).values_list("pk", flat=True)[:MAX_ROWS])
 
 
-def _answers(reference: str) -> list[int]:
+def _find_usage(reference: str) -> list[int]:
     usage = Transaction.objects.filter(type=Transaction.Type.USAGE)
     return [
         pk
-        for user, hold in _holds(reference)
+        for user, hold in _find_holds(reference)
         for pk in usage.filter(user=user, hold=hold).values_list("pk", flat=True)
     ]
 
 
-def _holds(reference: str) -> list[tuple[int, int]]:
-    """User and hold of an answer. The completion, of the app above, has the index; another would slow every hold."""
+def _find_holds(reference: str) -> list[tuple[int, int]]:
+    """Return the ids of user and hold of the completions with this generation id.
+
+    The completions of llmproxy have the index. A second index here would slow down every hold.
+    """
     return list(
-        Hold.objects.filter(completion__generation_id=reference).values_list("user", "pk")[:MOST]
+        Hold.objects.filter(completion__generation_id=reference).values_list("user", "pk")[
+            :MAX_ROWS
+        ]
     )
 
 
-def holds(term: str) -> Q:
+def match_holds(term: str) -> Q:
     term = term.strip()
     if (user := find_chosen_user("", term)) is not None:
         return Q(user=user)
@@ -50,8 +55,8 @@ def holds(term: str) -> Q:
         return Q(pk=int(term))
     running = Hold.objects.filter(state=Hold.State.OPEN, reference_id=term).values_list(
         "pk", flat=True
-    )[:MOST]
-    return Q(pk__in=[*running, *(hold for _, hold in _holds(term))])
+    )[:MAX_ROWS]
+    return Q(pk__in=[*running, *(hold for _, hold in _find_holds(term))])
 
 
 def _is_id(term: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the lists of the ledger share."""
+"""The base class and the links of the ledger's lists in the admin."""
 
 from typing import Any
 
@@ -15,32 +15,33 @@ LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
 
 
 class RowAdmin(ReadOnlyAdmin):
-    """Rows with pages that act on one of them."""
+    """A list with pages that act on one row."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Rows of one user are asked for by `?user=`, which walks that user's index; this way would walk all rows."""
+        """Refuse `user__…` lookups, which would read all rows. `?user=` reads that user's index."""
         return not lookup.startswith("user__") and super().lookup_allowed(lookup, value, request)
 
     def row(self, request: HttpRequest, object_id: str) -> Any:
-        """None for an id of nothing, after saying so."""
-        found = self.get_object(request, object_id)
-        if found is None:
-            messages.error(request, gettext("There is nothing with this number."))
-        return found
+        """Return the row; if there is none, show an error message and return None."""
+        row = self.get_object(request, object_id)
+        if row is None:
+            messages.error(request, gettext("There is no record with this number."))
+        return row
 
-    def back(self, row: Any = None) -> HttpResponse:
+    def redirect_back(self, row: Any = None) -> HttpResponse:
+        """Redirect to the page of the row, or to the list if there is no row."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}"
         return HttpResponseRedirect(
             reverse(f"{name}_change", args=[row.pk]) if row else reverse(f"{name}_changelist")
         )
 
 
-def links(rows: QuerySet[Any]) -> str:
-    """To the pages of these rows."""
-    return format_html_join(", ", "{}", ((link(row, row),) for row in rows)) or "–"
+def link_rows(rows: QuerySet[Any]) -> str:
+    """Return HTML links to the admin pages of these rows; "–" if there are none."""
+    return format_html_join(", ", "{}", ((link_row(row, row),) for row in rows)) or "–"
 
 
-def link(row: Any, text: Any) -> str:
-    """To the page of this row."""
+def link_row(row: Any, text: Any) -> str:
+    """Return an HTML link to the admin page of this row."""
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
     return format_html(LINK, reverse(name, args=[row.pk]), text)

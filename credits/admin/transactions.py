@@ -1,4 +1,4 @@
-"""The ledger: to look at, to export, and to refund."""
+"""The admin list of transactions, with its export and refunds."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ from credits import ledger
 from credits.admin import lookup
 from credits.admin.pages.exports import ExportPage
 from credits.admin.pages.refunds import RefundPage, may_refund
-from credits.admin.rows import RowAdmin, links
+from credits.admin.rows import RowAdmin, link_rows
 from credits.models import Transaction
-from credits.templatetags.amounts import signed
+from credits.templatetags.amounts import format_signed
 
 
 class ActorFilter(AdministratorFilter):
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Transaction]
     ) -> QuerySet[Transaction]:
-        """No administrator writes usage: said aloud, so that the indexes without usage serve."""
-        chosen = super().queryset(request, queryset)
-        return chosen.exclude(type=Transaction.Type.USAGE) if self.value() else chosen
+        """Exclude usage, which has no actor, so that PostgreSQL can use indexes without usage."""
+        filtered = super().queryset(request, queryset)
+        return filtered.exclude(type=Transaction.Type.USAGE) if self.value() else filtered
 
 
 @admin.register(Transaction)
@@ -50,7 +50,7 @@ class TransactionAdmin(RowAdmin):
     list_filter_submit = True
     list_select_related = ("user", "actor")
     search_fields = ("reference_id",)
-    search_help_text = _("Whole e-mail, public id, number or reference")
+    search_help_text = _("Full email address, public ID, transaction number or reference")
     fields = readonly_fields = (
         "user",
         "seq",
@@ -74,7 +74,7 @@ class TransactionAdmin(RowAdmin):
     actions_detail = ("refund",)
 
     def keyset(self, request: HttpRequest) -> tuple[QuerySet[Any], str]:
-        """Of one user by their own numbers, which the index of every user's rows has."""
+        """Page one user's rows by `seq`, which has an index with the user; all rows by id."""
         user = find_chosen_user(request.GET.get("user", ""), request.GET.get(SEARCH_VAR, ""))
         return (
             (Transaction.objects.all(), "id")
@@ -86,12 +86,12 @@ class TransactionAdmin(RowAdmin):
         self, request: HttpRequest, queryset: QuerySet[Transaction], search_term: str
     ) -> tuple[QuerySet[Transaction], bool]:
         return queryset.filter(
-            lookup.transactions(search_term)
+            lookup.match_transactions(search_term)
         ) if search_term.strip() else queryset, False
 
     @admin.display(description=_("amount"))
     def moved(self, row: Transaction) -> str:
-        return signed(row.amount)
+        return format_signed(row.amount)
 
     @admin.display(description=_("balance after"))
     def left(self, row: Transaction) -> str:
@@ -99,14 +99,14 @@ class TransactionAdmin(RowAdmin):
 
     @admin.display(description=_("approval"))
     def approved(self, row: Transaction) -> str:
-        return links(row.approvals.order_by("pk"))
+        return link_rows(row.approvals.order_by("pk"))
 
     @admin.display(description=_("reversed by"))
     def reversals(self, row: Transaction) -> str:
-        return links(row.reversals.order_by("pk"))
+        return link_rows(row.reversals.order_by("pk"))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
-        """Export leads on with the filters of the list."""
+        """Add the filters of the list to the link of the export."""
         page: HttpResponseBase = super().changelist_view(request, extra_context)
         for entry in (getattr(page, "context_data", None) or {}).get("actions_list", ()):
             entry["path"] = f"{entry['path']}?{request.GET.urlencode()}"
@@ -121,13 +121,13 @@ class TransactionAdmin(RowAdmin):
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             messages.error(
-                request, gettext("This address asks for something that cannot be looked up.")
+                request, gettext("This address contains a search or filter that cannot be used.")
             )
-            return self.back()
+            return self.redirect_back()
         return ExportPage(request, self, listed).respond()
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Refund only where something is left."""
+        """Offer the refund only while credits are left to refund."""
         row = self.get_object(request, str(object_id))
         offered = may_refund(request.user, row) and ledger.refundable(row) > 0
         return super().get_actions_detail(request, object_id) if offered else []
@@ -135,13 +135,13 @@ class TransactionAdmin(RowAdmin):
     @action(description=_("Refund"), url_path="refund", icon="undo")  # type: ignore[untyped-decorator]
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
-            return self.back()
+            return self.redirect_back()
         if row.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
             messages.error(request, gettext("Only usage and purchases can be refunded."))
-            return self.back(row)
+            return self.redirect_back(row)
         if not may_refund(request.user, row):
             raise PermissionDenied
         if request.method != "POST" and not ledger.refundable(row):
-            messages.error(request, gettext("Nothing is left to refund."))
-            return self.back(row)
+            messages.error(request, gettext("There is nothing left to refund."))
+            return self.redirect_back(row)
         return RefundPage(request, self, row).respond()

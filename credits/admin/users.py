@@ -1,4 +1,4 @@
-"""Users with their credits, and what can be bought."""
+"""The admin lists of users with their credits, and of packages."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ from unfold.decorators import action
 import accounts.admin.users
 from accounts.admin.bases import CheckedActions
 from accounts.models import User
-from credits.admin.pages.adjustment import MAX_USERS, adjustment_page
+from credits.admin.pages.adjustment import MAX_USERS, serve_adjustment
 from credits.models import Package
 
 
 @admin.register(User)
 class UserAdmin(accounts.admin.users.UserAdmin):
-    """A user with their credits. The actions only lead to a page: what they open by GET changes nothing."""
+    """Users with their credits. The actions only redirect to pages; their GET changes nothing."""
 
     actions = ("adjust_selected",)
     actions_detail = ("adjust_one", "transactions", "holds")
@@ -35,11 +35,11 @@ class UserAdmin(accounts.admin.users.UserAdmin):
         return request.user.has_perm("credits.add_transaction")
 
     def adjust_view(self, request: HttpRequest) -> HttpResponseBase:
-        return adjustment_page(request, self)
+        return serve_adjustment(request, self)
 
     @admin.action(description=_("Adjust credits"), permissions=["adjust_credits"])
     def adjust_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse:
-        return _to_adjustment(
+        return _redirect_to_adjustment(
             list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_USERS + 1])
         )
 
@@ -50,25 +50,25 @@ class UserAdmin(accounts.admin.users.UserAdmin):
         icon="toll",
     )  # type: ignore[untyped-decorator]
     def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return _to_adjustment([object_id])
+        return _redirect_to_adjustment([object_id])
 
     @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
     def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return _to_list("transaction", user=object_id)
+        return _redirect_to_list("transaction", user=object_id)
 
     @action(description=_("Holds"), url_path="holds", icon="hourglass")  # type: ignore[untyped-decorator]
     def holds(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return _to_list("hold", user=object_id)
+        return _redirect_to_list("hold", user=object_id)
 
 
-def _to_adjustment(users: list[Any]) -> HttpResponse:
-    wanted = urlencode({"user": users}, doseq=True)
-    return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{wanted}")
+def _redirect_to_adjustment(users: list[Any]) -> HttpResponse:
+    query = urlencode({"user": users}, doseq=True)
+    return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{query}")
 
 
-def _to_list(model: str, **wanted: str) -> HttpResponse:
+def _redirect_to_list(model: str, **filters: str) -> HttpResponse:
     return HttpResponseRedirect(
-        f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(wanted)}"
+        f"{reverse(f'admin:credits_{model}_changelist')}?{urlencode(filters)}"
     )
 
 

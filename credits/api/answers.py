@@ -1,7 +1,7 @@
-"""The questions a user may ask about credits, and how the answers are spelt (api.md §2).
+"""What the credits API returns, for all its wire formats (api.md §2).
 
-Every wire format asks here. `asked` are a question's parameters as they came; what does not fit raises
-ValidationError. Times are datetimes, so that each wire format can say in its own way that they are.
+`parameters` are the unchecked parameters of the request; invalid ones raise ValidationError. Times
+are returned as datetimes, because each wire format writes them in its own way.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,15 @@ from credits.models import Package, Transaction
 from credits.models.transactions import TransactionQuerySet
 
 
-def balance(user: User) -> dict[str, Any]:
-    """`credits` is the posted balance; `available` is what no hold has set aside."""
-    now = ledger.balance(user)
-    return {"credits": now.credits, "plan": now.plan, "held": now.held, "available": now.available}
+def read_balance(user: User) -> dict[str, Any]:
+    """Return the balance: `credits` is the posted balance, `available` is without held credits."""
+    balance = ledger.balance(user)
+    return {
+        "credits": balance.credits,
+        "plan": balance.plan,
+        "held": balance.held,
+        "available": balance.available,
+    }
 
 
 class HistoryQuery(serializers.Serializer[Any]):
@@ -34,8 +39,12 @@ class HistoryQuery(serializers.Serializer[Any]):
 
 
 class TransactionSerializer(serializers.ModelSerializer[Transaction]):
-    balanceAfter = serializers.IntegerField(source="balance_after", read_only=True)  # noqa: N815 – the wire's spelling
-    createdAt = serializers.DateTimeField(source="created_at", format=None, read_only=True)  # noqa: N815
+    balanceAfter = serializers.IntegerField(  # noqa: N815 – the spelling of the API
+        source="balance_after", read_only=True
+    )
+    createdAt = serializers.DateTimeField(  # noqa: N815
+        source="created_at", format=None, read_only=True
+    )
 
     class Meta:
         model = Transaction
@@ -43,18 +52,19 @@ class TransactionSerializer(serializers.ModelSerializer[Transaction]):
         read_only_fields = fields
 
 
-def history(user: User, asked: Any) -> dict[str, Any]:
-    """Newest first; `next` is the cursor of the following page or None."""
-    query = _valid(HistoryQuery(data=asked))
-    page = cut_page(_transactions(user, query), "seq", query.get("cursor"), query["limit"])
+def read_history(user: User, parameters: Any) -> dict[str, Any]:
+    """Return one page of transactions, the newest first. `next` is the next cursor or None."""
+    query = _validate(HistoryQuery(data=parameters))
+    rows = _filter_transactions(user, query)
+    page = cut_page(rows, "seq", query.get("cursor"), query["limit"])
     cursor = None if page.before is None else str(page.before)
     return {"results": TransactionSerializer(page.rows, many=True).data, "next": cursor}
 
 
-def _transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
+def _filter_transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
     filters = {"type": "type", "created_at__gte": "start", "created_at__lt": "end"}
-    wanted = {lookup: query[name] for lookup, name in filters.items() if name in query}
-    return Transaction.objects.filter(user=user, **wanted)
+    lookups = {lookup: query[name] for lookup, name in filters.items() if name in query}
+    return Transaction.objects.filter(user=user, **lookups)
 
 
 class PackageSerializer(serializers.ModelSerializer[Package]):
@@ -69,8 +79,8 @@ class PackageSerializer(serializers.ModelSerializer[Package]):
         read_only_fields = fields
 
 
-def packages() -> list[dict[str, Any]]:
-    """What is on sale, in the order of the shop."""
+def list_packages() -> list[dict[str, Any]]:
+    """Return the packages on sale, in the order that the operator chose."""
     return list(PackageSerializer(Package.objects.filter(is_active=True), many=True).data)
 
 
@@ -78,9 +88,9 @@ class StatsQuery(serializers.Serializer[Any]):
     days = serializers.IntegerField(min_value=1, max_value=366, default=30)
 
 
-def stats(user: User, asked: Any) -> dict[str, Any]:
-    """Sums of the last `days` days, in credits; usage is given as a positive number."""
-    days = _valid(StatsQuery(data=asked))["days"]
+def sum_transactions(user: User, parameters: Any) -> dict[str, Any]:
+    """Return sums of the last `days` days, in credits. Usage is a positive number."""
+    days = _validate(StatsQuery(data=parameters))["days"]
     since = timezone.now() - timedelta(days=days)
     totals = Transaction.objects.filter(user=user, created_at__gte=since).aggregate(
         usage=Sum("amount", filter=Q(type=Transaction.Type.USAGE), default=0),
@@ -95,6 +105,6 @@ def stats(user: User, asked: Any) -> dict[str, Any]:
     }
 
 
-def _valid(query: serializers.Serializer[Any]) -> Mapping[str, Any]:
+def _validate(query: serializers.Serializer[Any]) -> Mapping[str, Any]:
     query.is_valid(raise_exception=True)
     return dict(query.validated_data)

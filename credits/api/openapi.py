@@ -1,4 +1,4 @@
-"""How the credit routes look in the OpenAPI document."""
+"""The credit routes in the OpenAPI document."""
 
 from typing import Any
 
@@ -133,33 +133,33 @@ stats = extend_schema(
 )
 
 
-def _procedure(name: str, data: Node, *, public: bool = False) -> Node:
-    """One question over tRPC's HTTP protocol."""
+def _describe_procedure(name: str, data: Node, *, public: bool = False) -> Node:
+    """Describe one procedure in tRPC's HTTP protocol."""
     plain_or_superjson = {
         "anyOf": [data, record({"json": data, "meta": {"type": "object"}}, optional=["meta"])]
     }
     result = record({"result": record({"data": plain_or_superjson})})
-    refused = (400, 503) if public else (400, 401, 503)
+    statuses = (400, 503) if public else (400, 401, 503)
     return {
         "get": {
             "operationId": f"trpc_credits_{name}",
             "tags": ["credits over tRPC"],
             "summary": f"credits.{name}",
             "description": "As the REST route of this name, which lists the keys of `input`.",
-            "parameters": [_input("The input as JSON, or as superjson.")],
+            "parameters": [_describe_input("The input as JSON, or as superjson.")],
             "security": [] if public else [BEARER, SESSION],
-            "responses": {"200": answer("The answer.", result), **TRPC.answers(*refused)},
+            "responses": {"200": answer("The answer.", result), **TRPC.answers(*statuses)},
         }
     }
 
 
-def _input(description: str) -> Node:
-    anything: Any = {"description": description}
+def _describe_input(description: str) -> Node:
+    schema: Any = {"description": description}  # Without a type, any value is valid.
     return {
         "name": "input",
         "in": "query",
         "required": False,
-        "content": {JSON: {"schema": anything}},
+        "content": {JSON: {"schema": schema}},
     }
 
 
@@ -179,7 +179,9 @@ BATCH: Node = {
             parameter(
                 "batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False
             ),
-            _input('Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'),
+            _describe_input(
+                'Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'
+            ),
             received(TRPC_ACCEPT),
         ],
         "security": [BEARER, SESSION, {}],
@@ -194,11 +196,11 @@ BATCH: Node = {
 }
 
 PATHS: Node = {
-    "/api/trpc/credits.balance": _procedure("balance", ref("Balance")),
-    "/api/trpc/credits.history": _procedure("history", ref("History")),
-    "/api/trpc/credits.packages": _procedure(
+    "/api/trpc/credits.balance": _describe_procedure("balance", ref("Balance")),
+    "/api/trpc/credits.history": _describe_procedure("history", ref("History")),
+    "/api/trpc/credits.packages": _describe_procedure(
         "packages", {"type": "array", "items": ref("Package")}, public=True
     ),
-    "/api/trpc/credits.stats": _procedure("stats", ref("Stats")),
+    "/api/trpc/credits.stats": _describe_procedure("stats", ref("Stats")),
     "/api/trpc/{path}": BATCH,
 }

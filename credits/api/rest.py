@@ -1,4 +1,4 @@
-"""The questions of reports.py as JSON routes (api.md §2)."""
+"""The credits API as JSON routes (api.md §2)."""
 
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -10,8 +10,8 @@ from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits.api import answers, openapi
 
 
-def _user(request: Request) -> User:
-    """Whoever passed IsAuthenticated."""
+def _get_caller(request: Request) -> User:
+    """Return the caller, whom the permission class IsAuthenticated has let through."""
     assert isinstance(request.user, User)  # noqa: S101 – for the type checker
     return request.user
 
@@ -20,7 +20,7 @@ def _user(request: Request) -> User:
 class HistoryView(APIView):
     @openapi.history
     def get(self, request: Request) -> Response:
-        return Response(answers.history(_user(request), request.query_params))
+        return Response(answers.read_history(_get_caller(request), request.query_params))
 
 
 @speaks(ENVELOPE)
@@ -30,11 +30,11 @@ class PackagesView(APIView):
 
     @openapi.packages
     def get(self, request: Request) -> Response:
-        return Response(answers.packages())
+        return Response(answers.list_packages())
 
 
 @speaks(ENVELOPE)
 class StatsView(APIView):
     @openapi.stats
     def get(self, request: Request) -> Response:
-        return Response(answers.stats(_user(request), request.query_params))
+        return Response(answers.sum_transactions(_get_caller(request), request.query_params))

@@ -1,8 +1,8 @@
-"""The questions of reports.py over tRPC's HTTP protocol, for web clients of its versions 10 and 11.
+"""The credits API over tRPC's HTTP protocol, for web clients of the tRPC versions 10 and 11.
 
-Sources: https://trpc.io/docs/rpc and the clients' own code. A client with the superjson transformer
-wraps every input as {"json": …}, also one that is absent, and a client without it never does: so the
-inputs of a request say how its answers are to be spelt (docs/decisions/0009).
+Sources: https://trpc.io/docs/rpc and the code of the clients. A client with the superjson
+transformer wraps every input as {"json": …}, even an absent one; a client without it never does.
+So the inputs of a request show how to encode its response (docs/decisions/0009).
 """
 
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ from accounts.toolbox.errors import render_refusal
 from accounts.toolbox.exceptions import Refusal
 from credits.api import answers
 
-MAX_CALLS = 20  # in one batch
-MAX_BRACKETS = 500  # in the inputs of a request; Python cannot print what nests 1,000 deep
+MAX_CALLS = 20  # In one batch.
+MAX_BRACKETS = 500  # In the inputs of a request. Python cannot print a value nested 1,000 deep.
 METHODS = ("GET", "HEAD")
-CODES = {  # HTTP's status: tRPC's name and JSON-RPC's number
+CODES = {  # HTTP status: tRPC's name and JSON-RPC's number of the error.
     400: ("BAD_REQUEST", -32600),
     401: ("UNAUTHORIZED", -32001),
     403: ("FORBIDDEN", -32003),
@@ -42,38 +42,49 @@ HEADERS = {
     405: {"Allow": ", ".join(METHODS)},
 }  # RFC 9110 §15.5
 PROCEDURES: dict[str, Callable[[Request, Any], Any]] = {
-    "credits.balance": lambda request, asked: answers.balance(_user(request)),
-    "credits.history": lambda request, asked: answers.history(_user(request), asked),
-    "credits.packages": lambda request, asked: answers.packages(),
-    "credits.stats": lambda request, asked: answers.stats(_user(request), asked),
+    "credits.balance": lambda request, parameters: answers.read_balance(_get_caller(request)),
+    "credits.history": lambda request, parameters: answers.read_history(
+        _get_caller(request), parameters
+    ),
+    "credits.packages": lambda request, parameters: answers.list_packages(),
+    "credits.stats": lambda request, parameters: answers.sum_transactions(
+        _get_caller(request), parameters
+    ),
 }
 Answer = dict[str, Any]
 
 
 @speaks(ENVELOPE)
-@csrf_exempt  # there are only questions: another method is refused, whoever asks
+@csrf_exempt  # All procedures only read; methods other than GET and HEAD are refused.
 @cache_control(no_store=True)
 def trpc(request: HttpRequest, path: str) -> JsonResponse:
-    """One procedure, or with `batch=1` several, separated by commas."""
+    """Serve one procedure, or with `batch=1` several, whose names are separated by commas."""
     batch = request.GET.get("batch") == "1"
     paths = path.split(",") if batch else [path]
     try:
-        if request.method not in METHODS:  # what is in the body is not read
+        if request.method not in METHODS:  # The body is not read.
             raise exceptions.MethodNotAllowed(str(request.method))
-        inputs = _inputs(request, paths) if batch else {"0": _input(request)}
+        inputs = _parse_inputs(request, paths) if batch else {"0": _parse_input(request)}
     except exceptions.APIException as refusal:
-        return _refused(refusal, path)
-    asking = Request(request, authenticators=[kind() for kind in APIView.authentication_classes])
-    answers = [_answer(asking, path, inputs.get(str(index))) for index, path in enumerate(paths)]
-    spell = _superjson if any(map(_is_superjson, inputs.values())) else _json
+        return _refuse_request(refusal, path)
+    rest_request = Request(
+        request, authenticators=[kind() for kind in APIView.authentication_classes]
+    )
+    answers = [
+        _answer_call(rest_request, path, inputs.get(str(index))) for index, path in enumerate(paths)
+    ]
+    encode = _encode_superjson if any(map(_is_superjson, inputs.values())) else _encode_json
     if batch and _wants_lines(request):
-        return _lines(answers, spell)
-    spelt = [_spelt(answer, spell) for answer in answers]
-    return _response(spelt if batch else spelt[0], _status(answers))
+        return _respond_in_lines(answers, encode)
+    encoded = [_encode_answer(answer, encode) for answer in answers]
+    return _respond(encoded if batch else encoded[0], _choose_status(answers))
 
 
-def _input(request: HttpRequest) -> Any:
-    """The parameter `input`, or None. Strict JSON, with bounded numbers; its length is the web server's to bound."""
+def _parse_input(request: HttpRequest) -> Any:
+    """Return the value of the parameter `input`; None if it is absent. Raises ParseError.
+
+    orjson accepts only strict JSON with bounded numbers. The web server bounds the length.
+    """
     text = request.GET.get("input", "")
     if text.count("[") + text.count("{") > MAX_BRACKETS:
         raise exceptions.ParseError("The input nests too deep.")
@@ -83,68 +94,69 @@ def _input(request: HttpRequest) -> Any:
         raise exceptions.ParseError("The input is not JSON.") from None
 
 
-def _inputs(request: HttpRequest, paths: list[str]) -> dict[str, Any]:
-    """Of a batch: inputs by the position of their call, as text."""
+def _parse_inputs(request: HttpRequest, paths: list[str]) -> dict[str, Any]:
+    """Return the inputs of a batch by the position of their call, such as "0"."""
     if len(paths) > MAX_CALLS:
         raise exceptions.ValidationError(f"A batch holds at most {MAX_CALLS} calls.")
-    given = _input(request)
-    if not isinstance(given, dict | None):
+    inputs = _parse_input(request)
+    if not isinstance(inputs, dict | None):
         raise exceptions.ValidationError('"input" needs to be an object when doing a batch call.')
-    return given or {}
+    return inputs or {}
 
 
-def _answer(request: Request, path: str, given: Any) -> Answer:
+def _answer_call(request: Request, path: str, raw_input: Any) -> Answer:
     try:
-        return {"result": {"data": _ask(request, path, _unwrapped(given))}}
+        return {"result": {"data": _call_procedure(request, path, _unwrap_input(raw_input))}}
     except (exceptions.APIException, Refusal) as refusal:
-        return {"error": _error(refusal, path)}
+        return {"error": _render_error(refusal, path)}
 
 
-def _ask(request: Request, path: str, asked: Any) -> Any:
+def _call_procedure(request: Request, path: str, parameters: Any) -> Any:
     if path not in PROCEDURES:
         raise exceptions.NotFound(f'No procedure found on path "{path}".')
-    return PROCEDURES[path](request, asked)
+    return PROCEDURES[path](request, parameters)
 
 
-def _user(request: Request) -> User:
-    """The caller, the same one for every call of a batch; raises a refusal with status 401."""
-    if not isinstance(
-        request.user, User
-    ):  # a bad token raises AuthenticationFailed, but only the first time
-        raise exceptions.NotAuthenticated(
-            build_refusal(read_bearer_token(request._request) or "").description
-        )
+def _get_caller(request: Request) -> User:
+    """Return the caller. Raises a refusal with status 401 for every call of a batch."""
+    # Django REST framework raises AuthenticationFailed only at the first access to `user`.
+    if not isinstance(request.user, User):
+        token = read_bearer_token(request._request) or ""
+        raise exceptions.NotAuthenticated(build_refusal(token).description)
     return request.user
 
 
-def _is_superjson(given: Any) -> bool:
-    """No procedure has a parameter named json, so the wrapping cannot be mistaken for an input."""
-    return isinstance(given, dict) and "json" in given and given.keys() <= {"json", "meta"}
+def _is_superjson(raw_input: Any) -> bool:
+    """True if the input is wrapped. No procedure has a parameter `json` that could look like it."""
+    return (
+        isinstance(raw_input, dict) and "json" in raw_input and raw_input.keys() <= {"json", "meta"}
+    )
 
 
-def _unwrapped(given: Any) -> Any:
-    """What the procedure is asked. Null is absent: superjson, and some clients, write undefined as null.
+def _unwrap_input(raw_input: Any) -> Any:
+    """Return the parameters of the procedure. Null counts as absent.
 
-    `meta` tells the types that JSON lacks; a date's and a big integer's text is all that we need of them.
+    superjson and some clients write undefined as null. superjson's `meta` names the types that JSON
+    lacks; it is ignored, because the text of a date or a big integer is enough here.
     """
-    asked = given["json"] if _is_superjson(given) else given
-    if isinstance(asked, dict):
-        return {name: value for name, value in asked.items() if value is not None}
-    return {} if asked is None else asked
+    parameters = raw_input["json"] if _is_superjson(raw_input) else raw_input
+    if isinstance(parameters, dict):
+        return {name: value for name, value in parameters.items() if value is not None}
+    return {} if parameters is None else parameters
 
 
-def _json(value: Any) -> Any:
+def _encode_json(value: Any) -> Any:
     return value
 
 
-def _superjson(value: Any) -> Any:
-    """https://github.com/flightcontrolhq/superjson: the value, and where in it are dates."""
-    dates = {path: ["Date"] for path in _dates(value)}
+def _encode_superjson(value: Any) -> Any:
+    """Add the paths of the dates (https://github.com/flightcontrolhq/superjson)."""
+    dates = {path: ["Date"] for path in _find_dates(value)}
     return {"json": value, "meta": {"values": dates}} if dates else {"json": value}
 
 
-def _dates(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """No name on the way to a date has a dot, which superjson would want escaped."""
+def _find_dates(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the paths of dates. None of our names has a dot, which would need to be escaped."""
     if isinstance(value, datetime):
         yield ".".join(path)
     items = (
@@ -155,58 +167,64 @@ def _dates(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
         else ()
     )
     for name, inner in items:
-        yield from _dates(inner, (*path, str(name)))
+        yield from _find_dates(inner, (*path, str(name)))
 
 
-def _error(refusal: Exception, path: str) -> dict[str, Any]:
-    """tRPC's shape of the refusal that the REST routes would give."""
+def _render_error(refusal: Exception, path: str) -> dict[str, Any]:
+    """Return the error of the REST routes in the shape of tRPC."""
     rendered = render_refusal(refusal, {})
-    assert rendered is not None  # noqa: S101 – APIException and Refusal always are
-    status, said = rendered.status_code, rendered.data["error"]
+    assert rendered is not None  # noqa: S101 – APIException and Refusal are always rendered
+    status, error = rendered.status_code, rendered.data["error"]
     name, number = (
         ("PARSE_ERROR", -32700) if isinstance(refusal, exceptions.ParseError) else CODES[status]
     )
-    about = f"{said['param']}: " if said["param"] not in (None, "non_field_errors") else ""
+    prefix = f"{error['param']}: " if error["param"] not in (None, "non_field_errors") else ""
     data = {"code": name, "httpStatus": status, "path": path}
-    return {"message": about + said["message"], "code": number, "data": data}
+    return {"message": prefix + error["message"], "code": number, "data": data}
 
 
-def _spelt(answer: Answer, spell: Callable[[Any], Any]) -> Answer:
+def _encode_answer(answer: Answer, encode: Callable[[Any], Any]) -> Answer:
     if "error" in answer:
-        return {"error": spell(answer["error"])}
-    return {"result": {"data": spell(answer["result"]["data"])}}
+        return {"error": encode(answer["error"])}
+    return {"result": {"data": encode(answer["result"]["data"])}}
 
 
-def _status(answers: list[Answer]) -> int:
-    """What all answers have in common, or 207 Multi-Status."""
+def _choose_status(answers: list[Answer]) -> int:
+    """Return the status that all answers have in common, or 207 Multi-Status."""
     statuses = {
         answer["error"]["data"]["httpStatus"] if "error" in answer else 200 for answer in answers
     }
     return statuses.pop() if len(statuses) == 1 else 207
 
 
-def _refused(refusal: exceptions.APIException, path: str) -> JsonResponse:
-    """The whole request is refused unread, so how to spell the answer is unknown: every client reads this one."""
-    error = _error(refusal, path)
-    return _response({"error": {**error, "json": error}}, refusal.status_code)
+def _refuse_request(refusal: exceptions.APIException, path: str) -> JsonResponse:
+    """Refuse the whole request in a form that clients with and without superjson can read.
+
+    The inputs were not parsed, so the encoding that the client expects is unknown.
+    """
+    error = _render_error(refusal, path)
+    return _respond({"error": {**error, "json": error}}, refusal.status_code)
 
 
 def _wants_lines(request: HttpRequest) -> bool:
-    """httpBatchStreamLink says so in one of these headers."""
+    """True if httpBatchStreamLink asks for JSON lines in one of these headers."""
     accepted = request.headers.get(headers.TRPC_ACCEPT, request.headers.get("accept", ""))
     return "application/jsonl" in [kind.strip() for kind in accepted.split(",")]
 
 
-def _lines(answers: list[Answer], spell: Callable[[Any], Any]) -> JsonResponse:
-    """httpBatchStreamLink's format, of which one line is enough as nothing is slow. Its status is always 200."""
-    response = _response(
-        spell({str(index): [[answer]] for index, answer in enumerate(answers)}), 200
+def _respond_in_lines(answers: list[Answer], encode: Callable[[Any], Any]) -> JsonResponse:
+    """Respond in httpBatchStreamLink's format, whose status is always 200.
+
+    All answers stand in one line, because none of them is slow.
+    """
+    response = _respond(
+        encode({str(index): [[answer]] for index, answer in enumerate(answers)}), 200
     )
     response.content += b"\n"
     return response
 
 
-def _response(body: Any, status: int) -> JsonResponse:
+def _respond(body: Any, status: int) -> JsonResponse:
     return JsonResponse(
         body, encoder=JSONEncoder, safe=False, status=status, headers=HEADERS.get(status)
     )

@@ -1,1 +1,1 @@
-"""Credits that nobody pays for: the sign-up bonus and the monthly credits of plans."""
+"""Credits that are given for free: the sign-up bonus and the monthly credits of plans."""

@@ -1,4 +1,8 @@
-"""The credits that a plan gives each month: once per user, plan and month (UTC), caught up after a downtime."""
+"""The credits that a plan gives each month, once per user, plan and month (UTC).
+
+Months are counted since the year 0, so that code can add and compare them as numbers. Months that
+were missed during a downtime are granted later if unused credits of the plan roll over.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -14,52 +18,58 @@ from credits.models import Transaction
 
 logger = logging.getLogger(__name__)
 
-MAX_USERS = 10_000  # per plan in one run; the next run goes on
-MAX_MONTHS = 12  # that are made up for, where unused credits stay
+MAX_USERS = 10_000  # Per plan and run. The next run continues.
+MAX_MONTHS = 12  # Missed months that are granted later.
 
 
 def grant_due() -> int:
-    """Give everybody what is due by the database's clock; returns how many users were seen to."""
-    this = months.number_of(_now())
-    return sum(_grant_plan(plan, this) for plan in Plan.objects.all())
+    """Grant the monthly credits that are due by the database's clock; return how many grants."""
+    current = months.number_of(_read_clock())
+    return sum(_grant_plan(plan, current) for plan in Plan.objects.all())
 
 
-def _grant_plan(plan: Plan, this: int) -> int:
-    due = _due(plan, this) if plan.monthly_credits else []
-    granted = sum(_grant(user, plan, month) for user in due for month in _months(user, plan, this))
-    if len(due) < MAX_USERS and plan.allowances_until != months.write(this):
-        Plan.objects.filter(pk=plan.pk).update(allowances_until=months.write(this))
+def _grant_plan(plan: Plan, current: int) -> int:
+    users = _find_due_users(plan, current) if plan.monthly_credits else []
+    granted = sum(
+        _grant(user, plan, month) for user in users for month in _list_months(user, plan, current)
+    )
+    if len(users) < MAX_USERS and plan.allowances_until != months.write(current):
+        Plan.objects.filter(pk=plan.pk).update(allowances_until=months.write(current))
     return granted
 
 
-def _now() -> datetime:
+def _read_clock() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
     return now.astimezone(UTC)
 
 
-def _due(plan: Plan, this: int) -> list[User]:
-    """Active users of the plan whose last allowance is another one: two ranges of the index, not all users."""
-    latest = _name(plan, this)
+def _find_due_users(plan: Plan, current: int) -> list[User]:
+    """Return active users of the plan whose last allowance is not the current one.
+
+    The condition is written as two ranges, so that PostgreSQL reads an index and not all users.
+    """
+    latest = _name_allowance(plan, current)
     another = Q(allowance__lt=latest) | Q(allowance__gt=latest)
     return list(User.objects.filter(another, plan=plan, is_active=True)[:MAX_USERS])
 
 
-def _months(user: User, plan: Plan, this: int) -> Iterator[int]:
-    """This month; before it, where unused credits stay, those that nobody was given for want of a `tick`.
+def _list_months(user: User, plan: Plan, current: int) -> Iterator[int]:
+    """Yield the months to grant: missed ones if unused credits roll over, then the current one.
 
-    Who was away, on another plan or switched off, while others had theirs gets nothing for that time.
+    A month is missed if no user of the plan got it because `tick` did not run. A user who was
+    inactive or on another plan while others got theirs gets nothing for that time.
     """
     slug, _, last = user.allowance.rpartition("/")
     if plan.credits_roll_over and plan.allowances_until and slug == plan.slug:
         missed = max(months.read(last), months.read(plan.allowances_until)) + 1
-        yield from range(max(missed, this - MAX_MONTHS), this)
-    yield this
+        yield from range(max(missed, current - MAX_MONTHS), current)
+    yield current
 
 
 def _grant(user: User, plan: Plan, month: int) -> int:
-    name = _name(plan, month)
+    name = _name_allowance(plan, month)
     try:
         ledger.add(
             user=user,
@@ -71,12 +81,13 @@ def _grant(user: User, plan: Plan, month: int) -> int:
             expires_at=None if plan.credits_roll_over else months.begin(month + 1),
         )
     except IdempotencyConflict:
-        return 0  # this month's was granted before the plan was changed
+        return 0  # This month was granted before the plan was changed.
     except LedgerRefusal as refusal:
         logger.error("no monthly credits of plan %s for user %s: %s", plan.slug, user.pk, refusal)  # noqa: TRY400
-        return 0  # the others get theirs
+        return 0  # The other users still get their credits.
     return 1
 
 
-def _name(plan: Plan, month: int) -> str:
+def _name_allowance(plan: Plan, month: int) -> str:
+    """Return the name that the ledger and the user's row keep, such as "pro/2026-11"."""
     return f"{plan.slug}/{months.write(month)}"

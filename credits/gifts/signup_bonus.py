@@ -1,4 +1,4 @@
-"""The credits a new user starts with, once their address is verified (docs/decisions/0012)."""
+"""The sign-up bonus, which users get once their address is verified (docs/decisions/0012)."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,10 @@ KEY = "signup"
 
 
 def grant_signup_bonus(user: User) -> Transaction | None:
-    """`SIGNUP_BONUS_CREDITS`, once per user and per address; None where there is none, or was one before."""
+    """Grant `SIGNUP_BONUS_CREDITS` once per user and per address.
+
+    Return None if the bonus is switched off, or if the user or the address has had it before.
+    """
     if (
         not settings.SIGNUP_BONUS_CREDITS
         or Transaction.objects.filter(user=user, idempotency_key=KEY).exists()
@@ -37,7 +40,10 @@ def grant_signup_bonus(user: User) -> Transaction | None:
 
 
 def on_email_confirmed(email_address: EmailAddress, **signal: Any) -> None:
-    """allauth's signal, for a sign-up and for a changed address: until that is done, the old one is there too."""
+    """Grant the bonus if this is the user's only verified address (allauth's signal).
+
+    allauth sends the signal for a changed address, too; the old address still exists then.
+    """
     others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(
         pk=email_address.pk
     )

@@ -1,4 +1,7 @@
-"""Rows of the ledger. Only the verbs of credits/ledger.py write them, but for Approval, AuditRun and Package."""
+"""The tables of the ledger.
+
+Only the verbs of credits/ledger.py write them. Approval, AuditRun and Package are the exceptions.
+"""
 
 from credits.models.approvals import Approval
 from credits.models.grants import Allocation, Grant

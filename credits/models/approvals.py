@@ -1,4 +1,4 @@
-"""What an administrator asks another one to allow."""
+"""Requests of one administrator that another administrator must approve."""
 
 from django.conf import settings
 from django.db import models
@@ -11,10 +11,11 @@ from credits.models.transactions import Transaction
 
 
 class Approval(models.Model):
-    """What one administrator wants done with many credits, until another one allows or refuses it.
+    """One administrator's request to move many credits, which another one approves or rejects.
 
-    Nothing is posted while it is pending. `amount` is per user; for a refund it is how much of `refunds`
-    goes back. A pending one past `expires_at` counts as expired and can only be looked at.
+    Nothing is posted while the request is pending. `amount` is in credits per user; for a refund it
+    is the part of the transaction `refunds` that is taken back. A request that is still pending
+    after `expires_at` counts as expired and can only be viewed.
     """
 
     class Kind(models.TextChoices):
@@ -41,19 +42,18 @@ class Approval(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        verbose_name=_("refunds"),
+        verbose_name=_("refunded transaction"),
     )
     reason = models.CharField(_("reason"), max_length=500)
     requester = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         related_name="+",
-        verbose_name=_("asked for by"),
+        verbose_name=_("requested by"),
     )
-    key = models.CharField(
-        max_length=64, unique=True, editable=False
-    )  # of the form: sent twice, asked once
-    created_at = models.DateTimeField(_("asked"), db_default=Now())
+    # The key of the form. A form that is sent twice makes one request.
+    key = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("requested at"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"))
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -77,7 +77,7 @@ class Approval(models.Model):
         permissions = [
             (
                 "approve_adjustment",
-                _("Can approve what others ask for, and adjust beyond the support limit"),
+                _("Can approve requests of others and adjust beyond the support limit"),
             ),
             ("refund_usage", _("Can refund usage")),
             ("refund_purchase", _("Can refund purchases")),
@@ -107,6 +107,6 @@ class Approval(models.Model):
         return f"{self.kind} {self.amount:+}"
 
     @property
-    def waits(self) -> bool:
-        """Whether it can still be decided."""
+    def can_be_decided(self) -> bool:
+        """True while the request is pending and has not expired."""
         return self.state == self.State.PENDING and self.expires_at > timezone.now()

@@ -1,4 +1,4 @@
-"""Where credits came from, and what they were spent on."""
+"""Grants, and which transactions spent their credits."""
 
 from typing import Self
 
@@ -13,15 +13,16 @@ from credits.models.transactions import Transaction
 
 class GrantQuerySet(models.QuerySet["Grant"]):
     def expiring(self) -> Self:
-        """Those with credits left that will expire, soonest first."""
+        """Grants with remaining credits that have an expiry, the soonest first."""
         return self.filter(is_live=True, expires_at__isnull=False).order_by("expires_at")
 
 
 class Grant(models.Model):
-    """Credits that came together: what is left of them, and until when. Burned before others by lower `priority`.
+    """Credits that were given by one transaction: how many remain, and when they expire.
 
-    `pinned` of the remaining credits are promised to open holds and outlive the expiry until those end.
-    A refund into a grant that has expired gives it a new `expires_at`.
+    Grants with a lower `priority` are spent first. `pinned` of the `remaining` credits are reserved
+    for open holds: they stay after the expiry until those holds end. A refund into an expired grant
+    gives it a new `expires_at`.
     """
 
     class Source(models.TextChoices):
@@ -35,7 +36,7 @@ class Grant(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
-        db_index=False,  # the index below begins with it
+        db_index=False,  # The index on (user, id) below serves it.
         related_name="grants",
         verbose_name=_("user"),
     )
@@ -49,18 +50,18 @@ class Grant(models.Model):
     source = models.CharField(_("source"), max_length=20, choices=Source)
     amount = models.BigIntegerField(_("amount"))
     remaining = models.BigIntegerField(_("remaining"))
-    pinned = models.BigIntegerField(_("pinned"), default=0)
+    pinned = models.BigIntegerField(_("held"), default=0)
     priority = models.IntegerField(_("priority"), default=100)
     is_paid = models.BooleanField(_("paid"))
-    first_expires_at = models.DateTimeField(_("expires at first"), null=True, blank=True)
+    first_expires_at = models.DateTimeField(_("original expiry"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     created_at = models.DateTimeField(_("since"), db_default=Now())
-    # A column of its own, because an index on `remaining` would make every burn rewrite the index.
+    # A separate column, because an index on `remaining` would be rewritten by every spending.
     is_live = models.GeneratedField(
         expression=Q(remaining__gt=0),  # type: ignore[arg-type]  # a condition is an expression
         output_field=models.BooleanField(),
         db_persist=True,
-        verbose_name=_("live"),
+        verbose_name=_("usable"),
     )
 
     objects = GrantQuerySet.as_manager()
@@ -95,7 +96,7 @@ class Grant(models.Model):
 
 
 class Allocation(models.Model):
-    """What one transaction took from one grant (negative) or gave back to it."""
+    """The credits that a transaction took from a grant (negative) or returned to it (positive)."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, db_index=False, related_name="+"

@@ -1,4 +1,4 @@
-"""Credits set aside."""
+"""Holds: credits that are set aside for running completions."""
 
 from django.conf import settings
 from django.db import models
@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Hold(models.Model):
-    """Credits set aside for one completion until its real cost is known.
+    """Credits set aside for one completion until its real cost is known. Amounts are in credits.
 
-    `requested` was asked of the account and `at_least` would do; `amount` was there. `wanted` is what would
-    have been asked without the budget of the `credential` that called, NULL if that left enough. `cost` is what the
-    completion came to and `captured` what of it was charged, both NULL until then: more than
-    `amount` if the balance covered it, less if it did not. `pins` says which grants would burn.
+    `requested` is the amount that the caller asked for, `at_least` the smallest amount that it
+    accepted, and `amount` the amount that was held. `wanted` is the amount that would have been
+    requested without the monthly budget of the calling `credential`; NULL if the budget did not
+    reduce it. `cost` is the cost of the completion and `captured` the charged part of it; both are
+    NULL until the capture. `captured` exceeds `amount` if the cost did and the balance covered it.
+    `pins` lists the grants that the hold has reserved.
     """
 
     class State(models.TextChoices):
@@ -25,7 +27,7 @@ class Hold(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
-        db_index=False,  # the unique constraint begins with it
+        db_index=False,  # The unique constraint on (user, reference_id) serves it.
         related_name="holds",
         verbose_name=_("user"),
     )
@@ -34,11 +36,11 @@ class Hold(models.Model):
     )
     wanted = models.BigIntegerField(_("wanted"), null=True, blank=True)
     requested = models.BigIntegerField(_("requested"), default=0)
-    at_least = models.BigIntegerField(_("at least"), default=0)
+    at_least = models.BigIntegerField(_("minimum"), default=0)
     amount = models.BigIntegerField(_("amount"))
     cost = models.BigIntegerField(_("cost"), null=True, blank=True)
     captured = models.BigIntegerField(_("captured"), null=True, blank=True)
-    pins = models.JSONField(_("pinned grants"), null=True, blank=True)
+    pins = models.JSONField(_("held grants"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
     reference_id = models.CharField(_("completion"), max_length=64)
     created_at = models.DateTimeField(_("since"), db_default=Now())

@@ -1,4 +1,4 @@
-"""What was asked with a key, and what audits found."""
+"""Operations with an idempotency key, and the results of audits."""
 
 from django.conf import settings
 from django.db import models
@@ -10,9 +10,10 @@ from credits.models.transactions import Transaction
 
 
 class Operation(models.Model):
-    """The outcome of a request with a key: a transaction, or the refusal that the same request gets again.
+    """The outcome of one request with an idempotency key: a transaction or a refusal.
 
-    `op` is how many things the ledger had done for this user when it was over.
+    The same request gets the same outcome again. `op` is the number of operations that the ledger
+    had done for this user when the request was finished.
     """
 
     user = models.ForeignKey(

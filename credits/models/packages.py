@@ -1,4 +1,4 @@
-"""What can be bought."""
+"""Packages of credits that users can buy."""
 
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -17,7 +17,7 @@ class Package(models.Model):
     is_popular = models.BooleanField(_("popular"), default=False)
     is_active = models.BooleanField(_("on sale"), default=True)
     sort_order = models.IntegerField(_("position"), default=0)
-    stripe_price_id = models.CharField(_("Stripe price id"), max_length=100, blank=True)
+    stripe_price_id = models.CharField(_("Stripe price ID"), max_length=100, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

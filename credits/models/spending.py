@@ -1,4 +1,4 @@
-"""What devices and API keys spend."""
+"""The monthly spending of devices and API keys, to which their budgets are compared."""
 
 from django.conf import settings
 from django.db import models
@@ -7,15 +7,16 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Spending(models.Model):
-    """What one device or API key holds, and has spent, of one calendar month (UTC; `month` is its first day).
+    """Credits held and spent by one device or API key in one calendar month.
 
-    A hold counts in the month in which it was opened, and so does what it is charged.
+    `month` is the first day of the month in UTC. A hold and its charge count in the month in which
+    the hold was opened.
     """
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
-        db_index=False,  # the unique constraint begins with it
+        db_index=False,  # The unique constraint on (user, credential, month) serves it.
         related_name="spending",
         verbose_name=_("user"),
     )

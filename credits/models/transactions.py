@@ -1,4 +1,4 @@
-"""The movements of balances."""
+"""Transactions: the movements of balances."""
 
 from typing import Self
 
@@ -11,15 +11,15 @@ from django.utils.translation import gettext_lazy as _
 
 class TransactionQuerySet(models.QuerySet["Transaction"]):
     def newest_first(self) -> Self:
-        """By `seq`, the order of posting: timestamps of a busy account are not in order."""
+        """Order by `seq`, the order of posting. A busy account's timestamps are not in order."""
         return self.order_by("-seq")
 
 
 class Transaction(models.Model):
     """One immutable signed movement of a user's balance, in whole credits.
 
-    `op` is its number among all that the ledger did for this user, 0 for rows older than that
-    count; `digest` is the SHA-256 of the digest of the row before it and of its own facts.
+    `op` numbers the operations of the ledger for this user; rows that are older than this count
+    have 0. `digest` is the SHA-256 of the previous row's digest and this row's own columns.
     """
 
     class Type(models.TextChoices):
@@ -33,7 +33,7 @@ class Transaction(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
-        db_index=False,  # the unique constraints begin with it
+        db_index=False,  # The unique constraint on (user, seq) serves it.
         related_name="transactions",
         verbose_name=_("user"),
     )
@@ -52,7 +52,7 @@ class Transaction(models.Model):
         on_delete=models.PROTECT,
         null=True,
         blank=True,
-        db_index=False,  # a partial index below: most rows have none
+        db_index=False,  # The partial index below serves it: most rows reverse nothing.
         related_name="reversals",
         verbose_name=_("reverses"),
     )

@@ -1,5 +1,4 @@
-"""What administrators do to the ledger, each act with its reason and log entry, and the approval by
-a second administrator.
+"""What administrators do to the ledger, with a reason and a log entry for each act.
 
-Their pages are in admin/pages/.
+Large amounts need the approval of a second administrator. The pages are in admin/pages/.
 """

@@ -1,7 +1,7 @@
-"""What administrators do to the ledger, each act with its entry in their log: who, when, why.
+"""What administrators do to the ledger. Each act writes an entry in the administrators' log.
 
-Every act does its thing once: a key says which form it came from, and the rows of the users are locked
-before asking whether that form was used already.
+Every act takes effect once. Its idempotency key identifies the form it came from, and the rows of
+the users are locked before the code checks whether the key was used.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from credits import ledger
 from credits.exceptions import HoldEnded
 from credits.models import Hold, Operation, Transaction
 
-MAX_REASON = 500  # characters, as the ledger's description
+MAX_REASON = 500  # Characters, as in the ledger's description.
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """So many credits for each of some users; `expires_at` only with a gift."""
+    """A change of `amount` credits for each of the users. `expires_at` needs a positive amount."""
 
     amount: int
     type: str
@@ -32,79 +32,91 @@ class Adjustment:
 
 
 @dataclass(frozen=True, slots=True)
-class By:
-    """Who asked, in the ledger's row; and who allowed it where that was another."""
+class ActedBy:
+    """The administrators behind an act.
+
+    `actor` asked for it and stands in the ledger's row. `approver` is the second administrator who
+    approved it, None if none was needed.
+    """
 
     actor: User
     approver: User | None = None
 
     @property
-    def writes(self) -> User:
+    def log_author(self) -> User:
         return self.approver or self.actor
 
-    def text(self, what: str, reason: str) -> str:
-        asked = f", asked for by {self.actor}" if self.approver else ""
-        return f"{what}{asked}: {reason}"
+    def log_text(self, act: str, reason: str) -> str:
+        requester = f", asked for by {self.actor}" if self.approver else ""
+        return f"{act}{requester}: {reason}"
 
 
-def adjust(users: Iterable[User], wanted: Adjustment, *, by: By, key: str) -> list[Transaction]:
-    """Give or take credits for all of these users, or for none.
+def adjust(
+    users: Iterable[User], adjustment: Adjustment, *, by: ActedBy, key: str
+) -> list[Transaction]:
+    """Give credits to all of these users or take them away; on a refusal, change no user.
 
-    Raises LedgerRefusal, among them IdempotencyConflict if this key adjusted them otherwise before.
+    Raises LedgerRefusal; IdempotencyConflict if the key was used for a different adjustment.
     """
     with atomic():
-        return [_adjust_one(user, wanted, by, key) for user in locked(users)]
+        return [_adjust_one(user, adjustment, by, key) for user in lock_users(users)]
 
 
-def locked(users: Iterable[User]) -> QuerySet[User]:
-    """Their rows, in the order in which everybody locks them."""
+def lock_users(users: Iterable[User]) -> QuerySet[User]:
+    """Lock the rows of these users in the order of their ids, which prevents deadlocks."""
     chosen = User.objects.filter(pk__in=[user.pk for user in users]).order_by("pk")
     return chosen.select_for_update(no_key=True)
 
 
-def _adjust_one(user: User, wanted: Adjustment, by: By, key: str) -> Transaction:
-    again = was_done(user, "adjust", key)
+def _adjust_one(user: User, adjustment: Adjustment, by: ActedBy, key: str) -> Transaction:
+    already_done = was_done(user, "adjust", key)
     posted = ledger.adjust(
         user=user,
-        amount=wanted.amount,
-        type=wanted.type,
-        reason=wanted.reason,
+        amount=adjustment.amount,
+        type=adjustment.type,
+        reason=adjustment.reason,
         actor=by.actor,
         idempotency_key=key,
-        expires_at=wanted.expires_at,
+        expires_at=adjustment.expires_at,
     )
-    if not again:
+    if not already_done:
         administrators_log.record(
-            by.writes,
+            by.log_author,
             Act.ADJUSTED,
             user,
-            by.text(f"{wanted.amount:+} {_credits(wanted.amount)}", wanted.reason),
+            by.log_text(
+                f"{adjustment.amount:+} {_choose_noun(adjustment.amount)}", adjustment.reason
+            ),
         )
     return posted
 
 
 def was_done(user: User, verb: str, key: str) -> bool:
-    """Whether the ledger knows this key; for good only while the user's row is locked."""
+    """True if the ledger knows this key. The answer can change unless the user's row is locked."""
     return Operation.objects.filter(user=user, verb=verb, idempotency_key=key).exists()
 
 
-def refund(original: Transaction, amount: int, reason: str, *, by: By, key: str) -> Transaction:
-    """Give usage back, or take a purchase back, up to `amount` credits. Raises LedgerRefusal."""
+def refund(
+    original: Transaction, amount: int, reason: str, *, by: ActedBy, key: str
+) -> Transaction:
+    """Return `amount` credits of a usage, or take back those of a purchase.
+
+    Raises LedgerRefusal.
+    """
     with atomic():
-        list(locked([original.user]))
-        again = was_done(original.user, "refund", key)
+        list(lock_users([original.user]))
+        already_done = was_done(original.user, "refund", key)
         posted = ledger.refund(
             transaction=original, amount=amount, reason=reason, actor=by.actor, idempotency_key=key
         )
-        if not again:
-            administrators_log.record(
-                by.writes, Act.REFUNDED, original, by.text(f"{amount} {_credits(amount)}", reason)
-            )
+        if not already_done:
+            text = by.log_text(f"{amount} {_choose_noun(amount)}", reason)
+            administrators_log.record(by.log_author, Act.REFUNDED, original, text)
     return posted
 
 
 def cancel(hold: Hold, reason: str, *, actor: User) -> None:
-    """Give a running completion's credits back: it will not be charged any more. Raises HoldEnded."""
+    """Release the hold of a running completion, which is then not charged. Raises HoldEnded."""
     with atomic():
         if not ledger.release(hold=hold):
             raise HoldEnded("This hold has ended meanwhile.")
@@ -112,10 +124,10 @@ def cancel(hold: Hold, reason: str, *, actor: User) -> None:
             actor,
             Act.CANCELLED,
             hold,
-            f"{hold.amount} {_credits(hold.amount)} of {hold.user.public_id}: {reason}",
+            f"{hold.amount} {_choose_noun(hold.amount)} of {hold.user.public_id}: {reason}",
         )
 
 
-def _credits(number: int) -> str:
-    """For the administrators' log, which is in English."""
+def _choose_noun(number: int) -> str:
+    """Return the noun for the administrators' log, which is always in English."""
     return "credit" if abs(number) == 1 else "credits"

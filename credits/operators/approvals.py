@@ -1,7 +1,7 @@
-"""Two administrators for many credits: one asks, another one allows or refuses.
+"""The approval of large amounts: one administrator asks, another one approves or rejects.
 
-Whoever decides first decides: the row is moved out of `pending` by one conditional UPDATE, in the same
-transaction as the effect, so that of two at once the second finds nothing to decide.
+The first decision counts. One conditional UPDATE moves the row out of `pending` in the same
+database transaction as the effect, so the second of two concurrent decisions raises NotPending.
 """
 
 from collections.abc import Sequence
@@ -19,82 +19,94 @@ from accounts.models import User
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
 from credits.models import Approval, Operation, Transaction
 from credits.operators import actions
-from credits.operators.actions import Adjustment, By
+from credits.operators.actions import ActedBy, Adjustment
 
 MAY_APPROVE = "credits.approve_adjustment"
 State = Approval.State
 
 
 class NotPending(LedgerRefusal):
-    """It was decided, withdrawn or expired before."""
+    """The request was decided or withdrawn, or it has expired."""
 
     status = 409
     code = "not_pending"
 
 
 class OwnRequest(LedgerRefusal):
-    """Who asks does not allow."""
+    """A request is approved or rejected by another administrator, withdrawn by its requester."""
 
     status = 403
     code = "own_request"
 
 
 class OwnAccount(LedgerRefusal):
-    """Who may not approve does not move the own credits."""
+    """An administrator without the permission to approve must not move their own credits."""
 
     status = 403
     code = "own_account"
 
 
-def needed(credits: int) -> bool:
-    """Whether moving so many credits takes a second administrator."""
+def needs_approval(credits: int) -> bool:
+    """True if a second administrator must approve a movement of this many credits."""
     limit = settings.ADJUST_APPROVAL_CREDITS
     return limit is not None and abs(credits) > limit
 
 
 def adjust_or_ask(
-    users: Sequence[User], wanted: Adjustment, *, actor: User, key: str
+    users: Sequence[User], adjustment: Adjustment, *, actor: User, key: str
 ) -> Approval | None:
-    """Adjust these users; where that takes two, ask instead and return what waits. A key does one of both, once."""
-    _not_oneself(users, actor)
+    """Adjust these users, or request an approval if the total needs one.
+
+    Return the request for approval, None if the users were adjusted. One key does one of the two,
+    once. Raises OwnAccount, IdempotencyConflict, or what the ledger refuses.
+    """
+    _refuse_own_account(users, actor)
     with atomic():
-        list(actions.locked(users))  # of two forms with one key the second sees what the first did
-        if needed(wanted.amount * len(users)):
-            asked = Approval(
-                kind=wanted.type, amount=wanted.amount, credits_expire_at=wanted.expires_at
+        # With the lock, the second of two requests with one key sees what the first one did.
+        list(actions.lock_users(users))
+        if needs_approval(adjustment.amount * len(users)):
+            approval = Approval(
+                kind=adjustment.type,
+                amount=adjustment.amount,
+                credits_expire_at=adjustment.expires_at,
             )
-            return _ask(asked, users, wanted.reason, actor, key)
-        _not_asked(key)
-        actions.adjust(users, wanted, by=By(actor), key=f"admin:{key}")
+            return _request_approval(approval, users, adjustment.reason, actor, key)
+        _refuse_requested_key(key)
+        actions.adjust(users, adjustment, by=ActedBy(actor), key=f"admin:{key}")
         return None
 
 
 def refund_or_ask(
     original: Transaction, amount: int, reason: str, *, actor: User, key: str
 ) -> Approval | None:
-    """The same for `amount` credits of a usage or a purchase."""
-    _not_oneself([original.user], actor)
+    """Refund `amount` credits of a usage or purchase, or request an approval.
+
+    Returns and raises the same as `adjust_or_ask`.
+    """
+    _refuse_own_account([original.user], actor)
     with atomic():
-        list(actions.locked([original.user]))
-        if needed(amount):
-            asked = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
-            return _ask(asked, [original.user], reason, actor, key)
-        _not_asked(key)
-        actions.refund(original, amount, reason, by=By(actor), key=f"admin:{key}")
+        list(actions.lock_users([original.user]))
+        if needs_approval(amount):
+            approval = Approval(kind=Approval.Kind.REFUND, amount=amount, refunds=original)
+            return _request_approval(approval, [original.user], reason, actor, key)
+        _refuse_requested_key(key)
+        actions.refund(original, amount, reason, by=ActedBy(actor), key=f"admin:{key}")
         return None
 
 
-def _not_oneself(users: Sequence[User], actor: User) -> None:
+def _refuse_own_account(users: Sequence[User], actor: User) -> None:
     if actor in users and not actor.has_perm(MAY_APPROVE):
         raise OwnAccount("Another administrator must adjust your own account.")
 
 
-def _not_asked(key: str) -> None:
+def _refuse_requested_key(key: str) -> None:
     if Approval.objects.filter(key=key).exists():
         raise IdempotencyConflict("This form was used for another request.")
 
 
-def _ask(approval: Approval, users: Sequence[User], reason: str, actor: User, key: str) -> Approval:
+def _request_approval(
+    approval: Approval, users: Sequence[User], reason: str, actor: User, key: str
+) -> Approval:
     approval.requester, approval.reason, approval.key = actor, reason, key
     approval.expires_at = timezone.now() + timedelta(seconds=settings.APPROVAL_SECONDS)
     if Operation.objects.filter(
@@ -105,50 +117,54 @@ def _ask(approval: Approval, users: Sequence[User], reason: str, actor: User, ke
         with atomic():
             approval.save()
             approval.users.set(users)
-            text = f"{approval.kind} of {approval.amount:+} credits for {_names(users)}: {reason}"
+            what = f"{approval.kind} of {approval.amount:+} credits"
+            text = f"{what} for {_join_emails(users)}: {reason}"
             administrators_log.record(actor, Act.ASKED, approval, text)
     except IntegrityError:
-        before = Approval.objects.filter(key=key).first()
-        if before is None:
+        earlier = Approval.objects.filter(key=key).first()
+        if earlier is None:
             raise
-        return _same(before, approval, users)
+        _require_same_request(earlier, approval, users)
+        return earlier
     return approval
 
 
-def _same(before: Approval, asked: Approval, users: Sequence[User]) -> Approval:
+def _require_same_request(earlier: Approval, later: Approval, users: Sequence[User]) -> None:
     facts = ("kind", "amount", "reason", "credits_expire_at", "refunds_id", "requester_id")
-    differs = any(getattr(before, name) != getattr(asked, name) for name in facts)
-    if differs or set(before.users.all()) != set(users):
+    differs = any(getattr(earlier, name) != getattr(later, name) for name in facts)
+    if differs or set(earlier.users.all()) != set(users):
         raise IdempotencyConflict("This form was used for another request.")
-    return before
 
 
-def _names(users: Sequence[User]) -> str:
+def _join_emails(users: Sequence[User]) -> str:
     rest = f" and {len(users) - 3} others" if len(users) > 3 else ""
     return ", ".join(user.email for user in users[:3]) + rest
 
 
 def approve(approval: Approval, *, actor: User, note: str) -> list[Transaction]:
-    """Do what was asked for, once. Raises OwnRequest, NotPending, or what the ledger refuses: then it stays pending."""
+    """Carry out the request once and return its transactions.
+
+    Raises OwnRequest, NotPending, or what the ledger refuses. The request then stays pending.
+    """
     with atomic():
         _decide(approval, State.APPROVED, actor, note)
-        posted = _carry_out(approval, By(actor=approval.requester, approver=actor))
+        posted = _carry_out(approval, ActedBy(actor=approval.requester, approver=actor))
         approval.transactions.set(posted)
-        administrators_log.record(actor, Act.APPROVED, approval, _decision(approval, note))
+        administrators_log.record(actor, Act.APPROVED, approval, _describe_decision(approval, note))
     return posted
 
 
 def reject(approval: Approval, *, actor: User, note: str) -> None:
     with atomic():
         _decide(approval, State.REJECTED, actor, note)
-        administrators_log.record(actor, Act.REJECTED, approval, _decision(approval, note))
+        administrators_log.record(actor, Act.REJECTED, approval, _describe_decision(approval, note))
 
 
 def withdraw(approval: Approval, *, actor: User, note: str) -> None:
-    """Only by who asked."""
+    """Withdraw one's own request. Raises OwnRequest for another administrator, NotPending."""
     with atomic():
         _decide(approval, State.WITHDRAWN, actor, note)
-        administrators_log.record(actor, Act.WITHDREW, approval, _decision(approval, note))
+        administrators_log.record(actor, Act.WITHDREW, approval, _describe_decision(approval, note))
 
 
 def _decide(approval: Approval, state: str, actor: User, note: str) -> None:
@@ -159,16 +175,18 @@ def _decide(approval: Approval, state: str, actor: User, note: str) -> None:
         raise NotPending("This was decided, withdrawn or expired before.")
 
 
-def _carry_out(approval: Approval, by: By) -> list[Transaction]:
+def _carry_out(approval: Approval, by: ActedBy) -> list[Transaction]:
     key = f"approval:{approval.pk}"
     if approval.refunds is not None:
         return [actions.refund(approval.refunds, approval.amount, approval.reason, by=by, key=key)]
-    wanted = Adjustment(approval.amount, approval.kind, approval.reason, approval.credits_expire_at)
-    return actions.adjust(approval.users.all(), wanted, by=by, key=key)
+    adjustment = Adjustment(
+        approval.amount, approval.kind, approval.reason, approval.credits_expire_at
+    )
+    return actions.adjust(approval.users.all(), adjustment, by=by, key=key)
 
 
-def _decision(approval: Approval, note: str) -> str:
-    """The requester's reason and what the one who decided adds."""
+def _describe_decision(approval: Approval, note: str) -> str:
+    """Return the log text: the requester's reason and the note of the deciding administrator."""
     return f"{approval.amount:+} credits, asked for by {approval.requester}: {approval.reason}" + (
         f" – {note}" if note else ""
     )

@@ -1,4 +1,4 @@
-"""How amounts and stored texts are shown to people."""
+"""Template filters that show amounts and stored texts to users."""
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -10,8 +10,8 @@ from credits.models import Transaction
 register = template.Library()
 _TYPES = dict(Transaction.Type.choices)
 
-# What our own code and seeds write into the database. What an operator wrote stays in their language.
-OURS = {
+# Texts that the code and the seed commands store. A text of an operator is shown as it is.
+TRANSLATED = {
     "Welcome bonus": _("Welcome bonus"),
     "Starting balance": _("Starting balance"),
     "Credits expired": _("Credits expired"),
@@ -24,21 +24,24 @@ OURS = {
 }
 
 
-@register.filter
-def signed(amount: int) -> str:
-    """+1,234 or −1,234, with a minus sign that is as wide as the plus; 0 without any."""
+@register.filter("signed")
+def format_signed(amount: int) -> str:
+    """Return +1,234 or −1,234 with U+2212, which is as wide as the plus sign; 0 has no sign."""
     return f"{'−' if amount < 0 else '+'}{intcomma(abs(amount))}" if amount else "0"
 
 
-@register.filter
-def what(row: Transaction) -> str:
-    """A transaction's type in words; `get_type_display` builds its table anew for every row."""
+@register.filter("what")
+def describe_type(row: Transaction) -> str:
+    """Return the transaction's type in words.
+
+    `_TYPES` is built once; `get_type_display` builds its table again for every row.
+    """
     if row.type == Transaction.Type.REFUND and row.amount <= 0 and row.debt >= 0:
         return gettext("Purchase taken back")
     return str(_TYPES[row.type])
 
 
-@register.filter
-def localised(stored: object) -> str:
-    """A stored text in the reader's language, where it is one of ours."""
-    return str(OURS.get(str(stored), stored))
+@register.filter("localised")
+def translate_stored(stored: object) -> str:
+    """Return the translation of a stored text in TRANSLATED; any other text as it is."""
+    return str(TRANSLATED.get(str(stored), stored))

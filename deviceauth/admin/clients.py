@@ -29,7 +29,9 @@ class ClientForm(forms.ModelForm[Application]):
     def clean_name(self) -> str:
         name = " ".join(str(self.cleaned_data["name"]).split())
         if not name:
-            raise forms.ValidationError(_("Give it a name: people who connect it are shown it."))
+            raise forms.ValidationError(
+                _("Enter a name. People see it when they connect this application.")
+            )
         return name
 
 
@@ -80,7 +82,10 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         return super().get_actions_detail(request, object_id) if has_secret else []
 
     @action(
-        description=_("New secret"), url_path="new-secret", permissions=["new_secret"], icon="key"
+        description=_("Create a new secret"),
+        url_path="new-secret",
+        permissions=["new_secret"],
+        icon="key",
     )  # type: ignore[untyped-decorator]
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for confirmation, then replace the secret. The old one stops working at once."""

@@ -38,7 +38,7 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
         """End one row. False if it had ended before."""
         raise NotImplementedError
 
-    @admin.action(description=_("Revoke the selected rows"), permissions=["revoke"])
+    @admin.action(description=_("Revoke the selected entries"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
         rows = self.open(chosen).select_related("user")
         if "confirmed" not in request.POST:
@@ -46,7 +46,7 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
         ended = [row for row in rows if self.end(row, Source.from_administrator(request))]
         for row in ended:
             self.log_change(request, row, "Revoked.")
-        message = ngettext("Revoked %d row.", "Revoked %d rows.", len(ended)) % len(ended)
+        message = ngettext("Revoked %d entry.", "Revoked %d entries.", len(ended)) % len(ended)
         self.message_user(request, message, messages.SUCCESS)
         return None
 
@@ -83,7 +83,7 @@ class DeviceCodeAdmin(RevocableAdmin):
     exclude = ("device_code", "user_code", "approval")
     may_revoke = "deviceauth.revoke_devicecode"
     question = _("Refuse these requests")
-    consequence = _("These devices will be told that they were refused:")
+    consequence = _("These devices will receive a refusal:")
 
     def open(self, rows: QuerySet[DeviceCode]) -> QuerySet[DeviceCode]:
         return rows.filter(status__in=[DeviceCode.Status.PENDING, DeviceCode.Status.AUTHORIZED])
@@ -112,8 +112,10 @@ class DeviceSessionAdmin(RevocableAdmin):
     list_select_related = ("application", "user")
     exclude = ("token_family", "approval")
     may_revoke = "deviceauth.revoke_devicesession"
-    question = _("Revoke sessions")
-    consequence = _("These devices will be logged out at once and must ask for a new code:")
+    question = _("Disconnect devices")
+    consequence = _(
+        "These devices will be disconnected at once. To connect again, they need a new code:"
+    )
 
     def open(self, rows: QuerySet[DeviceSession]) -> QuerySet[DeviceSession]:
         return rows.filter(revoked_at=None)

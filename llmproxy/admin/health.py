@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from credits.countdown import span
+from credits.countdown import format_duration
 from llmproxy.models import Provider
 from llmproxy.receipts import provider_figures
 
@@ -24,7 +24,9 @@ def learn(providers: Iterable[Any]) -> None:
 def words(provider: Any) -> str:
     """Of a provider that `learn` has seen. A test that failed counts until a call succeeds."""
     if provider.cooling_until and provider.cooling_until > timezone.now():
-        return _("Cools down: %(span)s") % {"span": span(provider.cooling_until - timezone.now())}
+        return _("Paused for %(span)s after failures") % {
+            "span": format_duration(provider.cooling_until - timezone.now())
+        }
     if number := int(provider.failures):
         return ngettext("%d failure in a row", "%d failures in a row", number) % number
     if provider.test_problem and not _is_after(provider.last_success_at, provider.tested_at):
@@ -32,9 +34,9 @@ def words(provider: Any) -> str:
     if provider.was_asked:
         return _("Good")
     unasked = (
-        _("Not asked yet")
+        _("Not used yet")
         if provider.created_at >= provider_figures.get_window_start()
-        else _("Not asked lately")
+        else _("Not used lately")
     )
     if provider.tested_at is None:
         return unasked
@@ -45,12 +47,12 @@ def tested(provider: Provider) -> str:
     """When the connection was tested last, and what was found."""
     if provider.tested_at is None:
         return "–"
-    found = provider.get_test_problem_display() if provider.test_problem else _("it answers")
+    found = provider.get_test_problem_display() if provider.test_problem else _("it works")
     return _("%(ago)s: %(found)s") % {"ago": ago(provider.tested_at), "found": found}
 
 
 def ago(moment: datetime) -> str:
-    return _("%(time)s ago") % {"time": span(timezone.now() - moment)}
+    return _("%(time)s ago") % {"time": format_duration(timezone.now() - moment)}
 
 
 def _is_after(moment: datetime | None, other: datetime | None) -> bool:

@@ -38,7 +38,7 @@ class Row:
 def _price(kind: PriceKind) -> forms.DecimalField:
     return forms.DecimalField(
         label=capfirst(kind.label),
-        help_text=_("Empty: as the prompt.") if kind.part_of == "prompt" else "",
+        help_text=_("If empty, the prompt price applies.") if kind.part_of == "prompt" else "",
         required=False,
         min_value=0,
         max_digits=12,
@@ -51,7 +51,7 @@ class ImportForm(forms.Form):
     """Names are checked against what the provider offers now. Before them stands a price of each kind."""
 
     use_default = forms.BooleanField(
-        label=gettext_lazy("Sell them at the default price"),
+        label=gettext_lazy("Sell at the default price"),
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
     )
@@ -59,7 +59,7 @@ class ImportForm(forms.Form):
         error_messages={
             "required": gettext_lazy("Choose at least one model."),
             "invalid_choice": gettext_lazy(
-                "%(value)s cannot be imported, or is not offered any more."
+                "%(value)s cannot be imported, or the provider no longer offers it."
             ),
         }
     )
@@ -95,10 +95,12 @@ class ImportForm(forms.Form):
         given = [name for name in PRICE_COLUMNS if cleaned.get(name) is not None]
         if given and not set(given) >= WHOLE:
             raise forms.ValidationError(
-                _("Give both prices, of the prompt and of the completion, or none.")
+                _("Enter both the prompt price and the completion price, or neither.")
             )
         if given and cleaned.get("use_default"):
-            raise forms.ValidationError(_("Give prices, or sell at the default price, not both."))
+            raise forms.ValidationError(
+                _("Either enter prices or choose the default price, not both.")
+            )
         return cleaned
 
     @property
@@ -145,9 +147,9 @@ class ImportPage:
         known = set(LanguageModel.objects.filter(name__in=names).values_list("name", flat=True))
         chosen = set(self.request.POST.getlist("names"))
         for name in names:
-            obstacle = _("is there") if name in served else ""
+            obstacle = _("Already imported") if name in served else ""
             if not model_listing.can_be_named(name):
-                obstacle = _("has a name that no model here can have")
+                obstacle = _("This name is not allowed here")
             yield Row(name, name in known, obstacle, name in chosen)
 
     def _page(self, form: ImportForm, rows: list[Row]) -> TemplateResponse:
@@ -177,12 +179,16 @@ class ImportPage:
         self._tell(len(taken.added), len(taken.joined), is_active=form.is_priced)
 
     def _tell(self, added: int, joined: int, *, is_active: bool) -> None:
-        says = [ngettext("%d model was added.", "%d models were added.", added) % added]
+        says = [ngettext("%d model has been added.", "%d models have been added.", added) % added]
         if added and not is_active:
-            says.append(_("They are switched off: give them prices, then tick Active."))
+            says.append(
+                _("The new models are switched off. Enter their prices, then tick “Active”.")
+            )
         if joined:
             text = ngettext(
-                "%d has this provider as well now.", "%d have this provider as well now.", joined
+                "%d existing model can now use this provider too.",
+                "%d existing models can now use this provider too.",
+                joined,
             )
             says.append(text % joined)
         messages.success(self.request, " ".join(says))

@@ -68,8 +68,10 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
             {
                 "fields": PRICE_COLUMNS,
                 "description": _(
-                    "Empty: the default price; of cached and written tokens, that of the prompt. Anthropic takes 1.25 "
-                    "times its prompt price for a write. A change counts for completions that start after it."
+                    "If a price is empty, the default price applies; for cached prompts and "
+                    "cache writes, the prompt price. Anthropic charges 1.25 times its "
+                    "prompt price for a cache write. A change applies to completions that "
+                    "start after it."
                 ),
             },
         ),

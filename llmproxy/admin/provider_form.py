@@ -12,7 +12,7 @@ from unfold.widgets import (
 
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 
-ADDRESS = _("Enter the address, up to and including /v1.")
+ADDRESS = _("Enter the URL up to and including /v1.")
 
 
 class AddressInput(UnfoldAdminTextInputWidget):
@@ -34,13 +34,16 @@ class ProviderForm(forms.ModelForm[Provider]):
         required=False,
         strip=True,
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
-        help_text=_("Kept encrypted and never shown again. Leave empty to keep the present one."),
+        help_text=_(
+            "The key is stored encrypted and never shown again. Leave empty to keep the "
+            "current key."
+        ),
     )
     endpoints = forms.MultipleChoiceField(
-        label=_("Routes it serves"),
+        label=_("Supported routes"),
         choices=Endpoint.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-        help_text=_("Tick those that it really has."),
+        help_text=_("Tick only the routes that the provider really supports."),
     )
 
     class Meta:
@@ -64,7 +67,9 @@ class ProviderForm(forms.ModelForm[Provider]):
     def clean_new_key(self) -> str:
         key = str(self.cleaned_data["new_key"])
         if not (key.isascii() and key.isprintable()):
-            raise forms.ValidationError(_("A key has only letters, digits and signs of ASCII."))
+            raise forms.ValidationError(
+                _("A key can contain only ASCII letters, digits and symbols.")
+            )
         return key
 
     def clean(self) -> dict[str, Any]:

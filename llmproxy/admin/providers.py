@@ -57,10 +57,13 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         sets = [
             (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
             (
-                _("Time-outs"),
-                {"fields": waits, "description": _("Empty: what the installation has for all.")},
+                _("Timeouts"),
+                {
+                    "fields": waits,
+                    "description": _("If empty, the default of this installation applies."),
+                },
             ),
-            (_("When the caller leaves"), {"fields": ("on_disconnect", "drain_seconds")}),
+            (_("When the caller disconnects"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
         return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
 
@@ -75,7 +78,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             obj.tested_at, obj.test_problem = None, ""  # of what it was before
         super().save_model(request, obj, form, change)
 
-    @admin.display(description=_("address"))
+    @admin.display(description=_("IP address"))
     def address(self, provider: Provider) -> str:
         return provider.url or "–"
 
@@ -96,8 +99,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def key_line(self, provider: Provider) -> str:
         has = self.has_key(provider)
         if has is None:
-            return gettext("It cannot be read any more: enter it again.")
-        return gettext("There is one.") if has else gettext("There is none.")
+            return gettext("The key can no longer be read. Enter it again.")
+        return gettext("A key is stored.") if has else gettext("No key is stored.")
 
     @admin.display(description=_("health"))
     def health(self, provider: Provider) -> str:
@@ -182,7 +185,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return bool(request.user.has_perms(("llmproxy.view_provider", "llmproxy.view_completion")))
 
     @action(
-        description=_("Figures by day"),
+        description=_("Daily figures"),
         url_path="figures",
         permissions=["figures"],
         icon="query_stats",
@@ -222,7 +225,9 @@ def why_kept(provider: Provider) -> str:
         return ""
     shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
     return ngettext(
-        "It serves %(models)d model: %(shown)s. Give it another provider first, or switch this one off.",
-        "It serves %(models)d models: %(shown)s. Give them another provider first, or switch this one off.",
+        "This provider serves %(models)d model: %(shown)s. Remove it from that model first, "
+        "or switch this provider off.",
+        "This provider serves %(models)d models: %(shown)s. Remove it from those models "
+        "first, or switch this provider off.",
         len(names),
     ) % {"models": len(names), "shown": shown}

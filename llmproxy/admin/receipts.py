@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from accounts.admin.bases import ReadOnlyAdmin
 from accounts.admin.filters import MAX_CHOICES, DateRangeFilter, OneUserFilter, find_chosen_user
 from accounts.models import ApiKey
-from credits.admin.rows import link
+from credits.admin.rows import link_row
 from deviceauth.models import DeviceSession
 from llmproxy.models import Completion, Provider
 from llmproxy.pages import receipt_pages
@@ -70,7 +70,7 @@ class CompletionAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("generation_id",)
-    search_help_text = _("Whole e-mail, public id, completion or trace")
+    search_help_text = _("Full email address, public ID, completion ID or trace ID")
     change_form_before_template = "llmproxy/admin_receipt.html"
 
     @admin.display(description=_("provider"))
@@ -114,7 +114,7 @@ class CompletionAdmin(ReadOnlyAdmin):
             label, found = gettext("API key"), ApiKey.objects.filter(pk=own).first()
         else:
             label, found = gettext("Device"), DeviceSession.objects.filter(token_family=own).first()
-        return format_html("{} {}", label, link(found, name) if found else name)
+        return format_html("{} {}", label, link_row(found, name) if found else name)
 
     def change_view(
         self,

@@ -155,7 +155,9 @@ def _bearer(token: str) -> Caller:
 
 
 def insufficient_scope() -> InsufficientScope:
-    return InsufficientScope(_("This token may not talk to models: it needs the scope llm:chat."))
+    return InsufficientScope(
+        _("This token cannot use language models. It needs the scope llm:chat.")
+    )
 
 
 def _backend(request: HttpRequest) -> GatewayCaller:
@@ -169,7 +171,10 @@ def _users_token(request: HttpRequest) -> str:
     token: str = request.META.get(_USER_TOKEN, "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(
-            _("Send the user's token in x-user-token: this call must be charged to someone.")
+            _(
+                "Send the token of the user in x-user-token, because this call must be "
+                "charged to a user."
+            )
         )
     return token
 

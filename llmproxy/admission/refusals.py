@@ -77,7 +77,7 @@ def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
 def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
     if refusal != "route_not_served":
         return catalogue.build_not_found(model)
-    words = _("The model %(name)s is not offered on this route.") % {"name": model}
+    words = _("The model %(name)s is not available on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 
 
@@ -88,12 +88,12 @@ def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
     assert limit is not None  # it has just refused  # noqa: S101
     words = {
         "requests": (
-            _("Too many requests: your plan allows %(limit)d a minute."),
-            _("Too many requests: “%(name)s” is allowed %(limit)d a minute."),
+            _("Too many requests: your plan allows %(limit)d per minute."),
+            _("Too many requests: “%(name)s” is allowed %(limit)d per minute."),
         ),
         "tokens": (
-            _("Too many tokens: your plan allows %(limit)d a minute."),
-            _("Too many tokens: “%(name)s” is allowed %(limit)d a minute."),
+            _("Too many tokens: your plan allows %(limit)d per minute."),
+            _("Too many tokens: “%(name)s” is allowed %(limit)d per minute."),
         ),
     }[kind][bool(refused["credential"])]
     return RateLimited(
@@ -105,7 +105,7 @@ def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
 
 def _running(said: TooManyRunning | HoldRefused, rate_headers: dict[str, str]) -> RateLimited:
     words = (
-        _("“%(name)s” may have %(limit)d completions at the same time.")
+        _("“%(name)s” is allowed %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
@@ -119,7 +119,8 @@ def _thinking(request: AdmissionRequest) -> str:
     if request["least_tokens"] <= 1:
         return ""
     words = _(
-        "With thinking an answer has at least %(tokens)d tokens: ask without it for a shorter one."
+        "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
+        "get a shorter answer."
     )
     return " " + words % {"tokens": request["least_tokens"]}
 
@@ -135,13 +136,16 @@ def _affordable(said: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
 
 
 def _out_of_credits(said: HoldRefused, why: str) -> OutOfCredits:
-    words = _("Not enough credits: this needs at least %(required)d, available: %(available)d.") % {
+    words = _(
+        "Not enough credits: this request needs at least %(required)d, and %(available)d "
+        "are available."
+    ) % {
         "required": said["required"],
         "available": said["available"],
     }
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
-        words + why + " " + _("How to get more: %(page)s") % {"page": page},
+        words + why + " " + _("Get more credits: %(page)s") % {"page": page},
         **_affordable(said, page),
     )
 
@@ -163,9 +167,9 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
         )
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
-        used_up + why + " " + _("Raise it at %(page)s.") % {"page": page},
+        used_up + why + " " + _("Raise the budget at %(page)s.") % {"page": page},
         **_affordable(said, page),
-        budget=budgets.spell(usage),
+        budget=budgets.render_budget(usage),
     )
 
 
@@ -182,10 +186,11 @@ def _repeated(
 ) -> IdempotencyConflict:
     """Why the same Idempotency-Key has no answer."""
     words = {
-        "other_request": _("This Idempotency-Key was used with another request."),
-        "still_running": _("The first request with this Idempotency-Key still runs."),
+        "other_request": _("This Idempotency-Key has already been used with another request."),
+        "still_running": _("The first request with this Idempotency-Key is still running."),
     }.get(
-        refusal, _("This request was answered before, and its answer is not kept: see its receipt.")
+        refusal,
+        _("This request has already been answered, and the answer is not stored. See its receipt."),
     )
     retry_after = 1 if refusal == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.

@@ -75,7 +75,7 @@ class Run:
             except UpstreamFailure as failure:
                 if self.has_left:
                     raise CallerLeft(
-                        _("The connection was closed before the answer came.")
+                        _("The connection was closed before the answer arrived.")
                     ) from failure
                 is_late = until - time.monotonic() < LEAST_SECONDS
                 if isinstance(failure, UpstreamRejected) or is_late or not left:

@@ -88,11 +88,11 @@ PRICE_KINDS = (
     PriceKind(
         "cache_write",
         _("cache write price"),
-        _("Your request, written to a cache"),
+        _("Your request, written to the cache"),
         "cache_write_tokens",
         part_of="prompt",
     ),
-    PriceKind("completion", _("completion price"), _("The answer"), "completion_tokens"),
+    PriceKind("completion", _("completion price"), _("Answer"), "completion_tokens"),
 )
 PRICE_COLUMNS = tuple(kind.column for kind in PRICE_KINDS)
 PARTS = frozenset(kind.name for kind in PRICE_KINDS if kind.part_of)

@@ -31,16 +31,16 @@ class Completion(models.Model):
 
     class UsageSource(models.TextChoices):
         EXACT = "exact", _("Reported by the provider")
-        CAPPED = "capped", _("Reported by the provider beyond what was allowed")
-        ESTIMATED = "estimated", _("Estimated, the provider reported none")
+        CAPPED = "capped", _("Reported by the provider, beyond the allowed amount")
+        ESTIMATED = "estimated", _("Estimated, because the provider did not report the tokens")
         NONE = "none", _("Nothing was generated")
 
     class Status(models.TextChoices):
         COMPLETED = "completed", _("Completed")
-        INTERRUPTED = "interrupted", _("Caller left")
+        INTERRUPTED = "interrupted", _("Caller disconnected")
         FAILED = "failed", _("Failed")
 
-    generation_id = models.CharField(_("id"), max_length=40)
+    generation_id = models.CharField(_("ID"), max_length=40)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
@@ -51,36 +51,36 @@ class Completion(models.Model):
     )
     credential = models.CharField(_("called by"), max_length=64, blank=True, db_default="")
     credential_name = models.CharField(
-        _("name of device or key"), max_length=100, blank=True, db_default=""
+        _("device or key name"), max_length=100, blank=True, db_default=""
     )
     # Each provider that was asked, in order: {"provider", "error", "ms"}, and the "status" of an answer that was none.
     # The last one is `provider`.
     attempts = models.JSONField(
-        _("attempts"), default=list, db_default=models.Value([], models.JSONField())
+        _("provider attempts"), default=list, db_default=models.Value([], models.JSONField())
     )
     hold = models.OneToOneField(
         "credits.Hold", on_delete=models.PROTECT, null=True, verbose_name=_("hold")
     )
     provider = models.CharField(_("provider"), max_length=50)
     model = models.CharField(_("model"), max_length=200)
-    upstream_id = models.CharField(_("id at the provider"), max_length=200, blank=True)
-    trace_id = models.CharField(_("trace id"), max_length=128)
+    upstream_id = models.CharField(_("ID at the provider"), max_length=200, blank=True)
+    trace_id = models.CharField(_("trace ID"), max_length=128)
     route = models.CharField(_("route"), max_length=40)
     is_stream = models.BooleanField(_("stream"))
     status = models.CharField(_("status"), max_length=12, choices=Status)
     error = models.CharField(_("error"), max_length=40, blank=True)
     finish_reason = models.CharField(_("finish reason"), max_length=40, blank=True)
-    usage_source = models.CharField(_("usage"), max_length=10, choices=UsageSource)
+    usage_source = models.CharField(_("usage source"), max_length=10, choices=UsageSource)
     prompt_tokens = models.PositiveBigIntegerField(_("prompt tokens"))
     cached_tokens = models.PositiveBigIntegerField(_("cached tokens"))
-    cache_write_tokens = models.PositiveBigIntegerField(
-        _("tokens written to a cache"), db_default=0
-    )
+    cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), db_default=0)
     completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
-    choices = models.PositiveSmallIntegerField(_("choices"), db_default=1)
-    max_tokens = models.PositiveIntegerField(_("longest answer in tokens"), null=True)
-    clamped_max_tokens = models.PositiveIntegerField(_("answer limited to tokens"), null=True)
+    choices = models.PositiveSmallIntegerField(_("number of choices"), db_default=1)
+    max_tokens = models.PositiveIntegerField(_("longest answer (tokens)"), null=True)
+    clamped_max_tokens = models.PositiveIntegerField(
+        _("answer limit reduced to (tokens)"), null=True
+    )
     held = models.BigIntegerField(_("held"))
     cost = models.BigIntegerField(_("cost"))
     charged = models.BigIntegerField(_("charged"))

@@ -31,7 +31,7 @@ class OnDisconnect(models.TextChoices):
     """What becomes of the provider's answer when the caller leaves before its end."""
 
     CANCEL = "cancel", _("Stop the provider at once")
-    DRAIN = "drain", _("Read on for the exact usage")
+    DRAIN = "drain", _("Keep reading to get the exact usage")
 
 
 class Endpoint(models.TextChoices):
@@ -47,16 +47,16 @@ class Endpoint(models.TextChoices):
 class Problem(models.TextChoices):
     """Why a test of a provider's connection found no models."""
 
-    NO_ADDRESS = "no_address", _("it has no address")
-    KEY_UNREADABLE = "key_unreadable", _("its key cannot be used")
-    SILENT = "silent", _("it did not answer in time")
-    UNREACHABLE = "unreachable", _("nothing answers at its address")
-    BROKEN = "broken", _("the connection broke off")
-    KEY_REFUSED = "key_refused", _("it refuses the key")
-    NO_LIST = "no_list", _("it lists no models")
-    ELSEWHERE = "elsewhere", _("its address leads elsewhere")
-    ERROR = "error", _("it answers with an error")
-    OTHER_API = "other_api", _("it is no OpenAI-compatible API")
+    NO_ADDRESS = "no_address", _("no URL")
+    KEY_UNREADABLE = "key_unreadable", _("the key cannot be used")
+    SILENT = "silent", _("no response in time")
+    UNREACHABLE = "unreachable", _("the server cannot be reached")
+    BROKEN = "broken", _("the connection was lost")
+    KEY_REFUSED = "key_refused", _("key refused")
+    NO_LIST = "no_list", _("no list of models")
+    ELSEWHERE = "elsewhere", _("the URL redirects elsewhere")
+    ERROR = "error", _("error response")
+    OTHER_API = "other_api", _("not an OpenAI-compatible API")
 
 
 def every_endpoint() -> list[str]:
@@ -76,9 +76,9 @@ class Provider(models.Model):
     slug = models.SlugField(_("slug"), unique=True)
     name = models.CharField(_("name"), max_length=100)
     base_url = models.URLField(_("base URL"), blank=True, help_text=_("Up to and including /v1."))
-    encrypted_key = models.TextField(_("key, encrypted"), blank=True, editable=False)
+    encrypted_key = models.TextField(_("encrypted key"), blank=True, editable=False)
     key_header = models.CharField(
-        _("header of the key"),
+        _("header for the key"),
         max_length=20,
         choices=KeyHeader,
         default=KeyHeader.BEARER,
@@ -86,30 +86,33 @@ class Provider(models.Model):
     )
     endpoints = ArrayField(
         models.CharField(max_length=40, choices=Endpoint),
-        verbose_name=_("routes it serves"),
+        verbose_name=_("supported routes"),
         default=every_endpoint,
     )
-    connect_seconds = _seconds(_("seconds to connect"))
-    first_byte_seconds = _seconds(_("seconds to the first byte"))
-    idle_seconds = _seconds(_("seconds without a byte"))
+    connect_seconds = _seconds(_("connection timeout (seconds)"))
+    first_byte_seconds = _seconds(_("first byte timeout (seconds)"))
+    idle_seconds = _seconds(_("idle timeout (seconds)"))
     on_disconnect = models.CharField(
-        _("when the caller leaves"),
+        _("when the caller disconnects"),
         max_length=10,
         choices=OnDisconnect,
         default=OnDisconnect.CANCEL,
         db_default=OnDisconnect.CANCEL,
     )
     drain_seconds = models.PositiveSmallIntegerField(
-        _("seconds to read on"), default=30, db_default=30, validators=[MaxValueValidator(600)]
+        _("keep reading for (seconds)"),
+        default=30,
+        db_default=30,
+        validators=[MaxValueValidator(600)],
     )
     # Failures in a row, and until when others are asked first because of them.
     failures = models.PositiveIntegerField(
         _("failures in a row"), default=0, db_default=0, editable=False
     )
-    cooling_until = models.DateTimeField(_("cools down until"), null=True, editable=False)
+    cooling_until = models.DateTimeField(_("paused until"), null=True, editable=False)
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
     last_error = models.CharField(
-        _("kind of the last failure"),
+        _("last error"),
         max_length=MAX_ERROR_LENGTH,
         blank=True,
         db_default="",
@@ -178,16 +181,16 @@ class LanguageModel(models.Model):
         _("name"),
         max_length=MAX_NAME_LENGTH,
         unique=True,
-        validators=[RegexValidator(r"^[\x21-\x7e]+$", _("No spaces."))],
+        validators=[RegexValidator(r"^[\x21-\x7e]+$", _("Enter a name without spaces."))],
     )
     providers: "models.ManyToManyField[Provider, Deployment]" = models.ManyToManyField(
         Provider, through="Deployment", related_name="models", verbose_name=_("providers")
     )
     max_output_tokens = models.PositiveIntegerField(
-        _("longest answer in tokens"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("longest answer (tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     image_tokens = models.PositiveIntegerField(
-        _("most tokens of an image"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("most tokens per image"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -216,7 +219,7 @@ class LanguageModel(models.Model):
             return _("it has no provider")
         if not any(row.provider.is_active for row in deployments):
             return _("its providers are switched off")
-        return "" if self.prices else _("it has no price, and there is no default")
+        return "" if self.prices else _("it has no price, and there is no default price")
 
     @property
     def output_limit(self) -> int:
@@ -235,10 +238,16 @@ class Deployment(models.Model):
         Provider, on_delete=models.PROTECT, related_name="deployments", verbose_name=_("provider")
     )
     upstream_name = models.CharField(
-        _("name at the provider"), max_length=200, blank=True, help_text=_("Empty: the same name.")
+        _("name at the provider"),
+        max_length=200,
+        blank=True,
+        help_text=_("If empty, the name of the model is used."),
     )
     order = models.PositiveSmallIntegerField(
-        _("order"), default=0, db_default=0, help_text=_("Lower is asked first.")
+        _("order"),
+        default=0,
+        db_default=0,
+        help_text=_("Providers with a lower number are tried first."),
     )
     weight = models.PositiveSmallIntegerField(
         _("weight"),

@@ -29,7 +29,8 @@ class DeviceForm(LimitsForm):
     name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
     monthly_budget = budget_field(
         gettext_lazy(
-            "The most this device may use in a calendar month (UTC). Empty: no limit of its own."
+            "The most this device can use in a calendar month (UTC). Leave empty for no "
+            "separate limit."
         )
     )
 
@@ -40,7 +41,7 @@ class DeviceForm(LimitsForm):
 def devices(request: HttpRequest) -> HttpResponse:
     """All connected devices, the last used first."""
     sessions = _list_connected(request).order_by("-last_used_at")[:MOST]
-    spent = budgets.spent_this_month(require_user(request))
+    spent = budgets.read_spending(require_user(request))
     return render(
         request,
         "llmproxy/devices.html",
@@ -57,9 +58,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     initial = {"name": session.name, "monthly_budget": session.monthly_budget, **get_rates(session)}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=initial)
     if not form.is_valid():
-        context = _describe(session, budgets.spent_this_month(require_user(request))) | {
-            "form": form
-        }
+        context = _describe(session, budgets.read_spending(require_user(request))) | {"form": form}
         return render(
             request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
         )
@@ -74,7 +73,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
         session=session, monthly_budget=form.cleaned_data["monthly_budget"], source=source
     )
     device_sessions.set_rates(session=session, rates=form.rates, source=source)
-    messages.success(request, _("Saved."))
+    messages.success(request, _("Your changes have been saved."))
     return redirect("account_devices")
 
 
@@ -87,7 +86,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": [session]})
     device_sessions.revoke(session=session, source=Source.from_request(request))
-    messages.success(request, _("%(name)s is disconnected.") % {"name": session.name})
+    messages.success(request, _("%(name)s has been disconnected.") % {"name": session.name})
     return redirect("account_devices")
 
 
@@ -101,7 +100,7 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
             request, "llmproxy/disconnect.html", {"devices": _list_connected(request)[:MOST]}
         )
     device_sessions.revoke_all(require_user(request), Source.from_request(request))
-    messages.success(request, _("All your devices are disconnected."))
+    messages.success(request, _("All your devices have been disconnected."))
     return redirect("account_devices")
 
 

@@ -23,7 +23,7 @@ class KeyForm(LimitsForm):
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=100,
-        help_text=gettext_lazy("What will use it, so that you know it again."),
+        help_text=gettext_lazy("For example, the program that will use this key."),
     )
     until = forms.DateField(
         label=gettext_lazy("Last day"),
@@ -31,17 +31,20 @@ class KeyForm(LimitsForm):
         input_formats=[ISO],
         widget=forms.DateInput(format=ISO, attrs={"type": "date"}),
         help_text=gettext_lazy(
-            "It works to the end of that day (UTC). Empty: until you revoke it."
+            "The key works until the end of this day (UTC). Leave empty for no last day."
         ),
     )
     monthly_budget = budget_field(
-        gettext_lazy("The most it may spend in a calendar month (UTC). Empty: as much as you have.")
+        gettext_lazy(
+            "The most this key can use in a calendar month (UTC). Leave empty for no "
+            "separate limit."
+        )
     )
     allowed_models = forms.MultipleChoiceField(
         label=gettext_lazy("Models"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("None chosen: all models of your plan."),
+        help_text=gettext_lazy("If you choose none, the key can use all models of your plan."),
     )
     form = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
@@ -55,7 +58,7 @@ class KeyForm(LimitsForm):
         until: date | None = self.cleaned_data["until"]
         today = datetime.now(UTC).date()
         if until and not today <= until <= today + LONGEST:
-            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+            raise forms.ValidationError(_("Choose a day between today and ten years from now."))
         return until
 
     @property

@@ -34,7 +34,7 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
     """`/account/keys`: the user's keys, with what each has spent this month."""
     user = require_user(request)
-    spent = budgets.spent_this_month(user)
+    spent = budgets.read_spending(user)
     live = ApiKey.objects.live().filter(user=user)
     rows = [(key, spent.get(key.credential, 0), get_last_day(key)) for key in live]
     return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
@@ -98,7 +98,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     except KeyRevoked as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, _("The key “%(name)s” was changed.") % {"name": key.name})
+        messages.success(request, _("The key “%(name)s” has been changed.") % {"name": key.name})
     return redirect("account_keys")
 
 
@@ -111,5 +111,5 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "llmproxy/key_revoke.html", {"key": key})
     api_keys.revoke(key=key, source=Source.from_request(request))
-    messages.success(request, _("The key “%(name)s” was revoked.") % {"name": key.name})
+    messages.success(request, _("The key “%(name)s” has been revoked.") % {"name": key.name})
     return redirect("account_keys")

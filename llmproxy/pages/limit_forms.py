@@ -16,7 +16,7 @@ def _limit_field(label: Any) -> forms.IntegerField:
 def budget_field(help_text: Any) -> forms.IntegerField:
     """The credits that a key or device may spend in a month."""
     return forms.IntegerField(
-        label=_("Credits a month"),
+        label=_("Credits per month"),
         required=False,
         min_value=1,
         max_value=MAX_CREDITS,
@@ -27,15 +27,17 @@ def budget_field(help_text: Any) -> forms.IntegerField:
 class LimitsForm(forms.Form):
     """A base for forms that have a `name`. Its fields are shown apart, below the others."""
 
-    requests_per_minute = _limit_field(_("Requests a minute"))
-    tokens_per_minute = _limit_field(_("Tokens a minute"))
-    max_concurrent = _limit_field(_("Answers at the same time"))
+    requests_per_minute = _limit_field(_("Requests per minute"))
+    tokens_per_minute = _limit_field(_("Tokens per minute"))
+    max_concurrent = _limit_field(_("Simultaneous answers"))
 
     def clean_name(self) -> str:
         """Put the name on one line: mails contain it, some in the subject."""
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
-            raise forms.ValidationError(gettext("A name has only letters, digits and signs."))
+            raise forms.ValidationError(
+                gettext("A name can contain only letters, digits and symbols.")
+            )
         return name
 
     @property

@@ -21,7 +21,7 @@ FAILURES = {
     "upstream_error": _("failed"),
     "upstream_unavailable": _("was not available"),
     "upstream_timeout": _("did not answer in time"),
-    "caller_left": _("was stopped when the caller left"),
+    "caller_left": _("was stopped because the caller disconnected"),
 }
 ESTIMATED = _("Estimated from the length of the texts")
 REFUSED = _("refused the request")

@@ -29,7 +29,7 @@ class RequestsQuery(forms.Form):
     show = forms.ChoiceField(
         label=_("Show"),
         required=False,
-        choices=[("", _("Everything")), (NOT_COMPLETED, _("What was not completed"))],
+        choices=[("", _("All")), (NOT_COMPLETED, _("Not completed"))],
     )
     before = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 

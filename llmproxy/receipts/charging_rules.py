@@ -25,83 +25,94 @@ class Case:
 
 CASES = (
     Case(
-        "answered", _("The answer arrived"), _("You pay for the tokens that the provider counted.")
+        "answered",
+        _("The answer is complete"),
+        _("You pay for the tokens that the provider counted."),
     ),
     Case(
         "embedded",
-        _("The embeddings arrived"),
+        _("The embeddings are complete"),
         _(
-            "You pay for the tokens of your texts, as the provider counted them. There are no others."
+            "You pay for the tokens of your texts, as the provider counted them. Embeddings "
+            "have no other tokens."
         ),
     ),
     Case(
         "not-counted",
-        _("The answer arrived, but the provider did not count it"),
+        _("The answer is complete, but the provider did not report its tokens"),
         _(
-            "The tokens are estimated from the length of the texts: one for every four bytes, which is on the low side."
+            "The tokens are estimated from the length of the texts: one token for every "
+            "four bytes. The real number is usually higher."
         ),
     ),
     Case(
         "capped",
-        _("The provider counted more than the answer was allowed"),
-        _("You pay for what was allowed, never for more."),
+        _("The provider reported more tokens than the answer was allowed"),
+        _("You pay for the tokens that were allowed, never for more."),
     ),
     Case(
         "refused",
         _("We refused the request"),
-        _("Nothing was asked of a provider, and nothing is held or charged. There is no receipt."),
+        _(
+            "No provider received the request, and no credits are held or charged. There is "
+            "no receipt."
+        ),
     ),
     Case(
         "failed",
-        _("The provider refused the request, or failed before it said anything"),
-        _("Nothing is charged. Another provider of the model may have been asked first."),
+        _("The provider refused the request, or failed before the answer started"),
+        _("Nothing is charged. We may have tried another provider of the model first."),
     ),
     Case(
         "broken",
-        _("The answer broke off"),
+        _("The answer stopped in the middle"),
         _(
-            "You pay for your request and for what had arrived. Without the provider's own count it is estimated. If "
-            "the provider tells with its failure what it used, as on /v1/responses, you pay for that."
+            "You pay for your request and for the text that had arrived. If the provider "
+            "did not report its tokens, they are estimated. If the provider reports with "
+            "its failure what it used, as on /v1/responses, you pay for that."
         ),
     ),
-    Case("left-early", _("You left before the answer began"), _("Nothing is charged.")),
+    Case("left-early", _("You disconnected before the answer started"), _("Nothing is charged.")),
     Case(
         "left",
-        _("You left during the answer"),
+        _("You disconnected during the answer"),
         _(
-            "You pay for your request and for what had been written by then, estimated. Some providers are listened to "
-            "for a few seconds more, and then it is their exact count. On /v1/messages the answer begins as soon as "
-            "the provider has counted your request."
+            "You pay for your request and for the text that was written until then, as an "
+            "estimate. With some providers we keep reading for a few seconds, and you pay "
+            "for their exact count. On /v1/messages the answer starts as soon as the "
+            "provider has counted your request."
         ),
     ),
     Case(
         "short",
-        _("The answer cost more than you had"),
-        _("What was left is charged. The rest is our loss: you do not owe it."),
+        _("The answer cost more credits than you had"),
+        _("You pay the credits that you had left. We bear the rest, and you do not owe it."),
     ),
     Case(
         "cancelled",
-        _("An administrator freed the held credits meanwhile"),
-        _("Nothing is charged, whatever the answer cost."),
+        _("An administrator released the held credits"),
+        _("Nothing is charged, even if the answer was complete."),
     ),
     Case(
         "crashed",
-        _("We failed before the charge was written"),
+        _("Our service failed before the charge was recorded"),
         _(
-            "Nothing is charged. What was held is yours again within half an hour. There is no receipt."
+            "Nothing is charged. The held credits are available again within half an hour. "
+            "There is no receipt."
         ),
     ),
     Case(
         "price",
-        _("A price was changed during the answer"),
-        _("The price from when the answer began counts, and is on its receipt."),
+        _("The price changed during the answer"),
+        _("The price at the start of the answer applies. It is shown on the receipt."),
     ),
     Case(
         "repeated",
-        _("The same request came again"),
+        _("The same request was sent again"),
         _(
-            "With the same Idempotency-Key it gets the first answer, without a charge; a stream cannot be given twice, "
-            "and is not charged twice either. Without one it is a new request."
+            "With the same Idempotency-Key you receive the first answer again, without a "
+            "charge. A stream cannot be repeated, and it is not charged twice either. "
+            "Without this key it is a new request."
         ),
     ),
 )
@@ -122,7 +133,7 @@ def _make_specific(case: Case, completion: Completion) -> Case:
     if case.slug != "failed":
         return case
     fell_back = len({attempt["provider"] for attempt in completion.attempts}) > 1
-    after_fallback = _("Nothing is charged. Another provider of the model was asked first.")
+    after_fallback = _("Nothing is charged. We tried another provider of the model first.")
     return replace(case, charged=after_fallback if fell_back else _("Nothing is charged."))
 
 

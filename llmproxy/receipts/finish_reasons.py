@@ -9,14 +9,14 @@ from llmproxy.models import Completion
 
 Status = Completion.Status
 
-WHOLE: Any = gettext_lazy("The model had said all of it")
-AT_STOP: Any = gettext_lazy("The model wrote one of the texts that were to stop it")
-AT_LIMIT: Any = gettext_lazy("It became as long as was allowed")
-FULL: Any = gettext_lazy("The conversation became as long as the model takes")
-CALLS: Any = gettext_lazy("The model calls a tool")
-WITHHELD: Any = gettext_lazy("The provider withheld the rest")
-REFUSED: Any = gettext_lazy("The model did not want to answer")
-PAUSED: Any = gettext_lazy("The model pauses, and goes on when it is asked again")
+WHOLE: Any = gettext_lazy("Finished")
+AT_STOP: Any = gettext_lazy("Reached a stop text of the request")
+AT_LIMIT: Any = gettext_lazy("Reached the length limit")
+FULL: Any = gettext_lazy("Reached the maximum length of a conversation with this model")
+CALLS: Any = gettext_lazy("Called a tool")
+WITHHELD: Any = gettext_lazy("The provider blocked the rest of the answer")
+REFUSED: Any = gettext_lazy("The model declined to answer")
+PAUSED: Any = gettext_lazy("Paused. Send the conversation again to continue")
 # The reasons of chat and text completions, Responses, Messages, and of compatible providers.
 REASONS: dict[str, Any] = {
     "stop": WHOLE,
@@ -38,7 +38,7 @@ REASONS: dict[str, Any] = {
     "model_length": FULL,
     "safety": WITHHELD,
 }
-TOO_LONG: Any = gettext_lazy("The request was longer than the model takes")
+TOO_LONG: Any = gettext_lazy("The request is longer than the model supports")
 ERRORS: dict[str, Any] = {
     "upstream_error": gettext_lazy("The provider failed"),
     "upstream_unavailable": gettext_lazy("No provider was available"),

@@ -186,7 +186,9 @@ class Tools(Kind):
             param = f"{name}.{index}"
             if not isinstance(tool, dict) or not self.is_callers(tool.get("type")):
                 raise InvalidRequest(
-                    _("%(param)s is not a tool that you run yourself: only those can be metered.")
+                    _(
+                        "%(param)s is not a tool that you run yourself. Only such tools can be metered."
+                    )
                     % {"param": param},
                     param=param,
                 )

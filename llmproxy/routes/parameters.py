@@ -102,4 +102,4 @@ SAMPLING_WITH_PENALTIES = (
     Parameter("stop", Strings()),
 )
 TOOLS = Parameter("tools", Tools(lambda kind: kind in ("function", "custom")))
-UNMETERED = gettext_lazy("%(name)s is not offered here: what it costs cannot be metered.")
+UNMETERED = gettext_lazy("%(name)s is not available here, because its cost cannot be metered.")

@@ -78,13 +78,15 @@ class Asked:
 def parsed(raw: bytes) -> Body:
     """The JSON object in `raw`. Raises InvalidRequest."""
     if raw.count(b"[") + raw.count(b"{") > MAX_PARTS:
-        raise InvalidRequest(_("The body has too many lists and objects."))
+        raise InvalidRequest(_("The request body has too many lists and objects."))
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise InvalidRequest(_("The body is not valid JSON: %(why)s.") % {"why": error}) from None
+        raise InvalidRequest(
+            _("The request body is not valid JSON: %(why)s.") % {"why": error}
+        ) from None
     if not isinstance(body, dict):
-        raise InvalidRequest(_("The body must be a JSON object."))
+        raise InvalidRequest(_("The request body must be a JSON object."))
     return body
 
 
@@ -93,7 +95,7 @@ def measured(*parts: Any) -> int:
     try:
         return len(orjson.dumps(parts))  # it reads deeper than it writes
     except TypeError:
-        raise InvalidRequest(_("The body is nested too deeply.")) from None
+        raise InvalidRequest(_("The request body is nested too deeply.")) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def texts(body: Body, name: str, most: int) -> Texts:
         if all(_are_tokens(one) for one in value):
             return Texts(len(value), ids=sum(map(len, value)))
     raise InvalidRequest(
-        _("%(name)s must be a text or a list of tokens, or a list of at most %(most)d of them.")
+        _("%(name)s must be a text, a list of tokens, or a list of at most %(most)d of these.")
         % {"name": name, "most": most},
         param=name,
     )
@@ -170,14 +172,17 @@ def check_cache(block: Body, param: str) -> None:
     if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
         name = f"{param}.cache_control.ttl".lstrip(".")
         raise InvalidRequest(
-            _('%(param)s can only be "5m" here: longer costs more.') % {"param": name}, param=name
+            _('%(param)s can only be "5m" here, because a longer time costs more.')
+            % {"param": name},
+            param=name,
         )
 
 
 def unmeasured(param: str) -> InvalidRequest:
     return InvalidRequest(
         _(
-            "%(param)s cannot be measured before it is sent: send the content itself, not an id or address."
+            "%(param)s cannot be measured before it is sent. Send the content itself, not "
+            "an ID or a URL."
         )
         % {"param": param},
         param=param,
@@ -186,5 +191,5 @@ def unmeasured(param: str) -> InvalidRequest:
 
 def unknown_type(param: str) -> InvalidRequest:
     return InvalidRequest(
-        _("%(param)s is of a type that this route does not take.") % {"param": param}, param=param
+        _("%(param)s has a type that this route does not support.") % {"param": param}, param=param
     )

@@ -52,7 +52,9 @@ PARTS = (
 
 PARAMETERS = Parameters(
     *parameters.refuse(
-        gettext_lazy("%(name)s is not offered here: send all that the model shall see in input."),
+        gettext_lazy(
+            "%(name)s is not available here. Send everything that the model needs in input."
+        ),
         "previous_response_id",
         "conversation",
         "background",
@@ -60,7 +62,8 @@ PARAMETERS = Parameters(
     ),
     *parameters.refuse(
         gettext_lazy(
-            "%(name)s is not offered here: no answer is kept. Send false, or leave it out."
+            "%(name)s is not available here, because no answer is stored. Send false, "
+            "or leave it out."
         ),
         "store",
     ),

@@ -85,7 +85,7 @@ class Events:
 
 
 def _too_large() -> UpstreamError:
-    return UpstreamError(_("The provider sent an event without end."), detail="event too large")
+    return UpstreamError(_("The provider sent an incomplete event."), detail="event too large")
 
 
 def _normalize(block: bytes) -> bytes:

@@ -126,13 +126,13 @@ def build_failure(error: Exception) -> UpstreamFailure:
     detail = repr(error)
     if isinstance(error, NotReachableError):
         return UpstreamUnavailable(
-            _("The provider is not reachable. Try again."), detail=detail, retry_after=5
+            _("The provider cannot be reached. Try again."), detail=detail, retry_after=5
         )
     if isinstance(error, TimeoutError):
         return UpstreamTimeout(
             _("The provider did not answer in time. Nothing was charged."), detail=detail
         )
-    return UpstreamError(_("The connection to the provider broke. Try again."), detail=detail)
+    return UpstreamError(_("The connection to the provider was lost. Try again."), detail=detail)
 
 
 def _read_refusal(response: Response, target: Target, call: Call) -> UpstreamFailure:
@@ -160,7 +160,7 @@ def _read_refusal(response: Response, target: Target, call: Call) -> UpstreamFai
         )
     else:
         failure = UpstreamError(
-            _("The provider failed. Nothing was charged, try again."), detail=detail
+            _("The provider failed. Nothing was charged. Try again."), detail=detail
         )
         failure.counts_for_health = response.status not in NOT_SERVED
     failure.provider_status = response.status
@@ -242,7 +242,7 @@ def read_json(
     answer = lenient_json.decode(raw)
     if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
         raise UpstreamError(
-            _("The provider failed. Nothing was charged, try again."), detail=repr(raw[:2000])
+            _("The provider failed. Nothing was charged. Try again."), detail=repr(raw[:2000])
         )
     return answer
 

@@ -50,11 +50,11 @@ class Offers:
     def summary(self) -> str:
         milliseconds, number = round(self.seconds * 1000), len(self.names)
         text = ngettext(
-            "It answers in %(ms)d ms and offers %(models)d model.",
-            "It answers in %(ms)d ms and offers %(models)d models.",
+            "The provider responds in %(ms)d ms and offers %(models)d model.",
+            "The provider responds in %(ms)d ms and offers %(models)d models.",
             number,
         ) % {"ms": milliseconds, "models": number}
-        return _("It is slow. %(says)s") % {"says": text} if self.is_slow else text
+        return _("The provider is slow. %(says)s") % {"says": text} if self.is_slow else text
 
 
 def test_provider(provider: Provider) -> Offers:
@@ -76,9 +76,9 @@ def list_models(provider: Provider) -> Offers:
     """Ask the provider for its models, SECONDS at most. Raises NoOffers."""
     target, started = Target.from_provider(provider), time.monotonic()
     if not target.url:
-        raise NoOffers(Problem.NO_ADDRESS, _("It has no address."))
+        raise NoOffers(Problem.NO_ADDRESS, _("The provider has no URL. Enter one."))
     if target.key_problem is not None:
-        raise NoOffers(Problem.KEY_UNREADABLE, _("Its key cannot be used. Enter it again."))
+        raise NoOffers(Problem.KEY_UNREADABLE, _("The key cannot be used. Enter it again."))
     try:
         status, raw = provider_api.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
     except UpstreamFailure as failure:
@@ -93,7 +93,7 @@ def describe_outcome(provider: Provider, outcome: str) -> str:
     if not provider.url:
         return f"{provider}: {outcome}"
     address = provider.url + PATH
-    return _("%(provider)s, asked at %(address)s: %(says)s") % {
+    return _("%(provider)s (%(address)s): %(says)s") % {
         "provider": provider,
         "address": address,
         "says": outcome,
@@ -104,12 +104,18 @@ def _explain_failure(failure: UpstreamFailure) -> NoOffers:
     if isinstance(failure, UpstreamTimeout):
         return NoOffers(
             Problem.SILENT,
-            _("It did not answer within %(seconds)d seconds.") % {"seconds": SECONDS},
+            _("The provider did not respond within %(seconds)d seconds.") % {"seconds": SECONDS},
         )
     if isinstance(failure, UpstreamUnavailable):
-        text = _("Nothing answers at this address. Check it, and that the provider runs.")
+        text = _(
+            "The provider cannot be reached at this URL. Check the URL, and that the "
+            "provider is running."
+        )
         return NoOffers(Problem.UNREACHABLE, text)
-    text = _("The connection broke off. Check whether it is http or https, and its certificate.")
+    text = _(
+        "The connection was lost. Check whether the URL starts with http or https, and "
+        "check the certificate."
+    )
     return NoOffers(Problem.BROKEN, text)
 
 
@@ -120,18 +126,21 @@ def _explain_status(status: int, url: str) -> NoOffers | None:
     if status in (401, 403):
         problem, text = (
             Problem.KEY_REFUSED,
-            _("It answers, but refuses the key (status %(status)d)."),
+            _("The provider responds, but refuses the key (status %(status)d)."),
         )
     elif status in (404, 405):
         problem, text = (
             Problem.NO_LIST,
-            _("It answers, but lists no models (status %(status)d).") + _advise_base_url(url),
+            _("The provider responds, but does not list its models (status %(status)d).")
+            + _advise_base_url(url),
         )
     elif 300 <= status < 400:
-        text = _("It leads elsewhere (status %(status)d). Enter the address that it leads to.")
+        text = _(
+            "The URL redirects elsewhere (status %(status)d). Enter the URL that it redirects to."
+        )
         problem = Problem.ELSEWHERE
     else:
-        problem, text = Problem.ERROR, _("It answers with an error (status %(status)d).")
+        problem, text = Problem.ERROR, _("The provider responds with an error (status %(status)d).")
     return NoOffers(problem, text % {"status": status})
 
 
@@ -139,14 +148,14 @@ def _advise_base_url(url: str) -> str:
     """Advice about the most frequent mistake, a wrong base URL."""
     if url.endswith("/v1"):
         return " " + _("Check the base URL.")
-    return " " + _("The base URL does not end in /v1, as most do: try it with that.")
+    return " " + _("Most base URLs end in /v1, but this one does not. Try it with /v1.")
 
 
 def _parse_names(body: Any, url: str) -> list[str]:
     """The names in OpenAI's list, or in a list without its envelope. Raises NoOffers."""
     rows = body.get("data", body.get("models")) if isinstance(body, dict) else body
     if not isinstance(rows, list):
-        text = _("Something answers there, but it is no OpenAI-compatible API.") + _advise_base_url(
+        text = _("The server responds, but it is not an OpenAI-compatible API.") + _advise_base_url(
             url
         )
         raise NoOffers(Problem.OTHER_API, text)

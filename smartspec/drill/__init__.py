@@ -1,13 +1,15 @@
-"""The drill of the ledger: everything that can die is killed, on a scratch database (`manage.py ledger_drill`).
+"""The drill of the ledger (`manage.py ledger_drill`): kill processes, and prove the books right.
 
-scratch   a PostgreSQL, a provider and workers of the drill's own
-wire      a line to PostgreSQL that can break at a chosen moment
-provider  an OpenAI-compatible provider that can be made to wait
-signals   what stops it
-caller    users, and what they are answered
+Everything happens in a scratch database.
+
+scratch   the drill's own PostgreSQL, provider and workers
+wire      a proxy to PostgreSQL whose connections break at a chosen moment
+provider  an OpenAI-compatible provider that can be paused
+signals   how signals stop the drill
+caller    users who send requests, and the responses
 faults    each fault, and what the user may be charged after it
-database  waiting, locking, terminating at the drill's own connection
-verdict   what must hold after a fault, and how it is told
-races     many processes at once on a few accounts; racer is one of them, verbs is what it does
-run       all of it in order
+database  waiting, locking and terminating through the drill's own connection
+verdict   the checks after each fault, and the report
+races     many processes on a few accounts; `racer` is one process, `verbs` its operations
+run       all steps in order
 """

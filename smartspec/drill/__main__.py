@@ -1,4 +1,4 @@
-"""python -m smartspec.drill: `manage.py ledger_drill`, as a process that has never seen the site's settings."""
+"""python -m smartspec.drill: the drill in a process that has never read the site's settings."""
 
 import argparse
 import secrets
@@ -14,33 +14,33 @@ from smartspec.local.site import say
 
 RACE_SECONDS = 20
 QUICK_SECONDS = 2
-AT_MOST = 600  # seconds for all of it
+MAX_SECONDS = 600  # For the whole drill.
 
 
 def main() -> int:
-    asked = parser().parse_args()
+    options = make_parser().parse_args()
     processes.end_with_parent()
-    signals.watch(AT_MOST)
-    seconds = QUICK_SECONDS if asked.quick else asked.seconds
+    signals.watch(MAX_SECONDS)
+    seconds = QUICK_SECONDS if options.quick else options.seconds
     try:
-        with scratch.opened() as opened:
-            scratch.become(opened.own_environment())
+        with scratch.open_scratch() as opened:
+            scratch.replace_environment(opened.own_environment())
             django.setup()
-            from smartspec.drill.run import Drill  # needs the settings
+            from smartspec.drill.run import Drill  # It needs the settings.
 
-            return 0 if Drill(opened, seconds, asked.seed, asked.quick).run() else 1
+            return 0 if Drill(opened, seconds, options.seed, options.quick).run() else 1
     except DatabaseUnavailableError as error:
         say(f"SmartSpec: {error}")
         return 1
     except BaseException:
         if not signals.first:
             raise
-        say("\nStopped.")  # and what failed because of it is no news
+        say("\nStopped.")  # The exception is a consequence of the signal.
         return 128 + signals.first
 
 
-def parser() -> argparse.ArgumentParser:
-    """What may be asked, also of `manage.py ledger_drill`."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the options, which `manage.py ledger_drill` has, too."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
         "--seconds", type=float, default=RACE_SECONDS, help="how long the race takes"
@@ -48,10 +48,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"race for {QUICK_SECONDS} seconds, and leave out what only waits",
+        help=f"race for {QUICK_SECONDS} seconds, and skip the faults that wait for timeouts",
     )
     parser.add_argument(
-        "--seed", type=int, default=secrets.randbelow(10**6), help="of the race's choices"
+        "--seed", type=int, default=secrets.randbelow(10**6), help="the seed of the race's choices"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""Who calls during the drill, and what they are answered."""
+"""The users who send requests during the drill, and the responses that they get."""
 
 import json
 import secrets
@@ -13,16 +13,16 @@ from urllib3.exceptions import HTTPError
 from accounts.models import User
 from credits import ledger
 
-CREDITS = 50  # that a caller starts with
+CREDITS = 50  # The balance of a new caller.
 ANSWER_SECONDS = 60
-MAX_TOKENS = 900  # so that a hold is a few credits
+MAX_TOKENS = 900  # With this limit, a hold has a few credits.
 
 _http = urllib3.PoolManager(maxsize=100, retries=False, timeout=ANSWER_SECONDS)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is None where the connection broke before there was one; `whole` if the answer came to its end."""
+    """A response. `status` is None if the connection broke before it; `whole` means complete."""
 
     status: int | None
     whole: bool
@@ -38,7 +38,7 @@ class Caller:
     credits: int
 
     def chat(self, url: str, *, stream: bool = False) -> Answer:
-        """Ask once and read the answer to its end, if it has one."""
+        """Send one request and read the response, which may break off."""
         body = {
             "messages": [{"role": "user", "content": "Hi"}],
             "max_tokens": MAX_TOKENS,
@@ -65,7 +65,7 @@ class Caller:
         return Answer(response.status, whole, response.headers.get("Retry-After", ""))
 
 
-def new_caller(credits: int = CREDITS) -> Caller:
+def create_caller(credits: int = CREDITS) -> Caller:
     user = User.objects.create_user(f"drill-{secrets.token_hex(6)}@example.com")
     ledger.adjust(user=user, amount=credits, reason="Ledger drill", actor=None)
     token = secrets.token_urlsafe(32)

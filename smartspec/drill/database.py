@@ -1,4 +1,4 @@
-"""What the drill does at its own connection: wait, lock, terminate, and move time on."""
+"""What the drill does through its own connection: wait, lock, terminate and expire."""
 
 import os
 import time
@@ -13,78 +13,91 @@ from django.db.transaction import atomic
 from accounts.models import User
 from smartspec.drill.scratch import WORKER
 
-SOON = 10  # seconds
+WAIT_SECONDS = 10
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-FOR_LONG = " AND waitstart < clock_timestamp() - interval '0.5 s'"  # half of deadlock_timeout
+# Half of deadlock_timeout.
+FOR_LONG = " AND waitstart < clock_timestamp() - interval '0.5 s'"
 
 
 class DrillError(Exception):
-    """A fault could not be brought about: the drill itself is at fault, or what it needs is gone."""
+    """A fault could not be caused: the drill is wrong, or something that it needs is gone."""
 
 
-def ask(statement: str, *params: str | int) -> int:
-    """The one number that a statement selects; nothing is 0."""
+def select_number(statement: str, *params: str | int) -> int:
+    """Return the number that the statement selects; 0 for NULL or no row."""
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return int((cursor.fetchone() or [0])[0] or 0)
 
 
-def wait_for(question: Callable[[], object], what: str, seconds: float = SOON) -> None:
+def wait_for(condition: Callable[[], object], event: str, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until the condition is true. Raises DrillError, which names the event."""
     deadline = time.monotonic() + seconds
-    while not question():
+    while not condition():
         if time.monotonic() > deadline:
-            raise DrillError(f"{what} did not happen within {seconds:g} s")
+            raise DrillError(f"{event} did not happen within {seconds:g} s")
         time.sleep(0.01)
 
 
 def wait_until_one_waits() -> None:
-    """Until another connection waits for a lock, one that is held here."""
-    wait_for(lambda: ask(WAITING), "waiting for a lock")
+    """Wait until another connection waits for a lock that this connection holds."""
+    wait_for(lambda: select_number(WAITING), "waiting for a lock")
 
 
 def deadlock(user: User) -> None:
-    """Want the account of one who has it, and waits for what is locked here. May raise OperationalError.
+    """Cause a deadlock with a worker that has locked the account. May raise OperationalError.
 
-    Whoever has waited longer looks for a deadlock first, and gives way. It may come back before the lock is had
-    here, so this side does not wait for long: then the other one's next try succeeds.
+    The worker waits for rows that this connection has locked. The side that has waited longer
+    detects the deadlock and is aborted, so this function starts after the worker has waited. The
+    worker may retry before this connection gets the lock; with its short timeout the retry
+    succeeds.
     """
-    wait_for(lambda: ask(WAITING + FOR_LONG), "waiting for a lock")
-    ask("SELECT set_config('statement_timeout', '800ms', true) IS NULL")
-    ask("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
+    wait_for(lambda: select_number(WAITING + FOR_LONG), "waiting for a lock")
+    select_number("SELECT set_config('statement_timeout', '800ms', true) IS NULL")
+    select_number("SELECT id FROM users WHERE id = %s FOR UPDATE", user.pk)
 
 
 def wait_until_idle() -> None:
-    """Until no statement of a worker runs any more, also of one that has died meanwhile."""
+    """Wait until no statement of a worker runs, even of one that has died."""
     wait_for(
-        lambda: not _of_workers("count(*) FILTER (WHERE state = 'active')"),
+        lambda: not _select_about_workers("count(*) FILTER (WHERE state = 'active')"),
         "the end of all statements",
     )
 
 
 @contextmanager
-def locked(user: User, table: str = "users", column: str = "id") -> Iterator[None]:
-    """Keep the user's row, or those of another table, locked."""
+def hold_lock(user: User, table: str = "users", column: str = "id") -> Iterator[None]:
+    """Keep the user's row, or the user's rows of another table, locked during the block."""
     with atomic():
-        ask(f"SELECT id FROM {table} WHERE {column} = %s FOR UPDATE", user.pk)  # noqa: S608 - names from here
+        select_number(
+            f"SELECT id FROM {table} WHERE {column} = %s FOR UPDATE",  # noqa: S608 – our own names
+            user.pk,
+        )
         yield
 
 
 def terminate_workers() -> None:
-    """End every server process that works for a worker."""
-    if not _of_workers("count(pg_terminate_backend(pid))"):
+    """Terminate every PostgreSQL backend that serves a worker. Raises DrillError if none does."""
+    if not _select_about_workers("count(pg_terminate_backend(pid))"):
         raise DrillError("no worker is connected to the database")
 
 
-def _of_workers(figure: str) -> int:
-    """Asked as the workers' own role: to another one they show nothing. From any thread."""
-    statement = f"SELECT {figure} FROM pg_stat_activity WHERE application_name = %s"  # noqa: S608 - figures from here
+def _select_about_workers(expression: str) -> int:
+    """Select a number about the workers' backends, from any thread.
+
+    The connection uses the workers' own role, because PostgreSQL hides their rows from others.
+    """
+    statement = (
+        f"SELECT {expression} FROM pg_stat_activity"  # noqa: S608 – our own expressions
+        " WHERE application_name = %s"
+    )
     with psycopg.connect(os.environ["APP_DATABASE_URL"], autocommit=True) as site:
         row = site.execute(statement.encode(), [WORKER]).fetchone()
     return int(row[0]) if row else 0
 
 
-def end_of_holds(user: User) -> None:
-    """The life of this user's holds is over, and the sweeper comes by."""
+def expire_holds(user: User) -> None:
+    """Let this user's holds expire now, and run the sweeper."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE credit_holds SET expires_at = clock_timestamp() WHERE user_id = %s", [user.pk]

@@ -1,4 +1,7 @@
-"""Each fault at each arrow of hold → call → capture → answer, and what the user may be charged after it."""
+"""The faults at each step of a completion: hold, call, capture, response.
+
+Each fault has the charge that the user must see after it.
+"""
 
 import os
 import re
@@ -13,13 +16,13 @@ from django.db import OperationalError, connection
 
 from smartspec.drill import database, provider
 from smartspec.drill.caller import Answer, Caller
-from smartspec.drill.database import DrillError, locked, wait_until_one_waits
+from smartspec.drill.database import DrillError, hold_lock, wait_until_one_waits
 from smartspec.drill.scratch import Scratch, Worker
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Where a fault happens: somebody asks a worker while it does."""
+    """What a fault acts on. `caller` sends a request to `worker` while the fault happens."""
 
     scratch: Scratch
     worker: Worker
@@ -35,9 +38,12 @@ Act = Callable[[Scene], Answer]
 
 @dataclass(frozen=True)
 class Fault:
-    """`charged` is what the user pays, `status` the whole answer's, None where there is none; `orphan` if a hold
-    stays open until it expires. A fault with a `failpoint` gets a worker of its own, which dies there. What is `slow`
-    waits for a limit of our own to pass."""
+    """A fault and its expected result.
+
+    `charged` is what the user pays in credits. `status` is that of the complete response, None if
+    there is no complete response. `orphan`: a hold stays open until it expires. A fault with a
+    `failpoint` gets its own worker, which dies there. A `slow` fault waits for a timeout.
+    """
 
     name: str
     act: Act
@@ -52,32 +58,32 @@ class Fault:
 # --- the worker ---------------------------------------------------------------------------
 
 
-def _dies_at_its_failpoint(scene: Scene) -> Answer:
+def _kill_at_failpoint(scene: Scene) -> Answer:
     answer = scene.chat()
     if not scene.worker.was_killed():
         raise DrillError("the worker outlived its failpoint")
     return answer
 
 
-def _dies_while_its_hold_waits(scene: Scene) -> Answer:
+def _kill_while_hold_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool:
-        with locked(scene.caller.user):
+        with hold_lock(scene.caller.user):
             answer = pool.submit(scene.chat)
             wait_until_one_waits()
             _kill(scene)
-        _settle_down(scene)
+        _wait_for_end(scene)
         return answer.result()
 
 
-def _dies_while_its_capture_waits(scene: Scene) -> Answer:
+def _kill_while_capture_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool:
         with ExitStack() as lock:
-            answer = _asked_until_said(
-                scene, pool, lambda: lock.enter_context(locked(scene.caller.user))
+            answer = _act_before_capture(
+                scene, pool, lambda: lock.enter_context(hold_lock(scene.caller.user))
             )
             wait_until_one_waits()
             _kill(scene)
-        _settle_down(scene)
+        _wait_for_end(scene)
         return answer()
 
 
@@ -87,16 +93,16 @@ def _kill(scene: Scene) -> None:
     scene.worker.was_killed()
 
 
-def _settle_down(scene: Scene) -> None:
-    database.wait_until_idle()  # PostgreSQL does what it was asked, although nobody listens any more
+def _wait_for_end(scene: Scene) -> None:
+    database.wait_until_idle()  # PostgreSQL finishes the statement, although its client is dead.
     scene.worker.wait_until_ready()
 
 
-def _killed(
+def _make_killed(
     name: str, failpoint: str, charged: int = 0, *, orphan: bool, stream: bool = False
 ) -> Fault:
     return Fault(
-        f"worker killed {name}", _dies_at_its_failpoint, charged, None, orphan, stream, failpoint
+        f"worker killed {name}", _kill_at_failpoint, charged, None, orphan, stream, failpoint
     )
 
 
@@ -114,32 +120,32 @@ def _restart(scene: Scene) -> None:
 
 
 def _expire(scene: Scene) -> None:
-    database.end_of_holds(scene.caller.user)
+    database.expire_holds(scene.caller.user)
 
 
-def _during(scene: Scene, at: str, act: Callable[[Scene], object]) -> Answer:
-    """Ask, and act while the provider waits."""
+def _act_during(scene: Scene, at: str, act: Callable[[Scene], object]) -> Answer:
+    """Send a request, and act while the provider is paused at the given point."""
     with ThreadPoolExecutor(1) as pool:
-        with scene.scratch.provider.pausing(at) as pause:
+        with scene.scratch.provider.pause_at(at) as pause:
             answer = pool.submit(scene.chat)
             database.wait_for(pause.reached.is_set, "the call of the provider")
             act(scene)
         return answer.result()
 
 
-def _as_the_hold_waits(scene: Scene) -> Answer:
+def _terminate_while_hold_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool:
-        with locked(scene.caller.user):
+        with hold_lock(scene.caller.user):
             answer = pool.submit(scene.chat)
             wait_until_one_waits()
             database.terminate_workers()
         return answer.result()
 
 
-def _as_the_capture_waits(scene: Scene) -> Answer:
+def _terminate_while_capture_waits(scene: Scene) -> Answer:
     with ThreadPoolExecutor(1) as pool, ExitStack() as lock:
-        answer = _asked_until_said(
-            scene, pool, lambda: lock.enter_context(locked(scene.caller.user))
+        answer = _act_before_capture(
+            scene, pool, lambda: lock.enter_context(hold_lock(scene.caller.user))
         )
         wait_until_one_waits()
         database.terminate_workers()
@@ -147,41 +153,44 @@ def _as_the_capture_waits(scene: Scene) -> Answer:
         return answer()
 
 
-def _asked_until_said(
+def _act_before_capture(
     scene: Scene, pool: ThreadPoolExecutor, act: Callable[[], object]
 ) -> Callable[[], Answer]:
-    """Ask, act when the provider has said everything, and let it end its answer."""
-    with scene.scratch.provider.pausing(provider.SAID_ALL) as pause:
+    """Send a request, act when the provider has sent all but the end of its response.
+
+    Return a function that waits for the worker's response.
+    """
+    with scene.scratch.provider.pause_at(provider.ALL_SENT) as pause:
         answer = pool.submit(scene.chat)
         database.wait_for(pause.reached.is_set, "the call of the provider")
         act()
     return answer.result
 
 
-def _away_for_the_capture(scene: Scene) -> Answer:
-    """The capture finds no database, and tries until there is one again."""
+def _stop_database_for_capture(scene: Scene) -> Answer:
+    """Stop the database before the capture, which must retry until the database is back."""
     scratch = scene.scratch
     refused = scratch.wire.refused
     with ThreadPoolExecutor(1) as pool:
-        answer = _asked_until_said(scene, pool, scratch.database.kill)
+        answer = _act_before_capture(scene, pool, scratch.database.kill)
         database.wait_for(lambda: scratch.wire.refused > refused, "an attempt to connect")
         scratch.database.start()
         connection.close()
         return answer()
 
 
-def _waits_in_vain(scene: Scene) -> Answer:
-    with locked(scene.caller.user):
+def _lock_until_timeout(scene: Scene) -> Answer:
+    with hold_lock(scene.caller.user):
         return scene.chat()
 
 
-def _deadlocked(scene: Scene) -> Answer:
-    """The capture has the account and waits for the hold; here it is the other way about."""
+def _cause_deadlock(scene: Scene) -> Answer:
+    """Lock the hold and wait for the account, while the capture does the opposite."""
     user = scene.caller.user
     with ThreadPoolExecutor(1) as pool:
         with suppress(OperationalError), ExitStack() as lock:
-            hold = partial(locked, user, "credit_holds", "user_id")
-            answer = _asked_until_said(scene, pool, lambda: lock.enter_context(hold()))
+            lock_holds = partial(hold_lock, user, "credit_holds", "user_id")
+            answer = _act_before_capture(scene, pool, lambda: lock.enter_context(lock_holds()))
             database.deadlock(user)
         if "deadlock detected" not in scene.scratch.database.log.read_text():
             raise DrillError("there was no deadlock")
@@ -191,8 +200,10 @@ def _deadlocked(scene: Scene) -> Answer:
 # --- the line between them ----------------------------------------------------------------
 
 
-def _line(text: bytes, loses: str, then: Callable[[], None] = lambda: None, times: int = 1) -> Act:
-    """Ask; the line breaks when the worker sends this, and so many times."""
+def _break_at(
+    text: bytes, loses: str, then: Callable[[], None] = lambda: None, times: int = 1
+) -> Act:
+    """Return an act that breaks the connection when the worker sends `text`, several `times`."""
 
     def act(scene: Scene) -> Answer:
         trap = scene.scratch.wire.set_trap(text, loses=loses, then=then, times=times)
@@ -204,96 +215,101 @@ def _line(text: bytes, loses: str, then: Callable[[], None] = lambda: None, time
     return act
 
 
-def _dead_pool(scene: Scene) -> Answer:
+def _cut_pooled_connections(scene: Scene) -> Answer:
     if not scene.scratch.wire.cut():
         raise DrillError("no connection was pooled")
     return scene.chat()
 
 
-HOLD, CAPTURE = b"gateway_admit(", b"gateway_settle("  # each commits by itself
-
-# Of one completion the credits are those that provider.USAGE costs, or none at all.
+# The statements of the hold and the capture, each in a transaction of its own.
+HOLD, CAPTURE = b"gateway_admit(", b"gateway_settle("
+# A completion costs provider.COST, the price of provider.USAGE, or nothing.
 FAULTS = (
-    _killed("before its hold commits", "before-hold", orphan=False),
+    _make_killed("before its hold commits", "before-hold", orphan=False),
     Fault(
         "worker killed while its hold waits for a lock",
-        _dies_while_its_hold_waits,
+        _kill_while_hold_waits,
         0,
         None,
         orphan=True,
     ),
-    _killed("after the hold, before the provider", "after-hold", orphan=True),
-    _killed("mid-stream", "mid-stream", orphan=True, stream=True),
-    _killed("after the provider, before the capture", "before-capture", orphan=True),
+    _make_killed("after the hold, before the provider", "after-hold", orphan=True),
+    _make_killed("mid-stream", "mid-stream", orphan=True, stream=True),
+    _make_killed("after the provider, before the capture", "before-capture", orphan=True),
     Fault(
         "worker killed while its capture waits for a lock",
-        _dies_while_its_capture_waits,
+        _kill_while_capture_waits,
         provider.COST,
         None,
     ),
-    _killed("after the capture, before the answer", "after-capture", provider.COST, orphan=False),
-    Fault("backend terminated before the hold commits", _as_the_hold_waits, provider.COST),
+    _make_killed(
+        "after the capture, before the answer", "after-capture", provider.COST, orphan=False
+    ),
+    Fault("backend terminated before the hold commits", _terminate_while_hold_waits, provider.COST),
     Fault(
         "backend terminated while the provider works",
-        lambda s: _during(s, provider.CALLED, _terminate),
+        lambda s: _act_during(s, provider.CALLED, _terminate),
         provider.COST,
     ),
     Fault(
         "backend terminated mid-stream",
-        lambda s: _during(s, provider.MID_STREAM, _terminate),
+        lambda s: _act_during(s, provider.MID_STREAM, _terminate),
         provider.COST,
         stream=True,
     ),
     Fault(
         "backend terminated before the capture",
-        lambda s: _during(s, provider.SAID_ALL, _terminate),
+        lambda s: _act_during(s, provider.ALL_SENT, _terminate),
         provider.COST,
     ),
     Fault(
         "backend terminated before the capture commits",
-        _as_the_capture_waits,
+        _terminate_while_capture_waits,
         provider.COST,
         stream=True,
     ),
     Fault(
         "backend terminated after the capture, before the answer",
-        _line(CAPTURE, "nothing", database.terminate_workers),
+        _break_at(CAPTURE, "nothing", database.terminate_workers),
         provider.COST,
     ),
     Fault(
         "postmaster killed and restarted mid-stream",
-        lambda s: _during(s, provider.MID_STREAM, _restart),
+        lambda s: _act_during(s, provider.MID_STREAM, _restart),
         provider.COST,
         stream=True,
     ),
     Fault(
         "postmaster killed before the capture, restarted during it",
-        _away_for_the_capture,
+        _stop_database_for_capture,
         provider.COST,
     ),
-    Fault("reply to the hold lost", _line(HOLD, "reply"), provider.COST),
-    Fault("reply to the capture lost", _line(CAPTURE, "reply"), provider.COST),
+    Fault("reply to the hold lost", _break_at(HOLD, "reply"), provider.COST),
+    Fault("reply to the capture lost", _break_at(CAPTURE, "reply"), provider.COST),
     Fault(
-        "reply to the capture lost, streaming", _line(CAPTURE, "reply"), provider.COST, stream=True
+        "reply to the capture lost, streaming",
+        _break_at(CAPTURE, "reply"),
+        provider.COST,
+        stream=True,
     ),
-    Fault("pool hands out a dead connection", _dead_pool, provider.COST),
-    Fault("connection dies under the hold", _line(HOLD, "request"), provider.COST),
+    Fault("pool hands out a dead connection", _cut_pooled_connections, provider.COST),
+    Fault("connection dies under the hold", _break_at(HOLD, "request"), provider.COST),
     Fault(
         "connections die under the hold, three in turn",
-        _line(HOLD, "request", times=3),
+        _break_at(HOLD, "request", times=3),
         provider.COST,
     ),
-    Fault("connection dies under the capture", _line(CAPTURE, "request"), provider.COST),
+    Fault("connection dies under the capture", _break_at(CAPTURE, "request"), provider.COST),
     Fault(
         "connections die under the capture, three in turn",
-        _line(CAPTURE, "request", times=3),
+        _break_at(CAPTURE, "request", times=3),
         provider.COST,
     ),
-    Fault("lock timeout at the hold", _waits_in_vain, 0, status=503, slow=True),
-    Fault("deadlock victim at the capture", _deadlocked, provider.COST),
+    Fault("lock timeout at the hold", _lock_until_timeout, 0, status=503, slow=True),
+    Fault("deadlock victim at the capture", _cause_deadlock, provider.COST),
     Fault(
         "provider slower than the hold's life",
-        lambda s: _during(s, provider.MID_STREAM, _expire),
+        lambda s: _act_during(s, provider.MID_STREAM, _expire),
         provider.COST,
         stream=True,
     ),

@@ -1,4 +1,4 @@
-"""A provider on loopback, JSON and SSE, that stops where the drill wants to do something first."""
+"""A provider on loopback, with JSON and SSE, that pauses where the drill wants to act."""
 
 import json
 import threading
@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USAGE = {"prompt_tokens": 1500, "completion_tokens": 400, "total_tokens": 1900}
-COST = 2  # credits, at one for each 1,000 tokens
+COST = 2  # Credits for USAGE at one credit per 1,000 tokens.
 WAIT_SECONDS = 60
-CALLED, MID_STREAM, SAID_ALL = "called", "mid-stream", "said all"
+CALLED, MID_STREAM, ALL_SENT = "called", "mid-stream", "all sent"
 
 
 @dataclass
 class Pause:
-    """The provider waits `at` this point, from `reached` on, until `over`."""
+    """A pause of the provider at the point `at`. It sets `reached` and then waits for `over`."""
 
     at: str
     reached: threading.Event = field(default_factory=threading.Event)
@@ -34,8 +34,8 @@ class Provider(ThreadingHTTPServer):
         self.pause: Pause | None = None
 
     @contextmanager
-    def pausing(self, at: str) -> Iterator[Pause]:
-        """The next answer waits at this point until the end of the block, at the latest."""
+    def pause_at(self, at: str) -> Iterator[Pause]:
+        """Pause the next response at this point until the end of the block."""
         self.pause = pause = Pause(at)
         try:
             yield pause
@@ -43,14 +43,14 @@ class Provider(ThreadingHTTPServer):
             self.pause = None
             pause.over.set()
 
-    def passes(self, point: str) -> None:
+    def pause_if_wanted(self, point: str) -> None:
         pause = self.pause
         if pause and pause.at == point:
             pause.reached.set()
             pause.over.wait(WAIT_SECONDS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A worker that was killed has hung up: expected here."""
+        """Ignore closed connections of killed workers, which are expected here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,10 +58,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Provider
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request_body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.calls += 1
-        self.server.passes(CALLED)
-        self._stream() if asked.get("stream") else self._answer()
+        self.server.pause_if_wanted(CALLED)
+        self._stream() if request_body.get("stream") else self._answer()
 
     def _answer(self) -> None:
         choice = {
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.dumps(
             {"id": "drill", "object": "chat.completion", "choices": [choice], "usage": USAGE}
         ).encode()
-        self.server.passes(SAID_ALL)
+        self.server.pause_if_wanted(ALL_SENT)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -85,12 +85,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._event({"choices": [{"index": 0, "delta": {"content": "Hel"}, "finish_reason": None}]})
-        self.server.passes(MID_STREAM)
+        self.server.pause_if_wanted(MID_STREAM)
         self._event(
             {"choices": [{"index": 0, "delta": {"content": "lo"}, "finish_reason": "stop"}]}
         )
         self._event({"choices": [], "usage": USAGE})
-        self.server.passes(SAID_ALL)
+        self.server.pause_if_wanted(ALL_SENT)
         self._write(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
 
@@ -109,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Provider]:
+def run_provider() -> Iterator[Provider]:
     with Provider() as provider:
         threading.Thread(target=provider.serve_forever, args=(0.05,), daemon=True).start()
         try:

@@ -1,7 +1,8 @@
-"""python -m smartspec.drill.racer: one of many processes that move the credits of the same few users at once.
+"""python -m smartspec.drill.racer: one of many processes that use the same few accounts at once.
 
-Says `ready`, waits for a line, and then its threads do random verbs until the time is over. Its seed decides
-what each does; how they interleave is up to the machine. Prints the counts as JSON.
+It prints `ready`, waits for a line on stdin, and then its threads call random verbs until the time
+is over. The seed decides what each thread does, but not how the threads interleave. At the end it
+prints the counts as JSON.
 """
 
 import argparse
@@ -16,22 +17,22 @@ from random import Random
 
 import django
 
-MAX_OPERATIONS = 3000  # of one thread
+MAX_OPERATIONS = 3000  # Per thread.
 ERROR = "ERROR"
 
 Counts = Counter[str]
 
 
 def race(seed: int, users: Sequence[int], *, threads: int, seconds: float) -> Counts:
-    """What all threads did, by verb and outcome."""
+    """Run the threads and return how often each verb had each outcome."""
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(threads) as pool:
-        chances = [Random(seed * 1000 + number) for number in range(threads)]  # noqa: S311
-        done = pool.map(lambda chance: _run(chance, users, until), chances)
-        return sum(done, Counts())
+        generators = [Random(seed * 1000 + number) for number in range(threads)]  # noqa: S311
+        counts = pool.map(lambda rng: _run_thread(rng, users, until), generators)
+        return sum(counts, Counts())
 
 
-def _run(rng: Random, users: Sequence[int], until: float) -> Counts:
+def _run_thread(rng: Random, users: Sequence[int], until: float) -> Counts:
     from django.db import connection
 
     counts: Counts = Counter()
@@ -39,14 +40,14 @@ def _run(rng: Random, users: Sequence[int], until: float) -> Counts:
         for _ in range(MAX_OPERATIONS):
             if time.monotonic() > until:
                 break
-            counts[_once(rng, users)] += 1
+            counts[_call_random_verb(rng, users)] += 1
     finally:
         connection.close()
     return counts
 
 
-def _once(rng: Random, users: Sequence[int]) -> str:
-    """One random verb on one of the users, and how it went."""
+def _call_random_verb(rng: Random, users: Sequence[int]) -> str:
+    """Call one random verb on one of the users; return the verb's name with the outcome."""
     from django.db import Error, connection
 
     from accounts.models import User
@@ -70,13 +71,13 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--users", type=int, nargs="+", required=True)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
     django.setup()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if sys.stdin.readline():
-        counts = race(asked.seed, asked.users, threads=asked.threads, seconds=asked.seconds)
+        counts = race(options.seed, options.users, threads=options.threads, seconds=options.seconds)
         sys.stdout.write(json.dumps(counts) + "\n")
     return 0
 

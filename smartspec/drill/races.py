@@ -1,4 +1,4 @@
-"""Many at once on a few accounts: real processes with threads, and windows of one user on a real site."""
+"""Races on a few accounts: processes with threads, and concurrent requests of one user."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from accounts.models import User
-from smartspec.drill.caller import new_caller
+from smartspec.drill.caller import create_caller
 from smartspec.drill.database import DrillError, wait_until_idle
 from smartspec.drill.racer import ERROR, Counts
 from smartspec.drill.scratch import ROOT, Worker
@@ -19,7 +19,7 @@ from smartspec.local import processes
 
 WINDOWS = 12
 FEW_CREDITS = 10
-AFTERWARDS = 30  # seconds a racer may take to end
+END_SECONDS = 30  # For a racer to end after the race.
 
 
 def race(
@@ -31,8 +31,8 @@ def race(
     racers: int,
     threads: int,
 ) -> Counts:
-    """Let processes race on these users, all from one moment on; what they did, by verb and outcome."""
-    asked = [
+    """Start the racers at the same moment; return how often each verb had each outcome."""
+    arguments = [
         "--threads",
         str(threads),
         "--seconds",
@@ -42,19 +42,23 @@ def race(
     ]
     with ExitStack() as running:
         children = [
-            running.enter_context(_racer(environment, "--seed", str(seed + number), *asked))
+            running.enter_context(
+                _start_racer(environment, "--seed", str(seed + number), *arguments)
+            )
             for number in range(racers)
         ]
         for child in children:
             if child.stdout is None or child.stdout.readline() != "ready\n":
                 raise DrillError("a racer did not start")
         for child in children:
-            _go(child)
-        return sum((_counts(child, seconds) for child in children), Counter())
+            _release(child)
+        return sum((_read_counts(child, seconds) for child in children), Counter())
 
 
 @contextmanager
-def _racer(environment: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def _start_racer(
+    environment: Mapping[str, str], *arguments: str
+) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "smartspec.drill.racer", *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with ExitStack() as running:
@@ -64,40 +68,49 @@ def _racer(environment: Mapping[str, str], *arguments: str) -> Iterator[subproce
         yield child
 
 
-def _go(child: subprocess.Popen[str]) -> None:
+def _release(child: subprocess.Popen[str]) -> None:
+    """Write the line for which the racer waits."""
     if child.stdin is None:
         raise DrillError("a racer cannot be told to start")
     child.stdin.write("go\n")
     child.stdin.flush()
 
 
-def _counts(child: subprocess.Popen[str], seconds: float) -> Counts:
-    out, _ = child.communicate(timeout=seconds + AFTERWARDS)
-    return Counter(json.loads(out))
+def _read_counts(child: subprocess.Popen[str], seconds: float) -> Counts:
+    output, _ = child.communicate(timeout=seconds + END_SECONDS)
+    return Counter(json.loads(output))
 
 
-def figures(counts: Counts, seconds: float) -> str:
-    refused = sum(count for what, count in counts.items() if "refused" in what)
-    return f"{counts.total():,} operations, {counts.total() / seconds:,.0f} a second, {refused:,} of them refused"
+def format_rate(counts: Counts, seconds: float) -> str:
+    refused = sum(count for outcome, count in counts.items() if "refused" in outcome)
+    return (
+        f"{counts.total():,} operations, {counts.total() / seconds:,.0f} a second,"
+        f" {refused:,} of them refused"
+    )
 
 
-def lines(counts: Counts) -> Iterator[str]:
-    """How often each verb was done, and how often refused."""
-    done = {what: count for what, count in sorted(counts.items()) if " " not in what}
-    for verb, count in done.items():
-        refused = sum(n for what, n in counts.items() if what.startswith(f"{verb} refused"))
+def format_counts(counts: Counts) -> Iterator[str]:
+    """Yield a line for each verb with how often it succeeded and was refused."""
+    succeeded = {outcome: n for outcome, n in sorted(counts.items()) if " " not in outcome}
+    for verb, count in succeeded.items():
+        refused = sum(n for outcome, n in counts.items() if outcome.startswith(f"{verb} refused"))
         yield f"{verb:<14} {count:>7,}   refused {refused:>7,}"
 
 
-def problems(counts: Counts, tally: Tally) -> Iterator[str]:
-    """Nobody met an error, a deadlock say; and the audit replays all of it."""
-    yield from (f"{count} times {what}" for what, count in counts.items() if what.startswith(ERROR))
+def find_problems(counts: Counts, tally: Tally) -> Iterator[str]:
+    """Yield the errors of the racers, such as deadlocks, and what the audit finds."""
+    yield from (
+        f"{count} times {outcome}" for outcome, count in counts.items() if outcome.startswith(ERROR)
+    )
     yield from tally.audit("after the races")
 
 
-def last_credits(worker: Worker, tally: Tally) -> Iterator[str]:
-    """Windows of one user spend more than there is, all at once: every credit is spent, and none twice."""
-    caller = new_caller(FEW_CREDITS)
+def spend_last_credits(worker: Worker, tally: Tally) -> Iterator[str]:
+    """Let concurrent requests of one user need more credits than there are; yield the problems.
+
+    Every credit must be spent, and none twice.
+    """
+    caller = create_caller(FEW_CREDITS)
     with ThreadPoolExecutor(WINDOWS) as pool:
         answers = list(
             pool.map(lambda number: caller.chat(worker.url, stream=number % 2 == 0), range(WINDOWS))
@@ -107,6 +120,6 @@ def last_credits(worker: Worker, tally: Tally) -> Iterator[str]:
         yield f"the answers were {dict(statuses)}"
     wait_until_idle()
     yield from tally.audit("afterwards")
-    left = User.objects.get(pk=caller.user.pk)
-    if (left.credits, left.credits_held) != (0, 0):
-        yield f"{left.credits} credits are left, {left.credits_held} of them held"
+    user = User.objects.get(pk=caller.user.pk)
+    if (user.credits, user.credits_held) != (0, 0):
+        yield f"{user.credits} credits are left, {user.credits_held} of them held"

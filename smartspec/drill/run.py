@@ -1,4 +1,4 @@
-"""The whole drill, step by step. Imported once this process knows the scratch database and no other."""
+"""All steps of the drill in order. Imported only after the process has the scratch settings."""
 
 import subprocess
 import time
@@ -11,7 +11,7 @@ from django.db import Error, connection
 
 from llmproxy import catalogue
 from smartspec.drill import races, verdict
-from smartspec.drill.caller import new_caller
+from smartspec.drill.caller import create_caller
 from smartspec.drill.database import DrillError
 from smartspec.drill.faults import FAULTS, Fault, Scene
 from smartspec.drill.scratch import Scratch, Worker
@@ -19,55 +19,57 @@ from smartspec.drill.verdict import Outcome, Tally
 from smartspec.local.site import LaunchError, say
 
 RACERS, THREADS, ACCOUNTS = 4, 4, 5
-WEALTH = 300  # credits of each account in the race
-SHARED = ""  # the worker that is not to die by itself
+RACE_CREDITS = 300  # The balance of each account in the race.
+SHARED = ""  # The key of the worker without a failpoint.
 
 
 @dataclass
 class Drill:
     scratch: Scratch
-    seconds: float  # that the race takes
+    seconds: float  # The duration of the race.
     seed: int
     quick: bool
     tally: Tally = field(default_factory=Tally)
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> bool:
-        """Do everything and print it; whether all was well."""
+        """Run all steps and print the report; True if there was no problem."""
         with ExitStack() as running:
             workers = {
                 failpoint: running.enter_context(self.scratch.worker(failpoint))
                 for failpoint in [SHARED, *(fault.failpoint for fault in FAULTS if fault.failpoint)]
             }
             _make_tables()
-            self._faults(workers)
-            self._races(workers[SHARED])
-        for text in verdict.summary(self.outcomes, self.tally):
+            self._run_faults(workers)
+            self._run_races(workers[SHARED])
+        for text in verdict.format_summary(self.outcomes, self.tally):
             say(text)
         return not any(outcome.problems for outcome in self.outcomes)
 
-    def _faults(self, workers: dict[str, Worker]) -> None:
+    def _run_faults(self, workers: dict[str, Worker]) -> None:
         say("\nFaults, and what the user was charged")
         for fault in FAULTS:
             if fault.slow and self.quick:
                 continue
             worker = workers[fault.failpoint]
             worker.wait_until_ready()
-            self._step(fault.name, f"{fault.charged}", self._after(fault, worker))
+            self._step(fault.name, f"{fault.charged}", self._examine(fault, worker))
             if fault.failpoint:
                 worker.stop()
 
-    def _after(self, fault: Fault, worker: Worker) -> Iterator[str]:
-        """Let it happen, then look."""
-        caller = new_caller()
+    def _examine(self, fault: Fault, worker: Worker) -> Iterator[str]:
+        """Cause the fault and yield the problems after it."""
+        caller = create_caller()
         answer = fault.act(Scene(self.scratch, worker, caller, fault.stream))
         yield from verdict.examine(fault, caller, answer, self.tally)
 
-    def _races(self, worker: Worker) -> None:
+    def _run_races(self, worker: Worker) -> None:
         say("\nRaces")
         worker.wait_until_ready()
         self._step(
-            "windows of one user spend the last credits", "", races.last_credits(worker, self.tally)
+            "windows of one user spend the last credits",
+            "",
+            races.spend_last_credits(worker, self.tally),
         )
         figures: list[str] = []
         self._step(
@@ -80,30 +82,31 @@ class Drill:
 
     def _race(self, note: Callable[[str], None]) -> Iterator[str]:
         environment = self.scratch.environment(self.scratch.own)
-        users = [new_caller(WEALTH).user for _ in range(ACCOUNTS)]
+        users = [create_caller(RACE_CREDITS).user for _ in range(ACCOUNTS)]
         counts = races.race(
             environment, users, seed=self.seed, seconds=self.seconds, racers=RACERS, threads=THREADS
         )
-        note(f"seed {self.seed}: {races.figures(counts, self.seconds)}")
-        for texts in races.lines(counts):
-            note(texts)
-        yield from races.problems(counts, self.tally)
+        note(f"seed {self.seed}: {races.format_rate(counts, self.seconds)}")
+        for text in races.format_counts(counts):
+            note(text)
+        yield from races.find_problems(counts, self.tally)
 
     def _step(self, name: str, fact: str, problems: Iterable[str]) -> None:
-        started, found = time.monotonic(), []
+        """Run one step by reading its problems, and print its outcome."""
+        started = time.monotonic()
         try:
-            found = list(problems)
+            texts = list(problems)
         except (DrillError, LaunchError, Error, OSError, subprocess.SubprocessError) as error:
-            found = [f"{type(error).__name__}: {error}"]
+            texts = [f"{type(error).__name__}: {error}"]
             connection.close()
-        outcome = Outcome(name, time.monotonic() - started, fact, found)
+        outcome = Outcome(name, time.monotonic() - started, fact, texts)
         self.outcomes.append(outcome)
-        for text in verdict.lines(outcome):
+        for text in verdict.format_outcome(outcome):
             say(text)
 
 
 def _make_tables() -> None:
-    """As fast as that can be; everything after it is flushed to the disk."""
+    """Create the tables without waiting for the disk. All later commits wait for it."""
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")
         call_command("migrate", verbosity=0)

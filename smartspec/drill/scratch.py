@@ -1,7 +1,7 @@
-"""What the drill breaks: a PostgreSQL, a provider and workers of its own, in a folder that goes afterwards.
+"""The drill's own PostgreSQL, provider and workers, in a folder that is removed afterwards.
 
-Nothing here reads the installation's settings. Children are started from the main thread alone, because
-the kernel ends them with the thread that started them.
+Nothing here reads the settings of the installation. Children are started from the main thread
+only, because the kernel kills a child when the thread that started it ends.
 """
 
 import os
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from smartspec.drill import provider
+from smartspec.drill.provider import Provider, run_provider
 from smartspec.drill.signals import signals
 from smartspec.drill.wire import Wire
 from smartspec.local import embedded_postgres, launch, postgres_cluster, processes
@@ -21,13 +21,14 @@ from smartspec.local.postgres_cluster import APP_ROLE
 from smartspec.local.site import Child, Site
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# The environment variables that the children inherit.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "PG_BIN")
-WORKER = "drilled-worker"  # what its connections are called in pg_stat_activity
+WORKER = "drilled-worker"  # The application_name of the workers in pg_stat_activity.
 START_SECONDS = 60
 
 
 class Database:
-    """A durable PostgreSQL that can be killed and started again; `port` is where it listens now."""
+    """A durable PostgreSQL that can be killed and started again. `port` can change each time."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -37,38 +38,41 @@ class Database:
         self._running = ExitStack()
 
     def make(self) -> None:
-        """Not flushed to the disk while it is empty, as it is when it is used."""
-        with postgres_cluster.opened(self.data, durable=False):
+        """Create the data without flushing to the disk, and start the server, which flushes."""
+        with postgres_cluster.open_cluster(self.data, durable=False):
             self.start()
 
     def start(self) -> None:
         with signals.deferred():
-            self.url = self._running.enter_context(embedded_postgres.server(self.data))
+            self.url = self._running.enter_context(embedded_postgres.run_server(self.data))
         self.port = int(self.url.rsplit(":", 1)[1].partition("/")[0])
 
     def kill(self) -> None:
-        """End the postmaster, which has no time to tidy up; its backends follow."""
+        """Kill the postmaster with SIGKILL. Its backends end, too."""
         with suppress(FileNotFoundError, ProcessLookupError):
             os.kill(
                 int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]), signal.SIGKILL
             )
         self._running.close()
 
-    def owners_url(self, wire: Wire) -> str:
-        """Of the role that owns the tables, by this wire."""
+    def owner_url(self, wire: Wire) -> str:
+        """Return the URL through this wire for the role that owns the tables."""
         return self.url.replace(f":{self.port}/", f":{wire.port}/")
 
-    def sites_url(self, wire: Wire) -> str:
-        """Of the role that a site runs as, which cannot write the ledger."""
-        return embedded_postgres.application_url(self.owners_url(wire), self.data)
+    def site_url(self, wire: Wire) -> str:
+        """Return the URL through this wire for the site's role, which cannot write the ledger."""
+        return embedded_postgres.build_application_url(self.owner_url(wire), self.data)
 
 
 class Scratch:
-    """`wire` is the workers' line to the database, `own` is the drill's, which never breaks by itself."""
+    """The folder, the provider, the database and two wires to it.
 
-    def __init__(self, folder: Path, served: provider.Provider) -> None:
+    The workers use `wire`, which the faults break. The drill itself uses `own`.
+    """
+
+    def __init__(self, folder: Path, provider: Provider) -> None:
         self.folder = folder
-        self.provider = served
+        self.provider = provider
         self.database = Database(folder / "postgres")
         self.wire = Wire(lambda: self.database.port)
         self.own = Wire(lambda: self.database.port)
@@ -76,23 +80,23 @@ class Scratch:
         (folder / "log").mkdir()
 
     def own_environment(self) -> dict[str, str]:
-        """The drill's own: it migrates, and can ask as the site's role too."""
+        """Return the drill's environment, with the owner's URL and that of the site's role."""
         return {
             **self.environment(self.own),
-            "DATABASE_URL": self.database.owners_url(self.own),
+            "DATABASE_URL": self.database.owner_url(self.own),
             "DATABASE_APP_ROLE": APP_ROLE,
-            "APP_DATABASE_URL": self.database.sites_url(self.own),
+            "APP_DATABASE_URL": self.database.site_url(self.own),
         }
 
     def environment(self, wire: Wire, **more: str) -> dict[str, str]:
-        """That of a site whose database is the scratch one, reached by this wire."""
+        """Return the environment of a site that uses the scratch database through this wire."""
         return {
             **{name: os.environ[name] for name in KEPT if name in os.environ},
             "DJANGO_SETTINGS_MODULE": "smartspec.settings",
             "DEBUG": "true",
             "SECRET_KEY": self.secret,
             "DATA_DIR": str(self.folder),
-            "DATABASE_URL": self.database.sites_url(wire),
+            "DATABASE_URL": self.database.site_url(wire),
             "LLM_UPSTREAM_BASE_URL": self.provider.url,
             "LLM_UPSTREAM_API_KEY": "drill",
             "LLM_UPSTREAM_MODELS": "drill",
@@ -105,16 +109,16 @@ class Scratch:
         }
 
     def worker(self, failpoint: str = "") -> AbstractContextManager["Worker"]:
-        """A gunicorn with one worker, as `make run` starts it; its worker dies at the failpoint."""
-        port = embedded_postgres.free_port()
+        """Start gunicorn with one worker, which dies at the failpoint if there is one."""
+        port = embedded_postgres.find_free_port()
         variables = {
             "PGAPPNAME": WORKER,
             "PORT": str(port),
             "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
             "SMARTSPEC_FAILPOINT": failpoint,
-            "TMPDIR": str(self.folder),  # gunicorn that is killed may leave a file there
+            "TMPDIR": str(self.folder),  # A killed gunicorn may leave a file there.
         }
-        return _worker(Site(ROOT, port, self.environment(self.wire, **variables)))
+        return _run_worker(Site(ROOT, port, self.environment(self.wire, **variables)))
 
 
 class Worker:
@@ -131,11 +135,11 @@ class Worker:
         launch.wait_for(self.child, self.url, "/readyz", START_SECONDS)
 
     def stop(self) -> None:
-        """At once: nobody waits for its answers any more."""
+        """Kill gunicorn at once. No client waits for its responses any more."""
         processes.stop(self.child.process, sig=signal.SIGKILL)
 
     def was_killed(self, seconds: float = 5) -> bool:
-        """Whether gunicorn has seen a worker die of SIGKILL."""
+        """True if gunicorn reports within `seconds` that a worker died of SIGKILL."""
         deadline = time.monotonic() + seconds
         while "was sent SIGKILL" not in self.child.log.read_text(errors="replace"):
             if time.monotonic() > deadline:
@@ -145,7 +149,7 @@ class Worker:
 
 
 @contextmanager
-def _worker(site: Site) -> Iterator[Worker]:
+def _run_worker(site: Site) -> Iterator[Worker]:
     gunicorn = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi")
     with ExitStack() as running:
         with signals.deferred():
@@ -157,14 +161,14 @@ def _worker(site: Site) -> Iterator[Worker]:
 
 
 @contextmanager
-def opened() -> Iterator[Scratch]:
-    """Everything that the drill needs but the tables; stopped and removed at the end."""
+def open_scratch() -> Iterator[Scratch]:
+    """Start everything that the drill needs, without tables; stop and remove it at the end."""
     with ExitStack() as running:
         with signals.deferred():
             folder = running.enter_context(
                 TemporaryDirectory(prefix="smartspec-drill-", ignore_cleanup_errors=True)
             )
-            scratch = Scratch(Path(folder), running.enter_context(provider.serving()))
+            scratch = Scratch(Path(folder), running.enter_context(run_provider()))
             for close in (scratch.database.kill, scratch.wire.close, scratch.own.close):
                 running.callback(close)
             scratch.database.make()
@@ -172,7 +176,7 @@ def opened() -> Iterator[Scratch]:
         yield scratch
 
 
-def become(environment: Mapping[str, str]) -> None:
-    """Let this process know no other settings than these."""
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Replace all environment variables of this process."""
     os.environ.clear()
     os.environ.update(environment)

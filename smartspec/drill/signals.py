@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and the end of the time stop the drill, and nothing that it started is left."""
+"""Stop the drill at Ctrl-C, SIGTERM or a timeout, without leaving anything that it started."""
 
 import signal
 from collections.abc import Iterator
@@ -9,22 +9,25 @@ AGAIN_SECONDS = 0.2
 
 
 class Signals:
-    """The first signal raises SystemExit, again and again until the unwinding has begun: Python loses an exception
-    that is raised in a finalizer."""
+    """The handler of the signals, which raises SystemExit.
+
+    It raises again after AGAIN_SECONDS until the signals are ignored, because Python drops an
+    exception that is raised in a finalizer. `first` is the number of the first signal.
+    """
 
     def __init__(self) -> None:
         self.first = 0
         self.busy = 0
 
     def watch(self, seconds: int) -> None:
-        """From now on, and at the latest after so many seconds."""
+        """Handle signals from now on, and raise SIGALRM after this many seconds."""
         for number in NUMBERS:
             signal.signal(number, self._stop)
         signal.alarm(seconds)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Not in this block: a child whose start is interrupted would be forgotten."""
+        """Defer signals in this block: a child whose start is interrupted would not be stopped."""
         self.busy += 1
         try:
             yield
@@ -33,7 +36,7 @@ class Signals:
 
     @contextmanager
     def ignored_afterwards(self) -> Iterator[None]:
-        """After this block everything is closed, whatever comes."""
+        """Ignore signals after this block, so that nothing interrupts the cleanup."""
         try:
             yield
         finally:

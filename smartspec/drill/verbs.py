@@ -1,4 +1,4 @@
-"""Random uses of the ledger's verbs that get in one another's way: the same keys, the same holds, the same rows."""
+"""Random calls of the ledger's verbs that conflict: with the same keys, holds and rows."""
 
 import secrets
 import time
@@ -10,19 +10,19 @@ from accounts.models import User
 from credits import ledger
 from credits.models import Hold, Transaction
 
-WINDOW = 0.1  # seconds in which all processes use the same keys
-RECENT = 8  # rows among which one is chosen
+WINDOW = 0.1  # Seconds in which all processes use the same keys.
+RECENT = 8  # The rows from which one is chosen.
 
 Verb = Callable[[Random, User], object]
 
 
 def spend(rng: Random, user: User) -> None:
-    """One window: hold and capture."""
+    """Hold and capture."""
     ledger.capture(hold=_hold(rng, user, seconds=60), cost=rng.randint(0, 12))
 
 
 def abandon(rng: Random, user: User) -> None:
-    """Hold and die: the hold is due at once, for whoever sweeps first."""
+    """Hold as a worker that dies: the hold is due at once, and a sweeper expires it."""
     _hold(rng, user, seconds=0)
 
 
@@ -31,7 +31,7 @@ def cancel(rng: Random, user: User) -> None:
 
 
 def capture_late(rng: Random, user: User) -> None:
-    """Capture one of the last holds, whoever made it and whether it is open, due, expired or captured."""
+    """Capture one of the last holds, which can be open, due, expired or captured."""
     if holds := list(Hold.objects.filter(user=user).order_by("-pk")[:RECENT]):
         ledger.capture(hold=rng.choice(holds), cost=rng.randint(0, 12))
 
@@ -41,16 +41,16 @@ def sweep(rng: Random, user: User) -> None:
 
 
 def buy(rng: Random, user: User) -> None:
-    """The same payment, reported by everybody in the same window."""
-    key = f"pay-{user.pk}-{_window()}"
+    """Post a payment that all processes report in the same window."""
+    key = f"pay-{user.pk}-{_read_window()}"
     ledger.add(
         user=user, amount=40, type="purchase", description="", idempotency_key=key, reference_id=key
     )
 
 
 def give(rng: Random, user: User) -> None:
-    """The same gift from everybody; it expires a second later."""
-    number = _window()
+    """Post a gift that all processes give in the same window. It expires a second later."""
+    number = _read_window()
     until = datetime.fromtimestamp((number + 10) * WINDOW, UTC)
     key = f"gift-{number}"
     ledger.add(
@@ -63,7 +63,7 @@ def adjust(rng: Random, user: User) -> None:
 
 
 def refund(rng: Random, user: User) -> None:
-    if row := _recent(rng, user, type__in=("usage", "purchase")):
+    if row := _choose_recent(rng, user, type__in=("usage", "purchase")):
         amount = rng.choice((None, 1, 2))
         ledger.refund(
             transaction=row,
@@ -75,14 +75,14 @@ def refund(rng: Random, user: User) -> None:
 
 
 def claw_back(rng: Random, user: User) -> None:
-    if row := _recent(rng, user, type="purchase"):
+    if row := _choose_recent(rng, user, type="purchase"):
         ledger.claw_back(
             transaction=row, amount=None, reason="Race", idempotency_key=f"dispute-{row.pk}"
         )
 
 
 def restore(rng: Random, user: User) -> None:
-    if row := _recent(rng, user, reverses__type="purchase"):
+    if row := _choose_recent(rng, user, reverses__type="purchase"):
         ledger.restore(transaction=row, reason="Race", idempotency_key=f"won-{row.pk}")
 
 
@@ -93,7 +93,7 @@ ALL: tuple[Verb, ...] = (
 
 
 def _hold(rng: Random, user: User, *, seconds: int) -> Hold:
-    """By a browser, or by a key or device, the latter with a budget that is soon used up."""
+    """Hold for a browser, a key or a device. The device has a small budget."""
     reference = f"race-{secrets.token_hex(8)}"
     credential, budget = rng.choice((("", None), ("key:1", None), ("key:2", 500), ("device:a", 40)))
     return ledger.hold(
@@ -107,15 +107,15 @@ def _hold(rng: Random, user: User, *, seconds: int) -> Hold:
     )
 
 
-def _recent(rng: Random, user: User, **which: object) -> Transaction | None:
+def _choose_recent(rng: Random, user: User, **filters: object) -> Transaction | None:
     rows = list(
-        Transaction.objects.filter(user=user, **which)
+        Transaction.objects.filter(user=user, **filters)
         .select_related("user")
         .order_by("-seq")[:RECENT]
     )
     return rng.choice(rows) if rows else None
 
 
-def _window() -> int:
-    """The same number in all processes for a tenth of a second."""
+def _read_window() -> int:
+    """Return a number that is the same in all processes for WINDOW seconds."""
     return int(time.time() / WINDOW)

@@ -1,4 +1,4 @@
-"""What must hold after a fault, and how all of it is told."""
+"""The checks after each fault, and the text of the report."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from credits.models import Hold, Transaction
 from credits.proof import audit
 from llmproxy.models import Completion
 from smartspec.drill.caller import Answer, Caller
-from smartspec.drill.database import end_of_holds
+from smartspec.drill.database import expire_holds
 from smartspec.drill.faults import Fault
 
 
 @dataclass
 class Outcome:
-    """One line of the table: what was done, and what was wrong after it."""
+    """One line of the report: a step, its duration, and the problems after it."""
 
     name: str
     seconds: float
@@ -25,13 +25,13 @@ class Outcome:
 
 @dataclass
 class Tally:
-    """Problems of all audits of the drill, by invariant."""
+    """The problems of all audits of the drill, by the number of the invariant."""
 
     audits: int = 0
     problems: Counter[int] = field(default_factory=Counter)
 
     def audit(self, when: str) -> Iterator[str]:
-        """Audit everything now; each finding is a problem of the step."""
+        """Audit all users now, and yield each finding as a problem of the step."""
         report = audit.run()
         self.audits += 1
         self.problems += report.problems
@@ -39,18 +39,18 @@ class Tally:
 
 
 def examine(fault: Fault, caller: Caller, answer: Answer, tally: Tally) -> Iterator[str]:
-    """The audit at once, with what was left open; then the holds' lives are over, and it is asked again."""
+    """Yield the problems at once, while holds are open, and after the holds have expired."""
     yield from tally.audit("at once")
-    yield from _answered(fault, answer)
+    yield from _check_answer(fault, answer)
     held = ledger.balance(caller.user).held
     if bool(held) != fault.orphan:
         yield f"{held} credits are held"
-    end_of_holds(caller.user)
-    yield from charges(caller, fault.charged)
+    expire_holds(caller.user)
+    yield from check_charge(caller, fault.charged)
     yield from tally.audit("after expiry")
 
 
-def _answered(fault: Fault, answer: Answer) -> Iterator[str]:
+def _check_answer(fault: Fault, answer: Answer) -> Iterator[str]:
     if answer.whole != (fault.status is not None) or (
         answer.whole and answer.status != fault.status
     ):
@@ -59,11 +59,12 @@ def _answered(fault: Fault, answer: Answer) -> Iterator[str]:
         yield "the refusal does not say when to try again"
 
 
-def charges(caller: Caller, charged: int) -> Iterator[str]:
-    """The balance is what the rows say, and they say this one charge, with its receipt."""
+def check_charge(caller: Caller, charged: int) -> Iterator[str]:
+    """Check that the balance, the transactions and the receipts all show this one charge."""
     balance = ledger.balance(caller.user)
     if (balance.credits, balance.held) != (caller.credits - charged, 0):
-        yield f"the balance is {balance.credits} with {balance.held} held, not {caller.credits - charged}"
+        expected = caller.credits - charged
+        yield f"the balance is {balance.credits} with {balance.held} held, not {expected}"
     rows = list(
         Transaction.objects.filter(user=caller.user, type="usage").values_list("amount", flat=True)
     )
@@ -78,18 +79,19 @@ def charges(caller: Caller, charged: int) -> Iterator[str]:
         yield "a hold is still open"
 
 
-def lines(outcome: Outcome) -> Iterator[str]:
-    """A step in the table, and below it what was wrong."""
+def format_outcome(outcome: Outcome) -> Iterator[str]:
+    """Yield the line of the step, and a line for each problem."""
     word = "FAILED" if outcome.problems else "ok"
     yield f"  {word:<6} {outcome.seconds:5.1f} s  {outcome.name:<60} {outcome.fact}"
     yield from (f"            {problem}" for problem in outcome.problems)
 
 
-def summary(outcomes: Sequence[Outcome], tally: Tally) -> Iterator[str]:
-    """Each invariant with its problems, and the verdict."""
+def format_summary(outcomes: Sequence[Outcome], tally: Tally) -> Iterator[str]:
+    """Yield a line for each invariant with the number of problems, and the verdict."""
     yield f"\nInvariants, and their problems in {tally.audits} audits"
     for number, text in audit.invariants().items():
-        yield f"  {'FAILED' if tally.problems[number] else 'ok':<6} {number:>2}  {tally.problems[number]:>3}  {text}"
+        problems = tally.problems[number]
+        yield f"  {'FAILED' if problems else 'ok':<6} {number:>2}  {problems:>3}  {text}"
     failed = [outcome for outcome in outcomes if outcome.problems]
     yield (
         f"\nFAILED: {len(failed)} of {len(outcomes)} steps."

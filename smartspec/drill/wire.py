@@ -1,7 +1,7 @@
-"""A loopback line to PostgreSQL that breaks at a chosen moment.
+"""A TCP proxy to PostgreSQL on loopback whose connections break at a chosen moment.
 
-The server answers a commit only once it is durable. Whoever swallows that answer has made the caller's commit
-ambiguous: it took effect, and the caller cannot know.
+PostgreSQL replies to a commit only when it is durable. A proxy that drops this reply makes the
+commit ambiguous for the client: it took effect, and the client cannot know that.
 """
 
 import socket
@@ -14,42 +14,45 @@ CHUNK_BYTES = 64 * 1024
 CONNECT_SECONDS = 5
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
 @dataclass
 class Trap:
-    """Springs when a client's message contains `text`, and so many `times`: loses the `request`, the `reply`, or
-    (`nothing`) lets both pass and then calls `then`."""
+    """A trap that springs when a client's message contains `text`, for the next `times` messages.
+
+    It breaks the connection: with `loses="request"` before the message reaches the server, with
+    "reply" after it. With "nothing" both pass, and then `then` is called.
+    """
 
     text: bytes
     loses: str
-    then: Callable[[], None] = _nothing
+    then: Callable[[], None] = _do_nothing
     times: int = 1
     sprung: threading.Event = field(default_factory=threading.Event)
 
 
 class Wire:
-    """Listens on `port` and passes bytes to and from the port that `target` names at the time."""
+    """The proxy. It listens on `port` and relays to the port that `target` returns."""
 
     def __init__(self, target: Callable[[], int]) -> None:
         self.target = target
         self.trap: Trap | None = None
         self.lines: set[Line] = set()
-        self.refused = 0  # clients that came while the database was away
+        self.refused = 0  # Clients that connected while the database was away.
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = int(self.listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
     def set_trap(
-        self, text: bytes, *, loses: str, then: Callable[[], None] = _nothing, times: int = 1
+        self, text: bytes, *, loses: str, then: Callable[[], None] = _do_nothing, times: int = 1
     ) -> Trap:
         self.trap = Trap(text, loses, then, times)
         return self.trap
 
     def cut(self) -> int:
-        """Break every connection now; how many."""
+        """Break every connection now; return how many."""
         lines = list(self.lines)
         for line in lines:
             line.close()
@@ -60,7 +63,7 @@ class Wire:
         self.cut()
 
     def spring(self, message: bytes) -> Trap | None:
-        """The trap that this message springs."""
+        """Return the trap that this message springs, or None."""
         trap = self.trap
         if trap is None or trap.text not in message:
             return None
@@ -80,14 +83,14 @@ class Wire:
                 server = socket.create_connection(("127.0.0.1", self.target()), CONNECT_SECONDS)
             except OSError:
                 self.refused += 1
-                client.close()  # as a database that is away would
+                client.close()  # As a database that is away does.
                 continue
             server.settimeout(None)
             Line(self, client, server).start()
 
 
 class Line:
-    """One connection of a client, with a thread in each direction."""
+    """One relayed connection, with a thread for each direction."""
 
     def __init__(self, wire: Wire, client: socket.socket, server: socket.socket) -> None:
         self.wire, self.client, self.server = wire, client, server
@@ -95,8 +98,8 @@ class Line:
 
     def start(self) -> None:
         self.wire.lines.add(self)
-        for act in (self._ask, self._answer):
-            threading.Thread(target=self._until_it_breaks, args=(act,), daemon=True).start()
+        for relay in (self._relay_requests, self._relay_replies):
+            threading.Thread(target=self._run_relay, args=(relay,), daemon=True).start()
 
     def close(self) -> None:
         self.wire.lines.discard(self)
@@ -104,12 +107,12 @@ class Line:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _until_it_breaks(self, act: Callable[[], None]) -> None:
+    def _run_relay(self, relay: Callable[[], None]) -> None:
         with suppress(OSError):
-            act()
+            relay()
         self.close()
 
-    def _ask(self) -> None:
+    def _relay_requests(self) -> None:
         while message := self.client.recv(CHUNK_BYTES):
             if trap := self.wire.spring(message):
                 if trap.loses == "request":
@@ -117,7 +120,7 @@ class Line:
                 self.waits_for_reply = trap
             self.server.sendall(message)
 
-    def _answer(self) -> None:
+    def _relay_replies(self) -> None:
         while reply := self.server.recv(CHUNK_BYTES):
             trap, self.waits_for_reply = self.waits_for_reply, None
             if trap and trap.loses == "reply":

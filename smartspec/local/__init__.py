@@ -1,2 +1,4 @@
-"""What exists on one machine only: the launcher of `make run`, the embedded PostgreSQL, the local
-model, development defaults."""
+"""What is used on one machine only, for development and tests.
+
+The launcher of `make run`, the embedded PostgreSQL, the local model, and development defaults.
+"""

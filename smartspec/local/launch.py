@@ -1,6 +1,7 @@
-"""python -m smartspec.local.launch: everything that `make run` serves, started and stopped together.
+"""python -m smartspec.local.launch: start and stop all processes of `make run` together.
 
-Exit code 0 after Ctrl-C, SIGTERM or SIGHUP; 1, with one sentence, if something cannot run.
+The exit code is 0 after Ctrl-C, SIGTERM or SIGHUP. If a process cannot run it is 1, and one
+sentence on the terminal gives the reason.
 """
 
 import argparse
@@ -24,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 MODEL_SECONDS = 60
 WEB_SECONDS = 60
 BACKLOG = 512
-SHARED_VARIABLES = (  # what manage.py in another terminal has to know
+SHARED_VARIABLES = (  # The variables that manage.py in another terminal needs.
     "LLM_UPSTREAM_BASE_URL",
     "LLM_UPSTREAM_API_KEY",
     "LLM_UPSTREAM_MODELS",
@@ -34,10 +35,10 @@ SHARED_VARIABLES = (  # what manage.py in another terminal has to know
 
 
 def serve(site: Site) -> None:
-    """Start everything, tell the person where it is, and watch until a signal."""
+    """Start all processes, print the welcome text, and watch the processes until a signal comes."""
     with ExitStack() as running:
         running.enter_context(claim(site))
-        port = running.enter_context(listening(site))
+        listener = running.enter_context(listen(site))
         start_database(site, running)
         model = start_model(site, running)
         demo = site.manage("prepare").strip()
@@ -45,18 +46,18 @@ def serve(site: Site) -> None:
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
-        as_application = {"env": {**site.environment, **application_database(site)}}
+        as_application = {"env": {**site.environment, **choose_application_database(site)}}
         gunicorn = (
             "-m",
             "gunicorn",
             "-c",
             "gunicorn.conf.py",
             "-b",
-            f"fd://{port}",
+            f"fd://{listener}",
             "smartspec.wsgi",
         )
         web = running.enter_context(
-            site.child("web server", *gunicorn, pass_fds=(port,), **as_application)
+            site.child("web server", *gunicorn, pass_fds=(listener,), **as_application)
         )
         running.enter_context(
             site.child("tick", "manage.py", "tick", "--loop", "60", **as_application)
@@ -64,13 +65,13 @@ def serve(site: Site) -> None:
         wait_for(web, site.address, "/readyz", WEB_SECONDS)
         site.progress("web server is ready")
         running.callback(say, "\nStopping ...")
-        say(welcome(site, demo))
+        say(format_welcome(site, demo))
         watch(site)
 
 
 @contextmanager
 def claim(site: Site) -> Iterator[None]:
-    """One launcher for one checkout; the kernel gives the lock back when it dies."""
+    """Lock the data directory: one launcher for one checkout. The kernel unlocks it on death."""
     try:
         site.log("").parent.mkdir(parents=True, exist_ok=True)
         lock = (site.data / "launch.lock").open("a+")
@@ -89,56 +90,63 @@ def claim(site: Site) -> Iterator[None]:
 
 
 @contextmanager
-def listening(site: Site) -> Iterator[int]:
-    """Take the port for the web server, which gets it handed over: nobody else can slip in between."""
+def listen(site: Site) -> Iterator[int]:
+    """Open the listening socket and yield its descriptor, which the web server inherits.
+
+    So no other process can take the port before the web server starts. Raises LaunchError.
+    """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", site.port))
         except OSError as error:
             raise LaunchError(
-                f"Port {site.port} cannot be used ({error.strerror}); choose another one: PORT={site.port + 1} make run"
+                f"Port {site.port} cannot be used ({error.strerror}); choose another one:"
+                f" PORT={site.port + 1} make run"
             ) from error
         listener.listen(BACKLOG)
         yield listener.fileno()
 
 
 def start_database(site: Site, running: ExitStack) -> None:
-    """The children find it as manage.py in another terminal does: by its data directory."""
+    """Start the embedded server, unless DATABASE_URL names a database.
+
+    The children find it by its data directory, as manage.py in another terminal does.
+    """
     if site.environment.get("DATABASE_URL"):
         site.progress("database is the one of DATABASE_URL")
         return
-    running.enter_context(embedded_postgres.server(site.data / "postgres"))
+    running.enter_context(embedded_postgres.run_server(site.data / "postgres"))
     site.progress("PostgreSQL is ready")
 
 
-def application_database(site: Site) -> dict[str, str]:
-    """What the site itself runs with: a role that owns nothing, as in production (docs/roles.md)."""
+def choose_application_database(site: Site) -> dict[str, str]:
+    """Return the DATABASE_URL of the web server: a role that owns no tables (docs/roles.md)."""
     if site.environment.get("DATABASE_URL"):
         return {}
     data = site.data / "postgres"
-    if url := embedded_postgres.running_url(data):
-        return {"DATABASE_URL": embedded_postgres.application_url(url, data)}
+    if url := embedded_postgres.find_running_url(data):
+        return {"DATABASE_URL": embedded_postgres.build_application_url(url, data)}
     raise LaunchError(f"PostgreSQL stopped.\n{tail(site.data / 'postgres.log')}")
 
 
 def start_model(site: Site, running: ExitStack) -> Child | None:
-    """Only started here: it loads while the tables are made."""
+    """Start the local model, unless a provider is configured. It loads while tables are made."""
     model = None
     if not site.environment.get("LLM_UPSTREAM_BASE_URL"):
-        port = embedded_postgres.free_port()
+        port = embedded_postgres.find_free_port()
         site.environment["LLM_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
         site.environment["LLM_UPSTREAM_MODELS"] = local_model.NAME
         site.environment.setdefault("LLM_DEFAULT_MAX_TOKENS", str(local_model.MAX_OUTPUT_TOKENS))
         model = running.enter_context(
             site.child("local model", "-m", "smartspec.local.local_model", "--port", str(port))
         )
-    running.enter_context(shared_environment(site))
+    running.enter_context(share_environment(site))
     return model
 
 
 @contextmanager
-def shared_environment(site: Site) -> Iterator[None]:
+def share_environment(site: Site) -> Iterator[None]:
     path = site.data / "running.env"
     values = {name: site.environment.get(name) for name in SHARED_VARIABLES}
     lines = (f"{name}={value}\n" for name, value in values.items() if value)
@@ -150,10 +158,10 @@ def shared_environment(site: Site) -> Iterator[None]:
 
 
 def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
-    """Wait until the child answers 200."""
+    """Wait until the child responds 200. Raises LaunchError if it ends or takes longer."""
     deadline = time.monotonic() + seconds
     host, port = base_url.split("/")[2].split(":")
-    while not answers(host, int(port), path):
+    while not responds(host, int(port), path):
         child.check()
         if time.monotonic() > deadline:
             raise LaunchError(
@@ -162,7 +170,7 @@ def wait_for(child: Child, base_url: str, path: str, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def answers(host: str, port: int, path: str) -> bool:
+def responds(host: str, port: int, path: str) -> bool:
     connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         connection.request("GET", path)
@@ -174,19 +182,19 @@ def answers(host: str, port: int, path: str) -> bool:
 
 
 def watch(site: Site) -> NoReturn:
-    """Ends by an exception only: a signal, or something died."""
+    """Watch the processes. A signal raises SystemExit, a dead process LaunchError."""
     embedded = not site.environment.get("DATABASE_URL")
     while True:
         time.sleep(0.5)
-        if site.on_terminal and not os.isatty(0):  # closed, and make does not pass SIGHUP on
+        if site.on_terminal and not os.isatty(0):  # Closed; make does not forward SIGHUP.
             signal.raise_signal(signal.SIGHUP)
         for child in site.children:
             child.check()
-        if embedded and embedded_postgres.running_url(site.data / "postgres") is None:
+        if embedded and embedded_postgres.find_running_url(site.data / "postgres") is None:
             raise LaunchError(f"PostgreSQL stopped.\n{tail(site.data / 'postgres.log')}")
 
 
-def welcome(site: Site, demo: str) -> str:
+def format_welcome(site: Site, demo: str) -> str:
     email, _, password = demo.partition(" ")
     login = (
         f"{email}, password {password}  (shown only this once)"
@@ -204,8 +212,8 @@ SmartSpec runs at {site.environment["PUBLIC_ORIGIN"]}
 """
 
 
-def site_of(root: Path, variables: Mapping[str, str]) -> Site:
-    """The site with its development defaults; what the environment says wins."""
+def make_site(root: Path, variables: Mapping[str, str]) -> Site:
+    """Return the site with its development defaults, which the environment overrides."""
     port = variables.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) < 2**16:
         raise LaunchError(f"PORT has to be a number from 1 to 65535, not {port!r}.")
@@ -214,13 +222,13 @@ def site_of(root: Path, variables: Mapping[str, str]) -> Site:
         "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
         "GRACEFUL_TIMEOUT": "3",
     }
-    given = {name: value for name, value in variables.items() if value}
+    overrides = {name: value for name, value in variables.items() if value}
     fixed = {"PORT": port, "PYTHONUNBUFFERED": "1"}
-    return Site(root, int(port), {**defaults, **given, **fixed})
+    return Site(root, int(port), {**defaults, **overrides, **fixed})
 
 
 def stop_at_signals() -> None:
-    """The first signal unwinds the stack; further ones must not interrupt that."""
+    """Raise SystemExit at the first signal, and ignore further ones while the stack unwinds."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(_number: int, _frame: object) -> NoReturn:
@@ -229,7 +237,8 @@ def stop_at_signals() -> None:
         raise SystemExit(0)
 
     for number in numbers:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup make run
+        # `nohup make run` ignores SIGHUP, which must stay so.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
 
 
@@ -239,7 +248,7 @@ def main() -> int:
     processes.end_with_parent()
     stop_at_signals()
     try:
-        serve(site_of(parser.parse_args().root.resolve(), os.environ))
+        serve(make_site(parser.parse_args().root.resolve(), os.environ))
     except SystemExit:
         say("Stopped.")
     except (LaunchError, DatabaseUnavailableError) as error:

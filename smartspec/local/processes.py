@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, even when it is killed."""
+"""Child processes that end when their parent ends, even if it is killed."""
 
 import ctypes
 import os
@@ -15,17 +15,17 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 def start(
     command: Sequence[str], *, on_parent_death: int = signal.SIGTERM, **options: Any
 ) -> subprocess.Popen[str]:
-    """Start a child that gets a signal when this process dies (Linux)."""
+    """Start a child, which gets the signal `on_parent_death` when this process dies (Linux)."""
     return subprocess.Popen(
         command,
         text=True,
-        preexec_fn=_bound_to(os.getpid(), on_parent_death),
+        preexec_fn=_bind_to(os.getpid(), on_parent_death),
         **options,
     )
 
 
 def stop(process: subprocess.Popen[str], *, sig: int = signal.SIGTERM, seconds: float = 5) -> None:
-    """Ask the child to end, and after the given time end its whole group."""
+    """Send the signal to the child, kill it after `seconds`, and kill the rest of its group."""
     if process.poll() is None:
         process.send_signal(sig)
         try:
@@ -37,23 +37,25 @@ def stop(process: subprocess.Popen[str], *, sig: int = signal.SIGTERM, seconds: 
 
 
 def end_with_parent() -> None:
-    """Let this very process get SIGTERM when the one that started it ends."""
+    """Let this process get SIGTERM when its parent ends (Linux)."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _bound_to(parent: int, sig: int) -> Callable[[], None]:
+def _bind_to(parent: int, sig: int) -> Callable[[], None]:
+    """Return a function for the child that binds its life to the parent's."""
+
     def bind() -> None:
         if LIBC is not None:
             LIBC.prctl(PR_SET_PDEATHSIG, sig)
-        if os.getppid() != parent:  # it died between fork and prctl
+        if os.getppid() != parent:  # The parent died between fork and prctl.
             os._exit(1)
 
     return bind
 
 
 def _kill_rest_of_group(pid: int) -> None:
-    """Only for a child that led a group of its own, else nothing has this id."""
+    """Kill the child's process group. If the child led none, no group has this id."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

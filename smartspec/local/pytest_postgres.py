@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from smartspec.local import processes
-from smartspec.local.embedded_postgres import application_url, server
+from smartspec.local.embedded_postgres import build_application_url, run_server
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.postgres_cluster import APP_ROLE, NAME
 
@@ -45,13 +45,13 @@ def pytest_load_initial_conftests() -> Generator[None]:
 
 
 def _start_server() -> None:
-    """As in production: one role owns the tables, and the tests of roles log in as the other one."""
+    """Start a server where one role owns the tables; tests of roles log in as the other one."""
     folder = TemporaryDirectory(prefix="smartspec-postgres-", ignore_cleanup_errors=True)
     data = Path(_at_end.enter_context(folder)) / "data"
-    url = _at_end.enter_context(server(data, durable=False))
+    url = _at_end.enter_context(run_server(data, durable=False))
     os.environ["DATABASE_URL"] = url
     os.environ["DATABASE_APP_ROLE"] = APP_ROLE
-    os.environ["APP_DATABASE_URL"] = application_url(url, data)
+    os.environ["APP_DATABASE_URL"] = build_application_url(url, data)
     _start_migrating(data.with_name("template.lock"))
 
 

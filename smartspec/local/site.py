@@ -1,4 +1,4 @@
-"""The site a launcher serves: where it is, and the programs that run for it."""
+"""The site that a launcher serves: its addresses, folders and child processes."""
 
 import os
 import subprocess
@@ -16,25 +16,26 @@ TAIL_LINES = 15
 
 
 class LaunchError(Exception):
-    """The site cannot run; the text is for the person at the terminal."""
+    """The site cannot run. The text is for the person at the terminal."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process that runs as long as the site does."""
+    """A process of the site, with its log file."""
 
     name: str
     process: subprocess.Popen[str]
     log: Path
 
     def check(self) -> None:
+        """Raise LaunchError if the process has ended."""
         if (code := self.process.poll()) is not None:
             raise LaunchError(f"The {self.name} ended with code {code}.\n{tail(self.log)}")
 
 
 @dataclass
 class Site:
-    """The one site served from a checkout."""
+    """The site that is served from one checkout."""
 
     root: Path
     port: int
@@ -59,12 +60,12 @@ class Site:
 
     @contextmanager
     def child(self, name: str, *arguments: str, **options: Any) -> Iterator[Child]:
-        """Start a Python program that is stopped at the end of the block."""
+        """Start a Python program, which is stopped at the end of the block."""
         with self.log(name).open("w") as log:
             process = processes.start(
                 [sys.executable, *arguments],
                 cwd=self.root,
-                process_group=0,  # Ctrl-C reaches only the launcher, which stops them in order
+                process_group=0,  # Ctrl-C reaches only the launcher, which stops the children.
                 stdin=subprocess.DEVNULL,
                 stderr=log,
                 **{"env": self.environment, "stdout": log, **options},
@@ -78,22 +79,25 @@ class Site:
             processes.stop(process)
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command and return what it prints (it may be a password: no log)."""
+        """Run a management command and return its output, which is not logged (a password).
+
+        Raises LaunchError if the command fails.
+        """
         with self.child(arguments[0], "manage.py", *arguments, stdout=subprocess.PIPE) as child:
-            answer, _ = child.process.communicate()
+            output, _ = child.process.communicate()
         if child.process.returncode:
             raise LaunchError(f"manage.py {' '.join(arguments)} failed.\n{tail(child.log)}")
-        return answer
+        return output
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, and where the rest is."""
+    """Return the last lines of a log and the path of the file."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return "\n".join([*(f"  | {line}" for line in lines[-TAIL_LINES:]), f"The whole log: {log}"])
 
 
 def say(text: str) -> None:
-    """Print, even if the terminal is gone: stopping must not fail on that."""
+    """Print the text. A closed terminal is no error, because it must not interrupt the shutdown."""
     with suppress(OSError, ValueError):
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, whose pool gets over a restart of the server at once."""
+"""Django's PostgreSQL backend with a pool that recovers at once from a restart of the server."""

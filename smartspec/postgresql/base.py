@@ -6,35 +6,36 @@ from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
 POLLIN = 1
-poll: Any = get_original("select", "poll")  # gevent's would ask its hub
+poll: Any = get_original("select", "poll")  # gevent's version would switch to its hub.
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """With CONN_HEALTH_CHECKS the pool asks the server each time, and waits 1, 2, 4 … s after each dead connection.
+    """A backend that checks each pooled connection without a round trip to the server.
 
-    After a restart of the server all of them are dead, and a request would give up first. So they are looked
-    at here: a server that has gone has closed the line, which takes no question. Where one is dead the pool
-    looks at all the others before it is asked again.
+    Django's CONN_HEALTH_CHECKS sends a query each time, and the pool waits 1, 2, 4 … s after each
+    dead connection. After a restart of the server all connections are dead, and a request would
+    give up first. So this class looks whether the server has closed the socket. If one connection
+    is dead, the pool checks all others before the next one is taken.
     """
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         pool: ConnectionPool | None = self.pool  # type: ignore[attr-defined]
         if pool:
-            pool._pool.rotate(1)  # the latest first: the caches of its server process are warm
+            pool._pool.rotate(1)  # Take the latest first: its server process has warm caches.
         connection: Connection = super().get_new_connection(conn_params)
-        if not pool or not _has_news(connection):
+        if not pool or not _has_input(connection):
             return connection
         try:
             pool.check_connection(connection)
         except OperationalError:
-            pool.putconn(connection)  # which replaces it
+            pool.putconn(connection)  # The pool replaces the dead connection.
             pool.check()
             connection = super().get_new_connection(conn_params)
         return connection
 
 
-def _has_news(connection: Connection) -> bool:
-    """Whether there is something to read on a line that waits for questions: its end, most likely."""
-    line = poll()
-    line.register(connection.fileno(), POLLIN)
-    return bool(line.poll(0))
+def _has_input(connection: Connection) -> bool:
+    """True if an idle connection has bytes to read: most likely the server has closed it."""
+    poller = poll()
+    poller.register(connection.fileno(), POLLIN)
+    return bool(poller.poll(0))

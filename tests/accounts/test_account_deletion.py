@@ -48,8 +48,8 @@ def test_deleting_an_account_needs_the_password_again(client, ann):
 
 def test_the_page_says_what_is_lost(person):
     page = person.get(PAGE).content.decode()
-    assert "1,234 credits that you still have are lost" in page
-    assert "Nobody can undo this" in page
+    assert "You lose the 1,234 credits that you still have" in page
+    assert "This cannot be undone, not even by us" in page
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_an_account_without_transactions_says_what_to_do(client, make_user):
     client.force_login(make_user())
     page = client.get("/account").content.decode()
     assert "Nothing yet" in page
-    assert "You have no credits to use." in page
+    assert "You have no credits available." in page
     assert "running low" not in page
 
 
@@ -54,8 +54,8 @@ def test_a_user_with_few_credits_is_warned(client, make_user):
 
 
 OWED = {
-    100: ("100 credits more are owed", "100 credits of a disputed payment are owed"),
-    1: ("1 credit more is owed", "1 credit of a disputed payment is owed"),
+    100: ("100 more credits are owed", "You owe 100 credits from a disputed payment"),
+    1: ("1 more credit is owed", "You owe 1 credit from a disputed payment"),
 }
 
 

@@ -44,8 +44,9 @@ def test_the_first_page_counts_credits(client, operator, ann):
     figures = {
         str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]
     }
-    assert figures["Outstanding"] == figures["Granted"] == 100
-    assert (figures["Users"], figures["Sold"], figures["Used"]) == (2, 0, 0)
+    assert figures["Outstanding"] == figures["Credits granted"] == 100
+    assert figures["Users"] == 2
+    assert (figures["Credits sold"], figures["Credits used"]) == (0, 0)
 
 
 def test_without_permission_for_transactions_no_figures_are_shown(client, make_user):
@@ -65,7 +66,7 @@ def test_a_user_who_is_no_operator_is_refused_without_a_loop(client, make_user):
     client.force_login(make_user())
     answer = client.get("/admin/", follow=True)
     assert answer.status_code == 403
-    assert "not for your account" in answer.content.decode()
+    assert "Your account cannot see this page" in answer.content.decode()
 
 
 @pytest.mark.parametrize("term", ["ann@exam", "public"])

@@ -38,7 +38,7 @@ def test_a_mail_is_sent_once(waiting):
     call_command("send_mail")
     call_command("send_mail")
     assert [(sent.to, sent.subject) for sent in mail.outbox] == [
-        (["ann@example.com"], "SmartSpec: Firefox on Windows was disconnected to be safe")
+        (["ann@example.com"], "SmartSpec: Firefox on Windows was disconnected for safety")
     ]
     assert not OutgoingMail.objects.exists()
 
@@ -77,7 +77,7 @@ def test_a_subject_is_one_line_whatever_is_in_it(make_user):
     assert mails.send_due() == 1
     assert (
         mail.outbox[0].subject
-        == "SmartSpec: a Bcc: everybody@example.com was disconnected to be safe"
+        == "SmartSpec: a Bcc: everybody@example.com was disconnected for safety"
     )
 
 

@@ -1,4 +1,4 @@
-"""The application's role, logged in beside the owner that the tests run as."""
+"""A session of the application's role. The tests themselves run as the owner of the tables."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ URL = os.environ.get("APP_DATABASE_URL", "")
 
 
 class Application:
-    """A session as somebody has it who can make the site send SQL."""
+    """A session such as an attacker has who can make the site send SQL."""
 
     def __init__(self, connection: "psycopg.Connection[tuple[Any, ...]]") -> None:
         self.connection = connection
@@ -48,7 +48,7 @@ def application(transactional_db: None) -> Iterator[Application]:
 
 @pytest.fixture
 def temporary_objects(application: Application) -> Iterator[None]:
-    """A database whose owner is another one than ours lets everybody make them."""
+    """Allow temporary objects, as in a database of another owner, where all roles can make them."""
     name, role = connection.settings_dict["NAME"], settings.DATABASE_APP_ROLE
     with connection.cursor() as cursor:
         cursor.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO "{role}"')
@@ -60,17 +60,17 @@ def temporary_objects(application: Application) -> Iterator[None]:
 def site_as_application(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
-    """All that Django does in this test, it does as the application's role."""
+    """Let Django use the application's role in this test."""
     url = urlparse(URL)
     monkeypatch.setitem(connection.settings_dict, "USER", url.username)
     monkeypatch.setitem(connection.settings_dict, "PASSWORD", url.password)
-    _log_in_anew()
+    _reconnect()
     yield
     monkeypatch.undo()
-    _log_in_anew()
+    _reconnect()
 
 
-def _log_in_anew() -> None:
+def _reconnect() -> None:
     wrapper: Any = connection
     wrapper.close()
     wrapper.close_pool()

@@ -1,4 +1,4 @@
-"""What the ledger's tests share."""
+"""Fixtures and helpers of the ledger's tests."""
 
 import itertools
 import re
@@ -14,7 +14,11 @@ from django.db import connection
 from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Hold, Transaction
-from tests.credits.application import application, site_as_application, temporary_objects  # noqa: F401 – fixtures
+from tests.credits.application import (  # noqa: F401 – fixtures
+    application,
+    site_as_application,
+    temporary_objects,
+)
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 LATER = datetime(2090, 1, 1, tzinfo=UTC)
@@ -28,12 +32,12 @@ def user(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def poor(make_user: Callable[..., User]) -> User:
-    """Somebody without any credits yet."""
+    """A user without credits."""
     return make_user("poor@example.com")
 
 
 def give(user: User, amount: int, type: str = "bonus", **options: Any) -> Transaction:
-    """A grant with a key of its own."""
+    """Grant credits with a new idempotency key."""
     options = {"description": type, "idempotency_key": f"key_{next(_numbers)}", **options}
     return ledger.add(user=user, amount=amount, type=type, **options)
 
@@ -46,7 +50,7 @@ def hold(user: User, amount: int, reference: str | None = None, **options: Any) 
 
 
 def spend(user: User, amount: int) -> Transaction:
-    """A completion that cost this much."""
+    """Hold and capture a completion with this cost."""
     held = hold(user, amount)
     ledger.capture(hold=held, cost=amount)
     return Transaction.objects.get(user=user, hold=held)
@@ -66,7 +70,7 @@ def reverse(verb: str, row: Transaction, amount: int | None = None, **options: A
 
 
 def let_expire(grant_of: Transaction) -> None:
-    """The clock goes on beyond the expiry of what this row granted."""
+    """Let the credits that this row granted expire now."""
     Grant.objects.filter(transaction=grant_of).update(expires_at=PAST, first_expires_at=PAST)
     User.objects.filter(pk=grant_of.user_id).update(grants_expire_at=PAST)
 
@@ -76,7 +80,7 @@ def let_hold_expire(held: Hold) -> None:
 
 
 def remaining(user: User) -> list[int]:
-    """What is left of each grant, in the order they came."""
+    """Return the remaining credits of each grant, the oldest first."""
     return list(Grant.objects.filter(user=user).order_by("id").values_list("remaining", flat=True))
 
 
@@ -90,7 +94,7 @@ def in_days(days: int) -> datetime:
     return datetime.now(UTC) + timedelta(days=days)
 
 
-# Of the admin's pages: administrators of each kind, and what they look at.
+# For the admin's pages: administrators of each kind, and the rows that they see.
 
 
 @pytest.fixture
@@ -100,7 +104,7 @@ def ann(make_user):
 
 @pytest.fixture
 def operator(client, make_user):
-    """A superuser, logged in."""
+    """A superuser who is logged in."""
     user = make_user("operator@example.com", is_staff=True, is_superuser=True)
     client.force_login(user)
     return user
@@ -113,7 +117,7 @@ def second(make_user):
 
 @pytest.fixture
 def support(make_user):
-    """One of the group Support."""
+    """An administrator in the group Support."""
     call_command("seed_roles", verbosity=0)
     user = make_user("support@example.com", is_staff=True)
     user.groups.add(Group.objects.get(name="Support"))
@@ -147,7 +151,7 @@ def buy():
 
 @pytest.fixture
 def filled():
-    """What a page would send, with a key of its own."""
+    """Return a function that gives the fields that a page sends, with the key of its form."""
 
     def form(client, path, **fields):
         key = re.search(r'name="key" value="([^"]+)"', client.get(path).content.decode())

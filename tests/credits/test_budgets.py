@@ -1,4 +1,4 @@
-"""Monthly budgets of devices and keys: exact, whoever calls at once, and counted from what the holds say."""
+"""Monthly budgets of devices and keys: exact under concurrency, and counted from the holds."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def spend(
 
 
 def counted(user: User, credential: str = KEY) -> tuple[int, int]:
-    """Held and spent, this month."""
+    """Return the credits held and spent this month."""
     return (
         Spending.objects.filter(user=user, credential=credential)
         .values_list("held", "spent")
@@ -52,13 +52,13 @@ def counted(user: User, credential: str = KEY) -> tuple[int, int]:
 
 @pytest.fixture(autouse=True)
 def sound(db: None) -> Iterator[None]:
-    """Whatever a test does, the ledger is sound afterwards."""
+    """Audit the ledger after each test."""
     yield
     assert audit.run().findings == []
 
 
 def call(user: User, reference: str) -> int:
-    """One credit of a budget of 10, if it is left."""
+    """Spend one credit of a budget of 10; return 0 if none is left."""
     try:
         held = hold(user, 1, reference, credential=KEY, budget=10)
     except BudgetUsedUp:
@@ -75,7 +75,7 @@ def test_many_at_once_spend_the_budget_to_the_credit_and_no_more(make_user: Make
 
 @truly
 def test_many_that_are_connected_already_spend_the_budget_exactly(make_user: MakeUser) -> None:
-    """As above, but nobody is late because the line was busy."""
+    """As above, but all threads are connected before they start."""
     user, threads = make_user(credits=1000), 16
     connected = Barrier(threads)
 
@@ -146,7 +146,7 @@ def test_a_budget_that_covers_a_shorter_answer_gets_the_shorter_one(user: User) 
 
 
 @once
-def test_below_what_would_do_the_refusal_tells_the_budget(user: User) -> None:
+def test_a_refusal_below_the_minimum_names_the_budget(user: User) -> None:
     spend(user, 7)
     hold(user, 2, credential=KEY, budget=10)
     with pytest.raises(BudgetUsedUp) as refused:
@@ -162,7 +162,7 @@ def test_below_what_would_do_the_refusal_tells_the_budget(user: User) -> None:
 
 
 @once
-def test_a_balance_that_is_too_small_is_said_before_the_budget_is(poor: User) -> None:
+def test_a_small_balance_is_reported_before_the_budget(poor: User) -> None:
     with pytest.raises(InsufficientCredits) as refused:
         hold(poor, 5, credential=KEY, budget=1)
     assert not isinstance(refused.value, BudgetUsedUp)
@@ -176,15 +176,15 @@ def test_what_costs_nothing_passes_at_a_budget_that_is_used_up(user: User) -> No
 
 @once
 def test_the_same_reference_gets_the_same_hold_whatever_the_budget_says_by_then(user: User) -> None:
-    asked: dict[str, Any] = {"at_least": 1, "credential": KEY}
-    first = hold(user, 40, "gen_1", budget=10, **asked)
+    options: dict[str, Any] = {"at_least": 1, "credential": KEY}
+    first = hold(user, 40, "gen_1", budget=10, **options)
     for budget in (10, 5, 1000):
-        again = hold(user, 40, "gen_1", budget=budget, **asked)
+        again = hold(user, 40, "gen_1", budget=budget, **options)
         assert (again.pk, again.amount) == (first.pk, 10)
     assert counted(user) == (10, 0)
     for other in ({"amount": 10}, {"credential": OTHER}):
         with pytest.raises(IdempotencyConflict):
-            hold(**{"user": user, "amount": 40, "reference": "gen_1", **asked, **other})
+            hold(**{"user": user, "amount": 40, "reference": "gen_1", **options, **other})
 
 
 @once
@@ -231,7 +231,7 @@ def test_a_dearer_answer_is_charged_and_counted_as_what_it_cost(user: User) -> N
 
 
 @once
-def test_what_the_balance_did_not_cover_is_not_counted(user: User) -> None:
+def test_uncollected_credits_are_not_counted(user: User) -> None:
     capture = spend(user, 60, amount=50, budget=None)
     assert (capture.uncollected, counted(user)) == (10, (0, 50))
 
@@ -251,7 +251,7 @@ def test_a_capture_of_nothing_gives_the_budget_back(user: User) -> None:
 
 
 @once
-def test_a_capture_told_twice_counts_once(user: User) -> None:
+def test_a_repeated_capture_counts_once(user: User) -> None:
     held = hold(user, 10, credential=KEY, budget=10)
     for _ in range(2):
         ledger.capture(hold=held, cost=4)
@@ -288,11 +288,12 @@ def test_a_refund_gives_no_budget_back(user: User) -> None:
 
 
 def let_a_month_pass() -> None:
-    """All that was done so far was done a month ago."""
+    """Move everything that was done so far into the previous month."""
     execute("SET CONSTRAINTS ALL IMMEDIATE")
     with connection.cursor() as cursor, rows_may_change(cursor):
         execute(
-            "UPDATE credit_holds SET created_at = date_trunc('month', created_at) - interval '3 days'",
+            "UPDATE credit_holds"
+            " SET created_at = date_trunc('month', created_at) - interval '3 days'",
             "UPDATE credit_spending SET month = month - interval '1 month'",
         )
     execute("SET CONSTRAINTS ALL DEFERRED")
@@ -303,7 +304,7 @@ def test_last_months_spending_and_holds_do_not_count(user: User) -> None:
     spend(user, 4)
     hold(user, 6, credential=KEY, budget=10)
     let_a_month_pass()
-    assert budgets.spent_this_month(user) == {}
+    assert budgets.read_spending(user) == {}
     assert spend(user, 10).charged == 10
 
 
@@ -314,13 +315,13 @@ def test_an_answer_over_midnight_counts_in_the_month_in_which_it_began(user: Use
     spend(user, 3)
     ledger.capture(hold=held, cost=9)
     assert list(Spending.objects.order_by("month").values_list("held", "spent")) == [(0, 9), (0, 3)]
-    assert budgets.spent_this_month(user) == {KEY: 3}
+    assert budgets.read_spending(user) == {KEY: 3}
 
 
 @once
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "UTC"])
 def test_a_month_is_one_of_utc_whatever_zone_a_session_has(user: User, zone: str) -> None:
-    execute(f"SET LOCAL TimeZone = '{zone}'")  # 14 hours ahead, 12 behind
+    execute(f"SET LOCAL TimeZone = '{zone}'")  # 14 hours ahead of UTC, or 12 behind.
     for moment in ("2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z"):
         opened = json.dumps({"user_id": user.pk, "credential": KEY, "created_at": moment})
         with connection.cursor() as cursor:
@@ -349,12 +350,12 @@ def test_pages_see_what_each_has_spent(user: User) -> None:
     spend(user, 4)
     hold(user, 3, credential=KEY, budget=10)
     spend(user, 5, OTHER, None)
-    assert budgets.spent_this_month(user) == {KEY: 4, OTHER: 5}
+    assert budgets.read_spending(user) == {KEY: 4, OTHER: 5}
 
 
 @truly
 def test_the_history_of_a_race_adds_up(make_user: MakeUser) -> None:
-    """Holds of all ends, with and without a budget: the counters are the sums of the holds."""
+    """After holds with all endings, with and without a budget, the counters are their sums."""
     user = make_user(credits=500)
 
     def call(number: int) -> None:

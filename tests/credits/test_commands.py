@@ -1,4 +1,4 @@
-"""The operator's commands."""
+"""The management commands of the ledger."""
 
 from io import StringIO
 from typing import Any
@@ -22,21 +22,23 @@ def run(*arguments: str, **options: Any) -> str:
 
 
 def test_create_user_with_credits_has_exactly_those() -> None:
-    said = run("create_user", "Ann@Example.com", "--password", "a long password", "--credits", "70")
+    output = run(
+        "create_user", "Ann@Example.com", "--password", "a long password", "--credits", "70"
+    )
     user = User.objects.get(email="ann@example.com")
     assert (user.credits, user.plan_id, user.is_staff) == (70, "free", False)
     assert user.check_password("a long password")
     assert EmailAddress.objects.get(user=user).verified
-    assert "70 credits" in said
-    assert "a long password" not in said
+    assert "70 credits" in output
+    assert "a long password" not in output
 
 
 def test_create_user_without_credits_has_the_bonus_and_a_printed_password(settings: Any) -> None:
     settings.SIGNUP_BONUS_CREDITS = 30
-    said = run("create_user", "ann@example.com")
+    output = run("create_user", "ann@example.com")
     user = User.objects.get()
     assert user.credits == 30
-    assert user.check_password(said.split()[-1])
+    assert user.check_password(output.split()[-1])
 
 
 def test_create_user_with_no_credits_has_none() -> None:
@@ -145,5 +147,5 @@ def test_the_demo_login_is_made_once_and_only_in_development(settings: Any) -> N
 
 
 def test_a_tick_with_nothing_to_do_says_nothing():
-    run("tick")  # the audit of the day
+    run("tick")  # It runs the daily audit.
     assert run("tick") == ""

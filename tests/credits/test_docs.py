@@ -1,4 +1,4 @@
-"""docs/ledger.md says what is there."""
+"""docs/ledger.md names the invariants and the tests that exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Faults that reach the ledger itself. docs/faults.md says where the rest is."""
+"""Faults that reach the ledger itself. docs/faults.md lists the tests of the others."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -81,7 +81,7 @@ def test_a_refusal_is_the_same_refusal_an_hour_later(make_user: MakeUser) -> Non
     assert ledger.balance(user).credits == 10
 
 
-def test_a_payment_told_twice_is_one_purchase(make_user: MakeUser) -> None:
+def test_a_payment_reported_twice_is_one_purchase(make_user: MakeUser) -> None:
     user = make_user()
     assert pay(user) == pay(user)
     dispute(pay(user))
@@ -90,7 +90,7 @@ def test_a_payment_told_twice_is_one_purchase(make_user: MakeUser) -> None:
     assert Transaction.objects.count() == 2
 
 
-def test_a_payment_told_by_many_at_once_is_one_purchase(make_user: MakeUser) -> None:
+def test_a_payment_reported_concurrently_is_one_purchase(make_user: MakeUser) -> None:
     user = make_user()
     concurrently(lambda n: dispute(pay(user)) if n % 2 else pay(user), threads=8)
     assert list(Transaction.objects.order_by("seq").values_list("amount", flat=True)) == [100, -100]
@@ -106,9 +106,7 @@ def test_one_payment_for_two_users_buys_for_the_first(make_user: MakeUser) -> No
 
 
 @pytest.mark.parametrize("order", ["".join(order) for order in permutations("ADWB")])
-def test_the_order_in_which_payments_are_told_does_not_matter(
-    make_user: MakeUser, order: str
-) -> None:
+def test_the_order_of_payment_reports_does_not_matter(make_user: MakeUser, order: str) -> None:
     user = make_user(credits=30)
     for step in order:
         if step == "A":
@@ -116,7 +114,9 @@ def test_the_order_in_which_payments_are_told_does_not_matter(
         elif step == "B":
             pay(user, 40, "pi_b")
         elif step == "D":
-            dispute(pay(user, 100, "pi_a"))  # a dispute told first brings its payment with it
+            dispute(
+                pay(user, 100, "pi_a")
+            )  # A dispute that is reported first includes its payment.
         else:
             win(dispute(pay(user, 100, "pi_a")))
     assert ledger.balance(user) == ledger.Balance(credits=170, held=0, plan="free")
@@ -175,7 +175,7 @@ def test_a_sweeper_waits_for_nobody(make_user: MakeUser) -> None:
     assert ledger.expire_holds() == 1
 
 
-def test_a_sweeper_that_did_not_come_for_a_day_is_not_missed(make_user: MakeUser) -> None:
+def test_credits_expire_without_a_sweeper_for_a_day(make_user: MakeUser) -> None:
     user = make_user(credits=10)
     ledger.hold(user=user, amount=10, reference_id="gen_1", seconds=60)
     Hold.objects.update(expires_at=timezone.now() - timedelta(days=1))

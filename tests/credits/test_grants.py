@@ -1,4 +1,4 @@
-"""Where credits come from, in which order they go, and how they expire."""
+"""Grants: where credits come from, in which order they are spent, and how they expire."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _sound(request: pytest.FixtureRequest) -> object:
-    """After each of these the ledger is sound."""
+    """Audit the ledger after each test of this module."""
     request.getfixturevalue("db")
     yield
     assert audit.run().findings == []
@@ -170,7 +170,7 @@ def test_a_hold_that_ends_unpins(poor: User, end: str) -> None:
 
 
 def test_a_grant_that_holds_rely_on_stays_although_nothing_pinned_it(poor: User) -> None:
-    """The hold relied on the purchase, which was then refunded: now it relies on what would expire."""
+    """The hold was covered by a purchase that was refunded; now expiring credits must cover it."""
     purchase = give(poor, 5, "purchase")
     hold(poor, 5)
     bonus = give(poor, 10, expires_at=LATER)

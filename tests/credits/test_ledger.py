@@ -1,4 +1,4 @@
-"""The verbs, one at a time."""
+"""The verbs of the ledger, one at a time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -311,8 +311,9 @@ def test_the_guards_also_fire_in_a_replica_session() -> None:
     [
         "UPDATE users SET credits = credits + 1",
         "UPDATE users SET ledger_seq = ledger_seq + 1",
-        "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
-        " reference_id) SELECT id, 2, 'bonus', 5, 55, '', '{}', '' FROM users",
+        "INSERT INTO credit_transactions"
+        " (user_id, seq, type, amount, balance_after, description, metadata, reference_id)"
+        " SELECT id, 2, 'bonus', 5, 55, '', '{}', '' FROM users",
     ],
 )
 def test_the_database_refuses_a_balance_that_its_rows_do_not_say(
@@ -356,19 +357,23 @@ def test_a_moment_is_the_same_in_every_zone_and_has_one(user: User) -> None:
     ("statement", "index"),
     [
         (
-            "INSERT INTO credit_operations (user_id, verb, idempotency_key, request, transaction_id, op)"
-            " SELECT user_id, verb, idempotency_key, '{}', transaction_id, 9 FROM credit_operations",
+            "INSERT INTO credit_operations"
+            " (user_id, verb, idempotency_key, request, transaction_id, op)"
+            " SELECT user_id, verb, idempotency_key, '{}', transaction_id, 9"
+            " FROM credit_operations",
             "credit_operations_once_per_key",
         ),
         (
-            "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
-            " reference_id) SELECT user_id, 9, type, amount, 250, '', '{}', reference_id FROM credit_transactions"
+            "INSERT INTO credit_transactions"
+            " (user_id, seq, type, amount, balance_after, description, metadata, reference_id)"
+            " SELECT user_id, 9, type, amount, 250, '', '{}', reference_id FROM credit_transactions"
             " WHERE type = 'purchase'",
             "credit_transactions_once_per_payment",
         ),
         (
-            "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after, description, metadata,"
-            " reference_id, hold_id) SELECT user_id, 9, type, amount, 9, '', '{}', '', hold_id FROM credit_transactions"
+            "INSERT INTO credit_transactions (user_id, seq, type, amount, balance_after,"
+            " description, metadata, reference_id, hold_id)"
+            " SELECT user_id, 9, type, amount, 9, '', '{}', '', hold_id FROM credit_transactions"
             " WHERE type = 'usage'",
             "credit_transactions_one_usage_per_hold",
         ),
@@ -422,8 +427,9 @@ def test_the_verbs_themselves_refuse_absurd_amounts(call: str) -> None:
 def test_the_database_refuses_a_user_who_starts_with_something(names: str, values: str) -> None:
     with pytest.raises(IntegrityError, match="starts with nothing"):
         execute(
-            "INSERT INTO users (password, is_superuser, public_id, email, name, is_active, is_staff, date_joined, plan,"
-            f" {names}) SELECT '', false, 'x', 'x@example.com', '', true, false, now(), 'free', {values}"
+            "INSERT INTO users (password, is_superuser, public_id, email, name, is_active,"
+            f" is_staff, date_joined, plan, {names})"
+            f" SELECT '', false, 'x', 'x@example.com', '', true, false, now(), 'free', {values}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Many at once, on real connections: nothing is overdrawn, lost or done twice."""
+"""Concurrent calls on real connections: nothing is overdrawn, lost or done twice."""
 
 import time
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def wait_until_one_waits_for_a_lock() -> None:
             if cursor.fetchone() != (0,):
                 return
         time.sleep(0.01)
-    raise AssertionError("nobody waits")
+    raise AssertionError("no connection waits for a lock")
 
 
 def test_one_hold_is_captured_by_one_of_many(make_user: MakeUser) -> None:

@@ -1,4 +1,4 @@
-"""Refunds, lost disputes and won ones: linked, never more than the original, once."""
+"""Refunds, lost and won disputes: linked to the original, never more than it, and once."""
 
 import pytest
 from django.db import connection
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _sound(request: pytest.FixtureRequest) -> object:
-    """After each of these the ledger is sound."""
+    """Audit the ledger after each test of this module."""
     request.getfixturevalue("db")
     yield
     assert audit.run().findings == []
@@ -92,7 +92,7 @@ def test_a_refund_unwinds_in_reverse_what_was_burned(poor: User) -> None:
     assert remaining(poor) == [2, 10, 10]
 
 
-def test_a_refund_into_an_expired_grant_has_a_week(poor: User) -> None:
+def test_a_refund_into_an_expired_grant_lasts_a_week(poor: User) -> None:
     bonus = give(poor, 10, expires_at=LATER)
     usage = spend(poor, 10)
     let_expire(bonus)

@@ -84,7 +84,7 @@ def test_revoking_asks_first_and_then_logs_the_device_out(
     operator: Client, logged_in: Device
 ) -> None:
     question = revoke(operator)
-    assert "must ask for a new code" in question.content.decode()  # type: ignore[attr-defined]
+    assert "they need a new code" in question.content.decode()  # type: ignore[attr-defined]
     assert logged_in.me().status_code == 200
     revoke(operator, confirmed="yes")
     assert logged_in.me().status_code == 401
@@ -170,7 +170,7 @@ def test_an_operator_refuses_a_request(
     if approved:
         desktop.approved_by(user)
     chosen = {"action": "revoke", "_selected_action": str(desktop.row.pk)}
-    assert "will be told" in operator.post(CODES, chosen).content.decode()
+    assert "will receive a refusal" in operator.post(CODES, chosen).content.decode()
     assert desktop.row.status != DeviceCode.Status.DENIED
     operator.post(CODES, chosen | {"confirmed": "yes"})
     assert desktop.poll().json()["error"] == "access_denied"
@@ -179,7 +179,7 @@ def test_an_operator_refuses_a_request(
 
 def test_a_request_that_was_redeemed_is_not_refused(operator: Client, logged_in: Device) -> None:
     chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
-    assert "Revoked 0 rows" in operator.post(CODES, chosen, follow=True).content.decode()
+    assert "Revoked 0 entries" in operator.post(CODES, chosen, follow=True).content.decode()
     assert logged_in.me().status_code == 200
 
 
@@ -209,7 +209,7 @@ def test_waiting_mails_are_shown_without_their_text(
 def test_a_client_needs_a_name_and_has_no_page_of_its_own(operator: Client) -> None:
     nameless = {"name": " ", "client_id": "box", "client_type": "public"}
     assert (
-        "people who connect it are shown it"
+        "People see it when they connect"
         in operator.post(f"{APPLICATIONS}add/", nameless).content.decode()
     )
     box, _ = make_client(operator, "public")

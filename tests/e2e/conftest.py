@@ -1,4 +1,4 @@
-"""One running site for all walks: users differ, so none meets another."""
+"""One running site for all end-to-end tests, which use different users."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A device as the desktop application is one: JSON bodies, no client id, polls at a fixed interval."""
+"""A device that behaves as the desktop application: JSON, no client id, a fixed poll interval."""
 
 import time
 from typing import Any
@@ -27,13 +27,13 @@ class Device:
         )
 
     def poll_until_answered(self) -> dict[str, Any]:
-        """Poll as often as the code said, at most ten times."""
+        """Poll at the interval of the code, at most ten times; return the tokens."""
         for _ in range(10):
-            answer = self.poll()
-            if answer.status_code == 200:
-                self.tokens = answer.json()
+            response = self.poll()
+            if response.status_code == 200:
+                self.tokens = response.json()
                 return self.tokens
-            assert answer.json()["error"] in ("authorization_pending", "slow_down"), answer.text
+            assert response.json()["error"] in ("authorization_pending", "slow_down"), response.text
             time.sleep(self.code["interval"])
         raise AssertionError("never approved")
 

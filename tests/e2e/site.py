@@ -1,4 +1,4 @@
-"""The real site, as `make run` starts it: with its own PostgreSQL, and as the application's role."""
+"""The real site as `make run` starts it, with its own PostgreSQL and the application's role."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ class RunningSite:
     environment: dict[str, str]
 
     def manage(self, *arguments: str) -> str:
-        """What a manage.py command says; raises if it fails."""
+        """Return the output of a manage.py command; raise if it fails."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
@@ -32,7 +32,7 @@ class RunningSite:
 
 @contextmanager
 def running_site(data: Path) -> Iterator[RunningSite]:
-    """Start everything, wait for the welcome, and stop it as Ctrl-C does."""
+    """Start the site, wait for the welcome text, and stop it as Ctrl-C does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A person's account in a real browser: sign-up with a code, an authenticator app, a passkey, the end."""
+"""A user's account in a real browser: sign-up, authenticator app, passkey, deletion."""
 
 import re
 import time
@@ -33,30 +33,30 @@ pytestmark = [
 
 @pytest.fixture
 def person(site: RunningSite) -> Iterator[Page]:
-    """A browser that must have nothing to complain of."""
+    """A page of a browser whose console must stay empty."""
     url = site.url.replace(
         "127.0.0.1", "localhost"
-    )  # browsers know passkeys for names, and for no number
+    )  # Browsers allow passkeys for host names, but not for IP addresses.
     complaints: list[str] = []
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = launched.new_page(base_url=url, locale="en-US", reduced_motion="reduce")
-        page.on("console", lambda said: complaints.append(said.text))
+        page.on("console", lambda message: complaints.append(message.text))
         page.on(
             "request",
-            lambda asked: complaints.append(asked.url) if asked.url[:4] == "http" else None,
+            lambda request: complaints.append(request.url) if request.url[:4] == "http" else None,
         )
         yield page
         launched.close()
     assert [each for each in complaints if not each.startswith(url)] == []
 
 
-def look(page: Page) -> None:
-    """No violation of the accessibility rules in light and dark, no sideways scroll on a phone."""
+def check_page(page: Page) -> None:
+    """Require no axe violation in light and dark, and no horizontal scrolling on a phone."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page)
-        assert not found.violations_count, f"{page.url} {scheme}: {found.generate_report()}"
+        report = Axe().run(page)
+        assert not report.violations_count, f"{page.url} {scheme}: {report.generate_report()}"
     page.set_viewport_size({"width": 390, "height": 800})
     root = page.locator("html")
     assert root.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, page.url
@@ -68,32 +68,32 @@ def press(page: Page, name: str) -> None:
 
 
 def sign_up(page: Page, site: RunningSite, email: str, there: str = "") -> None:
-    """Up to the page where the code is entered, and past it."""
+    """Sign up and enter the code from the mail."""
     log = Path(site.environment["DATA_DIR"]) / "log/web-server.log"
     written = len(log.read_text())
     page.goto(f"/accounts/signup/?next={there}")
-    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Email address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
-    look(page)
+    check_page(page)
     press(page, "Sign up")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm your address")
-    look(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm your email address")
+    check_page(page)
     page.get_by_label("Code").fill(mailed_code(log, written))
     press(page, "Confirm")
 
 
 def mailed_code(log: Path, written: int) -> str:
     for _ in range(50):
-        if found := CODE.findall(log.read_text()[written:]):
-            return str(found[-1])
+        if codes := CODE.findall(log.read_text()[written:]):
+            return str(codes[-1])
         time.sleep(0.1)
     raise AssertionError("no mail")
 
 
 def log_in(page: Page, email: str) -> None:
     page.goto("/accounts/login/")
-    look(page)
-    page.get_by_label("E-mail address").fill(email)
+    check_page(page)
+    page.get_by_label("Email address").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     press(page, "Log in")
 
@@ -105,13 +105,13 @@ def log_out(page: Page) -> None:
 
 def confirm(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
-    look(page)
+    check_page(page)
     page.get_by_label("Password").fill(PASSWORD)
-    press(page, "Go on")
+    press(page, "Continue")
 
 
-def code_of(secret: str) -> str:
-    """A code that is valid for some seconds more."""
+def make_code(secret: str) -> str:
+    """Return a code that is still valid for some seconds."""
     if time.time() % 30 > 25:
         time.sleep(30 - time.time() % 30)
     return totp(secret)
@@ -127,22 +127,22 @@ def test_signing_up_for_a_device_leads_back_to_it(person: Page, site: RunningSit
 def test_an_authenticator_app_and_a_recovery_code(person: Page, site: RunningSite) -> None:
     sign_up(person, site, "app@people.example")
     person.goto("/account/security")
-    look(person)
+    check_page(person)
     person.get_by_role("link", name="Set up").click()
     confirm(person)
     person.get_by_text("No camera?").click()
-    look(person)
+    check_page(person)
     secret = person.locator("code").inner_text()
-    person.get_by_label("Code that the app shows").fill(code_of(secret))
-    press(person, "Switch it on")
+    person.get_by_label("Code from the app").fill(make_code(secret))
+    press(person, "Switch on")
     expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
-    look(person)
+    check_page(person)
     recovery = person.locator("li code").first.inner_text()
-    for code in (recovery, code_of(secret)):
+    for code in (recovery, make_code(secret)):
         log_out(person)
         log_in(person, "app@people.example")
         expect(person.get_by_role("heading", level=1)).to_have_text("Second step")
-        look(person)
+        check_page(person)
         person.get_by_label("Code").fill(code)
         press(person, "Log in")
         expect(person.get_by_role("heading", level=1)).to_have_text("Account")
@@ -159,15 +159,15 @@ def test_a_passkey_alone_and_as_the_second_step(person: Page, site: RunningSite)
     person.goto("/account/security")
     person.get_by_role("link", name="Add a passkey").click()
     confirm(person)
-    look(person)
+    check_page(person)
     person.get_by_label("Name").fill("My laptop")
-    press(person, "Add it")
+    press(person, "Add")
     expect(person.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     log_out(person)
     person.goto("/accounts/login/?next=/account/security")
     press(person, "Log in with a passkey")
     expect(person.get_by_text("My laptop")).to_be_visible()
-    look(person)
+    check_page(person)
     log_out(person)
     log_in(person, "key@people.example")
     expect(person.get_by_role("heading", level=1)).to_have_text("Second step")
@@ -187,9 +187,9 @@ def test_an_account_is_deleted(person: Page, site: RunningSite) -> None:
     sign_up(person, site, "gone@people.example")
     person.goto("/account/delete")
     confirm(person)
-    look(person)
-    person.get_by_label("Your e-mail address").fill("gone@people.example")
+    check_page(person)
+    person.get_by_label("Your email address").fill("gone@people.example")
     press(person, "Delete my account")
-    expect(person.get_by_text("Your account is deleted.")).to_be_visible()
+    expect(person.get_by_text("Your account has been deleted.")).to_be_visible()
     log_in(person, "gone@people.example")
     expect(person.get_by_role("alert")).to_contain_text("not correct")

@@ -1,4 +1,4 @@
-"""The main job, end to end: a person, a device, a browser, a real model, and exact charges."""
+"""The main use, end to end: a user, a device, a browser, a real model, and exact charges."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,11 @@ EMAIL, PASSWORD = "ten@steps.example", "a-long-enough-password"
 ROLES = """
 from django.db import connection
 with connection.cursor() as cursor:
-    cursor.execute("SELECT DISTINCT usename FROM pg_stat_activity WHERE usename LIKE 'smartspec%%' ORDER BY 1", [])
+    cursor.execute(
+        "SELECT DISTINCT usename FROM pg_stat_activity"
+        " WHERE usename LIKE 'smartspec%%' ORDER BY 1",
+        [],
+    )
     print(*(name for (name,) in cursor.fetchall()))
 """
 
@@ -38,35 +42,39 @@ def browser() -> Iterator[Browser]:
 
 def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
     site.manage("create_user", EMAIL, "--password", PASSWORD, "--credits", "50")
-    device = Device(site.url)  # 1: the site runs
-    code = device.ask_for_code()  # 2: the device asks for a code
+    device = Device(site.url)  # 1: The site runs.
+    code = device.ask_for_code()  # 2: The device requests a code.
     assert device.poll().json()["error"] == "authorization_pending"
 
     page = browser.new_page()
     complaints: list[str] = []
     page.on(
         "console",
-        lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None,
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
     )
     page.on(
         "request",
-        lambda asked: complaints.append(asked.url) if not asked.url.startswith(site.url) else None,
+        lambda request: (
+            complaints.append(request.url) if not request.url.startswith(site.url) else None
+        ),
     )
-    page.goto(code["verification_uri"])  # 3: the browser opens the address
-    log_in(page)  # 4: the person logs in
-    page.get_by_label("code").fill(code["user_code"].lower())  # 5: and enters the code
+    page.goto(code["verification_uri"])  # 3: The browser opens the verification_uri.
+    log_in(page)  # 4: The user logs in.
+    page.get_by_label("code").fill(code["user_code"].lower())  # 5: The user enters the code.
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text(code["user_code"])).to_be_visible()
-    page.get_by_role("button", name="Allow").click()  # 6: compares and allows
+    page.get_by_role("button", name="Allow").click()  # 6: The user compares and allows.
     expect(page.get_by_role("heading", level=1)).to_contain_text("connected")
     assert complaints == []
 
-    tokens = device.poll_until_answered()  # 7: the device gets its tokens
+    tokens = device.poll_until_answered()  # 7: The device gets its tokens.
     assert tokens["user"]["email"] == EMAIL
     assert (
         tokens["user"]["credits"] == device.get("/v1/credits")["credits"] == 50
-    )  # 8: and reads the balance
-    used = chat_twice(site, device)  # 9: chats, and is charged what the answers said
+    )  # 8: The device reads the balance.
+    used = chat_twice(site, device)  # 9: It chats, and is charged what the responses report.
     assert device.get("/v1/credits") == {
         "credits": 50 - used,
         "plan": "free",
@@ -78,7 +86,7 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
         == used
     )
 
-    device.tokens |= device.refresh().json()  # 10: refresh works, the code does not any more
+    device.tokens |= device.refresh().json()  # 10: Refresh works; the code is used up.
     assert device.get("/v1/credits")["credits"] == 50 - used
     assert device.poll().json()["error"] == "invalid_grant"
     assert "sound" in site.manage("audit_ledger")
@@ -86,13 +94,13 @@ def test_the_ten_steps(site: RunningSite, browser: Browser) -> None:
 
 
 def log_in(page: Page) -> None:
-    page.get_by_label("e-mail").fill(EMAIL)
+    page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Log in").click()
 
 
 def chat_twice(site: RunningSite, device: Device) -> int:
-    """One JSON and one streamed answer with the OpenAI SDK; the credits they say they used."""
+    """Get one JSON and one streamed answer with the OpenAI SDK; return the credits they report."""
     sdk = openai.OpenAI(
         base_url=f"{site.url}/v1", api_key=device.tokens["access_token"], max_retries=0
     )

@@ -1,4 +1,4 @@
-"""Who asks the operations of the OpenAPI document, and what they find."""
+"""The callers of the operations in the OpenAPI document, and the rows that they need."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -38,7 +38,7 @@ def ann(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def callers(ann: User, make_token: Callable[..., str]) -> dict[str, dict[str, Any]]:
-    """How each of them calls, as arguments of `schemathesis.Case.call`."""
+    """The arguments of `schemathesis.Case.call` for each kind of caller."""
     browser = Client()
     browser.force_login(ann)
     cookies = {"sessionid": browser.cookies["sessionid"].value, "csrftoken": CSRF}
@@ -54,7 +54,10 @@ def callers(ann: User, make_token: Callable[..., str]) -> dict[str, dict[str, An
 def spent(
     ann: User, make_user: Callable[..., User], make_token: Callable[..., str]
 ) -> dict[str, dict[str, Any]]:
-    """Who cannot pay for a second completion: one has no credits left, one a key whose budget is used up."""
+    """Two callers who cannot pay for a second completion.
+
+    "poor" will have no credits left, and "key" is a key whose budget will be used up.
+    """
     poor = make_token(make_user("poor@example.com", credits=1))
     key = api_keys.create(user=ann, name="CI", source=Source(), monthly_budget=1).plain
     return {
@@ -65,7 +68,7 @@ def spent(
 
 @pytest.fixture
 def no_limits(settings: Any) -> None:
-    """Else most requests would meet a 429 and nothing behind it."""
+    """Lift the rate limits. Otherwise most requests would get a 429 and test nothing."""
     for name in LIMITS:
         setattr(settings, name, 1_000_000)
     settings.WEB_LLM_TPM = 2_000_000_000
@@ -73,7 +76,7 @@ def no_limits(settings: Any) -> None:
 
 @pytest.fixture
 def upstream(settings: Any) -> Iterator[Upstream]:
-    """A provider that answers as it was asked to: JSON, or events."""
+    """A provider that responds with JSON or events, as the request wants."""
     with scripted_upstream.serving() as served:
         settings.LLM_UPSTREAM_BASE_URL = served.url
         settings.LLM_UPSTREAM_MODELS = ["smollm2"]
@@ -83,7 +86,7 @@ def upstream(settings: Any) -> Iterator[Upstream]:
 
 @pytest.fixture
 def rows(ann: User) -> None:
-    """What the examples of the document name."""
+    """The rows that the examples of the document name."""
     desktop = Application.objects.get(client_id="smartspec-desktop")
     later = timezone.now() + timedelta(minutes=10)
     waiting = {"application": desktop, "scope": "llm:chat", "expires": later}

@@ -6,7 +6,7 @@ Node = dict[str, Any]
 
 
 def operations(document: Node) -> dict[str, Node]:
-    """By method and path template, such as `GET /v1/models/{name}`."""
+    """Return the operations by method and path template, such as `GET /v1/models/{name}`."""
     return {
         f"{method.upper()} {path}": operation
         for path, methods in document["paths"].items()
@@ -15,24 +15,26 @@ def operations(document: Node) -> dict[str, Node]:
 
 
 def media_types(operation: Node) -> list[str]:
-    """Of the bodies that it takes; one empty one if it takes none."""
+    """Return the media types of the request body; one empty string if there is no body."""
     return list(operation.get("requestBody", {"content": {"": {}}})["content"])
 
 
 def is_public(operation: Node) -> bool:
-    """Whether nobody needs to be logged in."""
+    """True if the operation can be called without credentials."""
     return not operation.get("security") or {} in operation["security"]
 
 
-def example_of(operation: Node, media_type: str, document: Node) -> dict[str, Any]:
-    """What to make a schemathesis.Case of."""
-    shown = {
-        where: {
-            p["name"]: p["schema"]["examples"][0] for p in _exemplary(operation) if p["in"] == where
+def make_example(operation: Node, media_type: str, document: Node) -> dict[str, Any]:
+    """Return the arguments of a schemathesis.Case from the examples of the document."""
+    examples = {
+        place: {
+            parameter["name"]: parameter["schema"]["examples"][0]
+            for parameter in _list_with_examples(operation)
+            if parameter["in"] == place
         }
-        for where in ("path", "query")
+        for place in ("path", "query")
     }
-    case = {"path_parameters": shown["path"], "query": shown["query"]}
+    case = {"path_parameters": examples["path"], "query": examples["query"]}
     if not media_type:
         return case
     schema = operation["requestBody"]["content"][media_type]["schema"]
@@ -41,7 +43,7 @@ def example_of(operation: Node, media_type: str, document: Node) -> dict[str, An
     return {**case, "body": schema["examples"][0], "media_type": media_type}
 
 
-def _exemplary(operation: Node) -> list[Node]:
+def _list_with_examples(operation: Node) -> list[Node]:
     return [
         parameter
         for parameter in operation.get("parameters", [])

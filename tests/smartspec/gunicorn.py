@@ -1,4 +1,4 @@
-"""The site as it is deployed: a real gunicorn, on the database of the tests."""
+"""The site as in production: a real gunicorn with the database of the tests."""
 
 import os
 import socket
@@ -21,8 +21,8 @@ START_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What came back; status 0 if the connection was closed without an answer that is one."""
+class RawResponse:
+    """A response. The status is 0 if the connection was closed without a valid response."""
 
     status: int
     headers: dict[str, str]
@@ -34,20 +34,23 @@ class Server:
     port: int
     log: Path
 
-    def send(self, raw: bytes) -> Said:
-        """These bytes and nothing after them; all that comes back is read, so ask for `Connection: close`."""
+    def send(self, raw: bytes) -> RawResponse:
+        """Send these bytes and read until the server closes the connection.
+
+        So the request must ask for `Connection: close`.
+        """
         with socket.create_connection(("127.0.0.1", self.port), timeout=15) as line:
             received = b""
-            with suppress(ConnectionError):  # it may hang up without having read all
+            with suppress(ConnectionError):  # The server may close before it has read everything.
                 line.sendall(raw)
                 line.shutdown(socket.SHUT_WR)
                 while piece := line.recv(65536):
                     received += piece
-        return _parsed(received, method=raw.partition(b" ")[0].decode("latin-1"))
+        return _parse_response(received, method=raw.partition(b" ")[0].decode("latin-1"))
 
 
 class _Received:
-    """What http.client takes for a socket."""
+    """Received bytes in the shape of a socket for http.client."""
 
     def __init__(self, received: bytes) -> None:
         self.received = received
@@ -56,23 +59,23 @@ class _Received:
         return BytesIO(self.received)
 
 
-def _parsed(received: bytes, method: str) -> Said:
+def _parse_response(received: bytes, method: str) -> RawResponse:
     response = HTTPResponse(cast(socket.socket, _Received(received)), method=method)
     try:
         response.begin()
-        return Said(
+        return RawResponse(
             response.status,
             {name.lower(): value for name, value in response.getheaders()},
             response.read(),
         )
     except (BadStatusLine, IncompleteRead):
-        return Said(0, {}, received)
+        return RawResponse(0, {}, received)
 
 
 @contextmanager
 def serving(folder: Path, **variables: str) -> Iterator[Server]:
-    """Start it, with these environment variables besides what it needs, and wait until it is ready."""
-    port = embedded_postgres.free_port()
+    """Run gunicorn with these additional environment variables; yield it once it is ready."""
+    port = embedded_postgres.find_free_port()
     environment = os.environ | {
         "DATABASE_URL": _database_url(),
         "DATA_DIR": str(folder),
@@ -90,6 +93,6 @@ def serving(folder: Path, **variables: str) -> Iterator[Server]:
 
 
 def _database_url() -> str:
-    asked = connection.settings_dict
-    user, password = quote(asked["USER"]), quote(asked["PASSWORD"])
-    return f"postgres://{user}:{password}@{asked['HOST']}:{asked['PORT']}/{asked['NAME']}"
+    options = connection.settings_dict
+    user, password = quote(options["USER"]), quote(options["PASSWORD"])
+    return f"postgres://{user}:{password}@{options['HOST']}:{options['PORT']}/{options['NAME']}"

@@ -1,4 +1,4 @@
-"""What the tests of real processes share."""
+"""Helpers for tests with real processes."""
 
 import time
 import urllib.error
@@ -10,17 +10,17 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def eventually(question: Callable[[], Answer], seconds: float = 20) -> Answer:
-    """Ask until the answer is true."""
+def eventually(condition: Callable[[], Answer], seconds: float = 20) -> Answer:
+    """Call the condition until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
-    while not (answer := question()):
+    while not (answer := condition()):
         assert time.monotonic() < deadline, "It never happened"
         time.sleep(0.02)
     return answer
 
 
 def healthy(url: str) -> bool:
-    """Whether this address answers 200 at the moment."""
+    """True if this address responds 200 now."""
     try:
         with urllib.request.urlopen(url, timeout=5):
             return True
@@ -29,7 +29,7 @@ def healthy(url: str) -> bool:
 
 
 def running_below(root: Path) -> list[str]:
-    """The processes at work in this directory."""
+    """Return the /proc folders of the processes whose working directory this is."""
     return [
         str(folder.parent) for folder in Path("/proc").glob("[0-9]*/cwd") if _target(folder) == root
     ]
@@ -38,5 +38,5 @@ def running_below(root: Path) -> list[str]:
 def _target(folder: Path) -> Path | None:
     try:
         return folder.readlink()
-    except OSError:  # ended meanwhile, or not ours
+    except OSError:  # The process has ended, or belongs to another user.
         return None

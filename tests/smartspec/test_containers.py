@@ -1,4 +1,4 @@
-"""compose.yaml, as far as it can be tried without containers, and the roles of a new server."""
+"""compose.yaml, as far as it can be tested without containers, and the roles of a new server."""
 
 import os
 import re
@@ -28,9 +28,9 @@ OURS = ("migrate", "web", "tick")
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    """With the variables put in, as docker compose does."""
+    """Return the services with the variables replaced, as docker compose does."""
     text = (ROOT / "compose.yaml").read_text()
-    text = re.sub(r"\$\{(\w+):[?-]([^}]*)\}", lambda found: SECRETS.get(found[1], found[2]), text)
+    text = re.sub(r"\$\{(\w+):[?-]([^}]*)\}", lambda match: SECRETS.get(match[1], match[2]), text)
     services: dict[str, Any] = yaml.safe_load(text)["services"]
     return services
 
@@ -53,7 +53,7 @@ def test_the_site_knows_the_password_of_its_own_role_alone(
     assert environment["DATABASE_URL"].startswith("postgres://smartspec_app:pa3@")
     assert (
         set(SECRETS) - {"DATABASE_APP_PASSWORD"} <= environment.keys()
-    )  # those of .env are hidden
+    )  # They hide the values of .env.
     assert not re.search("pa1|pa2", str(services[name]))
 
 
@@ -77,21 +77,21 @@ def test_our_containers_have_few_rights(services: dict[str, Any], name: str) -> 
 
 @pytest.fixture(scope="module")
 def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The url of a server with a superuser, as the image of PostgreSQL starts one, thrown away afterwards."""
+    """Run a temporary server with a superuser, as PostgreSQL's image does; yield its URL."""
     data = tmp_path_factory.mktemp("roles") / "data"
-    owner = postgres_cluster._new_owner()
-    programs = postgres_binaries.find(owner=owner, major=None)
+    owner = postgres_cluster._choose_owner()
+    programs = postgres_binaries.find_programs(owner=owner, major=None)
     data.mkdir(mode=0o700)
     if owner:
         os.chown(data, owner.uid, owner.gid)
-    with postgres_cluster._descriptor(data) as descriptor:
+    with postgres_cluster._open_folder(data) as descriptor:
         cluster = postgres_cluster.Cluster(data, descriptor, programs, owner)
         postgres_cluster._run(
             cluster, "initdb", "-D", cluster.argument, "-U", "postgres", "-A", "reject", "--no-sync"
         )
-        postgres_cluster._as_superuser(cluster, "postgres", "ALTER ROLE postgres PASSWORD 'pa1'")
+        postgres_cluster._run_statements(cluster, "postgres", "ALTER ROLE postgres PASSWORD 'pa1'")
         (data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-        port = embedded_postgres.free_port()
+        port = embedded_postgres.find_free_port()
         server = embedded_postgres._start(cluster, port=port, durable=False)
         try:
             embedded_postgres._wait_until_ready(server, data)
@@ -102,7 +102,7 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def prepared(new_server: str) -> str:
-    """After what compose.yaml does: the roles of deploy/roles.sql, and `prepare` as the owner."""
+    """Prepare the server as compose.yaml does: deploy/roles.sql, then `prepare` as the owner."""
     script = ["psql", new_server, "-q", "-f", str(ROOT / "deploy/roles.sql")]
     try:
         done = subprocess.run(
@@ -149,7 +149,7 @@ def test_an_installation_with_one_role_gets_the_second_as_documented(prepared: s
     assert "W002" not in manage(
         prepared, "later_app:pa5", "check", "--deploy", "--database", "default"
     )
-    manage(prepared, "smartspec:pa2", "migrate")  # the other tests' role again
+    manage(prepared, "smartspec:pa2", "migrate")  # Restore the role for the other tests.
 
 
 def test_a_site_that_runs_as_the_owner_is_warned(prepared: str) -> None:
@@ -160,7 +160,10 @@ def test_a_site_that_runs_as_the_owner_is_warned(prepared: str) -> None:
 
 def test_the_owner_is_no_superuser_and_nobody_else_comes_in(prepared: str) -> None:
     with psycopg.connect(prepared) as connection:
-        roles = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'smartspec%' AND (rolsuper OR rolcreaterole)"
+        roles = (
+            "SELECT count(*) FROM pg_roles"
+            " WHERE rolname LIKE 'smartspec%' AND (rolsuper OR rolcreaterole)"
+        )
         assert connection.execute(roles).fetchone() == (0,)
         connection.execute("CREATE ROLE stranger LOGIN PASSWORD 'pa4'")
     for name in ("smartspec", "postgres"):

@@ -1,4 +1,4 @@
-"""The first page of the admin: the audit's last result."""
+"""The first page of the admin: the result of the last audit, and the figures."""
 
 from datetime import timedelta
 
@@ -31,18 +31,18 @@ def audited():
 
 def test_before_the_first_audit_the_dashboard_says_what_to_run(client):
     page = client.get("/admin/").content.decode()
-    assert "Never run yet: manage.py audit_ledger" in page
+    assert "The ledger has not been audited yet. Run manage.py audit_ledger." in page
 
 
 def test_a_sound_audit_is_shown_with_its_time(client, audited):
     audited()
     page = client.get("/admin/").content.decode()
-    assert "The ledger is sound." in page
+    assert "The ledger is correct." in page
     assert "(60 minutes ago)" in page
     assert "1,234 users" in page
 
 
-def test_one_is_not_named_as_many_are(client, audited, make_user):
+def test_a_count_of_one_is_singular(client, audited, make_user):
     AuditRun.objects.create(
         started_at=timezone.now(),
         finished_at=timezone.now(),
@@ -55,11 +55,9 @@ def test_one_is_not_named_as_many_are(client, audited, make_user):
     page = client.get("/admin/")
     assert "1 user, 1 transaction and 2 holds checked." in page.content.decode()
     notes = {str(figure.title): figure.note for figure in page.context["figures"]}
-    assert (notes["Outstanding"], notes["Granted"]) == (
-        "credit on all balances",
-        "credit in 30 days",
-    )
-    assert notes["Held"] == "credits set aside"
+    assert notes["Outstanding"] == "credit in all accounts"
+    assert notes["Held"] == "credits reserved"
+    assert notes["Credits granted"] == "in 30 days"
 
 
 def test_a_time_says_in_which_zone_it_is(client, audited):
@@ -109,12 +107,12 @@ def test_providers_that_fail_are_counted_for_who_may_see_them(client, make_user)
     assert (figure.title, figure.value, figure.note) == (
         "Failing providers",
         1,
-        "of 2 that are switched on",
+        "of 2 active providers",
     )
     Provider.objects.filter(slug="good").delete()
     page = client.get("/admin/", headers={"Accept-Language": "th"}).content.decode()
     assert "ผู้ให้บริการที่ขัดข้อง" in page
-    assert "จากที่เปิดใช้ 1 ราย" in page
+    assert "จากผู้ให้บริการที่ใช้งานอยู่ 1 ราย" in page
     support = make_user("support@example.com", is_staff=True)
     support.user_permissions.add(Permission.objects.get(codename="view_transaction"))
     client.force_login(support)

@@ -1,4 +1,4 @@
-"""The drill on a scratch database, run once: each test here is a line of its table."""
+"""The drill runs once on a scratch database; each test checks one line of its report."""
 
 import re
 import signal
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 
 
 class Table:
-    """What `manage.py ledger_drill --quick` printed."""
+    """The report of `manage.py ledger_drill --quick`."""
 
     def __init__(self, text: str, code: int) -> None:
         self.text, self.code = text, code
@@ -33,7 +33,7 @@ class Table:
         self.failed = set(re.findall(r"^  FAILED +[\d.]+ s  (.+?) {2,}", text, re.MULTILINE))
 
     def survived(self, step: str) -> str:
-        """What the user was charged; the step was done and everything was as it must be."""
+        """Require that the step was ok, and return what the user was charged."""
         assert step in self.steps, self.text
         assert step not in self.failed, self.text
         return self.steps[step]
@@ -42,7 +42,7 @@ class Table:
 @pytest.fixture(scope="module")
 def drill() -> Table:
     command = [sys.executable, "manage.py", "ledger_drill", "--quick"]
-    # Settings that cannot work: the drill has its own.
+    # Settings that do not work; the drill must use its own.
     environment = {
         "PATH": "/usr/bin:/bin",
         "DEBUG": "false",
@@ -170,9 +170,9 @@ def test_the_drill_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) 
 
 
 def running() -> list[str]:
-    """What all processes were started with."""
-    found = []
+    """Return the environments of all processes that can be read."""
+    environments = []
     for file in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
-            found.append(file.read_text(errors="replace"))
-    return found
+            environments.append(file.read_text(errors="replace"))
+    return environments

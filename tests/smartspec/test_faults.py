@@ -1,11 +1,12 @@
-"""docs/faults.md promises a test for every fault: is it there?"""
+"""Every fault in docs/faults.md names tests that exist."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOT_YET = "not yet: comes with purchases"
-# The list of the ledger's design, complete: a fault that leaves the table is missed here.
+# The complete list of the faults in the ledger's design. A fault that is removed from the table in
+# docs/faults.md fails the test.
 FAULTS = """
 worker killed before the hold commits
 worker killed after the hold, before the upstream
@@ -67,9 +68,9 @@ def test_every_fault_has_its_row() -> None:
 
 
 def test_every_named_test_exists() -> None:
-    for fault, said in table().items():
-        tests = re.findall(r"`([^`]+)`", said)
-        assert tests or said == NOT_YET, fault
+    for fault, cell in table().items():
+        tests = re.findall(r"`([^`]+)`", cell)
+        assert tests or cell == NOT_YET, fault
         assert [test for test in tests if not exists(test)] == [], fault
 
 

@@ -1,4 +1,4 @@
-"""GET /api/schema: one document over the whole HTTP API, complete and true to itself."""
+"""GET /api/schema: one complete and consistent document of the whole HTTP API."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from rest_framework.schemas.generators import EndpointEnumerator
 
 from smartspec.views import not_found
 
-# What is for people. Everything else is for programs, and has to be in the document.
+# The routes for browsers. All others are for programs and must be in the document.
 PAGES = re.compile(r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*)?\Z")
 CONVERTERS = EndpointEnumerator()
 Node = dict[str, Any]
@@ -21,12 +21,12 @@ Node = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def document() -> Node:
-    found: Node = Client().get("/api/schema").json()
-    return found
+    schema: Node = Client().get("/api/schema").json()
+    return schema
 
 
 def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
-    """The path template of every route."""
+    """Yield the path template of every route."""
     for pattern in resolver.url_patterns:
         regex = prefix + str(pattern.pattern)
         if isinstance(pattern, URLPattern):
@@ -114,7 +114,7 @@ def test_every_refusal_is_in_the_dialect_of_its_route(document: Node) -> None:
 
 
 def examples(node: Any) -> Iterator[tuple[Node, Any]]:
-    """Every example with the schema that it is an example of."""
+    """Yield every example with its schema."""
     if isinstance(node, dict):
         if isinstance(schema := node.get("schema"), dict):
             shown = [node["example"]] if "example" in node else []
@@ -131,8 +131,8 @@ def examples(node: Any) -> Iterator[tuple[Node, Any]]:
         yield from examples(inner)
 
 
-def test_every_example_is_one(document: Node) -> None:
-    found = list(examples(document))
-    assert len(found) > 12
-    for schema, example in found:
+def test_every_example_fits_its_schema(document: Node) -> None:
+    pairs = list(examples(document))
+    assert len(pairs) > 12
+    for schema, example in pairs:
         Draft202012Validator({**schema, "components": document["components"]}).validate(example)

@@ -1,4 +1,4 @@
-"""The home page, the language switch, error pages, and what browsers are told."""
+"""The home page, the language switch, error pages, and security headers."""
 
 import pytest
 from django.core.management import call_command
@@ -24,11 +24,11 @@ def test_one_credit_is_one(client, settings, make_user):
     Package.objects.create(name="Taste", credits=1, price_usd="0.50")
     page = " ".join(client.get("/").content.decode().split())
     assert "<p> 1 credit </p>" in page
-    assert "start with 1 credit as a gift" in page
+    assert "1 free credit to start" in page
     user = make_user()
     Plan.objects.filter(pk=user.plan_id).update(monthly_credits=1)
     client.force_login(user)
-    assert "1 credit a month" in client.get("/account").content.decode()
+    assert "1 credit per month" in client.get("/account").content.decode()
 
 
 def test_a_package_that_is_not_on_sale_is_not_shown(client):
@@ -51,9 +51,7 @@ def test_who_has_an_account_is_not_told_to_sign_up(client, make_user):
 
 
 @pytest.mark.parametrize("packages", [True, False])
-def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(
-    client, settings, make_user, packages
-):
+def test_a_user_without_credits_reads_where_to_ask_for_more(client, settings, make_user, packages):
     if packages:
         call_command("seed_packages", verbosity=0)
     client.force_login(make_user("ann@example.com"))
@@ -61,11 +59,11 @@ def test_whoever_runs_out_of_credits_reads_whom_to_ask_and_for_what(
     page = client.get("/").content.decode()
     section = page.partition('id="packages"')[2]
     assert 'href="mailto:help@example.com"' in section
-    assert "Name your account, ann@example.com" in section
+    assert "Include your account, ann@example.com" in section
     settings.SUPPORT_EMAIL = ""
     section = client.get("/").content.decode().partition('id="packages"')[2]
     assert "mailto:" not in section
-    assert "ask the people who run this service" in section
+    assert "contact the operator of this service" in section
 
 
 def test_who_is_logged_in_sees_the_balance_and_a_way_out(client, make_user):
@@ -129,14 +127,14 @@ def test_an_unknown_address_has_a_page(client, settings):
     settings.DEBUG = False
     answer = client.get("/nothing/here")
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
 
 
 def test_a_form_without_its_token_has_a_page(make_user):
     client = Client(enforce_csrf_checks=True)
     answer = client.post("/accounts/login/", {"login": "a", "password": "b"})
     assert answer.status_code == 403
-    assert "too old" in answer.content.decode()
+    assert "no longer valid" in answer.content.decode()
 
 
 @pytest.mark.parametrize("name", ["400.html", "500.html"])

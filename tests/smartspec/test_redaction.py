@@ -1,4 +1,4 @@
-"""What is written to the log names no secret, wherever it came from."""
+"""The log contains no secrets, whatever logged them."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ SECRET = "WDJB-MJHT.abc_123"
 
 @pytest.fixture
 def written():
-    """What our handler writes."""
+    """Return what our handler has written."""
     stream = io.StringIO()
     ours: dict[str, Any] = dict(settings.LOGGING)
     ours["handlers"] = {"console": {**ours["handlers"]["console"], "stream": stream}}
@@ -49,7 +49,7 @@ def test_secrets_are_not_written(written, line):
     assert "[secret]" in written.getvalue()
 
 
-def test_nor_are_those_that_an_exception_names(written):
+def test_secrets_in_exceptions_are_not_written(written):
     try:
         raise ValueError(f"refresh_token={SECRET}")
     except ValueError:

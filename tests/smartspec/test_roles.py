@@ -1,4 +1,4 @@
-"""What the group Support may and may not, and the administrators' log."""
+"""The permissions of the group Support, and the administrators' log."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -61,7 +61,7 @@ def test_roles_wait_for_the_permissions_of_migrate():
         "deviceauth/devicesession",
     ],
 )
-def test_support_looks(client, support, name):
+def test_support_may_view_rows(client, support, name):
     assert client.get(f"/admin/{name}/").status_code == 200
 
 

@@ -1,4 +1,4 @@
-"""`manage.py rotate_keys`: everything encrypted anew, once, without losing what is written meanwhile."""
+"""`manage.py rotate_keys` encrypts every secret anew, once, and keeps concurrent writes."""
 
 import re
 from collections.abc import Callable
@@ -32,7 +32,7 @@ OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 @pytest.fixture
 def stored(settings: Any, make_user: Callable[..., User]) -> User:
-    """One secret of each kind under the old key, and the new key put first."""
+    """A user with one secret of each kind under the old key; the new key is first now."""
     settings.ENCRYPTION_KEYS = [OLD]
     ann = make_user()
     provider = Provider(name="Cloud", slug="cloud", base_url="https://models.example/v1")
@@ -40,7 +40,7 @@ def stored(settings: Any, make_user: Callable[..., User]) -> User:
     provider.save()
     Provider.objects.create(
         name="Local", slug="local", base_url="http://models.example/v1"
-    )  # without a key
+    )  # A provider without a key.
     TOTP.activate(ann, "JBSWY3DPEHPK3PXP")
     RecoveryCodes.activate(ann)
     OutgoingMail.objects.create(
@@ -61,7 +61,7 @@ def rotated() -> str:
 
 
 def readable(user: User) -> bool:
-    """Whether each secret still says what it said."""
+    """True if each secret can be decrypted to its value."""
     codes = RecoveryCodes(
         Authenticator.objects.get(user=user, type="recovery_codes")
     ).generate_codes()
@@ -80,12 +80,12 @@ def readable(user: User) -> bool:
 
 def test_everything_is_readable_with_the_new_key_alone(stored: User, settings: Any) -> None:
     codes = RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).generate_codes()
-    said = rotated()
+    output = rotated()
     settings.ENCRYPTION_KEYS, settings.SECRET_KEY = [NEW], "another one"
     assert readable(stored)
     assert RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).generate_codes() == codes
-    assert "provider keys: 1 encrypted anew, 0 under" in said
-    assert "second factors: 2 encrypted anew" in said
+    assert "provider keys: 1 encrypted anew, 0 under" in output
+    assert "second factors: 2 encrypted anew" in output
 
 
 def test_what_was_under_the_key_of_the_secret_key_moves_too(stored: User, settings: Any) -> None:
@@ -99,7 +99,7 @@ def test_what_was_under_the_key_of_the_secret_key_moves_too(stored: User, settin
     assert Provider.objects.get(slug="cloud").key == "sk-before"
 
 
-def test_again_it_changes_nothing(stored: User) -> None:
+def test_a_second_run_changes_nothing(stored: User) -> None:
     rotated()
     before = Provider.objects.get(slug="cloud").encrypted_key
     assert "0 encrypted anew, 1 under" in rotated()
@@ -110,23 +110,23 @@ def test_a_site_that_still_writes_with_the_old_key_shows_in_the_second_run(
     stored: User, settings: Any
 ) -> None:
     assert "sessions: 1 encrypted anew" in rotated()
-    settings.ENCRYPTION_KEYS = [OLD, NEW]  # as a process has it that was not restarted
+    settings.ENCRYPTION_KEYS = [OLD, NEW]  # As in a process that was not restarted.
     Client().force_login(stored)
     settings.ENCRYPTION_KEYS = [NEW, OLD]
-    said = rotated()
-    assert "sessions: 1 encrypted anew, 1 under" in said
-    assert "cannot see which keys the running site has" in said
-    assert "if it encrypts anything anew, a process still writes with an older key" in said
+    output = rotated()
+    assert "sessions: 1 encrypted anew, 1 under" in output
+    assert "cannot see which keys the running site has" in output
+    assert "if it encrypts anything anew, a process still writes with an older key" in output
 
 
 def test_its_help_says_what_comes_first() -> None:
-    said = " ".join(
+    output = " ".join(
         load_command_class("smartspec", "rotate_keys")
         .create_parser("", "rotate_keys")
         .format_help()
         .split()
     )
-    assert "restart every process of the site with that list before you run this" in said
+    assert "restart every process of the site with that list before you run this" in output
 
 
 def test_rows_that_no_key_reads_are_named_and_left(stored: User, settings: Any) -> None:
@@ -137,7 +137,7 @@ def test_rows_that_no_key_reads_are_named_and_left(stored: User, settings: Any) 
     assert f"llm_providers: row {row.pk} cannot be read." in errors.getvalue()
     assert Provider.objects.get(slug="lost").encrypted_key == "rubbish"
     settings.ENCRYPTION_KEYS = [NEW]
-    assert readable(stored)  # the others went on
+    assert readable(stored)  # The other rows were encrypted anew.
 
 
 def test_what_the_site_writes_meanwhile_stays(stored: User, monkeypatch: Any) -> None:
@@ -156,7 +156,7 @@ def test_what_the_site_writes_meanwhile_stays(stored: User, monkeypatch: Any) ->
     assert Provider.objects.get(slug="cloud").key == "sk-entered-meanwhile"
 
 
-def test_sessions_that_are_over_are_nobodys_loss(stored: User) -> None:
+def test_unreadable_expired_sessions_are_ignored(stored: User) -> None:
     Session.objects.update(session_data="rubbish", expire_date=timezone.now() - timedelta(days=1))
     assert "sessions: 0 encrypted anew" in rotated()
 
@@ -178,7 +178,7 @@ def test_codes_from_before_seeds_are_turned_one_by_one() -> None:
 
 
 def test_no_purpose_of_encryption_is_forgotten() -> None:
-    """A module that encrypts has a PURPOSE: each of them is turned, but for the digests of addresses."""
+    """Every PURPOSE of a module is in SECRETS, except that of the digests of addresses."""
     sources = [
         path
         for app in ("accounts", "credits", "deviceauth", "llmproxy")

@@ -1,4 +1,4 @@
-"""Settings: documented completely, and refused where they would hurt."""
+"""All settings are documented, and harmful values are refused."""
 
 import os
 import re
@@ -84,7 +84,7 @@ def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) 
 
 
 def test_the_tests_own_settings_are_sound() -> None:
-    assert not {found for found in ids() if found.startswith("smartspec.E")}
+    assert not {check_id for check_id in ids() if check_id.startswith("smartspec.E")}
 
 
 def test_a_provider_without_models_is_noted(settings: Any) -> None:
@@ -94,12 +94,12 @@ def test_a_provider_without_models_is_noted(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "limit"),
+    ("variables", "limit"),
     [({}, 10_000), ({"LIMIT": "0"}, 0), ({"LIMIT": " 7 "}, 7), ({"LIMIT": ""}, None)],
 )
 def test_an_empty_limit_is_none(
-    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], limit: int | None
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], limit: int | None
 ) -> None:
-    monkeypatch.setattr(Environment, "ENVIRON", said)
+    monkeypatch.setattr(Environment, "ENVIRON", variables)
     env = Environment()
     assert (env.limit("LIMIT", default=10_000), env.bad) == (limit, {})

@@ -1,4 +1,4 @@
-"""Every text has Thai, and the built catalogue is the written one."""
+"""Every text has a Thai translation, and the built catalogue is up to date."""
 
 import re
 
@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import translation
 from django.utils.translation import gettext, ngettext
 
-from smartspec.management.commands.translations import CATALOGUE, in_python, in_template
+from smartspec.management.commands.translations import CATALOGUE, read_python, read_template
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 
@@ -39,13 +39,13 @@ def test_texts_are_found_in_code_and_templates(tmp_path):
     code.write_text('_("One"); ngettext("%(n)d cat", "%(n)d cats", n); _(name); other("no")')
     page.write_text("""{% load i18n %}{% translate "It's" as x %}{% blocktranslate trimmed %}
         Two {{ n }}{% endblocktranslate %}""")
-    assert [text.text for text in in_python(code)] == ["One", "%(n)d cat"]
-    assert [text.text for text in in_template(page)] == ["It's", "Two %(n)s"]
+    assert [text.text for text in read_python(code)] == ["One", "%(n)d cat"]
+    assert [text.text for text in read_template(page)] == ["It's", "Two %(n)s"]
 
 
 def test_django_reads_the_built_catalogue():
     with translation.override("th"):
         assert gettext("Log in") == "เข้าสู่ระบบ"
         assert "2" in ngettext(
-            "%(users)d user was adjusted.", "%(users)d users were adjusted.", 2
+            "Credits adjusted for %(users)d user.", "Credits adjusted for %(users)d users.", 2
         ) % {"users": 2}

@@ -1,4 +1,4 @@
 """Pages of the admin on which an administrator changes something after a preview.
 
-Lists are one folder above.
+The lists are in credits/admin/.
 """

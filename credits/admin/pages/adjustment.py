@@ -19,20 +19,20 @@ from accounts.admin.filters import DateInput
 from accounts.models import User
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
-    Confirmation,
+    ConfirmedFormPage,
     Preview,
     ReasonForm,
-    needs_another,
-    reason_field,
-    waits,
+    describe_needed_approval,
+    describe_requested_approval,
+    make_reason_field,
 )
 from credits.exceptions import InsufficientCredits, LedgerRefusal
 from credits.models import Transaction
 from credits.operators import approvals
 from credits.operators.actions import Adjustment
 
-MAX_USERS = 100  # in one adjustment
-MAX_YEARS = 10  # until credits expire
+MAX_USERS = 100  # In one adjustment.
+MAX_YEARS = 10  # Until credits expire.
 
 
 class AdjustmentForm(ReasonForm):
@@ -40,7 +40,7 @@ class AdjustmentForm(ReasonForm):
         label=gettext_lazy("Credits"),
         min_value=-ledger.MAX_AMOUNT,
         max_value=ledger.MAX_AMOUNT,
-        help_text=gettext_lazy("A whole number. With a minus sign it is taken away."),
+        help_text=gettext_lazy("Enter a whole number. Use a minus sign to take credits away."),
         widget=UnfoldAdminIntegerFieldWidget,
     )
     type = forms.ChoiceField(
@@ -49,34 +49,35 @@ class AdjustmentForm(ReasonForm):
             (kind.value, kind.label)
             for kind in (Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS)
         ],
-        help_text=gettext_lazy("A bonus can only be given."),
+        help_text=gettext_lazy("A bonus can only add credits."),
         widget=UnfoldAdminSelectWidget,
     )
     last_day = forms.DateField(
         label=gettext_lazy("Last day"),
         required=False,
         help_text=gettext_lazy(
-            "Given credits expire after this day (UTC). Empty: they do not expire."
+            "Credits that you add expire after this day (UTC). Leave empty if they should "
+            "not expire."
         ),
         widget=DateInput,
     )
-    reason = reason_field(
-        help_text=gettext_lazy("The user and the next administrator will read it.")
+    reason = make_reason_field(
+        help_text=gettext_lazy("The user and other administrators can read this.")
     )
     field_order = ("amount", "type", "last_day", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
-        """`most` credits per user, up or down, is what this administrator may move."""
+        """`most` is how many credits per user, up or down, this administrator may move."""
         super().__init__(*args, **kwargs)
         self.most = most
 
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
         if amount == 0:
-            raise forms.ValidationError(_("Zero credits change nothing."))
+            raise forms.ValidationError(_("Enter a number other than zero."))
         if abs(amount) > self.most:
             raise forms.ValidationError(
-                _("You may adjust by up to %(most)d credits per user.") % {"most": self.most}
+                _("You can adjust up to %(most)d credits per user.") % {"most": self.most}
             )
         return amount
 
@@ -84,61 +85,69 @@ class AdjustmentForm(ReasonForm):
         day: date | None = self.cleaned_data["last_day"]
         today = timezone.now().date()
         if day and not today <= day <= today + timedelta(days=MAX_YEARS * 365):
-            raise forms.ValidationError(_("Choose a day from today on, within ten years."))
+            raise forms.ValidationError(_("Choose a day between today and ten years from now."))
         return day
 
     def clean(self) -> dict[str, Any]:
-        asked = super().clean()
-        if asked.get("type") == Transaction.Type.BONUS and asked.get("amount", 1) < 0:
+        cleaned = super().clean()
+        if cleaned.get("type") == Transaction.Type.BONUS and cleaned.get("amount", 1) < 0:
             self.add_error(
                 "amount",
-                _("A bonus can only be given. Choose the type adjustment to take credits away."),
+                _(
+                    "A bonus can only add credits. To take credits away, choose the type "
+                    "“Adjustment”."
+                ),
             )
-        if asked.get("last_day") and asked.get("amount", 1) < 0:
-            self.add_error("last_day", _("Only credits that are given can expire."))
-        return asked
+        if cleaned.get("last_day") and cleaned.get("amount", 1) < 0:
+            self.add_error("last_day", _("Only credits that you add can expire."))
+        return cleaned
 
 
-class AdjustmentPage(Confirmation):
+class AdjustmentPage(ConfirmedFormPage):
     def __init__(self, request: HttpRequest, user_admin: Any, chosen: Sequence[User]) -> None:
         super().__init__(request, user_admin)
         self.chosen = chosen
         self.title, self.verb = _("Adjust credits"), _("Adjust")
 
     def form(self, data: Any = None) -> AdjustmentForm:
-        return AdjustmentForm(data, initial=self.initial(), most=most_per_user(self.actor))
+        return AdjustmentForm(data, initial=self.initial(), most=get_limit_per_user(self.actor))
 
     def users(self) -> Sequence[User]:
         return self.chosen
 
-    def previews(self, asked: dict[str, Any]) -> list[Preview]:
-        return [Preview(user, asked["amount"]) for user in self.chosen]
+    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
+        return [Preview(user, cleaned["amount"]) for user in self.chosen]
 
-    def notice(self, asked: dict[str, Any]) -> str:
-        return needs_another(asked["amount"] * len(self.chosen))
+    def notice(self, cleaned: dict[str, Any]) -> str:
+        return describe_needed_approval(cleaned["amount"] * len(self.chosen))
 
-    def button(self, asked: dict[str, Any]) -> str:
+    def button(self, cleaned: dict[str, Any]) -> str:
         return (
-            _("Ask for approval")
-            if approvals.needed(asked["amount"] * len(self.chosen))
+            _("Request approval")
+            if approvals.needs_approval(cleaned["amount"] * len(self.chosen))
             else self.verb
         )
 
-    def do(self, asked: dict[str, Any]) -> str:
-        wanted = Adjustment(
-            asked["amount"], asked["type"], asked["reason"], end_of(asked["last_day"])
+    def act(self, cleaned: dict[str, Any]) -> str:
+        adjustment = Adjustment(
+            cleaned["amount"],
+            cleaned["type"],
+            cleaned["reason"],
+            compute_expiry(cleaned["last_day"]),
         )
-        if approvals.adjust_or_ask(self.chosen, wanted, actor=self.actor, key=asked["key"]):
-            return waits()
+        if approvals.adjust_or_ask(self.chosen, adjustment, actor=self.actor, key=cleaned["key"]):
+            return describe_requested_approval()
         number = len(self.chosen)
         return ngettext(
-            "%(users)d user was adjusted.", "%(users)d users were adjusted.", number
+            "Credits adjusted for %(users)d user.", "Credits adjusted for %(users)d users.", number
         ) % {"users": number}
 
-    def in_words(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InsufficientCredits):
-            return _("Nobody was adjusted: not everybody has so many credits available.")
-        return super().in_words(refusal)
+            return _(
+                "Nothing was changed, because not all of these users have enough credits available."
+            )
+        return super().explain(refusal)
 
     def back(self) -> str:
         if len(self.chosen) == 1:
@@ -146,20 +155,23 @@ class AdjustmentPage(Confirmation):
         return reverse("admin:accounts_user_changelist")
 
 
-def adjustment_page(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
+def serve_adjustment(request: HttpRequest, user_admin: Any) -> HttpResponseBase:
     if not user_admin.has_adjust_credits_permission(request):
         raise PermissionDenied
-    users = chosen_users(request.GET.getlist("user"))
+    users = load_users(request.GET.getlist("user"))
     if not users:
         messages.error(
-            request, _("Choose between 1 and %(most)d users to adjust.") % {"most": MAX_USERS}
+            request, _("Select between 1 and %(most)d users to adjust.") % {"most": MAX_USERS}
         )
         return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
     return AdjustmentPage(request, user_admin, users).respond()
 
 
-def chosen_users(ids: Sequence[str]) -> list[User]:
-    """The users with these ids, in the order their rows are locked; none for odd ids or too many."""
+def load_users(ids: Sequence[str]) -> list[User]:
+    """Return the users with these ids, ordered by id, which is the order of their locks.
+
+    The list is empty if an id is not a number or there are more than MAX_USERS ids.
+    """
     if len(ids) > MAX_USERS or not all(
         pk.isascii() and pk.isdigit() and len(pk) < 19 for pk in ids
     ):
@@ -167,8 +179,8 @@ def chosen_users(ids: Sequence[str]) -> list[User]:
     return list(User.objects.filter(pk__in={int(pk) for pk in ids}).order_by("pk"))
 
 
-def most_per_user(actor: User) -> int:
-    """Who may not approve adjusts by up to the support limit."""
+def get_limit_per_user(actor: User) -> int:
+    """Return the support limit for an administrator without the permission to approve."""
     return (
         ledger.MAX_AMOUNT
         if actor.has_perm(approvals.MAY_APPROVE)
@@ -176,5 +188,6 @@ def most_per_user(actor: User) -> int:
     )
 
 
-def end_of(day: date | None) -> datetime | None:
+def compute_expiry(day: date | None) -> datetime | None:
+    """Return the end of the day in UTC; None if there is no last day."""
     return None if day is None else datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)

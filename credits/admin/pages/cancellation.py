@@ -6,14 +6,14 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from credits.admin.pages.confirmed_form import Confirmation, Facts
-from credits.countdown import countdown
+from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
+from credits.countdown import format_countdown
 from credits.exceptions import HoldEnded, LedgerRefusal
 from credits.models import Hold
 from credits.operators import actions
 
 
-class CancellationPage(Confirmation):
+class CancellationPage(ConfirmedFormPage):
     at_once = True
     danger = True
 
@@ -28,23 +28,24 @@ class CancellationPage(Confirmation):
             (_("User"), hold.user),
             (_("Held"), intcomma(hold.amount)),
             (_("Completion"), hold.reference_id),
-            (_("Expires"), countdown(hold)),
+            (_("Expires"), format_countdown(hold)),
         )
 
-    def notice(self, asked: dict[str, Any]) -> str:
+    def notice(self, cleaned: dict[str, Any]) -> str:
         return _(
-            "The credits can be spent again at once. The answer itself is not stopped: if it is still being "
-            "written, it reaches the user and will not be charged; its receipt shows the cost as not collected."
+            "The credits become available again at once. The answer itself is not stopped: "
+            "if it is still being written, the user receives it without a charge, and its "
+            "receipt shows the cost as not collected."
         )
 
-    def do(self, asked: dict[str, Any]) -> str:
-        actions.cancel(self.hold, asked["reason"], actor=self.actor)
-        return _("The hold was cancelled.")
+    def act(self, cleaned: dict[str, Any]) -> str:
+        actions.cancel(self.hold, cleaned["reason"], actor=self.actor)
+        return _("The hold has been cancelled.")
 
-    def in_words(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, HoldEnded):
-            return _("This hold has ended meanwhile. Nothing was changed.")
-        return super().in_words(refusal)
+            return _("This hold has already ended. Nothing was changed.")
+        return super().explain(refusal)
 
     def back(self) -> str:
         return reverse("admin:credits_hold_change", args=[self.hold.pk])

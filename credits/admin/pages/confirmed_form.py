@@ -1,7 +1,7 @@
-"""A page on which an administrator changes something: a form, what it would do, and a confirming POST.
+"""A page on which an administrator changes something: a form, a preview, and a confirming POST.
 
-Nothing is written but by that POST, and one form writes once: its key goes along, so that sending it twice,
-or going back, does nothing twice.
+Only the confirming POST writes. One form writes once: it carries an idempotency key, so sending it
+twice or going back in the browser does nothing a second time.
 """
 
 import secrets
@@ -31,15 +31,15 @@ from credits.operators.actions import MAX_REASON
 Facts = Sequence[tuple[str | Promise, object]]
 
 
-def reason_field(**options: Any) -> forms.CharField:
+def make_reason_field(**options: Any) -> forms.CharField:
     options = {"label": gettext_lazy("Reason"), **options}
     return forms.CharField(max_length=MAX_REASON, widget=UnfoldAdminTextInputWidget, **options)
 
 
 class ReasonForm(forms.Form):
-    """What every such page asks."""
+    """The fields of every such page."""
 
-    reason = reason_field(help_text=gettext_lazy("The next administrator will read it."))
+    reason = make_reason_field(help_text=gettext_lazy("Other administrators can read this."))
     key = forms.CharField(max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class ReasonForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What it would do to one user's balance, as that is now."""
+    """What the act would do to one user's current balance, in credits."""
 
     user: User
     amount: int
@@ -61,12 +61,16 @@ class Preview:
 
     @property
     def possible(self) -> bool:
-        """Held credits cannot be taken."""
+        """False if held credits would have to be taken away."""
         return self.amount > 0 or self.after >= self.user.credits_held
 
 
-class Confirmation:
-    """Subclasses say what is asked, shown and done. `at_once`: nothing is computed, so the form itself confirms."""
+class ConfirmedFormPage:
+    """A page of the admin whose subclasses define the form, the facts, the preview and the act.
+
+    `at_once`: there is no preview to compute, so sending the form confirms it. `danger`: the
+    button is red. `cleaned` is the valid form's cleaned data; it is empty before the form is valid.
+    """
 
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
     at_once: ClassVar[bool] = False
@@ -86,61 +90,64 @@ class Confirmation:
         return {"key": secrets.token_urlsafe(16)}
 
     def facts(self) -> Facts:
-        """What this is about, above the form."""
+        """Return the labelled facts that are shown above the form."""
         return ()
 
     def users(self) -> Sequence[User]:
-        """Whose balances are shown."""
+        """Return the users whose balances are shown."""
         return ()
 
-    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
         return []
 
-    def notice(self, asked: dict[str, Any]) -> str:
-        """What the administrator must know before the last click."""
+    def notice(self, cleaned: dict[str, Any]) -> str:
+        """Return what the administrator must know before the confirmation; may be empty."""
         return ""
 
-    def button(self, asked: dict[str, Any]) -> str:
-        """What the last click does."""
+    def button(self, cleaned: dict[str, Any]) -> str:
+        """Return the label of the confirming button."""
         return self.verb
 
-    def do(self, asked: dict[str, Any]) -> str:
-        """The act; returns what to say of it. Raises LedgerRefusal."""
+    def act(self, cleaned: dict[str, Any]) -> str:
+        """Carry out the act and return the success message. Raises LedgerRefusal."""
         raise NotImplementedError
 
     def back(self) -> str:
+        """Return the address to which the page leads back."""
         raise NotImplementedError
 
     def respond(self) -> HttpResponseBase:
-        """GET shows the form, POST the preview, POST with `confirm` acts and leads back."""
+        """Show the form on GET, the preview on POST; act on POST with `confirm`, then redirect."""
         if self.request.method != "POST":
             return self._show(self.form())
         form = self.form(self.request.POST)
-        if form.is_valid() and "confirm" in self.request.POST and self._did(form):
+        if form.is_valid() and "confirm" in self.request.POST and self._try_to_act(form):
             return HttpResponseRedirect(self.back())
         return self._show(form)
 
-    def _did(self, form: ReasonForm) -> bool:
+    def _try_to_act(self, form: ReasonForm) -> bool:
+        """Carry out the act; False if the ledger refused it, which is shown as a form error."""
         try:
-            messages.success(self.request, self.do(form.cleaned_data))
+            messages.success(self.request, self.act(form.cleaned_data))
         except LedgerRefusal as refusal:
-            form.add_error(None, self.in_words(refusal))
+            form.add_error(None, self.explain(refusal))
             return False
         return True
 
-    def in_words(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: LedgerRefusal) -> str:
+        """Return the refusal in words of the page."""
         if isinstance(refusal, InsufficientCredits):
-            return _("Nothing was changed: not enough credits are available.")
+            return _("Nothing was changed, because there are not enough credits available.")
         if isinstance(refusal, approvals.OwnAccount):
             return _("Another administrator must adjust your own account.")
         if isinstance(refusal, IdempotencyConflict):
-            return _("This form was used before. Open it again to do this once more.")
+            return _("This form has already been used. Open it again to repeat the action.")
         return refusal.message
 
     def _show(self, form: ReasonForm) -> HttpResponse:
-        checked = form.is_bound and form.is_valid()
-        asked = form.cleaned_data if checked else {}
-        previews = self.previews(asked) if checked or self.at_once else []
+        is_valid = form.is_bound and form.is_valid()
+        cleaned = form.cleaned_data if is_valid else {}
+        previews = self.previews(cleaned) if is_valid or self.at_once else []
         possible = all(preview.possible for preview in previews)
         context = {
             **self.admin.admin_site.each_context(self.request),
@@ -149,22 +156,22 @@ class Confirmation:
             "page": self,
             "form": form,
             "asked": [
-                (field.label, _shown(field, asked))
+                (field.label, _format_value(field, cleaned))
                 for field in form.visible_fields()
-                if asked.get(field.name)
+                if cleaned.get(field.name)
             ],
-            "confirming": checked and not self.at_once,
-            "notice": self.notice(asked) if (checked or self.at_once) and possible else "",
-            "button": self.button(asked) if checked else self.verb,
+            "confirming": is_valid and not self.at_once,
+            "notice": self.notice(cleaned) if (is_valid or self.at_once) and possible else "",
+            "button": self.button(cleaned) if is_valid else self.verb,
             "previews": previews,
             "possible": possible,
         }
         return TemplateResponse(self.request, "credits/confirmation.html", context)
 
 
-def _shown(field: forms.BoundField, asked: dict[str, Any]) -> object:
-    """What was entered, as people read it."""
-    value = asked[field.name]
+def _format_value(field: forms.BoundField, cleaned: dict[str, Any]) -> object:
+    """Return the entered value as the preview shows it."""
+    value = cleaned[field.name]
     if isinstance(field.field, forms.ChoiceField):
         return dict(field.field.choices)[value]  # type: ignore[arg-type]
     if isinstance(value, int):
@@ -172,15 +179,16 @@ def _shown(field: forms.BoundField, asked: dict[str, Any]) -> object:
     return formats.date_format(value) if isinstance(value, date) else value
 
 
-def needs_another(credits: int) -> str:
-    """For the preview: that so many credits are not moved by one administrator alone."""
-    if not approvals.needed(credits):
+def describe_needed_approval(credits: int) -> str:
+    """Return the notice that another administrator must approve; empty if none is needed."""
+    if not approvals.needs_approval(credits):
         return ""
     text = _(
-        "More than %(limit)s credits: another administrator must approve this within 7 days. Nothing changes yet."
+        "This is more than %(limit)s credits, so another administrator must approve it "
+        "within 7 days. Nothing changes until then."
     )
     return text % {"limit": intcomma(settings.ADJUST_APPROVAL_CREDITS)}
 
 
-def waits() -> str:
-    return _("Asked for. Another administrator must approve it.")
+def describe_requested_approval() -> str:
+    return _("Your request has been sent. Another administrator must approve it.")

@@ -1,4 +1,4 @@
-"""The pages on which an administrator decides what another one asked for, or takes the own request back."""
+"""The pages on which an administrator decides another one's request, or withdraws their own."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from credits.admin.pages.confirmed_form import (
-    Confirmation,
+    ConfirmedFormPage,
     Facts,
     Preview,
     ReasonForm,
-    reason_field,
+    make_reason_field,
 )
-from credits.countdown import countdown
+from credits.countdown import format_countdown
 from credits.exceptions import LedgerRefusal
 from credits.models import Approval
 from credits.operators import approvals
 from credits.operators.approvals import NotPending, OwnRequest
-from credits.templatetags.amounts import signed
+from credits.templatetags.amounts import format_signed
 
 
 class NoteForm(ReasonForm):
-    reason = reason_field(
+    reason = make_reason_field(
         label=gettext_lazy("Note"),
         required=False,
-        help_text=gettext_lazy("For the log. May stay empty."),
+        help_text=gettext_lazy("Optional. The note is kept in the log."),
     )
 
 
-class DecisionPage(Confirmation):
-    """What was asked for, and what it would do now."""
+class DecisionPage(ConfirmedFormPage):
+    """The page of a pending request: its facts, and what it would do to the current balances."""
 
     at_once = True
 
@@ -45,31 +45,37 @@ class DecisionPage(Confirmation):
         approval = self.approval
         last = approval.credits_expire_at
         return (
-            (_("What"), f"{approval.get_kind_display()} {signed(amount_of(approval))}"),
+            (
+                _("Change"),
+                f"{approval.get_kind_display()} {format_signed(get_balance_change(approval))}",
+            ),
             (_("Reason"), approval.reason),
-            *([(_("Refunds"), approval.refunds)] if approval.refunds else []),
+            *([(_("Refunded transaction"), approval.refunds)] if approval.refunds else []),
             *(
                 [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
                 if last
                 else []
             ),
-            (_("Asked for by"), approval.requester),
-            (_("Asked"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
-            (_("Expires"), countdown(approval)),
+            (_("Requested by"), approval.requester),
+            (_("Requested"), formats.date_format(approval.created_at, "DATETIME_FORMAT")),
+            (_("Expires"), format_countdown(approval)),
         )
 
     def users(self) -> list[User]:
         return self.chosen
 
-    def previews(self, asked: dict[str, Any]) -> list[Preview]:
-        return [Preview(user, amount_of(self.approval)) for user in self.chosen]
+    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
+        return [Preview(user, get_balance_change(self.approval)) for user in self.chosen]
 
-    def in_words(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, NotPending):
-            return _("This was decided, withdrawn or expired meanwhile. Nothing was changed.")
+            return _(
+                "This request has already been decided or withdrawn, or it has expired. "
+                "Nothing was changed."
+            )
         if isinstance(refusal, OwnRequest):
-            return _("Another administrator must decide what you ask for.")
-        return super().in_words(refusal)
+            return _("Another administrator must decide on your request.")
+        return super().explain(refusal)
 
     def back(self) -> str:
         return reverse("admin:credits_approval_change", args=[self.approval.pk])
@@ -82,9 +88,9 @@ class ApprovePage(DecisionPage):
         super().__init__(request, model_admin, approval)
         self.title, self.verb = _("Approve"), _("Approve")
 
-    def do(self, asked: dict[str, Any]) -> str:
-        approvals.approve(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Approved and done.")
+    def act(self, cleaned: dict[str, Any]) -> str:
+        approvals.approve(self.approval, actor=self.actor, note=cleaned["reason"])
+        return _("The request has been approved and carried out.")
 
 
 class RejectPage(DecisionPage):
@@ -94,12 +100,12 @@ class RejectPage(DecisionPage):
         super().__init__(request, model_admin, approval)
         self.title, self.verb = _("Reject"), _("Reject")
 
-    def previews(self, asked: dict[str, Any]) -> list[Preview]:
+    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
         return []
 
-    def do(self, asked: dict[str, Any]) -> str:
-        approvals.reject(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Rejected. Nothing was changed.")
+    def act(self, cleaned: dict[str, Any]) -> str:
+        approvals.reject(self.approval, actor=self.actor, note=cleaned["reason"])
+        return _("The request has been rejected. Nothing was changed.")
 
 
 class WithdrawPage(RejectPage):
@@ -107,11 +113,11 @@ class WithdrawPage(RejectPage):
         super().__init__(request, model_admin, approval)
         self.title, self.verb = _("Withdraw"), _("Withdraw")
 
-    def do(self, asked: dict[str, Any]) -> str:
-        approvals.withdraw(self.approval, actor=self.actor, note=asked["reason"])
-        return _("Withdrawn. Nothing was changed.")
+    def act(self, cleaned: dict[str, Any]) -> str:
+        approvals.withdraw(self.approval, actor=self.actor, note=cleaned["reason"])
+        return _("The request has been withdrawn. Nothing was changed.")
 
 
-def amount_of(approval: Approval) -> int:
-    """What each balance changes by: a refunded purchase is taken away."""
+def get_balance_change(approval: Approval) -> int:
+    """Return by how many credits each balance changes; negative for the refund of a purchase."""
     return -approval.amount if approval.refunds and approval.refunds.amount > 0 else approval.amount

@@ -1,7 +1,7 @@
-"""Transactions as a file for a spreadsheet: what the list shows, in its order, up to a limit.
+"""The export of transactions to CSV: the rows of the list, in its order, up to a limit.
 
-It is read in short statements and sent as it is read, so neither a long snapshot nor the memory of a
-process grows with the file, and nobody who reads slowly keeps a database connection.
+The rows are read in chunks and streamed. So the memory of the process does not grow with the file,
+no statement holds a long snapshot, and a slow reader does not keep a database connection.
 """
 
 import csv
@@ -21,11 +21,11 @@ from django.utils.translation import gettext as _
 from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.toolbox.keyset import BEFORE, KeysetChangeList, walk
-from credits.admin.pages.confirmed_form import Confirmation, Facts
+from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
 from credits.csv_cells import escape_cell
 from credits.models import Transaction
 
-CHUNK = 1000  # rows of one statement
+CHUNK = 1000  # Rows read by one statement.
 HEADER = (
     "id",
     "time",
@@ -42,7 +42,7 @@ HEADER = (
 )
 
 
-class ExportPage(Confirmation):
+class ExportPage(ConfirmedFormPage):
     at_once = True
 
     def __init__(self, request: HttpRequest, model_admin: Any, listed: KeysetChangeList) -> None:
@@ -51,36 +51,40 @@ class ExportPage(Confirmation):
         self.title, self.verb = _("Export transactions"), _("Download CSV")
 
     def facts(self) -> Facts:
-        chosen = [
+        filters = [
             (
                 capfirst(spec.title),
-                ", ".join(_text(value) for value in spec.used_parameters.values()),
+                ", ".join(_format_parameter(value) for value in spec.used_parameters.values()),
             )
             for spec in self.listed.filter_specs
             if any(spec.used_parameters.values())
         ]
         if self.listed.query:
-            chosen.append((_("Search"), self.listed.query))
-        return (*(chosen or [(_("Filters"), _("none"))]), (_("Order"), _("newest first")))
+            filters.append((_("Search"), self.listed.query))
+        return (*(filters or [(_("Filters"), _("none"))]), (_("Order"), _("newest first")))
 
-    def notice(self, asked: dict[str, Any]) -> str:
+    def notice(self, cleaned: dict[str, Any]) -> str:
         text = _(
-            "At most %(most)s rows. If there are more, the last line of the file says so and how to go on."
+            "The file has at most %(most)s rows. If there are more, its last line says so "
+            "and how to continue."
         )
         return text % {"most": intcomma(settings.EXPORT_MAX_ROWS)}
 
     def respond(self) -> HttpResponseBase:
-        """The file is the answer to the POST; anything else is the page."""
+        """Respond with the file to a valid POST with `confirm`, otherwise with the page."""
         form = self.form(self.request.POST if self.request.method == "POST" else None)
         if not form.is_valid() or "confirm" not in self.request.POST:
             return super().respond()
         administrators_log.record(
-            self.actor, Act.EXPORTED, Transaction, f"{self._asked()}: {form.cleaned_data['reason']}"
+            self.actor,
+            Act.EXPORTED,
+            Transaction,
+            f"{self._describe()}: {form.cleaned_data['reason']}",
         )
-        rows = transactions(self.listed.queryset, self.listed.key, self.listed.before)
+        rows = read_rows(self.listed.queryset, self.listed.key, self.listed.before)
         name = f"transactions-{timezone.now():%Y-%m-%d}.csv"
         return StreamingHttpResponse(
-            as_csv(rows),
+            format_csv(rows),
             content_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -88,7 +92,8 @@ class ExportPage(Confirmation):
             },
         )
 
-    def _asked(self) -> str:
+    def _describe(self) -> str:
+        """Return the limit and the filters for the administrators' log."""
         filters = self.listed.get_query_string({BEFORE: self.listed.before})
         return f"up to {settings.EXPORT_MAX_ROWS} rows, filters {filters}"
 
@@ -96,36 +101,37 @@ class ExportPage(Confirmation):
         return f"{reverse('admin:credits_transaction_changelist')}{self.listed.get_query_string()}"
 
 
-def _text(value: Any) -> str:
-    """Of a parameter, which Django keeps as a list or alone."""
+def _format_parameter(value: Any) -> str:
+    """Return the text of a filter's parameter, which Django keeps as a list or as one value."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def transactions(
-    wanted: QuerySet[Transaction], key: str, before: int | None
-) -> Iterator[list[Any]]:
-    """Rows of the file; a last one of another kind where the limit cut it."""
+def read_rows(queryset: QuerySet[Transaction], key: str, before: int | None) -> Iterator[list[Any]]:
+    """Yield the header, the rows of the file, and a last row with a notice if the limit cut it.
+
+    The rows are in descending order of the column `key`, from the first one below `before`.
+    """
     yield list(HEADER)
     left: int = settings.EXPORT_MAX_ROWS
-    while rows := walk(wanted, key, before, CHUNK):
+    while rows := walk(queryset, key, before, CHUNK):
         if not connection.in_atomic_block:
-            connection.close()  # back to the pool while the other side reads
+            connection.close()  # It returns to the pool while the client reads.
         for row in rows[:left]:
-            yield _cells(row)
+            yield _make_cells(row)
         if left < len(rows):
-            yield [_cut(before if left == 0 else getattr(rows[left - 1], key))]
+            yield [_describe_cut(before if left == 0 else getattr(rows[left - 1], key))]
             return
         left, before = left - len(rows), getattr(rows[-1], key)
 
 
-def _cut(last: int | None) -> str:
+def _describe_cut(last: int | None) -> str:
     return (
-        f"Cut after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} to the address of the export "
-        "page, or narrow the filters."
+        f"Cut after {settings.EXPORT_MAX_ROWS} rows. For the rest, add {BEFORE}={last} to the"
+        " address of the export page, or narrow the filters."
     )
 
 
-def _cells(row: Transaction) -> list[Any]:
+def _make_cells(row: Transaction) -> list[Any]:
     return [
         row.pk,
         row.created_at.isoformat(),
@@ -143,14 +149,14 @@ def _cells(row: Transaction) -> list[Any]:
 
 
 class _Line:
-    """A file that only hands back what was written."""
+    """A file object for csv.writer whose `write` returns the line instead of storing it."""
 
     def write(self, text: str) -> str:
         return text
 
 
-def as_csv(rows: Iterator[list[Any]]) -> Iterator[str]:
-    """With a byte order mark, without which spreadsheets read Thai as Latin."""
+def format_csv(rows: Iterator[list[Any]]) -> Iterator[str]:
+    """Yield the lines of the file. Without the byte order mark, spreadsheets misread Thai."""
     writer = csv.writer(_Line())
     yield "\ufeff"
     for row in rows:

@@ -1,4 +1,4 @@
-"""The page on which an administrator returns a usage, or takes a purchase back."""
+"""The page on which an administrator refunds a usage or a purchase."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
-    Confirmation,
+    ConfirmedFormPage,
     Facts,
     Preview,
     ReasonForm,
-    needs_another,
-    reason_field,
-    waits,
+    describe_needed_approval,
+    describe_requested_approval,
+    make_reason_field,
 )
 from credits.exceptions import AlreadyRefunded, InvalidAmount, LedgerRefusal
 from credits.models import Transaction
 from credits.operators import approvals
-from credits.templatetags.amounts import signed
+from credits.templatetags.amounts import format_signed
 
 PERMISSIONS = {
     Transaction.Type.USAGE: "credits.refund_usage",
@@ -35,29 +35,30 @@ class RefundForm(ReasonForm):
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
     )
-    reason = reason_field(
-        help_text=gettext_lazy("The user and the next administrator will read it.")
+    reason = make_reason_field(
+        help_text=gettext_lazy("The user and other administrators can read this.")
     )
     field_order = ("amount", "reason", "key")
 
     def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.most = most
-        self.fields["amount"].help_text = _("At most %(most)d, what is left to refund.") % {
+        self.fields["amount"].help_text = _("At most %(most)d credits can be refunded.") % {
             "most": most
         }
 
     def clean_amount(self) -> int:
         amount = int(self.cleaned_data["amount"])
-        # A form sent twice finds nothing left: the ledger answers by its key, and says what is too much.
+        # When a form is sent twice, nothing is left at the second time, but its key must get the
+        # first outcome again. So on confirmation only the ledger checks it, which knows the key.
         if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
             raise forms.ValidationError(
-                _("At most %(most)d, what is left to refund.") % {"most": self.most}
+                _("At most %(most)d credits can be refunded.") % {"most": self.most}
             )
         return amount
 
 
-class RefundPage(Confirmation):
+class RefundPage(ConfirmedFormPage):
     def __init__(self, request: Any, model_admin: Any, original: Transaction) -> None:
         super().__init__(request, model_admin)
         self.original = original
@@ -73,45 +74,45 @@ class RefundPage(Confirmation):
     def facts(self) -> Facts:
         row = self.original
         return (
-            (_("Transaction"), f"{row.pk} · {row.get_type_display()} {signed(row.amount)}"),
+            (_("Transaction"), f"{row.pk} · {row.get_type_display()} {format_signed(row.amount)}"),
             (_("Time"), formats.date_format(row.created_at, "DATETIME_FORMAT")),
             (_("Description"), row.description or "–"),
-            (_("Left to refund"), intcomma(self.left)),
+            (_("Refundable"), intcomma(self.left)),
         )
 
     def users(self) -> list[Any]:
         return [self.original.user]
 
-    def previews(self, asked: dict[str, Any]) -> list[Preview]:
-        """Usage comes back to the user, a purchase is taken back from them."""
-        amount = asked["amount"]
+    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
+        """Show that a usage is returned to the user and a purchase is taken back from them."""
+        amount = cleaned["amount"]
         return [Preview(self.original.user, amount if self.original.amount < 0 else -amount)]
 
-    def notice(self, asked: dict[str, Any]) -> str:
-        return needs_another(asked["amount"])
+    def notice(self, cleaned: dict[str, Any]) -> str:
+        return describe_needed_approval(cleaned["amount"])
 
-    def button(self, asked: dict[str, Any]) -> str:
-        return _("Ask for approval") if approvals.needed(asked["amount"]) else self.verb
+    def button(self, cleaned: dict[str, Any]) -> str:
+        return _("Request approval") if approvals.needs_approval(cleaned["amount"]) else self.verb
 
-    def do(self, asked: dict[str, Any]) -> str:
-        amount, reason, key = asked["amount"], asked["reason"], asked["key"]
+    def act(self, cleaned: dict[str, Any]) -> str:
+        amount, reason, key = cleaned["amount"], cleaned["reason"], cleaned["key"]
         if approvals.refund_or_ask(self.original, amount, reason, actor=self.actor, key=key):
-            return waits()
-        return _("Refunded.")
+            return describe_requested_approval()
+        return _("The credits have been refunded.")
 
-    def in_words(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, InvalidAmount):
-            return _("At most %(most)d, what is left to refund.") % {"most": self.left}
+            return _("At most %(most)d credits can be refunded.") % {"most": self.left}
         if isinstance(refusal, AlreadyRefunded):
-            return _("Nothing is left to refund.")
-        return super().in_words(refusal)
+            return _("There is nothing left to refund.")
+        return super().explain(refusal)
 
     def back(self) -> str:
         return reverse("admin:credits_transaction_change", args=[self.original.pk])
 
 
 def may_refund(user: Any, row: Transaction | None) -> bool:
-    """Whether this administrator may refund a row of this type, however much is left of it."""
+    """True if the administrator may refund this type of row, even if nothing is left to refund."""
     return (
         row is not None
         and row.type in PERMISSIONS

@@ -12,7 +12,10 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Audit the ledger if the last audit is a day old; what is wrong goes to the log and to the admin."
+    help = (
+        "Audit the ledger if the last audit is a day old. Problems are written to the log and shown"
+        " in the admin."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()

@@ -12,37 +12,44 @@ from accounts.models import User
 from credits.models import AuditRun
 from credits.proof import audit
 
-SHOWN = 20  # findings on the terminal; --json has up to 1,000
+SHOWN = 20  # Findings on the terminal; --json has up to 1,000.
 
 
 class Command(BaseCommand):
-    help = "Check every invariant of the ledger. Names what is wrong, proposes the correcting entry, exits with 1."
+    help = (
+        "Check every invariant of the ledger. Name each problem, propose the correcting entry, and"
+        " exit with status 1 if there are problems."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", metavar="EMAIL", help="only this user")
         parser.add_argument(
-            "--since", type=_moment, metavar="TIME", help="only users with a transaction since then"
+            "--since",
+            type=_parse_moment,
+            metavar="TIME",
+            help="only users with a transaction since then",
         )
         parser.add_argument("--json", action="store_true", help="the whole report for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
         started = timezone.now()
-        report = audit.run(user=_user(options["user"]), since=options["since"])
+        report = audit.run(user=_find_user(options["user"]), since=options["since"])
         if options["user"] is None and options["since"] is None:
             _record(started, report)
         if options["json"]:
             self.stdout.write(json.dumps(_as_json(report), indent=2))
         else:
-            self._say(report)
+            self._write_report(report)
         if report.problems:
             sys.exit(1)
 
-    def _say(self, report: audit.Report) -> None:
+    def _write_report(self, report: audit.Report) -> None:
         for finding in report.findings[:SHOWN]:
             self.stderr.write(str(finding))
         for user_id in report.not_replayed:
             self.stderr.write(
-                f"user {user_id} has too many operations to replay here: audit them alone with --user."
+                f"user {user_id} has too many operations to replay here: audit them alone with"
+                " --user."
             )
         problems = report.problems.total()
         self.stdout.write(
@@ -52,22 +59,22 @@ class Command(BaseCommand):
         )
 
 
-def _moment(text: str) -> datetime:
-    """A date or a time; without a zone it is UTC."""
+def _parse_moment(text: str) -> datetime:
+    """Read an ISO 8601 date or time; UTC if it names no zone. Raises ArgumentTypeError."""
     try:
         moment = parse_datetime(text) or datetime.combine(
-            parse_date(text) or _unread(), datetime.min.time()
+            parse_date(text) or _refuse_moment(), datetime.min.time()
         )
     except ValueError:
         raise ArgumentTypeError("give a time like 2026-11-22 or 2026-11-22T10:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.get_default_timezone())
 
 
-def _unread() -> Any:
+def _refuse_moment() -> Any:
     raise ValueError
 
 
-def _user(email: str | None) -> User | None:
+def _find_user(email: str | None) -> User | None:
     if email is None:
         return None
     user = User.objects.filter(email=email.strip().lower()).first()

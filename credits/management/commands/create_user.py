@@ -18,7 +18,10 @@ from credits.gifts.signup_bonus import grant_signup_bonus
 
 
 class Command(BaseCommand):
-    help = "Create a user whose address counts as verified. Without --password one is made up and printed."
+    help = (
+        "Create a user whose address counts as verified. Without --password, a random password is"
+        " set and printed."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
@@ -32,7 +35,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        email = self._written(options["email"])
+        email = self._normalise(options["email"])
         password = options["password"] or secrets.token_urlsafe(12)
         plan = self._check(email, options["password"], options["plan"], options["credits"])
         try:
@@ -51,12 +54,12 @@ class Command(BaseCommand):
         except LedgerRefusal as refusal:
             raise CommandError(refusal.message) from None
         balance = ledger.balance(user).credits
-        counted = "1 credit" if balance == 1 else f"{balance} credits"
-        self.stdout.write(f"Created {email} with {counted} on plan {plan.slug}.")
+        amount = "1 credit" if balance == 1 else f"{balance} credits"
+        self.stdout.write(f"Created {email} with {amount} on plan {plan.slug}.")
         if not options["password"]:
             self.stdout.write(f"Password, shown only this once: {password}")
 
-    def _written(self, email: str) -> str:
+    def _normalise(self, email: str) -> str:
         try:
             validate_email(email.strip())
             return normalise_address(email)
@@ -64,7 +67,7 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from None
 
     def _check(self, email: str, password: str | None, slug: str, credits: int | None) -> Plan:
-        self._warn_of_weak(password, email)
+        self._warn_of_weak_password(password, email)
         if credits is not None and credits < 0:
             raise CommandError("--credits must not be negative.")
         if credits is not None and credits > ledger.MAX_AMOUNT:
@@ -75,12 +78,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is no plan {slug}. Plans: {known}.")
         return plan
 
-    def _warn_of_weak(self, password: str | None, email: str) -> None:
-        # The operator decides; a person who signs up does not get this choice.
+    def _warn_of_weak_password(self, password: str | None, email: str) -> None:
+        # The operator may choose a error password; a user who signs up may not.
         try:
             validate_password(password or secrets.token_urlsafe(12), User(email=email))
-        except ValidationError as weak:
-            self.stderr.write("Weak password: " + " ".join(weak.messages))
+        except ValidationError as error:
+            self.stderr.write("Weak password: " + " ".join(error.messages))
 
     def _fund(self, user: User, credits: int | None) -> None:
         if credits is None:

@@ -6,7 +6,10 @@ from credits import ledger
 
 
 class Command(BaseCommand):
-    help = "End holds past their expiry (their worker died) and credits past theirs. Safe to run at any time."
+    help = (
+        "End holds past their expiry, whose worker died, and take away expired credits. Safe to run"
+        " at any time."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if expired := ledger.expire_holds():

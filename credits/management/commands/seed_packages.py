@@ -14,7 +14,10 @@ PACKAGES = (
 
 
 class Command(BaseCommand):
-    help = "Create the four standard packages. Run again, it leaves packages of these names as they are."
+    help = (
+        "Create the four standard packages. Packages that already exist under these names are not"
+        " changed."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for position, (name, description, credits, price, popular) in enumerate(PACKAGES, start=1):

@@ -10,7 +10,10 @@ FORMATS = {"csv": statement.write_csv, "json": statement.write_json}
 
 
 class Command(BaseCommand):
-    help = "Write a user's whole statement to the output. tools/verify_statement.py checks it without a database."
+    help = (
+        "Write a user's whole statement to the output. tools/verify_statement.py checks it without"
+        " a database."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("email")
@@ -21,4 +24,5 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError(f"There is no user with the address {options['email']}.")
         self.stdout.ending = ""
-        FORMATS[options["format"]](user, self.stdout)  # type: ignore[arg-type]  # a text file in all that is used of it
+        # Django's OutputWrapper is not typed as a text file, but has the methods that are used.
+        FORMATS[options["format"]](user, self.stdout)  # type: ignore[arg-type]

@@ -6,10 +6,13 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Bring the database up to date: tables, seeds, and with DEBUG a demo login, printed if it is new."
+    help = (
+        "Bring the database up to date: tables, seeds and, with DEBUG, a demo login, which is"
+        " printed when it is new."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """One process instead of three: each would take a second to load."""
+        """Run the commands in one process, because each start of Django takes a second."""
         call_command("migrate", interactive=False, stdout=self.stderr)
         call_command("seed", stdout=self.stderr)
         if settings.DEBUG:

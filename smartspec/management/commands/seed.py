@@ -8,8 +8,8 @@ from llmproxy import catalogue
 
 class Command(BaseCommand):
     help = (
-        "Create what a new installation starts with: packages, a role, "
-        "the models of LLM_UPSTREAM_MODELS. Idempotent."
+        "Create the data of a new installation: packages, a role, and the models of"
+        " LLM_UPSTREAM_MODELS. Idempotent."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

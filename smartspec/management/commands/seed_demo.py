@@ -12,9 +12,7 @@ EMAIL = "demo@example.com"
 
 
 class Command(BaseCommand):
-    help = (
-        "Create the demo login with a random password and print both, once. Only where DEBUG is on."
-    )
+    help = "Create the demo login with a random password and print both, once. Only if DEBUG is on."
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG:

@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.transaction import atomic
 
 SUPPORT = "Support"
-# Looking around, adjusting up to SUPPORT_ADJUST_CREDITS and refunding usage: nothing that changes prices,
-# plans, providers or people, and nothing that approves.
-MAY = (
+# Support views rows, adjusts up to SUPPORT_ADJUST_CREDITS and refunds usage. It cannot change
+# prices, plans, providers or users, and cannot approve.
+PERMISSIONS = (
     "accounts.view_user",
     "accounts.view_plan",
     "accounts.view_apikey",
@@ -27,27 +27,30 @@ MAY = (
 
 
 class Command(BaseCommand):
-    help = f"Create the group {SUPPORT}. Run again, it leaves the group as administrators made it, but for --reset."
+    help = (
+        f"Create the group {SUPPORT}. An existing group keeps the permissions that administrators"
+        " gave it, unless --reset is given."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--reset", action="store_true", help="give the group its permissions anew"
+            "--reset", action="store_true", help="give the group its original permissions again"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with atomic():
             group, created = Group.objects.get_or_create(name=SUPPORT)
             if created or options["reset"]:
-                group.permissions.set(permissions())
+                group.permissions.set(load_permissions())
         self.stdout.write(f"{group.name}: {'created' if created else 'already there'}")
 
 
-def permissions() -> list[Permission]:
-    """Raises CommandError rather than make a role that may less than it should."""
-    every = Permission.objects.select_related("content_type")
-    known = {f"{row.content_type.app_label}.{row.codename}": row for row in every}
-    if missing := [name for name in MAY if name not in known]:
+def load_permissions() -> list[Permission]:
+    """Return the rows of PERMISSIONS. Raises CommandError if one of them does not exist."""
+    rows = Permission.objects.select_related("content_type")
+    by_name = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}
+    if missing := [name for name in PERMISSIONS if name not in by_name]:
         raise CommandError(
             f"Run manage.py migrate first: there is no permission {', '.join(missing)}."
         )
-    return [known[name] for name in MAY]
+    return [by_name[name] for name in PERMISSIONS]

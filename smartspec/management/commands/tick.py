@@ -14,7 +14,7 @@ from llmproxy.models import Rate
 
 logger = logging.getLogger(__name__)
 
-LOCK = 0x534D5254  # any number, the same in every process
+LOCK = 0x534D5254  # The key of the advisory lock; any number that all processes share.
 JOBS = (
     "expire_holds",
     "grant_allowances",
@@ -29,11 +29,14 @@ JOBS = (
 
 
 class Command(BaseCommand):
-    help = "Do what is due: expire, give monthly credits, audit daily, clean up. Run it every minute, or with --loop."
+    help = (
+        "Do what is due: expire holds and credits, give monthly credits, audit daily, send mails,"
+        " clean up. Run it every minute, or with --loop."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--loop", type=int, metavar="SECONDS", help="repeat after this many seconds, for ever"
+            "--loop", type=int, metavar="SECONDS", help="repeat for ever after this many seconds"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -50,18 +53,18 @@ class Command(BaseCommand):
                     "tick: the database is away, next try in %s s: %s", options["loop"], error
                 )
             except CommandError as error:
-                logger.error("tick: %s", error)  # noqa: TRY400 – each failure has been logged
+                logger.error("tick: %s", error)  # noqa: TRY400 – the job's exception has been logged
             connection.close()
             time.sleep(options["loop"])
 
     def _tick(self) -> None:
-        """One round; where another process is at it, none."""
+        """Run all jobs once, unless another process is running them now."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
             if not cursor.fetchone()[0]:
                 return
             try:
-                failed = [job for job in JOBS if not self._done(job)]
+                failed = [job for job in JOBS if not self._run_job(job)]
                 rate_limits.forget_idle()
                 browsers.delete_ended()
                 idempotency.forget_old()
@@ -71,8 +74,11 @@ class Command(BaseCommand):
         if failed:
             raise CommandError(f"not done: {', '.join(failed)}; the log says why.")
 
-    def _done(self, job: str) -> bool:
-        """Whether this job came to its end. One that fails does not keep the others from running."""
+    def _run_job(self, job: str) -> bool:
+        """Run one job; False if it raised. The exception is logged, so that the other jobs run.
+
+        Raises OperationalError or InterfaceError if the database is away.
+        """
         try:
             call_command(job, stdout=self.stdout)
         except (OperationalError, InterfaceError):

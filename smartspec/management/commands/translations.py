@@ -1,6 +1,6 @@
-"""Thai without the gettext programs: collect the texts, keep the catalogue, build what Django reads.
+"""The Thai catalogue without the gettext programs: collect the texts, update and build it.
 
-Needs polib, of requirements-dev.txt; a running service reads only the built file.
+The command needs polib from requirements-dev.txt. A running service reads only the built file.
 """
 
 import ast
@@ -22,14 +22,17 @@ CALL = re.compile(rf"\b(?:n?gettext|_)\({STRING}(?:,\s*{STRING})?", re.DOTALL)
 
 
 class Text(NamedTuple):
-    """What is to be translated; `plural` is empty for a text without numbers."""
+    """A text to translate. `plural` is empty for a text without numbers."""
 
     text: str
     plural: str = ""
 
 
 class Command(BaseCommand):
-    help = "Bring locale/th/…/django.po up to date with the code and build django.mo; fails while a text has no Thai."
+    help = (
+        "Bring locale/th/…/django.po up to date with the code and build django.mo. Fails while a"
+        " text has no Thai translation."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="write nothing")
@@ -49,13 +52,13 @@ class Command(BaseCommand):
         self.stdout.write(f"{len(catalogue)} texts, all in Thai.")
 
 
-def update(catalogue: Any, found: dict[Text, set[str]]) -> None:
-    """Add what is new, drop what is gone, note the files (not lines, which would change every day)."""
+def update(catalogue: Any, files_by_text: dict[Text, set[str]]) -> None:
+    """Add new texts and remove unused ones. Entries name files, not lines, which change daily."""
     from polib import POEntry
 
     known = {Text(entry.msgid, entry.msgid_plural): entry for entry in catalogue}
     del catalogue[:]
-    for text, files in sorted(found.items(), key=lambda item: (sorted(item[1]), item[0])):
+    for text, files in sorted(files_by_text.items(), key=lambda item: (sorted(item[1]), item[0])):
         plural = {"msgid_plural": text.plural, "msgstr_plural": {0: ""}} if text.plural else {}
         entry = known.get(text) or POEntry(msgid=text.text, **plural)
         entry.occurrences = [(file, "") for file in sorted(files)]
@@ -63,16 +66,17 @@ def update(catalogue: Any, found: dict[Text, set[str]]) -> None:
 
 
 def collect() -> dict[Text, set[str]]:
-    """Every marked text of our code and templates, with the files it is in."""
-    found: dict[Text, set[str]] = {}
-    for path in _sources():
-        texts = in_python(path) if path.suffix == ".py" else in_template(path)
+    """Map every marked text of the code and the templates to the files that contain it."""
+    files_by_text: dict[Text, set[str]] = {}
+    for path in _list_sources():
+        texts = read_python(path) if path.suffix == ".py" else read_template(path)
         for text in texts:
-            found.setdefault(text, set()).add(path.relative_to(settings.BASE_DIR).as_posix())
-    return found
+            files = files_by_text.setdefault(text, set())
+            files.add(path.relative_to(settings.BASE_DIR).as_posix())
+    return files_by_text
 
 
-def _sources() -> Iterator[Path]:
+def _list_sources() -> Iterator[Path]:
     for app in APPS:
         yield from (
             path
@@ -83,7 +87,7 @@ def _sources() -> Iterator[Path]:
         yield from (settings.BASE_DIR / "templates").rglob(f"*.{suffix}")
 
 
-def in_python(path: Path) -> Iterator[Text]:
+def read_python(path: Path) -> Iterator[Text]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MARKS:
             texts = [
@@ -95,7 +99,7 @@ def in_python(path: Path) -> Iterator[Text]:
                 yield Text(*texts)
 
 
-def in_template(path: Path) -> Iterator[Text]:
-    # What Django would hand to xgettext.
+def read_template(path: Path) -> Iterator[Text]:
+    # templatize returns what Django's makemessages would pass to xgettext.
     for match in CALL.finditer(templatize(path.read_text(), origin=str(path))):
         yield Text(*(ast.literal_eval(string) for string in match.groups() if string))

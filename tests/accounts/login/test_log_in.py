@@ -95,7 +95,7 @@ def test_a_wrong_code_lets_nobody_in_and_five_end_it(client):
     assert [answer.status_code for answer in answers] == [200] * 4 + [302]
     assert client.post(CODE, {"code": find_code(mail.outbox[-1])})["Location"] == "/accounts/login/"
     assert "_auth_user_id" not in client.session
-    assert "log in for a new one" in client.get("/accounts/login/").content.decode()
+    assert "log in to get a new one" in client.get("/accounts/login/").content.decode()
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_passwords_are_refused_in_thai_too(client, password, message):
 def test_a_new_code_can_be_asked_for(client, settings):
     settings.ACCOUNT_RATE_LIMITS = {"confirm_email": None}
     client.post("/accounts/signup/", NEW)
-    assert "on its way" not in client.get(CODE).content.decode()
+    assert "sent a new code" not in client.get(CODE).content.decode()
     client.post(CODE, {"action": "resend"})
-    assert "A new code is on its way." in client.get(CODE).content.decode()
+    assert "We have sent a new code by email." in client.get(CODE).content.decode()
     first, second = (find_code(message) for message in mail.outbox)
     assert client.post(CODE, {"code": first}).status_code == 200
     assert client.post(CODE, {"code": second})["Location"] == "/account"
@@ -184,8 +184,8 @@ def test_signing_up_does_not_say_who_has_an_account(client, make_user):
         ]
         assert _same(pages[0], "ann@example.com") == _same(pages[1], "b@example.com")
     assert [message.subject for message in mail.outbox] == [
-        "SmartSpec: You have an account already",
-        "SmartSpec: Your code to confirm this address",
+        "SmartSpec: You already have an account",
+        "SmartSpec: Your code to confirm this email address",
     ]
     assert User.objects.count() == 2
 
@@ -237,7 +237,7 @@ def test_a_mail_server_that_is_away_is_said_on_a_page(client, settings):
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
     answer = client.post("/accounts/signup/", NEW)
     assert answer.status_code == 503
-    assert "cannot send mail" in answer.content.decode()
+    assert "cannot send emails" in answer.content.decode()
 
 
 def test_a_sign_up_that_is_refused_for_too_many_mails_makes_no_user(client):

@@ -24,7 +24,7 @@ def pop_log_in(client):
 
 
 def is_refused(answer):
-    return "Too many tries" in answer.content.decode() or answer.status_code == 429
+    return "Too many attempts" in answer.content.decode() or answer.status_code == 429
 
 
 def test_five_wrong_passwords_close_the_account_to_that_address_alone(client, ann):
@@ -134,7 +134,7 @@ def test_a_failed_log_in_is_an_event_of_the_user_without_the_password(client, an
 def test_guessing_ends_in_a_page_that_says_so(client, ann):
     answers = [log_in(client, password=f"guess {n}") for n in range(35)]
     assert answers[-1].status_code == 429
-    assert "Too many tries" in answers[-1].content.decode()
+    assert "Too many attempts" in answers[-1].content.decode()
 
 
 def test_codes_of_a_second_factor_are_not_guessed(client, ann, protect):

@@ -75,7 +75,7 @@ def test_changing_it_ends_all_other_browsers_and_every_device(client, ann, devic
 @pytest.mark.parametrize(
     ("language", "subject", "where"),
     [
-        ("en", "Your password is changed", "Firefox on Windows"),
+        ("en", "Your password has been changed", "Firefox on Windows"),
         ("th", "เปลี่ยนรหัสผ่าน", "Firefox บน Windows"),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_reset_link_works_once_and_ends_everything(client, ann, device):
         True,
         "password_reset",
     )
-    assert "does not work any more" in Client().get(link, follow=True).content.decode()
+    assert "no longer works" in Client().get(link, follow=True).content.decode()
 
 
 def test_a_reset_link_leads_to_the_configured_origin_only(client, ann):
@@ -128,7 +128,7 @@ def test_a_reset_link_leads_to_the_configured_origin_only(client, ann):
 def test_a_reset_link_is_for_an_hour(client, ann):
     link = request_reset_link(client, ann.email)
     with time_machine.travel(timezone.now() + timedelta(seconds=3700)):
-        assert "does not work any more" in client.get(link, follow=True).content.decode()
+        assert "no longer works" in client.get(link, follow=True).content.decode()
 
 
 def test_a_reset_does_not_get_around_the_second_factor(client, ann, protect):
@@ -157,7 +157,7 @@ def test_resetting_does_not_say_who_has_an_account(client, ann):
     ]
     assert len({answer["Location"] for answer in answers}) == 1
     assert [message.to for message in mail.outbox] == [[ann.email], ["nobody@example.com"]]
-    assert "there is none" in str(mail.outbox[1].body)
+    assert "there is no such account" in str(mail.outbox[1].body)
 
 
 @pytest.mark.parametrize("key", ["1-abc-def", "zzzzzzzzzzzzzzzzzzzzzz-x-y", "0-%F0%9F%98%80-1"])
@@ -214,7 +214,9 @@ def test_an_administrators_new_address_ends_everything_and_the_old_one_is_told(
         are_devices_disconnected(),
         "email_changed" in list_event_kinds(ann),
     ) == (False, True, True)
-    notice = OutgoingMail.objects.get(subject="SmartSpec: Your account has another e-mail address")
+    notice = OutgoingMail.objects.get(
+        subject="SmartSpec: The email address of your account has been changed"
+    )
     assert (notice.to, "new@example.com" in decrypt_body(notice)) == ("ann@example.com", True)
 
 

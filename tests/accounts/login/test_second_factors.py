@@ -56,7 +56,7 @@ def test_an_app_is_set_up_after_the_password_and_its_codes_are_asked_for(client,
     assert secret not in str(dict(client.session))
     assert client.post(ACTIVATE, {"code": totp(secret)})["Location"] == CODES
     assert list_factors(ann) == {"totp", "recovery_codes"}
-    assert "authenticator app is set up" in mails[-1].subject
+    assert "authenticator app has been set up" in mails[-1].subject
     assert list_event_kinds(ann)[-2:] == ["factor_added", "factor_added"]
     assert secret not in str(dict(client.session))
     other = Client()
@@ -280,7 +280,7 @@ def test_an_app_that_is_added_twice_at_once_is_there_once(client, ann, monkeypat
     secret = client.get("/accounts/2fa/totp/activate/").context["form"].secret
     answer = client.post("/accounts/2fa/totp/activate/", {"code": totp(secret)})
     assert answer["Location"] == "/account/security"
-    assert "twice at once" in client.get("/account/security").content.decode()
+    assert "twice at the same time" in client.get("/account/security").content.decode()
 
 
 @pytest.mark.parametrize("sent", ODD)

@@ -100,7 +100,7 @@ def test_failed_log_ins_are_counted_and_hide_nothing(client, ann):
         events.record(Kind.LOG_IN_FAILED, user=ann, source=UNKNOWN)
     client.force_login(ann)
     page = client.get(PAGE).content.decode()
-    assert "25 log-ins failed in the last 30 days" in page
+    assert "25 logins failed in the last 30 days" in page
     assert "Password changed" in page
 
 

@@ -1,4 +1,4 @@
-"""Adjust credits: the one place in the admin where money moves."""
+"""Adjusting the credits of users in the admin."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -22,7 +22,7 @@ def page(*users):
 
 
 def form(client, *users, **changes):
-    """What the page would send, with a key of its own."""
+    """Return the fields that the page sends, with the key of the form."""
     key = re.search(r'name="key" value="([^"]+)"', client.get(page(*users)).content.decode())
     assert key
     return {
@@ -77,7 +77,7 @@ def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator
     sent = form(client, ann)
     client.post(page(ann), sent)
     answer = client.post(page(ann), {**sent, "amount": "70"})
-    assert "used before" in answer.content.decode()
+    assert "already been used" in answer.content.decode()
     assert balance(ann) == 150
 
 
@@ -99,10 +99,10 @@ def test_a_form_that_was_used_does_not_adjust_by_another_amount(client, operator
         {"type": "bonus", "amount": "-5"},
         {"key": ""},
         {"key": "k" * 65},
-        {"get_last_day": "yesterday"},
-        {"get_last_day": "2020-01-01"},
-        {"get_last_day": "9999-12-31"},
-        {"get_last_day": "2030-01-01", "amount": "-5"},
+        {"last_day": "yesterday"},
+        {"last_day": "2020-01-01"},
+        {"last_day": "9999-12-31"},
+        {"last_day": "2030-01-01", "amount": "-5"},
     ],
 )
 def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong):
@@ -115,7 +115,7 @@ def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong
 def test_many_users_are_adjusted_together_or_not_at_all(client, operator, ann, make_user):
     poor = make_user("poor@example.com", credits=10)
     answer = client.post(page(ann, poor), form(client, ann, poor, amount="-20"))
-    assert "Nobody was adjusted" in answer.content.decode()
+    assert "Nothing was changed" in answer.content.decode()
     assert (balance(ann), balance(poor)) == (100, 10)
     client.post(page(ann, poor), form(client, ann, poor))
     assert (balance(ann), balance(poor)) == (150, 60)
@@ -184,7 +184,7 @@ def test_two_administrators_at_once_both_count(make_user):
     for client, admin in zip(clients, admins, strict=True):
         client.force_login(admin)
     forms = [form(client, ann) for client in clients]
-    # Each also clicks twice.
+    # Each administrator also clicks twice.
     concurrently(lambda n: clients[n % 2].post(page(ann), forms[n % 2]), threads=4)
     assert balance(ann) == 200
 
@@ -198,7 +198,7 @@ def test_a_stale_user_form_does_not_bring_the_old_balance_back(client, operator,
 
 def test_given_credits_expire_after_the_last_day(client, operator, ann):
     tomorrow = timezone.now().date() + timedelta(days=1)
-    client.post(page(ann), form(client, ann, get_last_day=str(tomorrow)))
+    client.post(page(ann), form(client, ann, last_day=str(tomorrow)))
     grant = Grant.objects.get(user=ann, amount=50)
     assert grant.expires_at == datetime.combine(tomorrow + timedelta(days=1), time(), tzinfo=UTC)
 
@@ -224,7 +224,7 @@ def test_what_the_ledger_refuses_is_not_logged(client, operator, ann, make_user)
 def test_a_form_used_before_does_not_adjust_as_another_type(client, operator, ann):
     sent = form(client, ann)
     client.post(page(ann), sent)
-    assert "used before" in client.post(page(ann), {**sent, "type": "bonus"}).content.decode()
+    assert "already been used" in client.post(page(ann), {**sent, "type": "bonus"}).content.decode()
     assert balance(ann) == 150
 
 

@@ -1,4 +1,4 @@
-"""Two administrators for many credits: one asks, another one decides, once."""
+"""Large amounts need two administrators: one asks, another one decides once."""
 
 from datetime import timedelta
 
@@ -26,13 +26,13 @@ def limit(settings):
 
 
 def ask(actor, *users, amount=600, key="k1", reason="Launch partners"):
-    wanted = Adjustment(amount, "adjustment", reason)
-    return approvals.adjust_or_ask(users, wanted, actor=actor, key=key)
+    adjustment = Adjustment(amount, "adjustment", reason)
+    return approvals.adjust_or_ask(users, adjustment, actor=actor, key=key)
 
 
 @pytest.fixture
-def asked(operator, ann, make_user):
-    """600 credits for each of two users, asked for by the operator."""
+def approval(operator, ann, make_user):
+    """A pending request of the operator for 600 credits for each of two users."""
     return ask(operator, ann, make_user("bob@example.com"))
 
 
@@ -65,12 +65,12 @@ def test_the_limit_is_a_setting(settings, operator, ann, setting, amount, waits)
 
 def test_the_form_asks_and_the_second_administrator_does_it(client, operator, second, ann, filled):
     path = f"/admin/accounts/user/adjust/?user={ann.pk}"
-    sent = filled(client, path, amount="1001", type="bonus", get_last_day="")
+    sent = filled(client, path, amount="1001", type="bonus", last_day="")
     preview = client.post(
         path, {name: value for name, value in sent.items() if name != "confirm"}
     ).content.decode()
     assert "another administrator must approve" in preview
-    assert "Ask for approval" in preview
+    assert "Request approval" in preview
     assert "must approve" in client.post(path, sent, follow=True).content.decode()
     assert balance(ann) == 100
     approval = Approval.objects.get()
@@ -82,70 +82,73 @@ def test_the_form_asks_and_the_second_administrator_does_it(client, operator, se
     assert Approval.objects.get().decided_by == second
 
 
-def test_the_preview_of_an_approval_shows_balances_as_they_are_now(client, asked, second, ann):
+def test_the_preview_of_an_approval_shows_balances_as_they_are_now(client, approval, second, ann):
     ledger.adjust(user=ann, amount=7, reason="Meanwhile", actor=None)
     client.force_login(second)
-    text = client.get(page(asked, "approve")).content.decode()
+    text = client.get(page(approval, "approve")).content.decode()
     assert "<strong>707</strong>" in text
     assert "Launch partners" in text
-    assert state(asked) == "pending"
+    assert state(approval) == "pending"
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_nobody_decides_what_they_ask_for(client, asked, ann, verb):
+def test_nobody_decides_what_they_ask_for(client, approval, ann, verb):
     sent = {"confirm": "1", "reason": "Mine", "key": "k"}
-    answer = client.post(page(asked, verb), sent, follow=True)
+    answer = client.post(page(approval, verb), sent, follow=True)
     assert "Another administrator must decide" in answer.content.decode()
-    assert (balance(ann), state(asked)) == (100, "pending")
+    assert (balance(ann), state(approval)) == (100, "pending")
     with pytest.raises(OwnRequest):
-        getattr(approvals, verb)(asked, actor=asked.requester, note="")
+        getattr(approvals, verb)(approval, actor=approval.requester, note="")
 
 
-def test_only_who_asked_withdraws(client, asked, second, ann, filled):
+def test_only_who_asked_withdraws(client, approval, second, ann, filled):
     with pytest.raises(OwnRequest):
-        approvals.withdraw(asked, actor=second, note="")
-    client.post(page(asked, "withdraw"), filled(client, page(asked, "withdraw")))
-    assert (balance(ann), state(asked)) == (100, "withdrawn")
+        approvals.withdraw(approval, actor=second, note="")
+    client.post(page(approval, "withdraw"), filled(client, page(approval, "withdraw")))
+    assert (balance(ann), state(approval)) == (100, "withdrawn")
 
 
-def test_a_rejection_changes_nothing_and_needs_a_reason(client, asked, second, ann, filled):
+def test_a_rejection_changes_nothing_and_needs_a_reason(client, approval, second, ann, filled):
     client.force_login(second)
-    sent = filled(client, page(asked, "reject"))
+    sent = filled(client, page(approval, "reject"))
     assert (
-        "text-red-" in client.post(page(asked, "reject"), {**sent, "reason": ""}).content.decode()
+        "text-red-"
+        in client.post(page(approval, "reject"), {**sent, "reason": ""}).content.decode()
     )
-    client.post(page(asked, "reject"), sent)
-    assert (balance(ann), state(asked)) == (100, "rejected")
+    client.post(page(approval, "reject"), sent)
+    assert (balance(ann), state(approval)) == (100, "rejected")
 
 
 @pytest.mark.parametrize("before", ["approve", "reject"])
 @pytest.mark.parametrize("then", ["approve", "reject"])
-def test_what_was_decided_is_not_decided_again(client, asked, second, ann, before, then):
-    getattr(approvals, before)(asked, actor=second, note="First")
+def test_what_was_decided_is_not_decided_again(client, approval, second, ann, before, then):
+    getattr(approvals, before)(approval, actor=second, note="First")
     left = balance(ann)
     with pytest.raises(NotPending):
-        getattr(approvals, then)(asked, actor=second, note="Again")
+        getattr(approvals, then)(approval, actor=second, note="Again")
     client.force_login(second)
     answer = client.post(
-        page(asked, then), {"confirm": "1", "reason": "x", "key": "k"}, follow=True
+        page(approval, then), {"confirm": "1", "reason": "x", "key": "k"}, follow=True
     )
     assert "Nothing was changed" in answer.content.decode()
     assert balance(ann) == left
 
 
-def test_an_expired_request_is_only_looked_at(client, asked, second, ann):
+def test_an_expired_request_is_only_looked_at(client, approval, second, ann):
     Approval.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     with pytest.raises(NotPending):
-        approvals.approve(asked, actor=second, note="")
+        approvals.approve(approval, actor=second, note="")
     client.force_login(second)
-    assert "Nothing was changed" in client.get(page(asked, "approve"), follow=True).content.decode()
+    assert (
+        "Nothing was changed" in client.get(page(approval, "approve"), follow=True).content.decode()
+    )
     assert (balance(ann), Transaction.objects.count()) == (100, 1)
 
 
-def test_it_waits_for_seven_days(asked):
+def test_a_request_expires_after_seven_days(approval):
     assert (
         timedelta(days=7) - timedelta(minutes=1)
-        < asked.expires_at - timezone.now()
+        < approval.expires_at - timezone.now()
         <= timedelta(days=7)
     )
 
@@ -165,7 +168,7 @@ def test_a_refusal_is_said_on_the_page(client, operator, second, ann, filled):
     client.force_login(second)
     assert 'name="confirm"' not in client.get(page(taken, "approve")).content.decode()
     answer = client.post(page(taken, "approve"), filled(client, page(taken, "approve")))
-    assert "not enough credits are available" in answer.content.decode()
+    assert "there are not enough credits available" in answer.content.decode()
 
 
 def test_a_large_refund_is_done_by_the_second(operator, second, ann, buy):
@@ -193,58 +196,58 @@ def test_a_form_that_adjusted_does_not_ask(operator, ann):
     assert not Approval.objects.exists()
 
 
-def test_each_step_is_logged_with_both_names(asked, operator, second, ann):
-    approvals.approve(asked, actor=second, note="Checked with sales")
-    said = [(entry.user, entry.action_flag) for entry in LogEntry.objects.order_by("pk")]
-    assert said == [
+def test_each_step_is_logged_with_both_names(approval, operator, second, ann):
+    approvals.approve(approval, actor=second, note="Checked with sales")
+    entries = [(entry.user, entry.action_flag) for entry in LogEntry.objects.order_by("pk")]
+    assert entries == [
         (operator, Act.ASKED),
         (second, Act.ADJUSTED),
         (second, Act.ADJUSTED),
         (second, Act.APPROVED),
     ]
     done = LogEntry.objects.get(action_flag=Act.ADJUSTED, object_id=str(ann.pk))
-    assert done.change_message == "+600 credits, asked for by operator@example.com: Launch partners"
+    assert done.change_message == "+600 credits, requested by operator@example.com: Launch partners"
     assert "Checked with sales" in LogEntry.objects.get(action_flag=Act.APPROVED).change_message
 
 
 @pytest.mark.parametrize(("verb", "act"), [("reject", Act.REJECTED), ("withdraw", Act.WITHDREW)])
-def test_a_refusal_is_logged_with_its_reason(asked, operator, second, verb, act):
+def test_a_refusal_is_logged_with_its_reason(approval, operator, second, verb, act):
     getattr(approvals, verb)(
-        asked, actor=second if verb == "reject" else operator, note="Not agreed"
+        approval, actor=second if verb == "reject" else operator, note="Not agreed"
     )
     assert "Not agreed" in LogEntry.objects.get(action_flag=act).change_message
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_support_asks_but_does_not_decide(client, support, asked, ann, verb):
+def test_support_asks_but_does_not_decide(client, support, approval, ann, verb):
     client.force_login(support)
     sent = {"confirm": "1", "reason": "x", "key": "k"}
-    assert client.get(page(asked, verb)).status_code == 403
-    assert client.post(page(asked, verb), sent).status_code == 403
-    assert (balance(ann), state(asked)) == (100, "pending")
+    assert client.get(page(approval, verb)).status_code == 403
+    assert client.post(page(approval, verb), sent).status_code == 403
+    assert (balance(ann), state(approval)) == (100, "pending")
 
 
-def test_the_permission_to_approve_is_enough(client, asked, make_user, ann, filled):
+def test_the_permission_to_approve_is_enough(client, approval, make_user, ann, filled):
     lead = make_user("lead@example.com", is_staff=True)
     lead.user_permissions.set(
         Permission.objects.filter(codename__in=["approve_adjustment", "view_approval"])
     )
     client.force_login(lead)
-    client.post(page(asked, "approve"), filled(client, page(asked, "approve")))
+    client.post(page(approval, "approve"), filled(client, page(approval, "approve")))
     assert balance(ann) == 700
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject", "withdraw"])
-def test_a_get_decides_nothing(client, asked, second, ann, verb):
+def test_a_get_decides_nothing(client, approval, second, ann, verb):
     client.force_login(second)
-    client.get(page(asked, verb), {"confirm": "1", "reason": "x", "key": "k"})
-    assert (balance(ann), state(asked)) == (100, "pending")
+    client.get(page(approval, verb), {"confirm": "1", "reason": "x", "key": "k"})
+    assert (balance(ann), state(approval)) == (100, "pending")
 
 
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30])
 def test_an_unknown_request_leads_to_the_list(client, operator, pk):
     answer = client.post(f"/admin/credits/approval/{pk}/approve/", {"confirm": "1"}, follow=True)
-    assert "nothing with this number" in answer.content.decode()
+    assert "no record with this number" in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""Transactions as a file: what the list shows, bounded, harmless in a spreadsheet, and logged."""
+"""The export of transactions: the rows of the list, bounded, safe in a spreadsheet, and logged."""
 
 import csv
 import html
@@ -84,7 +84,7 @@ def test_a_long_file_is_cut_and_says_how_to_go_on(
     assert len(rows) == min(most + 1, 5)
 
 
-def test_an_export_is_logged_with_who_what_and_why(client, operator, ann):
+def test_an_export_is_logged_with_actor_filters_and_reason(client, operator, ann):
     download(client, f"user={ann.pk}")
     entry = LogEntry.objects.get()
     assert (entry.user, entry.action_flag) == (operator, Act.EXPORTED)

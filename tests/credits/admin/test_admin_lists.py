@@ -1,4 +1,4 @@
-"""Lists of the ledger in the admin: pages by key, filters and search that an index answers."""
+"""Lists of the ledger in the admin: pages by key, and filters and search that use an index."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def shown(client, **query):
 
 
 def everything(client, **query):
-    """All rows, page by page, as the links lead."""
+    """Return all rows, page by page, by following the links."""
     changes = listed(client, **query)
     rows = list(changes.result_list)
     while changes.older and len(rows) < 1000:
@@ -52,13 +52,13 @@ def history(ann, spend, make_user):
 
 @pytest.mark.parametrize("query", [{}, {"type__exact": "usage"}, {"q": "ann@example.com"}])
 def test_pages_join_without_gap_or_repeat(client, operator, ann, history, query):
-    wanted = Transaction.objects.order_by("-pk")
-    wanted = wanted.filter(type="usage") if "type__exact" in query else wanted
-    wanted = wanted.filter(user=ann) if "q" in query else wanted
-    assert everything(client, **query) == [row.pk for row in wanted]
+    expected = Transaction.objects.order_by("-pk")
+    expected = expected.filter(type="usage") if "type__exact" in query else expected
+    expected = expected.filter(user=ann) if "q" in query else expected
+    assert everything(client, **query) == [row.pk for row in expected]
 
 
-def test_one_leads_back_to_the_page_before(client, operator, history):
+def test_a_link_leads_back_to_the_previous_page(client, operator, history):
     first = listed(client)
     second = client.get(f"{LIST}{first.older}").context["cl"]
     back = client.get(f"{LIST}{second.newer}").context["cl"]
@@ -72,9 +72,11 @@ def test_a_page_is_neither_counted_nor_skipped_to(client, operator, ann, history
             LIST,
             {"before": 20, "user": ann.pk, "type__exact": "usage", "created_at_from": "2020-01-01"},
         )
-    asked = [query["sql"] for query in queries if "credit_transactions" in query["sql"]]
-    assert asked
-    assert not [sql for sql in asked if "COUNT(" in sql or "OFFSET" in sql or "LIMIT" not in sql]
+    statements = [query["sql"] for query in queries if "credit_transactions" in query["sql"]]
+    assert statements
+    assert not [
+        sql for sql in statements if "COUNT(" in sql or "OFFSET" in sql or "LIMIT" not in sql
+    ]
 
 
 def test_another_filter_starts_at_the_newest(client, operator, ann, history):

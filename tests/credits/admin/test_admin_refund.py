@@ -1,4 +1,4 @@
-"""Refund: usage comes back to the user, a purchase is taken back, each with who and why."""
+"""Refunds in the admin: usage is returned, a purchase is taken back, each with actor and reason."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -87,7 +87,9 @@ def test_a_form_sent_twice_refunds_and_logs_once(client, operator, ann, usage, f
 def test_a_form_used_before_does_not_refund_another_amount(client, operator, ann, usage, filled):
     sent = filled(client, page(usage), amount="10")
     client.post(page(usage), sent)
-    assert "used before" in client.post(page(usage), {**sent, "amount": "12"}).content.decode()
+    assert (
+        "already been used" in client.post(page(usage), {**sent, "amount": "12"}).content.decode()
+    )
     assert balance(ann) == 70
 
 
@@ -119,21 +121,21 @@ def test_a_wrong_refund_is_an_error_on_the_form(client, operator, ann, usage, fi
 @pytest.mark.parametrize("pk", ["0", "abc", "9" * 30, "1%2F2"])
 def test_an_unknown_row_leads_to_the_list_and_says_so(client, operator, pk):
     answer = client.post(f"/admin/credits/transaction/{pk}/refund/", {"confirm": "1"}, follow=True)
-    assert "nothing with this number" in answer.content.decode()
+    assert "no record with this number" in answer.content.decode()
 
 
 def test_another_kind_of_row_is_not_refunded(client, operator, ann):
-    given = Transaction.objects.get(user=ann)
-    assert "Only usage and purchases" in client.get(page(given), follow=True).content.decode()
+    bonus = Transaction.objects.get(user=ann)
+    assert "Only usage and purchases" in client.get(page(bonus), follow=True).content.decode()
     assert (
         "/refund/"
-        not in client.get(f"/admin/credits/transaction/{given.pk}/change/").content.decode()
+        not in client.get(f"/admin/credits/transaction/{bonus.pk}/change/").content.decode()
     )
 
 
 def test_a_row_refunded_before_says_so(client, operator, usage):
     ledger.refund(transaction=usage, amount=None, reason="All", actor=None, idempotency_key="r1")
-    assert "Nothing is left" in client.get(page(usage), follow=True).content.decode()
+    assert "nothing left to refund" in client.get(page(usage), follow=True).content.decode()
     assert (
         "/refund/"
         not in client.get(f"/admin/credits/transaction/{usage.pk}/change/").content.decode()
@@ -166,8 +168,8 @@ def test_a_large_refund_waits_for_a_second_administrator(
     settings.ADJUST_APPROVAL_CREDITS = 39
     answer = client.post(page(usage), filled(client, page(usage), amount="40"), follow=True)
     assert "Another administrator must approve" in answer.content.decode()
-    asked = Approval.objects.get()
-    assert (asked.kind, asked.amount, asked.refunds, asked.requester) == (
+    approval = Approval.objects.get()
+    assert (approval.kind, approval.amount, approval.refunds, approval.requester) == (
         "refund",
         40,
         usage,

@@ -1,4 +1,4 @@
-"""The credit routes (api.md §2)."""
+"""The JSON routes of the credits API (api.md §2)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The credit questions over tRPC's HTTP protocol, on the wire; real clients are in test_trpc_client.py."""
+"""The credits API over tRPC's HTTP protocol. Real clients are in test_trpc_client.py."""
 
 import json
 from collections.abc import Callable
@@ -37,16 +37,16 @@ def headers(user: User, bearer: Any) -> dict[str, str]:
 
 @pytest.fixture
 def get(client: Client, headers: dict[str, str]) -> Get:
-    return lambda path, given=None, **more: client.get(
-        address(path, given), headers={**headers, **more}
+    return lambda path, inputs=None, **more: client.get(
+        address(path, inputs), headers={**headers, **more}
     )
 
 
-def address(path: str, given: Any = None) -> str:
-    """As the clients build it: a comma makes a batch, and only what there is is sent."""
+def address(path: str, inputs: Any = None) -> str:
+    """Build the address as the clients do: a comma makes a batch, absent inputs are left out."""
     query = [
         *(["batch=1"] if "," in path else []),
-        *([f"input={quote(json.dumps(given))}"] if given is not None else []),
+        *([f"input={quote(json.dumps(inputs))}"] if inputs is not None else []),
     ]
     return f"/api/trpc/{path}?{'&'.join(query)}"
 
@@ -58,7 +58,7 @@ def spend(user: User, *costs: int) -> None:
 
 
 def refusal(response: Any) -> tuple[int, str, int]:
-    """Status, tRPC's name and JSON-RPC's number."""
+    """Return the status, tRPC's name and JSON-RPC's number of the error."""
     error = response.json()["error"]
     assert error["data"]["httpStatus"] == response.status_code
     assert "stack" not in error["data"]
@@ -116,11 +116,11 @@ def test_history_pages_by_the_cursor_it_gave(get: Get, user: User) -> None:
 
 def test_superjson_is_answered_in_superjson_with_its_dates(get: Get, user: User) -> None:
     spend(user, 1)
-    asked = {
+    inputs = {
         "json": {"type": "usage", "start": "2020-01-01T00:00:00.000Z"},
         "meta": {"values": {"start": ["Date"]}},
     }
-    data = get("credits.history", asked).json()["result"]["data"]
+    data = get("credits.history", inputs).json()["result"]["data"]
     assert [row["amount"] for row in data["json"]["results"]] == [-1]
     assert data["meta"] == {"values": {"results.0.createdAt": ["Date"]}}
     assert get("credits.packages", UNDEFINED).json() == {"result": {"data": {"json": []}}}
@@ -137,8 +137,8 @@ def test_superjson_refusals_are_wrapped_too(get: Get) -> None:
 
 
 def test_a_batch_answers_in_order(get: Get) -> None:
-    asked = {"1": {"days": 7}}
-    balance, stats, again = get("credits.balance,credits.stats,credits.balance", asked).json()
+    inputs = {"1": {"days": 7}}
+    balance, stats, again = get("credits.balance,credits.stats,credits.balance", inputs).json()
     assert balance == again == {"result": {"data": BALANCE}}
     assert stats["result"]["data"]["periodDays"] == 7
     assert [
@@ -170,11 +170,11 @@ def test_a_batch_that_succeeds_in_part_is_207(client: Client, get: Get) -> None:
 
 @pytest.mark.parametrize("token", ["unknown", "sk-unknown"])
 def test_a_bad_token_is_refused_alike_all_through_a_batch(client: Client, token: str) -> None:
-    asked = client.get(
+    response = client.get(
         address("credits.balance,credits.stats"), headers={"Authorization": f"Bearer {token}"}
     )
-    assert asked.status_code == 401
-    assert {answer["error"]["message"] for answer in asked.json()} == {
+    assert response.status_code == 401
+    assert {answer["error"]["message"] for answer in response.json()} == {
         build_refusal(token).description
     }
 
@@ -188,8 +188,8 @@ def test_a_batch_is_bounded(get: Get) -> None:
 
 
 def test_a_stream_of_lines_is_one_line(get: Get, user: User) -> None:
-    wanted = {"trpc-accept": "application/jsonl"}
-    response = get("credits.history,credits.secrets", {"0": UNDEFINED}, **wanted)
+    accept = {"trpc-accept": "application/jsonl"}
+    response = get("credits.history,credits.secrets", {"0": UNDEFINED}, **accept)
     line, rest = response.content.decode().split("\n")
     head = json.loads(line)
     assert (response.status_code, rest) == (200, "")
@@ -223,7 +223,7 @@ def test_another_method_is_not_supported(user: User, method: str) -> None:
     assert refusal(response) == (405, "METHOD_NOT_SUPPORTED", -32005)
     assert response["Allow"] == "GET, HEAD"
     error = response.json()["error"]
-    assert error.pop("json") == error  # nobody has said how to spell it: this is both
+    assert error.pop("json") == error  # The encoding is unknown, so the error has both forms.
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_what_is_not_json_is_a_parse_error(
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "inputs",
     [
         [],
         "text",
@@ -266,11 +266,11 @@ def test_what_is_not_json_is_a_parse_error(
         {"json": {"start": "NaN"}, "meta": {"values": {"start": [["number"]]}}},
     ],
 )
-def test_a_bad_input_is_a_bad_request(get: Get, asked: Any) -> None:
-    single = get("credits.history", asked)
+def test_a_bad_input_is_a_bad_request(get: Get, inputs: Any) -> None:
+    single = get("credits.history", inputs)
     error = single.json()["error"]
     assert (single.status_code, error.get("json", error)["data"]["code"]) == (400, "BAD_REQUEST")
-    batch = get("credits.history,credits.balance", {"0": asked})
+    batch = get("credits.history,credits.balance", {"0": inputs})
     assert (batch.status_code, len(batch.json())) == (207, 2)
 
 
@@ -284,13 +284,13 @@ def test_deep_nesting_breaks_nothing(
     assert response.status_code == (200 if name == "x" and levels < trpc.MAX_BRACKETS else 400)
 
 
-@pytest.mark.parametrize("asked", [[], [None], "0", 0, False])
-def test_the_inputs_of_a_batch_are_an_object(get: Get, asked: Any) -> None:
-    assert refusal(get("credits.balance,credits.stats", asked)) == (400, "BAD_REQUEST", -32600)
+@pytest.mark.parametrize("inputs", [[], [None], "0", 0, False])
+def test_the_inputs_of_a_batch_are_an_object(get: Get, inputs: Any) -> None:
+    assert refusal(get("credits.balance,credits.stats", inputs)) == (400, "BAD_REQUEST", -32600)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "inputs",
     [
         {"limit": "5"},
         {"limit": 5, "limit ": 6, "constructor": {}},
@@ -301,8 +301,8 @@ def test_the_inputs_of_a_batch_are_an_object(get: Get, asked: Any) -> None:
         {"x": {"y": [[[]]]}},
     ],
 )
-def test_an_unusual_input_that_fits_is_answered(get: Get, asked: Any) -> None:
-    data = get("credits.history", asked).json()["result"]["data"]
+def test_an_unusual_input_that_fits_is_answered(get: Get, inputs: Any) -> None:
+    data = get("credits.history", inputs).json()["result"]["data"]
     assert len(data.get("json", data)["results"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Real tRPC clients, of both versions, talk to /api/trpc."""
+"""Real tRPC clients of both versions call /api/trpc."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def user(make_user: Callable[..., User]) -> User:
 
 
 def ask(version: str, *arguments: str) -> Any:
-    """What the client of this version prints; Node finds its packages by the folder it runs in."""
+    """Return the output of this version's client, which runs in the folder of its packages."""
     command = ["node", "--input-type=module", "-", *arguments]
     folder = Path(CLIENTS) / version
     run = subprocess.run(
@@ -75,7 +75,8 @@ def test_a_real_client_gets_answers_and_typed_refusals(
         f"Date {timezone.now().year}" if transformer == "superjson" else "string"
     )
     refusals = {
-        name: (said["name"], said["code"], said["path"]) for name, said in seen["refusals"].items()
+        name: (error["name"], error["code"], error["path"])
+        for name, error in seen["refusals"].items()
     }
     assert refusals == {
         "tooMany": ("TRPCClientError", "BAD_REQUEST", "credits.history"),

@@ -1,4 +1,4 @@
-"""The application's role against the ledger: what somebody with its password, or with an injection, can do."""
+"""What an attacker with the application's role, by its password or an injection, can do."""
 
 from collections.abc import Callable
 
@@ -35,7 +35,8 @@ MakeUser = Callable[..., User]
         "ALTER TABLE {0} ADD COLUMN extra text",
         "ALTER TABLE {0} DISABLE TRIGGER USER",
         "DROP TABLE {0} CASCADE",
-        "CREATE TRIGGER extra BEFORE INSERT ON {0} FOR EACH STATEMENT EXECUTE FUNCTION users_start_at_zero()",
+        "CREATE TRIGGER extra BEFORE INSERT ON {0}"
+        " FOR EACH STATEMENT EXECUTE FUNCTION users_start_at_zero()",
         "CREATE RULE extra AS ON INSERT TO {0} DO INSTEAD NOTHING",
         "SELECT nextval('{0}_id_seq')",
         "SELECT setval('{0}_id_seq', 1)",
@@ -50,7 +51,8 @@ def test_a_ledger_table_is_only_read(application: Application, table: str, state
 def test_a_ledger_column_of_a_user_is_not_written(application: Application, column: str) -> None:
     application.refused(f"UPDATE users SET {column} = DEFAULT")
     application.refused(
-        f"INSERT INTO users (id, email) VALUES (1, '') ON CONFLICT (id) DO UPDATE SET {column} = DEFAULT"
+        f"INSERT INTO users (id, email) VALUES (1, '')"
+        f" ON CONFLICT (id) DO UPDATE SET {column} = DEFAULT"
     )
 
 
@@ -82,7 +84,8 @@ def test_nobody_starts_with_credits(
         "LOCK TABLE users IN SHARE MODE",
         "DROP TRIGGER users_start_at_zero ON users",
         "ALTER TABLE users DISABLE TRIGGER users_check_balance",
-        "CREATE OR REPLACE FUNCTION users_check_balance() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE OR REPLACE FUNCTION users_check_balance() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END'",
         "ALTER FUNCTION ledger_hold RESET ALL",
         "ALTER FUNCTION ledger_hold SECURITY INVOKER",
         "DROP FUNCTION ledger_hold",
@@ -106,7 +109,7 @@ def test_what_guards_the_ledger_cannot_be_changed(application: Application, stat
     application.refused(statement)
 
 
-def test_the_owner_cannot_be_become(application: Application) -> None:
+def test_the_application_cannot_become_the_owner(application: Application) -> None:
     owner = connection.settings_dict["USER"]
     for statement in (
         "SET ROLE {}",
@@ -144,23 +147,27 @@ CALLS = {
     "ledger_capture": "SELECT ledger_capture({user}, {hold}, 3, '', '{{}}')",
     "ledger_release": "SELECT ledger_release({user}, {hold})",
     "ledger_sweep": "SELECT ledger_sweep({user})",
-    "ledger_post": 'SELECT ledger_post({user}, \'adjust\', NULL, \'{{"type": "bonus", "amount": 5}}\','
-    ' \'{{"description": ""}}\')',
+    "ledger_post": "SELECT ledger_post({user}, 'adjust', NULL,"
+    ' \'{{"type": "bonus", "amount": 5}}\', \'{{"description": ""}}\')',
     "ledger_refundable": "SELECT ledger_refundable({user}, {transaction})",
 }
-# Whoever looks a name up in this session's own schema first runs spy(), as whoever that is.
+# A function that looks these names up in the session's temporary schema first runs spy() with its
+# own privileges.
 SPY = """
 CREATE FUNCTION pg_temp.spy() RETURNS boolean LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION 'this runs as %', current_user; END $$;
 """
-TRAP = "CREATE TEMPORARY VIEW {0} AS SELECT * FROM public.{0} WHERE pg_temp.spy(); GRANT ALL ON pg_temp.{0} TO PUBLIC;"
+TRAP = (
+    "CREATE TEMPORARY VIEW {0} AS SELECT * FROM public.{0} WHERE pg_temp.spy();"
+    " GRANT ALL ON pg_temp.{0} TO PUBLIC;"
+)
 
 
 @pytest.mark.parametrize("verb", roles.VERBS)
 def test_a_verb_is_not_led_astray_by_temporary_objects(
     application: Application, make_user: MakeUser, temporary_objects: None, verb: str
 ) -> None:
-    """Where the owner could not forbid them. The commit counts too: a deferred trigger looks names up then."""
+    """Temporary objects are allowed here. A deferred trigger looks names up at the commit, too."""
     user = make_user(credits=100)
     hold = application.rows(
         f"SELECT (r.hold).id FROM ledger_hold({user.pk}, 10, 10, 'h', 60, 10) r"
@@ -182,7 +189,7 @@ def test_the_trap_itself_works(
 
 
 def test_each_migrate_grants_anew(application: Application) -> None:
-    """A later version's table is included, and what somebody granted meanwhile is taken back."""
+    """A new table is included, and a privilege that was granted by hand is revoked."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE notes (id bigint)")
         cursor.execute(f"GRANT UPDATE (credits), TRIGGER ON users TO {settings.DATABASE_APP_ROLE}")
@@ -199,7 +206,7 @@ def test_two_migrates_at_once_both_succeed(application: Application) -> None:
     application.rows("SELECT ledger_sweep(0)")
 
 
-def test_a_role_that_is_not_there_is_said_before_anything_happens(
+def test_a_missing_role_is_reported_before_anything_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(settings, "DATABASE_APP_ROLE", "nobody_of_that_name")
@@ -214,7 +221,7 @@ def test_the_owner_is_no_role_for_the_application(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("privilege", "found"),
+    ("privilege", "excess"),
     [
         ("DELETE ON credit_holds", "DELETE on credit_holds"),
         ("TRIGGER ON credit_grants", "TRIGGER on credit_grants"),
@@ -223,13 +230,13 @@ def test_the_owner_is_no_role_for_the_application(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_role_that_has_too_much_all_the_same_is_refused(
-    application: Application, privilege: str, found: str
+    application: Application, privilege: str, excess: str
 ) -> None:
-    """Here because everybody has it, elsewhere by another role: our REVOKE does not reach that."""
+    """The privilege comes from PUBLIC here; our REVOKE for the role does not remove that."""
     with connection.cursor() as cursor:
         cursor.execute(f"GRANT {privilege} TO PUBLIC")
         try:
-            with pytest.raises(CommandError, match=f"it has {found}"):
+            with pytest.raises(CommandError, match=f"it has {excess}"):
                 call_command("migrate", verbosity=0)
         finally:
             cursor.execute(f"REVOKE {privilege} FROM PUBLIC")

@@ -1,4 +1,4 @@
-"""The site at work as the application's role: nothing that it needs was taken away."""
+"""The site works with the application's role: it has every privilege that it needs."""
 
 from collections.abc import Callable
 

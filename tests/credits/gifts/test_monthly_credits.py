@@ -1,4 +1,4 @@
-"""Monthly credits: one per user, plan and month, and none is forgotten."""
+"""Monthly credits: one grant per user, plan and month, and no month is forgotten."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ def member(poor: User, plan: Plan) -> User:
 
 
 def grant(monkeypatch: pytest.MonkeyPatch, now: datetime) -> int:
-    monkeypatch.setattr(monthly_credits, "_now", lambda: now)
+    monkeypatch.setattr(monthly_credits, "_read_clock", lambda: now)
     return monthly_credits.grant_due()
 
 
@@ -70,21 +70,21 @@ def test_where_they_expire_a_missed_month_is_gone(
     assert grant(monkeypatch, NOVEMBER) == 1
 
 
-def test_plans_there_and_back_give_each_once(
+def test_changing_plans_back_and_forth_grants_each_once(
     member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Plan.objects.create(slug="team", name="Team", monthly_credits=300)
-    given: list[int] = []
+    grants: list[int] = []
     for chosen in (plan, other, plan, other):
         User.objects.filter(pk=member.pk).update(plan=chosen)
-        Plan.objects.filter(pk=plan.pk).update(monthly_credits=100 + len(given))
-        given.append(grant(monkeypatch, NOVEMBER))
+        Plan.objects.filter(pk=plan.pk).update(monthly_credits=100 + len(grants))
+        grants.append(grant(monkeypatch, NOVEMBER))
     assert Transaction.objects.filter(user=member).count() == 2
     assert audit.run().findings == []
 
 
 @pytest.mark.parametrize("away", ["another plan", "switched off", "no credits"])
-def test_who_was_away_is_not_paid_for_that_time(
+def test_an_absent_user_gets_nothing_for_that_time(
     member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     Plan.objects.update(credits_roll_over=True)
@@ -124,7 +124,7 @@ def test_several_ticks_at_once_grant_once(member: User) -> None:
     assert Transaction.objects.filter(user=member).count() == 1
 
 
-def test_what_the_ledger_refuses_keeps_nobody_else_waiting(
+def test_a_refused_grant_does_not_stop_the_others(
     member: User, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absurd = Plan.objects.create(slug="absurd", name="Absurd", monthly_credits=2_000_000_000)

@@ -1,4 +1,4 @@
-"""The audit finds what is wrong, says it in a sentence, and finds nothing else."""
+"""The audit reports what is wrong in a sentence, and nothing else."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def busy(user: User) -> User:
-    """Somebody with one of everything."""
+    """A user with one row of each kind."""
     purchase = give(user, 100, "purchase", reference_id="pi_1")
     give(user, 20, "subscription", expires_at=LATER, allowance="pro/2026-11")
     usage = spend(user, 30)
@@ -37,7 +37,7 @@ def busy(user: User) -> User:
 
 
 def change(*statements: str) -> None:
-    """What only the owner of the tables could do, with every guard off."""
+    """Run statements with every guard off, which only the owner of the tables can do."""
     guards = [
         ("users", "users_check_balance"),
         ("credit_transactions", "credit_transactions_check_balance"),
@@ -59,7 +59,7 @@ def test_a_sound_ledger_has_no_findings(busy: User) -> None:
 
 
 def new_row(type: str, amount: int, **values: str) -> str:
-    """A row after the last one that no verb has written."""
+    """Return a statement that inserts a row after the last one, without a verb."""
     columns = {
         "seq": "10",
         "type": f"'{type}'",
@@ -103,7 +103,8 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         (9, new_row("purchase", 100, reference_id="'pi_1'"), "by payment pi_1"),
         (
             10,
-            "INSERT INTO credit_operations (user_id, verb, idempotency_key, request, transaction_id, op)"
+            "INSERT INTO credit_operations"
+            " (user_id, verb, idempotency_key, request, transaction_id, op)"
             " SELECT user_id, verb, 'other', request, transaction_id, op FROM credit_operations"
             " WHERE request ? 'allowance'",
             "pro/2026-11 was granted 2 times",
@@ -130,7 +131,8 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         ),
         (
             12,
-            "UPDATE credit_transactions SET created_at = created_at + interval '1 second' WHERE seq = 3",
+            "UPDATE credit_transactions SET created_at = created_at + interval '1 second'"
+            " WHERE seq = 3",
             "not what was",
         ),
         (12, "UPDATE users SET ledger_digest = ''", "digest of the user"),
@@ -155,7 +157,8 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         (13, "UPDATE credit_transactions SET op = 0 WHERE seq = 9", "cannot be replayed"),
         (
             13,
-            'UPDATE credit_operations SET refusal = \'{"code": "idempotency_conflict"}\' WHERE refusal IS NOT NULL',
+            'UPDATE credit_operations SET refusal = \'{"code": "idempotency_conflict"}\''
+            " WHERE refusal IS NOT NULL",
             "was refused",
         ),
         (
@@ -178,9 +181,9 @@ def test_the_audit_names_what_was_changed_behind_the_guards(
 ) -> None:
     execute("DROP INDEX credit_transactions_once_per_payment")
     change(statement)
-    found = [finding for finding in audit.run().findings if finding.invariant == invariant]
-    assert any(says in finding.problem for finding in found), audit.run().findings
-    assert all(finding.user_id == busy.pk and finding.remedy for finding in found)
+    findings = [finding for finding in audit.run().findings if finding.invariant == invariant]
+    assert any(says in finding.problem for finding in findings), audit.run().findings
+    assert all(finding.user_id == busy.pk and finding.remedy for finding in findings)
 
 
 def test_a_row_that_is_gone_is_missed(busy: User) -> None:
@@ -206,7 +209,7 @@ def test_only_users_who_did_something_since_are_audited(busy: User, poor: User) 
     assert audit.run(since=datetime.now(UTC) - timedelta(hours=1)).users == 1
 
 
-def test_parts_are_bounded_and_miss_nothing(
+def test_the_audit_reads_bounded_parts_and_misses_nothing(
     busy: User, poor: User, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = audit.run()

@@ -1,4 +1,7 @@
-"""Processes and threads do random verbs on the same few accounts at once; then everything must add up and replay."""
+"""Processes and threads call random verbs on the same few accounts.
+
+Afterwards all sums must be right, and the audit must replay every operation.
+"""
 
 import os
 import sys
@@ -19,7 +22,7 @@ SECONDS = 2.5
 
 
 def environment() -> dict[str, str]:
-    """That of another process with this test's database."""
+    """Return the environment of another process that uses this test's database."""
     database = settings.DATABASES["default"]
     account = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
     return {**os.environ, "DATABASE_URL": f"postgres://{account}/{database['NAME']}"}
@@ -37,7 +40,7 @@ def test_any_history_adds_up_and_replays(make_user: Callable[..., User]) -> None
             races.race(environment(), users, seed=seed + 1, seconds=SECONDS, racers=2, threads=3)
             + here.result()
         )
-    sys.stdout.write("\n".join(races.lines(counts)))
+    sys.stdout.write("\n".join(races.format_counts(counts)))
     assert [what for what in counts if what.startswith(racer.ERROR)] == []
     report = audit.run()
     assert report.findings == []

@@ -1,4 +1,4 @@
-"""Hypothesis drives the real ledger and the pure account side by side: they must never say different things."""
+"""Hypothesis drives the real ledger and the ledger in memory: their results must never differ."""
 
 import itertools
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         if credits:
             self.add("purchase", credits, None, 100)
 
-    # --- rules ---------------------------------------------------------------------------
+    # --- The rules -----------------------------------------------------------------------
 
     @rule(target=holds, amount=st.integers(0, 50), at_least=st.integers(0, 50))
     def hold(self, amount: int, at_least: int) -> str:
@@ -79,7 +79,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
     def hold_within_a_budget(
         self, amount: int, at_least: int, credential: str, budget: int | None
     ) -> str:
-        """The account is asked for what the budget leaves, or not at all."""
+        """Hold what the budget leaves, or expect a refusal if it leaves too little."""
         reference = f"gen_{next(numbers)}"
         at_least = min(amount, at_least)
         left = amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
@@ -89,7 +89,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
             left = (
                 amount if budget is None else max(min(amount, budget - self.counted(credential)), 0)
             )
-        asked: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "amount": amount,
             "at_least": at_least,
             "credential": credential,
@@ -98,15 +98,15 @@ class LedgerAndAccount(RuleBasedStateMachine):
         self.both(
             lambda: self.held.__setitem__(
                 reference,
-                ledger.hold(user=self.user, reference_id=reference, seconds=3600, **asked),
+                ledger.hold(user=self.user, reference_id=reference, seconds=3600, **arguments),
             ),
-            lambda: self.asked_within(reference, left, amount, at_least),
+            lambda: self.hold_within(reference, left, amount, at_least),
         )
         if reference in self.held:
             self.credentials[reference] = credential
         return reference
 
-    def asked_within(self, reference: str, left: int, amount: int, at_least: int) -> None:
+    def hold_within(self, reference: str, left: int, amount: int, at_least: int) -> None:
         if left < at_least <= min(amount, self.account.available):
             raise Refused(
                 "insufficient_credits",
@@ -120,7 +120,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         self.account.hold(reference, requested=left, at_least=at_least)
 
     def counted(self, credential: str) -> int:
-        """What it holds and has spent, by the pure account."""
+        """Return what the credential holds and has spent, according to the ledger in memory."""
         holds = [
             self.account.holds[name] for name, by in self.credentials.items() if by == credential
         ]
@@ -145,7 +145,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
     @rule(reference=holds)
     def let_a_hold_expire(self, reference: str) -> None:
         if reference in self.held:
-            # One that has ended stays as it was: its pins were counted by the date that it had.
+            # A hold that has ended keeps its expiry, because its pins were counted with that date.
             running = Hold.objects.filter(pk=self.held[reference].pk, state=Hold.State.OPEN)
             running.update(expires_at=PAST)
 
@@ -157,7 +157,8 @@ class LedgerAndAccount(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def let_a_grant_expire(self, data: Any) -> None:
-        # Only the one that burns first of its priority: a replay must find the order in which they have burned.
+        # Only the grant that is spent first within its priority may expire, because a replay must
+        # reproduce the order in which the grants were spent.
         soon = Grant.objects.filter(user=self.user, expires_at=SOON).order_by("-id")
         first = {grant.priority: grant for grant in soon}
         if first:
@@ -213,16 +214,16 @@ class LedgerAndAccount(RuleBasedStateMachine):
             "actor": None,
             "idempotency_key": self.key(),
         }
-        asked: dict[str, Any] = {"seq": row.seq, "now": datetime.now(UTC)}
+        arguments: dict[str, Any] = {"seq": row.seq, "now": datetime.now(UTC)}
         if verb != "restore":
-            real["amount"] = asked["amount"] = amount
+            real["amount"] = arguments["amount"] = amount
         if verb == "claw_back":
-            del asked["now"]
+            del arguments["now"]
         self.both(
-            lambda: getattr(ledger, verb)(**real), lambda: getattr(self.account, verb)(**asked)
+            lambda: getattr(ledger, verb)(**real), lambda: getattr(self.account, verb)(**arguments)
         )
 
-    # --- what must hold after each ---------------------------------------------------------
+    # --- The condition after each rule -------------------------------------------------------
 
     @invariant()
     def they_agree(self) -> None:
@@ -258,10 +259,10 @@ class LedgerAndAccount(RuleBasedStateMachine):
         if hasattr(self, "user"):
             assert audit.run(user=self.user).findings == []
 
-    # --- how -----------------------------------------------------------------------------
+    # --- Helpers -------------------------------------------------------------------------
 
     def both(self, real: Any, pure: Any) -> None:
-        """The same outcome, or the same refusal with the same numbers."""
+        """Require the same outcome, or the same refusal with the same numbers."""
         self.lapse()
         assert self.outcome(real, LedgerRefusal) == self.outcome(pure, Refused)
 
@@ -282,7 +283,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         return None
 
     def lapse(self) -> None:
-        """Every verb first takes away what has expired."""
+        """Take away what has expired, as every verb does first."""
         for grant in self.account.due(datetime.now(UTC)):
             self.account.expire(grant.number)
 

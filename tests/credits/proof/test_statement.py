@@ -1,4 +1,4 @@
-"""A statement can be checked by anybody, with nothing but Python."""
+"""A user can check a statement with Python alone."""
 
 import csv
 import json
@@ -52,8 +52,8 @@ def write(user: User, path: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_a_statement_verifies(busy: User, tmp_path: Path, kind: str) -> None:
-    code, said = verify(write(busy, tmp_path / f"statement.{kind}"))
-    assert (code, "5 transactions, balance 0" in said) == (0, True), said
+    code, output = verify(write(busy, tmp_path / f"statement.{kind}"))
+    assert (code, "5 transactions, balance 0" in output) == (0, True), output
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
@@ -74,8 +74,8 @@ def test_a_changed_statement_does_not(
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    code, said = verify(path)
-    assert code == 1, said
+    code, output = verify(path)
+    assert code == 1, output
 
 
 def test_a_row_left_out_is_missed(busy: User, tmp_path: Path) -> None:
@@ -89,11 +89,11 @@ def test_a_row_left_out_is_missed(busy: User, tmp_path: Path) -> None:
     "text",
     ["", "{", "[]", '{"account": 5}', "# README", '{"account": {"id": 1}, "transactions": [{}]}'],
 )
-def test_what_is_no_statement_is_said_so(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_statement_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "statement"
     path.write_text(text)
-    code, said = verify(path)
-    assert (code, said) == (1, f"{path}: it is not a whole statement.\n")
+    code, output = verify(path)
+    assert (code, output) == (1, f"{path}: it is not a whole statement.\n")
     assert "cannot be read" in verify(tmp_path / "nowhere")[1]
 
 
@@ -113,7 +113,7 @@ def test_a_later_statement_continues_an_earlier_one(busy: User, tmp_path: Path) 
     assert verify(earlier, later)[0] == 1
 
 
-def test_a_statement_of_nothing_verifies(poor: User, tmp_path: Path) -> None:
+def test_an_empty_statement_verifies(poor: User, tmp_path: Path) -> None:
     assert verify(write(poor, tmp_path / "statement.json"))[0] == 0
     assert verify(write(poor, tmp_path / "statement.csv"))[0] == 0
 
@@ -145,8 +145,8 @@ def test_any_text_has_the_same_digest_in_the_database_and_outside(
         idempotency_key=f"k{text}"[:200],
     )
     for kind in ("json", "csv"):
-        code, said = verify(write(user, tmp_path / f"statement.{kind}"))
-        assert code == 0, said
+        code, output = verify(write(user, tmp_path / f"statement.{kind}"))
+        assert code == 0, output
 
 
 def test_long_statements_are_read_in_parts(busy: User, monkeypatch: pytest.MonkeyPatch) -> None:

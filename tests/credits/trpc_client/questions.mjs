@@ -1,20 +1,27 @@
-// Asks the credit questions as a web client does, and prints what the client made of the answers.
-// Arguments: the address, a bearer token, a link's name, "superjson" or "json".
+// Call the credits API as a web client does, and print what the client returns.
+// Arguments: the address, a bearer token, the name of a link, and "superjson" or "json".
 import * as trpc from "@trpc/client";
 import superjson from "superjson";
 
 const [url, token, link, format] = process.argv.slice(2);
-// Version 10 wants the transformer in the client, version 11 in the link.
+// tRPC 10 expects the transformer in the client, tRPC 11 in the link.
 const transformer = format === "superjson" ? { transformer: superjson } : {};
 const client = (headers) =>
-  trpc.createTRPCProxyClient({ ...transformer, links: [trpc[link]({ url, headers, ...transformer })] }).credits;
-const refusal = (answer) => answer.then(() => null, ({ name, message, data }) => ({ name, message, ...data }));
+  trpc.createTRPCProxyClient({
+    ...transformer,
+    links: [trpc[link]({ url, headers, ...transformer })],
+  }).credits;
+const refusal = (answer) =>
+  answer.then(
+    () => null,
+    ({ name, message, data }) => ({ name, message, ...data }),
+  );
 const kind = (value) => (value instanceof Date ? `Date ${value.getUTCFullYear()}` : typeof value);
 
 const ann = client({ authorization: `Bearer ${token}` });
 const nobody = client({});
 
-// What is asked in one tick is one batch.
+// All calls in one tick form one batch.
 const [balance, stats, first, packages] = await Promise.all([
   ann.balance.query(),
   ann.stats.query({ days: 7 }),

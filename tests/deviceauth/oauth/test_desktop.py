@@ -14,7 +14,7 @@ from accounts.models import User
 from credits.proof import audit
 from deviceauth import device_flow, device_sessions
 from deviceauth.models import DeviceCode, DeviceSession
-from tests.clock import Clock, moving
+from tests.clock import Clock, control_clock
 from tests.deviceauth.desktop import TOKEN, Desktop, Expired
 from tests.llmproxy import scripted_upstream
 
@@ -24,7 +24,7 @@ MINUTE, HOUR = 60, 3600
 
 @pytest.fixture
 def clock(transactional_db: None) -> Iterator[Clock]:
-    with moving() as clock:
+    with control_clock() as clock:
         yield clock
 
 

@@ -17,7 +17,7 @@ from requests_oauthlib import OAuth2Session  # type: ignore[import-untyped]
 from accounts.models import User
 from deviceauth import device_flow
 from deviceauth.models import DeviceCode
-from tests.clock import Clock, moving
+from tests.clock import Clock, control_clock
 from tests.deviceauth.conftest import DEVICE_CODE, make_application
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -121,7 +121,7 @@ class PatientClient:
 
 @pytest.fixture
 def clock(transactional_db: None) -> Iterator[Clock]:
-    with moving() as clock:
+    with control_clock() as clock:
         yield clock
 
 

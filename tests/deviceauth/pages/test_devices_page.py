@@ -48,11 +48,11 @@ def test_it_shows_what_is_connected_and_what_that_may_do(person: Client, user: U
     for fact in (
         "SmartSpecPro on Windows",
         "203.0.113.5",
-        "Talk to language models with your credits",
+        "Use language models with your credits",
         "now",
     ):
         assert fact in page
-    assert "Read your connected tools" not in page
+    assert "Read from your connected tools" not in page
 
 
 def test_what_was_ended_is_not_shown(
@@ -114,7 +114,7 @@ def test_all_devices_are_disconnected_and_nobody_elses(
     mine = [Device().start().approved_by(user).redeem() for _ in range(2)]
     others = Device().start().approved_by(make_user("bob@example.com")).redeem()
     assert "Disconnect these devices" in read_text(person.get(f"{PAGE}/disconnect"))
-    assert "All your devices are disconnected" in read_text(
+    assert "All your devices have been disconnected" in read_text(
         person.post(f"{PAGE}/disconnect", follow=True)
     )
     assert [device.me().status_code for device in (*mine, others)] == [401, 401, 200]
@@ -157,16 +157,16 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
     assert "Disconnect the device?" in read_text(question)
     assert (question["Cache-Control"], question["Referrer-Policy"]) == ("no-store", "strict-origin")
     assert device.me().status_code == 200
-    assert "The device is disconnected" in read_text(stranger.post(link))
+    assert "The device has been disconnected" in read_text(stranger.post(link))
     assert device.me().status_code == 401
-    assert "not connected any more" in read_text(stranger.post(link))
-    assert "not connected any more" in read_text(stranger.get(link))
+    assert "no longer connected" in read_text(stranger.post(link))
+    assert "no longer connected" in read_text(stranger.get(link))
 
 
 def test_the_link_stops_a_device_that_has_not_redeemed_yet(person: Client, user: User) -> None:
     device = Device().start()
     person.post("/auth/device", {"user_code": device.codes["user_code"], "decision": "allow"})
-    assert "The device is disconnected" in read_text(Client().post(read_undo_link()))
+    assert "The device has been disconnected" in read_text(Client().post(read_undo_link()))
     assert device.poll().json()["error"] == "access_denied"
     assert DeviceCode.objects.get().status == DeviceCode.Status.DENIED
 

@@ -47,18 +47,18 @@ def test_the_confirm_step_says_who_asks_for_what_when_and_from_where(person: Cli
     page = read_text(enter(person, desktop.codes["user_code"]))
     for fact in (
         "SmartSpecPro to your account",
-        "Talk to language models with your credits",
-        "Change things through your connected tools",
+        "Use language models with your credits",
+        "Make changes through your connected tools",
         "ann@example.com",
         desktop.codes["user_code"],
         "now",
         "203.0.113.5",
         "SmartSpecPro on macOS",
         "Allow",
-        "I did not start this",
+        "Refuse: I did not start this",
     ):
         assert fact in page
-    assert "Read your connected tools" not in page
+    assert "Read from your connected tools" not in page
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_a_request_from_another_address_is_warned_about(
     person: Client, asked_from: str, warned: bool
 ) -> None:
     device = Device(extra={"REMOTE_ADDR": asked_from}).start()
-    assert ("another address" in read_text(enter(person, device.codes["user_code"]))) is warned
+    assert ("another IP address" in read_text(enter(person, device.codes["user_code"]))) is warned
 
 
 def test_the_two_stacks_of_one_household_are_one_network(person: Client) -> None:
     device = Device(extra={"REMOTE_ADDR": "2001:db8:1:2::5"}).start()
     here = {"user_code": device.codes["user_code"]}
-    assert "another address" not in read_text(
+    assert "another IP address" not in read_text(
         person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:2::beef")
     )
-    assert "another address" in read_text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
+    assert "another IP address" in read_text(person.post(PAGE, here, REMOTE_ADDR="2001:db8:1:3::5"))
 
 
 def test_it_says_who_made_the_application(
@@ -174,11 +174,11 @@ def test_the_form_carries_its_csrf_token(user: User, desktop: Device) -> None:
 
 def test_refusing_ends_the_code(person: Client, desktop: Device) -> None:
     desktop.start()
-    assert "was refused" in read_text(decide(person, desktop, "deny"))
+    assert "has been refused" in read_text(decide(person, desktop, "deny"))
     assert desktop.poll().json()["error"] == "access_denied"
     answer = decide(person, desktop, "allow")
     assert answer.status_code == 404
-    assert "already used" in read_text(answer)
+    assert "already been used" in read_text(answer)
     assert desktop.poll().json()["error"] == "access_denied"
 
 
@@ -216,7 +216,7 @@ def test_a_used_code_says_so(person: Client, user: User, desktop: Device) -> Non
     desktop.start().approved_by(user).redeem()
     answer = enter(person, desktop.codes["user_code"])
     assert answer.status_code == 404
-    assert "already used" in read_text(answer)
+    assert "already been used" in read_text(answer)
 
 
 def test_a_second_user_cannot_take_an_approved_code_over(

@@ -16,7 +16,7 @@ from accounts.models import User
 from deviceauth import device_flow, mails
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -37,7 +37,7 @@ def context(
 
 @pytest.fixture
 def page(context: BrowserContext, live_server: Any) -> Iterator[Page]:
-    with uncomplaining(context, live_server.url) as opened:
+    with open_strict_page(context, live_server.url) as opened:
         yield opened
 
 
@@ -55,13 +55,13 @@ def answer_code(page: Page, device: Device, decision: str = "") -> None:
 def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
     device = start_device()
     page.goto("/auth/device")
-    look(page, "1-enter")
+    check_page(page, "1-enter")
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
-    look(page, "2-enter-with-code")
+    check_page(page, "2-enter-with-code")
     page.locator("main button[type=submit]").click()
-    look(page, "3-confirm")
+    check_page(page, "3-confirm")
     page.locator("button[value=allow]").click()
-    look(page, "4-allowed")
+    check_page(page, "4-allowed")
     assert device.redeem().tokens["user"]["id"] == user.pk
 
 
@@ -70,9 +70,9 @@ def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Applicatio
         scope="llm:chat mcp:read mcp:write"
     )
     answer_code(page, device)
-    look(page, "5-confirm-elsewhere")
+    check_page(page, "5-confirm-elsewhere")
     page.locator("button[value=deny]").click()
-    look(page, "6-denied")
+    check_page(page, "6-denied")
     assert device.row.status == DeviceCode.Status.DENIED
 
 
@@ -81,44 +81,44 @@ def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     page.evaluate("document.querySelector('main form').noValidate = true")
     page.locator("#user_code").fill("ABC")
     page.locator("main button[type=submit]").click()
-    look(page, "7-malformed")
+    check_page(page, "7-malformed")
     used = start_device().approved_by(user).redeem()
     answer_code(page, used)
-    look(page, "8-used")
+    check_page(page, "8-used")
     expired = start_device()
     DeviceCode.objects.filter(pk=expired.row.pk).update(
         expires=timezone.now() - timedelta(seconds=1)
     )
     answer_code(page, expired)
-    look(page, "9-expired")
+    check_page(page, "9-expired")
     for number in range(6):
         page.goto("/auth/device?user_code=BBBB-BBBB")
         page.locator("main button[type=submit]").click()
         if number == 0:
-            look(page, "10-unknown")
-    look(page, "11-too-many")
+            check_page(page, "10-unknown")
+    check_page(page, "11-too-many")
 
 
 def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
     page.goto("/account/devices")
-    look(page, "12-no-devices")
+    check_page(page, "12-no-devices")
     start_device().approved_by(user).redeem()
     start_device(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
     DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(
         monthly_budget=5000
     )
     page.goto("/account/devices")
-    look(page, "13-devices")
+    check_page(page, "13-devices")
     page.locator(".acts a").first.click()
-    look(page, "14-device")
+    check_page(page, "14-device")
     page.locator("#id_monthly_budget").fill("250")
     page.locator("main button[type=submit]").click()
-    look(page, "15-saved")
+    check_page(page, "15-saved")
     page.locator(".acts a").nth(1).click()
-    look(page, "16-disconnect")
+    check_page(page, "16-disconnect")
     page.locator("main button[type=submit]").click()
     page.goto("/account/devices/disconnect")
-    look(page, "17-disconnect-all")
+    check_page(page, "17-disconnect-all")
     page.locator("main button[type=submit]").click()
     assert not DeviceSession.objects.live().exists()
 
@@ -127,12 +127,12 @@ def test_the_link_of_the_mail(page: Page, user: User) -> None:
     device = start_device().approved_by(user).redeem()
     approval = DeviceSession.objects.get().approval
     page.goto(mails.build_undo_link(approval).partition(":8000")[2])
-    look(page, "18-undo")
+    check_page(page, "18-undo")
     page.locator("main button[type=submit]").click()
-    look(page, "19-undone")
+    check_page(page, "19-undone")
     assert device.me().status_code == 401
     page.goto("/auth/device/undo/nonsense")
-    look(page, "20-undo-unknown")
+    check_page(page, "20-undo-unknown")
 
 
 def test_a_device_is_connected_by_keyboard_alone(page: Page, user: User) -> None:

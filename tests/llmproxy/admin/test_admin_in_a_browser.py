@@ -15,7 +15,7 @@ from accounts.models import User
 from llmproxy.models import Completion, Deployment, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -61,7 +61,7 @@ def page(
     boss: User = make_user("boss@example.com", is_staff=True, is_superuser=True)
     context = browser.new_context(**request.param, base_url=live_server.url)
     log_in(context, boss, live_server.url)
-    with uncomplaining(context, live_server.url) as opened:
+    with open_strict_page(context, live_server.url) as opened:
         yield opened
     context.close()
 

@@ -114,7 +114,7 @@ def test_health_shows_failures_and_for_how_long_it_cools_down(
     assert "less than a minute ago (upstream_timeout)" in page
     Provider.objects.update(cooling_until=timezone.now() + timedelta(minutes=5))
     for address in (PROVIDERS, f"{PROVIDERS}{provider.pk}/change/"):
-        assert "Cools down: 5 minutes" in admin.get(address).content.decode()
+        assert "Paused for 5 minutes" in admin.get(address).content.decode()
 
 
 @pytest.mark.parametrize("page", [PROVIDERS, "{}{}/change/"])
@@ -122,13 +122,13 @@ def test_health_is_good_only_of_who_was_asked(
     admin: Client, provider: Provider, chat: Any, user: User, upstream: Upstream, page: str
 ) -> None:
     address = page.format(PROVIDERS, provider.pk)
-    assert "Not asked yet" in admin.get(address).content.decode()
+    assert "Not used yet" in admin.get(address).content.decode()
     Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
-    assert "Not asked lately" in admin.get(address).content.decode()
+    assert "Not used lately" in admin.get(address).content.decode()
     answered(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
-    assert "Not asked" not in shown
+    assert "Not used" not in shown
 
 
 def answered(provider: Provider, chat: Any, user: User) -> None:
@@ -148,8 +148,7 @@ def test_health_says_what_a_test_found_until_a_call_succeeds(
     upstream.offers = script.error(401)
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert (
-        "The test failed less than a minute ago: it refuses the key"
-        in admin.get(address).content.decode()
+        "The test failed less than a minute ago: key refused" in admin.get(address).content.decode()
     )
     answered(provider, chat, user)
     shown = admin.get(address).content.decode()
@@ -164,13 +163,13 @@ def test_health_says_that_a_test_went_well(
     upstream.offers = script.listing("a")
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert (
-        "Not asked yet. Tested less than a minute ago: it answers"
+        "Not used yet. Tested less than a minute ago: it works"
         in admin.get(address).content.decode()
     )
     admin.post(address, {**NEW, "base_url": "https://other.example/v1"})
     page = admin.get(address).content.decode()
-    assert "Not asked yet" in page
-    assert "it answers" not in page
+    assert "Not used yet" in page
+    assert "it works" not in page
 
 
 def test_a_new_provider_has_no_route_ticked_but_chat_and_an_old_one_keeps_its_own(
@@ -186,12 +185,12 @@ def test_the_key_line_says_whether_there_is_one_and_not_which(
 ) -> None:
     address = f"{PROVIDERS}{provider.pk}/change/"
     page = admin.get(address).content.decode()
-    assert "There is one." in page
+    assert "A key is stored." in page
     assert "sk-cloud" not in page
     Provider.objects.update(encrypted_key="")
-    assert "There is none." in admin.get(address).content.decode()
+    assert "No key is stored." in admin.get(address).content.decode()
     Provider.objects.update(encrypted_key="rubbish")
-    assert "It cannot be read any more" in admin.get(address).content.decode()
+    assert "can no longer be read" in admin.get(address).content.decode()
     assert admin.get(PROVIDERS).status_code == 200
 
 
@@ -201,18 +200,21 @@ def test_the_key_line_says_whether_there_is_one_and_not_which(
         (script.listing("a", "b"), "and offers 2 models."),
         (script.raw(b'[{"id": "a"}]'), "and offers 1 model."),
         (script.error(401, "sk-cloud is wrong"), "refuses the key (status 401)"),
-        (script.error(404), "lists no models (status 404)"),
-        (script.error(500), "answers with an error (status 500)"),
+        (script.error(404), "does not list its models (status 404)"),
+        (script.error(500), "responds with an error (status 500)"),
         (
             script.raw(b"", status=301, headers={"Location": "http://x"}),
-            "leads elsewhere (status 301)",
+            "redirects elsewhere (status 301)",
         ),
-        (script.raw(b"<html>Welcome</html>", content_type="text/html"), "no OpenAI-compatible API"),
-        (script.raw(b'{"data": 5}'), "no OpenAI-compatible API"),
-        (script.raw(b"[" * 100_000), "no OpenAI-compatible API"),
-        (script.hang_up, "connection broke off"),
-        (script.silence_of(2), "did not answer within 1 seconds"),
-        (script.begun(b'{"data": '), "did not answer within 1 seconds"),
+        (
+            script.raw(b"<html>Welcome</html>", content_type="text/html"),
+            "not an OpenAI-compatible API",
+        ),
+        (script.raw(b'{"data": 5}'), "not an OpenAI-compatible API"),
+        (script.raw(b"[" * 100_000), "not an OpenAI-compatible API"),
+        (script.hang_up, "connection was lost"),
+        (script.silence_of(2), "did not respond within 1 seconds"),
+        (script.begun(b'{"data": '), "did not respond within 1 seconds"),
     ],
 )
 def test_a_connection_is_tested_in_plain_words(
@@ -224,8 +226,8 @@ def test_a_connection_is_tested_in_plain_words(
     assert response["Location"] == f"{PROVIDERS}{provider.pk}/change/"
     text = said(admin)
     assert words in text
-    assert f"Cloud, asked at {upstream.url}/models: " in text
-    assert "does not end in /v1" not in text
+    assert f"Cloud ({upstream.url}/models): " in text
+    assert "end in /v1, but this one does not" not in text
     assert "sk-cloud" not in text
     path, headers = upstream.gets[0]
     assert (path, headers["Authorization"]) == ("/v1/models", "Bearer sk-cloud")
@@ -241,17 +243,17 @@ def test_a_base_url_without_its_end_is_told_so(
     Provider.objects.update(base_url=upstream.url.removesuffix("/v1") + "/")
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
     text = said(admin)
-    assert f"asked at {upstream.url.removesuffix('/v1')}/models: " in text
-    assert "does not end in /v1" in text
+    assert f"Cloud ({upstream.url.removesuffix('/v1')}/models): " in text
+    assert "end in /v1, but this one does not" in text
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"base_url": "http://127.0.0.1:9/v1"}, "Nothing answers at this address"),
-        ({"base_url": "http://nowhere.invalid/v1"}, "Nothing answers at this address"),
+        ({"base_url": "http://127.0.0.1:9/v1"}, "cannot be reached at this URL"),
+        ({"base_url": "http://nowhere.invalid/v1"}, "cannot be reached at this URL"),
         ({"encrypted_key": "rubbish"}, "key cannot be used"),
-        ({"base_url": ""}, "has no address"),
+        ({"base_url": ""}, "has no URL"),
     ],
 )
 def test_a_connection_that_cannot_be_is_told_as_such(
@@ -268,7 +270,7 @@ def test_a_slow_connection_is_a_warning(
     monkeypatch.setattr(model_listing, "SLOW_SECONDS", 0.05)
     upstream.offers = script.after(0.1, script.listing("a"))
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "It is slow. It answers in" in said(admin)
+    assert "The provider is slow. The provider responds in" in said(admin)
 
 
 def test_an_endless_list_is_bounded(
@@ -277,14 +279,14 @@ def test_an_endless_list_is_bounded(
     monkeypatch.setattr(model_listing, "MAX_BYTES", 1000)
     upstream.offers = script.listing(*map(str, range(100)))
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "no OpenAI-compatible API" in said(admin)
+    assert "not an OpenAI-compatible API" in said(admin)
 
 
 def test_chosen_providers_are_tested_from_the_list(
     admin: Client, provider: Provider, upstream: Upstream
 ) -> None:
     admin.post(PROVIDERS, {"action": "test_chosen", "_selected_action": [provider.pk]})
-    assert f"Cloud, asked at {upstream.url}/models: It answers in" in said(admin)
+    assert f"Cloud ({upstream.url}/models): The provider responds in" in said(admin)
 
 
 def test_a_test_is_posted_with_a_token_by_who_may_change_providers(
@@ -327,14 +329,14 @@ def test_models_are_imported_with_their_prices(
     assert (model.is_active, model.obstacle) == (True, "")
     assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
     assert LanguageModel.objects.count() == 2
-    assert "2 models were added." in said(admin)
+    assert "2 models have been added." in said(admin)
     assert sorted(LogEntry.objects.values_list("object_repr", flat=True)) == ["gpt-5", "gpt-5-mini"]
 
 
 def test_models_without_a_price_are_added_switched_off(admin: Client, provider: Provider) -> None:
     admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]})
     assert not LanguageModel.objects.get(name="small").is_active
-    assert "They are switched off: give them prices, then tick Active." in said(admin)
+    assert "The new models are switched off. Enter their prices, then tick “Active”." in said(admin)
     model = LanguageModel.objects.get(name="small")
     LanguageModel.objects.update(prompt_price=1, completion_price=1)
     model.refresh_from_db()
@@ -512,7 +514,7 @@ def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(
     Deployment.objects.create(model=model, provider=provider)
     address = f"{PROVIDERS}{provider.pk}/delete/"
     admin.post(address, {"post": "yes"})
-    assert "It serves 1 model: small." in said(admin)
+    assert "This provider serves 1 model: small." in said(admin)
     model.delete()
     assert admin.post(address, {"post": "yes"}).status_code == 302
     assert not Provider.objects.exists()

@@ -17,7 +17,7 @@ from credits.models import Hold, Transaction
 from credits.proof import audit
 from llmproxy.admission import idempotency
 from llmproxy.models import Completion, IdempotencyKey, LanguageModel, Rate
-from tests.clock import moving
+from tests.clock import control_clock
 from tests.concurrently import concurrently
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import MESSAGES, text_of
@@ -207,7 +207,7 @@ def test_a_repetition_is_answered_although_nothing_is_left(
 
 
 def test_after_a_day_it_runs_again(ask: Ask, user: User, upstream: Upstream) -> None:
-    with moving() as clock:
+    with control_clock() as clock:
         first = ask()
         clock.forward(24 * 3600 - 60)
         assert ask()["x-generation-id"] == first["x-generation-id"]
@@ -222,10 +222,10 @@ def test_after_a_day_it_runs_again(ask: Ask, user: User, upstream: Upstream) -> 
 def test_a_first_whose_worker_died_blocks_until_its_hold_ends(
     ask: Ask, user: User, upstream: Upstream
 ) -> None:
-    with moving() as clock:
+    with control_clock() as clock:
         ask()
         IdempotencyKey.objects.update(running_until="2100-01-01T00:00Z", answer="")
-        assert "still runs" in ask().json()["error"]["message"]
+        assert "still running" in ask().json()["error"]["message"]
         IdempotencyKey.objects.update(running_until=IdempotencyKey.objects.get().created_at)
         clock.forward(1)
         assert ask().status_code == 200
@@ -301,7 +301,7 @@ def test_an_answer_that_cannot_be_given_again_is_409(
 
 
 def test_tick_forgets_old_keys(ask: Ask, upstream: Upstream) -> None:
-    with moving() as clock:
+    with control_clock() as clock:
         ask("old")
         clock.forward(24 * 3600 + 1)
         ask("new")

@@ -226,7 +226,7 @@ def test_a_device_has_one_budget_however_often_its_tokens_change(user: User) -> 
         statuses.append(call(connected.tokens["access_token"]).status_code)
         connected.tokens = connected.refresh().json()
     assert statuses == [200, 200, 402]
-    assert budgets.spent_this_month(user) == {session.credential: 2}
+    assert budgets.read_spending(user) == {session.credential: 2}
 
 
 def test_a_free_model_answers_when_the_budget_is_used_up(
@@ -260,7 +260,7 @@ def test_receipt_and_transaction_name_what_called(
     assert get(token, f"/v1/generation?id={answer['x-generation-id']}").json()["called_by"] == named
     without_name = {"kind": named["kind"], "id": named["id"]}
     assert Transaction.objects.get(type="usage").metadata["calledBy"] == without_name
-    assert budgets.spent_this_month(user) == {credential: 1}
+    assert budgets.read_spending(user) == {credential: 1}
     ApiKey.objects.update(name="Renamed")
     DeviceSession.objects.update(name="Renamed")
     assert Completion.objects.get().credential_name == named["name"]
@@ -272,7 +272,7 @@ def test_a_browser_is_named_by_nothing(client: Client, user: User) -> None:
     receipt = client.get(f"/v1/generation?id={answer['x-generation-id']}").json()
     assert receipt["called_by"] is None
     assert "calledBy" not in Transaction.objects.get(type="usage").metadata
-    assert budgets.spent_this_month(user) == {}
+    assert budgets.read_spending(user) == {}
 
 
 def test_what_is_revoked_during_an_answer_still_pays_for_it(
@@ -290,7 +290,7 @@ def test_what_is_revoked_during_an_answer_still_pays_for_it(
 
     monkeypatch.setattr(provider, "read_json", revoked_meanwhile)
     assert call(token).status_code == 200
-    assert (ledger.balance(user), budgets.spent_this_month(user)) == (
+    assert (ledger.balance(user), budgets.read_spending(user)) == (
         ledger.Balance(49, 0, "free"),
         {credential: 1},
     )
@@ -302,14 +302,14 @@ def test_a_failing_provider_costs_no_budget(
 ) -> None:
     upstream.script = script.error(500)
     assert [call(limited[2]).status_code for _ in range(4)] == [502] * 4
-    assert budgets.spent_this_month(user) == {limited[1]: 0}
+    assert budgets.read_spending(user) == {limited[1]: 0}
 
 
 def test_many_windows_of_one_key_spend_its_budget_exactly(user: User) -> None:
     made = new_key(user, monthly_budget=5)
     statuses = concurrently(lambda _: call(made.plain, max_tokens=1).status_code, threads=12)
     assert (statuses.count(200), statuses.count(402)) == (5, 7)
-    assert budgets.spent_this_month(user) == {made.key.credential: 5}
+    assert budgets.read_spending(user) == {made.key.credential: 5}
     assert audit.run().findings == []
 
 

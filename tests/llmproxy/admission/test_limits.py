@@ -17,7 +17,7 @@ from credits.proof import audit
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from llmproxy.models import Completion
-from tests.clock import moving
+from tests.clock import control_clock
 from tests.concurrently import concurrently
 from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_upstream as script
@@ -156,7 +156,7 @@ def check_headers(refusal: Any, kind: str) -> None:
 
 @rated
 def test_after_waiting_the_next_gets_in(limited: Limited, upstream: Upstream) -> None:
-    with moving() as clock:
+    with control_clock() as clock:
         # Without a provider's answer nothing is given back, so the minute is full.
         upstream.script = script.answer(usage=(20, 1000))
         statuses = [limited().status_code for _ in range(IN)]
@@ -234,7 +234,7 @@ def test_tokens_that_were_used_and_not_counted_are_counted_then(
     upstream.script = script.events(
         script.chunk("Hi", finish="stop"), rest, script.usage_chunk(600, 10), script.DONE
     )
-    with moving() as clock:
+    with control_clock() as clock:
         running = limited(stream=True, max_tokens=10)
         clock.forward(30)  # all of it is free again, and what comes is not counted from the past
         rest.set()
@@ -247,7 +247,7 @@ def test_what_has_become_free_with_time_is_not_given_back_again(
 ) -> None:
     User.objects.filter(pk=user.pk).update(tokens_per_minute=1000)
     caller = Limited(make_token(user), "tokens_per_minute")
-    with moving() as clock:
+    with control_clock() as clock:
         never = threading.Event()
         upstream.script = script.events(script.chunk("Hi"), never)
         first = caller(stream=True)  # takes the whole minute

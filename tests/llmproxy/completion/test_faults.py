@@ -27,9 +27,9 @@ from llmproxy.admission import admit
 from llmproxy.models import Completion, LanguageModel
 from smartspec.drill.database import (
     WAITING,
-    ask,
     deadlock,
-    locked,
+    hold_lock,
+    select_number,
     wait_for,
     wait_until_one_waits,
 )
@@ -106,7 +106,7 @@ def test_a_hold_that_cannot_lock_its_account_is_503_and_nothing_is_held(
 ) -> None:
     ask_once = mock.Mock(side_effect=admit._ask)
     monkeypatch.setattr(admit, "_ask", ask_once)
-    with locked(user):
+    with hold_lock(user):
         response = asking().result(10)
     assert ask_once.call_count == 1  # who has waited in vain is told so
     assert (response.status_code, response["Retry-After"]) == (503, "5")
@@ -122,10 +122,10 @@ def test_a_capture_that_cannot_lock_its_account_is_tried_again(
         with said_all(upstream) as called:
             answer = asking()
             assert called.wait(10)
-            lock.enter_context(locked(user))
+            lock.enter_context(hold_lock(user))
         for _ in range(2):
             wait_until_one_waits()
-            wait_for(lambda: not ask(WAITING), "the end of the wait")
+            wait_for(lambda: not select_number(WAITING), "the end of the wait")
     assert answer.result(10).status_code == 200
     charged_once(user, 2)
 
@@ -155,7 +155,7 @@ def test_the_victim_of_a_deadlock_holds_at_the_second_try(
     ask_twice = mock.Mock(side_effect=admit._ask)
     monkeypatch.setattr(admit, "_ask", ask_twice)
     with suppress(OperationalError), atomic():
-        ask("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
+        select_number("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
         answer = asking()  # locks the account, and waits for the hold that it has to expire
         deadlock(user)
     assert answer.result(10).status_code == 200
@@ -229,7 +229,7 @@ def test_a_web_servers_clock_that_is_wrong_decides_nothing(
         assert ledger.expire_holds() == 0  # the database's clock says so
         ledger.release(hold=left)
     life = "SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM credit_holds WHERE reference_id <> 'left'"
-    assert 1190 < ask(life) <= 1200
+    assert 1190 < select_number(life) <= 1200
     charged_once(user, 2)
 
 

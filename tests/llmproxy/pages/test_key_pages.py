@@ -98,7 +98,7 @@ def test_a_reload_makes_no_second_key_and_says_so(person: Client) -> None:
     first = person.post(NEW, {"name": "CI", "form": form})
     again = person.post(NEW, {"name": "CI", "form": form})
     assert (first.status_code, again.status_code, ApiKey.objects.count()) == (200, 409, 1)
-    assert "no second one" in page(again)
+    assert "already created the key" in page(again)
     assert plain_in(first) not in page(again)
 
 
@@ -162,7 +162,7 @@ def test_a_key_works_to_the_end_of_its_last_day(person: Client) -> None:
     assert expires == datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
     change = page(person.get(f"{KEYS}/{ApiKey.objects.get().pk}"))
     assert f'value="{today.isoformat()}"' in change
-    assert f"Works until the end of {date_format(today, 'j M Y')} (UTC)" in page(person.get(KEYS))
+    assert f"Valid until the end of {date_format(today, 'j M Y')} (UTC)" in page(person.get(KEYS))
 
 
 def test_too_many_keys_are_refused_in_words(person: Client, key: ApiKey, settings: Any) -> None:

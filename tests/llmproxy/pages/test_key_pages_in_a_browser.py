@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from accounts.access.authentication import identify
 from accounts.models import ApiKey, User
-from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -23,26 +23,26 @@ def test_a_key_is_made_changed_and_revoked(
     user, send = make_user(), "main button[type=submit]"
     context = browser.new_context(**kind, base_url=live_server.url)
     log_in(context, user, live_server.url)
-    with uncomplaining(context, live_server.url) as page:
+    with open_strict_page(context, live_server.url) as page:
         page.goto("/account/keys")
-        look(page, "keys-none")
+        check_page(page, "keys-none")
         page.goto("/account/keys/new")
         page.locator("input[type=password]").fill("correct horse battery")
         page.locator(send).click()
-        look(page, "key-new")
+        check_page(page, "key-new")
         page.locator("#id_name").fill("A program with a rather long name, for the narrow column")
         page.locator("#id_monthly_budget").fill("5000")
         page.locator(send).click()
-        look(page, "key-created")
+        check_page(page, "key-created")
         assert identify(page.locator("code.secret").inner_text()).user == user
         page.goto("/account/keys")
-        look(page, "keys")
+        check_page(page, "keys")
         pk = ApiKey.objects.get().pk
         page.goto(f"/account/keys/{pk}")
-        look(page, "key")
+        check_page(page, "key")
         page.goto(f"/account/keys/{pk}/revoke")
-        look(page, "key-revoke")
+        check_page(page, "key-revoke")
         page.locator(send).click()
-        look(page, "keys-revoked")
+        check_page(page, "keys-revoked")
     context.close()
     assert ApiKey.objects.get().revoked_at

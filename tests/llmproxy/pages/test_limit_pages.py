@@ -19,12 +19,12 @@ from deviceauth.models import DeviceSession
 from llmproxy.pages.limit_forms import get_rates
 from tests.accounts.conftest import change_in_admin
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SET = {"requests_per_minute": 3, "tokens_per_minute": 4000, "max_concurrent": 2}
 NONE = dict.fromkeys(LIMITS)
-SHOWN = ("3 requests a minute", "4,000 tokens a minute", "2 answers at a time")
+SHOWN = ("3 requests per minute", "4,000 tokens per minute", "2 simultaneous answers")
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
     happened = person.get("/account/security").content.decode()
-    assert "Limits of a device changed" in happened
+    assert "Device limits changed" in happened
     assert "Budget" not in happened
     person.post(page, {"name": "Laptop", **SET})
     assert AuthEvent.objects.filter(kind="device_limited").count() == 1  # nothing has changed
@@ -142,7 +142,7 @@ def test_a_users_page_from_before_does_not_undo_a_limit(
         "is_active": "on",
         "max_concurrent": "",
     }
-    assert "changed meanwhile" in client.post(page, seen).content.decode()
+    assert "has just changed this user" in client.post(page, seen).content.decode()
     user.refresh_from_db()
     assert user.max_concurrent == 7
 
@@ -155,8 +155,7 @@ def test_the_admin_shows_the_limits_of_keys_and_devices(
     for page in (f"accounts/apikey/{key.key.pk}", f"deviceauth/devicesession/{session.pk}"):
         shown = client.get(f"/admin/{page}/change/").content.decode()
         assert all(
-            label in shown
-            for label in ("Requests per minute", "4000", "Completions at the same time")
+            label in shown for label in ("Requests per minute", "4000", "Simultaneous completions")
         )
 
 
@@ -230,15 +229,15 @@ def test_limits_in_a_browser(
     session = DeviceSession.objects.get()
     context = browser.new_context(**kind, base_url=live_server.url)
     log_in(context, user, live_server.url)
-    with uncomplaining(context, live_server.url) as page:
+    with open_strict_page(context, live_server.url) as page:
         page.goto(f"/account/devices/{session.pk}")
-        look(page, "limits-closed")
+        check_page(page, "limits-closed")
         page.locator("summary").click()
         page.locator("#id_tokens_per_minute").fill("9000")
-        look(page, "limits-open")
+        check_page(page, "limits-open")
         page.locator("main button[type=submit]").click()
-        look(page, "limits-devices")
+        check_page(page, "limits-devices")
         page.goto("/account/keys")
-        look(page, "limits-keys")
+        check_page(page, "limits-keys")
     context.close()
     assert DeviceSession.objects.get().tokens_per_minute == 9000

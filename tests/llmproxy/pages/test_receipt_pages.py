@@ -21,7 +21,16 @@ from tests.llmproxy import scripted_routes as said
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, look, uncomplaining, words
+from tests.pages import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    SCREENSHOTS,
+    check_page,
+    extract_text,
+    log_in,
+    open_strict_page,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Chat = Callable[..., Any]
@@ -57,17 +66,17 @@ def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> N
 
 
 def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
-    page = words(person.get(page_of(dear)))
+    page = extract_text(person.get(page_of(dear)))
     for told in (
-        "The answer arrived. You pay for the tokens that the provider counted.",
+        "The answer is complete. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
-        "Your request, written to a cache 400 2.5 1",
-        "The answer 500 4.000001 2.0000005",
-        "Sum 6.0000005",
+        "Your request, written to the cache 400 2.5 1",
+        "Answer 500 4.000001 2.0000005",
+        "Total 6.0000005",
         "Rounded up to whole credits 7",
         "400 tokens of the answer were reasoning",
-        f"Held at the beginning {dear.held}",
+        f"Held at the start {dear.held}",
         "Charged at the end 7",
         f"Balance after {dear.balance_after}",
         "answered",
@@ -79,10 +88,10 @@ def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
 def test_a_receipt_without_a_cache_says_nothing_of_one(
     person: Client, chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    page = words(
+    page = extract_text(
         person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"])))
     )
-    assert "Your request 20 1 0.02 The answer 5 1 0.005" in page
+    assert "Your request 20 1 0.02 Answer 5 1 0.005" in page
 
 
 def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_user: Any) -> None:
@@ -103,7 +112,7 @@ def test_a_receipt_is_only_read(person: Client, dear: Completion) -> None:
 def test_a_refund_is_on_the_receipt(person: Client, dear: Completion) -> None:
     usage = Transaction.objects.get(hold=dear.hold, type="usage")
     ledger.refund(transaction=usage, amount=4, reason="Sorry", actor=None, idempotency_key="r")
-    assert "Refunded +4" in words(person.get(page_of(dear)))
+    assert "Refunded +4" in extract_text(person.get(page_of(dear)))
 
 
 def test_the_providers_that_were_asked_are_named(
@@ -111,8 +120,8 @@ def test_the_providers_that_were_asked_are_named(
 ) -> None:
     upstream.script = script.error(500)
     chat(user)
-    page = words(person.get(page_of(Completion.objects.get())))
-    assert re.search(r"Providers asked \S+ failed \d+ ms", page)
+    page = extract_text(person.get(page_of(Completion.objects.get())))
+    assert re.search(r"Providers tried \S+ failed \d+ ms", page)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +170,7 @@ def test_what_could_not_be_collected_is_told(
     person.force_login(poor)
     answer = person.get(page_of(Completion.objects.get()))
     assert [case.slug for case in answer.context["cases"]] == ["answered", "short"]
-    assert "Not collected 8" in words(answer)
+    assert "Not collected 8" in extract_text(answer)
 
 
 def test_a_hold_that_was_cancelled_is_told(
@@ -232,10 +241,10 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
     asked = {"input": "Hi"}
     client.post("/v1/embeddings", asked, content_type="application/json", headers=bearer(user))
     row = Completion.objects.get()
-    page = words(person.get(page_of(row))).partition("Receipt ")[2]
-    assert "The embeddings arrived. You pay for the tokens of your texts" in page
-    assert "Your request 1,500 1 1.5 Sum 1.5" in page
-    for foreign in ("first word", "he answer", "unknown", "–", "Longest", "generated"):
+    page = extract_text(person.get(page_of(row))).partition("Receipt ")[2]
+    assert "The embeddings are complete. You pay for the tokens of your texts" in page
+    assert "Your request 1,500 1 1.5 Total 1.5" in page
+    for foreign in ("First word", "he answer", "unknown", "–", "Length limit", "generated"):
         assert foreign not in page, foreign
     assert explain.get_ending(row) == "completed"
 
@@ -246,15 +255,15 @@ def test_the_first_word_is_timed_where_words_come_one_by_one(
     upstream.script = script.as_asked("Hello")
     text_of(chat(user, stream=True))
     chat(user)
-    pages = [words(person.get(page_of(row))) for row in Completion.objects.order_by("id")]
-    assert ["The first word after" in page for page in pages] == [True, False]
+    pages = [extract_text(person.get(page_of(row))) for row in Completion.objects.order_by("id")]
+    assert ["First word after" in page for page in pages] == [True, False]
 
 
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
-    page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
+    page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
     for told in (
-        "The answer 500 4.000001 2.0000005",
+        "Answer 500 4.000001 2.0000005",
         "Rounded up to whole credits 7",
         "Charged at the end 7",
     ):
@@ -289,9 +298,9 @@ def test_the_providers_status_is_for_the_operator_only(
     assert row.attempts[0].get("status") == status
     assert set(explain.explain(row)["attempts"][0]) == {"provider", "error", "ms"}
     client.force_login(user)
-    assert "HTTP" not in words(client.get(page_of(row)))
+    assert "HTTP" not in extract_text(client.get(page_of(row)))
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
-    page = words(client.get(f"/admin/llmproxy/completion/{row.pk}/change/"))
+    page = extract_text(client.get(f"/admin/llmproxy/completion/{row.pk}/change/"))
     assert (f"HTTP {status}" in page) == (status is not None)
     assert "secret" not in page
 
@@ -300,13 +309,13 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
     client: Client, dear: Completion, user: User, make_user: Any
 ) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
-    page = words(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    receipt, _, rest = page.partition(f"Trace {dear.trace_id}")
+    page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
+    receipt, _, rest = page.partition(f"Trace ID {dear.trace_id}")
     assert (dear.generation_id in receipt, rest != "") == (True, True)
     for label, value in [
         ("User", user.email),
         ("Finish reason", "stop"),
-        ("Id at the provider", dear.upstream_id),
+        ("ID at the provider", dear.upstream_id),
     ]:
         assert re.search(rf"{label}:? {value}", rest), label
     for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
@@ -329,12 +338,12 @@ def test_receipts_in_a_browser(
     ledger.refund(transaction=usage, amount=4, reason="Sorry", actor=None, idempotency_key="r")
     context = browser.new_context(**{**kind, "color_scheme": theme}, base_url=live_server.url)
     log_in(context, user, live_server.url)
-    with uncomplaining(context, live_server.url) as page:
+    with open_strict_page(context, live_server.url) as page:
         page.goto("/account/transactions")
         page.locator("main a", has_text=re.compile("Usage|ใช้")).first.click()
-        look(page, f"receipt-{theme}")
+        check_page(page, f"receipt-{theme}")
         page.locator(".notice a").first.click()
-        look(page, f"billing-{theme}")
+        check_page(page, f"billing-{theme}")
     log_in(
         context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url
     )
@@ -363,6 +372,6 @@ def test_a_failed_receipt_tells_of_another_provider_only_if_there_was_one(
         {"provider": slug, "error": "upstream_error", "ms": 1} for slug in (*before, "last")
     ]
     row.save()
-    page = words(person.get(page_of(row)))
+    page = extract_text(person.get(page_of(row)))
     assert "Nothing is charged." in page
-    assert ("Another provider" in page) == is_said
+    assert ("another provider" in page) == is_said

@@ -14,7 +14,7 @@ from llmproxy.models import Completion
 from llmproxy.pages import request_pages
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, log_in, look, uncomplaining, words
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, extract_text, log_in, open_strict_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Chat = Callable[..., Any]
@@ -44,18 +44,20 @@ def test_all_are_listed_newest_first_with_what_they_used(person: Client, asked: 
     for one in asked:
         assert person.get(f"/account/completions/{one}").status_code == 200
         assert f'href="/account/completions/{one}"' in answer.content.decode()
-    said = words(answer)
+    said = extract_text(answer)
     assert "1,500 2 " in said
     assert "Failed: The provider failed" in said
-    assert "Caller left" in said
+    assert "Caller disconnected" in said
 
 
 def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
     answer = person.get(REQUESTS, {"show": "not_completed"})
     assert shown(answer) == asked[:0:-1]
     Completion.objects.all().delete()
-    assert "Every request was completed." in words(person.get(REQUESTS, {"show": "not_completed"}))
-    assert "has asked a model yet" in words(person.get(REQUESTS))
+    assert "All your requests were completed." in extract_text(
+        person.get(REQUESTS, {"show": "not_completed"})
+    )
+    assert "have not sent any requests yet" in extract_text(person.get(REQUESTS))
 
 
 @pytest.mark.parametrize("show", ["", "not_completed"])
@@ -88,7 +90,7 @@ def test_they_are_their_owners_only(client: Client, asked: list[str], make_user:
 def test_an_address_that_no_link_leads_to_is_400(person: Client, odd: dict[str, str]) -> None:
     answer = person.get(REQUESTS, odd)
     assert answer.status_code == 400
-    assert "There is no such page of requests." in words(answer)
+    assert "This page of requests does not exist." in extract_text(answer)
 
 
 def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: list[str]) -> None:
@@ -123,9 +125,9 @@ def test_requests_in_a_browser(
 ) -> None:
     context = browser.new_context(**{**kind, "color_scheme": theme}, base_url=live_server.url)
     log_in(context, user, live_server.url)
-    with uncomplaining(context, live_server.url) as page:
+    with open_strict_page(context, live_server.url) as page:
         page.goto(REQUESTS)
-        look(page, f"requests-{theme}")
+        check_page(page, f"requests-{theme}")
         page.get_by_role("combobox", name=re.compile("Show|แสดง")).select_option("not_completed")
         page.locator(".filter button").click()
         assert page.locator("tbody tr").count() == 2

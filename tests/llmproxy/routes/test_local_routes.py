@@ -13,7 +13,7 @@ from accounts.models import User
 from credits import ledger
 from llmproxy.models import Completion
 from smartspec.local import local_model
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from tests.smartspec.processes import eventually, healthy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ HI: Any = [{"role": "user", "content": "Say hello."}]
 
 @pytest.fixture(scope="module")
 def model_url() -> Iterator[str]:
-    port = free_port()
+    port = find_free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)]
     )

@@ -1,7 +1,8 @@
-"""Whatever schemathesis makes of the document, the application answers as the document says.
+"""The application responds as the OpenAPI document says, whatever schemathesis sends.
 
-Every operation is asked by nobody, by a device's token and by a logged-in browser: the examples, the edges
-of every schema, what just does not fit it, and some random requests; the same ones in every run.
+Every operation is called without credentials, with a device's token and by a logged-in browser.
+The requests are the examples, the limits of every schema, values just outside them, and some
+random ones. They are the same in every run.
 """
 
 from typing import Any
@@ -16,15 +17,16 @@ from llmproxy.urls import METERED
 from smartspec import wsgi
 from tests.llmproxy import scripted_upstream
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.smartspec.described import example_of, is_public, media_types, operations
+from tests.smartspec.described import is_public, make_example, media_types, operations
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("no_limits", "upstream", "rows"),
 ]
 
-# Not among them: ignored_auth, which cannot replace a caller's headers (the last test does its work), and
-# positive_data_acceptance, because a schema cannot say that a code or a model has to exist.
+# Two checks are left out: ignored_auth, which cannot replace a caller's headers (the last test
+# does its work), and positive_data_acceptance, because a schema cannot say that a code or a model
+# must exist.
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
@@ -59,7 +61,7 @@ CHATS = [label for label in OPERATIONS if label.removeprefix("POST ") in METERED
 
 
 def require_conformance(case: Any, *, but: Any = None, **caller: Any) -> int:
-    """The status of the answer, if it is as the document says and no limit hid the route."""
+    """Return the status of a response that is as the document says and is no rate limit's."""
     response = case.call(**caller)
     assert response.status_code != 429
     case.validate_response(response, checks=[check for check in CHECKS if check is not but])
@@ -69,19 +71,19 @@ def require_conformance(case: Any, *, but: Any = None, **caller: Any) -> int:
 def example(label: str) -> Any:
     media_type = media_types(OPERATIONS[label])[0]
     case = SOMEBODY.find_operation_by_label(label).Case  # type: ignore[union-attr]
-    return case(**example_of(OPERATIONS[label], media_type, SOMEBODY.raw_schema))
+    return case(**make_example(OPERATIONS[label], media_type, SOMEBODY.raw_schema))
 
 
 @ANYBODY.parametrize()
 @SOME
-def test_nobody_is_answered_as_the_document_says(case: Any) -> None:
+def test_callers_without_credentials_get_what_the_document_says(case: Any) -> None:
     require_conformance(case)
 
 
 @pytest.mark.parametrize("caller", ["device", "browser"])
 @SOMEBODY.parametrize()
 @SOME
-def test_a_caller_is_answered_as_the_document_says(
+def test_callers_get_what_the_document_says(
     case: Any, caller: str, callers: dict[str, Any]
 ) -> None:
     require_conformance(case, **callers[caller])
@@ -105,7 +107,7 @@ def test_what_needs_a_login_is_not_for_strangers(
 
 @pytest.mark.parametrize("caller", ["poor", "key"])
 @pytest.mark.parametrize("label", CHATS)
-def test_who_cannot_pay_is_told_so_as_the_document_says(
+def test_callers_who_cannot_pay_get_what_the_document_says(
     label: str, caller: str, spent: dict[str, Any]
 ) -> None:
     assert [require_conformance(example(label), **spent[caller]) for _ in range(2)] == [200, 402]
@@ -126,7 +128,7 @@ PROVIDERS = {
 
 @pytest.mark.parametrize("status", PROVIDERS)
 @pytest.mark.parametrize("label", CHATS)
-def test_what_a_provider_does_is_told_as_the_document_says(
+def test_failures_of_a_provider_are_as_the_document_says(
     label: str, status: int, callers: dict[str, Any], upstream: Upstream
 ) -> None:
     upstream.script = scripted_upstream.error(status, "No", code="no")

@@ -1,4 +1,4 @@
-"""What Django itself refuses is said as the route would say it."""
+"""The refusals of Django itself are in the dialect of the route."""
 
 from typing import Any
 
@@ -34,10 +34,10 @@ def is_in_dialect(path: str, answer: Any) -> bool:
 
 @pytest.mark.parametrize("path", PROGRAMS)
 @pytest.mark.parametrize(
-    "asked", [{"HTTP_HOST": "evil.example"}, {"QUERY_STRING": "a=%00"}, {"QUERY_STRING": "%ff"}]
+    "extra", [{"HTTP_HOST": "evil.example"}, {"QUERY_STRING": "a=%00"}, {"QUERY_STRING": "%ff"}]
 )
-def test_an_address_that_is_not_ours_is_400(path: str, asked: Any) -> None:
-    answer = Client().generic("POST" if path == OAUTH else "GET", path, **asked)
+def test_an_address_that_is_not_ours_is_400(path: str, extra: Any) -> None:
+    answer = Client().generic("POST" if path == OAUTH else "GET", path, **extra)
     assert answer.status_code == 400
     assert is_in_dialect(path, answer)
     assert path not in (OAUTH, BROWSER) or answer["Cache-Control"] == "no-store"
@@ -67,12 +67,12 @@ def test_what_breaks_is_500_in_the_dialect(path: str, monkeypatch: pytest.Monkey
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [OAUTH, BROWSER, MESSAGES, ENVELOPE])
 def test_a_body_in_another_charset_is_400_in_the_dialect(path: str) -> None:
-    said: list[Any] = []
+    head: list[Any] = []
     environ = RequestFactory().post(path).environ | {
         "CONTENT_TYPE": "application/json; charset=base64"
     }
-    body = b"".join(wsgi.application(environ, lambda *head: said.extend(head)))
-    assert said[0] == "400 Bad Request"
+    body = b"".join(wsgi.application(environ, lambda *arguments: head.extend(arguments)))
+    assert head[0] == "400 Bad Request"
     assert (b"error_description" in body) == (path == OAUTH)
     assert (b'"code": "charset"' in body) == (path in (ENVELOPE, MESSAGES))
 

@@ -1,4 +1,7 @@
-"""What schemathesis cannot send, to every route of a real gunicorn: never a 5xx, and a "no" in the route's dialect."""
+"""Requests that schemathesis cannot send, to every route of a real gunicorn.
+
+No response is a 5xx, and every refusal is in the dialect of the route.
+"""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +12,8 @@ import pytest
 
 from smartspec import openapi
 from tests.llmproxy import scripted_upstream
-from tests.smartspec.described import example_of, media_types, operations
-from tests.smartspec.gunicorn import Said, Server, serving
+from tests.smartspec.described import make_example, media_types, operations
+from tests.smartspec.gunicorn import RawResponse, Server, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("rows")]
 
@@ -45,13 +48,13 @@ def server(
             log = running.log.read_text()
             assert (
                 "Error handling request" not in log
-            )  # gunicorn's, of what escapes the application
-            assert "Internal Server Error" not in log  # Django's
+            )  # gunicorn logs exceptions that escape the application.
+            assert "Internal Server Error" not in log  # Django logs its own.
 
 
 @pytest.fixture
 def login(callers: dict[str, Any]) -> Headers:
-    """As a browser, on most routes the one that gets furthest."""
+    """The headers of a logged-in browser, which most routes accept."""
     browser = callers["browser"]
     cookies = "; ".join(f"{name}={value}" for name, value in browser["cookies"].items())
     return [("Cookie", cookies), *browser["headers"].items()]
@@ -60,7 +63,10 @@ def login(callers: dict[str, Any]) -> Headers:
 def request(
     label: str, *more: tuple[str, str], method: str = "", body: bytes | None = None, drop: str = ""
 ) -> bytes:
-    """The example of an operation as bytes; `more` headers may repeat, `drop` names one to leave out."""
+    """Return the example of an operation as bytes.
+
+    `more` headers may repeat a name; `drop` is the name of a header to leave out.
+    """
     verb, path = label.split(" ")
     example, headers = _example(label, path)
     sent = example["body"] if body is None else body
@@ -83,7 +89,7 @@ def _example(label: str, path: str) -> tuple[dict[str, Any], Headers]:
     if label not in OPERATIONS:
         return {"path": path, "body": b""}, []
     media_type = media_types(OPERATIONS[label])[0]
-    example = example_of(OPERATIONS[label], media_type, DOCUMENT)
+    example = make_example(OPERATIONS[label], media_type, DOCUMENT)
     address = path.format(**example["path_parameters"])
     query = f"?{urlencode(example['query'])}" if example["query"] else ""
     body = json.dumps(example["body"]).encode() if media_type else b""
@@ -92,7 +98,7 @@ def _example(label: str, path: str) -> tuple[dict[str, Any], Headers]:
     ] if media_type else []
 
 
-# Correct HTTP, which reaches the application.
+# Valid HTTP, which reaches the application.
 HEADERS: dict[str, Headers] = {
     "two authorizations": [("Authorization", "Bearer a"), ("Authorization", "Bearer b")],
     "basic and nothing": [("Authorization", "Basic")],
@@ -156,7 +162,7 @@ METHODS = [
 ]
 BODIES = [b"", b"\0" * 100, b"\xff\xfe", b'{"a": ' * 3000, b"a=%zz&b=%"]
 
-# Not HTTP: gunicorn says no before the application hears of it, or closes the connection.
+# Invalid HTTP: gunicorn refuses it before it reaches the application, or closes the connection.
 BROKEN: dict[str, Headers] = {
     "two lengths": [("Content-Length", "1"), ("Content-Length", "2")],
     "a negative length": [("Content-Length", "-1")],
@@ -170,25 +176,25 @@ BROKEN: dict[str, Headers] = {
 }
 
 
-def is_in_dialect(label: str, said: Said) -> bool:
-    """Whether a refusal can be read by the programs that call this route."""
-    if label in PAGES or said.status < 400 or not said.body:
+def is_in_dialect(label: str, response: RawResponse) -> bool:
+    """True if the programs that call this route can read the refusal."""
+    if label in PAGES or response.status < 400 or not response.body:
         return True
     schema = OPERATIONS[label]["responses"]["400"]["content"]["application/json"]["schema"]["$ref"]
-    if not said.headers["content-type"].startswith("application/json"):
+    if not response.headers["content-type"].startswith("application/json"):
         return False
-    answer = json.loads(said.body)
+    answer = json.loads(response.body)
     error = answer[0]["error"] if isinstance(answer, list) else answer["error"]
     if schema.endswith("OAuthError"):
         return isinstance(error, str)
     return isinstance(error["message"] if "json" not in error else error["json"]["message"], str)
 
 
-def require_calm(server: Server, label: str, name: object, raw: bytes) -> Said:
-    said = server.send(raw)
-    assert 200 <= said.status < 500, (label, name, said)
-    assert is_in_dialect(label, said), (label, name, said)
-    return said
+def require_calm(server: Server, label: str, name: object, raw: bytes) -> RawResponse:
+    response = server.send(raw)
+    assert 200 <= response.status < 500, (label, name, response)
+    assert is_in_dialect(label, response), (label, name, response)
+    return response
 
 
 @pytest.mark.parametrize("label", [*OPERATIONS, *PAGES])
@@ -234,14 +240,14 @@ def test_what_is_not_http_is_refused_by_the_server(
 ) -> None:
     for name, broken in BROKEN.items():
         drop = broken[0][0] if broken[0][0] == "Content-Length" else ""
-        said = server.send(request(label, *login, *broken, drop=drop))
+        response = server.send(request(label, *login, *broken, drop=drop))
         assert (
-            said.status == 0
-            or 400 <= said.status < 500
-            or (said.status, name) == (501, "unknown coding")
+            response.status == 0
+            or 400 <= response.status < 500
+            or (response.status, name) == (501, "unknown coding")
         ), (
             name,
-            said,
+            response,
         )
     for raw in (
         b"\r\n\r\n",

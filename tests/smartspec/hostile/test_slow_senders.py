@@ -1,4 +1,7 @@
-"""Requests that are too slow, too deep, too many or too long, sent to a real gunicorn: bounded, and nothing held."""
+"""Requests to a real gunicorn that are too slow, too deep, too many or too long.
+
+All of them are bounded, and none leaves a hold.
+"""
 
 import json
 import re
@@ -13,7 +16,7 @@ import pytest
 from accounts.models import User
 from credits.models import Hold
 from tests.llmproxy import scripted_upstream
-from tests.smartspec.gunicorn import Said, Server, serving
+from tests.smartspec.gunicorn import RawResponse, Server, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +39,7 @@ def login(make_user: Any, make_token: Any) -> str:
 
 
 def trickle(server: Server, *pieces: bytes, seconds: float) -> tuple[bytes, float]:
-    """Send these pieces one after the other, a moment apart, until the other side answers or has had enough."""
+    """Send the pieces `seconds` apart until the server responds or closes the connection."""
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.port), timeout=0.1) as line:
         for piece in pieces:
@@ -54,7 +57,7 @@ def trickle(server: Server, *pieces: bytes, seconds: float) -> tuple[bytes, floa
 
 
 def _rest(line: socket.socket) -> bytes:
-    """What comes after the first bytes of an answer: its headers and its body are sent one after the other."""
+    """Read the rest of a response, whose headers and body are sent separately."""
     line.settimeout(5)
     line.shutdown(socket.SHUT_WR)
     return b"".join(iter(lambda: line.recv(65536), b""))
@@ -69,7 +72,7 @@ def test_a_body_that_comes_too_slowly_is_408(server: Server, login: str) -> None
     assert not Hold.objects.exists()
 
 
-def test_what_a_late_body_says_is_no_request(server: Server, login: str) -> None:
+def test_a_late_body_is_not_read_as_a_request(server: Server, login: str) -> None:
     late = f"GET /v1/credits HTTP/1.1\r\nHost: 127.0.0.1\r\n{login}\r\n".encode()
     after = b"GET /v1/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
@@ -86,7 +89,7 @@ def test_headers_that_come_too_slowly_end_the_connection(server: Server) -> None
     assert seconds < 12
 
 
-def send(server: Server, login: str, body: bytes, more: str = "") -> Said:
+def send(server: Server, login: str, body: bytes, more: str = "") -> RawResponse:
     head = f"{HEAD}{login}{more}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     return server.send(head.encode() + body)
 

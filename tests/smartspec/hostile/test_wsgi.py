@@ -1,4 +1,4 @@
-"""What stands before Django."""
+"""The checks of smartspec/wsgi.py before Django."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from smartspec import wsgi
 
 
 def call(content_type: str) -> tuple[str, bytes]:
-    said: list[str] = []
+    statuses: list[str] = []
     environ = RequestFactory().post("/v1/models?x=1").environ | {"CONTENT_TYPE": content_type}
-    body = wsgi.application(environ, lambda status, headers, *rest: said.append(status))
-    return said[0], b"".join(body)
+    body = wsgi.application(environ, lambda status, headers, *rest: statuses.append(status))
+    return statuses[0], b"".join(body)
 
 
 @pytest.mark.django_db

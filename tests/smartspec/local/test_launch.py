@@ -1,4 +1,4 @@
-"""The launcher with a small stand-in for the project: real processes, a real gunicorn."""
+"""The launcher with a small replacement of the project, real processes and a real gunicorn."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from socket import create_server
 
 import pytest
 
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from tests.smartspec.processes import eventually, running_below
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    return free_port()
+    return find_free_port()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def launch(root: Path, port: int) -> Iterator[Launch]:
 
     yield start
     for process in started:
-        with process:  # waits, and closes the pipe
+        with process:  # The context manager waits for the end and closes the pipe.
             process.kill()
 
 
@@ -107,9 +107,10 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(
     (root / "smartspec/wsgi.py").write_text(
         "import os\n" + WSGI.replace('b"hello"', 'os.environ["DATABASE_URL"].encode()')
     )
-    said = 'os.environ.get("DATABASE_URL", "data directory")'  # whose server is the owner's
+    # Without DATABASE_URL, manage.py uses the server of the data directory as the owner.
+    output = 'os.environ.get("DATABASE_URL", "data directory")'
     (root / "manage.py").write_text(
-        "import os\n" + MANAGE.replace('"demo@example.com secret-word"', said)
+        "import os\n" + MANAGE.replace('"demo@example.com secret-word"', output)
     )
     site = launch(DATABASE_URL="")
     text = read_until(site, "Ctrl-C")
@@ -122,7 +123,7 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(
 
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:
     read_until(launch(), "Ctrl-C")
-    second = launch(PORT=str(free_port()))
+    second = launch(PORT=str(find_free_port()))
     assert (
         second.communicate()[0]
         == f"SmartSpec: It already runs at http://127.0.0.1:{port}; Ctrl-C there stops it.\n"

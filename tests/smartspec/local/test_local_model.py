@@ -1,4 +1,4 @@
-"""The local model answers as OpenAI's API does."""
+"""The local model behaves as OpenAI's API."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from smartspec.local.embedded_postgres import free_port
+from smartspec.local.embedded_postgres import find_free_port
 from tests.smartspec.processes import eventually, healthy
 
 PROMPT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hello."}]
@@ -16,7 +16,7 @@ PROMPT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say hel
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[OpenAI]:
-    port = free_port()
+    port = find_free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "smartspec.local.local_model", "--port", str(port)]
     )

@@ -1,4 +1,4 @@
-"""The pool after the database has been away."""
+"""The pool of connections after the database was away."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_pool_of_dead_connections_gives_a_living_one_at_once() -> None:
-    """psycopg's own way to look at them waits 1, 2, 4 … seconds in between."""
+    """psycopg's own check would wait 1, 2, 4 … seconds in between."""
     wire = Wire(lambda: int(settings.DATABASES["default"]["PORT"]))
     other: Any = connection.copy("by_wire")
     other.settings_dict = {**other.settings_dict, "PORT": wire.port}
@@ -30,7 +30,7 @@ def test_a_pool_of_dead_connections_gives_a_living_one_at_once() -> None:
 
 
 def test_the_connection_that_was_used_last_is_given_first() -> None:
-    """The caches of its server process are warm; psycopg's pool gives the one that has rested longest."""
+    """Its server process has warm caches. psycopg's pool alone would return the oldest one."""
     other: Any = connection.copy("warm")
     try:
         fill_the_pool(other)
@@ -42,7 +42,7 @@ def test_the_connection_that_was_used_last_is_given_first() -> None:
 
 
 def backend(other: Any) -> int:
-    """The server process that the next connection has."""
+    """Return the process id of the backend of the next connection."""
     other.ensure_connection()
     pid: int = other.connection.info.backend_pid
     other.close()

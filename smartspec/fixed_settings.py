@@ -1,4 +1,7 @@
-"""Settings that no environment changes: how forms, routes, the admin, the OpenAPI document and the logs are made."""
+"""Long settings that no environment variable changes.
+
+They configure forms, routes, the admin, the OpenAPI document and the logs.
+"""
 
 from typing import Any
 
@@ -10,7 +13,7 @@ from accounts.toolbox import headers
 CORS_ALLOW_HEADERS: list[str] = [
     "accept",
     "anthropic-beta",
-    "anthropic-dangerous-direct-browser-access",  # which its SDK sends from where there is an origin
+    "anthropic-dangerous-direct-browser-access",  # Anthropic's SDK sends it from browsers.
     "anthropic-version",
     "authorization",
     "content-type",
@@ -42,12 +45,13 @@ ACCOUNT_FORMS: dict[str, Any] = {
 }
 
 ACCOUNT_RATE_LIMITS: dict[str, str] = {
-    # Wrong passwords: of an account from one address; of an address; of an account from all new addresses.
-    # docs/decisions/0011. The first also counts wrong codes of a person's second factor.
+    # Limits of wrong passwords (docs/decisions/0011): for an account from one address; from one
+    # address; for an account from all unknown addresses. The first limit also counts wrong codes
+    # of a second factor.
     "login_failed": "5/5m/key,30/d/key",
     "guesses_of_address": "10/m/ip,100/h/ip",
     "guesses_at_account": "100/d/key",
-    # Mails that anybody can have sent to somebody.
+    # Limits of the mails that anybody can trigger to any address.
     "confirm_email": "1/10s/key,10/h/key",
     "reset_password": "20/m/ip",
     "resets_from_network": "3/10m/key,10/d/key",
@@ -67,7 +71,8 @@ MFA_FORMS: dict[str, Any] = {
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "SmartSpec",
-    "DESCRIPTION": "Prepaid access to language models: device login, credits, and an OpenAI-compatible gateway.",
+    "DESCRIPTION": "Prepaid access to language models: device login, credits, and an"
+    " OpenAI-compatible gateway.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "DISABLE_DOCSTRING_DESCRIPTIONS": True,
@@ -93,8 +98,8 @@ UNFOLD: dict[str, Any] = {
     ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
-    "SIDEBAR": {"navigation": "smartspec.sidebar.navigation"},
-    # The blue of the pages.
+    "SIDEBAR": {"navigation": "smartspec.sidebar.build_navigation"},
+    # The same blue as on the pages of the site.
     "COLORS": {
         "primary": {
             "50": "#f0f8fd",
@@ -110,7 +115,7 @@ UNFOLD: dict[str, Any] = {
             "950": "#072940",
         }
     },
-    "DASHBOARD_CALLBACK": "smartspec.dashboard.dashboard",
+    "DASHBOARD_CALLBACK": "smartspec.dashboard.fill_dashboard",
 }
 
 LOGGING: dict[str, Any] = {
@@ -126,10 +131,10 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        # Every poll of a waiting device is a 4xx; what matters of them is in the events.
+        # Every poll of a waiting device is a 4xx response. The important ones are stored as events.
         "django.request": {"level": "ERROR"},
-        "psycopg.pool": {"level": "ERROR"},  # what fails is raised as well
-        # These two write tokens at DEBUG.
+        "psycopg.pool": {"level": "ERROR"},  # Its warnings repeat exceptions that are raised.
+        # These two libraries log tokens at DEBUG.
         "oauthlib": {"level": "INFO"},
         "oauth2_provider": {"level": "WARNING"},
     },
@@ -159,7 +164,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
     }
 }
 
-# Alpine, which Unfold is built with, evaluates attributes and sets styles: only the admin may.
+# Unfold uses Alpine, which evaluates attributes and sets styles. Only the admin may do that.
 ADMIN_CONTENT_SECURITY: dict[str, Any] = {
     "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
     "style-src": ["'self'", "'unsafe-inline'"],
