@@ -1,4 +1,4 @@
-"""The pure parts of reading a stream: however the bytes are cut, the same comes out."""
+"""The pure parsers of a response: the result does not depend on how the bytes are split."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ ENDS = ("\n", "\r\n", "\r")
 
 
 def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """These bytes in pieces of these sizes, over and over."""
+    """Split the bytes into pieces of these sizes, which repeat."""
     pieces, at, turn = [], 0, 0
     while at < len(data):
         size = sizes[turn % len(sizes)]
@@ -183,8 +183,8 @@ def test_odd_headers_are_understood(head: bytes) -> None:
 
 def read(pieces: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
     events = Events()
-    found = [event for piece in pieces for event in events.feed(piece)]
-    return [(event.event, event.data, event.raw) for event in [*found, *events.end()]]
+    whole = [event for piece in pieces for event in events.feed(piece)]
+    return [(event.event, event.data, event.raw) for event in [*whole, *events.end()]]
 
 
 @given(
@@ -263,11 +263,11 @@ def test_a_head_says_whether_the_connection_lasts(
 
 
 def test_news_of_an_answer_is_not_the_answer() -> None:
-    said = [
+    finals = [
         head(status=b"HTTP/1.1 %d x" % status).is_final
         for status in (100, 102, 103, 199, 101, 200, 204, 500)
     ]
-    assert said == [False] * 4 + [True] * 4
+    assert finals == [False] * 4 + [True] * 4
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 101 Switching Protocols", b"HTTP/1.1 200 OK"])

@@ -1,4 +1,4 @@
-"""Limits as people and administrators set and see them, and the budget that `/v1/credits` tells."""
+"""The limits that people and administrators set and see, and the budget in `/v1/credits`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -176,9 +176,9 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
         session.credential: device.tokens["access_token"],
     }
     for credential, token in tokens.items():
-        said = balance(token, path)
-        assert said["budget"].pop("resets_at").endswith("-01T00:00:00Z")
-        assert said["budget"] == {"limit": 10, "spent": 0, "held": 0}
+        body = balance(token, path)
+        assert body["budget"].pop("resets_at").endswith("-01T00:00:00Z")
+        assert body["budget"] == {"limit": 10, "spent": 0, "held": 0}
         spent = ledger.hold(
             user=user, amount=4, reference_id=credential, seconds=60, credential=credential
         )
@@ -186,9 +186,9 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
         held = ledger.hold(
             user=user, amount=2, reference_id=f"{credential} 2", seconds=60, credential=credential
         )
-        said = balance(token, path)["budget"]
-        assert (said["limit"], said["spent"], said["held"]) == (10, 3, 2)
-        jsonschema.validate(said, credit_schema.SCHEMAS["Budget"])
+        body = balance(token, path)["budget"]
+        assert (body["limit"], body["spent"], body["held"]) == (10, 3, 2)
+        jsonschema.validate(body, credit_schema.SCHEMAS["Budget"])
         ledger.release(hold=held)
 
 
