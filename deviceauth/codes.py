@@ -5,7 +5,7 @@ import secrets
 
 from django.utils.crypto import salted_hmac
 
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import checksum
 
 # Without vowels a code forms no word; without digits no character looks like another. A user code
 # has 20^8 values, which are 34.6 bits.

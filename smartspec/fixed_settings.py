@@ -98,7 +98,7 @@ UNFOLD: dict[str, Any] = {
     ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
     "SHOW_LANGUAGES": True,
-    "SIDEBAR": {"navigation": "smartspec.sidebar.build_navigation"},
+    "SIDEBAR": {"navigation": "smartspec.admin.sidebar.build_navigation"},
     # The same blue as on the pages of the site.
     "COLORS": {
         "primary": {
@@ -115,7 +115,7 @@ UNFOLD: dict[str, Any] = {
             "950": "#072940",
         }
     },
-    "DASHBOARD_CALLBACK": "smartspec.dashboard.fill_dashboard",
+    "DASHBOARD_CALLBACK": "smartspec.admin.dashboard.fill_dashboard",
 }
 
 LOGGING: dict[str, Any] = {

@@ -3,7 +3,6 @@
 The plain key exists only in the result of `create`; the database stores its digest.
 """
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from accounts.access import events
 from accounts.access.events import Kind
 from accounts.models import ApiKey, User
 from accounts.toolbox import rate_limits
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import KEY_PREFIX, checksum
 from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.toolbox.request_source import Source
 
@@ -30,10 +29,6 @@ SCOPES = frozenset({"llm:chat"})
 SECRET_BYTES = 32
 Rates = Mapping[str, int | None]  # by the names in accounts.models.LIMITS
 NO_LIMITS: Rates = MappingProxyType({})
-# An access token has 43 random characters, and one in 64³ also begins with the prefix. So the
-# length decides as well.
-PREFIX = "sk-"
-KEY = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +37,6 @@ class Created:
 
     key: ApiKey
     plain: str
-
-
-def is_key(token: str) -> bool:
-    """Return whether this bearer token has the format of an API key, existing or not."""
-    return KEY.match(token) is not None
 
 
 def create(
@@ -71,7 +61,7 @@ def create(
         raise TooManyKeys(
             _("You have created too many keys within an hour. Wait a few minutes, then try again.")
         )
-    plain = f"{PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
+    plain = f"{KEY_PREFIX}{secrets.token_urlsafe(SECRET_BYTES)}"
     with atomic():
         _lock_user(user)
         _require_new(user, form)

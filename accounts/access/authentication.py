@@ -6,7 +6,6 @@ completion. Django REST framework and the plain views of the gateway share this 
 tokens are rows of django-oauth-toolkit.
 """
 
-import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -22,12 +21,9 @@ from rest_framework.request import Request
 
 from accounts.access import api_keys
 from accounts.models import ApiKey, User
-from accounts.toolbox import headers
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import B64TOKEN, KEY_PREFIX, checksum, is_key, read_bearer_token
 
-B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]{1,512}=*\Z")  # RFC 6750 §2.1, bounded
 CHALLENGE = 'Bearer realm="smartspec"'
-_API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class InvalidToken(Exception):
@@ -63,20 +59,11 @@ class Caller:
     family: UUID | None = None
 
 
-def read_bearer_token(request: HttpRequest) -> str | None:
-    """Return the token of the Authorization header, else of `x-api-key`; None without either.
-
-    Anthropic's clients send `x-api-key`.
-    """
-    scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.META.get(_API_KEY)
-
-
 def identify(token: str) -> Caller:
     """Return the caller of an access token or API key. Raises InvalidToken, InvalidKey."""
     caller = None
     if B64TOKEN.match(token):
-        caller = _by_key(token) if api_keys.is_key(token) else _by_token(token)
+        caller = _by_key(token) if is_key(token) else _by_token(token)
     if caller is None:
         raise build_refusal(token)
     return caller
@@ -84,7 +71,7 @@ def identify(token: str) -> Caller:
 
 def build_refusal(token: str) -> InvalidToken:
     """Return the exception for a token or key that was not accepted."""
-    return InvalidKey() if token.startswith(api_keys.PREFIX) else InvalidToken()
+    return InvalidKey() if token.startswith(KEY_PREFIX) else InvalidToken()
 
 
 def _by_key(plain: str) -> Caller | None:

@@ -10,7 +10,7 @@ from unfold.forms import UserChangeForm, UserCreationForm
 from accounts.access import account_deletion
 from accounts.email_addresses import normalise_address
 from accounts.models import LIMITS, User
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import checksum
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):

@@ -18,9 +18,10 @@ from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
-from accounts.access.authentication import CHALLENGE, build_refusal, read_bearer_token
+from accounts.access.authentication import CHALLENGE, build_refusal
 from accounts.models import User
 from accounts.toolbox import headers
+from accounts.toolbox.credentials import read_bearer_token
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.errors import render_refusal
 from accounts.toolbox.exceptions import Refusal

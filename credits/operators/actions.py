@@ -47,7 +47,7 @@ class ActedBy:
         return self.approver or self.actor
 
     def log_text(self, act: str, reason: str) -> str:
-        requester = f", asked for by {self.actor}" if self.approver else ""
+        requester = f", requested by {self.actor}" if self.approver else ""
         return f"{act}{requester}: {reason}"
 
 

@@ -187,6 +187,6 @@ def _carry_out(approval: Approval, by: ActedBy) -> list[Transaction]:
 
 def _describe_decision(approval: Approval, note: str) -> str:
     """Return the log text: the requester's reason and the note of the deciding administrator."""
-    return f"{approval.amount:+} credits, asked for by {approval.requester}: {approval.reason}" + (
+    return f"{approval.amount:+} credits, requested by {approval.requester}: {approval.reason}" + (
         f" – {note}" if note else ""
     )

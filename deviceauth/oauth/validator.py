@@ -12,7 +12,7 @@ from oauth2_provider.models import AccessToken, Application, RefreshToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from accounts.models import User
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import checksum
 from accounts.toolbox.request_source import UNKNOWN, Source
 from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import InvalidClient, InvalidGrant

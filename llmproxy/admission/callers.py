@@ -9,18 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 
-from accounts.access.api_keys import PREFIX, is_key
 from accounts.access.authentication import (
-    B64TOKEN,
     Caller,
     InvalidToken,
     build_refusal,
     identify,
-    read_bearer_token,
 )
 from accounts.models import User
 from accounts.toolbox import headers
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import B64TOKEN, KEY_PREFIX, checksum, is_key, read_bearer_token
 from llmproxy.exceptions import (
     CsrfFailed,
     InsufficientScope,
@@ -132,7 +129,7 @@ def _credential(token: str) -> Presented:
     return Presented(
         sum_of,
         is_key=is_key(token),
-        like_a_key=token.startswith(PREFIX),
+        like_a_key=token.startswith(KEY_PREFIX),
         account=_known.get(sum_of),
     )
 

@@ -94,7 +94,7 @@ def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Prov
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/change/")
     check_page(page, "providers-form")
     page.locator(f"form[action$='/{provider.pk}/test/'] button").click()
-    expect(page.get_by_text(f"{provider.url}/models:")).to_be_visible()
+    expect(page.get_by_text(f"({provider.url}/models): ")).to_be_visible()
     check_page(page, "providers-tested")
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
     page.locator("input[name=names][value=gpt-5]").check()

@@ -14,7 +14,7 @@ from oauth2_provider.models import AccessToken
 
 from accounts.access import api_keys
 from accounts.models import ApiKey, User
-from accounts.toolbox.digests import checksum
+from accounts.toolbox.credentials import checksum
 from accounts.toolbox.request_source import Source
 from credits.models import Hold
 from deviceauth import device_sessions
