@@ -14,8 +14,8 @@ class LlmproxyConfig(AppConfig):
         from accounts.access import account_deletion
         from credits.proof import audit
         from llmproxy.database import functions
-        from llmproxy.receipts import called_by
+        from llmproxy.receipts import explain
 
         post_migrate.connect(functions.after_migrate, sender=self)
-        account_deletion.register_forgetter(called_by.forget_person)
+        account_deletion.register_forgetter(explain.forget_names)
         audit.load(Path(__file__).parent / "database" / "audit")

@@ -15,10 +15,10 @@ from deviceauth.models import DeviceSession
 class CreditsView(APIView):
     @openapi.balance
     def get(self, request: Request) -> Response:
-        """The balance as it is for everybody; `budget` only for what has one."""
+        """The balance, with `budget` if the caller's device or API key has one."""
         user = request.user
-        assert isinstance(user, User)  # noqa: S101 – whoever passed IsAuthenticated
-        caller = _caller(request)
+        assert isinstance(user, User)  # noqa: S101 – IsAuthenticated has checked it
+        caller = _find_caller(request)
         limit = caller.monthly_budget if caller else None
         budget = (
             {"budget": budgets.read_budget(user, caller.credential, limit)}
@@ -28,8 +28,8 @@ class CreditsView(APIView):
         return Response(answers.read_balance(user) | budget)
 
 
-def _caller(request: Request) -> ApiKey | DeviceSession | None:
-    """None for a browser, and for a token of no device."""
+def _find_caller(request: Request) -> ApiKey | DeviceSession | None:
+    """The API key or device of a request; None for a browser and for a token without a device."""
     if isinstance(request.auth, ApiKey):
         return request.auth
     refresh_token = getattr(request.auth, "refresh_token", None)

@@ -1,4 +1,7 @@
-"""Which models there are. Those of LLM_UPSTREAM_MODELS get their rows by themselves."""
+"""The models that a caller may use.
+
+The models of LLM_UPSTREAM_MODELS get their rows when they are needed for the first time.
+"""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -11,39 +14,24 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from llmproxy.exceptions import ModelNotFound
 from llmproxy.models import ENVIRONMENT, Deployment, LanguageModel, Provider
-from llmproxy.models.providers import MAX_NAME_LENGTH
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
-def find(name: str, user: User | None, only: Collection[str] = ()) -> LanguageModel:
-    """The active model of this name that this user's plan allows, and is priced.
+def find_model(name: str, user: User | None, only: Collection[str] = ()) -> LanguageModel:
+    """The active, priced model of this name, if the user's plan allows it.
 
-    `only` are the models that their API key is limited to, if any. Raises ModelNotFound.
+    `only` are the models that the API key is limited to, if any. Raises ModelNotFound.
     """
-    found = next((row for row in listed(user, only) if row.name == named(name)), None)
-    if found is None:
-        raise not_found(name)
-    return found
+    model = next((row for row in list_models(user, only) if row.name == name), None)
+    if model is None:
+        raise build_not_found(name)
+    return model
 
 
-def named(name: str | None) -> str | None:
-    """The model that a request names, or the first of LLM_UPSTREAM_MODELS; None for the oldest there is.
-
-    Raises ModelNotFound for what cannot be the name of a model.
-    """
-    if name is None:
-        return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (
-        name.isascii() and name.isprintable() and len(name) <= MAX_NAME_LENGTH
-    ):  # the database need not be asked
-        raise not_found(name)
-    return name
-
-
-def not_found(name: str | None) -> ModelNotFound:
-    """The refusal of a model that does not exist, or not for this caller."""
+def build_not_found(name: str | None) -> ModelNotFound:
+    """The refusal for a model that does not exist, or that this caller may not use."""
     if name is None:
         return ModelNotFound(_("No model is configured yet."), param="model")
     return ModelNotFound(
@@ -53,8 +41,8 @@ def not_found(name: str | None) -> ModelNotFound:
     )
 
 
-def available(user: User | None, only: Collection[str] = ()) -> "QuerySet[LanguageModel]":
-    """The models that this user, and their key, may use (None: that anyone may)."""
+def filter_available(user: User | None, only: Collection[str] = ()) -> "QuerySet[LanguageModel]":
+    """The models that this user and their API key may use; for None, those that anyone may use."""
     served = Deployment.objects.filter(
         model=OuterRef("pk"), is_active=True, provider__is_active=True
     )
@@ -66,19 +54,19 @@ def available(user: User | None, only: Collection[str] = ()) -> "QuerySet[Langua
     return active.filter(name__in=only) if only else active
 
 
-def listed(user: User | None, only: Collection[str] = ()) -> "list[LanguageModel]":
-    """What `GET /v1/models` shows this user, or this user's key."""
-    rows = list(available(user, only))
+def list_models(user: User | None, only: Collection[str] = ()) -> "list[LanguageModel]":
+    """The models in `GET /v1/models` for this user and their API key: those with prices."""
+    rows = list(filter_available(user, only))
     if not set(settings.LLM_UPSTREAM_MODELS) <= {row.name for row in rows}:
         adopt_environment()
-        rows = list(available(user, only))
+        rows = list(filter_available(user, only))
     return [row for row in rows if row.prices is not None]
 
 
 def adopt_environment() -> int:
-    """Give every model of LLM_UPSTREAM_MODELS a row, so that the operator can price or disable it.
+    """Make a row for each model of LLM_UPSTREAM_MODELS, so that the operator can set its price.
 
-    Existing rows stay as they are. Returns how many were made.
+    Existing rows stay as they are. Returns the number of new rows.
     """
     if not settings.LLM_UPSTREAM_BASE_URL:
         return 0
@@ -87,7 +75,7 @@ def adopt_environment() -> int:
     )
     made = 0
     for name in settings.LLM_UPSTREAM_MODELS:
-        with atomic():  # whoever finds the model finds its provider too
+        with atomic():  # nobody can read the model without its provider
             model, is_new = LanguageModel.objects.get_or_create(name=name)
             if is_new:
                 Deployment.objects.create(model=model, provider=provider)

@@ -1,10 +1,11 @@
-"""What the gateway refuses or could not get, each with its status and code (api.md §3).
+"""The refusals of the gateway and the failures of providers, with status and code (docs/api.md §3).
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
 ├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed
-└── UpstreamFailure: UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
+└── UpstreamFailure
+    └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
 """
 
 from typing import Any
@@ -13,9 +14,9 @@ from accounts.toolbox.exceptions import Refusal
 
 
 class GatewayRefusal(Refusal):
-    """`param` names the offending parameter, `extra` are further keys of the error object.
+    """`param` names the parameter that is wrong; `extra` are further keys of the error object.
 
-    `challenge` says with which credentials it would work, where others would.
+    `challenge` is the value of WWW-Authenticate, if other credentials would help.
     """
 
     challenge = ""
@@ -43,13 +44,13 @@ class Unauthorized(GatewayRefusal):
 
 
 class MissingCredentials(Unauthorized):
-    """Nothing was sent, so nothing is wrong with it (RFC 6750 §3.1)."""
+    """The request has no credentials, so the challenge has no error code (RFC 6750 §3.1)."""
 
     challenge = 'Bearer realm="smartspec"'
 
 
 class InsufficientScope(GatewayRefusal):
-    """RFC 6750 §3.1: the challenge names the scope that is missing."""
+    """The challenge names the scope that is missing (RFC 6750 §3.1)."""
 
     status = 403
     code = "insufficient_scope"
@@ -92,7 +93,7 @@ class GenerationNotFound(GatewayRefusal):
 
 
 class RateLimited(GatewayRefusal):
-    """`headers` say which rate and when it is free again."""
+    """`headers` contain the limit and when it is free again."""
 
     status = 429
     code = "rate_limit_exceeded"
@@ -104,7 +105,7 @@ class IdempotencyConflict(GatewayRefusal):
 
 
 class Replayed(GatewayRefusal):
-    """A second completion is refused, and the answer of the first one given: what it was, and what it was charged."""
+    """A repetition with the same Idempotency-Key gets the first answer and its charge."""
 
     status = 200
     code = "replayed"
@@ -131,10 +132,11 @@ class OutOfCredits(GatewayRefusal):
 
 
 class UpstreamFailure(GatewayRefusal):
-    """Base of everything the provider did wrong; `detail` is for our log, never for the caller.
+    """Base of the failures of providers. `detail` is for the log, never for the caller.
 
-    `cool_seconds` is for how long the provider itself asked to be left alone, if it did; `answered` is the status that
-    it refused with, for the operator.
+    `cool_seconds` is the provider's own Retry-After, if it sent one. `provider_status` is the
+    status of its response, for the operator. `counts_for_health` is False if the failure does not
+    show that the provider is ill: it may only lack the route or the model.
     """
 
     def __init__(
@@ -148,8 +150,8 @@ class UpstreamFailure(GatewayRefusal):
         super().__init__(message, retry_after=retry_after)
         self.detail = detail
         self.cool_seconds = cool_seconds
-        self.tells_of_health = True  # of the provider's; not, where it has no such route or model
-        self.answered: int | None = None
+        self.counts_for_health = True
+        self.provider_status: int | None = None
 
 
 class UpstreamError(UpstreamFailure):
@@ -168,17 +170,17 @@ class UpstreamTimeout(UpstreamFailure):
 
 
 class CallerLeft(UpstreamFailure):
-    """Nobody reads this, except a caller that closed only its sending half."""
+    """The caller has disconnected. Only one that closed just its sending half reads this."""
 
     status = 400
     code = "caller_left"
 
 
 class UpstreamRejected(UpstreamFailure):
-    """The provider says that the caller's request is wrong: its status and words pass through."""
+    """The provider calls the caller's request wrong. Its status and message reach the caller."""
 
     def __init__(self, message: str, *, status: int, code: str, param: str | None) -> None:
         super().__init__(message)
-        self.status = self.answered = status
+        self.status = self.provider_status = status
         self.code = code
         self.param = param

@@ -1,4 +1,4 @@
-"""JSON as providers write it, half characters included: a token that splits an emoji is a lone surrogate."""
+"""JSON as providers write it. It may contain lone surrogates, when a token ends within an emoji."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ MAX_DEPTH = 100
 
 
 def decode(text: bytes | str) -> Any:
-    """The value; None if it is no JSON, or nested beyond reason."""
+    """The value; None if this is no JSON, or nested deeper than MAX_DEPTH."""
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -31,7 +31,7 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def encode(value: Any) -> bytes:
-    """What `decode` gave, or was made of it."""
+    """The JSON of a value that `decode` returned, or that contains such values."""
     try:
         return orjson.dumps(value)
     except TypeError:

@@ -1,4 +1,4 @@
-"""Provider keys at rest: encrypted under ENCRYPTION_KEYS."""
+"""Encrypts the keys of providers for the database, under ENCRYPTION_KEYS."""
 
 from accounts.toolbox import encryption
 
@@ -10,10 +10,12 @@ class KeyUnreadable(Exception):
 
 
 def encrypt(plain: str) -> str:
+    """The stored form of a key; empty for an empty key."""
     return encryption.encrypt(plain, purpose=PURPOSE) if plain else ""
 
 
 def decrypt(stored: str) -> str:
+    """The key in plain text; empty for an empty one. Raises KeyUnreadable."""
     try:
         return encryption.decrypt(stored, purpose=PURPOSE) if stored else ""
     except encryption.Unreadable:

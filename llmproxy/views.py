@@ -25,6 +25,7 @@ from accounts.toolbox.exceptions import Refusal
 from llmproxy import catalogue, lenient_json
 from llmproxy.admission import callers, idempotency
 from llmproxy.admission.admit import Admission, admit, make_sure
+from llmproxy.admission.idempotency import Repeatable
 from llmproxy.completion import running, streaming
 from llmproxy.exceptions import (
     GatewayRefusal,
@@ -49,6 +50,7 @@ from llmproxy.routes.responses import RESPONSES
 from llmproxy.routes.text import TEXT
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
+IDEMPOTENCY_KEY = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
@@ -142,7 +144,7 @@ def models(request: HttpRequest) -> HttpResponse:
     return JsonResponse(
         {
             "object": "list",
-            "data": [_model(row) for row in catalogue.listed(caller.user, caller.only_models)],
+            "data": [_model(row) for row in catalogue.list_models(caller.user, caller.only_models)],
         }
     )
 
@@ -151,7 +153,7 @@ def models(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """`GET /v1/models/{name}`."""
     caller = callers.authenticate(request)
-    return JsonResponse(_model(catalogue.find(name, caller.user, caller.only_models)))
+    return JsonResponse(_model(catalogue.find_model(name, caller.user, caller.only_models)))
 
 
 @gateway("GET", "HEAD")
@@ -198,7 +200,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
             route=route,
             path=request.path,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
-            repeatable=idempotency.of(request, request.path, raw),
+            repeatable=_repeatable(request, raw),
             passed_headers=route.passed_headers(request.headers),
         )
     except (Unauthorized, InsufficientScope, UserNotFound):
@@ -208,6 +210,12 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
         raise
     request.admission = admission  # type: ignore[attr-defined]
     return admission
+
+
+def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
+    """None for a request without an Idempotency-Key. Raises InvalidRequest for a malformed one."""
+    key = request.META.get(IDEMPOTENCY_KEY)
+    return None if key is None else idempotency.read_key(key, request.path, raw)
 
 
 def _body(request: HttpRequest) -> bytes:

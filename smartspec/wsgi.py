@@ -25,6 +25,11 @@ from smartspec.middleware import NOT_UTF_8  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
 
+if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
+    from smartspec.drill.failpoints import FAILPOINTS
+
+    FAILPOINTS[failpoint].arm()
+
 
 API_KEY = headers.wsgi_name(headers.API_KEY)
 

@@ -15,7 +15,7 @@ from llmproxy.receipts import provider_figures
 
 def learn(providers: Iterable[Any]) -> None:
     """Note on each, with one question for all, whether it was asked lately and when it last answered."""
-    known, asked = provider_figures.last_successes(), provider_figures.asked()
+    known, asked = provider_figures.find_last_successes(), provider_figures.list_asked()
     for provider in providers:
         provider.last_success_at = known.get(provider.slug)
         provider.was_asked = provider.slug in asked
@@ -35,7 +35,7 @@ def words(provider: Any) -> str:
         return _("Good")
     unasked = (
         _("Not used yet")
-        if provider.created_at >= provider_figures.since()
+        if provider.created_at >= provider_figures.get_window_start()
         else _("Not used lately")
     )
     if provider.tested_at is None:

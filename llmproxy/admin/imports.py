@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWid
 
 from llmproxy.metering.pricing import PRICE_COLUMNS, PRICE_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
-from llmproxy.receipts.explain import plain
+from llmproxy.receipts.explain import format_decimal
 from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
@@ -79,7 +79,7 @@ class ImportForm(forms.Form):
             del self.fields["use_default"]
         else:
             self.fields["use_default"].help_text = _("Credits per 1,000 tokens: %(price)s.") % {
-                "price": plain(default)
+                "price": format_decimal(default)
             }
 
     def clean_names(self) -> list[str]:
@@ -125,9 +125,11 @@ class ImportPage:
 
     def respond(self) -> HttpResponseBase:
         try:
-            names = model_listing.of(self.provider).names
+            names = model_listing.list_models(self.provider).names
         except model_listing.NoOffers as problem:
-            messages.error(self.request, model_listing.told(self.provider, str(problem)))
+            messages.error(
+                self.request, model_listing.describe_outcome(self.provider, str(problem))
+            )
             return HttpResponseRedirect(self.back)
         rows = list(self._rows(names))
         possible = [row.name for row in rows if not row.obstacle]
@@ -141,7 +143,7 @@ class ImportPage:
         return self._page(form, rows)
 
     def _rows(self, names: list[str]) -> Iterator[Row]:
-        served = model_listing.served(self.provider)
+        served = model_listing.list_served_names(self.provider)
         known = set(LanguageModel.objects.filter(name__in=names).values_list("name", flat=True))
         chosen = set(self.request.POST.getlist("names"))
         for name in names:
@@ -167,7 +169,7 @@ class ImportPage:
         return TemplateResponse(self.request, "llmproxy/import_models.html", context)
 
     def _take(self, form: ImportForm) -> None:
-        taken = model_listing.take(
+        taken = model_listing.import_models(
             self.provider, form.cleaned_data["names"], prices=form.prices, is_active=form.is_priced
         )
         for model in taken.added:

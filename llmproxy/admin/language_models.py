@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 from accounts.admin.bases import CheckedActions
 from llmproxy.metering.pricing import PRICE_COLUMNS
 from llmproxy.models import Deployment, LanguageModel
-from llmproxy.receipts.explain import plain
+from llmproxy.receipts.explain import format_decimal
 
 
 class PriceField(forms.DecimalField):
@@ -25,7 +25,7 @@ class PriceField(forms.DecimalField):
     widget = UnfoldAdminDecimalFieldWidget
 
     def prepare_value(self, value: Any) -> Any:
-        return plain(value) if isinstance(value, Decimal) else value
+        return format_decimal(value) if isinstance(value, Decimal) else value
 
 
 def _column(name: str) -> Callable[[LanguageModel], str]:
@@ -36,7 +36,7 @@ def _column(name: str) -> Callable[[LanguageModel], str]:
     @admin.display(description=column.verbose_name, ordering=name)
     def shown(model: LanguageModel) -> str:
         price = getattr(model, name)
-        return "–" if price is None else plain(price)
+        return "–" if price is None else format_decimal(price)
 
     shown.__name__ = f"shown_{name}"  # of which the list makes the column's class
     return shown

@@ -155,12 +155,14 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def _test(self, request: HttpRequest, provider: Provider) -> None:
         """A real request, outside of any transaction; its result as a message."""
         try:
-            found = model_listing.test(provider)
+            offers = model_listing.test_provider(provider)
         except model_listing.NoOffers as problem:
-            messages.error(request, model_listing.told(provider, str(problem)))
+            messages.error(request, model_listing.describe_outcome(provider, str(problem)))
         else:
-            level = messages.WARNING if found.is_slow else messages.SUCCESS
-            messages.add_message(request, level, model_listing.told(provider, found.says))
+            level = messages.WARNING if offers.is_slow else messages.SUCCESS
+            messages.add_message(
+                request, level, model_listing.describe_outcome(provider, offers.summary)
+            )
 
     def has_import_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         needed = (
@@ -191,7 +193,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def figures(self, request: HttpRequest) -> HttpResponseBase:
         context = self.admin_site.each_context(request) | {
             "title": gettext("Providers by day"),
-            "rows": provider_figures.by_day(),
+            "rows": provider_figures.list_days(),
             "days": provider_figures.DAYS,
             "opts": self.model._meta,
         }

@@ -125,7 +125,7 @@ class CompletionAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         """First the receipt that the user sees, with the providers' own statuses."""
         row = self.get_object(request, object_id)
-        context = (receipt_pages.shown_to_operator(row) if row else {}) | (extra_context or {})
+        context = (receipt_pages.build_operator_context(row) if row else {}) | (extra_context or {})
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 

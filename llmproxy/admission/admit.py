@@ -3,7 +3,9 @@
 The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked, and what its refusals are called.
 """
 
+import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -13,21 +15,26 @@ from django.db import InterfaceError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
 from accounts.toolbox import headers
-from accounts.toolbox.failpoints import failpoint
 from credits import ledger
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
 from llmproxy.admission.callers import Presented
 from llmproxy.admission.idempotency import Repeatable
+from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
 from llmproxy.metering.pricing import Prices
-from llmproxy.models import new_generation_id
+from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import Asked
 from llmproxy.upstream.targets import Target
 
 _admissions = Batches("gateway_admit")
+RATE_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
+RATE_HEADERS = {
+    kind: [headers.rate_limit(fact, kind) for fact in ("limit", "remaining", "reset")]
+    for kind in RATE_KINDS
+}
 RETRY_SECONDS = (
     1  # a connection that broke may not be the only one: the pool's others die one after the other
 )
@@ -66,7 +73,7 @@ class Admission:
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer, whatever it will be."""
-        said = refusals.rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
+        said = rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
             said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
         if self.model_limit:
@@ -74,6 +81,22 @@ class Admission:
         if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
             said[headers.CLAMPED_THINKING] = str(thinking)
         return said
+
+
+def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
+    """The `x-ratelimit-*` headers of OpenAI's API: for each kind the limit that leaves least."""
+    sent: dict[str, str] = {}
+    for kind, names in RATE_HEADERS.items():
+        limits = [limit for scope in rates if (limit := scope[kind])]
+        if limits:
+            tightest = min(limits, key=lambda limit: limit["remaining"])
+            values = (
+                str(tightest["limit"]),
+                str(int(tightest["remaining"])),
+                f"{tightest['reset']:.3f}s",
+            )
+            sent.update(zip(names, values, strict=True))
+    return sent
 
 
 def admit(
@@ -90,7 +113,7 @@ def admit(
 
     A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
     """
-    started, generation_id = time.monotonic(), new_generation_id()
+    started, generation_id = time.monotonic(), f"gen_{secrets.token_urlsafe(18)}"
     request = _request(caller, asked, route, generation_id, repeatable)
     said = _granted(request, caller)
     if said["account"] is not None:
@@ -159,7 +182,8 @@ def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
         catalogue.adopt_environment()
         said = _decided(request, caller)
     if "refusal" in said:
-        raise refusals.of(said, request, caller)
+        rates = said["rates"] if "rates" in said else []  # noqa: SIM401 – `get` loses the type
+        raise refusals.of(said, request, caller, rate_headers(rates))
     return said
 
 
@@ -172,7 +196,7 @@ def _request(
         "is_key": caller.is_key,
         "user": caller.user,
         "is_backend": caller.is_backend,
-        "model": catalogue.named(asked.model),
+        "model": _model_name(asked.model),
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
@@ -197,9 +221,20 @@ def _request(
     }
 
 
+def _model_name(requested: str | None) -> str | None:
+    """The requested model, or the first of LLM_UPSTREAM_MODELS; None stands for the oldest model.
+
+    Raises ModelNotFound for what cannot be the name of a model, without asking the database.
+    """
+    if requested is None:
+        return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
+    if not (requested.isascii() and requested.isprintable() and len(requested) <= MAX_NAME_LENGTH):
+        raise catalogue.build_not_found(requested)
+    return requested
+
+
 def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted | AdmissionRefused:
     """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
-    failpoint("before-hold")
     asked, until, pause = orjson.dumps(request).decode(), 0.0, 0.01
     while True:
         try:

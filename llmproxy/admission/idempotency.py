@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts.toolbox import encryption, headers
+from accounts.toolbox import encryption
 from llmproxy import lenient_json
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.models import IdempotencyKey
 
 PURPOSE = "stored answers"
-_HEADER = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
@@ -31,11 +29,8 @@ class Repeatable:
     digest: str
 
 
-def of(request: HttpRequest, path: str, raw: bytes) -> Repeatable | None:
-    """None for a request without the header. Raises InvalidRequest for a key that is none."""
-    key = request.META.get(_HEADER)
-    if key is None:
-        return None
+def read_key(key: str, path: str, raw: bytes) -> Repeatable:
+    """The request with this Idempotency-Key, path and body. Raises InvalidRequest for a malformed key."""
     if not KEY.match(key):
         raise InvalidRequest(_("Idempotency-Key must be 1 to 255 printable ASCII characters."))
     return Repeatable(key, hashlib.sha256(path.encode() + b"\0" + raw).hexdigest())

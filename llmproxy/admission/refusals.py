@@ -1,6 +1,5 @@
 """What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -21,7 +20,6 @@ from llmproxy.database.contract import (
     BudgetRefused,
     HoldRefused,
     RateExceeded,
-    Rates,
     Repeated,
     TooManyRunning,
 )
@@ -37,30 +35,35 @@ from llmproxy.exceptions import (
 )
 
 RateKind = Literal["requests", "tokens"]
-RATE_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
 
 
 def of(  # noqa: C901 – one line each
-    said: AdmissionRefused, request: AdmissionRequest, caller: Presented
+    said: AdmissionRefused,
+    request: AdmissionRequest,
+    caller: Presented,
+    rate_headers: dict[str, str],
 ) -> GatewayRefusal:
-    """The refusal that `said` the statement, which was asked for `request`."""
+    """The refusal that `said` the statement, which was asked for `request`.
+
+    `rate_headers` are those of the caller's limits; only some refusals have them.
+    """
     match said["refusal"]:
         case "invalid_token" | "unknown_account" | "insufficient_scope":
             return of_caller(said["refusal"], caller)
         case "model_not_found" | "model_without_price" | "route_not_served":
             return _of_model(said["refusal"], request["model"])
         case "too_many_requests" | "too_many_tokens":
-            return _rate(said)
+            return _rate(said, rate_headers)
         case "too_many_running" | "too_many_holds":
-            return _running(said)
+            return _running(said, rate_headers)
         case "insufficient_credits":
             return _out_of_credits(said, _thinking(request))
         case "budget_used_up":
             return _out_of_budget(said, _thinking(request))
         case "answered":
-            return _answered(said)
+            return _answered(said, rate_headers)
         case "other_request" | "still_running" | "answered_once":
-            return _repeated(said["refusal"], said)
+            return _repeated(said["refusal"], said, rate_headers)
 
 
 def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
@@ -73,27 +76,12 @@ def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
 
 def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
     if refusal != "route_not_served":
-        return catalogue.not_found(model)
+        return catalogue.build_not_found(model)
     words = _("The model %(name)s is not available on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 
 
-def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
-    """`x-ratelimit-*` as OpenAI's API reference spells them: of each kind the limit that leaves least."""
-    sent: dict[str, str] = {}
-    for kind in RATE_KINDS:
-        limits = [limit for scope in rates if (limit := scope[kind])]
-        if limits:
-            tightest = min(limits, key=lambda limit: limit["remaining"])
-            sent |= {
-                headers.rate_limit("limit", kind): str(tightest["limit"]),
-                headers.rate_limit("remaining", kind): str(int(tightest["remaining"])),
-                headers.rate_limit("reset", kind): f"{tightest['reset']:.3f}s",
-            }
-    return sent
-
-
-def _rate(said: RateExceeded) -> RateLimited:
+def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
     kind: RateKind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
     refused = said["refused"]
     limit = refused[kind]
@@ -111,19 +99,18 @@ def _rate(said: RateExceeded) -> RateLimited:
     return RateLimited(
         words % {"limit": limit["limit"], "name": said["name"]},
         retry_after=int(limit["retry_after"]),
-        headers=rate_headers(said["rates"]),
+        headers=rate_headers,
     )
 
 
-def _running(said: TooManyRunning | HoldRefused) -> RateLimited:
+def _running(said: TooManyRunning | HoldRefused, rate_headers: dict[str, str]) -> RateLimited:
     words = (
         _("“%(name)s” is allowed %(limit)d completions at the same time.")
         if said["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
-    headers = rate_headers(said["rates"])
     return RateLimited(
-        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=headers
+        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=rate_headers
     )
 
 
@@ -186,19 +173,18 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
     )
 
 
-def _answered(said: Answered) -> GatewayRefusal:
+def _answered(said: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
     """The first answer again, unless a key that changed meanwhile has made it unreadable."""
     answer = idempotency.opened(said["answer"])
     if answer is None:
-        return _repeated("answered_once", said)
-    return Replayed(
-        answer, said["generation_id"], *said["bill"], headers=rate_headers(said["rates"])
-    )
+        return _repeated("answered_once", said, rate_headers)
+    return Replayed(answer, said["generation_id"], *said["bill"], headers=rate_headers)
 
 
-def _repeated(refusal: str, said: Repeated | Answered) -> IdempotencyConflict:
+def _repeated(
+    refusal: str, said: Repeated | Answered, rate_headers: dict[str, str]
+) -> IdempotencyConflict:
     """Why the same Idempotency-Key has no answer."""
-    rates = rate_headers(said["rates"])
     words = {
         "other_request": _("This Idempotency-Key has already been used with another request."),
         "still_running": _("The first request with this Idempotency-Key is still running."),
@@ -208,7 +194,7 @@ def _repeated(refusal: str, said: Repeated | Answered) -> IdempotencyConflict:
     )
     retry_after = 1 if refusal == "still_running" else None
     # OpenAI's and Anthropic's clients would repeat a 409.
-    sent = rates if retry_after else {headers.SHOULD_RETRY: "false", **rates}
+    sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
         words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]
     )

@@ -1,8 +1,9 @@
-"""Who has left while we wait for their answer: one thread per process watches their connections.
+"""Notices callers who disconnect during their completion. One thread per process watches them.
 
-Writing tells only by and by that nobody reads: the first bytes after a hang-up are still taken. It is a real thread,
-also under gevent, because it sleeps in the kernel; it hangs up on providers, and touches nothing of a greenlet's.
-A caller who closes only the sending half of the connection has left too: it is what proxies take it for.
+A write does not show this in time: the kernel still accepts the first bytes after the caller has
+hung up. The thread is a real one, also under gevent, because it sleeps in the kernel. It only hangs
+up on providers and touches nothing that belongs to a greenlet. A caller that closes only the
+sending half of its connection counts as disconnected, as proxies have it.
 """
 
 import _socket
@@ -16,63 +17,70 @@ from typing import Any, Protocol
 
 from gevent.monkey import get_original
 
-# EPOLLRDHUP | EPOLLONESHOT, which gevent takes out of `select`; there is no epoll on macOS.
+# EPOLLRDHUP | EPOLLONESHOT. gevent removes them from `select`. macOS has no epoll.
 ON_HANG_UP = 0x2000 | 1 << 30
 _epoll: Any = None
 
 
-class Leaver(Protocol):
-    """What is under way for the caller who may leave. Both are called by another thread, and must not wait."""
+class Stoppable(Protocol):
+    """Something that runs for a caller. The watching thread calls it, so it must not wait."""
 
     def leave(self) -> float:
-        """The caller has left: what becomes of the answer ends in so many seconds."""
+        """Note that the caller has disconnected; return the seconds after which to call `stop`."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """End what runs for the caller."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Watch:
-    """A caller's connection, by its number, from `watch` to `forget`."""
+    """The connection of a caller, by its file descriptor, from `watch` to `forget`."""
 
-    number: int
-    leaver: Leaver
+    descriptor: int
+    running: Stoppable
 
 
 _watched: dict[int, Watch] = {}
 
 
 @contextmanager
-def watching(sock: Any, leaver: Leaver) -> Iterator[None]:
-    """Tell `leaver` if the other end of this socket closes meanwhile; None is not watched."""
-    watch_ = watch(sock, leaver)
+def watching(sock: Any, running: Stoppable) -> Iterator[None]:
+    """Within this context, tell `running` if the other end of `sock` closes.
+
+    Without a socket nothing is watched.
+    """
+    watched = watch(sock, running)
     try:
         yield
     finally:
-        forget(watch_)
+        forget(watched)
 
 
-def watch(sock: Any, leaver: Leaver) -> Watch | None:
-    """As `watching`, until `forget` gets what this returns."""
-    epoll = _started()
+def watch(sock: Any, running: Stoppable) -> Watch | None:
+    """Like `watching`, from now until `forget` is called with the result."""
+    epoll = _start()
     if sock is None or epoll is None:
         return None
-    watch_ = Watch(sock.fileno(), leaver)
-    _watched[watch_.number] = watch_
-    with suppress(OSError, ValueError):  # closed already: whoever writes will see
-        epoll.register(watch_.number, ON_HANG_UP)
-    return watch_
+    watched = Watch(sock.fileno(), running)
+    _watched[watched.descriptor] = watched
+    with suppress(OSError, ValueError):  # closed already: the next write will fail
+        epoll.register(watched.descriptor, ON_HANG_UP)
+    return watched
 
 
-def forget(watch_: Watch | None) -> None:
-    """Again: nothing. Where the number is another connection's by now, that one stays watched."""
-    if watch_ is not None and _watched.get(watch_.number) is watch_:
-        del _watched[watch_.number]
+def forget(watched: Watch | None) -> None:
+    """End a watch; do nothing if it has ended.
+
+    Another connection may have got the same descriptor since: its watch goes on.
+    """
+    if watched is not None and _watched.get(watched.descriptor) is watched:
+        del _watched[watched.descriptor]
         with suppress(OSError, ValueError):
-            _epoll.unregister(watch_.number)
+            _epoll.unregister(watched.descriptor)
 
 
-def _started() -> Any:
-    """The epoll of this process, and its thread; None where the kernel has none."""
+def _start() -> Any:
+    """The epoll of this process, whose thread is started; None if the kernel has no epoll."""
     global _epoll
     if _epoll is None:
         try:
@@ -80,36 +88,41 @@ def _started() -> Any:
         except AttributeError:
             return None
         _epoll = epoll
-        get_original("_thread", "start_new_thread")(_watch, (epoll,))
+        get_original("_thread", "start_new_thread")(_run, (epoll,))
     return _epoll
 
 
-def _watch(epoll: Any) -> None:
-    due: list[tuple[float, int, Watch]] = []
-    count = itertools.count()
+def _run(epoll: Any) -> None:
+    due: list[tuple[float, int, Watch]] = []  # the moments to stop, the next one first
+    count = itertools.count()  # orders equal moments
     while True:
-        for number, _event in epoll.poll(max(due[0][0] - time.monotonic(), 0) if due else None):
-            watch_ = _watched.get(number)
-            if watch_ is not None and _has_left(number):
-                heapq.heappush(due, (time.monotonic() + watch_.leaver.leave(), next(count), watch_))
+        timeout = max(due[0][0] - time.monotonic(), 0) if due else None
+        for descriptor, _event in epoll.poll(timeout):
+            watched = _watched.get(descriptor)
+            if watched is not None and _is_closed(descriptor):
+                stop_at = time.monotonic() + watched.running.leave()
+                heapq.heappush(due, (stop_at, next(count), watched))
         while due and due[0][0] <= time.monotonic():
-            _when, _number, watch_ = heapq.heappop(due)
-            if _watched.get(watch_.number) is watch_:
-                watch_.leaver.stop()
+            _stop_at, _count, watched = heapq.heappop(due)
+            if _watched.get(watched.descriptor) is watched:
+                watched.running.stop()
 
 
-def _has_left(number: int) -> bool:
-    """Whether this is still a connection, at its end: the number may be somebody else's by now."""
+def _is_closed(descriptor: int) -> bool:
+    """Whether this descriptor is a connection that the other end has closed.
+
+    It may have become something else since epoll reported it.
+    """
     try:
-        line = _socket.socket(fileno=_socket.dup(number))
+        duplicate = _socket.socket(fileno=_socket.dup(descriptor))
     except OSError:
         return False
     try:
-        line.settimeout(0)
-        return not line.recv(1, _socket.MSG_PEEK)
+        duplicate.settimeout(0)
+        return not duplicate.recv(1, _socket.MSG_PEEK)
     except ConnectionError:  # reset
         return True
     except OSError:  # nothing to read, or no connection
         return False
     finally:
-        line.close()
+        duplicate.close()

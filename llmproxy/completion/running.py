@@ -1,4 +1,4 @@
-"""One completion from its admission to its receipt. What was held is settled whatever happens."""
+"""One completion from its admission to its receipt. Its hold is settled in every case."""
 
 import logging
 import time
@@ -10,10 +10,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.failpoints import failpoint
 from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
+from llmproxy.completion.settlement import Outcome
 from llmproxy.exceptions import (
     CallerLeft,
     UpstreamError,
@@ -21,10 +21,10 @@ from llmproxy.exceptions import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from llmproxy.http1.client import Answer, Call
+from llmproxy.http1.client import Call, Response
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
-from llmproxy.receipts.explain import Receipt
+from llmproxy.routes.base import Receipt
 from llmproxy.upstream import exchange, targets
 from llmproxy.upstream.targets import Target
 
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 Read = TypeVar("Read")
 Status = Completion.Status
 
-LEAST_SECONDS = 1  # that a try has to be worth it
+LEAST_SECONDS = 1  # with less time left, no other provider is tried
 
 
 class Run:
-    """An admitted completion while it runs. Nothing is charged before `settle`, and nothing after it."""
+    """An admitted completion while it runs. Only `settle` charges, once."""
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
@@ -49,25 +49,25 @@ class Run:
             certain_tokens=admission.certain_tokens,
             max_completion_tokens=admission.max_tokens * admission.asked.choices,
         )
-        self.call = Call()  # that is under way, or was last
+        self.call = Call()  # the present or the last one
         self.is_stopped = False
-        self.has_left = False  # the caller
+        self.has_left = False  # the caller has disconnected
         self.status = Status.INTERRUPTED
         self.error = ""
         self.attempts: list[dict[str, Any]] = []
-        self.target: Target | None = None  # that was asked last
-        self.first_byte: float | None = None
+        self.target: Target | None = None  # the last one that was asked
+        self.first_byte: float | None = None  # its moment, by the monotonic clock
         self.receipt: Receipt | None = None
 
-    def ask(self, read: Callable[[Answer, Target], Read]) -> Read:
-        """What `read` makes of the first provider's answer that is one. Raises the last one's UpstreamFailure.
+    def ask(self, read: Callable[[Response, Target], Read]) -> Read:
+        """Ask the providers in order; return what `read` makes of the first good response.
 
-        All tries together wait no longer than the most patient of them alone would (docs/decisions/0017).
+        All attempts together wait no longer than the longest first-byte limit among the providers
+        (docs/decisions/0017). Raises the last provider's UpstreamFailure.
         """
         if not connection.in_atomic_block:
-            connection.close()  # back to the pool: no connection is held while the provider works
-        failpoint("after-hold")
-        ordered = self._targets()
+            connection.close()  # it goes back to the pool while the provider works
+        ordered = self._choose_targets()
         until = time.monotonic() + max(target.first_byte for target in ordered)
         for left, target in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
             try:
@@ -77,24 +77,29 @@ class Run:
                     raise CallerLeft(
                         _("The connection was closed before the answer arrived.")
                     ) from failure
-                late = until - time.monotonic() < LEAST_SECONDS
-                if isinstance(failure, UpstreamRejected) or late or not left:
+                is_late = until - time.monotonic() < LEAST_SECONDS
+                if isinstance(failure, UpstreamRejected) or is_late or not left:
                     raise
         raise AssertionError("a model that was admitted has a provider")
 
-    def _targets(self) -> list[Target]:
-        """Whom to ask, in order. Who has a key that cannot be sent is passed over, unless there is nobody else."""
-        ordered = targets.in_order(self.admission.targets)
-        usable = [target for target in ordered if target.problem is None]
+    def _choose_targets(self) -> list[Target]:
+        """The targets to ask, in order, at most LLM_MAX_ATTEMPTS.
+
+        A provider whose key cannot be sent is left out, unless that is true for all of them.
+        """
+        ordered = targets.draw_order(self.admission.targets)
+        usable = [target for target in ordered if target.key_problem is None]
         for target in ordered if usable else []:
-            if target.problem is not None:
-                logger.error("provider %s cannot be asked: %s", target.slug, target.problem)
+            if target.key_problem is not None:
+                logger.error("provider %s cannot be asked: %s", target.slug, target.key_problem)
                 self.attempts.append(
                     {"provider": target.slug, "error": UpstreamUnavailable.code, "ms": 0}
                 )
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
-    def _attempt(self, target: Target, read: Callable[[Answer, Target], Read], left: float) -> Read:
+    def _attempt(
+        self, target: Target, read: Callable[[Response, Target], Read], seconds_left: float
+    ) -> Read:
         admission, started = self.admission, time.monotonic()
         self.target, self.call = target, Call()
         if self.is_stopped:
@@ -103,7 +108,7 @@ class Run:
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, left)
+        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         status: int | None = None
@@ -112,41 +117,42 @@ class Run:
             status = response.status
             return read(response, target)
         except UpstreamFailure as failure:
-            if said := status or failure.answered:
-                attempt["status"] = said
+            if provider_status := status or failure.provider_status:
+                attempt["status"] = provider_status
             attempt["error"] = (
                 CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             )
-            self._blame(target, failure)
+            self._note_failure(target, failure)
             raise
         finally:
             attempt["ms"] = settlement.milliseconds(started, time.monotonic())
 
-    def _blame(self, target: Target, failure: UpstreamFailure) -> None:
-        """Note why it failed; the provider's own words are for our log only."""
+    def _note_failure(self, target: Target, failure: UpstreamFailure) -> None:
+        """Count a provider's failure and log it with the provider's own message."""
         if self.is_stopped:
             return
-        if failure.tells_of_health and not isinstance(failure, UpstreamRejected):
+        if failure.counts_for_health and not isinstance(failure, UpstreamRejected):
             targets.note_failure(target, failure)
         logger.warning(
             "completion %s failed at provider %s: %s %s",
             self.admission.generation_id,
             target.slug,
             failure.code,
-            target.without_key(failure.detail),
+            target.hide_key(failure.detail),
         )
 
     def leave(self) -> float:
-        """The caller has left: in so many seconds what is still under way is stopped."""
+        """Note that the caller has disconnected; return the seconds until `stop` is due."""
         self.has_left = True
         return self.target.drain_seconds if self.target is not None and self.target.drains else 0
 
     def stop(self) -> None:
-        """Hang up on the provider, and on each that would be called after it."""
+        """Hang up on the provider, and on each provider that is called after it."""
         self.is_stopped = True
         self.call.stop()
 
     def observe(self, answer: Any) -> None:
+        """Meter a chunk of the answer, or a whole JSON answer. Raises UpstreamError."""
         if self.first_byte is None:
             self.first_byte = time.monotonic()
         try:
@@ -157,35 +163,49 @@ class Run:
             ) from error
 
     def fail(self, failure: UpstreamFailure) -> None:
-        """The answer ends here; whoever left it does not care why."""
+        """Note that the completion has failed, unless the caller disconnected before."""
         if not self.has_left:
             self.status, self.error = Status.FAILED, failure.code[:MAX_ERROR_LENGTH]
 
     def fail_midway(self, failure: UpstreamFailure) -> None:
-        """As `fail`, after the provider's answer began."""
+        """Like `fail`, for a failure after the answer has begun."""
         self.fail(failure)
         self.meter.is_broken = True
         if self.target is not None:
-            self._blame(self.target, failure)
+            self._note_failure(self.target, failure)
             self.attempts[-1]["error"] = self.error
 
     def settle(self, answer: Any = None) -> Receipt:
-        """Capture what was used or release the hold, and write the receipt. Again: the same receipt."""
+        """Capture the cost or release the hold, and write the receipt.
+
+        A second call returns the same receipt.
+        """
         if self.receipt is None:
-            failpoint("before-capture")
-            self.receipt = settlement.settle(self, answer)
-            failpoint("after-capture")
+            self.receipt = settlement.settle(self._build_outcome(), answer)
             if self.status == Status.COMPLETED and self.target is not None:
-                targets.note_success(
-                    self.target
-                )  # of a whole answer: one that always breaks off should cool down
+                # Only a whole answer counts: a provider whose answers break off should cool down.
+                targets.note_success(self.target)
         return self.receipt
+
+    def _build_outcome(self) -> Outcome:
+        return Outcome(
+            admission=self.admission,
+            reading=self.meter.reading(),
+            upstream_id=self.meter.upstream_id,
+            finish_reason=self.meter.finish_reason,
+            provider=self.target.slug if self.target else "",
+            status=self.status,
+            error=self.error,
+            attempts=self.attempts,
+            first_byte=self.first_byte,
+        )
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
-    """The provider's JSON answer and its receipt. Raises UpstreamFailure, with nothing charged.
+    """The provider's JSON answer and its receipt. Raises UpstreamFailure; nothing is charged then.
 
-    Where the other end of `sock` leaves meanwhile, the provider is stopped, or read on for a while: its policy.
+    If the other end of `sock` closes meanwhile, the provider is stopped at once or read on for a
+    while, as its row says.
     """
     run, answer = Run(admission), None
     try:
@@ -202,5 +222,5 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     return answer, receipt
 
 
-def _read_json(run: Run, answer: Answer, target: Target) -> dict[str, Any]:
-    return exchange.read_json(answer, run.admission.route.is_answer, run.call, target.idle)
+def _read_json(run: Run, response: Response, target: Target) -> dict[str, Any]:
+    return exchange.read_json(response, run.admission.route.is_answer, run.call, target.idle)

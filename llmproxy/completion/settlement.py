@@ -1,11 +1,12 @@
-"""What a completion comes to, written once, whatever happens to the database meanwhile.
+"""Settles a completion once: its charge and its receipt, also if the database restarts meanwhile.
 
 The statement is llmproxy/database/sql/2_settlement.sql.
 """
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 
@@ -17,16 +18,13 @@ from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import Settled, SettlementRequest, UnusedRate
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
-from llmproxy.receipts import called_by
-from llmproxy.receipts.explain import Receipt
-
-if TYPE_CHECKING:
-    from llmproxy.completion.running import Run
+from llmproxy.routes.base import Receipt
 
 logger = logging.getLogger(__name__)
 
-SETTLE_TRIES = 7  # over six seconds: a database that restarts is back by then
-WORDLESS: dict[str, Any] = {
+SETTLE_TRIES = 7  # within more than six seconds, in which a database restarts
+# What replaces the provider's texts if PostgreSQL cannot store one of them.
+WITHOUT_TEXTS: dict[str, Any] = {
     "upstream_id": "",
     "finish_reason": "",
     "error": "unreadable",
@@ -36,82 +34,118 @@ WORDLESS: dict[str, Any] = {
 _settlements = Batches("gateway_settle")
 
 
-def settle(run: "Run", answer: Any) -> Receipt:
-    """Settle, also when the database restarts meanwhile, the reply to a commit is lost, or a row cannot hold a text."""
-    reading = run.meter.reading()
-    counts, prices = reading.usage.counts, run.admission.prices.columns
-    settlement = {**_settlement(run, reading, answer), **counts, **prices}
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a completion ended: all that its settlement needs to know of the run.
+
+    `provider` is the slug of the last one that was asked, empty if none was. `first_byte` is the
+    moment of the answer's first byte by the monotonic clock.
+    """
+
+    admission: Admission
+    reading: Reading
+    upstream_id: str
+    finish_reason: str
+    provider: str
+    status: Completion.Status
+    error: str
+    attempts: list[dict[str, Any]]
+    first_byte: float | None
+
+
+def settle(outcome: Outcome, answer: Any) -> Receipt:
+    """Charge a completion or release its hold, and write its row; return the receipt.
+
+    The statement is repeated if the database restarts or the reply to a commit is lost. It is
+    repeated without the provider's texts if PostgreSQL cannot store one of them. `answer` is stored
+    for a repetition with the same Idempotency-Key; it is None for a stream or a failure.
+    """
+    counts, prices = outcome.reading.usage.counts, outcome.admission.prices.columns
+    request = {**_build_request(outcome, answer), **counts, **prices}
     try:
-        return _settle_again(run, lenient_json.encode(settlement).decode())
+        return _settle_repeatedly(outcome, lenient_json.encode(request).decode())
     except DataError:
         logger.exception(
-            "completion %s: settled without the provider's words", run.admission.generation_id
+            "completion %s: settled without the provider's words", outcome.admission.generation_id
         )
-        return _settle_again(run, lenient_json.encode({**settlement, **WORDLESS}).decode())
+        request |= WITHOUT_TEXTS
+        return _settle_repeatedly(outcome, lenient_json.encode(request).decode())
 
 
-def _settle_again(run: "Run", said: str) -> Receipt:
+def _settle_repeatedly(outcome: Outcome, request: str) -> Receipt:
     for attempt in range(SETTLE_TRIES):
         try:
-            return _settle_once(run, said)
+            return _settle_once(outcome, request)
         except (OperationalError, InterfaceError):
             if attempt == SETTLE_TRIES - 1:
                 logger.critical(
                     "completion %s could not be settled: its hold will expire",
-                    run.admission.generation_id,
+                    outcome.admission.generation_id,
                 )
                 raise
             time.sleep(0.1 * 2**attempt)
     raise AssertionError("unreachable")
 
 
-def _settle_once(run: "Run", said: str) -> Receipt:
+def _settle_once(outcome: Outcome, request: str) -> Receipt:
+    admission = outcome.admission
     try:
-        settled: Settled | None = _settlements.ask(said, user=run.admission.user or 0)
-    except IntegrityError:  # the commit before this try took effect
+        settled: Settled | None = _settlements.ask(request, user=admission.user or 0)
+    except IntegrityError:  # an earlier try has committed
         settled = None
     if settled is None:
-        return Receipt.of(Completion.objects.get(generation_id=run.admission.generation_id))
+        return _read_receipt(admission.generation_id)
     return Receipt(
-        generation_id=run.admission.generation_id,
-        model=run.admission.model,
-        upstream_id=run.meter.upstream_id,
-        usage=run.meter.reading().usage,
+        generation_id=admission.generation_id,
+        model=admission.model,
+        upstream_id=outcome.upstream_id,
+        usage=outcome.reading.usage,
         charged=settled["charged"],
         balance_after=settled["balance_after"],
         created=settled["created"],
     )
 
 
-def _settlement(run: "Run", reading: Reading, answer: Any) -> SettlementRequest:
-    """The columns of the completion, counts and prices apart, and what settles with it."""
-    admission, usage = run.admission, reading.usage
-    repeatable = admission.repeatable
+def _read_receipt(generation_id: str) -> Receipt:
+    row = Completion.objects.get(generation_id=generation_id)
+    return Receipt(
+        generation_id=row.generation_id,
+        model=row.model,
+        upstream_id=row.upstream_id,
+        usage=row.usage,
+        charged=row.charged,
+        balance_after=row.balance_after,
+        created=int(row.created_at.timestamp()),
+    )
+
+
+def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
+    """The columns of the completion, without counts and prices, and what is settled with it."""
+    admission, usage = outcome.admission, outcome.reading.usage
+    repeatable, first_byte = admission.repeatable, outcome.first_byte
     return {
         "generation_id": admission.generation_id,
         "user_id": admission.user,
         "credential": admission.credential,
         "credential_name": admission.credential_name,
         "hold_id": admission.hold,
-        "provider": run.target.slug if run.target else "",
+        "provider": outcome.provider,
         "model": admission.model,
-        "upstream_id": run.meter.upstream_id,
+        "upstream_id": outcome.upstream_id,
         "trace_id": admission.trace_id,
         "route": admission.path,
         "is_stream": admission.asked.stream,
-        "status": run.status,
-        "error": run.error,
-        "finish_reason": run.meter.finish_reason[:40],
-        "usage_source": reading.source,
+        "status": outcome.status,
+        "error": outcome.error,
+        "finish_reason": outcome.finish_reason[:40],
+        "usage_source": outcome.reading.source,
         "choices": admission.asked.choices,
         "max_tokens": admission.max_tokens,
         "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
-        "attempts": run.attempts,
+        "attempts": outcome.attempts,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
-        "first_byte_ms": milliseconds(admission.started, run.first_byte)
-        if run.first_byte
-        else None,
+        "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,
         "total_ms": milliseconds(admission.started, time.monotonic()),
         "most": ledger.MAX_AMOUNT,
         "metadata": {
@@ -119,20 +153,29 @@ def _settlement(run: "Run", reading: Reading, answer: Any) -> SettlementRequest:
             "model": admission.model,
             "promptTokens": usage.prompt_tokens,
             "completionTokens": usage.completion_tokens,
-            "usage": reading.source,
+            "usage": outcome.reading.source,
             "traceId": admission.trace_id,
-            **called_by.metadata(admission.credential),
+            **_called_by(admission.credential),
         },
-        "unused": _unused(admission, usage.total_tokens),
+        "unused": _measure_unused(admission, usage.total_tokens),
         "key": repeatable.key if repeatable else None,
         "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
     }
 
 
-def _unused(admission: Admission, used: int) -> dict[str, UnusedRate]:
-    """The seconds of each token rate that were counted for tokens which then were not used, by credential.
+def _called_by(credential: str) -> dict[str, Any]:
+    """The device or API key, for the ledger.
 
-    Negative where more were used, up to a whole minute.
+    Its name is left out: people choose names, and a ledger row outlives their account.
+    """
+    kind, _, own_id = credential.partition(":")
+    return {"calledBy": {"kind": kind, "id": own_id}} if kind else {}
+
+
+def _measure_unused(admission: Admission, used: int) -> dict[str, UnusedRate]:
+    """For each token rate, by credential: the seconds counted for tokens that were not used.
+
+    Negative if more tokens were used than counted, down to a minute.
     """
     return {
         scope["credential"]: {
@@ -147,4 +190,5 @@ def _unused(admission: Admission, used: int) -> dict[str, UnusedRate]:
 
 
 def milliseconds(start: float, end: float) -> int:
+    """The milliseconds between two moments in seconds, rounded."""
     return round((end - start) * 1000)

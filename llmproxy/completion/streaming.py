@@ -1,37 +1,36 @@
-"""A streamed answer on its way from the provider to the caller, event by event."""
+"""Passes a streamed answer from the provider to the caller, event by event."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.failpoints import failpoint
 from llmproxy import lenient_json
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects
 from llmproxy.completion.disconnects import Watch
 from llmproxy.completion.running import Run, Status
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
-from llmproxy.http1.client import Answer
+from llmproxy.http1.client import Response
 from llmproxy.routes.base import KEEP_ALIVE, Stream
-from llmproxy.upstream.event_stream import EventStream
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event, EventStream
 from llmproxy.upstream.targets import Target
 
-NOTHING = b"null"  # llama.cpp, before the answers to several prompts
+NOTHING = b"null"  # llama.cpp sends it before the answers to several prompts
 
 
 def open_stream(admission: Admission, sock: Any = None) -> "Relay":
-    """Call the provider, and the next if it fails before it says anything. Raises UpstreamFailure, nothing charged.
+    """Ask the provider, and the next one if it fails before its first event.
 
-    `sock` is the caller's connection: whoever hangs up is not answered any more.
+    `sock` is the caller's connection, which is watched. Raises UpstreamFailure; nothing is charged
+    then.
     """
     run, relay = Run(admission), None
     watched = disconnects.watch(sock, run)
     try:
-        relay = Relay(run, run.ask(run_events(run)), watched)
+        relay = Relay(run, run.ask(_stream_reader(run)), watched)
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
@@ -43,16 +42,20 @@ def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     return relay
 
 
-def run_events(run: Run) -> Any:
-    """What makes a stream of a provider's answer, once it has said something or is merely slow."""
+def _stream_reader(run: Run) -> Callable[[Response, Target], EventStream]:
+    """A function that opens the event stream of a response.
+
+    It waits for the first event, LLM_KEEP_ALIVE_SECONDS at most, and raises UpstreamError if that
+    event is an error.
+    """
     streamed = run.admission.route.streamed(run.admission.asked)
 
-    def read(answer: Answer, target: Target) -> EventStream:
-        events = EventStream(answer, run.call, idle_seconds=target.idle)
+    def read(response: Response, target: Target) -> EventStream:
+        events = EventStream(response, run.call, idle_seconds=target.idle)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
             if (first := events.first) is not None and first.data != NOTHING:
-                _check(streamed, first, _value(first))
+                _check(streamed, first, _decode(first))
         except BaseException:
             events.close()
             raise
@@ -61,7 +64,8 @@ def run_events(run: Run) -> Any:
     return read
 
 
-def _value(event: Event) -> Any:
+def _decode(event: Event) -> Any:
+    """The JSON of an event. Raises UpstreamError."""
     chunk = lenient_json.decode(event.data)
     if chunk is None:
         raise UpstreamError(
@@ -71,15 +75,15 @@ def _value(event: Event) -> Any:
 
 
 def _check(streamed: Stream, event: Event, chunk: Any) -> None:
-    """Raises UpstreamError, where the provider says that it failed."""
+    """Raises UpstreamError if the provider reports a failure with this event."""
     if streamed.failed(event, chunk):
         raise UpstreamError(_("The provider failed. Try again."), detail=repr(event.data[:2000]))
 
 
 class Relay:
-    """Iterate for the bytes of the answer; `close` when the caller has them all or has gone.
+    """Iterate for the bytes of the response; `close` it when they are sent or the caller has gone.
 
-    Not a generator, because closing one that was never started runs none of its code.
+    This is no generator, because `close` of a generator that has not started runs none of its code.
     """
 
     def __init__(self, run: Run, events: EventStream, watched: Watch | None = None) -> None:
@@ -90,7 +94,10 @@ class Relay:
         self._is_limited = False
 
     def close(self) -> None:
-        """Stop the provider at once, or read on where that is its policy, and settle; nothing after the end."""
+        """Stop the provider, or read its answer on if its row says so; then settle.
+
+        Does nothing after the end.
+        """
         try:
             target = self.run.target
             if self.run.receipt is None and target is not None and target.drains:
@@ -105,7 +112,7 @@ class Relay:
         try:
             yield from self._answer()
             if self.run.has_left:
-                return  # to nobody
+                return
             self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
             failure = caught
@@ -123,7 +130,7 @@ class Relay:
         self.events.close()
 
     def _answer(self) -> Iterator[bytes]:
-        """What came together goes on together."""
+        """Events that arrived together are sent together."""
         for batch in self.events:
             passed: list[bytes] = []
             try:
@@ -131,33 +138,35 @@ class Relay:
             finally:
                 if passed or not (batch or self.events.done):
                     yield b"".join(passed) or KEEP_ALIVE
-                    failpoint("mid-stream")
             if is_over:
                 return
         if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:
-        """Meter one event and pass it on; whether the answer ends with it: by itself, or beyond what was allowed."""
+        """Meter an event and append what the caller gets of it to `passed`.
+
+        Returns whether the answer ends with it, by itself or because it is over its limit.
+        """
         if event.data == NOTHING:
             return False
-        chunk = self._observed(event)
+        chunk = self._observe(event)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
         if is_last := self.stream.is_last(event, chunk):
             self.events.done = True
-        elif self.run.meter.is_beyond:
+        elif self.run.meter.is_over_limit:
             self.run.meter.finish_reason, self._is_limited = "length", True
         return is_last or self._is_limited
 
-    def _observed(self, event: Event) -> Any:
-        chunk = _value(event)
-        self.run.observe(chunk)  # also of a failure: some tell what was used until then
+    def _observe(self, event: Event) -> Any:
+        chunk = _decode(event)
+        self.run.observe(chunk)  # before the check: some failures contain the usage until then
         _check(self.stream, event, chunk)
         return chunk
 
     def _drain(self, seconds: float) -> None:
-        """Read on without a reader, for the usage that comes at the end."""
+        """Read on after the caller has gone, for the usage at the end of the stream."""
         self.events.end_in(seconds)
         with suppress(UpstreamFailure):
             for _passed in self._answer():

@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections to providers: sockets, pool, framing, one exchange.
+"""HTTP/1.1 connections to providers: sockets and their pool, framing, one request and response.
 
-It knows neither models nor money.
+Nothing here knows models or money.
 """

@@ -1,4 +1,4 @@
-"""HTTP/1.1 to providers: connections are kept for the next call, and each call can be hung up on alone."""
+"""HTTP/1.1 requests to providers, over connections that are kept. Each call can be stopped."""
 
 import _socket
 import os
@@ -10,100 +10,104 @@ from gevent.monkey import get_original
 
 from llmproxy.http1 import sockets
 from llmproxy.http1.framing import LONGEST_HEAD, Body, Head, Malformed
-from llmproxy.http1.pool import pool
-from llmproxy.http1.sockets import Address
+from llmproxy.http1.sockets import Address, pool
 
 _new_lock: Any = get_original("_thread", "allocate_lock")
 
-CLOSED_SECONDS = 2  # by then a connection that was closed before we asked has told so; later, the request had been read
-FAIR_READS = 16
+# A provider that closed a kept connection before our request shows it within these seconds. If
+# the connection breaks later, the provider may have read the request.
+CLOSED_SECONDS = 2
+READS_PER_TURN = 16  # after so many reads, other greenlets get a turn
 
 
 class Call:
-    """What is under way at a provider, so that it can be stopped at any moment, by any thread.
+    """One request to a provider, which any thread can stop at any moment.
 
-    It holds a descriptor of its own to the connection: the number of the connection's may be another one's by the time
-    that somebody hangs up. The lock is the kernel's, also under gevent: `stop` is called by a real thread.
+    It holds a duplicate of the connection's descriptor: when somebody stops the call, the number of
+    the original may belong to another connection. The lock is the kernel's, also under gevent,
+    because a real thread calls `stop`.
     """
 
     def __init__(self) -> None:
         self.is_stopped = False
-        self.first_byte_by = 0.0  # when the answer should have begun, by the monotonic clock
-        self._line: Any = None
+        self.first_byte_by = 0.0  # deadline of the first byte, by the monotonic clock
+        self._duplicate: Any = None
         self._lock = _new_lock()
 
     def begin(self, sock: Any) -> None:
-        """This connection serves the call, until `finish`."""
+        """Use this connection for the call, until `finish`."""
         with self._lock:
-            self._let_go()
-            self._line = _socket.socket(fileno=os.dup(sock.fileno()))
+            self._close_duplicate()
+            self._duplicate = _socket.socket(fileno=os.dup(sock.fileno()))
             if self.is_stopped:
-                self._hang_up()
+                self._shut_down()
 
     def stop(self) -> None:
-        """Hang up. Only wakes whoever reads: what one thread reads, another must not close."""
+        """Shut the connection down, which wakes its reader. Only the reader may close it."""
         with self._lock:
             self.is_stopped = True
-            self._hang_up()
+            self._shut_down()
 
     def finish(self) -> None:
-        """The answer is there, or will not come: its connection may serve somebody else."""
+        """Let go of the connection: from now on it may serve another call."""
         with self._lock:
-            self._let_go()
+            self._close_duplicate()
 
     @property
-    def left(self) -> float:
-        """The seconds that the answer still has to begin."""
+    def seconds_left(self) -> float:
+        """The seconds until the deadline of the first byte; negative after it."""
         return self.first_byte_by - time.monotonic()
 
-    def _hang_up(self) -> None:
-        if self._line is not None:
-            with suppress(OSError):  # the provider may just have done so
-                self._line.shutdown(_socket.SHUT_RDWR)
+    def _shut_down(self) -> None:
+        if self._duplicate is not None:
+            with suppress(OSError):  # the provider may have closed the connection just now
+                self._duplicate.shutdown(_socket.SHUT_RDWR)
 
-    def _let_go(self) -> None:
-        if self._line is not None:
-            self._line.close()
-        self._line = None
+    def _close_duplicate(self) -> None:
+        if self._duplicate is not None:
+            self._duplicate.close()
+        self._duplicate = None
 
 
 def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
-    """A new connection, which serves `call`. Raises NotReachableError, and OSError for one that is not secure."""
-    sock = sockets.opened(address, min(connect_seconds, call.left))
+    """Open a connection for `call`. Raises NotReachableError, or another OSError if TLS fails."""
+    sock = sockets.open_socket(address, min(connect_seconds, call.seconds_left))
     try:
         call.begin(sock)
-        return sockets.secured(sock, address, call.left) if address.is_secure else sock
+        return sockets.start_tls(sock, address, call.seconds_left) if address.is_secure else sock
     except BaseException:
         call.finish()
         sock.close()
         raise
 
 
-class Answer:
-    """A provider's answer whose headers have come. It must be closed, or released."""
+class Response:
+    """A provider's response whose headers have arrived. The caller must close or release it."""
 
     def __init__(self, head: Head, rest: bytes, address: Address, sock: Any) -> None:
         self.status, self.headers = head.status, head.headers
         self.body: Body = head.body()
-        self._is_kept = head.is_kept and not (rest and self.body.is_over)
-        self._rest = rest  # what came of the body with the headers
+        self._is_reusable = head.is_reusable and not (rest and self.body.is_over)
+        self._rest = rest  # the bytes of the body that arrived together with the headers
         self._address = address
         self._reads = 0
         self.sock = sock
 
     def take_rest(self) -> bytes:
+        """The bytes of the body that arrived with the headers; empty the second time."""
         rest, self._rest = self._rest, b""
         return rest
 
     def read(self, wait: float, until: float) -> bytes:
-        """More of the body; empty at its end. Raises OSError, Malformed.
+        """The next bytes of the body; empty at its end. Raises OSError, Malformed.
 
-        It waits so long for each piece, and until then for all, also where a provider says much that is no content.
+        `wait` limits each read, in seconds. `until` limits the whole body, by the monotonic clock,
+        also when a provider sends only bytes that are no content.
         """
         while not self.body.is_over:
-            if (left := until - time.monotonic()) <= 0:
+            if (seconds_left := until - time.monotonic()) <= 0:
                 raise TimeoutError("the answer took too long")
-            data = self.take_rest() or self._received(min(wait, left))
+            data = self.take_rest() or self._receive(min(wait, seconds_left))
             if not data:
                 self.body.end()
                 break
@@ -111,18 +115,18 @@ class Answer:
                 return content
         return b""
 
-    def _received(self, seconds: float) -> bytes:
+    def _receive(self, seconds: float) -> bytes:
         self._reads += 1
-        if not self._reads % FAIR_READS:
-            time.sleep(0)  # who always has more for us would never let go of the worker
+        if not self._reads % READS_PER_TURN:
+            time.sleep(0)  # a provider that always has more to read would keep the worker
         return sockets.receive(self.sock, seconds)
 
     def release(self) -> None:
-        """Give the connection back, if the answer is over and nothing came after it."""
+        """Keep the connection if the response is over and nothing came after it; else close it."""
         sock, self.sock = self.sock, None
         if sock is None:
             return
-        if self._is_kept and self.body.is_over and not self.body.has_more:
+        if self._is_reusable and self.body.is_over and not self.body.has_extra_bytes:
             pool.keep(self._address, sock)
         else:
             sock.close()
@@ -133,61 +137,66 @@ class Answer:
             sock.close()
 
 
-def send(address: Address, request: bytes, call: Call, *, connect_seconds: float) -> Answer:
-    """Ask, and read the answer's headers until `call.first_byte_by`. Raises OSError, Malformed.
+def send(address: Address, request: bytes, call: Call, *, connect_seconds: float) -> Response:
+    """Send a request and read the headers of its response until `call.first_byte_by`.
 
-    Once more, where a connection was kept and the provider had closed it (RFC 9112 §9.3.1).
+    If the provider had closed a kept connection, the request is sent again on a new one (RFC 9112
+    §9.3.1). Raises OSError, Malformed.
     """
     sock, started = pool.take(address), time.monotonic()
     if sock is not None:
         try:
-            return _asked(address, sock, request, call)
+            return _send_over(sock, address, request, call)
         except ConnectionError:
             if call.is_stopped or time.monotonic() - started > CLOSED_SECONDS:
                 raise
-    return _asked(address, connect(address, call, connect_seconds=connect_seconds), request, call)
+    sock = connect(address, call, connect_seconds=connect_seconds)
+    return _send_over(sock, address, request, call)
 
 
-def _asked(address: Address, sock: Any, request: bytes, call: Call) -> Answer:
-    """Raises ConnectionError for a connection that ends before anything of an answer has come."""
+def _send_over(sock: Any, address: Address, request: bytes, call: Call) -> Response:
+    """Raises ConnectionError if the connection ends before the first byte of a response."""
     try:
         call.begin(sock)
-        with suppress(ConnectionError):  # it may have answered before it hung up
-            sockets.send(sock, request, call.left)
-        return Answer(*_head(sock, _begun(sock, call), call), address, sock)
+        with suppress(ConnectionError):  # the provider may have responded before it hung up
+            sockets.send(sock, request, call.seconds_left)
+        return Response(*_read_head(sock, _receive_first(sock, call), call), address, sock)
     except BaseException:
         call.finish()
         sock.close()
         raise
 
 
-def _begun(sock: Any, call: Call) -> bytes:
-    if not (data := sockets.receive(sock, call.left)):
+def _receive_first(sock: Any, call: Call) -> bytes:
+    if not (data := sockets.receive(sock, call.seconds_left)):
         raise ConnectionResetError("no answer")
     return data
 
 
-def _head(sock: Any, data: bytes, call: Call) -> tuple[Head, bytes]:
-    """The final headers, and what came after them: others may come before (RFC 9110 §15.2)."""
-    news = 0
+def _read_head(sock: Any, data: bytes, call: Call) -> tuple[Head, bytes]:
+    """The final headers, and the bytes after them.
+
+    Interim responses (1xx), which may come before the final one, are skipped (RFC 9110 §15.2).
+    """
+    skipped = 0
     while True:
-        if (end := Head.end(data)) is not None:
-            head, data, news = Head.parse(data[:end]), data[end:], news + end
+        if (end := Head.find_end(data)) is not None:
+            head, data, skipped = Head.parse(data[:end]), data[end:], skipped + end
             if head.is_final:
                 return head, data
-            if news > LONGEST_HEAD:
+            if skipped > LONGEST_HEAD:
                 raise Malformed("the answer does not begin")
             continue
-        data += _more(sock, call)
+        data += _receive_more(sock, call)
 
 
-def _more(sock: Any, call: Call) -> bytes:
-    if call.left <= 0:
+def _receive_more(sock: Any, call: Call) -> bytes:
+    if call.seconds_left <= 0:
         raise TimeoutError("the headers do not end in time")
     try:
-        more = sockets.receive(sock, call.left)
-    except ConnectionError as error:  # not as if nothing had come
+        data = sockets.receive(sock, call.seconds_left)
+    except ConnectionError as error:  # `send` repeats a request only if no byte has come
         raise Malformed("the connection broke within the headers") from error
-    if not more:
+    if not data:
         raise Malformed("the connection ended within the headers")
-    return more
+    return data

@@ -1,4 +1,4 @@
-"""The meter: watches an answer go by and knows what it used. Pure, no input or output of its own."""
+"""The meter counts the tokens that an answer uses while it passes. Pure: no input or output."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,29 +6,33 @@ from typing import Any
 from llmproxy.metering.pricing import Usage, estimated_tokens
 
 PROMPT_SLACK_TOKENS = 50_000
-IMAGE_TOKENS = 85  # the least that an image costs at OpenAI, for an estimate that is charged
+IMAGE_TOKENS = 85  # the least that an image costs at OpenAI; used in estimates that are charged
 PIECES_SLACK = 64
-# Chunks without text come besides, but not without end.
+# Chunks without text are allowed too, but not without a limit.
 CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8
-LONGEST_TOKEN = 64  # bytes: vocabularies have longer runs of spaces, which no answer consists of
+LONGEST_TOKEN = 64  # bytes; only runs of spaces are longer, and no answer consists of them
 MAX_DEPTH = 32
 NOT_TEXT = frozenset({"role", "id", "type", "index"})
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was used, and how that is known: `exact`, `capped`, `estimated` or `none`."""
+    """The tokens that were used, and how they are known.
+
+    `source` is a Completion.UsageSource: `exact`, `capped`, `estimated` or `none`.
+    """
 
     usage: Usage
     source: str
 
 
 class Meter:
-    """Feed it each decoded chunk of a stream, or the one JSON answer, in any number.
+    """Counts tokens in the decoded chunks of a stream, or in one JSON answer.
 
-    `certain_tokens` bounds the prompt, `max_completion_tokens` is what the answer was allowed: nobody pays for
-    more, whatever a provider sends or reports. Reported prompt tokens are believed up to a bound that tools
-    and their templates stay below. This one reads Chat Completions; others say what they `look` at.
+    `certain_tokens` is more than the prompt can have; `max_completion_tokens` is the limit of the
+    answer. Nobody pays for more than these, whatever a provider sends or reports. Reported prompt
+    tokens may exceed the prompt by a bound that covers tools and their templates. This class reads
+    Chat Completions; a subclass for another dialect overrides `inspect`.
     """
 
     def __init__(
@@ -45,49 +49,53 @@ class Meter:
         self.certain_tokens = max(certain_tokens, prompt_bytes + prompt_ids)
         self.max_completion_tokens = max_completion_tokens
         self.reported: Usage | None = None
-        self.generated_bytes = -echoed_bytes  # they go by, but nobody generated them
+        self.generated_bytes = -echoed_bytes  # a prompt that is echoed was not generated
         self.pieces = 0
         self.answers = 0  # chunks, with or without text
         self.upstream_id = ""
         self.finish_reason = ""
-        self.is_broken = (
-            False  # the provider failed; a prompt without an answer is then not charged
-        )
+        # The provider failed. A prompt without an answer is then not charged.
+        self.is_broken = False
 
     def observe(self, answer: Any) -> None:
-        """Take note of usage, text and finish reason; anything of another shape is not an answer."""
+        """Note usage, text and finish reason of a chunk; what is no object is only counted."""
         self.answers += 1
         if isinstance(answer, dict):
-            self.look(answer)
+            self.inspect(answer)
 
-    def look(self, answer: dict[str, Any]) -> None:
+    def inspect(self, answer: dict[str, Any]) -> None:
+        """Read one object of Chat Completions."""
         if (usage := answer.get("usage")) is not None:
-            self.reported = usage_of(usage) or self.reported
-        self.upstream_id = self.upstream_id or text(answer.get("id"))
+            self.reported = parse_usage(usage) or self.reported
+        self.upstream_id = self.upstream_id or clean_text(answer.get("id"))
         choices = answer.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                self.finish_reason = text(choice.get("finish_reason")) or self.finish_reason
-                self.generated(choice.get("delta") or choice.get("message"))
+                self.finish_reason = clean_text(choice.get("finish_reason")) or self.finish_reason
+                self.count_generated(choice.get("delta") or choice.get("message"))
 
-    def generated(self, value: Any) -> None:
-        """Count the text in a piece of the answer, whatever its shape."""
-        if size := size_of(value):
+    def count_generated(self, value: Any) -> None:
+        """Count the text in a delta or message of any shape."""
+        if size := measure_text(value):
             self.generated_bytes += size
             self.pieces += 1
 
     @property
-    def is_beyond(self) -> bool:
-        """Whether more has come than was allowed, for certain: a piece is a token or more, and few are so long."""
-        most = self.max_completion_tokens
-        if self.answers > CHUNKS_SLACK + CHUNKS_A_TOKEN * most:
-            return True
-        return self.pieces > most + PIECES_SLACK or self.generated_bytes > LONGEST_TOKEN * (
-            most + PIECES_SLACK
+    def is_over_limit(self) -> bool:
+        """Whether the answer is certainly longer than its limit.
+
+        A piece of text has one token at least, and a token has LONGEST_TOKEN bytes at most.
+        """
+        chunks = CHUNKS_SLACK + CHUNKS_A_TOKEN * self.max_completion_tokens
+        pieces = self.max_completion_tokens + PIECES_SLACK
+        return (
+            self.answers > chunks
+            or self.pieces > pieces
+            or self.generated_bytes > LONGEST_TOKEN * pieces
         )
 
     def reading(self) -> Reading:
-        """The provider's own figure; without one an estimate of what went by; nothing for nothing."""
+        """The usage that the provider reported, else an estimate from the text that passed."""
         if self.reported is not None:
             return self._believed(self.reported)
         if self.generated_bytes <= 0:
@@ -103,7 +111,7 @@ class Meter:
 
 
 def is_usage_only(chunk: Any) -> bool:
-    """The chunk that `stream_options.include_usage` adds at the end: usage, and no choice."""
+    """Whether this is the chunk that `stream_options.include_usage` adds: usage, but no choice."""
     return (
         isinstance(chunk, dict)
         and chunk.get("choices") == []
@@ -111,50 +119,59 @@ def is_usage_only(chunk: Any) -> bool:
     )
 
 
-def usage_of(reported: Any) -> Usage | None:
-    """The `usage` of Chat Completions. Some providers count reasoning besides the completion: the total tells."""
-    if (counts := counts_of(reported, "prompt_tokens", "completion_tokens")) is None:
+def parse_usage(reported: Any) -> Usage | None:
+    """The `usage` of Chat Completions; None if it has neither count.
+
+    Some providers count reasoning tokens outside `completion_tokens`; then `total_tokens` is the
+    sum of all three, and reasoning is added to the completion.
+    """
+    if (counts := parse_counts(reported, "prompt_tokens", "completion_tokens")) is None:
         return None
     prompt, completion = counts
-    reasoning = detail(reported, "completion_tokens_details", "reasoning_tokens")
-    if reasoning and count(reported.get("total_tokens")) == prompt + completion + reasoning:
+    reasoning = parse_detail(reported, "completion_tokens_details", "reasoning_tokens")
+    if reasoning and parse_count(reported.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
-    cached, written = cache_of(reported, "prompt_tokens_details", prompt)
+    cached, written = parse_cache(reported, "prompt_tokens_details", prompt)
     return Usage(prompt, completion, cached, min(reasoning, completion), written)
 
 
-def counts_of(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
-    """The tokens of prompt and completion under these names.
+def parse_counts(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
+    """The counts of prompt and completion under these names; 0 for one that is missing.
 
-    0 stands for the one that is missing; None is returned if both are.
+    None if both are missing.
     """
     if not isinstance(reported, dict):
         return None
-    prompt_tokens, completion_tokens = count(reported.get(prompt)), count(reported.get(completion))
+    prompt_tokens = parse_count(reported.get(prompt))
+    completion_tokens = parse_count(reported.get(completion))
     if prompt_tokens is None and completion_tokens is None:
         return None
     return prompt_tokens or 0, completion_tokens or 0
 
 
-def cache_of(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:
-    """The tokens of a prompt that were read from a cache, and those that were written to one."""
-    cached = min(detail(reported, group, "cached_tokens"), prompt)
-    return cached, min(detail(reported, group, "cache_write_tokens"), prompt - cached)
+def parse_cache(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:
+    """The tokens of a prompt that were read from a cache, and those written to a cache."""
+    cached = min(parse_detail(reported, group, "cached_tokens"), prompt)
+    return cached, min(parse_detail(reported, group, "cache_write_tokens"), prompt - cached)
 
 
-def detail(reported: dict[str, Any], group: str, name: str) -> int:
-    """A number that says more of another; 0 where there is none."""
+def parse_detail(reported: dict[str, Any], group: str, name: str) -> int:
+    """A count in the object `group`, such as `prompt_tokens_details`; 0 if it is missing."""
     details = reported.get(group)
-    return (count(details.get(name)) if isinstance(details, dict) else None) or 0
+    return (parse_count(details.get(name)) if isinstance(details, dict) else None) or 0
 
 
-def count(value: Any) -> int | None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < 2**40 else None
+def parse_count(value: Any) -> int | None:
+    """The value if it is a count that a column can hold, else None."""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_integer and 0 <= value < 2**40 else None
 
 
-def text(value: Any, most: int = 200) -> str:
-    """What a row can hold of a provider's string: no NUL, and no half of a character."""
+def clean_text(value: Any, most: int = 200) -> str:
+    """A provider's string as PostgreSQL can store it: no NUL, no lone surrogate, `most` characters.
+
+    Empty for a value that is no string.
+    """
     return (
         value.replace("\0", "")[:most].encode(errors="replace").decode()
         if isinstance(value, str)
@@ -162,14 +179,14 @@ def text(value: Any, most: int = 200) -> str:
     )
 
 
-def size_of(value: Any, depth: int = 0) -> int:
-    """Bytes of generated text in a delta or message: content, reasoning, refusals, tool calls."""
+def measure_text(value: Any, depth: int = 0) -> int:
+    """The bytes of generated text in a delta or message, reasoning and tool calls included."""
     if depth > MAX_DEPTH:
         return 0
     if isinstance(value, str):
         return len(value.encode(errors="replace"))
     if isinstance(value, dict):
         return sum(
-            size_of(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT
+            measure_text(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT
         )
-    return sum(size_of(inner, depth + 1) for inner in value) if isinstance(value, list) else 0
+    return sum(measure_text(inner, depth + 1) for inner in value) if isinstance(value, list) else 0

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-# UTF-8 bytes per token. To be admitted assumes more tokens than prose has (English 3.35, Thai 3.0 at the
-# worst); an estimate that is charged assumes fewer, because it is the user who pays for the error.
+# UTF-8 bytes per token. Prose has 3.0 (Thai, the least) to 3.35 (English). The estimate for a hold
+# assumes more tokens than prose has. An estimate that is charged assumes fewer, because the user
+# pays for its error.
 HOLD_BYTES_PER_TOKEN = 2.5
 ESTIMATE_BYTES_PER_TOKEN = 4.0
 
@@ -18,8 +19,9 @@ ESTIMATE_BYTES_PER_TOKEN = 4.0
 class Usage:
     """Tokens of one completion.
 
-    Parts of `prompt_tokens` are `cached_tokens`, which the provider had cached, and `cache_write_tokens`, which it
-    put there; `reasoning_tokens` is the part of `completion_tokens` that is not shown.
+    `cached_tokens`, which the provider read from a cache, and `cache_write_tokens`, which it wrote
+    to one, are parts of `prompt_tokens`. `reasoning_tokens` is the hidden part of
+    `completion_tokens`.
     """
 
     prompt_tokens: int
@@ -33,7 +35,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
     def bounded(self, *, prompt: int, completion: int) -> "Usage":
-        """The same, with no more tokens than these; a part has no more than is left of its whole."""
+        """The usage, limited to these tokens; the parts of a whole together do not exceed it."""
         counts = self.counts
         counts["prompt_tokens"] = min(self.prompt_tokens, prompt)
         counts["completion_tokens"] = min(self.completion_tokens, completion)
@@ -53,10 +55,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class PriceKind:
-    """Tokens that have a price of their own.
+    """A kind of tokens that has its own price.
 
-    `tokens` names their count, in `Usage` and in the row of a completion. Those of a kind that is `part_of` another are
-    in the other's count too, and cost what the other's cost where they have no price.
+    `tokens` is the name of their count, in `Usage` and in the row of a completion. The tokens of a
+    kind that is `part_of` another kind are included in the count of that kind. They have its price
+    if they have none of their own.
     """
 
     name: str
@@ -67,11 +70,12 @@ class PriceKind:
 
     @property
     def column(self) -> str:
-        """The column of the price, of a model and of a completion."""
+        """The name of the price's column, in the tables of models and of completions."""
         return f"{self.name}_price"
 
 
-# All that knows prices follows this table: docs/adding-a-price-kind.md. A kind stands before its parts.
+# All code that uses prices reads this table (docs/adding-a-price-kind.md). A kind comes before its
+# parts.
 PRICE_KINDS = (
     PriceKind("prompt", _("prompt price"), _("Your request"), "prompt_tokens"),
     PriceKind(
@@ -97,7 +101,7 @@ TOKEN_COUNTS = (*(kind.tokens for kind in PRICE_KINDS), "reasoning_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a bill: so many tokens of one kind, at a price in credits per 1,000."""
+    """One line of a bill: the tokens of one kind and their price, in credits per 1,000."""
 
     kind: str
     tokens: int
@@ -105,13 +109,13 @@ class Line:
 
     @property
     def amount(self) -> Decimal:
-        """Exact credits, before any rounding."""
+        """The amount in credits, not rounded."""
         return self.tokens * self.price / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Credits per 1,000 tokens, by the name of the kind; each kind has one."""
+    """The price of each kind, in credits per 1,000 tokens, by the name of the kind."""
 
     by_kind: Mapping[str, Decimal]
 
@@ -120,11 +124,11 @@ class Prices:
 
     @property
     def columns(self) -> dict[str, str]:
-        """What the row of a completion keeps of them."""
+        """The prices as text, by the names of their columns in a completion's row."""
         return {kind.column: str(self[kind.name]) for kind in PRICE_KINDS}
 
     def lines(self, usage: Usage) -> tuple[Line, ...]:
-        """The bill, line by line; every token is in one of them."""
+        """The lines of the bill. Each token is in exactly one line."""
         counts = {kind.name: getattr(usage, kind.tokens) for kind in PRICE_KINDS}
         for kind in PRICE_KINDS:
             if kind.part_of:
@@ -133,18 +137,19 @@ class Prices:
         return tuple(Line(kind, tokens, self[kind]) for kind, tokens in counts.items())
 
     def exact(self, usage: Usage) -> Decimal:
-        """The sum of the lines."""
+        """The sum of the lines in credits, not rounded."""
         return sum((line.amount for line in self.lines(usage)), Decimal(0))
 
     def cost(self, usage: Usage) -> int:
-        """Whole credits: rounded up, at least 1 for any priced token, 0 where there was none."""
+        """The cost in whole credits, rounded up: at least 1 if a token had a price, else 0."""
         return int(self.exact(usage).to_integral_value(rounding=ROUND_CEILING))
 
 
 def resolve_prices(row: Any, default: Decimal | None = None) -> Prices | None:
-    """The prices in a row's columns: where one is empty, that of the whole it is part of, else the default.
+    """The prices in a row's columns.
 
-    None if a price is nowhere to be found.
+    An empty one is replaced by the price of its whole, or by `default`. None if there is no price
+    for a kind.
     """
     prices: dict[str, Decimal] = {}
     for kind in PRICE_KINDS:
@@ -158,10 +163,10 @@ def resolve_prices(row: Any, default: Decimal | None = None) -> Prices | None:
 
 
 def held_tokens(size: int) -> int:
-    """A cautious estimate of the tokens in `size` bytes of UTF-8: what a balance must cover for a call to run."""
+    """A high estimate of the tokens in `size` bytes of UTF-8; the balance has to cover them."""
     return math.ceil(size / HOLD_BYTES_PER_TOKEN)
 
 
 def estimated_tokens(size: int) -> int:
-    """A lower estimate of the tokens in `size` bytes of UTF-8, for a charge without reported usage."""
+    """A low estimate of the tokens in `size` bytes of UTF-8, charged if no usage is reported."""
     return math.ceil(size / ESTIMATE_BYTES_PER_TOKEN)

@@ -1,4 +1,4 @@
-"""The meters of the routes other than chat. Pure, as the one in metering.py that they extend."""
+"""The meters of the routes other than chat. Pure, like the meter in meter.py that they extend."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,12 +7,12 @@ from llmproxy import lenient_json
 from llmproxy.metering.meter import (
     Meter,
     Reading,
-    cache_of,
-    count,
-    counts_of,
-    detail,
-    size_of,
-    text,
+    clean_text,
+    measure_text,
+    parse_cache,
+    parse_count,
+    parse_counts,
+    parse_detail,
 )
 from llmproxy.metering.pricing import Usage, estimated_tokens
 
@@ -20,26 +20,26 @@ Answer = dict[str, Any]
 
 
 def records(value: Any) -> list[Answer]:
-    """The objects in a list; none of anything else."""
+    """The objects in a list; empty for a value that is no list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 class TextMeter(Meter):
-    """Legacy completions: as chat, with the text in the choice itself."""
+    """Legacy completions: like chat, but the text is in the choice itself."""
 
-    def look(self, answer: Answer) -> None:
-        super().look(answer)
+    def inspect(self, answer: Answer) -> None:
+        super().inspect(answer)
         for choice in records(answer.get("choices")):
-            self.generated(choice.get("text"))
+            self.count_generated(choice.get("text"))
 
 
 class EmbeddingsMeter(Meter):
-    """Embeddings: only the prompt costs, and once there is an answer, it was used."""
+    """Embeddings: only the prompt costs, and it was used if there is an answer."""
 
     is_answered = False
 
-    def look(self, answer: Answer) -> None:
-        super().look(answer)
+    def inspect(self, answer: Answer) -> None:
+        super().inspect(answer)
         self.is_answered = self.is_answered or bool(answer.get("data"))
 
     def reading(self) -> Reading:
@@ -49,18 +49,19 @@ class EmbeddingsMeter(Meter):
 
 
 class ResponsesMeter(Meter):
-    """OpenAI's Responses: the object, or events of which the last one has it.
+    """OpenAI's Responses: a response object, or events of which the last contains it.
 
-    Some providers send deltas, some whole items, most both: the larger of the two was generated.
+    Some providers send deltas, some send whole items, most send both. The larger of the two sums
+    counts as generated.
     Source: OpenAI API reference, "Responses", "Streaming events".
     """
 
     item_bytes = 0
 
-    def look(self, answer: Answer) -> None:
-        kind = text(answer.get("type"))
+    def inspect(self, answer: Answer) -> None:
+        kind = clean_text(answer.get("type"))
         if kind.endswith(".delta"):
-            self.generated(answer.get("delta"))
+            self.count_generated(answer.get("delta"))
         elif kind == "response.output_item.done":
             self._items([answer.get("item")])
         response = answer.get("response") if kind.startswith("response.") else answer
@@ -68,39 +69,38 @@ class ResponsesMeter(Meter):
             self._response(response)
 
     def _response(self, response: Answer) -> None:
-        self.upstream_id = self.upstream_id or text(response.get("id"))
-        self.reported = responses_usage(response.get("usage")) or self.reported
-        status = text(response.get("status"))
+        self.upstream_id = self.upstream_id or clean_text(response.get("id"))
+        self.reported = parse_responses_usage(response.get("usage")) or self.reported
+        status = clean_text(response.get("status"))
         if status not in ("", "queued", "in_progress"):
-            why = response.get("incomplete_details")
-            self.finish_reason = (
-                text(why.get("reason")) if isinstance(why, dict) else ""
-            ) or status
+            details = response.get("incomplete_details")
+            reason = clean_text(details.get("reason")) if isinstance(details, dict) else ""
+            self.finish_reason = reason or status
         if not self.item_bytes:
             self._items(response.get("output"))
 
     def _items(self, items: Any) -> None:
-        self.item_bytes += sum(map(_spoken, records(items)))
+        self.item_bytes += sum(map(_measure_item, records(items)))
         if self.item_bytes > self.generated_bytes:
             self.generated_bytes = self.item_bytes
             self.pieces += 1
 
 
-def _spoken(item: Answer) -> int:
-    """Bytes of what the model wrote of an item of `output`."""
+def _measure_item(item: Answer) -> int:
+    """The bytes in an item of `output` that the model generated."""
     parts = records(item.get("content")) + records(item.get("summary"))
-    return size_of([item.get(name) for name in ("name", "arguments", "input")]) + size_of(
+    return measure_text([item.get(name) for name in ("name", "arguments", "input")]) + measure_text(
         [part.get(name) for part in parts for name in ("text", "refusal")]
     )
 
 
-def responses_usage(reported: Any) -> Usage | None:
+def parse_responses_usage(reported: Any) -> Usage | None:
     """The `usage` of the Responses API."""
-    if (counts := counts_of(reported, "input_tokens", "output_tokens")) is None:
+    if (counts := parse_counts(reported, "input_tokens", "output_tokens")) is None:
         return None
     prompt, completion = counts
-    cached, written = cache_of(reported, "input_tokens_details", prompt)
-    reasoning = min(detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
+    cached, written = parse_cache(reported, "input_tokens_details", prompt)
+    reasoning = min(parse_detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
     return Usage(prompt, completion, cached, reasoning, written)
 
 
@@ -108,18 +108,19 @@ COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_token
 
 
 class MessagesMeter(Meter):
-    """Anthropic's Messages: the prompt is known as the answer begins, the completion only as it ends.
+    """Anthropic's Messages: the first event has the prompt's count, a last one the completion's.
 
-    Counts are cumulative, and some providers put zeros where they know nothing: the largest of each is the one.
+    Counts are cumulative, and some providers send zeros for counts that they do not know yet.
+    Therefore the largest value of each is used.
     Source: Anthropic API reference, "Messages" and "Streaming messages".
     """
 
     def __init__(self, **bounds: int) -> None:
         super().__init__(**bounds)
         self.counts: dict[str, int] = {}
-        self.hidden = 0
+        self.thinking_tokens = 0
 
-    def look(self, answer: Answer) -> None:
+    def inspect(self, answer: Answer) -> None:
         match answer.get("type"):
             case "message":
                 self._message(answer)
@@ -137,47 +138,50 @@ class MessagesMeter(Meter):
                 self._end(answer.get("delta"))
 
     def reading(self) -> Reading:
-        """Of an answer that was cut, the exact prompt and an estimate of the rest; of none by a failure, nothing."""
+        """For a truncated answer: the provider's prompt count and an estimate of the completion.
+
+        Nothing if the provider failed before it generated text.
+        """
         if self.reported or not self.counts or (self.is_broken and not self.generated_bytes):
             return super().reading()
-        told = self._told()
-        prompt = told.prompt_tokens if "input_tokens" in self.counts else self.prompt_estimate
-        generated = max(estimated_tokens(self.generated_bytes), told.completion_tokens)
-        usage = replace(told, prompt_tokens=prompt, completion_tokens=generated)
+        reported = self._sum_counts()
+        prompt = reported.prompt_tokens if "input_tokens" in self.counts else self.prompt_estimate
+        generated = max(estimated_tokens(self.generated_bytes), reported.completion_tokens)
+        usage = replace(reported, prompt_tokens=prompt, completion_tokens=generated)
         return Reading(self._believed(usage).usage, "estimated")
 
     def _message(self, message: Answer) -> None:
-        self.upstream_id = text(message.get("id")) or self.upstream_id
+        self.upstream_id = clean_text(message.get("id")) or self.upstream_id
         self._count(message.get("usage"))
 
     def _count(self, usage: Any) -> None:
         if not isinstance(usage, dict):
             return
         for name in COUNTS:
-            if (number := count(usage.get(name))) is not None:
+            if (number := parse_count(usage.get(name))) is not None:
                 self.counts[name] = max(number, self.counts.get(name, 0))
-        self.hidden = detail(usage, "output_tokens_details", "thinking_tokens") or self.hidden
+        thinking_tokens = parse_detail(usage, "output_tokens_details", "thinking_tokens")
+        self.thinking_tokens = thinking_tokens or self.thinking_tokens
 
     def _block(self, block: Any) -> None:
         if isinstance(block, dict):
-            called = lenient_json.encode(block["input"]).decode() if block.get("input") else None
-            self.generated(
-                [
-                    called,
-                    *(block.get(name) for name in ("text", "thinking", "partial_json", "name")),
-                ]
-            )
+            arguments = lenient_json.encode(block["input"]).decode() if block.get("input") else None
+            texts = (block.get(name) for name in ("text", "thinking", "partial_json", "name"))
+            self.count_generated([arguments, *texts])
 
-    def _end(self, ended: Any) -> None:
-        self.finish_reason = (
-            text(ended.get("stop_reason")) if isinstance(ended, dict) else ""
-        ) or self.finish_reason
+    def _end(self, message: Any) -> None:
+        reason = clean_text(message.get("stop_reason")) if isinstance(message, dict) else ""
+        self.finish_reason = reason or self.finish_reason
         if self.finish_reason and {"input_tokens", "output_tokens"} <= self.counts.keys():
-            self.reported = self._told()
+            self.reported = self._sum_counts()
 
-    def _told(self) -> Usage:
-        """`input_tokens` are those that were neither read from a cache nor written to one."""
+    def _sum_counts(self) -> Usage:
+        """Anthropic's `input_tokens` exclude the tokens read from a cache or written to one."""
         plain, written, cached, completion = (self.counts.get(name, 0) for name in COUNTS)
         return Usage(
-            plain + written + cached, completion, cached, min(self.hidden, completion), written
+            plain + written + cached,
+            completion,
+            cached,
+            min(self.thinking_tokens, completion),
+            written,
         )

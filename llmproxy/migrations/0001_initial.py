@@ -3,7 +3,6 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
-import llmproxy.models
 from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
@@ -62,7 +61,7 @@ class Migration(migrations.Migration):
             name='Completion',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation_id', models.CharField(default=llmproxy.models.new_generation_id, max_length=40, unique=True, verbose_name='id')),
+                ('generation_id', models.CharField(max_length=40, unique=True, verbose_name='id')),
                 ('provider', models.CharField(max_length=50, verbose_name='provider')),
                 ('model', models.CharField(max_length=200, verbose_name='model')),
                 ('upstream_id', models.CharField(blank=True, max_length=200, verbose_name='id at the provider')),

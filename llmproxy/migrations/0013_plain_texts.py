@@ -2,7 +2,6 @@
 
 import django.contrib.postgres.fields
 import django.core.validators
-import llmproxy.models.completions
 import llmproxy.models.providers
 from django.db import migrations, models
 
@@ -42,7 +41,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='completion',
             name='generation_id',
-            field=models.CharField(default=llmproxy.models.completions.new_generation_id, max_length=40, verbose_name='ID'),
+            field=models.CharField(max_length=40, verbose_name='ID'),
         ),
         migrations.AlterField(
             model_name='completion',

@@ -1,4 +1,4 @@
-from llmproxy.models.completions import Completion, IdempotencyKey, Rate, new_generation_id
+from llmproxy.models.completions import Completion, IdempotencyKey, Rate
 from llmproxy.models.providers import (
     ENVIRONMENT,
     Deployment,
@@ -18,5 +18,4 @@ __all__ = [
     "Problem",
     "Provider",
     "Rate",
-    "new_generation_id",
 ]

@@ -1,6 +1,5 @@
 """The record of every completion, what a repeated request finds, and the rates of callers."""
 
-import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -13,10 +12,6 @@ from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS, Prices, Usage, 
 from llmproxy.models.providers import Endpoint, price
 
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
-
-
-def new_generation_id() -> str:
-    return f"gen_{secrets.token_urlsafe(18)}"
 
 
 class CompletionQuerySet(models.QuerySet["Completion"]):
@@ -45,7 +40,7 @@ class Completion(models.Model):
         INTERRUPTED = "interrupted", _("Caller disconnected")
         FAILED = "failed", _("Failed")
 
-    generation_id = models.CharField(_("ID"), max_length=40, default=new_generation_id)
+    generation_id = models.CharField(_("ID"), max_length=40)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,

@@ -1,1 +1,1 @@
-"""What a person sees of their keys, devices, requests and receipts."""
+"""The pages on which a person sees and changes keys and devices, and sees requests and receipts."""

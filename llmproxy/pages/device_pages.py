@@ -1,4 +1,4 @@
-"""`/account/devices`: what is connected to an account, and how to change or end that."""
+"""`/account/devices`: the connected devices of an account, to change or disconnect."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from deviceauth.pages import describe_scopes
-from llmproxy.pages.limit_forms import LimitsForm, budget_field, rates_of
+from llmproxy.pages.limit_forms import LimitsForm, budget_field, get_rates
 
 MOST = 200  # devices on the page
 
@@ -39,13 +39,13 @@ class DeviceForm(LimitsForm):
 @never_cache
 @login_required
 def devices(request: HttpRequest) -> HttpResponse:
-    """Every connected device, the last used first."""
-    sessions = _connected(request).order_by("-last_used_at")[:MOST]
+    """All connected devices, the last used first."""
+    sessions = _list_connected(request).order_by("-last_used_at")[:MOST]
     spent = budgets.read_spending(require_user(request))
     return render(
         request,
         "llmproxy/devices.html",
-        {"devices": [_shown(session, spent) for session in sessions]},
+        {"devices": [_describe(session, spent) for session in sessions]},
     )
 
 
@@ -54,11 +54,11 @@ def devices(request: HttpRequest) -> HttpResponse:
 @login_required
 def device(request: HttpRequest, pk: int) -> HttpResponse:
     """One device: its name, its budget and its limits."""
-    session = get_object_or_404(_connected(request), pk=pk)
-    now = {"name": session.name, "monthly_budget": session.monthly_budget, **rates_of(session)}
-    form = DeviceForm(request.POST if request.method == "POST" else None, initial=now)
+    session = get_object_or_404(_list_connected(request), pk=pk)
+    initial = {"name": session.name, "monthly_budget": session.monthly_budget, **get_rates(session)}
+    form = DeviceForm(request.POST if request.method == "POST" else None, initial=initial)
     if not form.is_valid():
-        context = _shown(session, budgets.read_spending(require_user(request))) | {"form": form}
+        context = _describe(session, budgets.read_spending(require_user(request))) | {"form": form}
         return render(
             request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
         )
@@ -82,7 +82,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then end one device's session."""
-    session = get_object_or_404(_connected(request), pk=pk)
+    session = get_object_or_404(_list_connected(request), pk=pk)
     if request.method != "POST":
         return render(request, "llmproxy/disconnect.html", {"devices": [session]})
     device_sessions.revoke(session=session, source=Source.from_request(request))
@@ -94,15 +94,17 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @login_required
 def disconnect_all(request: HttpRequest) -> HttpResponse:
-    """Ask, then end them all."""
+    """Ask, then end the sessions of all devices."""
     if request.method != "POST":
-        return render(request, "llmproxy/disconnect.html", {"devices": _connected(request)[:MOST]})
+        return render(
+            request, "llmproxy/disconnect.html", {"devices": _list_connected(request)[:MOST]}
+        )
     device_sessions.revoke_all(require_user(request), Source.from_request(request))
     messages.success(request, _("All your devices have been disconnected."))
     return redirect("account_devices")
 
 
-def _connected(request: HttpRequest) -> Any:
+def _list_connected(request: HttpRequest) -> Any:
     return (
         DeviceSession.objects.live()
         .filter(user=require_user(request))
@@ -110,7 +112,7 @@ def _connected(request: HttpRequest) -> Any:
     )
 
 
-def _shown(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
+def _describe(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
     permissions = describe_scopes(session.scopes)
     return {
         "session": session,

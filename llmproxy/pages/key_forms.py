@@ -1,4 +1,4 @@
-"""What a person says of an API key: its name, how long it works, what it may spend and with which models."""
+"""The form of an API key: its name, last day, budget, limits and models."""
 
 import secrets
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,14 +11,14 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import ApiKey, User
 from llmproxy import catalogue
-from llmproxy.pages.limit_forms import LimitsForm, budget_field, rates_of
+from llmproxy.pages.limit_forms import LimitsForm, budget_field, get_rates
 
-LONGEST = timedelta(days=3660)  # that a key with a date works
+LONGEST = timedelta(days=3660)  # the longest time for which a key can be valid
 ISO = "%Y-%m-%d"
 
 
 class KeyForm(LimitsForm):
-    """`form` is the number of this very form, so that sending it twice makes one key."""
+    """`form` is a random id of the form, so that sending it twice makes one key."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -49,9 +49,9 @@ class KeyForm(LimitsForm):
     form = forms.CharField(max_length=64, required=False, widget=forms.HiddenInput)
 
     def __init__(self, user: User, data: QueryDict | None, *, key: ApiKey | None = None) -> None:
-        super().__init__(data, initial=_initial(key))
+        super().__init__(data, initial=_build_initial(key))
         kept = key.allowed_models if key else []
-        names = sorted({*kept, *(model.name for model in catalogue.listed(user))})
+        names = sorted({*kept, *(model.name for model in catalogue.list_models(user))})
         self.fields["allowed_models"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
 
     def clean_until(self) -> date | None:
@@ -63,31 +63,31 @@ class KeyForm(LimitsForm):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What api_keys.create and .change take."""
-        asked = self.cleaned_data
+        """The arguments of api_keys.create and .change."""
+        cleaned = self.cleaned_data
         return {
-            "name": asked["name"],
-            "expires_at": _end_of(asked["until"]) if asked["until"] else None,
-            "monthly_budget": asked["monthly_budget"],
-            "allowed_models": asked["allowed_models"],
+            "name": cleaned["name"],
+            "expires_at": _end_of_day(cleaned["until"]) if cleaned["until"] else None,
+            "monthly_budget": cleaned["monthly_budget"],
+            "allowed_models": cleaned["allowed_models"],
             "rates": self.rates,
         }
 
 
-def _initial(key: ApiKey | None) -> dict[str, Any]:
+def _build_initial(key: ApiKey | None) -> dict[str, Any]:
     if key is None:
         return {"form": secrets.token_urlsafe(16)}
     return {
         "name": key.name,
-        "until": last_day(key),
+        "until": get_last_day(key),
         "monthly_budget": key.monthly_budget,
         "allowed_models": key.allowed_models,
-        **rates_of(key),
+        **get_rates(key),
     }
 
 
-def last_day(key: ApiKey) -> date | None:
-    """The day to whose end a key works, as it was entered."""
+def get_last_day(key: ApiKey) -> date | None:
+    """The last day of a key, as it was entered; None if it has none."""
     return (
         (key.expires_at - timedelta(microseconds=1)).astimezone(UTC).date()
         if key.expires_at
@@ -95,5 +95,5 @@ def last_day(key: ApiKey) -> date | None:
     )
 
 
-def _end_of(day: date) -> datetime:
+def _end_of_day(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC) + timedelta(days=1)

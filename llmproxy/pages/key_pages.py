@@ -1,6 +1,7 @@
-"""The pages where a person makes, limits and revokes their API keys.
+"""The pages on which a person makes, limits and revokes API keys.
 
-A key is on one page only, the answer to the form that made it: in no address, message, session or log.
+Only one page shows a key: the response to the form that made it. No address, message, session or
+log contains it.
 """
 
 import json
@@ -22,7 +23,7 @@ from accounts.models import ApiKey
 from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.toolbox.request_source import Source
 from credits import budgets
-from llmproxy.pages.key_forms import KeyForm, last_day
+from llmproxy.pages.key_forms import KeyForm, get_last_day
 
 page = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -35,16 +36,16 @@ def keys(request: HttpRequest) -> HttpResponse:
     user = require_user(request)
     spent = budgets.read_spending(user)
     live = ApiKey.objects.live().filter(user=user)
-    rows = [(key, spent.get(key.credential, 0), last_day(key)) for key in live]
+    rows = [(key, spent.get(key.credential, 0), get_last_day(key)) for key in live]
     return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
 
 
 @page
 @never_cache
 @login_required
-@reauthentication_required  # type: ignore[untyped-decorator]  # a browser left open is not enough for a key that stays
+@reauthentication_required  # type: ignore[untyped-decorator]  # because a key outlives an open browser
 def new(request: HttpRequest) -> HttpResponse:
-    """`/account/keys/new`: the form, and as the answer to it the key, once."""
+    """`/account/keys/new`: the form, and after it the key, once."""
     user = require_user(request)
     form = KeyForm(user, request.POST or None)
     if not form.is_valid():
@@ -65,12 +66,12 @@ def new(request: HttpRequest) -> HttpResponse:
         return render(
             request, "llmproxy/key_created.html", {"key": refusal.key}, status=refusal.status
         )
-    context = {"key": created.key, "plain": created.plain, "curl": _curl(created.key)}
+    context = {"key": created.key, "plain": created.plain, "curl": _write_curl(created.key)}
     return render(request, "llmproxy/key_created.html", context)
 
 
-def _curl(key: ApiKey) -> str:
-    """A call that works, with the key in a variable: command lines are kept in histories."""
+def _write_curl(key: ApiKey) -> str:
+    """A command that works. The key is in a variable, because shells store command lines."""
     model = {"model": key.allowed_models[0]} if key.allowed_models else {}
     body = json.dumps({**model, "messages": [{"role": "user", "content": "Say hello."}]})
     return (
@@ -85,7 +86,7 @@ def _curl(key: ApiKey) -> str:
 @never_cache
 @login_required
 def change(request: HttpRequest, pk: int) -> HttpResponse:
-    """`/account/keys/1`: another name, date, budget or list of models."""
+    """`/account/keys/1`: change the name, date, budget, limits or models."""
     user = require_user(request)
     key = get_object_or_404(ApiKey.objects.live(), user=user, pk=pk)
     form = KeyForm(user, request.POST or None, key=key)
@@ -105,7 +106,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @login_required
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """`/account/keys/1/revoke`: asks first."""
+    """`/account/keys/1/revoke`: ask, then revoke the key."""
     key = get_object_or_404(ApiKey, user=require_user(request), pk=pk)
     if request.method != "POST":
         return render(request, "llmproxy/key_revoke.html", {"key": key})

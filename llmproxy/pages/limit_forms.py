@@ -1,4 +1,4 @@
-"""What a person allows a key or device of theirs in a minute, and at the same time."""
+"""Form fields for the limits of a key or device: per minute, at the same time, per month."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import LIMITS, MAX_CREDITS, Limits
 
 
-def _limit(label: Any) -> forms.IntegerField:
+def _limit_field(label: Any) -> forms.IntegerField:
     return forms.IntegerField(label=label, required=False, min_value=1, max_value=MAX_CREDITS)
 
 
@@ -27,12 +27,12 @@ def budget_field(help_text: Any) -> forms.IntegerField:
 class LimitsForm(forms.Form):
     """A base for forms that have a `name`. Its fields are shown apart, below the others."""
 
-    requests_per_minute = _limit(_("Requests per minute"))
-    tokens_per_minute = _limit(_("Tokens per minute"))
-    max_concurrent = _limit(_("Simultaneous answers"))
+    requests_per_minute = _limit_field(_("Requests per minute"))
+    tokens_per_minute = _limit_field(_("Tokens per minute"))
+    max_concurrent = _limit_field(_("Simultaneous answers"))
 
     def clean_name(self) -> str:
-        """In one line: it stands in mails, and is the subject of some."""
+        """Put the name on one line: mails contain it, some in the subject."""
         name = " ".join(self.cleaned_data["name"].split())
         if not name.isprintable():
             raise forms.ValidationError(
@@ -50,14 +50,14 @@ class LimitsForm(forms.Form):
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is something to see among the limits."""
+        """Whether a limit has a value or an error, so that the page opens their section."""
         return any(field.value() or field.errors for field in self.limit_fields)
 
     @property
     def rates(self) -> dict[str, int | None]:
-        """What api_keys and device_sessions take."""
+        """The limits as api_keys and device_sessions take them."""
         return {name: self.cleaned_data[name] for name in LIMITS}
 
 
-def rates_of(row: Limits) -> dict[str, int | None]:
+def get_rates(row: Limits) -> dict[str, int | None]:
     return {name: getattr(row, name) for name in LIMITS}

@@ -1,4 +1,4 @@
-"""A completion's receipt for its user, and what is charged in which case."""
+"""The page of a completion's receipt, and the page of all cases of charging."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts.access.authentication import require_user
 from llmproxy.metering.pricing import PARTS, PRICE_KINDS, Line
 from llmproxy.models import Completion, Provider
 from llmproxy.receipts import explain, finish_reasons
-from llmproxy.receipts.charging_rules import CASES, cases_of
+from llmproxy.receipts.charging_rules import CASES, find_cases
 
 LABELS = {kind.name: kind.label_on_receipts for kind in PRICE_KINDS}
 FAILURES = {
@@ -31,59 +31,59 @@ REFUSED = _("refused the request")
 @never_cache
 @login_required
 def completion(request: HttpRequest, generation_id: str) -> HttpResponse:
-    """`/account/completions/gen_…`: one's own only."""
+    """`/account/completions/gen_…`: the receipt of one of the user's own completions."""
     own = Completion.objects.filter(user=require_user(request)).select_related("hold")
-    found = get_object_or_404(own, generation_id=generation_id)
-    return render(request, "llmproxy/completion.html", shown(found))
+    row = get_object_or_404(own, generation_id=generation_id)
+    return render(request, "llmproxy/completion.html", build_context(row))
 
 
 @require_safe
 def billing(request: HttpRequest) -> HttpResponse:
-    """`/account/billing`: public, as a price list is."""
+    """`/account/billing`: public, like a price list."""
     return render(request, "llmproxy/billing.html", {"cases": CASES})
 
 
-def shown(row: Completion) -> dict[str, Any]:
-    """What llmproxy/receipt.html needs."""
-    back = explain.refunds(row)
+def build_context(row: Completion) -> dict[str, Any]:
+    """The context of the template llmproxy/receipt.html."""
+    refunds = explain.list_refunds(row)
     return {
         "completion": row,
-        "cases": cases_of(row),
-        "ended": finish_reasons.words(row),
+        "cases": find_cases(row),
+        "ended": finish_reasons.describe_ending(row),
         "lines": [
-            _line(line) for line in row.prices.lines(row.usage) if _says_something(line, row)
+            _describe_line(line) for line in row.prices.lines(row.usage) if _is_shown(line, row)
         ],
         "source": ESTIMATED
         if row.usage_source == row.UsageSource.ESTIMATED
         else row.get_usage_source_display(),
-        "sum": explain.plain(row.prices.exact(row.usage)),
-        "attempts": _attempts(row),
-        "refunds": back,
-        "refunded": sum(refund.amount for refund in back),
+        "sum": explain.format_decimal(row.prices.exact(row.usage)),
+        "attempts": _describe_attempts(row),
+        "refunds": refunds,
+        "refunded": sum(refund.amount for refund in refunds),
     }
 
 
-def _says_something(line: Line, row: Completion) -> bool:
-    """Most completions have nothing of the parts, such as what is cached."""
+def _is_shown(line: Line, row: Completion) -> bool:
+    """Whether a line has tokens, or is one that every such completion has."""
     return bool(line.tokens) or not (
         line.kind in PARTS or (line.kind == "completion" and not row.is_written)
     )
 
 
-def shown_to_operator(row: Completion) -> dict[str, Any]:
-    """The same, and with which status a provider refused."""
-    page = shown(row)
-    for attempt, asked in zip(page["attempts"], row.attempts, strict=True):
-        attempt["status"] = asked.get("status")
-    return page
+def build_operator_context(row: Completion) -> dict[str, Any]:
+    """As `build_context`, with the HTTP status of each attempt."""
+    context = build_context(row)
+    for shown, stored in zip(context["attempts"], row.attempts, strict=True):
+        shown["status"] = stored.get("status")
+    return context
 
 
-def _line(line: Line) -> dict[str, Any]:
-    price, amount = explain.plain(line.price), explain.plain(line.amount)
+def _describe_line(line: Line) -> dict[str, Any]:
+    price, amount = explain.format_decimal(line.price), explain.format_decimal(line.amount)
     return {"label": LABELS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
 
 
-def _attempts(row: Completion) -> list[dict[str, Any]]:
+def _describe_attempts(row: Completion) -> list[dict[str, Any]]:
     names = dict(
         Provider.objects.filter(slug__in=[a["provider"] for a in row.attempts]).values_list(
             "slug", "name"

@@ -1,4 +1,7 @@
-"""All that somebody asked of models, what was free or failed included: each leads to its receipt."""
+"""The page of a person's requests to models, with links to their receipts.
+
+It also lists requests that cost nothing or failed.
+"""
 
 from dataclasses import dataclass
 
@@ -21,7 +24,7 @@ NOT_COMPLETED = "not_completed"
 
 
 class RequestsQuery(forms.Form):
-    """`before` is the id of the completion that ended the page before."""
+    """`before` is the id of the last completion on the previous page."""
 
     show = forms.ChoiceField(
         label=_("Show"),
@@ -33,7 +36,10 @@ class RequestsQuery(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Completions with how each ended; `before` leads to the next page, "" on the last."""
+    """Completions, each with its ending in words; `before` leads to the next page.
+
+    `before` is empty on the last page.
+    """
 
     rows: list[tuple[Completion, str]]
     before: str
@@ -43,9 +49,9 @@ class Page:
 @never_cache
 @login_required
 def requests(request: HttpRequest) -> HttpResponse:
-    """`/account/requests`, newest first; 400 for an address that no link leads to."""
+    """`/account/requests`, newest first; status 400 for a query that no link has."""
     query, own = RequestsQuery(request.GET), Completion.objects.filter(user=require_user(request))
-    page = _page(own, **query.cleaned_data) if query.is_valid() else None
+    page = _cut_page(own, **query.cleaned_data) if query.is_valid() else None
     if page is None:
         return render(request, "llmproxy/requests.html", {"query": RequestsQuery({})}, status=400)
     return render(
@@ -53,12 +59,12 @@ def requests(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _page(own: QuerySet[Completion], show: str, before: str) -> Page | None:
-    """None if `before` is none of their own."""
-    wanted = own.exclude(status=Completion.Status.COMPLETED) if show else own
+def _cut_page(own: QuerySet[Completion], show: str, before: str) -> Page | None:
+    """None if `before` is not the id of one of the user's own completions."""
+    rows = own.exclude(status=Completion.Status.COMPLETED) if show else own
     last = own.filter(generation_id=before).values_list("pk", flat=True).first() if before else None
     if before and last is None:
         return None
-    page = cut_page(wanted, "pk", last, PAGE)
-    rows = [(row, finish_reasons.words(row)) for row in page.rows]
-    return Page(rows, page.rows[-1].generation_id if page.before else "")
+    page = cut_page(rows, "pk", last, PAGE)
+    described = [(row, finish_reasons.describe_ending(row)) for row in page.rows]
+    return Page(described, page.rows[-1].generation_id if page.before else "")

@@ -1,6 +1,6 @@
-"""What is charged in which case, in plain words: for the receipt of a completion and for the page of all cases.
+"""The cases of charging in plain words, for receipts and for the page that lists all cases.
 
-docs/billing.md says the same in full, case by case, with the test that proves it.
+docs/billing.md has each case in full, with the test that proves it.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ Status, Source = Completion.Status, Completion.UsageSource
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`slug` is its place on the page."""
+    """What happened, and what is charged then. `slug` is its anchor on the page."""
 
     slug: str
     happened: Any
@@ -119,25 +119,25 @@ CASES = (
 _BY_SLUG = {case.slug: case for case in CASES}
 
 
-def cases_of(completion: Completion) -> list[Case]:
-    """What happened to this completion: one case, and another where its cost was not collected."""
-    slugs = [_ending(completion)]
+def find_cases(completion: Completion) -> list[Case]:
+    """The cases of this completion: one, and a second if its cost was not collected in full."""
+    slugs = [_choose_slug(completion)]
     if completion.uncollected:
         cancelled = completion.hold is not None and completion.hold.state == Hold.State.RELEASED
         slugs.append("cancelled" if cancelled else "short")
-    return [_of(_BY_SLUG[slug], completion) for slug in slugs]
+    return [_make_specific(_BY_SLUG[slug], completion) for slug in slugs]
 
 
-def _of(case: Case, completion: Completion) -> Case:
-    """What may have happened is known on a receipt."""
+def _make_specific(case: Case, completion: Completion) -> Case:
+    """The case as a receipt states it, which knows whether another provider was asked."""
     if case.slug != "failed":
         return case
     fell_back = len({attempt["provider"] for attempt in completion.attempts}) > 1
-    again = _("Nothing is charged. We tried another provider of the model first.")
-    return replace(case, charged=again if fell_back else _("Nothing is charged."))
+    after_fallback = _("Nothing is charged. We tried another provider of the model first.")
+    return replace(case, charged=after_fallback if fell_back else _("Nothing is charged."))
 
 
-def _ending(completion: Completion) -> str:
+def _choose_slug(completion: Completion) -> str:
     used = completion.usage.total_tokens > 0
     if completion.status == Status.INTERRUPTED:
         return "left" if used else "left-early"

@@ -1,56 +1,25 @@
-"""A completion explained: what was used, at which prices, and how that became whole credits."""
+"""Explains a completion: the tokens, their prices, and how these became whole credits."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from accounts.models import User
 from credits.models import Transaction
-from llmproxy.metering.pricing import Line, Usage
+from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion
-from llmproxy.receipts.called_by import described
 
 ROUNDING = "up to whole credits, once"
-ATTEMPT = (
-    "provider",
-    "error",
-    "ms",
-)  # what callers may know; a provider's status is between it and us
+ATTEMPT_KEYS = ("provider", "error", "ms")  # the status of a provider is for the operator only
 
 
-@dataclass(slots=True)
-class Receipt:
-    """What the answer itself says of its charge; the row of the completion says all. `created` is Unix time."""
-
-    generation_id: str
-    model: str
-    upstream_id: str
-    usage: Usage
-    charged: int
-    balance_after: int | None
-    created: int
-
-    @classmethod
-    def of(cls, row: Completion) -> "Receipt":
-        created = int(row.created_at.timestamp())
-        return cls(
-            row.generation_id,
-            row.model,
-            row.upstream_id,
-            row.usage,
-            row.charged,
-            row.balance_after,
-            created,
-        )
-
-
-def recompute(completion: Completion) -> int:
-    """The cost from the row's own tokens and prices; whoever nothing was held for pays nothing."""
+def recompute_cost(completion: Completion) -> int:
+    """The cost by the row's own tokens and prices; 0 if nothing was held for the completion."""
     return completion.prices.cost(completion.usage) if completion.hold_id else 0
 
 
-def refunds(completion: Completion) -> list[Transaction]:
-    """What came back of the charge, the first first."""
+def list_refunds(completion: Completion) -> list[Transaction]:
+    """The refunds of the charge, oldest first."""
     if not completion.hold_id:
         return []
     usage = Transaction.objects.filter(
@@ -59,8 +28,8 @@ def refunds(completion: Completion) -> list[Transaction]:
     return list(Transaction.objects.filter(reverses__in=usage).order_by("seq"))
 
 
-def ended(completion: Completion) -> str:
-    """Why the answer ended: what the provider said, or what cut it."""
+def get_ending(completion: Completion) -> str:
+    """Why the answer ended, as a code: the provider's finish reason, or what stopped the answer."""
     if completion.status == Completion.Status.INTERRUPTED:
         return "caller_left"
     if completion.status == Completion.Status.FAILED:
@@ -69,16 +38,21 @@ def ended(completion: Completion) -> str:
 
 
 def explain(completion: Completion) -> dict[str, Any]:
-    """Everything a caller needs to compute `cost` again: prices are in credits per 1,000 tokens."""
-    back = refunds(completion)
+    """The receipt: all that a caller needs to compute `cost` again.
+
+    Prices are in credits per 1,000 tokens.
+    """
+    refunds = list_refunds(completion)
     return {
         "id": completion.generation_id,
         "object": "generation",
         "created": int(completion.created_at.timestamp()),
         "model": completion.model,
         "provider": completion.provider,
-        "attempts": [{name: attempt[name] for name in ATTEMPT} for attempt in completion.attempts],
-        "called_by": described(completion.credential, completion.credential_name),
+        "attempts": [
+            {name: attempt[name] for name in ATTEMPT_KEYS} for attempt in completion.attempts
+        ],
+        "called_by": _describe_credential(completion),
         "upstream_id": completion.upstream_id,
         "trace_id": completion.trace_id,
         "route": completion.route,
@@ -86,12 +60,12 @@ def explain(completion: Completion) -> dict[str, Any]:
         "status": completion.status,
         "error": completion.error or None,
         "finish_reason": completion.finish_reason or None,
-        "ended": ended(completion),
-        "usage": _usage(completion),
-        "credits_per_1k_tokens": _prices(completion),
-        "arithmetic": _arithmetic(completion),
+        "ended": get_ending(completion),
+        "usage": _describe_usage(completion),
+        "credits_per_1k_tokens": _describe_prices(completion),
+        "arithmetic": _describe_arithmetic(completion),
         "rounding": ROUNDING,
-        "recompute": recompute(completion),
+        "recompute": recompute_cost(completion),
         "choices": completion.choices,
         "max_tokens": completion.max_tokens,
         "clamped_max_tokens": completion.clamped_max_tokens,
@@ -101,43 +75,59 @@ def explain(completion: Completion) -> dict[str, Any]:
             "charged": completion.charged,
             "uncollected": completion.uncollected,
             "balance_after": completion.balance_after,
-            "refunded": sum(row.amount for row in back),
+            "refunded": sum(row.amount for row in refunds),
         },
         "refunds": [
-            {"id": row.pk, "credits": row.amount, "created_at": _time(row.created_at)}
-            for row in back
+            {"id": row.pk, "credits": row.amount, "created_at": _format_time(row.created_at)}
+            for row in refunds
         ],
-        "began_at": _time(completion.began_at),
+        "began_at": _format_time(completion.began_at),
         "first_byte_ms": completion.first_byte_ms,
         "total_ms": completion.total_ms,
     }
 
 
-def _usage(completion: Completion) -> dict[str, Any]:
+def _describe_credential(completion: Completion) -> dict[str, str] | None:
+    """Kind, id and name of the device or API key; None for a browser."""
+    kind, _, own_id = completion.credential.partition(":")
+    return {"kind": kind, "id": own_id, "name": completion.credential_name} if kind else None
+
+
+def _describe_usage(completion: Completion) -> dict[str, Any]:
     return {"source": completion.usage_source, **completion.usage.counts}
 
 
-def _prices(completion: Completion) -> dict[str, str]:
-    return {line.kind: plain(line.price) for line in completion.prices.lines(completion.usage)}
-
-
-def _arithmetic(completion: Completion) -> dict[str, Any]:
-    lines = completion.prices.lines(completion.usage)
+def _describe_prices(completion: Completion) -> dict[str, str]:
     return {
-        "lines": list(map(_line, lines)),
-        "sum": plain(completion.prices.exact(completion.usage)),
+        line.kind: format_decimal(line.price) for line in completion.prices.lines(completion.usage)
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
-    amounts = {"credits_per_1k_tokens": plain(line.price), "credits": plain(line.amount)}
+def _describe_arithmetic(completion: Completion) -> dict[str, Any]:
+    lines = completion.prices.lines(completion.usage)
+    return {
+        "lines": list(map(_describe_line, lines)),
+        "sum": format_decimal(completion.prices.exact(completion.usage)),
+    }
+
+
+def _describe_line(line: Line) -> dict[str, Any]:
+    amounts = {
+        "credits_per_1k_tokens": format_decimal(line.price),
+        "credits": format_decimal(line.amount),
+    }
     return {"kind": line.kind, "tokens": line.tokens, **amounts}
 
 
-def _time(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def plain(price: Decimal) -> str:
-    """Without trailing zeros and without an exponent."""
+def format_decimal(price: Decimal) -> str:
+    """The number without trailing zeros and without an exponent."""
     return format(price.normalize(), "f")
+
+
+def forget_names(user: User) -> None:
+    """Erase the names of devices and API keys from the receipts of a deleted account."""
+    Completion.objects.filter(user=user).exclude(credential_name="").update(credential_name="")

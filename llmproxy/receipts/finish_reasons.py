@@ -1,4 +1,4 @@
-"""Why an answer ended, in words: what providers of each dialect call it, and what went wrong otherwise."""
+"""Describes why an answer ended: the finish reasons of each dialect, and the errors."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ CALLS: Any = gettext_lazy("Called a tool")
 WITHHELD: Any = gettext_lazy("The provider blocked the rest of the answer")
 REFUSED: Any = gettext_lazy("The model declined to answer")
 PAUSED: Any = gettext_lazy("Paused. Send the conversation again to continue")
-# Chat and text completions; Responses; Messages; what compatible providers say besides.
+# The reasons of chat and text completions, Responses, Messages, and of compatible providers.
 REASONS: dict[str, Any] = {
     "stop": WHOLE,
     "length": AT_LIMIT,
@@ -49,8 +49,11 @@ ERRORS: dict[str, Any] = {
 }
 
 
-def words(completion: Completion) -> str:
-    """For people; empty where the status says it all. What nobody here has heard of stays as the provider spells it."""
+def describe_ending(completion: Completion) -> str:
+    """Why the answer ended, for people; empty if the status tells it.
+
+    An unknown finish reason stays as the provider spells it.
+    """
     if completion.status == Status.FAILED:
         known = ERRORS.get(completion.error)
         return str(

@@ -1,7 +1,7 @@
-"""How providers did, by day: calls, failures, time to the first byte, and what they reported against what was charged.
+"""Figures of each provider by day: calls, failures, time to the first byte, tokens and charges.
 
-From the completions of each day, which the primary key bounds: of a day that is over once, of the present one at most
-once a minute, however many look.
+They are computed from the completions of a day, which a range of the primary key bounds. A day that
+is over is computed once, the present day at most once a minute; the cache has the results.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ DAYS = 7
 CACHE_SECONDS = 60
 FINAL_SECONDS = (DAYS + 1) * 24 * 3600
 
-# Each attempt is a call; one that was not the last led to the next provider. Who leaves, or asks for what cannot be, is
-# no failure of the provider's. What was answered, reported and charged belongs to the last provider asked.
+# Each attempt is a call; each one but the last is a fallback. A caller who disconnects or sends a
+# wrong request is no failure of the provider. Answer, usage and charge belong to the last provider.
 _BY_DAY = """
 WITH recent AS (
     SELECT * FROM completions
@@ -34,8 +34,10 @@ WITH recent AS (
       FROM recent, jsonb_array_elements(attempts) WITH ORDINALITY AS a(attempt, number) GROUP BY 1
 ), answered AS (
     SELECT provider, percentile_disc(0.5) WITHIN GROUP (ORDER BY first_byte_ms) AS first_byte_ms,
-           sum(prompt_tokens + completion_tokens) FILTER (WHERE usage_source IN ('exact', 'capped')) AS tokens,
-           sum(charged) AS charged, max(created_at) FILTER (WHERE status = 'completed') AS last_success
+           sum(prompt_tokens + completion_tokens)
+               FILTER (WHERE usage_source IN ('exact', 'capped')) AS tokens,
+           sum(charged) AS charged,
+           max(created_at) FILTER (WHERE status = 'completed') AS last_success
       FROM recent WHERE provider <> '' GROUP BY 1
 )
 SELECT provider, COALESCE(calls, 0), COALESCE(failures, 0), COALESCE(fallbacks, 0), first_byte_ms,
@@ -46,7 +48,7 @@ SELECT provider, COALESCE(calls, 0), COALESCE(failures, 0), COALESCE(fallbacks, 
 
 @dataclass(frozen=True, slots=True)
 class ProviderDay:
-    """One provider on one day of the operator's time zone. `tokens` are those that it reported itself."""
+    """A provider's figures of one day in the operator's time zone. It reported the `tokens`."""
 
     name: str
     day: date
@@ -64,8 +66,8 @@ class ProviderDay:
         return 100 * self.failures / self.calls if self.calls else 0
 
 
-def by_day() -> list[ProviderDay]:
-    """Newest day first."""
+def list_days() -> list[ProviderDay]:
+    """The figures of the last DAYS, newest day first."""
     today = timezone.localdate()
     days = {
         f"llmproxy.providers.{day}": day
@@ -74,8 +76,8 @@ def by_day() -> list[ProviderDay]:
     known = cache.get_many(days)
     for key, day in days.items():
         if key not in known:
-            known[key] = _asked(day)
-            is_final = _start(day + timedelta(days=1)) + MARGIN < timezone.now()
+            known[key] = _query_day(day)
+            is_final = _start_of_day(day + timedelta(days=1)) + MARGIN < timezone.now()
             cache.set(key, known[key], FINAL_SECONDS if is_final else CACHE_SECONDS)
     names = dict(Provider.objects.values_list("slug", "name"))
     return [
@@ -85,26 +87,29 @@ def by_day() -> list[ProviderDay]:
     ]
 
 
-def last_successes() -> dict[str, datetime]:
-    """When each provider last answered to the end, by slug; within the last DAYS."""
-    found = [(row.provider, row.last_success) for row in by_day() if row.last_success is not None]
-    return {slug: max(at for one, at in found if one == slug) for slug, _at in found}
+def find_last_successes() -> dict[str, datetime]:
+    """The time of each provider's last complete answer within the last DAYS, by slug."""
+    latest: dict[str, datetime] = {}
+    for row in list_days():
+        if row.last_success is not None:
+            latest[row.provider] = max(row.last_success, latest.get(row.provider, row.last_success))
+    return latest
 
 
-def asked() -> set[str]:
-    """Whom somebody's completion was sent to within the last DAYS, by slug."""
-    return {row.provider for row in by_day() if row.calls}
+def list_asked() -> set[str]:
+    """The slugs of the providers that were asked for a completion within the last DAYS."""
+    return {row.provider for row in list_days() if row.calls}
 
 
-def since() -> datetime:
-    """The beginning of the last DAYS."""
-    return _start(timezone.localdate() - timedelta(days=DAYS - 1))
+def get_window_start() -> datetime:
+    """The first moment of the last DAYS."""
+    return _start_of_day(timezone.localdate() - timedelta(days=DAYS - 1))
 
 
-def _asked(day: date) -> list[tuple[Any, ...]]:
-    since, until = _start(day), _start(day + timedelta(days=1))
+def _query_day(day: date) -> list[tuple[Any, ...]]:
+    since, until = _start_of_day(day), _start_of_day(day + timedelta(days=1))
     rows = Completion.objects.all()
-    asked: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "failures": [kind.code for kind in (UpstreamError, UpstreamUnavailable, UpstreamTimeout)],
         "since": since,
         "until": until,
@@ -112,9 +117,9 @@ def _asked(day: date) -> list[tuple[Any, ...]]:
         "last": edge(rows, "id", "created_at", until + MARGIN),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_BY_DAY, asked)
+        cursor.execute(_BY_DAY, parameters)
         return list(cursor.fetchall())
 
 
-def _start(day: date) -> datetime:
+def _start_of_day(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))

@@ -1,17 +1,18 @@
 """What a route has to say about itself, so that all are admitted, relayed and charged by the same code."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from accounts.toolbox.dialects import Dialect
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering.meter import Meter
+from llmproxy.metering.pricing import Usage
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes.dialects import GATEWAY
 from llmproxy.routes.request_body import Asked
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -47,6 +48,19 @@ class Route:
         return self.dialect.error(
             refusal.status, refusal.message, refusal.code, param=param, **extra
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The part of a receipt that the response itself contains. `created` is Unix time in seconds."""
+
+    generation_id: str
+    model: str
+    upstream_id: str
+    usage: Usage
+    charged: int
+    balance_after: int | None
+    created: int
 
 
 class Stream:

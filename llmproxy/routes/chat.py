@@ -13,9 +13,8 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import kinds, parameters, request_body
-from llmproxy.routes.base import Route, Stream, bill, credits_of, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, credits_of, event
 from llmproxy.routes.kinds import Content
 from llmproxy.routes.parameters import (
     CHOICES,
@@ -29,7 +28,7 @@ from llmproxy.routes.parameters import (
     Parameters,
 )
 from llmproxy.routes.request_body import Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 MAX_MESSAGES = 10_000
 # What a message may consist of besides images and files: its tokens are no more than its bytes.

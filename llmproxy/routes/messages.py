@@ -14,13 +14,12 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import dialects, kinds, message_blocks, parameters, request_body
-from llmproxy.routes.base import Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, event
 from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
 from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
 from llmproxy.routes.request_body import LEAST_THINKING, Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 # Anthropic describes these to the model in so many tokens that the request does not show.
 CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")

@@ -13,9 +13,8 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.receipts.explain import Receipt
 from llmproxy.routes import kinds, parameters, request_body
-from llmproxy.routes.base import Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, bill, event
 from llmproxy.routes.kinds import OBJECT, STRING, Content
 from llmproxy.routes.parameters import (
     LIMIT,
@@ -28,7 +27,7 @@ from llmproxy.routes.parameters import (
     Parameters,
 )
 from llmproxy.routes.request_body import Asked, Body
-from llmproxy.upstream.sse import Event
+from llmproxy.upstream.event_stream import Event
 
 MAX_ITEMS = 10_000
 # What callers send back of earlier answers, and what they add. Others belong to tools of the provider.

@@ -1,4 +1,4 @@
-"""What a provider offers, as it says itself (`GET /models`): whether it answers at all, and models to take over."""
+"""Tests a provider by asking for its list of models (`GET /models`), and imports models from it."""
 
 import time
 from collections.abc import Collection
@@ -28,7 +28,7 @@ NAME_FIELD = LanguageModel._meta.get_field("name")
 
 
 class NoOffers(Exception):
-    """The provider does not say what it offers; the text is for the operator, and says what to look at."""
+    """There is no list of models. The text tells the operator what to check."""
 
     def __init__(self, problem: Problem, text: str) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class NoOffers(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The names of a provider's models, in its own order, and how long it took to say them."""
+    """The names of a provider's models, in its own order, and the seconds that the call took."""
 
     names: list[str]
     seconds: float
@@ -47,7 +47,7 @@ class Offers:
         return self.seconds > SLOW_SECONDS
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         milliseconds, number = round(self.seconds * 1000), len(self.names)
         text = ngettext(
             "The provider responds in %(ms)d ms and offers %(models)d model.",
@@ -57,50 +57,50 @@ class Offers:
         return _("The provider is slow. %(says)s") % {"says": text} if self.is_slow else text
 
 
-def test(provider: Provider) -> Offers:
-    """As `of`, and written down for the provider's health. Raises NoOffers."""
+def test_provider(provider: Provider) -> Offers:
+    """List the models, and store the outcome in the provider's row. Raises NoOffers."""
     try:
-        found = of(provider)
+        offers = list_models(provider)
     except NoOffers as failure:
-        _note(provider, failure.problem)
+        _store_outcome(provider, failure.problem)
         raise
-    _note(provider, "")
-    return found
+    _store_outcome(provider, "")
+    return offers
 
 
-def _note(provider: Provider, problem: str) -> None:
+def _store_outcome(provider: Provider, problem: str) -> None:
     Provider.objects.filter(pk=provider.pk).update(tested_at=Now(), test_problem=problem)
 
 
-def of(provider: Provider) -> Offers:
-    """Ask, for SECONDS at most. Raises NoOffers."""
-    target, started = Target.of(provider), time.monotonic()
+def list_models(provider: Provider) -> Offers:
+    """Ask the provider for its models, SECONDS at most. Raises NoOffers."""
+    target, started = Target.from_provider(provider), time.monotonic()
     if not target.url:
         raise NoOffers(Problem.NO_ADDRESS, _("The provider has no URL. Enter one."))
-    if target.problem is not None:
+    if target.key_problem is not None:
         raise NoOffers(Problem.KEY_UNREADABLE, _("The key cannot be used. Enter it again."))
     try:
         status, raw = provider_api.get(target, PATH, seconds=SECONDS, most=MAX_BYTES)
     except UpstreamFailure as failure:
-        raise _unanswered(failure) from failure
-    if refused := _refused(status, target.url):
-        raise refused
-    return Offers(_names(lenient_json.decode(raw), target.url), time.monotonic() - started)
+        raise _explain_failure(failure) from failure
+    if problem := _explain_status(status, target.url):
+        raise problem
+    return Offers(_parse_names(lenient_json.decode(raw), target.url), time.monotonic() - started)
 
 
-def told(provider: Provider, says: str) -> str:
-    """For the operator: who was asked, at which address, and what came of it."""
+def describe_outcome(provider: Provider, outcome: str) -> str:
+    """A message for the operator: the provider, the address that was asked, and the outcome."""
     if not provider.url:
-        return f"{provider}: {says}"
+        return f"{provider}: {outcome}"
     address = provider.url + PATH
     return _("%(provider)s (%(address)s): %(says)s") % {
         "provider": provider,
         "address": address,
-        "says": says,
+        "says": outcome,
     }
 
 
-def _unanswered(failure: UpstreamFailure) -> NoOffers:
+def _explain_failure(failure: UpstreamFailure) -> NoOffers:
     if isinstance(failure, UpstreamTimeout):
         return NoOffers(
             Problem.SILENT,
@@ -119,8 +119,8 @@ def _unanswered(failure: UpstreamFailure) -> NoOffers:
     return NoOffers(Problem.BROKEN, text)
 
 
-def _refused(status: int, url: str) -> NoOffers | None:
-    """What an answer of this status means; None for a good one."""
+def _explain_status(status: int, url: str) -> NoOffers | None:
+    """The problem that this status means; None for 2xx."""
     if 200 <= status < 300:
         return None
     if status in (401, 403):
@@ -132,7 +132,7 @@ def _refused(status: int, url: str) -> NoOffers | None:
         problem, text = (
             Problem.NO_LIST,
             _("The provider responds, but does not list its models (status %(status)d).")
-            + _hint(url),
+            + _advise_base_url(url),
         )
     elif 300 <= status < 400:
         text = _(
@@ -144,18 +144,20 @@ def _refused(status: int, url: str) -> NoOffers | None:
     return NoOffers(problem, text % {"status": status})
 
 
-def _hint(url: str) -> str:
-    """What is wrong more often than all else."""
+def _advise_base_url(url: str) -> str:
+    """Advice about the most frequent mistake, a wrong base URL."""
     if url.endswith("/v1"):
         return " " + _("Check the base URL.")
     return " " + _("Most base URLs end in /v1, but this one does not. Try it with /v1.")
 
 
-def _names(said: Any, url: str) -> list[str]:
-    """Of OpenAI's list, or one without its envelope. Raises NoOffers."""
-    rows = said.get("data", said.get("models")) if isinstance(said, dict) else said
+def _parse_names(body: Any, url: str) -> list[str]:
+    """The names in OpenAI's list, or in a list without its envelope. Raises NoOffers."""
+    rows = body.get("data", body.get("models")) if isinstance(body, dict) else body
     if not isinstance(rows, list):
-        text = _("The server responds, but it is not an OpenAI-compatible API.") + _hint(url)
+        text = _("The server responds, but it is not an OpenAI-compatible API.") + _advise_base_url(
+            url
+        )
         raise NoOffers(Problem.OTHER_API, text)
     names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[
@@ -164,7 +166,7 @@ def _names(said: Any, url: str) -> list[str]:
 
 
 def can_be_named(name: str) -> bool:
-    """Whether a model of ours can have this name."""
+    """Whether a LanguageModel can have this name."""
     try:
         NAME_FIELD.run_validators(name)
     except ValidationError:
@@ -173,43 +175,44 @@ def can_be_named(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The models that are new, and those that were there and have one provider more."""
+class Imported:
+    """The models that are new, and the existing ones that have got this provider."""
 
     added: list[LanguageModel]
     joined: list[LanguageModel]
 
 
-def take(
+def import_models(
     provider: Provider,
     names: Collection[str],
     *,
     prices: dict[str, Decimal | None],
     is_active: bool,
-) -> Taken:
-    """Have these models served by this provider; again: nothing.
+) -> Imported:
+    """Let this provider serve these models. Does nothing for models that it serves already.
 
-    New ones get `prices` and `is_active`. Those that are there keep theirs, and their other providers are asked first.
+    New models get `prices` and `is_active`. Existing models keep theirs, and their other providers
+    are asked first.
     """
-    taken = Taken([], [])
+    imported = Imported([], [])
     with atomic():
         for name in names:
             model, is_new = LanguageModel.objects.get_or_create(
                 name=name, defaults={**prices, "is_active": is_active}
             )
             last = model.deployments.aggregate(last=Max("order"))["last"]
-            _row, is_more = Deployment.objects.get_or_create(
+            _row, is_added = Deployment.objects.get_or_create(
                 model=model,
                 provider=provider,
                 upstream_name=name,
                 defaults={"order": 0 if last is None else min(last + 1, 32767)},
             )
-            if is_new or is_more:
-                (taken.added if is_new else taken.joined).append(model)
-    return taken
+            if is_new or is_added:
+                (imported.added if is_new else imported.joined).append(model)
+    return imported
 
 
-def served(provider: Provider) -> set[str]:
-    """The provider's own names of the models that it serves already."""
+def list_served_names(provider: Provider) -> set[str]:
+    """The provider's own names of the models that it serves."""
     rows = provider.deployments.values_list("upstream_name", "model__name")
     return {upstream_name or name for upstream_name, name in rows}

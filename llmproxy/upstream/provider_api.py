@@ -1,4 +1,4 @@
-"""Asks a provider about itself, through requests; completions are asked for by `upstream`."""
+"""Asks a provider about itself, through requests. Completions go through exchange.py instead."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,47 +14,49 @@ from llmproxy.http1 import client
 from llmproxy.http1.client import Call
 from llmproxy.http1.sockets import Address
 from llmproxy.models.providers import KeyHeader
-from llmproxy.upstream.exchange import failure_of, locate, request_headers
+from llmproxy.upstream.exchange import build_failure, build_headers, locate
 from llmproxy.upstream.targets import Target
 
 READ_BYTES = 64 * 1024
 
 
 def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, bytes]:
-    """The status and the body that a provider answers with; no body beyond `most` bytes. Raises UpstreamFailure.
+    """The status and the body of a GET; the body is empty if it has more than `most` bytes.
 
-    `seconds` bound the whole call, from the look-up of the name to the last byte. requests can bound only each read, so
-    a thread asks (a greenlet under gevent). At the end of the time its connection is shut down, which ends it too.
+    `seconds` limit the whole call, from the look-up of the name to the last byte. requests can
+    limit only each read, so a thread makes the call (a greenlet under gevent). When the time is
+    over, the thread's connection is shut down, which ends the thread. Raises UpstreamFailure.
     """
     call = Call()
     call.first_byte_by = time.monotonic() + seconds
-    asker = ThreadPoolExecutor(max_workers=1)
+    executor = ThreadPoolExecutor(max_workers=1)
     try:
         address, request = _prepare(target, path)
-        asked = asker.submit(
-            _ask, address, request, call, connect_seconds=target.connect, most=most
+        future = executor.submit(
+            _send, address, request, call, connect_seconds=target.connect, most=most
         )
-        return asked.result(seconds)
+        return future.result(seconds)
     except (OSError, ValueError, HTTPError) as error:
-        raise failure_of(error) from error
+        raise build_failure(error) from error
     finally:
         call.stop()
-        asker.shutdown(wait=False)
+        executor.shutdown(wait=False)
 
 
 def _prepare(target: Target, path: str) -> tuple[Address, PreparedRequest]:
     """Raises OSError, ValueError, UpstreamUnavailable."""
-    address, where, host = locate(target.url)
+    address, prefix, host = locate(target.url)
     scheme = "https" if address.is_secure else "http"
-    # Anthropic's does not answer without; others do not know it.
+    # Anthropic's API requires this header; other providers ignore it.
     extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
-    headers = request_headers(target) | extra
-    # HTTP ignores spaces around a value; requests refuses them, in an error that repeats the value.
+    headers = build_headers(target) | extra
+    # HTTP ignores spaces around a value. requests refuses them, and its error repeats the value,
+    # which may be the key.
     stripped = {name: value.strip() for name, value in headers.items()}
-    return address, Request("GET", f"{scheme}://{host}{where}{path}", headers=stripped).prepare()
+    return address, Request("GET", f"{scheme}://{host}{prefix}{path}", headers=stripped).prepare()
 
 
-def _ask(
+def _send(
     address: Address, request: PreparedRequest, call: Call, *, connect_seconds: float, most: int
 ) -> tuple[int, bytes]:
     sock = client.connect(address, call, connect_seconds=connect_seconds)
@@ -67,7 +69,7 @@ def _ask(
 
 
 def _read(response: Response, most: int) -> bytes:
-    """The body as it comes: nothing is decompressed, because `Accept-Encoding: identity` was asked for."""
+    """The body, not decompressed: the request has `Accept-Encoding: identity`."""
     body = bytearray()
     while piece := response.raw.read(READ_BYTES, decode_content=False):
         body += piece
@@ -77,7 +79,7 @@ def _read(response: Response, most: int) -> bytes:
 
 
 class _OpenConnection(HTTPConnection):
-    """A connection that was opened before, with TLS where the provider has it."""
+    """A connection that is open already, with TLS if the provider uses it."""
 
     def __init__(self, *args: Any, opened: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -92,12 +94,13 @@ class _OpenConnectionPool(HTTPConnectionPool):
 
 
 class _OpenConnectionAdapter(HTTPAdapter):
-    """Sends one request over one connection, which the caller has opened and closes.
+    """Sends one request over one connection, which the caller opens and closes.
 
-    So a test of a provider trusts the same certificates as completions do, and can be hung up on at any moment. There
-    is no session around it, for four reasons: it would read the body of a redirect, without a bound, even where it does
-    not follow it; it would send the key along with one that it follows; it would replace the key by what ~/.netrc says;
-    and it would use the environment's proxies, which completions do not, so the test would tell of another way.
+    With it a test of a provider trusts the same certificates as completions do, and can be stopped
+    at any moment. It is used without a session of requests, for four reasons. A session reads the
+    body of a redirect without a limit, even if it does not follow the redirect. It sends the key to
+    the address of a redirect that it follows. It replaces the key by an entry in ~/.netrc. It uses
+    the environment's proxies, which completions do not use.
     """
 
     def __init__(self, opened: Any) -> None:

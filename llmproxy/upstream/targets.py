@@ -1,4 +1,4 @@
-"""Whom to ask for a completion: the providers of its model, in order, and how they have been doing."""
+"""The providers that can serve a completion, their order, and the note of success or failure."""
 
 import logging
 import random
@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model's deployment at one provider, as the statement that admitted the completion found it.
+    """A model's deployment at one provider, as read by the statement that admitted the completion.
 
-    `provider` is the row's id; `failures` in a row until now, after which it may be `is_cooling`. Times are in seconds.
+    `provider` is the id of the provider's row. `failures` counts those in a row until now. After
+    too many of them the provider `is_cooling`, and others are asked before it.
     """
 
     provider: int
@@ -45,8 +46,8 @@ class Target:
     is_cooling: bool = False
 
     @classmethod
-    def of(cls, row: Provider) -> "Target":
-        """The provider alone, without a model."""
+    def from_provider(cls, row: Provider) -> "Target":
+        """A target without a model, for questions about the provider itself."""
         return cls(
             provider=row.pk,
             slug=row.slug,
@@ -70,7 +71,7 @@ class Target:
 
     @property
     def drains(self) -> bool:
-        """Whether it is to be read on for `drain_seconds` when the caller leaves."""
+        """Whether its answer is read on for `drain_seconds` after the caller has disconnected."""
         return self.on_disconnect == OnDisconnect.DRAIN
 
     @property
@@ -83,16 +84,16 @@ class Target:
 
     @property
     def key(self) -> str:
-        """The provider's API key in plain text; raises keys.KeyUnreadable."""
+        """The provider's API key in plain text. Raises KeyUnreadable."""
         return (
             settings.LLM_UPSTREAM_API_KEY
             if self.slug == ENVIRONMENT
-            else _decrypted(self.encrypted_key)
+            else _decrypt_key(self.encrypted_key)
         )
 
     @property
-    def problem(self) -> str | None:
-        """Why its key cannot be sent, for the operator; None if it can."""
+    def key_problem(self) -> str | None:
+        """Why its key cannot be sent, for the operator; None if the key is fine."""
         try:
             key = self.key
         except provider_keys.KeyUnreadable as unreadable:
@@ -103,8 +104,8 @@ class Target:
             else "its key is not printable ASCII"
         )
 
-    def without_key(self, text: str) -> str:
-        """What a provider said, for a log: some repeat the key that they were sent."""
+    def hide_key(self, text: str) -> str:
+        """A provider's text without the key: some providers repeat the key that we sent."""
         try:
             key = self.key
         except provider_keys.KeyUnreadable:
@@ -113,41 +114,41 @@ class Target:
 
 
 @lru_cache(maxsize=1000)
-def _decrypted(stored: str) -> str:
+def _decrypt_key(stored: str) -> str:
     return provider_keys.decrypt(stored)
 
 
-def in_order(targets: Iterable[Target]) -> list[Target]:
-    """By order, among equals by chance with their weights; who is cooling down comes last.
+def draw_order(targets: Iterable[Target]) -> list[Target]:
+    """Sort targets by `order`; those of equal order are drawn by weight. Cooling ones come last.
 
-    The chance is Efraimidis' and Spirakis' (2006): the first, and each next of those left, is drawn by weight.
+    Weighted random sampling without replacement, after Efraimidis and Spirakis (2006).
     """
-    drawn = []
+    ranked = []
     for target in targets:
-        chance = random.random() ** (1 / target.weight)  # noqa: S311 – not a secret
-        drawn.append((target.is_cooling, target.order, -chance, target))
-    return [target for *_, target in sorted(drawn, key=lambda one: one[:3])]
+        draw = random.random() ** (1 / target.weight)  # noqa: S311 – not a secret
+        ranked.append((target.is_cooling, target.order, -draw, target))
+    return [target for *_, target in sorted(ranked, key=lambda entry: entry[:3])]
 
 
 def note_success(target: Target) -> None:
-    """Forget the failures of a provider that answers again."""
+    """Set the count of failures back to 0."""
     if target.failures:
-        _note(target, failures=0, cooling_until=None)
+        _update(target, failures=0, cooling_until=None)
 
 
 def note_failure(target: Target, failure: UpstreamFailure) -> None:
-    """Count it; a provider that keeps failing cools down: others are asked before it for LLM_COOL_SECONDS.
+    """Count a failure.
 
-    One that says for how long it wants to be left alone cools down for that long at once.
+    After LLM_COOL_AFTER_FAILURES in a row the provider cools down: others are asked before it for
+    LLM_COOL_SECONDS. A provider that sent Retry-After cools down at once, for that long.
     """
-    counted = F("failures") + 1
-    cooling = Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS)
-    least = 0 if failure.cool_seconds else settings.LLM_COOL_AFTER_FAILURES - 1
-    _note(
+    cooling_until = Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS)
+    failures_before = 0 if failure.cool_seconds else settings.LLM_COOL_AFTER_FAILURES - 1
+    _update(
         target,
-        failures=counted,
+        failures=F("failures") + 1,
         cooling_until=Case(
-            When(failures__gte=least, then=Greatest(cooling, F("cooling_until"))),
+            When(failures__gte=failures_before, then=Greatest(cooling_until, F("cooling_until"))),
             default=F("cooling_until"),
         ),
         last_failure_at=Now(),
@@ -155,8 +156,11 @@ def note_failure(target: Target, failure: UpstreamFailure) -> None:
     )
 
 
-def _note(target: Target, **values: Any) -> None:
-    """Never in the way of an answer: what cannot be written down is logged. No connection is kept for it."""
+def _update(target: Target, **values: Any) -> None:
+    """Update the provider's row; if the database is away, log that instead of failing the answer.
+
+    The connection goes back to the pool.
+    """
     try:
         Provider.objects.filter(pk=target.provider).update(**values)
     except (OperationalError, InterfaceError) as error:

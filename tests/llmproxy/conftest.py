@@ -28,7 +28,7 @@ def user(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def person(client: Client, user: User) -> Client:
-    """Logged in, in a browser."""
+    """A browser in which `user` is logged in."""
     client.force_login(user)
     return client
 
@@ -40,10 +40,9 @@ def chat(client: Client, bearer: Callable[..., dict[str, str]]) -> Callable[...,
     def call(
         user: User, path: str = "/v1/chat/completions", *, headers: Any = None, **body: Any
     ) -> Any:
-        asked = {"messages": MESSAGES, **body}
         return client.post(
             path,
-            orjson.dumps(asked),
+            orjson.dumps({"messages": MESSAGES, **body}),
             content_type="application/json",
             headers={**bearer(user), **(headers or {})},
         )
@@ -52,7 +51,7 @@ def chat(client: Client, bearer: Callable[..., dict[str, str]]) -> Callable[...,
 
 
 def text_of(response: Any) -> str:
-    """The whole body of a streamed answer, read as a client would and then closed."""
+    """The body of a streamed response. Reads it to its end and closes it, as a client does."""
     body = b"".join(response.streaming_content).decode()
     response.close()
     return body

@@ -1,4 +1,4 @@
-"""What a provider says on the routes besides chat; usage is (prompt, completion) tokens, or None."""
+"""A provider's answers on the routes other than chat; usage is (prompt, completion) or None."""
 
 import json
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from tests.llmproxy.scripted_upstream import (
     DONE,
     Handler,
     Script,
+    build_usage,
     events,
     raw,
     usage_chunk,
-    usage_of,
 )
 
 Usage = tuple[int, int] | None
@@ -25,7 +25,12 @@ def event(kind: str, **fields: Any) -> bytes:
 def text_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
     choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}
     return _json(
-        {"id": "cmpl-1", "object": "text_completion", "choices": [choice], "usage": usage_of(usage)}
+        {
+            "id": "cmpl-1",
+            "object": "text_completion",
+            "choices": [choice],
+            "usage": build_usage(usage),
+        }
     )
 
 
@@ -45,8 +50,8 @@ def text_pieces(*texts: str, usage: Usage = (20, 5)) -> list[bytes]:
 
 def vectors(_text: str = "", usage: Usage = (20, 0)) -> Script:
     data = [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}]
-    told = {"prompt_tokens": usage[0], "total_tokens": usage[0]} if usage else None
-    return _json({"object": "list", "data": data, "model": "m", "usage": told})
+    counts = {"prompt_tokens": usage[0], "total_tokens": usage[0]} if usage else None
+    return _json({"object": "list", "data": data, "model": "m", "usage": counts})
 
 
 def response(
@@ -60,14 +65,14 @@ def response(
         "status": "completed",
         "content": [part],
     }
-    told = (
+    counts = (
         {"input_tokens": usage[0], "output_tokens": usage[1], "total_tokens": sum(usage)}
         if usage
         else None
     )
     about = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "error": None}
     fixed = {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True}
-    return {**about, **fixed, "status": status, "output": [item], "usage": told, **extra}
+    return {**about, **fixed, "status": status, "output": [item], "usage": counts, **extra}
 
 
 def response_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
@@ -109,9 +114,9 @@ def response_pieces(*texts: str, usage: Usage = (20, 5), last: str = "completed"
 
 def message(text: str = "Hello", usage: Usage = (20, 5), **extra: Any) -> dict[str, Any]:
     about = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m"}
-    told = {"input_tokens": usage[0], "output_tokens": usage[1]} if usage else None
+    counts = {"input_tokens": usage[0], "output_tokens": usage[1]} if usage else None
     end = {"stop_reason": "end_turn", "stop_sequence": None}
-    return {**about, "content": [{"type": "text", "text": text}], **end, "usage": told, **extra}
+    return {**about, "content": [{"type": "text", "text": text}], **end, "usage": counts, **extra}
 
 
 def as_message(**fields: Any) -> Script:
@@ -123,8 +128,10 @@ def message_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
 
 
 def message_start(prompt: int | None = 20, **more: int) -> bytes:
-    told = {} if prompt is None else {"usage": {"input_tokens": prompt, "output_tokens": 1, **more}}
-    begun = {**message(), "content": [], "stop_reason": None, "usage": None, **told}
+    counts = (
+        {} if prompt is None else {"usage": {"input_tokens": prompt, "output_tokens": 1, **more}}
+    )
+    begun = {**message(), "content": [], "stop_reason": None, "usage": None, **counts}
     return event("message_start", message=begun)
 
 
@@ -166,7 +173,7 @@ STREAMS: dict[str, Callable[..., list[bytes]]] = {
 
 
 def as_asked(text: str) -> Script:
-    """What the route that was asked answers: JSON or a stream, as the request wants it."""
+    """The answer of the requested route: JSON or a stream, as the request has `stream`."""
 
     def script(handler: Handler) -> None:
         if handler.path not in ANSWERS:

@@ -1,4 +1,4 @@
-"""A provider that does what a test tells it: a real HTTP server on loopback."""
+"""A provider for tests: a real HTTP server on loopback that follows a script."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ Script = Callable[["Handler"], None]
 
 
 def answer(text: str = "Hello", *, usage: Any = (20, 5), status: int = 200, **extra: Any) -> Script:
-    """One JSON completion; `usage` is (prompt, completion) tokens, or the object itself, or None."""
+    """A JSON completion. `usage` is (prompt, completion) tokens, the whole object, or None."""
     message = {
         "index": 0,
         "finish_reason": "stop",
@@ -29,7 +29,7 @@ def answer(text: str = "Hello", *, usage: Any = (20, 5), status: int = 200, **ex
         **extra,
     }
     if usage is not None:
-        body["usage"] = usage_of(usage)
+        body["usage"] = build_usage(usage)
     return raw(json.dumps(body).encode(), status=status)
 
 
@@ -38,7 +38,7 @@ def error(status: int, message: str = "No", **fields: Any) -> Script:
 
 
 def listing(*names: Any) -> Script:
-    """The models that a provider says it has."""
+    """The list of models that a provider offers."""
     return raw(
         json.dumps(
             {"object": "list", "data": [{"id": name, "object": "model"} for name in names]}
@@ -66,10 +66,13 @@ def raw(
 
 
 def events(*pieces: bytes | threading.Event, cut: bool = False) -> Script:
-    """An SSE answer written piece by piece; an Event is waited for; `cut` ends without HTTP's last chunk."""
+    """An SSE answer, written piece by piece.
+
+    For an Event it waits until that is set. `cut` ends the connection without the last chunk.
+    """
 
     def script(handler: "Handler") -> None:
-        events_open(handler)
+        start_events(handler)
         for piece in pieces:
             if isinstance(piece, threading.Event):
                 piece.wait(10)
@@ -101,7 +104,7 @@ def usage_chunk(prompt: int = 20, completion: int = 5) -> bytes:
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
         "choices": [],
-        "usage": usage_of((prompt, completion)),
+        "usage": build_usage((prompt, completion)),
     }
     return b"data: " + json.dumps(body).encode() + b"\n\n"
 
@@ -110,12 +113,12 @@ DONE = b"data: [DONE]\n\n"
 
 
 def streamed(*texts: str) -> Script:
-    """A whole, well-behaved stream."""
+    """A complete stream with usage and [DONE]."""
     return events(*(chunk(text) for text in texts), chunk(finish="stop"), usage_chunk(), DONE)
 
 
 def as_asked(text: str) -> Script:
-    """JSON or a stream, as the request wants it."""
+    """A JSON answer or a stream, as the request has `stream`."""
 
     def script(handler: "Handler") -> None:
         (streamed(text) if handler.upstream.sent["stream"] else answer(text))(handler)
@@ -124,11 +127,11 @@ def as_asked(text: str) -> Script:
 
 
 def until_hung_up(*pieces: bytes) -> Script:
-    """An SSE answer that falls silent until the other side closes the connection."""
+    """An SSE answer that stops after these pieces and waits until the other side hangs up."""
 
     def script(handler: "Handler") -> None:
         handler.close_connection = True
-        events_open(handler, *pieces)
+        start_events(handler, *pieces)
         handler.connection.settimeout(10)
         if handler.connection.recv(1) == b"":
             handler.upstream.hung_up.set()
@@ -137,7 +140,7 @@ def until_hung_up(*pieces: bytes) -> Script:
 
 
 def until_hung_up_without_a_word(handler: "Handler") -> None:
-    """No answer, until the other side closes the connection."""
+    """Send no answer and wait until the other side hangs up."""
     handler.close_connection = True
     handler.connection.settimeout(10)
     if handler.connection.recv(1) == b"":
@@ -145,7 +148,7 @@ def until_hung_up_without_a_word(handler: "Handler") -> None:
 
 
 def begun_until_hung_up(body: bytes) -> Script:
-    """The headers and the beginning of a JSON answer, until the other side closes the connection."""
+    """The headers and a part of a JSON answer; then wait until the other side hangs up."""
 
     def script(handler: "Handler") -> None:
         handler.send_response(200)
@@ -157,7 +160,7 @@ def begun_until_hung_up(body: bytes) -> Script:
     return script
 
 
-def events_open(handler: "Handler", *pieces: bytes) -> None:
+def start_events(handler: "Handler", *pieces: bytes) -> None:
     handler.send_response(200)
     handler.send_header("Content-Type", "text/event-stream")
     handler.send_header("Transfer-Encoding", "chunked")
@@ -167,7 +170,7 @@ def events_open(handler: "Handler", *pieces: bytes) -> None:
 
 
 def silence_of(seconds: float) -> Script:
-    """Accept the request and say nothing for so long."""
+    """Accept the request and send nothing for so many seconds."""
     return lambda handler: time.sleep(seconds)
 
 
@@ -183,7 +186,7 @@ def pausing(seconds: float, *pieces: bytes) -> Script:
     """An SSE answer with a pause after each piece."""
 
     def script(handler: "Handler") -> None:
-        events_open(handler)
+        start_events(handler)
         for piece in pieces:
             handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
             time.sleep(seconds)
@@ -193,7 +196,7 @@ def pausing(seconds: float, *pieces: bytes) -> Script:
 
 
 def begun(body: bytes, *, cut: bool = False) -> Script:
-    """The beginning of a JSON answer; then nothing for some seconds, or the end of the connection."""
+    """A part of a JSON answer; then nothing for five seconds, or the end of the connection."""
 
     def script(handler: "Handler") -> None:
         handler.close_connection = True
@@ -219,11 +222,11 @@ def once(first: Script, then: Script) -> Script:
 
 
 def silence(handler: "Handler") -> None:
-    """Accept the request and say nothing for a second."""
+    """Accept the request and send nothing for a second."""
     handler.upstream.hung_up.wait(1)
 
 
-def usage_of(usage: Any) -> Any:
+def build_usage(usage: Any) -> Any:
     if not isinstance(usage, tuple):
         return usage
     return {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
@@ -231,7 +234,11 @@ def usage_of(usage: Any) -> Any:
 
 @dataclass
 class Upstream:
-    """`script` is what the next requests get, `offers` each GET; `requests` are the bodies and headers that came."""
+    """A running provider: `script` answers POST requests, `offers` answers GET requests.
+
+    `requests` has the bodies and headers of the POST requests, `gets` the paths and headers of the
+    GET requests, `ports` the client port of each POST request.
+    """
 
     url: str
     script: Script = field(default_factory=answer)
@@ -239,7 +246,7 @@ class Upstream:
     gets: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
-    ports: list[int] = field(default_factory=list)  # that the requests came from
+    ports: list[int] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -277,9 +284,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
 
-SHUTDOWN_POLL_SECONDS = 0.002  # `shutdown` waits until the loop has noticed it
+SHUTDOWN_POLL_SECONDS = 0.002  # the loop looks for a shutdown that often
 
-TLS: ssl.SSLContext | None = None  # with which a test may have it served
+TLS: ssl.SSLContext | None = None  # set by tests that need a provider with TLS
 
 
 @contextmanager

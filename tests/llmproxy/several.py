@@ -1,4 +1,4 @@
-"""A model at several providers, each of them scripted."""
+"""One model at several providers, each a scripted server on loopback."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +12,10 @@ Add = Callable[..., Upstream]
 
 
 class Several:
-    """`add` makes one more provider of the model `bright`: asked in the order of adding, unless it says otherwise."""
+    """Providers of the model `bright`.
+
+    They are asked in the order in which they were added, unless `order` says otherwise.
+    """
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
@@ -48,7 +51,7 @@ class Several:
 
 
 def tried() -> list[tuple[str, str]]:
-    """The providers that were asked for the only completion, with what failed there."""
+    """The slug and the error of each provider that was asked for the only completion."""
     return [
         (attempt["provider"], attempt["error"]) for attempt in Completion.objects.get().attempts
     ]

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 
-from accounts.toolbox import failpoints
 from credits.proof import audit
+from smartspec.drill.failpoints import FAILPOINTS
 from smartspec.drill.faults import FAULTS
 from tests.smartspec.processes import eventually
 
@@ -136,15 +137,16 @@ def test_windows_and_processes_race_without_harm(drill: Table) -> None:
 
 
 def test_every_failpoint_is_placed_once_and_drilled() -> None:
-    code = "".join(file.read_text() for file in (ROOT / "llmproxy").rglob("*.py"))
-    assert sorted(re.findall(r'failpoint\("([^"]+)"\)', code)) == sorted(failpoints.NAMES)
-    assert [fault.failpoint for fault in FAULTS if fault.failpoint] == list(failpoints.NAMES)
+    places = {(point.owner, point.name, point.dying) for point in FAILPOINTS.values()}
+    assert len(places) == len(FAILPOINTS) == 5
+    assert all(callable(getattr(resolve_name(owner), name)) for owner, name, _dying in places)
+    assert [fault.failpoint for fault in FAULTS if fault.failpoint] == list(FAILPOINTS)
 
 
 def test_a_failpoint_is_refused_in_production(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(failpoints, "ARMED", "after-hold")
+    monkeypatch.setenv("SMARTSPEC_FAILPOINT", "after-hold")
     settings.DEBUG = False
     assert "smartspec.E009" in {message.id for message in run_checks()}
     settings.DEBUG = True

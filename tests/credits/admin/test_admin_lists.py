@@ -115,7 +115,9 @@ def test_an_answer_is_found_by_its_receipt(client, operator, ann, spend):
     facts = dict.fromkeys(("prompt_tokens", "cached_tokens", "completion_tokens", "total_ms"), 1)
     prices = dict.fromkeys(("prompt_price", "cached_prompt_price", "completion_price"), 1)
     money = {"held": 3, "cost": 3, "charged": 3, "uncollected": 0, "is_stream": False}
-    receipt = Completion.objects.create(user=ann, hold=charged.hold, **facts, **prices, **money)
+    receipt = Completion.objects.create(
+        generation_id="gen_1", user=ann, hold=charged.hold, **facts, **prices, **money
+    )
     assert shown(client, q=receipt.generation_id) == [charged.pk]
     found = (
         client.get("/admin/credits/hold/", {"q": receipt.generation_id}).context["cl"].result_list

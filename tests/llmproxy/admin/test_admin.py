@@ -243,14 +243,14 @@ def test_neither_provider_of_few_completions_is_looked_for_in_all_of_them(
         cursor.execute("ANALYZE completions")
     with CaptureQueriesContext(connection) as queries:
         admin.get("/admin/llmproxy/completion/?provider=never")
-    asked = [query["sql"] for query in queries if "'never'" in query["sql"]]
+    statements = [query["sql"] for query in queries if "'never'" in query["sql"]]
     with connection.cursor() as cursor:
-        for sql in asked:
+        for sql in statements:
             cursor.execute(f"EXPLAIN {sql}")
             plan = str(cursor.fetchall())
             assert "completions_by_provider" in plan
             assert "completions_that_fell_back" in plan
-    assert asked
+    assert statements
 
 
 def test_a_provider_is_found_in_what_another_answered_after_it(

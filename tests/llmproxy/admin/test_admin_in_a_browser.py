@@ -1,4 +1,4 @@
-"""The pages of providers and models in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+"""The admin pages of providers and models in a browser: a desktop in English, a phone in Thai."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,8 +34,11 @@ NARROW_LIGHT: dict[str, Any] = {
 }
 
 
-def seen(page: Page, name: str) -> None:
-    """Nothing to scroll sideways; no axe violation in what is ours, within Unfold's frame; a picture if wanted."""
+def check_page(page: Page, name: str) -> None:
+    """Check that the page does not scroll sideways and that axe finds nothing in our part of it.
+
+    SCREENSHOTS is a folder for a picture of each page, or empty.
+    """
     if SCREENSHOTS:
         kind = page.evaluate(
             "matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'"
@@ -47,8 +50,8 @@ def seen(page: Page, name: str) -> None:
     )
     assert wide <= 0, f"{name} is {wide} px too wide"
     if page.locator(OURS).count():
-        found = Axe().run(page, context=OURS)
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+        results = Axe().run(page, context=OURS)
+        assert results.violations_count == 0, f"{name}: {results.generate_report()}"
 
 
 @pytest.fixture(
@@ -87,23 +90,23 @@ def provider(upstream: Upstream) -> Provider:
 
 def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Provider) -> None:
     page.goto("/admin/llmproxy/provider/")
-    seen(page, "providers-list")
+    check_page(page, "providers-list")
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/change/")
-    seen(page, "providers-form")
+    check_page(page, "providers-form")
     page.locator(f"form[action$='/{provider.pk}/test/'] button").click()
     expect(page.get_by_text(f"({provider.url}/models): ")).to_be_visible()
-    seen(page, "providers-tested")
+    check_page(page, "providers-tested")
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
     page.locator("input[name=names][value=gpt-5]").check()
     page.locator("input[name=prompt_price]").fill("1")
     page.locator(
         "main form[method=post] button[type=submit], #content-main form[method=post] button"
     ).last.click()
-    seen(page, "providers-import-refused")
+    check_page(page, "providers-import-refused")
     page.locator("input[name=completion_price]").fill("4")
     page.locator("#content-main form[method=post] button").last.click()
     expect(page.get_by_role("link", name="gpt-5", exact=True)).to_be_visible()
-    seen(page, "providers-models")
+    check_page(page, "providers-models")
     assert LanguageModel.objects.get(name="gpt-5").obstacle == ""
 
 
@@ -119,4 +122,4 @@ def test_the_figures_by_day(
     ]
     Completion.objects.filter(pk=Completion.objects.latest("pk").pk).update(attempts=failed)
     page.goto("/admin/llmproxy/provider/figures/")
-    seen(page, "providers-days")
+    check_page(page, "providers-days")

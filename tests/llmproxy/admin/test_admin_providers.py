@@ -1,4 +1,4 @@
-"""Providers in the admin: their form and health, the test of the connection, the import of models, figures by day."""
+"""Providers in the admin: form, health, test of the connection, import of models, daily figures."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def provider(upstream: Upstream) -> Provider:
 
 @pytest.fixture
 def staff(make_user: Callable[..., User]) -> Callable[..., Client]:
-    """A browser of a person who has these permissions of llmproxy, and no others."""
+    """A browser of a person with these permissions of llmproxy only."""
 
     def log_in(*codenames: str) -> Client:
         user = make_user("staff@example.com", is_staff=True)
@@ -62,7 +62,7 @@ def staff(make_user: Callable[..., User]) -> Callable[..., Client]:
     return log_in
 
 
-def said(client: Client, address: str = PROVIDERS) -> str:
+def read_messages(client: Client, address: str = PROVIDERS) -> str:
     """The messages that the next page shows."""
     return " ".join(str(message) for message in client.get(address).context["messages"])
 
@@ -125,14 +125,14 @@ def test_health_is_good_only_of_who_was_asked(
     assert "Not used yet" in admin.get(address).content.decode()
     Provider.objects.update(created_at=timezone.now() - timedelta(days=8))
     assert "Not used lately" in admin.get(address).content.decode()
-    answered(provider, chat, user)
+    answer_once(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
     assert "Not used" not in shown
 
 
-def answered(provider: Provider, chat: Any, user: User) -> None:
-    """It answers a call, and what is remembered of calls for a while is forgotten."""
+def answer_once(provider: Provider, chat: Any, user: User) -> None:
+    """Let the provider answer one completion, and clear the cache of its figures."""
     Provider.objects.exclude(pk=provider.pk).delete()
     model = LanguageModel.objects.create(name="bright", prompt_price=1, completion_price=1)
     Deployment.objects.create(model=model, provider=provider)
@@ -150,7 +150,7 @@ def test_health_says_what_a_test_found_until_a_call_succeeds(
     assert (
         "The test failed less than a minute ago: key refused" in admin.get(address).content.decode()
     )
-    answered(provider, chat, user)
+    answer_once(provider, chat, user)
     shown = admin.get(address).content.decode()
     assert "Good" in shown
     assert "The test failed" not in shown
@@ -224,7 +224,7 @@ def test_a_connection_is_tested_in_plain_words(
     upstream.offers = answer
     response = admin.post(f"{PROVIDERS}{provider.pk}/test/")
     assert response["Location"] == f"{PROVIDERS}{provider.pk}/change/"
-    text = said(admin)
+    text = read_messages(admin)
     assert words in text
     assert f"Cloud ({upstream.url}/models): " in text
     assert "end in /v1, but this one does not" not in text
@@ -242,7 +242,7 @@ def test_a_base_url_without_its_end_is_told_so(
     upstream.offers = answer
     Provider.objects.update(base_url=upstream.url.removesuffix("/v1") + "/")
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    text = said(admin)
+    text = read_messages(admin)
     assert f"Cloud ({upstream.url.removesuffix('/v1')}/models): " in text
     assert "end in /v1, but this one does not" in text
 
@@ -261,7 +261,7 @@ def test_a_connection_that_cannot_be_is_told_as_such(
 ) -> None:
     Provider.objects.update(**fields)
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert words in said(admin)
+    assert words in read_messages(admin)
 
 
 def test_a_slow_connection_is_a_warning(
@@ -270,7 +270,7 @@ def test_a_slow_connection_is_a_warning(
     monkeypatch.setattr(model_listing, "SLOW_SECONDS", 0.05)
     upstream.offers = script.after(0.1, script.listing("a"))
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "The provider is slow. The provider responds in" in said(admin)
+    assert "The provider is slow. The provider responds in" in read_messages(admin)
 
 
 def test_an_endless_list_is_bounded(
@@ -279,14 +279,14 @@ def test_an_endless_list_is_bounded(
     monkeypatch.setattr(model_listing, "MAX_BYTES", 1000)
     upstream.offers = script.listing(*map(str, range(100)))
     admin.post(f"{PROVIDERS}{provider.pk}/test/")
-    assert "not an OpenAI-compatible API" in said(admin)
+    assert "not an OpenAI-compatible API" in read_messages(admin)
 
 
 def test_chosen_providers_are_tested_from_the_list(
     admin: Client, provider: Provider, upstream: Upstream
 ) -> None:
     admin.post(PROVIDERS, {"action": "test_chosen", "_selected_action": [provider.pk]})
-    assert f"Cloud ({upstream.url}/models): The provider responds in" in said(admin)
+    assert f"Cloud ({upstream.url}/models): The provider responds in" in read_messages(admin)
 
 
 def test_a_test_is_posted_with_a_token_by_who_may_change_providers(
@@ -329,14 +329,17 @@ def test_models_are_imported_with_their_prices(
     assert (model.is_active, model.obstacle) == (True, "")
     assert Deployment.objects.get(model=model).upstream_name == "gpt-5"
     assert LanguageModel.objects.count() == 2
-    assert "2 models have been added." in said(admin)
+    assert "2 models have been added." in read_messages(admin)
     assert sorted(LogEntry.objects.values_list("object_repr", flat=True)) == ["gpt-5", "gpt-5-mini"]
 
 
 def test_models_without_a_price_are_added_switched_off(admin: Client, provider: Provider) -> None:
     admin.post(f"{PROVIDERS}{provider.pk}/import/", {"names": ["small"]})
     assert not LanguageModel.objects.get(name="small").is_active
-    assert "The new models are switched off. Enter their prices, then tick “Active”." in said(admin)
+    assert (
+        "The new models are switched off. Enter their prices, then tick “Active”."
+        in read_messages(admin)
+    )
     model = LanguageModel.objects.get(name="small")
     LanguageModel.objects.update(prompt_price=1, completion_price=1)
     model.refresh_from_db()
@@ -415,8 +418,8 @@ def test_a_list_is_narrowed_and_bounded(
     address = f"{PROVIDERS}{provider.pk}/import/"
     page = admin.get(address)
     assert (len(page.context["rows"]), page.context["more"]) == (500, 100)
-    found = [row.name for row in admin.get(f"{address}?q=M59").context["rows"]]
-    assert found == ["m59", *(f"m59{number}" for number in range(10))]
+    names = [row.name for row in admin.get(f"{address}?q=M59").context["rows"]]
+    assert names == ["m59", *(f"m59{number}" for number in range(10))]
 
 
 def test_a_filter_loses_nothing_that_was_typed_or_chosen(
@@ -464,7 +467,7 @@ def test_a_provider_that_lists_nothing_leads_back_with_the_reason(
 ) -> None:
     upstream.offers = script.error(401)
     assert admin.get(f"{PROVIDERS}{provider.pk}/import/").status_code == 302
-    assert "refuses the key" in said(admin)
+    assert "refuses the key" in read_messages(admin)
     assert admin.get(f"{PROVIDERS}99999/import/").status_code == 302
 
 
@@ -514,7 +517,7 @@ def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(
     Deployment.objects.create(model=model, provider=provider)
     address = f"{PROVIDERS}{provider.pk}/delete/"
     admin.post(address, {"post": "yes"})
-    assert "This provider serves 1 model: small." in said(admin)
+    assert "This provider serves 1 model: small." in read_messages(admin)
     model.delete()
     assert admin.post(address, {"post": "yes"}).status_code == 302
     assert not Provider.objects.exists()
@@ -547,7 +550,7 @@ def test_figures_by_day_count_every_call(
     second.script = script.error(400, code="context_length_exceeded")
     chat(user, model="bright", max_tokens=10)
     Completion.objects.update(first_byte_ms=120)
-    rows = {row.provider: row for row in provider_figures.by_day()}
+    rows = {row.provider: row for row in provider_figures.list_days()}
     first, then = rows["first"], rows["second"]
     assert (first.calls, first.failures, first.fallbacks, first.tokens, first.charged) == (
         3,
@@ -561,7 +564,7 @@ def test_figures_by_day_count_every_call(
         2,
         0,
         3010,
-    )  # the fourth is the caller's fault
+    )  # the fourth failure is the caller's fault
     assert then.charged == sum(Completion.objects.values_list("charged", flat=True))
     assert (then.first_byte_ms, then.name) == (120, "Second")
     page = admin.get(f"{PROVIDERS}figures/").content.decode()
@@ -577,11 +580,11 @@ def test_figures_by_day_are_of_a_week_and_counted_once(
         chat(user, model="bright", max_tokens=10)
     for ago, row in zip((0, 2, 8), Completion.objects.order_by("-pk"), strict=True):
         Completion.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=ago))
-    days = [(row.day, row.calls, row.name) for row in provider_figures.by_day()]
+    days = [(row.day, row.calls, row.name) for row in provider_figures.list_days()]
     today = timezone.localdate()
     assert days == [(today, 1, "Only"), (today - timedelta(days=2), 1, "Only")]
     with CaptureQueriesContext(connection) as queries:
-        provider_figures.by_day()
+        provider_figures.list_days()
     assert not any("completions" in query["sql"] for query in queries)
 
 

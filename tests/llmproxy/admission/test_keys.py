@@ -19,7 +19,7 @@ from credits.models import Hold, Transaction
 from credits.proof import audit
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
-from llmproxy import catalogue
+from llmproxy.admission import admit
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.upstream import exchange as provider
 from tests.concurrently import concurrently
@@ -347,13 +347,13 @@ def laptop(user: User, upstream: Upstream) -> Device:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Have something happen between the look at a call's token and its hold."""
-    named = catalogue.named
+    decide = admit._decided
 
-    def later(name: str | None) -> str | None:
+    def decide_later(*args: Any) -> Any:
         act()
-        return named(name)
+        return decide(*args)
 
-    monkeypatch.setattr(catalogue, "named", later)
+    monkeypatch.setattr(admit, "_decided", decide_later)
 
 
 def test_a_device_does_not_escape_its_budget_by_refreshing_while_it_calls(

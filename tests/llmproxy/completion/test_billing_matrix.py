@@ -1,6 +1,7 @@
-"""docs/billing.md, row by row: what a client of `/v1/chat/completions` sees and pays, and what its receipt says.
+"""The rows of docs/billing.md for `/v1/chat/completions`: the response, the charge and the receipt.
 
-The other routes are in test_routes.py; that the document names the tests of all is checked here.
+The other routes are tested in test_routes.py. This module also checks that the document names the
+tests of all routes.
 """
 
 import re
@@ -35,7 +36,7 @@ LONG = "word " * 2000  # 10,000 bytes, estimated as 2,500 tokens
 
 @dataclass(frozen=True)
 class Case:
-    """What a provider does, and what comes of it. `error` is the code that the client reads, if there is one."""
+    """What a provider does, and the result. `error` is the code in the response, empty if none."""
 
     does: Script
     charged: int
@@ -47,11 +48,11 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def settled(user: User, case: Case) -> None:
-    """Charged once what the case says, nothing held, a receipt that says so and recomputes."""
+def assert_settled(user: User, case: Case) -> None:
+    """Check that the case was charged once, that nothing is held, and that the receipt agrees."""
     row = Completion.objects.get()
     assert (row.status, row.usage_source, row.charged) == (case.receipt, case.usage, case.charged)
-    assert explain.recompute(row) == row.cost
+    assert explain.recompute_cost(row) == row.cost
     assert (row.error or "") == case.error
     assert ledger.balance(user) == ledger.Balance(credits=50 - case.charged, held=0, plan="free")
     charges = list(Transaction.objects.filter(type="usage").values_list("amount", flat=True))
@@ -60,7 +61,7 @@ def settled(user: User, case: Case) -> None:
 
 
 def cut_json(handler: script.Handler) -> None:
-    """Half of an answer, and then nothing of what was announced."""
+    """A part of an answer that is shorter than its Content-Length."""
     handler.send_response(200)
     handler.send_header("Content-Length", "5000")
     handler.end_headers()
@@ -116,7 +117,8 @@ JSON = {
     "hung up": ours(lambda handler: handler.connection.shutdown(2)),
     "half a character in its id": Case(
         script.raw(
-            b'{"id": "\\ud83d", "choices": [{"finish_reason": "\\ud83d"}], "usage": {"prompt_tokens": 5}}'
+            b'{"id": "\\ud83d", "choices": [{"finish_reason": "\\ud83d"}], '
+            b'"usage": {"prompt_tokens": 5}}'
         ),
         1,
         "exact",
@@ -138,10 +140,12 @@ def test_a_json_answer(
     else:
         assert answer.json()["error"]["code"] == case.error
     assert answer["x-generation-id"] == Completion.objects.get().generation_id
-    settled(user, case)
+    assert_settled(user, case)
 
 
-NEVER = threading.Event()  # the provider waits for it for ten seconds, which is longer than we wait
+NEVER = (
+    threading.Event()
+)  # the provider waits for the event for ten seconds, longer than the gateway waits
 word, stop = script.chunk(LONG), script.chunk(finish="stop")
 broken = partial(Case, charged=3, usage="estimated", receipt="failed", error="upstream_error")
 STREAMED = {
@@ -193,7 +197,7 @@ def test_a_stream(chat: Chat, user: User, upstream: Upstream, settings: Any, cas
     assert (f'"code":"{case.error}"' in text, '"finish_reason":"error"' in text) == (
         bool(case.error),
     ) * 2
-    settled(user, case)
+    assert_settled(user, case)
 
 
 EARLY = {
@@ -217,7 +221,7 @@ def test_a_stream_that_fails_before_its_first_byte(
     upstream.script = case.does
     answer = chat(user, stream=True)
     assert (answer.status_code, answer.json()["error"]["code"]) == (case.status, case.error)
-    settled(user, case)
+    assert_settled(user, case)
 
 
 def test_a_stream_limited_by_us_says_length(chat: Chat, user: User, upstream: Upstream) -> None:
@@ -230,7 +234,7 @@ def test_a_stream_limited_by_us_says_length(chat: Chat, user: User, upstream: Up
 
 @pytest.fixture
 def second(upstream: Upstream) -> Iterator[Upstream]:
-    """Another provider of the model `small`, asked after the first."""
+    """A second provider of the model `small`, which is asked after the first."""
     model = LanguageModel.objects.create(name="small")
     with script.serving() as served:
         for order, (slug, url) in enumerate([("first", upstream.url), ("second", served.url)]):
@@ -239,7 +243,7 @@ def second(upstream: Upstream) -> Iterator[Upstream]:
         yield served
 
 
-# A stream that is cut at once counts as one that its caller left: EventStream.close stops the call for good.
+# A stream that is cut at once counts as left by its caller: EventStream.close stops the call.
 FAULTS = {
     "500": script.error(500),
     "429": script.error(429),
@@ -266,7 +270,7 @@ def test_when_one_provider_fails_at_once_the_next_answers(
     upstream.script, second.script = fault, script.as_asked("Hello")
     answer = chat(user, stream=stream)
     assert "Hello" in (text_of(answer) if stream else answer.content.decode())
-    settled(user, Case(fault, 1, "exact"))
+    assert_settled(user, Case(fault, 1, "exact"))
     row = Completion.objects.get()
     assert [(a["provider"], bool(a["error"])) for a in row.attempts] == [
         ("first", True),
@@ -281,7 +285,7 @@ def test_a_callers_own_fault_is_no_reason_to_ask_another(
     upstream.script = script.error(400, code="bad")
     assert chat(user).status_code == 400
     assert second.requests == []
-    settled(user, failed(upstream.script, error="bad"))
+    assert_settled(user, failed(upstream.script, error="bad"))
 
 
 def test_after_the_first_byte_no_other_provider_is_asked(
@@ -290,7 +294,7 @@ def test_after_the_first_byte_no_other_provider_is_asked(
     upstream.script = script.events(word, cut=True)
     assert '"upstream_error"' in text_of(chat(user, stream=True))
     assert second.requests == []
-    settled(user, broken(upstream.script))
+    assert_settled(user, broken(upstream.script))
 
 
 def test_when_all_providers_fail_nothing_is_charged(
@@ -299,7 +303,7 @@ def test_when_all_providers_fail_nothing_is_charged(
     upstream.script, second.script = script.error(500), script.error(429)
     answer = chat(user)
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "upstream_unavailable")
-    settled(user, failed(upstream.script, error="upstream_unavailable"))
+    assert_settled(user, failed(upstream.script, error="upstream_unavailable"))
     assert [attempt["error"] for attempt in Completion.objects.get().attempts] == [
         "upstream_error",
         "upstream_unavailable",
@@ -337,7 +341,7 @@ def drains(seconds: float) -> None:
 
 @pytest.fixture
 def known(chat: Chat, user: User, upstream: Upstream) -> None:
-    """The provider has a row, as after its first answer; the test begins without a completion."""
+    """Give the provider its row, so that the test begins without a completion."""
     from llmproxy import catalogue
 
     catalogue.adopt_environment()
@@ -356,14 +360,14 @@ def test_who_leaves_before_the_first_byte_pays_nothing(
     response = chat(user, stream=True)
     response.close()
     assert upstream.hung_up.wait(3)
-    settled(user, Case(upstream.script, 0, "none", "interrupted"))
+    assert_settled(user, Case(upstream.script, 0, "none", "interrupted"))
 
 
 def test_who_leaves_midway_pays_for_what_came(chat: Chat, user: User, upstream: Upstream) -> None:
     upstream.script = script.until_hung_up(word)
     leave_after_the_first(chat(user, stream=True))
     assert upstream.hung_up.wait(3)
-    settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
+    assert_settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
 
 
 def test_a_drained_stream_is_charged_by_its_usage(
@@ -376,7 +380,7 @@ def test_a_drained_stream_is_charged_by_its_usage(
     next(iter(response.streaming_content))
     rest.set()
     response.close()
-    settled(user, Case(upstream.script, 5, "exact", "interrupted"))
+    assert_settled(user, Case(upstream.script, 5, "exact", "interrupted"))
 
 
 def test_a_drained_stream_whose_usage_does_not_come_is_estimated(
@@ -387,14 +391,14 @@ def test_a_drained_stream_whose_usage_does_not_come_is_estimated(
     upstream.script = script.until_hung_up(word)
     leave_after_the_first(chat(user, stream=True))
     assert upstream.hung_up.wait(3)
-    settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
+    assert_settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
 
 
 # --- what happens meanwhile ---------------------------------------------------------------
 
 
 def meanwhile(act: Callable[[], object], then: Script) -> Script:
-    """The provider answers after something else has happened."""
+    """A provider that answers after `act` has run."""
 
     def does(handler: script.Handler) -> None:
         try:
@@ -427,7 +431,7 @@ def test_a_price_edited_meanwhile_does_not_count(
     )
     upstream.script = meanwhile(edit, script.answer(usage=(1500, 600)))
     assert chat(user).json()["_credits"]["used"] == 3
-    settled(user, Case(upstream.script, 3, "exact"))
+    assert_settled(user, Case(upstream.script, 3, "exact"))
 
 
 def test_a_hold_cancelled_meanwhile_charges_nothing(
@@ -439,7 +443,7 @@ def test_a_hold_cancelled_meanwhile_charges_nothing(
         script.answer(usage=(1500, 600)),
     )
     assert chat(user).json()["_credits"] == {"used": 0, "remaining": 50}
-    settled(user, Case(upstream.script, 0, "exact"))
+    assert_settled(user, Case(upstream.script, 0, "exact"))
     row = Completion.objects.get()
     assert (row.cost, row.uncollected) == (3, 3)
 
@@ -453,7 +457,7 @@ def test_a_hold_expired_meanwhile_is_charged_all_the_same(
 
     upstream.script = meanwhile(expire, script.answer(usage=(1500, 600)))
     assert chat(user).json()["_credits"] == {"used": 3, "remaining": 47}
-    settled(user, Case(upstream.script, 3, "exact"))
+    assert_settled(user, Case(upstream.script, 3, "exact"))
 
 
 # --- the document -------------------------------------------------------------------------
@@ -504,7 +508,7 @@ def test_every_case_is_in_the_document() -> None:
     assert missing == []
 
 
-# What is proved there besides charges.
+# Tests of that module that are not about charges.
 OF_OTHER_THINGS = {
     "test_only_post_is_taken",
     "test_the_key_may_come_as_anthropics_header",

@@ -1,6 +1,6 @@
-"""A caller who leaves: the provider is hung up on at once, or read on for a while, and the hold is settled.
+"""Callers who disconnect: their provider is stopped at once or read on, and the hold is settled.
 
-On the site as it is deployed, and with threads instead of greenlets.
+The tests run with gunicorn's gevent workers, as deployed, and with its threaded workers.
 """
 
 import json
@@ -42,7 +42,7 @@ def several() -> Iterator[Several]:
 def start(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Server]]:
-    """Starts the site with workers of this kind when it is asked for them the first time."""
+    """Return the site with workers of this kind; start it at the first call."""
     with ExitStack() as stack:
 
         @cache
@@ -60,7 +60,7 @@ def site(request: pytest.FixtureRequest, start: Callable[[str], Server]) -> Serv
 
 @pytest.fixture
 def call(site: Server, user: User, bearer: Any) -> Callable[..., socket.socket]:
-    """A connection on which a completion has been asked for."""
+    """Open a connection and send a completion request on it."""
     authorization = bearer(user)["Authorization"]
 
     def connect(**body: Any) -> socket.socket:
@@ -69,7 +69,8 @@ def call(site: Server, user: User, bearer: Any) -> Callable[..., socket.socket]:
         ).encode()
         line = socket.create_connection(("127.0.0.1", site.port), timeout=15)
         line.sendall(
-            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            b"Content-Type: application/json\r\n"
             + f"Authorization: {authorization}\r\nContent-Length: {len(raw)}\r\n\r\n".encode()
             + raw
         )
@@ -79,7 +80,7 @@ def call(site: Server, user: User, bearer: Any) -> Callable[..., socket.socket]:
 
 
 def until(true: Callable[[], Any], *, seconds: float = 5) -> float:
-    """Wait for it, and for how long that was."""
+    """Wait until `true` returns a true value; return the seconds that it took."""
     started = time.monotonic()
     while not true():
         assert time.monotonic() - started < seconds, "it never came"
@@ -102,7 +103,7 @@ def read_until(line: socket.socket, text: bytes) -> None:
 
 
 def reset(line: socket.socket) -> None:
-    """As the system closes the connection of a process that was killed with bytes unread."""
+    """Close with RST, as the kernel does for a killed process that has unread bytes."""
     line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     line.close()
 
@@ -139,7 +140,7 @@ def test_during_a_json_answer(call: Any, several: Several, user: User) -> None:
     upstream = several.add("only", script.begun_until_hung_up(b'{"choices": ['))
     line = call()
     until(lambda: len(upstream.requests))
-    time.sleep(0.3)  # its headers are there
+    time.sleep(0.3)  # the headers have arrived
     line.close()
     assert upstream.hung_up.wait(1)
     assert (receipt(user).status, receipt(user).charged) == ("interrupted", 0)
@@ -210,7 +211,7 @@ def test_reading_on_ends_after_its_seconds(
 
 
 def test_one_who_leaves_hangs_up_on_nobody_else(call: Any, several: Several, user: User) -> None:
-    """Connections to the provider are kept and shared; half of the callers leave, all others get their answer."""
+    """Connections to the provider are shared. Half of the callers leave; the others get answers."""
     several.add("only", script.after(0.1, script.answer("whole")))
     ledger.adjust(user=user, amount=500, reason="For many calls", actor=None)
 
@@ -233,8 +234,8 @@ def test_one_who_leaves_hangs_up_on_nobody_else(call: Any, several: Several, use
     assert not Completion.objects.filter(status="failed").exists()
 
 
-class Noting:
-    """What a run is told."""
+class RecordingRun:
+    """A run that records which of its methods were called."""
 
     def __init__(self, seconds: float = 0) -> None:
         self.seconds = seconds
@@ -257,7 +258,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_who_is_forgotten_is_not_told(pair: tuple[socket.socket, socket.socket]) -> None:
-    run = Noting()
+    run = RecordingRun()
     disconnects.forget(disconnects.watch(pair[0], run))
     pair[1].close()
     assert not run.left.wait(0.2)
@@ -266,7 +267,7 @@ def test_who_is_forgotten_is_not_told(pair: tuple[socket.socket, socket.socket])
 def test_who_is_forgotten_before_the_time_is_not_stopped(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    run = Noting(0.3)
+    run = RecordingRun(0.3)
     watch = disconnects.watch(pair[0], run)
     pair[1].close()
     assert run.left.wait(1)
@@ -277,7 +278,7 @@ def test_who_is_forgotten_before_the_time_is_not_stopped(
 def test_forgetting_again_leaves_whoever_has_the_number_now_watched(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
-    before, now = Noting(), Noting()
+    before, now = RecordingRun(), RecordingRun()
     watch = disconnects.watch(pair[0], before)
     disconnects.forget(watch)
     disconnects.watch(pair[0], now)
@@ -290,7 +291,7 @@ def test_forgetting_again_leaves_whoever_has_the_number_now_watched(
 def test_a_socket_that_is_closed_is_watched_by_nobody() -> None:
     sock = socket.socket()
     sock.close()
-    disconnects.forget(disconnects.watch(sock, Noting()))
+    disconnects.forget(disconnects.watch(sock, RecordingRun()))
 
 
 def test_a_call_that_is_over_hangs_up_on_nobody(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -311,7 +312,7 @@ def test_a_call_hangs_up_on_its_connection_not_on_its_number(
     number = ours.fileno()
     ours.close()
     other = pair[0].dup()
-    assert other.fileno() == number  # which the system gives to the next
+    assert other.fileno() == number  # the kernel gives the lowest free number to the next file
     call.stop()
     other.sendall(b"x")
     assert pair[1].recv(1) == b"x"

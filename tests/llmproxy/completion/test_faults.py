@@ -1,4 +1,4 @@
-"""What goes wrong while a completion runs, in the one process of the tests. docs/faults.md says where the rest is."""
+"""Faults while a completion runs, in the process of the tests. docs/faults.md lists all faults."""
 
 import json
 import threading
@@ -63,7 +63,7 @@ def asking(user: User, bearer: Any) -> Iterator[Asking]:
 
 @pytest.fixture
 def impatient() -> Iterator[None]:
-    """Nobody waits long for a lock."""
+    """Let every statement wait only 100 ms for a lock."""
 
     def hurry(connection: Any, **kwargs: Any) -> None:
         connection.connection.execute("SET lock_timeout = '100ms'")
@@ -76,8 +76,8 @@ def impatient() -> Iterator[None]:
 
 
 @contextmanager
-def said_all(upstream: Upstream) -> Iterator[threading.Event]:
-    """The provider is called and answers at the end of the block; the event says that it was called."""
+def answering_at_the_end(upstream: Upstream) -> Iterator[threading.Event]:
+    """A provider that answers when the block ends. The event is set when it is called."""
     called, over = threading.Event(), threading.Event()
 
     def wait(handler: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_hold_that_cannot_lock_its_account_is_503_and_nothing_is_held(
     monkeypatch.setattr(admit, "_ask", ask_once)
     with hold_lock(user):
         response = asking().result(10)
-    assert ask_once.call_count == 1  # who has waited in vain is told so
+    assert ask_once.call_count == 1  # a lock timeout is not tried again
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert upstream.requests == []
     assert not Hold.objects.exists()
@@ -119,7 +119,7 @@ def test_a_capture_that_cannot_lock_its_account_is_tried_again(
     impatient: None, asking: Asking, user: User, upstream: Upstream
 ) -> None:
     with ExitStack() as lock:
-        with said_all(upstream) as called:
+        with answering_at_the_end(upstream) as called:
             answer = asking()
             assert called.wait(10)
             lock.enter_context(hold_lock(user))
@@ -140,7 +140,7 @@ def test_no_connection_is_kept_while_the_provider_works(
         figures = pool.get_stats()
         return bool(figures["pool_size"] == figures["pool_available"])
 
-    with said_all(upstream) as called:
+    with answering_at_the_end(upstream) as called:
         answer = asking()
         assert called.wait(10)
         wait_for(all_idle, "the return of every connection", seconds=2)
@@ -156,7 +156,9 @@ def test_the_victim_of_a_deadlock_holds_at_the_second_try(
     monkeypatch.setattr(admit, "_ask", ask_twice)
     with suppress(OperationalError), atomic():
         select_number("SELECT id FROM credit_holds WHERE id = %s FOR UPDATE", stale.pk)
-        answer = asking()  # locks the account, and waits for the hold that it has to expire
+        answer = (
+            asking()
+        )  # locks the account, and waits for the row of the hold that it has to expire
         deadlock(user)
     assert answer.result(10).status_code == 200
     assert ask_twice.call_count == 2
@@ -199,7 +201,7 @@ def test_an_answer_slower_than_its_hold_is_charged_once(
 def test_a_price_edited_while_an_answer_runs_changes_nothing_for_it(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    chat(user)  # for the first time, so that the model has a row
+    chat(user)  # the first completion gives the model its row
 
     def expensive(handler: Any) -> None:
         LanguageModel.objects.filter(name="small").update(completion_price=Decimal(1000))
@@ -226,9 +228,12 @@ def test_a_web_servers_clock_that_is_wrong_decides_nothing(
         )
         assert answer.status_code == 200
         left = ledger.hold(user=user, amount=5, reference_id="left", seconds=60)
-        assert ledger.expire_holds() == 0  # the database's clock says so
+        assert ledger.expire_holds() == 0  # by the database's clock
         ledger.release(hold=left)
-    life = "SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM credit_holds WHERE reference_id <> 'left'"
+    life = (
+        "SELECT extract(epoch FROM expires_at - clock_timestamp()) FROM credit_holds "
+        "WHERE reference_id <> 'left'"
+    )
     assert 1190 < select_number(life) <= 1200
     charged_once(user, 2)
 
@@ -239,14 +244,14 @@ def test_a_hold_whose_reply_was_lost_is_asked_for_again_by_the_same_reference(
     real = admit._ask
     references: list[str] = []
 
-    def lost(asked: str, caller: Any) -> Any:
-        references.append(json.loads(asked)["reference"])
-        said = real(asked, caller)
+    def lose_first_reply(request: str, caller: Any) -> Any:
+        references.append(json.loads(request)["reference"])
+        decision = real(request, caller)
         if len(references) == 1:
             raise OperationalError
-        return said
+        return decision
 
-    monkeypatch.setattr(admit, "_ask", lost)
+    monkeypatch.setattr(admit, "_ask", lose_first_reply)
     assert chat(user, headers={"Idempotency-Key": "once"}).status_code == 200
     assert references[0] == references[1]
     assert Hold.objects.count() == 1

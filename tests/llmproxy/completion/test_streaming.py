@@ -1,4 +1,4 @@
-"""Streams: relayed unchanged, billed at the end, and settled however they end."""
+"""Streams are relayed unchanged, billed at the end, and settled however they end."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ Chat = Callable[..., Any]
 
 
 def settled(user: User) -> Completion:
-    """The receipt of the only completion, once nothing is held any more."""
+    """The row of the only completion; checks that nothing is held."""
     assert ledger.balance(user).held == 0
     assert Hold.objects.filter(state="open").count() == 0
     return Completion.objects.get()
@@ -80,7 +80,8 @@ def test_llm_stream_bills_in_an_event_of_its_own(
 def test_line_ends_become_lf_and_data_stays_as_it_was(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    data = '{"choices": [{"delta": {"content": "\u2028 é \U0001f600"}, "finish_reason": "stop"}], "x":  1}'
+    choice = '{"delta": {"content": "\u2028 é \U0001f600"}, "finish_reason": "stop"}'
+    data = f'{{"choices": [{choice}], "x":  1}}'
     upstream.script = script.events(
         f"event: message\r\nid: 7\r\ndata: {data}\r\n\r\n".encode(), script.DONE
     )
@@ -369,7 +370,7 @@ def test_a_slow_reader_stops_the_provider_and_takes_no_memory(
     sent: list[int] = []
 
     def endless(handler: Any) -> None:
-        script.events_open(handler)
+        script.start_events(handler)
         handler.connection.settimeout(2)
         for _ in range(100_000):
             chunk = script.chunk("x" * 1000)
@@ -382,5 +383,5 @@ def test_a_slow_reader_stops_the_provider_and_takes_no_memory(
     time.sleep(0.5)
     before = sum(sent)
     time.sleep(0.5)
-    assert sum(sent) == before < 16 * 1024 * 1024  # what the sockets of both ends hold
+    assert sum(sent) == before < 16 * 1024 * 1024  # as much as the buffers of both sockets hold
     response.close()

@@ -1,4 +1,4 @@
-"""Our own HTTP to providers: nothing is asked twice, every wait ends, and nothing stays open."""
+"""The HTTP client: no request is sent twice, every wait ends, no connection stays open."""
 
 import gc
 import socket
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from llmproxy.http1 import client, pool
+from llmproxy.http1 import client, sockets
 from llmproxy.http1.client import Call
 from llmproxy.http1.framing import Malformed
 from llmproxy.http1.sockets import Address
@@ -28,11 +28,14 @@ Act = Callable[[Line], None]
 
 @dataclass
 class Provider:
-    """Does with each request what `acts` say in turn, the last again and again; `ended` are connections we closed."""
+    """A server that answers each request with the next of `acts`, the last one repeatedly.
+
+    `ended` counts the connections that the client has closed.
+    """
 
     listener: Line
     acts: list[Act] = field(default_factory=list)
-    asked: int = 0
+    received: int = 0  # requests
     ended: int = 0
     lines: list[Line] = field(default_factory=list)
 
@@ -51,8 +54,8 @@ class Provider:
     def talk(self, line: Line) -> None:
         with suppress(OSError):
             while line.recv(65536):
-                act = self.acts[min(self.asked, len(self.acts) - 1)]
-                self.asked += 1
+                act = self.acts[min(self.received, len(self.acts) - 1)]
+                self.received += 1
                 act(line)
             self.ended += 1
 
@@ -65,7 +68,7 @@ def provider() -> Iterator[Provider]:
         yield served
         for line in served.lines:
             line.close()
-        pool.pool.clear()
+        sockets.pool.clear()
 
 
 def says(*pieces: bytes, pause: float = 0.0) -> Act:
@@ -108,24 +111,24 @@ def after(*acts: Act, pause: float = 0.05) -> Act:
 def ask(
     provider: Provider, seconds: float = 5, request: bytes = REQUEST, call: Call | None = None
 ) -> bytes:
-    """The whole answer, its connection given back."""
+    """Send a request and return the body of the response; release the connection."""
     call = call or Call()
     call.first_byte_by = until = time.monotonic() + seconds
-    answer = client.send(provider.address, request, call, connect_seconds=2)
+    response = client.send(provider.address, request, call, connect_seconds=2)
     try:
         body = b""
-        while piece := answer.read(seconds, until):
+        while piece := response.read(seconds, until):
             body += piece
         return body
     finally:
         call.finish()
-        answer.release()
+        response.release()
 
 
 def test_a_kept_connection_that_was_closed_is_asked_once_more(provider: Provider) -> None:
     provider.acts = [says(OK), resets, says(OK)]
     assert [ask(provider), ask(provider)] == [b"{}", b"{}"]
-    assert provider.asked == 3
+    assert provider.received == 3
 
 
 @pytest.mark.parametrize("ending", [closes, resets])
@@ -137,7 +140,7 @@ def test_what_has_begun_to_be_answered_is_not_asked_again(
     ask(provider)
     with pytest.raises(Malformed):
         ask(provider)
-    assert provider.asked == 2
+    assert provider.received == 2
 
 
 def test_what_a_provider_worked_on_is_not_asked_again(
@@ -148,14 +151,14 @@ def test_what_a_provider_worked_on_is_not_asked_again(
     ask(provider)
     with pytest.raises(ConnectionError):
         ask(provider)
-    assert provider.asked == 2
+    assert provider.received == 2
 
 
 def test_a_new_connection_that_is_closed_is_not_asked_again(provider: Provider) -> None:
     provider.acts = [resets]
     with pytest.raises(ConnectionError):
         ask(provider)
-    assert provider.asked == 1
+    assert provider.received == 1
 
 
 def test_an_early_refusal_of_a_large_body_is_read(provider: Provider) -> None:
@@ -164,7 +167,7 @@ def test_an_early_refusal_of_a_large_body_is_read(provider: Provider) -> None:
     ask(provider)
     with suppress(ConnectionError, Malformed):
         assert ask(provider, request=REQUEST + b"x" * 8_000_000) == b"{}"
-    assert provider.asked == 2
+    assert provider.received == 2
 
 
 @pytest.mark.parametrize(
@@ -219,20 +222,21 @@ def test_a_provider_that_does_not_read_is_not_written_to_for_ever(provider: Prov
 
 
 @pytest.mark.parametrize(
-    "said",
+    "raw",
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nH",
         OK + b"H",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\n\r\n",
         OK.replace(b"1.1", b"1.0"),
         OK.replace(b"\r\n\r\n", b"\r\nConnection: x, Close\r\n\r\n"),
     ],
     ids=["surplus of nothing", "surplus", "two lengths", "1.0", "close"],
 )
 def test_a_connection_that_is_not_certainly_free_is_not_kept(
-    provider: Provider, said: bytes
+    provider: Provider, raw: bytes
 ) -> None:
-    provider.acts = [says(said)]
+    provider.acts = [says(raw)]
     ask(provider)
     time.sleep(0.1)
     assert provider.ended == 1
@@ -241,21 +245,21 @@ def test_a_connection_that_is_not_certainly_free_is_not_kept(
 def test_old_connections_do_not_stay_open(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "KEPT_SECONDS", 0.3)
+    monkeypatch.setattr(sockets, "IDLE_SECONDS", 0.3)
     provider.acts = [after(lambda line: None, says(OK))]
     rush = [threading.Thread(target=ask, args=(provider,)) for _ in range(10)]
     for thread in rush:
         thread.start()
     for thread in rush:
         thread.join()
-    for _ in range(8):  # one caller after the other needs one connection
+    for _ in range(8):  # callers one after another need only one connection
         time.sleep(0.1)
         ask(provider)
     assert provider.ended >= 9, len(provider.lines)
 
 
 def test_threads_share_a_pool_without_harm() -> None:
-    shared, ends = pool.Pool(), time.monotonic() + 1
+    shared, ends = sockets.Pool(), time.monotonic() + 1
     address = Address("x", 1, is_secure=False)
     failed: list[BaseException] = []
 
@@ -287,11 +291,11 @@ def test_all_addresses_of_a_name_share_the_time_to_connect(monkeypatch: pytest.M
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(deaf.getsockname())
-        found = [
+        addresses = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", one.getsockname())
             for one in (deaf, deaf, deaf, good)
         ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: found)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **named: addresses)
         call, started = Call(), time.monotonic()
         call.first_byte_by = started + 10
         sock = client.connect(Address("name", 1, is_secure=False), call, connect_seconds=1)
@@ -328,7 +332,7 @@ def test_no_failure_leaves_a_file_open(provider: Provider, act: Act) -> None:
             try:
                 ask(provider, seconds=0.05, call=Call())
             except (OSError, Malformed) as error:
-                failures.append(error)  # as a log does: with its frames
+                failures.append(error)  # with its frames, as a log shows it
         theirs = len(provider.lines)
         assert len(failures) == 20
         assert open_files() - before <= theirs
@@ -351,4 +355,4 @@ def test_a_call_is_stopped_at_any_moment(provider: Provider, wait: float) -> Non
         assert call.is_stopped
     assert time.monotonic() - started < wait + 0.5
     assert ask(provider) == b"{}"
-    assert provider.asked <= 3
+    assert provider.received <= 3

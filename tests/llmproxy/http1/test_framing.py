@@ -1,4 +1,4 @@
-"""The pure parts of reading a stream: however the bytes are cut, the same comes out."""
+"""The pure parsers of a response: the result does not depend on how the bytes are split."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from llmproxy.exceptions import UpstreamError
 from llmproxy.http1.framing import LONGEST_HEAD, Chunked, Head, Malformed, Sized
-from llmproxy.upstream.sse import Events
+from llmproxy.upstream.event_stream import Events
 
 chunks = st.lists(st.binary(min_size=1, max_size=50), max_size=8)
 cuts = st.lists(st.integers(1, 40), min_size=1, max_size=30)
@@ -19,7 +19,7 @@ ENDS = ("\n", "\r\n", "\r")
 
 
 def cut(data: bytes, sizes: Sequence[int]) -> list[bytes]:
-    """These bytes in pieces of these sizes, over and over."""
+    """Split the bytes into pieces of these sizes, which repeat."""
     pieces, at, turn = [], 0, 0
     while at < len(data):
         size = sizes[turn % len(sizes)]
@@ -90,10 +90,10 @@ def test_what_comes_after_a_chunked_body_is_noticed_and_no_part_of_it(
         body = Chunked()
         whole = chunked([b"mine"], b"", trailers)
         assert b"".join(body.feed(piece) for piece in cut(whole, sizes)) == b"mine"
-        assert (body.is_over, body.has_more) == (True, False)
+        assert (body.is_over, body.has_extra_bytes) == (True, False)
         body = Chunked()
         assert b"".join(body.feed(piece) for piece in cut(whole + surplus, sizes)) == b"mine"
-        assert (body.is_over, body.has_more) == (True, True)
+        assert (body.is_over, body.has_extra_bytes) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_headers_that_can_be_read_in_two_ways_are_refused(head: bytes) -> None:
     ],
 )
 def test_odd_headers_are_understood(head: bytes) -> None:
-    assert (Head.end(head), Head.parse(head).headers["content-length"][:1]) == (len(head), "5")
+    assert (Head.find_end(head), Head.parse(head).headers["content-length"][:1]) == (len(head), "5")
     assert not Head.parse(head).body().is_over
 
 
 def read(pieces: Sequence[bytes]) -> list[tuple[str, bytes, bytes]]:
     events = Events()
-    found = [event for piece in pieces for event in events.feed(piece)]
-    return [(event.event, event.data, event.raw) for event in [*found, *events.end()]]
+    whole = [event for piece in pieces for event in events.feed(piece)]
+    return [(event.event, event.data, event.raw) for event in [*whole, *events.end()]]
 
 
 @given(
@@ -220,7 +220,7 @@ def test_an_event_of_too_many_lines_is_refused() -> None:
 
 def head(*fields: bytes, status: bytes = b"HTTP/1.1 200 OK", end: bytes = b"\r\n") -> Head:
     data = end.join([status, *fields]) + end * 2
-    assert Head.end(data + b"body") == len(data)
+    assert Head.find_end(data + b"body") == len(data)
     return Head.parse(data)
 
 
@@ -259,15 +259,15 @@ def test_a_head_is_its_status_and_fields(end: bytes) -> None:
 def test_a_head_says_whether_the_connection_lasts(
     status: bytes, fields: list[bytes], kept: bool
 ) -> None:
-    assert head(*fields, status=status).is_kept is kept
+    assert head(*fields, status=status).is_reusable is kept
 
 
 def test_news_of_an_answer_is_not_the_answer() -> None:
-    said = [
+    finals = [
         head(status=b"HTTP/1.1 %d x" % status).is_final
         for status in (100, 102, 103, 199, 101, 200, 204, 500)
     ]
-    assert said == [False] * 4 + [True] * 4
+    assert finals == [False] * 4 + [True] * 4
 
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 101 Switching Protocols", b"HTTP/1.1 200 OK"])
@@ -328,9 +328,9 @@ def test_what_is_no_status_line_is_refused(status: bytes) -> None:
 
 
 def test_headers_end_some_day() -> None:
-    assert Head.end(b"x" * LONGEST_HEAD) is None
+    assert Head.find_end(b"x" * LONGEST_HEAD) is None
     with pytest.raises(Malformed):
-        Head.end(b"x" * (LONGEST_HEAD + 1))
+        Head.find_end(b"x" * (LONGEST_HEAD + 1))
 
 
 @pytest.mark.parametrize("other", [b"\x0b", b"\x0c", b"\x1c", b"\x85", "ฅ".encode()])

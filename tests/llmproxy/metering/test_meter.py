@@ -1,4 +1,4 @@
-"""The pure parts: the meter and the arithmetic."""
+"""The meter of chat, and the arithmetic of prices."""
 
 from decimal import Decimal
 from typing import Any
@@ -52,12 +52,12 @@ def reading(*answers: Any) -> tuple[int, int, int, str]:
     meter = Meter(prompt_bytes=400, max_completion_tokens=500)
     for answer in answers:
         meter.observe(answer)
-    found = meter.reading()
+    reading = meter.reading()
     return (
-        found.usage.prompt_tokens,
-        found.usage.cached_tokens,
-        found.usage.completion_tokens,
-        found.source,
+        reading.usage.prompt_tokens,
+        reading.usage.cached_tokens,
+        reading.usage.completion_tokens,
+        reading.source,
     )
 
 

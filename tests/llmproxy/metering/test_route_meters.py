@@ -1,4 +1,4 @@
-"""The meters of the routes besides chat, fed by hand."""
+"""The meters of the routes other than chat."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ def fed(kind: type[Meter], *answers: Any, **bounds: int) -> Meter:
 
 
 def read(meter: Meter) -> Read:
-    found = meter.reading()
+    reading = meter.reading()
     return (
-        found.usage.prompt_tokens,
-        found.usage.cached_tokens,
-        found.usage.completion_tokens,
-        found.source,
+        reading.usage.prompt_tokens,
+        reading.usage.cached_tokens,
+        reading.usage.completion_tokens,
+        reading.source,
     )
 
 
@@ -58,8 +58,10 @@ def test_an_echo_was_not_generated() -> None:
     assert text(echo, {"choices": [{"text": "x" * 40}]}, echoed_bytes=400)[2] == 10
     assert not fed(
         TextMeter, {"choices": [{"text": "p" * 9000}]}, echoed_bytes=9000, max_completion_tokens=1
-    ).is_beyond
-    assert fed(TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1).is_beyond
+    ).is_over_limit
+    assert fed(
+        TextMeter, {"choices": [{"text": "p" * 9000}]}, max_completion_tokens=1
+    ).is_over_limit
 
 
 def test_tokens_that_come_as_numbers_are_counted_exactly() -> None:
@@ -71,8 +73,8 @@ def test_embeddings_cost_their_prompt_once_they_are_there() -> None:
     bounds = {"max_completion_tokens": 0}
     assert read(fed(EmbeddingsMeter, vectors, **bounds)) == (100, 0, 0, "estimated")
     assert read(fed(EmbeddingsMeter, {"data": []}, **bounds)) == (0, 0, 0, "none")
-    told = {**vectors, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
-    assert read(fed(EmbeddingsMeter, told, **bounds)) == (7, 0, 0, "exact")
+    reported = {**vectors, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
+    assert read(fed(EmbeddingsMeter, reported, **bounds)) == (7, 0, 0, "exact")
     assert read(fed(EmbeddingsMeter, {**vectors, "usage": {"prompt_tokens": 0}}, **bounds)) == (
         0,
         0,
@@ -227,8 +229,8 @@ def test_a_prompt_whose_answer_failed_before_it_began_is_not_charged() -> None:
 
 def test_counts_are_cumulative_and_zeros_say_nothing() -> None:
     zeros = {"type": "message_start", "message": {"usage": {"input_tokens": 0, "output_tokens": 0}}}
-    told = {**END, "usage": {"input_tokens": 50, "output_tokens": 7}}
-    assert messages(zeros, told) == messages(zeros, told, told) == (50, 0, 7, "exact")
+    reported = {**END, "usage": {"input_tokens": 50, "output_tokens": 7}}
+    assert messages(zeros, reported) == messages(zeros, reported, reported) == (50, 0, 7, "exact")
     assert messages(START, {**END, "usage": {"input_tokens": 0, "output_tokens": 40}}) == (
         329,
         300,
@@ -239,10 +241,10 @@ def test_counts_are_cumulative_and_zeros_say_nothing() -> None:
 
 def test_of_a_prompt_beyond_what_can_be_its_cache_is_no_more_than_all() -> None:
     usage = {"input_tokens": 9, "cache_creation_input_tokens": 2**30, "output_tokens": 4}
-    found = fed(
+    reading = fed(
         MessagesMeter, {"type": "message", "stop_reason": "end_turn", "usage": usage}
     ).reading()
-    assert (found.usage.prompt_tokens, found.usage.cache_write_tokens, found.source) == (
+    assert (reading.usage.prompt_tokens, reading.usage.cache_write_tokens, reading.source) == (
         51_600,
         51_600,
         "capped",
@@ -275,8 +277,8 @@ def test_nobody_pays_for_more_than_was_allowed() -> None:
         500,
         "capped",
     )
-    assert fed(MessagesMeter, *[block(text="x")] * 600).is_beyond
-    assert fed(ResponsesMeter, *[delta("x")] * 600).is_beyond
+    assert fed(MessagesMeter, *[block(text="x")] * 600).is_over_limit
+    assert fed(ResponsesMeter, *[delta("x")] * 600).is_over_limit
 
 
 anything = st.recursive(
@@ -305,5 +307,5 @@ MEMBERS = [
 )
 def test_an_answer_of_any_shape_is_survived(answers: list[dict[str, Any]], kind: str) -> None:
     for meter in (TextMeter, EmbeddingsMeter, ResponsesMeter, MessagesMeter):
-        found = fed(meter, *answers, *({**answer, "type": kind} for answer in answers)).reading()
-        assert found.usage.completion_tokens <= 500
+        reading = fed(meter, *answers, *({**answer, "type": kind} for answer in answers)).reading()
+        assert reading.usage.completion_tokens <= 500

@@ -1,4 +1,4 @@
-"""/account/keys as a person uses it."""
+"""The pages under /account/keys."""
 
 import re
 from collections.abc import Callable
@@ -28,7 +28,7 @@ SOURCE = Source()
 
 @pytest.fixture
 def person(client: Client, user: User, upstream: Upstream) -> Client:
-    """Logged in, and sure to be the one."""
+    """A browser that is logged in and has confirmed the password just now."""
     client.force_login(user)
     assert client.post("/accounts/reauthenticate/", PASSWORD).status_code == 302
     return client
@@ -49,9 +49,9 @@ def page(answer: Any) -> str:
 
 
 def form_of(person: Client) -> str:
-    found = re.search(r'name="form" value="([^"]+)"', page(person.get(NEW)))
-    assert found
-    return found[1]
+    match = re.search(r'name="form" value="([^"]+)"', page(person.get(NEW)))
+    assert match
+    return match[1]
 
 
 def make(person: Client, **fields: Any) -> Any:
@@ -59,9 +59,9 @@ def make(person: Client, **fields: Any) -> Any:
 
 
 def plain_in(answer: Any) -> str:
-    found = re.search(r'class="secret">([^<]+)<', page(answer))
-    assert found, page(answer)
-    return found[1]
+    match = re.search(r'class="secret">([^<]+)<', page(answer))
+    assert match, page(answer)
+    return match[1]
 
 
 def test_a_key_is_made_and_shown_once(person: Client, user: User) -> None:
@@ -106,8 +106,8 @@ def test_making_a_key_asks_for_the_password_first_and_goes_on_afterwards(
     client: Client, user: User, upstream: Upstream
 ) -> None:
     client.force_login(user)
-    asked = client.get(NEW)
-    assert asked["Location"] == f"/accounts/reauthenticate/?next={NEW.replace('/', '%2F')}"
+    response = client.get(NEW)
+    assert response["Location"] == f"/accounts/reauthenticate/?next={NEW.replace('/', '%2F')}"
     assert client.post("/accounts/reauthenticate/", {**PASSWORD, "next": NEW})["Location"] == NEW
 
 

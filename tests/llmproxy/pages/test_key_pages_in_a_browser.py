@@ -1,4 +1,4 @@
-"""The pages of API keys in a real browser: on a desktop in English, on a phone in the dark in Thai."""
+"""The pages of API keys in a browser: a desktop in English, and a dark phone in Thai."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Limits as people and administrators set and see them, and the budget that `/v1/credits` tells."""
+"""The limits that people and administrators set and see, and the budget in `/v1/credits`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from credits import ledger
 from credits.api import openapi as credit_schema
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
-from llmproxy.pages.limit_forms import rates_of
+from llmproxy.pages.limit_forms import get_rates
 from tests.accounts.conftest import change_in_admin
 from tests.deviceauth.conftest import Device
 from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
@@ -38,15 +38,15 @@ def device(user: User) -> Device:
 
 
 def test_a_person_limits_a_key_and_takes_that_back(person: Client, key: api_keys.Created) -> None:
-    assert rates_of(key.key) == SET
+    assert get_rates(key.key) == SET
     page = f"/account/keys/{key.key.pk}"
     assert "<details open>" in person.get(page).content.decode()
     listed = person.get("/account/keys").content.decode()
     assert all(limit in listed for limit in SHOWN)
     person.post(page, {"name": "CI", **SET, "max_concurrent": ""})
-    assert rates_of(ApiKey.objects.get()) == {**SET, "max_concurrent": None}
+    assert get_rates(ApiKey.objects.get()) == {**SET, "max_concurrent": None}
     person.post(page, {"name": "CI"})
-    assert rates_of(ApiKey.objects.get()) == NONE
+    assert get_rates(ApiKey.objects.get()) == NONE
     assert "<details>" in person.get(page).content.decode()
 
 
@@ -54,7 +54,7 @@ def test_a_new_key_is_limited_from_its_first_call(person: Client) -> None:
     form = {"name": "New", "form": "f", **SET}
     person.post("/accounts/reauthenticate/", {"password": "correct horse battery"})
     person.post("/account/keys/new", form)
-    assert rates_of(ApiKey.objects.get()) == SET
+    assert get_rates(ApiKey.objects.get()) == SET
 
 
 def test_a_person_limits_a_device_and_the_log_says_so(
@@ -63,7 +63,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     page = f"/account/devices/{DeviceSession.objects.get().pk}"
     person.post(page, {"name": "Laptop", **SET})
     session = DeviceSession.objects.get()
-    assert rates_of(session) == SET
+    assert get_rates(session) == SET
     listed = person.get("/account/devices").content.decode()
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
@@ -73,7 +73,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     person.post(page, {"name": "Laptop", **SET})
     assert AuthEvent.objects.filter(kind="device_limited").count() == 1  # nothing has changed
     person.post(page, {"name": "Laptop"})
-    assert rates_of(DeviceSession.objects.get()) == NONE
+    assert get_rates(DeviceSession.objects.get()) == NONE
 
 
 @pytest.mark.parametrize("odd", ["0", "-1", "1.5", "many", "9" * 30, "\0"])
@@ -86,14 +86,14 @@ def test_a_limit_that_is_none_is_refused(
             answer = person.post(page, {"name": "X", name: odd})
             assert answer.status_code == 400
             assert odd == "\0" or 'class="fault"' in answer.content.decode()
-    assert rates_of(ApiKey.objects.get()) == SET
+    assert get_rates(ApiKey.objects.get()) == SET
 
 
 def test_a_revoked_device_is_not_limited(device: Device) -> None:
     session = DeviceSession.objects.get()
     device_sessions.revoke(session=session)
     assert not device_sessions.set_rates(session=session, rates=SET)
-    assert rates_of(DeviceSession.objects.get()) == NONE
+    assert get_rates(DeviceSession.objects.get()) == NONE
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_superuser_limits_a_user_and_the_log_says_so(
 ) -> None:
     change_in_admin(client, user, **SET)
     user.refresh_from_db()
-    assert rates_of(user) == SET
+    assert get_rates(user) == SET
     assert (
         "Requests per minute" in LogEntry.objects.get(object_id=str(user.pk)).get_change_message()
     )
@@ -126,7 +126,7 @@ def test_others_only_look_at_a_users_limits(
     client.force_login(helper)
     change_in_admin(client, user, name="Ann", **SET)
     user.refresh_from_db()
-    assert (user.name, rates_of(user)) == ("Ann", NONE)
+    assert (user.name, get_rates(user)) == ("Ann", NONE)
 
 
 def test_a_users_page_from_before_does_not_undo_a_limit(
@@ -176,9 +176,9 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
         session.credential: device.tokens["access_token"],
     }
     for credential, token in tokens.items():
-        said = balance(token, path)
-        assert said["budget"].pop("resets_at").endswith("-01T00:00:00Z")
-        assert said["budget"] == {"limit": 10, "spent": 0, "held": 0}
+        body = balance(token, path)
+        assert body["budget"].pop("resets_at").endswith("-01T00:00:00Z")
+        assert body["budget"] == {"limit": 10, "spent": 0, "held": 0}
         spent = ledger.hold(
             user=user, amount=4, reference_id=credential, seconds=60, credential=credential
         )
@@ -186,9 +186,9 @@ def test_a_budget_is_told_to_what_has_one(user: User, device: Device, path: str)
         held = ledger.hold(
             user=user, amount=2, reference_id=f"{credential} 2", seconds=60, credential=credential
         )
-        said = balance(token, path)["budget"]
-        assert (said["limit"], said["spent"], said["held"]) == (10, 3, 2)
-        jsonschema.validate(said, credit_schema.SCHEMAS["Budget"])
+        body = balance(token, path)["budget"]
+        assert (body["limit"], body["spent"], body["held"]) == (10, 3, 2)
+        jsonschema.validate(body, credit_schema.SCHEMAS["Budget"])
         ledger.release(hold=held)
 
 

@@ -1,4 +1,4 @@
-"""The receipt as people read it: on the account page's links, on its own page, and in the admin."""
+"""The receipt as people see it: linked from the account page, on its own page, in the admin."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from credits.operators import actions
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import charging_rules, explain, finish_reasons
 from llmproxy.upstream import exchange as provider
-from tests.llmproxy import scripted_routes as said
+from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
@@ -42,7 +42,7 @@ def page_of(row: Completion) -> str:
 
 @pytest.fixture
 def dear(chat: Chat, user: User, upstream: Upstream) -> Completion:
-    """With cached and reasoning tokens, at three prices: 6 credits."""
+    """A completion with cached, written and reasoning tokens, each at its price: 6 credits."""
     chat(user)
     LanguageModel.objects.filter(name="small").update(
         prompt_price=Decimal(2),
@@ -67,7 +67,7 @@ def test_a_usage_row_leads_to_its_receipt(person: Client, dear: Completion) -> N
 
 def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
     page = extract_text(person.get(page_of(dear)))
-    for told in (
+    for text in (
         "The answer is complete. You pay for the tokens that the provider counted.",
         "Your request 1,000 2 2",
         "Your request, cached 2,000 0.5 1",
@@ -81,7 +81,7 @@ def test_the_page_explains_the_charge(person: Client, dear: Completion) -> None:
         f"Balance after {dear.balance_after}",
         "answered",
     ):
-        assert told in page
+        assert text in page
     assert "Refunded" not in page
 
 
@@ -152,13 +152,13 @@ def test_who_left_is_told_so(
     if read:
         next(iter(response.streaming_content))
     response.close()
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == [slug]
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == [slug]
 
 
 def test_an_answer_that_broke_off_is_told_so(chat: Chat, user: User, upstream: Upstream) -> None:
     upstream.script = script.events(script.chunk("word " * 50), cut=True)
     text_of(chat(user, stream=True))
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == ["broken"]
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == ["broken"]
 
 
 def test_what_could_not_be_collected_is_told(
@@ -178,13 +178,13 @@ def test_a_hold_that_was_cancelled_is_told(
 ) -> None:
     read, operator = provider.read_json, make_user("operator@example.com")
 
-    def cancelled_meanwhile(*asked: Any) -> Any:
+    def cancelled_meanwhile(*args: Any) -> Any:
         actions.cancel(Hold.objects.get(), "Stuck", actor=operator)
-        return read(*asked)
+        return read(*args)
 
     monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
     chat(user)
-    assert [case.slug for case in charging_rules.cases_of(Completion.objects.get())] == [
+    assert [case.slug for case in charging_rules.find_cases(Completion.objects.get())] == [
         "answered",
         "cancelled",
     ]
@@ -205,8 +205,8 @@ def test_who_is_logged_in_finds_it_among_the_pages_of_the_account(person: Client
 
 
 EVERY_REASON = """
-    stop length tool_calls function_call content_filter completed max_output_tokens end_turn stop_sequence max_tokens
-    tool_use pause_turn refusal model_context_window_exceeded
+    stop length tool_calls function_call content_filter completed max_output_tokens end_turn
+    stop_sequence max_tokens tool_use pause_turn refusal model_context_window_exceeded
     """.split()  # noqa: SIM905
 
 
@@ -215,24 +215,31 @@ EVERY_REASON = """
 def test_why_an_answer_ended_is_said_in_words(reason: str, language: str) -> None:
     row = Completion(status="completed", finish_reason=reason, route="/v1/messages")
     with translation.override(language):
-        words = finish_reasons.words(row)
+        words = finish_reasons.describe_ending(row)
     assert reason not in words.replace("length limit", "")
     assert words.isascii() == (language == "en")
-    assert explain.ended(row) == reason  # for programs
+    assert explain.get_ending(row) == reason  # for programs
 
 
 def test_what_a_provider_alone_says_is_shown_as_it_says_it() -> None:
-    assert finish_reasons.words(Completion(status="completed", finish_reason="mood")) == "mood"
-    assert "odd_code" in finish_reasons.words(Completion(status="failed", error="odd_code"))
-    assert "_" not in finish_reasons.words(Completion(status="failed", error="upstream_timeout"))
+    assert (
+        finish_reasons.describe_ending(Completion(status="completed", finish_reason="mood"))
+        == "mood"
+    )
+    assert "odd_code" in finish_reasons.describe_ending(
+        Completion(status="failed", error="odd_code")
+    )
+    assert "_" not in finish_reasons.describe_ending(
+        Completion(status="failed", error="upstream_timeout")
+    )
 
 
 def test_the_receipt_of_embeddings_speaks_of_no_answer(
     person: Client, client: Client, user: User, bearer: Any, upstream: Upstream
 ) -> None:
-    upstream.script = said.vectors(usage=(1500, 0))
-    asked = {"input": "Hi"}
-    client.post("/v1/embeddings", asked, content_type="application/json", headers=bearer(user))
+    upstream.script = scripted_routes.vectors(usage=(1500, 0))
+    body = {"input": "Hi"}
+    client.post("/v1/embeddings", body, content_type="application/json", headers=bearer(user))
     row = Completion.objects.get()
     page = extract_text(person.get(page_of(row))).partition("Receipt ")[2]
     assert "The embeddings are complete. You pay for the tokens of your texts" in page
@@ -247,7 +254,7 @@ def test_the_receipt_of_embeddings_speaks_of_no_answer(
         "generated",
     ):
         assert foreign not in page, foreign
-    assert explain.ended(row) == "completed"
+    assert explain.get_ending(row) == "completed"
 
 
 def test_the_first_word_is_timed_where_words_come_one_by_one(
@@ -263,12 +270,12 @@ def test_the_first_word_is_timed_where_words_come_one_by_one(
 def test_the_admin_shows_the_same_receipt(client: Client, dear: Completion, make_user: Any) -> None:
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
-    for told in (
+    for text in (
         "Answer 500 4.000001 2.0000005",
         "Rounded up to whole credits 7",
         "Charged at the end 7",
     ):
-        assert told in page
+        assert text in page
     assert client.get("/admin/llmproxy/completion/0/change/").status_code == 302
 
 
@@ -319,8 +326,8 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
         ("ID at the provider", dear.upstream_id),
     ]:
         assert re.search(rf"{label}:? {value}", rest), label
-    for told in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
-        assert told not in rest, told
+    for text in ("Prompt price", "Model", "Total (ms)", "Charged", "Error"):
+        assert text not in rest, text
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")

@@ -1,4 +1,4 @@
-"""The list of all requests: what was free or failed is there too, and leads to its receipt."""
+"""The list of all requests, free and failed ones included, with links to the receipts."""
 
 import re
 from collections.abc import Callable
@@ -22,8 +22,8 @@ REQUESTS = "/account/requests"
 
 
 @pytest.fixture
-def asked(chat: Chat, user: User, upstream: Upstream) -> list[str]:
-    """A request that was answered, one that failed, one of its user's who left: their ids."""
+def sent_ids(chat: Chat, user: User, upstream: Upstream) -> list[str]:
+    """The ids of three requests: one was answered, one failed, and the caller left one."""
     upstream.script = script.answer(usage=(1200, 300))
     answered = chat(user)["x-generation-id"]
     upstream.script = script.error(500)
@@ -38,21 +38,23 @@ def shown(answer: Any) -> list[str]:
     return [row.generation_id for row, _ended in answer.context["page"].rows]
 
 
-def test_all_are_listed_newest_first_with_what_they_used(person: Client, asked: list[str]) -> None:
+def test_all_are_listed_newest_first_with_what_they_used(
+    person: Client, sent_ids: list[str]
+) -> None:
     answer = person.get(REQUESTS)
-    assert shown(answer) == asked[::-1]
-    for one in asked:
+    assert shown(answer) == sent_ids[::-1]
+    for one in sent_ids:
         assert person.get(f"/account/completions/{one}").status_code == 200
         assert f'href="/account/completions/{one}"' in answer.content.decode()
-    said = extract_text(answer)
-    assert "1,500 2 " in said
-    assert "Failed: The provider failed" in said
-    assert "Caller disconnected" in said
+    text = extract_text(answer)
+    assert "1,500 2 " in text
+    assert "Failed: The provider failed" in text
+    assert "Caller disconnected" in text
 
 
-def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
+def test_what_was_not_completed_alone(person: Client, sent_ids: list[str]) -> None:
     answer = person.get(REQUESTS, {"show": "not_completed"})
-    assert shown(answer) == asked[:0:-1]
+    assert shown(answer) == sent_ids[:0:-1]
     Completion.objects.all().delete()
     assert "All your requests were completed." in extract_text(
         person.get(REQUESTS, {"show": "not_completed"})
@@ -62,10 +64,10 @@ def test_what_was_not_completed_alone(person: Client, asked: list[str]) -> None:
 
 @pytest.mark.parametrize("show", ["", "not_completed"])
 def test_pages_go_back_to_the_first(
-    person: Client, asked: list[str], monkeypatch: Any, show: str
+    person: Client, sent_ids: list[str], monkeypatch: Any, show: str
 ) -> None:
     monkeypatch.setattr(request_pages, "PAGE", 1)
-    wanted, address = (asked[1:] if show else asked)[::-1], f"{REQUESTS}?show={show}"
+    wanted, address = (sent_ids[1:] if show else sent_ids)[::-1], f"{REQUESTS}?show={show}"
     seen: list[str] = []
     while address and len(seen) <= len(wanted):
         answer = person.get(address)
@@ -76,10 +78,10 @@ def test_pages_go_back_to_the_first(
     assert f'href="?show={show}">Newest' in answer.content.decode()
 
 
-def test_they_are_their_owners_only(client: Client, asked: list[str], make_user: Any) -> None:
+def test_they_are_their_owners_only(client: Client, sent_ids: list[str], make_user: Any) -> None:
     client.force_login(make_user("other@example.com"))
     assert shown(client.get(REQUESTS)) == []
-    assert client.get(REQUESTS, {"before": asked[0]}).status_code == 400
+    assert client.get(REQUESTS, {"before": sent_ids[0]}).status_code == 400
     client.logout()
     assert client.get(REQUESTS).status_code == 302
 
@@ -93,7 +95,9 @@ def test_an_address_that_no_link_leads_to_is_400(person: Client, odd: dict[str, 
     assert "This page of requests does not exist." in extract_text(answer)
 
 
-def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: list[str]) -> None:
+def test_what_was_not_completed_has_an_index_of_its_own(
+    person: Client, sent_ids: list[str]
+) -> None:
     page = person.get(REQUESTS, {"show": "not_completed"})
     assert len(shown(page)) == 2
     wanted = Completion.objects.filter(user_id=1).exclude(status="completed").order_by("-pk")[:51]
@@ -107,9 +111,11 @@ def test_what_was_not_completed_has_an_index_of_its_own(person: Client, asked: l
     assert "Sort" not in plan
 
 
-def test_the_pages_of_the_account_lead_there(person: Client, asked: list[str]) -> None:
+def test_the_pages_of_the_account_lead_there(person: Client, sent_ids: list[str]) -> None:
     assert f'href="{REQUESTS}"' in person.get("/account").content.decode()
-    assert f'href="{REQUESTS}"' in person.get(f"/account/completions/{asked[0]}").content.decode()
+    assert (
+        f'href="{REQUESTS}"' in person.get(f"/account/completions/{sent_ids[0]}").content.decode()
+    )
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")
@@ -121,7 +127,7 @@ def test_requests_in_a_browser(
     browser: Browser,
     live_server: Any,
     user: User,
-    asked: list[str],
+    sent_ids: list[str],
 ) -> None:
     context = browser.new_context(**{**kind, "color_scheme": theme}, base_url=live_server.url)
     log_in(context, user, live_server.url)

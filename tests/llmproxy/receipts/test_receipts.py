@@ -105,9 +105,9 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
     upstream.script = script.answer(usage=(1500, 600))
     read, operator = provider.read_json, make_user("operator@example.com")
 
-    def cancelled_meanwhile(*asked: Any) -> Any:
+    def cancelled_meanwhile(*args: Any) -> Any:
         actions.cancel(Hold.objects.get(), "Stuck", actor=operator)
-        return read(*asked)
+        return read(*args)
 
     monkeypatch.setattr(provider, "read_json", cancelled_meanwhile)
     before = user.credits
@@ -124,7 +124,7 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
 
 
 def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
-    """Not stored."""
+    """A completion that is not stored."""
     columns = {kind.column: price[kind.name] for kind in PRICE_KINDS}
     return Completion(**usage.counts, **{**columns, "hold_id": 1, **fields})
 
@@ -134,14 +134,14 @@ def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(
     usage: Usage, price: Prices
 ) -> None:
     row = row_of(usage, price)
-    said = explain._arithmetic(row)
+    arithmetic = explain._describe_arithmetic(row)
     lines = [
         (Decimal(line["tokens"]), Decimal(line["credits_per_1k_tokens"]), line)
-        for line in said["lines"]
+        for line in arithmetic["lines"]
     ]
     assert all(tokens * price / 1000 == Decimal(line["credits"]) for tokens, price, line in lines)
-    assert sum(Decimal(line["credits"]) for _, _, line in lines) == Decimal(said["sum"])
-    assert math.ceil(Decimal(said["sum"])) == explain.recompute(row) == price.cost(usage)
+    assert sum(Decimal(line["credits"]) for _, _, line in lines) == Decimal(arithmetic["sum"])
+    assert math.ceil(Decimal(arithmetic["sum"])) == explain.recompute_cost(row) == price.cost(usage)
     assert sum(tokens for tokens, _, _ in lines) == usage.prompt_tokens + usage.completion_tokens
 
 
@@ -157,14 +157,14 @@ def test_the_audits_sql_and_this_python_agree() -> None:
         with connection.cursor() as cursor:
             record = "jsonb_populate_record(NULL::completions, %s::jsonb)"
             cursor.execute(f"SELECT gateway_cost({record})", [json.dumps(columns)])
-            assert cursor.fetchone()[0] == explain.recompute(row)
+            assert cursor.fetchone()[0] == explain.recompute_cost(row)
 
     agree()
 
 
 def test_whom_nothing_was_held_for_pays_nothing() -> None:
     one = Prices({kind.name: Decimal(1) for kind in PRICE_KINDS})
-    assert explain.recompute(row_of(Usage(9000, 9000), one, hold_id=None)) == 0
+    assert explain.recompute_cost(row_of(Usage(9000, 9000), one, hold_id=None)) == 0
 
 
 def test_a_row_from_before_writes_had_a_price_has_the_prompts() -> None:
@@ -172,8 +172,8 @@ def test_a_row_from_before_writes_had_a_price_has_the_prompts() -> None:
     price = Prices(
         {kind.name: Decimal(5 if kind.name == "cache_write" else 1) for kind in PRICE_KINDS}
     )
-    assert explain.recompute(row_of(written, price)) == 5
-    assert explain.recompute(row_of(written, price, cache_write_price=None)) == 1
+    assert explain.recompute_cost(row_of(written, price)) == 5
+    assert explain.recompute_cost(row_of(written, price, cache_write_price=None)) == 1
 
 
 def test_a_receipt_says_all_of_it(

@@ -1,4 +1,4 @@
-"""What a provider says beyond its answer, or instead of one, costs nobody and answers nobody else."""
+"""Bytes that a provider sends besides or instead of its answer cost nothing and reach nobody."""
 
 import json
 import socket
@@ -33,15 +33,15 @@ def whole(text: str) -> bytes:
 
 
 def says(*pieces: bytes, pause: float = 0.1) -> Script:
-    """These bytes on the line, as they are, a moment apart."""
+    """Write these bytes unchanged, with a pause between the pieces."""
 
-    def said(handler: Handler) -> None:
+    def write(handler: Handler) -> None:
         for number, piece in enumerate(pieces):
             time.sleep(pause if number else 0)
             handler.wfile.write(piece)
             handler.wfile.flush()
 
-    return said
+    return write
 
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"
@@ -88,8 +88,8 @@ def test_what_comes_beyond_a_stream_is_nobodys(
     head = (
         b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    said = head + stream + b"0\r\n\r\n"
-    upstream.script = says(said + whole("SECRET")) if pieces == 1 else says(said, whole("SECRET"))
+    raw = head + stream + b"0\r\n\r\n"
+    upstream.script = says(raw + whole("SECRET")) if pieces == 1 else says(raw, whole("SECRET"))
     assert "[DONE]" in text_of(chat(user, stream=True))
     time.sleep(0.3)
     upstream.script = script.answer("mine")
@@ -138,7 +138,8 @@ def test_a_reset_right_after_the_headers_is_502(chat: Chat, user: User, upstream
 def test_half_a_character_in_a_tool_call_is_passed_and_charged_once(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    body = b'{"type": "message", "content": [{"type": "tool_use", "name": "t", "input": {"x": "\\ud83d"}}], '
+    tool_use = b'{"type": "tool_use", "name": "t", "input": {"x": "\\ud83d"}}'
+    body = b'{"type": "message", "content": [' + tool_use + b"], "
     upstream.script = script.raw(body + b'"usage": {"input_tokens": 5, "output_tokens": 5}}')
     response = chat(user, "/v1/messages", max_tokens=100)
     assert (response.status_code, response["x-credits-used"]) == (200, "1")
@@ -195,7 +196,7 @@ def test_content_that_cannot_be_measured_is_refused(
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [
         {"audio": {"voice": "alloy"}},
         {"prediction": {"type": "content", "content": "x"}},
@@ -204,9 +205,9 @@ def test_content_that_cannot_be_measured_is_refused(
     ids=str,
 )
 def test_what_costs_more_than_is_metered_is_refused(
-    chat: Chat, user: User, upstream: Upstream, asked: Any
+    chat: Chat, user: User, upstream: Upstream, parameters: Any
 ) -> None:
-    assert chat(user, **asked).status_code == 400
+    assert chat(user, **parameters).status_code == 400
     assert upstream.requests == []
 
 

@@ -1,4 +1,4 @@
-"""A provider is asked about itself within a time, a size, and without telling its key to another."""
+"""Questions to a provider about itself: limits of time and size, and nobody else gets its key."""
 
 import gzip
 import os
@@ -205,7 +205,7 @@ def test_no_thread_and_no_file_stays(provider: Upstream) -> None:
         return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
 
     def settled() -> tuple[int, int]:
-        for _ in range(40):  # the provider's own threads and files end a little later
+        for _ in range(40):  # the scripted provider's threads and files end a little later
             if left() <= before:
                 break
             time.sleep(0.05)
@@ -228,7 +228,7 @@ def test_no_thread_and_no_file_stays(provider: Upstream) -> None:
     assert settled() <= before
 
 
-# What goes on in a worker while one provider trickles: the others' turns are counted.
+# Counts the turns of other greenlets in a worker while one provider sends byte after byte.
 BESIDE = """
 from gevent import monkey
 monkey.patch_all()
@@ -255,7 +255,9 @@ listener, turns = socket.create_server(("127.0.0.1", 0)), []
 gevent.spawn(trickle)
 gevent.spawn(tick)
 address = "http://127.0.0.1:%d" % listener.getsockname()[1]
-target = Target(provider=1, slug="p", base_url=address, encrypted_key="", key_header="bearer", connect_seconds=1)
+target = Target(
+    provider=1, slug="p", base_url=address, encrypted_key="", key_header="bearer", connect_seconds=1
+)
 started = time.monotonic()
 try:
     provider_api.get(target, "/models", seconds=0.5, most=10_000)

@@ -1,4 +1,4 @@
-"""The same over TLS, as providers on the Internet are reached."""
+"""Calls of providers over TLS."""
 
 import ssl
 import subprocess
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy.http1 import pool, sockets
+from llmproxy.http1 import sockets
 from llmproxy.models import Completion, Provider
 from llmproxy.upstream import model_listing
 from tests.llmproxy import scripted_upstream as script
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 127.0.0.1, with its key, signed by itself."""
+    """A self-signed certificate for 127.0.0.1, in one file with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "provider")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
@@ -52,9 +52,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def trusted(certificate: Path, monkeypatch: Any) -> Iterator[None]:
     context = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(sockets, "tls", lambda: context)
+    monkeypatch.setattr(sockets, "get_tls_context", lambda: context)
     yield
-    pool.pool.clear()
+    sockets.pool.clear()
 
 
 @pytest.fixture
@@ -118,10 +118,10 @@ def test_a_certificate_that_nobody_signed_is_refused_and_told(ask: Any, several:
     assert ask().status_code == 502
     assert upstream.requests == []
     with pytest.raises(model_listing.NoOffers, match="certificate"):
-        model_listing.of(Provider.objects.get())
+        model_listing.list_models(Provider.objects.get())
 
 
-# A TLS record of 16 KB, byte after byte: to gevent each of them is a new beginning.
+# Sends a TLS record of 16 KB byte after byte. gevent starts its timeout anew with each byte.
 DRIBBLED = """
 from gevent import monkey
 monkey.patch_all()

@@ -1,4 +1,4 @@
-"""Whom a completion is asked of, in which order, and what becomes of those that fail."""
+"""Which providers are asked for a completion, their order, and what happens after failures."""
 
 import socket
 import threading
@@ -44,7 +44,7 @@ def ask(chat: Chat, user: User) -> Callable[..., Any]:
     return lambda **body: chat(user, model="bright", max_tokens=10, **body)
 
 
-def said(answer: Any) -> str:
+def get_text(answer: Any) -> str:
     return str(answer.json()["choices"][0]["message"]["content"])
 
 
@@ -61,19 +61,19 @@ def failing_since(slug: str, *, failures: int = 3, seconds: int = 30) -> None:
 
 def test_the_first_in_order_is_asked_by_the_name_it_knows(ask: Any, several: Several) -> None:
     second, first = several.add("second", order=7), several.add("first", order=3)
-    assert said(ask()) == "first"
+    assert get_text(ask()) == "first"
     assert (first.sent["model"], len(second.requests)) == ("first-1", 0)
     assert tried() == [("first", "")]
 
 
 def test_among_equals_chance_decides_by_weight() -> None:
     weighted = [target(upstream_name=str(weight), weight=weight) for weight in (1, 2, 7)]
-    firsts = Counter(targets.in_order(weighted)[0].upstream_name for _ in range(5000))
-    seconds = Counter(targets.in_order(weighted)[1].upstream_name for _ in range(5000))
-    assert 3300 < firsts["7"] < 3700  # 3500; six standard deviations are 194
+    firsts = Counter(targets.draw_order(weighted)[0].upstream_name for _ in range(5000))
+    seconds = Counter(targets.draw_order(weighted)[1].upstream_name for _ in range(5000))
+    assert 3300 < firsts["7"] < 3700  # 3500 expected; six standard deviations are 194
     assert 850 < firsts["2"] < 1150
     assert 350 < firsts["1"] < 650
-    assert 2250 < seconds["2"] < 2650  # 2446: of those left, again by weight
+    assert 2250 < seconds["2"] < 2650  # 2446 expected: the rest is drawn by weight too
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,11 @@ def test_among_equals_chance_decides_by_weight() -> None:
 def test_what_fails_falls_back(ask: Any, several: Several, status: int, code: str) -> None:
     several.add("first", script.error(status, "model of ours"))
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert tried() == [("first", code), ("second", "")]
-    noted = "" if status == 404 else code  # a route that is not there says nothing of the others
+    noted = (
+        "" if status == 404 else code
+    )  # a missing route does not count against the provider's health
     assert (Completion.objects.get().provider, several.provider("first").last_error) == (
         "second",
         noted,
@@ -132,15 +134,15 @@ def test_a_400_about_our_own_configuration_falls_back(
 ) -> None:
     several.add("first", script.error(400, **error))
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
 
 
 def test_no_more_are_asked_than_may_be(ask: Any, several: Several, settings: Any) -> None:
     settings.LLM_MAX_ATTEMPTS = 2
-    asked = [several.add(slug, FAILS) for slug in ("first", "second", "third")]
+    providers = [several.add(slug, FAILS) for slug in ("first", "second", "third")]
     answer = ask()
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_error")
-    assert [len(one.requests) for one in asked] == [1, 1, 0]
+    assert [len(one.requests) for one in providers] == [1, 1, 0]
     assert [one["provider"] for one in Completion.objects.get().attempts] == ["first", "second"]
 
 
@@ -163,7 +165,7 @@ def test_who_is_slow_to_begin_is_left_for_the_next(
 ) -> None:
     several.add("first", script.silence_of(5), first_byte_seconds=1)
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert tried() == [("first", "upstream_timeout"), ("second", "")]
     assert 900 < Completion.objects.get().attempts[0]["ms"] < 1900
 
@@ -179,11 +181,11 @@ def test_a_stream_whose_headers_come_and_nothing_else_falls_back(
 
 @contextmanager
 def deaf() -> Iterator[str]:
-    """An address that takes no connection and refuses none."""
+    """An address that neither accepts nor refuses connections."""
     with socket.socket() as server, ExitStack() as stack:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
-        for _ in range(3):  # its queue is full
+        for _ in range(3):  # its backlog is full
             line = stack.enter_context(socket.socket())
             line.setblocking(False)
             line.connect_ex(server.getsockname())
@@ -197,7 +199,7 @@ def test_who_takes_no_connection_is_left_after_their_seconds_to_connect(
         several.add("first", url=url, connect_seconds=1)
         several.add("second")
         started = time.monotonic()
-        assert said(ask()) == "second"
+        assert get_text(ask()) == "second"
     assert 0.9 < time.monotonic() - started < 2
     assert tried()[0] == ("first", "upstream_unavailable")
 
@@ -215,7 +217,7 @@ def test_who_falls_silent_during_an_answer_is_left_after_their_idle_seconds(
     second = several.add("second")
     started = time.monotonic()
     answer = ask(stream=stream)
-    text = text_of(answer) if stream else str(said(answer))
+    text = text_of(answer) if stream else str(get_text(answer))
     assert 0.9 < time.monotonic() - started < 3
     assert text == "second" if not stream else '"upstream_timeout"' in text
     assert len(second.requests) == (0 if stream else 1)
@@ -271,7 +273,7 @@ def test_after_the_first_byte_nobody_else_is_asked(ask: Any, several: Several) -
 def test_an_answer_that_is_cut_before_it_is_whole_falls_back(ask: Any, several: Several) -> None:
     several.add("first", script.begun(b'{"choices": ', cut=True))
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
 
 
 def test_who_keeps_failing_is_asked_last_until_they_have_cooled_down(
@@ -302,7 +304,7 @@ def test_two_failures_do_not_cool_anybody_down(ask: Any, several: Several) -> No
 def test_who_is_cooling_and_the_only_one_is_still_asked(ask: Any, several: Several) -> None:
     several.add("only")
     failing_since("only")
-    assert said(ask()) == "only"
+    assert get_text(ask()) == "only"
     assert (several.provider("only").failures, several.provider("only").cooling_until) == (0, None)
 
 
@@ -310,7 +312,7 @@ def test_who_is_cooling_is_asked_when_the_others_fail(ask: Any, several: Several
     several.add("first")
     several.add("second", FAILS)
     failing_since("first")
-    assert said(ask()) == "first"
+    assert get_text(ask()) == "first"
     assert tried() == [("second", "upstream_error"), ("first", "")]
 
 
@@ -363,7 +365,7 @@ def test_who_always_breaks_off_cools_down_too(ask: Any, several: Several) -> Non
 
 def test_failures_are_counted_exactly(several: Several) -> None:
     several.add("first")
-    failed = Target.of(several.provider("first"))
+    failed = Target.from_provider(several.provider("first"))
 
     def fail(_number: int) -> None:
         try:
@@ -399,7 +401,7 @@ def test_a_database_that_cannot_note_how_a_provider_does_breaks_no_answer(
     if failures:
         failing_since("second", failures=failures, seconds=0)
     monkeypatch.setattr(QuerySet, "update", away)
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert "could not be noted" in caplog.text
 
 
@@ -414,7 +416,7 @@ def test_no_connection_is_held_while_the_next_provider_works(ask: Any, several: 
 
     several.add("first", FAILS)
     several.add("second", look)
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert idle == [True]
 
 
@@ -424,7 +426,7 @@ def test_a_provider_whose_key_is_unreadable_is_passed_over(
     settings.LLM_MAX_ATTEMPTS = 1
     first = several.add("first", encrypted_key="rubbish")
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert (first.requests, tried()) == ([], [("first", "upstream_unavailable"), ("second", "")])
     assert several.provider("first").failures == 0
     assert "provider first cannot be asked" in caplog.text
@@ -435,9 +437,9 @@ def test_a_kept_connection_that_the_provider_closed_is_tried_once_more(
 ) -> None:
     first = several.add("first", script.answer("first"))
     second = several.add("second")
-    assert said(ask()) == "first"
+    assert get_text(ask()) == "first"
     first.script = script.once(script.hang_up, script.answer("again"))
-    assert said(ask()) == "again"
+    assert get_text(ask()) == "again"
     assert (len(first.requests), len(second.requests), several.provider("first").failures) == (
         3,
         0,
@@ -448,7 +450,7 @@ def test_a_kept_connection_that_the_provider_closed_is_tried_once_more(
 def test_a_new_connection_that_breaks_is_a_failure_at_once(ask: Any, several: Several) -> None:
     first = several.add("first", script.hang_up)
     several.add("second")
-    assert said(ask()) == "second"
+    assert get_text(ask()) == "second"
     assert (len(first.requests), several.provider("first").failures) == (1, 1)
 
 
@@ -463,7 +465,7 @@ def test_a_caller_learns_nothing_of_our_accounts(ask: Any, several: Several) -> 
 def test_reading_on_for_the_usage_ends_after_its_seconds(
     ask: Any, several: Several, user: User
 ) -> None:
-    """Also where no connection is watched, so that only writing tells that the caller has left."""
+    """No connection is watched here, so that only a write shows that the caller has left."""
     upstream = several.add(
         "only", script.until_hung_up(script.chunk("Hi")), on_disconnect="drain", drain_seconds=1
     )
