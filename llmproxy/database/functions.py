@@ -1,4 +1,4 @@
-"""The gateway's two statements live in the database (llmproxy/database/sql/): put there after every `migrate`.
+"""Installs the functions of the gateway (llmproxy/database/sql/) after every `migrate`.
 
 One round trip admits a completion, and one settles it (docs/decisions/0016).
 """
@@ -14,6 +14,6 @@ TABLES = frozenset({"llm_rates", "llm_idempotency_keys", "device_sessions", "api
 
 
 def after_migrate(**kwargs: Any) -> None:
-    """Django's post_migrate: the functions as these files have them, and those that follow from the price kinds."""
+    """Receive Django's post_migrate: install these files, and the functions of the price kinds."""
     texts = [price_functions.write_functions(), *map(Path.read_text, FILES)]
     functions.replace("gateway_", texts, needed=TABLES)
