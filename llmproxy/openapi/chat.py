@@ -10,15 +10,15 @@ from accounts.toolbox.openapi import (
     SESSION_WITH_CSRF,
     ErrorAnswers,
     Node,
-    answer,
+    build_request_header,
+    build_response,
+    build_response_headers,
     header,
+    integer,
     parameter,
-    received,
     record,
     ref,
-    sent,
-    text,
-    whole,
+    string,
 )
 from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
 from llmproxy.routes import chat, kinds
@@ -43,16 +43,16 @@ GATEWAY = ErrorAnswers(
 )
 CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
 
-TRACE = sent(headers.REQUEST_ID, headers.TRACE_ID)
-ADMITTED = sent(
+TRACE = build_response_headers(headers.REQUEST_ID, headers.TRACE_ID)
+ADMITTED = build_response_headers(
     *headers.RATE_LIMITS,
     headers.GENERATION_ID,
     headers.CLAMPED_BY_CREDITS,
     headers.CLAMPED_BY_MODEL,
     headers.CLAMPED_THINKING,
 )
-CHARGED = sent(headers.CREDITS_USED, headers.CREDITS_REMAINING)
-CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
+CHARGED = build_response_headers(headers.CREDITS_USED, headers.CREDITS_REMAINING)
+CREDITS = record({"used": integer(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
 
 
@@ -70,11 +70,11 @@ CHAT_REQUEST = request(
 )
 COMPLETION = record(
     {
-        "id": text("The provider's."),
+        "id": string("The provider's."),
         "choices": {"type": "array", "items": {"type": "object"}},
         "usage": record(
             {
-                name: whole(minimum=0)
+                name: integer(minimum=0)
                 for name in ("prompt_tokens", "completion_tokens", "total_tokens")
             }
         ),
@@ -99,11 +99,11 @@ COMPLETION = record(
 )
 MODEL = record(
     {
-        "id": text("What a request calls it."),
-        "object": text(enum=["model"]),
-        "created": whole("Unix time."),
-        "owned_by": text("The provider's slug."),
-        "max_output_tokens": whole(minimum=1),
+        "id": string("What a request calls it."),
+        "object": string(enum=["model"]),
+        "created": integer("Unix time."),
+        "owned_by": string("The provider's slug."),
+        "max_output_tokens": integer(minimum=1),
         "credits_per_1k_tokens": record(
             {name: {"type": "number", "minimum": 0} for name in PRICES}
         ),
@@ -113,12 +113,12 @@ OUT_OF_CREDITS_FACTS = record(
     {
         "error": record(
             {
-                "credits_required": whole(),
-                "credits_available": whole(),
-                "affordable_tokens": whole(
+                "credits_required": integer(),
+                "credits_available": integer(),
+                "affordable_tokens": integer(
                     "The longest answer that the balance or budget covers.", minimum=0
                 ),
-                "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
+                "top_up_url": string("Where to buy credits, or to raise the budget.", format="uri"),
                 "budget": ref("Budget"),
             },
             optional=["budget"],
@@ -148,7 +148,10 @@ With `stream_options.include_usage` the bill is in the usage chunk instead, as `
 first byte is an event with `error` in its data, and `[DONE]` comes after it.
 """
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
-TRACE_ID, USER_TOKEN = received(headers.TRACE_ID), received(headers.USER_TOKEN)
+TRACE_ID, USER_TOKEN = (
+    build_request_header(headers.TRACE_ID),
+    build_request_header(headers.USER_TOKEN),
+)
 
 
 def completes(
@@ -167,7 +170,7 @@ def completes(
     content = {name: node for kind in media for name, node in kind.items()}
     described = ADMITTED | (CHARGED if JSON in content else {})
     refused = errors.answers(*CHAT_STATUSES)
-    refused["402"] = answer(
+    refused["402"] = build_response(
         "`insufficient_credits`. Nothing was sent to the provider.", ref(refuses)
     )
     return {
@@ -193,7 +196,7 @@ def _question(operation: str, summary: str, schema: Node, refused: Node, *parame
             "summary": summary,
             "parameters": [*parameters, TRACE_ID, USER_TOKEN],
             "security": [BEARER, SESSION],
-            "responses": _traced({"200": answer("The answer.", schema), **refused}),
+            "responses": _traced({"200": build_response("The answer.", schema), **refused}),
         }
     }
 
@@ -216,8 +219,8 @@ _JSON: Node = {JSON: {"schema": ref("ChatCompletion")}}
 
 def events(*names: str, example: Node = CHUNK) -> Node:
     """A stream of events with these names; `message` is that of an event without one."""
-    name = text(enum=list(names)) if names else text("As in `data`.")
-    event = record({"event": name, "data": text("JSON, or `[DONE]`.")}, optional=["event"])
+    name = string(enum=list(names)) if names else string("As in `data`.")
+    event = record({"event": name, "data": string("JSON, or `[DONE]`.")}, optional=["event"])
     return {EVENTS: {"schema": event, "example": example}}
 
 
@@ -239,7 +242,7 @@ PATHS: Node = {
     "/v1/models": _question(
         "models",
         "The models that the caller may use",
-        record({"object": text(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
+        record({"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
         GATEWAY.answers(400, 401, 403, 503),
     ),
     "/v1/models/{name}": _question(
@@ -251,7 +254,7 @@ PATHS: Node = {
             "name",
             "path",
             "Its name, which may hold slashes.",
-            text(examples=["smollm2"]),
+            string(examples=["smollm2"]),
             required=True,
         ),
     ),
@@ -267,7 +270,7 @@ PATHS: Node = {
             s404="`generation_not_found`: no completion of the caller's has this id.",
         ),
         parameter(
-            "id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True
+            "id", "query", "An `x-generation-id`.", string(examples=[GENERATION_ID]), required=True
         ),
     ),
 }

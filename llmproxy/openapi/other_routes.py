@@ -1,7 +1,16 @@
 """The routes besides chat in the OpenAPI document: text, embeddings, Responses and Messages."""
 
 from accounts.toolbox import headers
-from accounts.toolbox.openapi import JSON, ErrorAnswers, Node, record, ref, sent, text, whole
+from accounts.toolbox.openapi import (
+    JSON,
+    ErrorAnswers,
+    Node,
+    build_response_headers,
+    integer,
+    record,
+    ref,
+    string,
+)
 from llmproxy.openapi.chat import (
     BILL,
     COMPLETION,
@@ -48,7 +57,7 @@ def _answered(kept: Node, example: Node) -> Node:
 
 
 def _usage(*names: str) -> Node:
-    return record({name: whole(minimum=0) for name in names}, optional=names)
+    return record({name: integer(minimum=0) for name in names}, optional=names)
 
 
 VECTORS = _answered(
@@ -63,8 +72,8 @@ VECTORS = _answered(
 )
 RESPONSE = _answered(
     {
-        "id": text(),
-        "status": text(),
+        "id": string(),
+        "status": string(),
         "output": {"type": "array", "items": {"type": "object"}},
         "usage": _usage("input_tokens", "output_tokens", "total_tokens"),
     },
@@ -83,7 +92,7 @@ RESPONSE = _answered(
 )
 MESSAGE = _answered(
     {
-        "id": text(),
+        "id": string(),
         "content": {"type": "array", "items": {"type": "object"}},
         "stop_reason": or_null("string"),
         "usage": _usage("input_tokens", "output_tokens"),
@@ -99,12 +108,12 @@ MESSAGE = _answered(
 )
 MESSAGES_ERROR = record(
     {
-        "type": text(enum=["error"]),
+        "type": string(enum=["error"]),
         "error": record(
             {
-                "type": text("As Anthropic's API has it."),
-                "message": text("For people, in their language (`Accept-Language`)."),
-                "code": text("For programs, as on the other routes."),
+                "type": string("As Anthropic's API has it."),
+                "message": string("For people, in their language (`Accept-Language`)."),
+                "code": string("For programs, as on the other routes."),
             }
         ),
     },
@@ -157,7 +166,7 @@ A failure after the first byte is an event `error`, after the bill, and the last
 def _with_request_id(route: Node) -> Node:
     """Anthropic's clients look for the id of a request under this name."""
     for response in route["post"]["responses"].values():
-        response["headers"] |= sent(headers.REQUEST_ID_OF_ANTHROPIC)
+        response["headers"] |= build_response_headers(headers.REQUEST_ID_OF_ANTHROPIC)
     return route
 
 
