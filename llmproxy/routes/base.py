@@ -42,7 +42,7 @@ class Route:
         """True if this JSON, which a provider sent with a status of success, is an answer."""
         return isinstance(answer.get(self.member), list)
 
-    def streamed(self, asked: Asked) -> "Stream":
+    def streamed(self, request: Asked) -> "Stream":
         """Return the writer of the events of one answer."""
         raise NotImplementedError
 
@@ -61,8 +61,8 @@ class Stream:
     Events that must follow the bill are kept back until the completion is charged.
     """
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, request: Asked) -> None:
+        self.request = request
 
     def failed(self, event: Event, chunk: Any) -> bool:
         """True if the provider reports a failure with this event."""

@@ -91,8 +91,8 @@ class Chat(Route):
             include_usage=include_usage,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return Chunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return Chunks(request)
 
 
 CHAT = Chat()
@@ -101,8 +101,8 @@ CHAT = Chat()
 class DesktopChat(Chat):
     """`/api/llm/stream`: the bill and a failure are events with their own names."""
 
-    def streamed(self, asked: Asked) -> Stream:
-        return NamedChunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return NamedChunks(request)
 
 
 def _check_messages(body: Body) -> list[str]:
@@ -179,7 +179,7 @@ class Chunks(Stream):
         )
 
     def end(self, receipt: Receipt) -> bytes:
-        return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
+        return (self._usage(receipt) if self.request.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
         chunk = {**self._chunk(receipt), "choices": [self.choice("error")], **CHAT.refusal(refusal)}

@@ -50,7 +50,7 @@ class Embeddings(Route):
             max_tokens=0,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
+    def streamed(self, request: Asked) -> Stream:
         raise NotImplementedError("embeddings are not streamed")
 
 

@@ -112,8 +112,8 @@ class Messages(Route):
             thinking=_read_thinking_budget(kept, max_tokens),
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return MessageEvents(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return MessageEvents(request)
 
 
 MESSAGES = Messages()
@@ -168,7 +168,7 @@ class MessageEvents(Stream):
         return _encode_typed(
             {
                 "type": "message_start",
-                "message": {**message, "model": self.asked.body.get("model"), **end},
+                "message": {**message, "model": self.request.body.get("model"), **end},
             }
         )
 

@@ -121,8 +121,8 @@ class Responses(Route):
             images=len(images),
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return ResponseEvents(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return ResponseEvents(request)
 
 
 RESPONSES = Responses()
@@ -215,8 +215,8 @@ class ResponseEvents(Stream):
     response: Body
     items: list[Any]
 
-    def __init__(self, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, request: Asked) -> None:
+        super().__init__(request)
         self.response, self.items = {}, []
 
     def failed(self, event: Event, chunk: Any) -> bool:

@@ -66,8 +66,8 @@ class Text(Route):
             include_usage=include_usage,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return TextChunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return TextChunks(request)
 
 
 TEXT = Text()

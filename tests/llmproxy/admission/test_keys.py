@@ -281,12 +281,12 @@ def test_what_is_revoked_during_an_answer_still_pays_for_it(
     kind, credential, token = limited
     read = provider.read_json
 
-    def revoked_meanwhile(*asked: Any) -> Any:
+    def revoked_meanwhile(*arguments: Any) -> Any:
         if kind == "key":
             api_keys.revoke(key=ApiKey.objects.get(), source=Source())
         else:
             device_sessions.revoke(session=DeviceSession.objects.get())
-        return read(*asked)
+        return read(*arguments)
 
     monkeypatch.setattr(provider, "read_json", revoked_meanwhile)
     assert call(token).status_code == 200

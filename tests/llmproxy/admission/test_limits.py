@@ -270,11 +270,11 @@ def test_what_has_become_free_with_time_is_not_given_back_again(
 def test_a_limit_of_one_kind_says_nothing_of_the_other(user: User, upstream: Upstream) -> None:
     key = api_keys.create(user=user, name="CI", source=Source(), rates={"requests_per_minute": 3})
     answer = Limited(key.plain, "requests_per_minute")()
-    said = {
+    limits = {
         name: answer[f"x-ratelimit-{name}"]
         for name in ("limit-requests", "remaining-requests", "limit-tokens")
     }
-    assert said == {"limit-requests": "3", "remaining-requests": "2", "limit-tokens": "2000000"}
+    assert limits == {"limit-requests": "3", "remaining-requests": "2", "limit-tokens": "2000000"}
 
 
 def test_of_two_limits_the_one_that_leaves_least_is_told(user: User, upstream: Upstream) -> None:
