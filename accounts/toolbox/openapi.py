@@ -115,7 +115,7 @@ def build_rest_response(description: str, schema: Any, *, example: Any = None) -
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswers:
-    """The error responses of one dialect: the name of the schema, and the meaning of each status."""
+    """The error responses of one dialect: the schema's name, and the meaning of each status."""
 
     schema: str
     meanings: Mapping[int, str]

@@ -117,8 +117,8 @@ class Completion(models.Model):
                 opclasses=["text_bloom_ops"],
                 autosummarize=True,
             ),
-            # For the providers that were tried first. Only the few completions that fell back are in
-            # it, so that inserting the others costs nothing.
+            # For the providers that were tried first. Only the few completions that fell back are
+            # in it, so that inserting the others costs nothing.
             GinIndex(
                 fields=["attempts"],
                 name="completions_that_fell_back",

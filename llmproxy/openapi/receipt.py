@@ -1,4 +1,4 @@
-"""How a receipt looks in the OpenAPI document."""
+"""The receipt of a completion in the OpenAPI document."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ _DECIMAL = string("A decimal number, exact.")
 _TIME = string(format="date-time")
 
 
-def or_null(kind: str, **more: Any) -> Node:
+def allow_null(kind: str, **more: Any) -> Node:
     return {"type": [kind, "null"], **more}
 
 
-def listed(item: Node, description: str) -> Node:
+def build_list(item: Node, description: str) -> Node:
     return {"type": "array", "items": item, "description": description}
 
 
 ATTEMPT = record(
     {
-        "provider": string("Its slug."),
-        "error": string("What went wrong, as a code; empty for the one that answered."),
-        "ms": integer("Milliseconds until it answered or failed.", minimum=0),
+        "provider": string("The slug of the provider."),
+        "error": string("A code for the failure; empty for the provider that answered."),
+        "ms": integer("Milliseconds until the provider answered or failed.", minimum=0),
     }
 )
 LINE = record(
@@ -42,9 +42,9 @@ RECEIPT = record(
         "object": string(enum=["generation"]),
         "created": integer("Unix time of the charge."),
         "model": string(),
-        "provider": string("The one that was asked last."),
-        "attempts": listed(ATTEMPT, "Each provider that was asked, in order."),
-        "called_by": or_null(
+        "provider": string("The provider that was tried last."),
+        "attempts": build_list(ATTEMPT, "Each provider that was tried, in order."),
+        "called_by": allow_null(
             "object",
             properties={"kind": string(enum=["device", "key"]), "id": string(), "name": string()},
             description="The device or API key; null for a browser.",
@@ -52,45 +52,51 @@ RECEIPT = record(
         **{name: string() for name in ("upstream_id", "trace_id", "route")},
         "stream": {"type": "boolean"},
         "status": string(enum=list(Completion.Status.values)),
-        "error": or_null("string"),
-        "finish_reason": or_null("string"),
-        "ended": string("Why it ended: the finish reason, the error, or `caller_left`."),
+        "error": allow_null("string"),
+        "finish_reason": allow_null("string"),
+        "ended": string(
+            "Why the completion ended: its finish reason, its error, or `caller_left`."
+        ),
         "usage": record(
             {
                 "source": string(enum=list(Completion.UsageSource.values)),
                 **{name: integer(minimum=0) for name in TOKEN_COUNTS},
             },
-            description="Cached and written tokens are part of the prompt's, reasoning tokens of the completion's.",
+            description="`prompt_tokens` include cached and written tokens, `completion_tokens` "
+            "include reasoning tokens.",
         ),
         "credits_per_1k_tokens": record(
-            dict.fromkeys(PRICES, _DECIMAL), description="As they were when the completion began."
+            dict.fromkeys(PRICES, _DECIMAL), description="The prices when the completion began."
         ),
         "arithmetic": record(
-            {"lines": listed(LINE, "Every token is in one of them."), "sum": _DECIMAL}
+            {"lines": build_list(LINE, "Every token is in exactly one line."), "sum": _DECIMAL}
         ),
         "rounding": string(),
         "recompute": integer("`cost`, computed again from this row.", minimum=0),
-        "choices": integer("Answers that were asked for.", minimum=1),
-        "max_tokens": or_null("integer", description="That each of them was allowed."),
-        "clamped_max_tokens": or_null(
-            "integer", description="The same, if the balance or a budget set it."
+        "choices": integer("The number of answers that were requested.", minimum=1),
+        "max_tokens": allow_null("integer", description="The limit of each answer, in tokens."),
+        "clamped_max_tokens": allow_null(
+            "integer", description="The same limit, if the balance or a budget reduced it."
         ),
         "credits": record(
-            {**{name: integer(minimum=0) for name in _CREDITS}, "balance_after": or_null("integer")}
+            {
+                **{name: integer(minimum=0) for name in _CREDITS},
+                "balance_after": allow_null("integer"),
+            }
         ),
-        "refunds": listed(
+        "refunds": build_list(
             record(
                 {
-                    "id": integer("Of the transaction."),
+                    "id": integer("The id of the transaction."),
                     "credits": integer(minimum=1),
                     "created_at": _TIME,
                 }
             ),
-            "What an administrator gave back of the charge.",
+            "The parts of the charge that an administrator refunded.",
         ),
         "began_at": _TIME,
-        "first_byte_ms": or_null("integer", description="Milliseconds from the beginning."),
+        "first_byte_ms": allow_null("integer", description="Milliseconds from the beginning."),
         "total_ms": integer("Milliseconds from the beginning to the charge.", minimum=0),
     },
-    description="All that is needed to compute `cost` again.",
+    description="All facts that are needed to compute `cost` again.",
 )
