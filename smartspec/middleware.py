@@ -67,9 +67,9 @@ def _choose_message(status: int) -> str:
 
 
 class RejectMalformedRequests:
-    """Answer 400 if the path, query or a cookie has a NUL, which PostgreSQL cannot store, or no UTF-8.
+    """Answers 400 to a path, query, body or cookie that is not UTF-8 or contains a NUL.
 
-    A body in another charset is refused too.
+    PostgreSQL cannot store a NUL.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

@@ -51,7 +51,7 @@ class GatewayHandler(WSGIHandler):
         return request.resolver_match
 
     def serves(self, environ: dict[str, Any]) -> bool:
-        """True if this handler serves the request: it has a bearer token or key, and a metered path."""
+        """True if the request has a bearer token or API key, and its path is metered."""
         bearer = environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
         return (bearer or API_KEY in environ) and environ.get("PATH_INFO") in self.matches
 
