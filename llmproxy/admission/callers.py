@@ -124,7 +124,7 @@ def remember(caller: Presented, user: int) -> None:
 
 
 def present(request: HttpRequest) -> Presented:
-    """Return the credentials of this request, without a query for their owner.
+    """Return the credentials of this request, without a query for the owner of a token.
 
     Raises what `authenticate` raises, as far as that needs no query.
     """
