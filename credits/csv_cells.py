@@ -1,17 +1,17 @@
-"""What may stand in a cell of a CSV file that somebody opens with a spreadsheet."""
+"""Escapes the cells of CSV files that are opened in a spreadsheet."""
 
 import re
 from typing import Any
 
-# Text that begins so would be calculated, or would lose its apostrophe.
+# A spreadsheet would evaluate a text that begins with one of these, or drop its apostrophe.
 UNSAFE = ("=", "+", "-", "@", "\t", "\r", "'")
 NUMBER = re.compile(r"-\d+(\.\d+)?\Z", re.ASCII)
 
 
 def escape_cell(cell: Any) -> Any:
-    """The cell, with an apostrophe in front of text that a spreadsheet would change.
+    """Return the cell, with an apostrophe before a text that a spreadsheet would change.
 
-    A negative number stays one. One apostrophe taken off again gives back the text, as
+    Negative numbers stay unchanged. Removing one apostrophe restores the text, as
     tools/verify_statement.py does.
     """
     if isinstance(cell, str) and cell.startswith(UNSAFE) and not NUMBER.match(cell):

@@ -57,7 +57,7 @@ class BudgetUsage:
 
     @property
     def resets_at(self) -> datetime:
-        return months.begin_next(self.month)
+        return months.start_next_month(self.month)
 
 
 class BudgetUsedUp(InsufficientCredits):

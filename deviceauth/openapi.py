@@ -11,12 +11,12 @@ from accounts.toolbox.openapi import (
     JSON,
     ErrorAnswers,
     Node,
-    answer,
+    build_response,
+    build_rest_response,
+    integer,
     record,
     ref,
-    said,
-    text,
-    whole,
+    string,
 )
 from deviceauth.oauth import parameters, server
 
@@ -61,12 +61,12 @@ BROWSER = ErrorAnswers(
 )
 
 PROFILE: Node = {
-    "id": whole(),
-    "openId": text(),
-    "name": text(),
-    "email": text(),
-    "credits": whole("The posted balance."),
-    "plan": text(),
+    "id": integer(),
+    "openId": string(),
+    "name": string(),
+    "email": string(),
+    "credits": integer("The posted balance."),
+    "plan": string(),
 }
 ANN = {
     "id": 7,
@@ -80,9 +80,9 @@ ANN = {
 SCHEMAS: Node = {
     "OAuthError": record(
         {
-            "error": text("A code of RFC 6749, 7009 or 8628."),
-            "error_description": text("For developers, in English."),
-            "interval": whole("With `slow_down`: the new interval, in seconds.", minimum=1),
+            "error": string("A code of RFC 6749, 7009 or 8628."),
+            "error_description": string("For developers, in English."),
+            "interval": integer("With `slow_down`: the new interval, in seconds.", minimum=1),
         },
         optional=["error_description", "interval"],
         examples=[
@@ -93,17 +93,19 @@ SCHEMAS: Node = {
         ],
     ),
     "Message": record(
-        {"error": record({"message": text("For people.")})},
+        {"error": record({"message": string("For people.")})},
         examples=[{"error": {"message": "Please log in first"}}],
     ),
     "DeviceAuthorization": record(
         {
-            "device_code": text("A secret of the device."),
-            "user_code": text("For the person to compare or type.", pattern="^[B-Z]{4}-[B-Z]{4}$"),
-            "verification_uri": text("Where the person types it.", format="uri"),
-            "verification_uri_complete": text("The same with the code in it.", format="uri"),
-            "expires_in": whole("Seconds.", minimum=1),
-            "interval": whole("Seconds to wait between polls.", minimum=1),
+            "device_code": string("A secret of the device."),
+            "user_code": string(
+                "For the person to compare or type.", pattern="^[B-Z]{4}-[B-Z]{4}$"
+            ),
+            "verification_uri": string("Where the person types it.", format="uri"),
+            "verification_uri_complete": string("The same with the code in it.", format="uri"),
+            "expires_in": integer("Seconds.", minimum=1),
+            "interval": integer("Seconds to wait between polls.", minimum=1),
         },
         examples=[
             {
@@ -118,13 +120,13 @@ SCHEMAS: Node = {
     ),
     "Tokens": record(
         {
-            "access_token": text(),
-            "refresh_token": text(
+            "access_token": string(),
+            "refresh_token": string(
                 "Replaces the one before; that one is honoured for another minute."
             ),
-            "token_type": text(enum=["Bearer"]),
-            "expires_in": whole("Seconds.", minimum=0),
-            "scope": text("Space-separated."),
+            "token_type": string(enum=["Bearer"]),
+            "expires_in": integer("Seconds.", minimum=0),
+            "scope": string("Space-separated."),
             "user": record(PROFILE, description="Only for the first-party desktop application."),
         },
         optional=["user"],
@@ -139,26 +141,26 @@ SCHEMAS: Node = {
             }
         ],
     ),
-    "Authorized": record({"status": text(enum=["authorized"]), "message": text()}),
+    "Authorized": record({"status": string(enum=["authorized"]), "message": string()}),
     "Pending": record(
         {
-            "status": text(enum=["pending"]),
-            "user_code": text(),
-            "scopes": {"type": "array", "items": text()},
-            "expires_in": whole("Seconds left.", minimum=0),
+            "status": string(enum=["pending"]),
+            "user_code": string(),
+            "scopes": {"type": "array", "items": string()},
+            "expires_in": integer("Seconds left.", minimum=0),
         },
         examples=[
             {"status": "pending", "user_code": USER_CODE, "scopes": ["llm:chat"], "expires_in": 540}
         ],
     ),
     "Me": record(
-        {**PROFILE, "role": text(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]
+        {**PROFILE, "role": string(enum=["user", "admin"])}, examples=[{**ANN, "role": "user"}]
     ),
 }
 
 
 def _value(meaning: str) -> Node:
-    return text(meaning, maxLength=parameters.MAX_LENGTH, pattern=PATTERN)
+    return string(meaning, maxLength=parameters.MAX_LENGTH, pattern=PATTERN)
 
 
 def _bodies(table: dict[str, str], example: Node, *, only_json: Node | None = None) -> Node:
@@ -182,7 +184,7 @@ def _bodies(table: dict[str, str], example: Node, *, only_json: Node | None = No
 
 _SCOPES = {
     "type": ["array", "null"],
-    "items": text(pattern=PATTERN),
+    "items": string(pattern=PATTERN),
     "description": "The desktop application's spelling of `scope`.",
 }
 
@@ -195,7 +197,9 @@ code = extend_schema(
     ),
     auth=CLIENT,
     responses={
-        200: said("Show the user code, then poll the token route.", ref("DeviceAuthorization")),
+        200: build_rest_response(
+            "Show the user code, then poll the token route.", ref("DeviceAuthorization")
+        ),
         **OAUTH.responses(400, 401, 403, 413, 415, 429, 503),
     },
 )
@@ -208,7 +212,7 @@ token = extend_schema(
     ),
     auth=CLIENT,
     responses={
-        200: said(
+        200: build_rest_response(
             "The tokens. A repeated refresh within a minute gets the same ones.", ref("Tokens")
         ),
         **OAUTH.responses(
@@ -230,7 +234,9 @@ revoke = extend_schema(
     request=_bodies(parameters.REVOKE, {"token": REFRESH_TOKEN}),
     auth=CLIENT,
     responses={
-        200: said("The token does not work any more, whatever it was.", {"type": "object"}),
+        200: build_rest_response(
+            "The token does not work any more, whatever it was.", {"type": "object"}
+        ),
         **OAUTH.responses(400, 401, 413, 415, 503),
     },
 )
@@ -247,7 +253,9 @@ verify = extend_schema(
         )
     ],
     responses={
-        200: said("It waits, or was answered.", {"oneOf": [ref("Pending"), ref("Authorized")]}),
+        200: build_rest_response(
+            "It waits, or was answered.", {"oneOf": [ref("Pending"), ref("Authorized")]}
+        ),
         **BROWSER.responses(400, 403, 404, 410, 429, 503),
     },
 )
@@ -257,11 +265,11 @@ authorize = extend_schema(
     summary="Allow a device to act for the logged-in user",
     request={
         JSON: record(
-            {"user_code": text("As the device shows it.")}, examples=[{"user_code": USER_CODE}]
+            {"user_code": string("As the device shows it.")}, examples=[{"user_code": USER_CODE}]
         )
     },
     responses={
-        200: said("The device is connected.", ref("Authorized")),
+        200: build_rest_response("The device is connected.", ref("Authorized")),
         **BROWSER.responses(400, 401, 403, 404, 410, 413, 415, 429, 503),
     },
 )
@@ -269,7 +277,10 @@ me = extend_schema(
     operation_id="me",
     tags=["device login"],
     summary="Who is calling",
-    responses={200: said("The caller.", ref("Me")), **BROWSER.responses(400, 401, 503)},
+    responses={
+        200: build_rest_response("The caller.", ref("Me")),
+        **BROWSER.responses(400, 401, 503),
+    },
 )
 
 PATHS: Node = {
@@ -280,16 +291,16 @@ PATHS: Node = {
             "summary": "The authorization server's metadata (RFC 8414)",
             "security": [],
             "responses": {
-                "200": answer(
+                "200": build_response(
                     "Where the routes are, and what they understand.",
                     record(
                         {
-                            "issuer": text(format="uri"),
-                            "device_authorization_endpoint": text(format="uri"),
-                            "token_endpoint": text(format="uri"),
-                            "revocation_endpoint": text(format="uri"),
+                            "issuer": string(format="uri"),
+                            "device_authorization_endpoint": string(format="uri"),
+                            "token_endpoint": string(format="uri"),
+                            "revocation_endpoint": string(format="uri"),
                             **{
-                                name: {"type": "array", "items": text()}
+                                name: {"type": "array", "items": string()}
                                 for name in (
                                     "grant_types_supported",
                                     "response_types_supported",

@@ -6,7 +6,7 @@ from llmproxy.balance_view import CreditsView
 from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
 from llmproxy.routes.dialects import GATEWAY
 
-# Completions, by their whole address: programs' calls find them without a search (smartspec/wsgi.py).
+# The views of completions by path: smartspec/wsgi.py finds them without the URL resolver.
 METERED = {
     "/v1/chat/completions": views.chat_completions,
     "/v1/completions": views.completions_of_text,

@@ -1,4 +1,7 @@
-"""The gateway's routes. Plain views: each request here pays for every layer."""
+"""The views of the gateway's routes.
+
+They are plain functions without Django REST framework, because every layer costs time per request.
+"""
 
 import re
 import socket
@@ -51,43 +54,43 @@ from llmproxy.routes.text import TEXT
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
 IDEMPOTENCY_KEY = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
-STRANGERS_BYTES = 16 * 1024  # reading it costs less than asking whose it is
+STRANGERS_BYTES = 16 * 1024  # parsing a body of this size costs less than a query for the caller
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
-    """A route of the gateway: its refusals are in the dialect of `route`, its answers traceable."""
+    """Make a gateway view: add the request and trace id, and write refusals as `route` does."""
 
     def decorate(view: View) -> View:
         @speaks(route.dialect)
-        @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks those that have
+        @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks sessions
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
             request.trace_id = dialects.choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
-                    raise _method_not_allowed(methods)
+                    raise _build_method_refusal(methods)
                 response = view(request, **captured)
             except Refusal as refusal:
-                response = _refused(refusal, route)
-            return _finished(request, response)
+                response = _render_refusal(refusal, route)
+            return _add_headers(request, response)
 
         return wrapped
 
     return decorate
 
 
-def _method_not_allowed(methods: tuple[str, ...]) -> MethodNotAllowed:
+def _build_method_refusal(methods: tuple[str, ...]) -> MethodNotAllowed:
     allowed = ", ".join(methods)
     return MethodNotAllowed(
         _("Use %(methods)s here.") % {"methods": allowed}, headers={"Allow": allowed}
     )
 
 
-def _refused(refusal: Refusal, route: Route) -> HttpResponse:
+def _render_refusal(refusal: Refusal, route: Route) -> HttpResponse:
     if isinstance(refusal, Replayed):
-        response = _replayed(refusal)
+        response = _render_replay(refusal)
     else:
         response = JsonResponse(route.refusal(refusal), status=refusal.status)
     if isinstance(refusal, GatewayRefusal):
@@ -100,14 +103,14 @@ def _refused(refusal: Refusal, route: Route) -> HttpResponse:
     return response
 
 
-def _replayed(first: Replayed) -> HttpResponse:
-    response = _billed(first.answer, first.charged, first.balance_after)
+def _render_replay(first: Replayed) -> HttpResponse:
+    response = _render_answer(first.answer, first.charged, first.balance_after)
     response[headers.GENERATION_ID] = first.generation_id
     response[headers.IDEMPOTENCY_REPLAYED] = "true"
     return response
 
 
-def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _add_headers(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     response[headers.REQUEST_ID] = dialects.make_request_id()
     response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
@@ -116,35 +119,42 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     return response
 
 
-def _completing(route: Route, *, stream: bool | None = None) -> View:
-    """A view that completes: JSON, or SSE when the body says so, unless `stream` does."""
+def _build_completion_view(route: Route, *, stream: bool | None = None) -> View:
+    """Return a view that answers in JSON or in events.
+
+    `stream` decides between them; None leaves it to the request body.
+    """
 
     @gateway("POST", route=route)
     def view(request: HttpRequest) -> HttpResponseBase:
         admission = _admit(request, route, stream=stream)
         sock = request.META.get("gunicorn.socket")
-        return _stream(admission, sock) if admission.asked.stream else _answer(admission, sock)
+        if admission.asked.stream:
+            return _respond_with_events(admission, sock)
+        return _respond_with_json(admission, sock)
 
     return view
 
 
-chat_completions = _completing(CHAT)
-completions_of_text = _completing(TEXT)
-embeddings = _completing(EMBEDDINGS, stream=False)
-responses = _completing(RESPONSES)
-messages = _completing(MESSAGES)
-llm_chat = _completing(CHAT, stream=False)
-llm_stream = _completing(DesktopChat(), stream=True)
+chat_completions = _build_completion_view(CHAT)
+completions_of_text = _build_completion_view(TEXT)
+embeddings = _build_completion_view(EMBEDDINGS, stream=False)
+responses = _build_completion_view(RESPONSES)
+messages = _build_completion_view(MESSAGES)
+llm_chat = _build_completion_view(CHAT, stream=False)
+llm_stream = _build_completion_view(DesktopChat(), stream=True)
 
 
 @gateway("GET", "HEAD")
 def models(request: HttpRequest) -> HttpResponse:
-    """`GET /v1/models`: the models this caller may use."""
+    """`GET /v1/models`: the models that the caller may use."""
     caller = callers.authenticate(request)
     return JsonResponse(
         {
             "object": "list",
-            "data": [_model(row) for row in catalogue.list_models(caller.user, caller.only_models)],
+            "data": [
+                _render_model(row) for row in catalogue.list_models(caller.user, caller.only_models)
+            ],
         }
     )
 
@@ -153,31 +163,31 @@ def models(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """`GET /v1/models/{name}`."""
     caller = callers.authenticate(request)
-    return JsonResponse(_model(catalogue.find_model(name, caller.user, caller.only_models)))
+    return JsonResponse(_render_model(catalogue.find_model(name, caller.user, caller.only_models)))
 
 
 @gateway("GET", "HEAD")
 def generation(request: HttpRequest) -> HttpResponse:
-    """`GET /v1/generation?id=`: the receipt of a completion of the caller's own."""
+    """`GET /v1/generation?id=`: the receipt of one of the caller's completions."""
     caller = callers.authenticate(request)
-    asked = request.GET.get("id", "")
-    if not GENERATION_ID.match(asked):
+    generation_id = request.GET.get("id", "")
+    if not GENERATION_ID.match(generation_id):
         raise InvalidRequest(
             _("Send the x-generation-id of an answer as id: /v1/generation?id=gen_…"), param="id"
         )
-    found = (
-        Completion.objects.filter(user=caller.user, generation_id=asked).first()
+    row = (
+        Completion.objects.filter(user=caller.user, generation_id=generation_id).first()
         if caller.user
         else None
     )
-    if found is None:
+    if row is None:
         raise GenerationNotFound(_("You have no completion with this ID."), param="id")
-    return JsonResponse(explain.explain(found))
+    return JsonResponse(explain.explain(row))
 
 
-def _model(row: LanguageModel) -> dict[str, Any]:
+def _render_model(row: LanguageModel) -> dict[str, Any]:
     prices, deployments = row.prices, list(row.deployments.all())
-    assert prices is not None  # what has none is not listed  # noqa: S101
+    assert prices is not None  # a model without prices is not listed  # noqa: S101
     return {
         "id": row.name,
         "object": "model",
@@ -206,7 +216,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
     except (Unauthorized, InsufficientScope, UserNotFound):
         raise
     except Refusal:
-        make_sure(caller)  # strangers are told that they are, and nothing else
+        make_sure(caller)  # an unknown caller learns only that it is unknown
         raise
     request.admission = admission  # type: ignore[attr-defined]
     return admission
@@ -219,7 +229,7 @@ def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """The raw body, at most WEB_LLM_MAX_BODY_BYTES."""
+    """Return the raw body. Raises InvalidRequest; RequestTooLarge over WEB_LLM_MAX_BODY_BYTES."""
     if "HTTP_TRANSFER_ENCODING" in request.META:
         raise InvalidRequest(_("Send the request body with a Content-Length."))
     try:
@@ -230,17 +240,19 @@ def _body(request: HttpRequest) -> bytes:
         raise InvalidRequest(_("The request body ended early.")) from None
 
 
-def _answer(admission: Admission, sock: Any) -> HttpResponse:
+def _respond_with_json(admission: Admission, sock: Any) -> HttpResponse:
     answer, receipt = running.complete(admission, sock)
-    response = _billed(answer, receipt.charged, receipt.balance_after)
+    response = _render_answer(answer, receipt.charged, receipt.balance_after)
     if CORK and sock is not None:
-        # Headers and body in one packet, though gunicorn sends one after the other.
+        # Send headers and body in one packet, although gunicorn writes one after the other.
         sock.setsockopt(socket.IPPROTO_TCP, CORK, 1)
-        response._resource_closers.append(lambda: sock.setsockopt(socket.IPPROTO_TCP, CORK, 0))  # type: ignore[attr-defined]
+        response._resource_closers.append(  # type: ignore[attr-defined]
+            lambda: sock.setsockopt(socket.IPPROTO_TCP, CORK, 0)
+        )
     return response
 
 
-def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
+def _render_answer(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
     body = lenient_json.encode(
         {**answer, "_credits": {"used": charged, "remaining": balance_after}}
     )
@@ -251,13 +263,14 @@ def _billed(answer: dict[str, Any], charged: int, balance_after: int | None) -> 
     return response
 
 
-def _stream(admission: Admission, sock: Any) -> HttpResponseBase:
-    # Who reads nothing for so long has gone, even with the connection open: writing fails, and `close` settles.
+def _respond_with_events(admission: Admission, sock: Any) -> HttpResponseBase:
+    # A caller that reads nothing for so long counts as disconnected, although its connection is
+    # open: writing fails, and `close` settles the completion.
     if sock is not None:
         sock.settimeout(settings.LLM_WRITE_SECONDS)
     response = StreamingHttpResponse(
         streaming.open_stream(admission, sock), content_type="text/event-stream"
     )
     response["Cache-Control"] = "no-cache"
-    response[headers.ACCEL_BUFFERING] = "no"  # nginx would keep the events together
+    response[headers.ACCEL_BUFFERING] = "no"  # otherwise nginx buffers the events
     return response

@@ -1,4 +1,4 @@
-"""Which dialect the errors of a request are told in (accounts/toolbox/dialects.py)."""
+"""Finds the dialect (accounts/toolbox/dialects.py) for the errors of a request."""
 
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
@@ -6,7 +6,7 @@ from django.urls import Resolver404, resolve
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.dialects import GATEWAY, MESSAGES
 
-# For addresses that have no view, or one that declares nothing. The first prefix that fits counts.
+# For paths without a view, or whose view declares no dialect. The first matching prefix counts.
 BY_PREFIX = {
     "/v1/messages/": MESSAGES,
     "/v1/": GATEWAY,
@@ -20,14 +20,14 @@ BY_PREFIX = {
 
 
 def find_dialect(request: HttpRequest) -> Dialect:
-    """The dialect that the view declares; without a declaration, that of the address.
+    """Return the dialect that the view declares, or else the dialect of the path.
 
-    A request that was refused early has not been resolved: its path is resolved here.
+    The path of a request that was refused early has not been resolved, so it is resolved here.
     """
-    return _declared(request) or _find_by_prefix(request.path)
+    return _find_declared(request) or _find_by_prefix(request.path)
 
 
-def _declared(request: HttpRequest) -> Dialect | None:
+def _find_declared(request: HttpRequest) -> Dialect | None:
     try:
         view = (request.resolver_match or resolve(request.path_info)).func
     except Resolver404:

@@ -1,6 +1,6 @@
-"""What no route may be bothered with: requests that are not text, and a database that is away.
+"""Refuses malformed requests before the views, and answers 503 while the database is unavailable.
 
-What Django itself refuses is said in the dialect that the view declares
+Refusals of Django itself are written in the dialect that the view declares
 (accounts/toolbox/dialects.py).
 """
 
@@ -19,7 +19,7 @@ from smartspec.dialects import find_dialect
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
 NOT_UTF_8 = "smartspec.not_utf_8"
 
-# What Django's admin lets through for a year 0 or a page "x" in the address.
+# The exceptions of Django's admin for a year 0 or a page "x" in the URL.
 BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,10 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class AnswerInDialect:
-    """What Django itself refuses, a wrong host or method, and what breaks: JSON for programs, not a page."""
+    """Convert Django's own error responses to JSON for programs, in the dialect of the view.
+
+    Examples are a wrong host, a wrong method, and an exception in a view.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -42,16 +45,18 @@ class AnswerInDialect:
             return response
         status = response.status_code
         if status >= 400 and not response.get("Content-Type", "").startswith("application/json"):
-            said = dialect.answer(
-                status, _refusal(status), responses.get(status, "error").lower().replace(" ", "_")
+            error = dialect.answer(
+                status,
+                _choose_message(status),
+                responses.get(status, "error").lower().replace(" ", "_"),
             )
-            response.content = said.content
-            for name, value in (*said.items(), ("Content-Length", str(len(said.content)))):
+            response.content = error.content
+            for name, value in (*error.items(), ("Content-Length", str(len(error.content)))):
                 response[name] = value
         return response
 
 
-def _refusal(status: int) -> str:
+def _choose_message(status: int) -> str:
     if status >= 500:
         return _("Something went wrong on our side. The error has been recorded.")
     return (
@@ -62,7 +67,10 @@ def _refusal(status: int) -> str:
 
 
 class RejectMalformedRequests:
-    """400 for a path, query or body that is not UTF-8 or holds a NUL, which PostgreSQL cannot store."""
+    """Answers 400 to a path, query, body or cookie that is not UTF-8 or contains a NUL.
+
+    PostgreSQL cannot store a NUL.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -83,7 +91,7 @@ class RejectMalformedRequests:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
-        """503 while the database is away or a lock was not to be had: nothing was written."""
+        """Answer 503 if the database is unavailable or a lock timed out: nothing was written."""
         if (
             isinstance(exception, BAD_LOOKUP)
             and request.method == "GET"

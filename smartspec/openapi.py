@@ -1,4 +1,7 @@
-"""One OpenAPI 3.1 document over the whole HTTP API: what drf-spectacular finds, and what the apps wrote down."""
+"""One OpenAPI 3.1 document for the whole HTTP API.
+
+It joins the paths that drf-spectacular finds with those that the applications describe by hand.
+"""
 
 from functools import cache
 from typing import Any
@@ -19,7 +22,7 @@ import llmproxy.openapi.chat
 import llmproxy.openapi.other_routes
 from accounts.toolbox import dialects
 from accounts.toolbox.dialects import speaks
-from accounts.toolbox.openapi import ENVELOPE, JSON, Node, answer, header, record, text
+from accounts.toolbox.openapi import ENVELOPE, JSON, Node, build_response, header, record, string
 
 APPS = (
     accounts.toolbox.openapi,
@@ -28,13 +31,13 @@ APPS = (
     llmproxy.openapi.chat,
     llmproxy.openapi.other_routes,
 )
-SECONDS = 3600  # a client may keep it so long
+SECONDS = 3600  # a client may cache the document for this time
 
-_STATE = {"status": text(enum=["ok", "unavailable"])}
-_DATABASE = {"database": text(enum=["ok", "unreachable"])}
+_STATE = {"status": string(enum=["ok", "unavailable"])}
+_DATABASE = {"database": string(enum=["ok", "unreachable"])}
 
 
-def _question(operation: str, summary: str, responses: Node) -> Node:
+def _describe_get(operation: str, summary: str, responses: Node) -> Node:
     malformed = ENVELOPE.answers(s400="The address or a cookie is not text.")
     return {
         "get": {
@@ -48,23 +51,23 @@ def _question(operation: str, summary: str, responses: Node) -> Node:
 
 
 PATHS: Node = {
-    "/healthz": _question(
-        "healthz", "Does the process answer?", {"200": answer("Yes.", record(_STATE))}
+    "/healthz": _describe_get(
+        "healthz", "Does the process answer?", {"200": build_response("Yes.", record(_STATE))}
     ),
-    "/readyz": _question(
+    "/readyz": _describe_get(
         "readyz",
         "Does the database answer too?",
         {
-            "200": answer("Yes.", record(_STATE | _DATABASE)),
-            "503": answer("No.", record(_STATE | _DATABASE)),
+            "200": build_response("Yes.", record(_STATE | _DATABASE)),
+            "503": build_response("No.", record(_STATE | _DATABASE)),
         },
     ),
-    "/api/schema": _question(
-        "schema", "This document", {"200": answer("OpenAPI 3.1.", {"type": "object"})}
+    "/api/schema": _describe_get(
+        "schema", "This document", {"200": build_response("OpenAPI 3.1.", {"type": "object"})}
     ),
 }
 
-# What every answer of a status has, whichever route it comes from.
+# Headers of every response with this status, on all routes.
 HEADERS: dict[str, Node] = {
     "401": {
         "WWW-Authenticate": header(
@@ -77,26 +80,31 @@ HEADERS: dict[str, Node] = {
 
 
 def complete(result: Node, generator: Any, **_: Any) -> Node:
-    """drf-spectacular's hook: add what the apps describe by hand, and the headers that a status brings."""
+    """Complete the document, as a hook of drf-spectacular.
+
+    Adds the paths and schemas that the applications describe by hand, and the headers of HEADERS.
+    """
     components = result.setdefault("components", {})
     for app in APPS:
-        _add(components.setdefault("schemas", {}), app.SCHEMAS)
-        _add(components.setdefault("securitySchemes", {}), getattr(app, "SECURITY_SCHEMES", {}))
-        _add(result["paths"], getattr(app, "PATHS", {}))
-    _add(result["paths"], PATHS)
+        _add_missing(components.setdefault("schemas", {}), app.SCHEMAS)
+        _add_missing(
+            components.setdefault("securitySchemes", {}), getattr(app, "SECURITY_SCHEMES", {})
+        )
+        _add_missing(result["paths"], getattr(app, "PATHS", {}))
+    _add_missing(result["paths"], PATHS)
     for path in result["paths"].values():
         for operation in path.values():
-            _with_headers(operation["responses"])
-            _with_empty_values(operation.get("parameters", []))
+            _add_headers(operation["responses"])
+            _allow_empty_values(operation.get("parameters", []))
     result["servers"] = [{"url": settings.PUBLIC_ORIGIN}]
     return result
 
 
-def _add(whole: Node, part: Node) -> None:
+def _add_missing(whole: Node, part: Node) -> None:
     whole |= {name: node for name, node in part.items() if name not in whole}
 
 
-def _with_headers(responses: Node) -> None:
+def _add_headers(responses: Node) -> None:
     for status, headers in HEADERS.items():
         if status in responses:
             responses[status] = {
@@ -105,19 +113,19 @@ def _with_headers(responses: Node) -> None:
             }
 
 
-def _with_empty_values(parameters: list[Node]) -> None:
-    """A parameter that may be absent may be there without a value: to all our routes that is the same."""
-    for found in parameters:
-        if found["in"] == "query" and not found.get("required"):
-            found["allowEmptyValue"] = True
+def _allow_empty_values(parameters: list[Node]) -> None:
+    """Allow empty values of optional query parameters: all our routes treat them as absent."""
+    for parameter in parameters:
+        if parameter["in"] == "query" and not parameter.get("required"):
+            parameter["allowEmptyValue"] = True
 
 
 @cache
-def document() -> bytes:
-    """The document as JSON. The same for everybody, so it is made once, in English."""
+def build_document() -> bytes:
+    """Return the document as JSON. It is the same for all callers: built once, in English."""
     with translation.override("en"):
-        made = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    return orjson.dumps(made, option=orjson.OPT_NON_STR_KEYS)
+        document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
 
 
 @speaks(dialects.ENVELOPE)
@@ -125,5 +133,5 @@ def document() -> bytes:
 @require_safe
 @cache_control(public=True, max_age=SECONDS)
 def serve(request: HttpRequest) -> HttpResponse:
-    """`GET /api/schema`"""
-    return HttpResponse(document(), content_type=JSON)
+    """`GET /api/schema`: serve the document."""
+    return HttpResponse(build_document(), content_type=JSON)

@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn serves. It does not start with settings that the checks refuse."""
+"""The WSGI application that gunicorn serves. It does not start if a system check fails."""
 
 import json
 import os
@@ -35,16 +35,20 @@ API_KEY = headers.wsgi_name(headers.API_KEY)
 
 
 class GatewayHandler(WSGIHandler):
-    """Django for programs' completions alone: known addresses, and none of what serves browsers."""
+    """Django for the completions of programs only.
+
+    It knows the paths in METERED, and runs without the middleware that serves browsers.
+    """
 
     matches: dict[str, ResolverMatch]
 
-    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002 – Django's signature
-        every, settings.MIDDLEWARE = settings.MIDDLEWARE, settings.GATEWAY_MIDDLEWARE
+    # The boolean argument is part of Django's signature.
+    def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002
+        middleware, settings.MIDDLEWARE = settings.MIDDLEWARE, settings.GATEWAY_MIDDLEWARE
         try:
             super().load_middleware(is_async)
         finally:
-            settings.MIDDLEWARE = every
+            settings.MIDDLEWARE = middleware
         self.matches = {path: resolve(path) for path in METERED}
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
@@ -52,7 +56,7 @@ class GatewayHandler(WSGIHandler):
         return request.resolver_match
 
     def serves(self, environ: dict[str, Any]) -> bool:
-        """Whether a request is its own: the others have a session, or an address that is not metered."""
+        """True if the request has a bearer token or API key, and its path is metered."""
         bearer = environ.get("HTTP_AUTHORIZATION", "")[:7].lower() == "bearer "
         return (bearer or API_KEY in environ) and environ.get("PATH_INFO") in self.matches
 
@@ -67,10 +71,10 @@ TOO_SLOW = json.dumps(
 
 
 def _receive(environ: dict[str, Any]) -> bool:
-    """Have the body before anything is done for the request; False for one that comes too slowly.
+    """Read the body before the request is processed; False if it takes over REQUEST_BODY_SECONDS.
 
-    gunicorn gives headers `keepalive` seconds, and a body all the time in the world. What is too long is refused
-    unread.
+    gunicorn limits the time of the headers by `keepalive`, but not that of the body. A body that is
+    too long is not read, and is refused later.
     """
     length = environ.get("CONTENT_LENGTH") or "0"
     if not (
@@ -92,10 +96,10 @@ def _receive(environ: dict[str, Any]) -> bool:
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, behind the two things that it cannot do for itself."""
+    """Check the charset and receive the body, which Django cannot do itself; then call Django."""
     charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
     if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
-        # Django decodes with whatever codec is named, base64 included, before any middleware runs.
+        # Django decodes with any codec that is named, even base64, before a middleware runs.
         environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
     if not _receive(environ):
         start_response("408 Request Timeout", [("Content-Type", "application/json")])
@@ -104,6 +108,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
         handler = gateway if gateway.serves(environ) else django_application
         return handler(environ, start_response)
     except BaseException:
-        # Without an answer there is no request_finished, and the pool would miss its connection for ever.
+        # Without a response there is no request_finished, and the connection would never return to
+        # the pool.
         connections.close_all()
         raise

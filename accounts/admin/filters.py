@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.access import administrators_log
 from accounts.models import User
-from accounts.toolbox.keyset import edge, number
+from accounts.toolbox.keyset import find_first_key, parse_key
 
 MARGIN = timedelta(hours=1)  # most by which keys and times of writing may be out of order
 MAX_CHOICES = 100  # administrators to choose from
@@ -65,11 +65,11 @@ class DateRangeFilter(RangeDateFilter):
         stamp = self.parameter_name
         try:
             if start := self._midnight("from"):
-                first = edge(rows, key, stamp, start - MARGIN)
+                first = find_first_key(rows, key, stamp, start - MARGIN)
                 queryset = queryset.filter(**{f"{key}__gte": first, f"{stamp}__gte": start})
             if end := self._midnight("to"):
                 end += timedelta(days=1)
-                last = edge(rows, key, stamp, end + MARGIN)
+                last = find_first_key(rows, key, stamp, end + MARGIN)
                 queryset = queryset.filter(**{f"{key}__lt": last, f"{stamp}__lt": end})
         except OverflowError:
             raise IncorrectLookupParameters from None
@@ -90,7 +90,7 @@ def find_chosen_user(chosen: str, term: str) -> int | None:
     Raises IncorrectLookupParameters if the filter's value is not a number.
     """
     if chosen:
-        return number(chosen)
+        return parse_key(chosen)
     term = term.strip()
     if "@" not in term and not term.startswith("usr_"):
         return None
@@ -110,12 +110,12 @@ class OneUserFilter(admin.SimpleListFilter):
         return [self.value()]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        chosen = number(self.value())
+        chosen = parse_key(self.value())
         user = User.objects.filter(pk=chosen or 0).first()
         return [] if chosen is None else [(str(chosen), str(user or chosen))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(user=number(self.value()))
+        return queryset.filter(user=parse_key(self.value()))
 
 
 class AdministratorFilter(DropdownFilter):
@@ -133,7 +133,7 @@ class AdministratorFilter(DropdownFilter):
         )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = number(self.value())
+        chosen = parse_key(self.value())
         return queryset if chosen is None else queryset.filter(**{self.field: chosen})
 
 
@@ -151,7 +151,7 @@ class KindFilter(DropdownFilter):
         return list(administrators_log.KINDS)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        chosen = number(self.value())
+        chosen = parse_key(self.value())
         return queryset if chosen is None else queryset.filter(action_flag=chosen)
 
 

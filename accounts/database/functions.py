@@ -1,4 +1,4 @@
-"""Replaces the functions in the database by those of the SQL files, after every `migrate`.
+"""Replaces the functions in the database with those of the SQL files, after every `migrate`.
 
 The functions of accounts/database/sql/ find the owner of a credential and count rates. They are
 functions because the statement that admits a completion (llmproxy/database/sql/) calls them too.
@@ -23,14 +23,15 @@ TABLES = frozenset(
     }
 )
 
-# A lock that the application's role cannot take: it only reads this table.
+# The role of the application can only read this table, so it cannot take this lock.
 _ONE_AT_A_TIME = "LOCK TABLE django_migrations IN SHARE ROW EXCLUSIVE MODE"
 _EACH = """
 DO $$
 DECLARE
     function regprocedure;
 BEGIN
-    FOR function IN SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND WHICH
+    FOR function IN
+        SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND WHICH
     LOOP
         EXECUTE format('COMMAND', function);
     END LOOP;
@@ -39,29 +40,32 @@ END $$
 
 
 def after_migrate(**kwargs: Any) -> None:
-    """Django's post_migrate: the functions as these files have them."""
+    """Receive Django's post_migrate: install the functions of these files."""
     replace("accounts_", map(Path.read_text, FILES), needed=TABLES)
 
 
 def replace(prefix: str, texts: Iterable[str], *, needed: Set[str]) -> None:
-    """Make the functions that begin with `prefix` those of this SQL; nothing where a `needed` table is missing."""
+    """Replace the functions whose names begin with `prefix` by those of the SQL `texts`.
+
+    Does nothing while a `needed` table is missing.
+    """
     if not needed <= set(connection.introspection.table_names()):
         return
     with atomic(), connection.cursor() as cursor:
-        begin(cursor, prefix)
+        drop_functions(cursor, prefix)
         for text in texts:
             cursor.execute(text)
 
 
-def begin(cursor: CursorWrapper, prefix: str) -> None:
-    """Wait for whoever replaces functions too, and drop all with this prefix.
+def drop_functions(cursor: CursorWrapper, prefix: str) -> None:
+    """Drop all functions with this prefix, after any concurrent replacement has ended.
 
-    The files are the whole truth: what is no longer in them goes, and a changed signature is no conflict.
+    A function that is no longer in the files disappears, and a changed signature is no conflict.
     """
     cursor.execute(_ONE_AT_A_TIME)
-    cursor.execute(each(f"starts_with(proname, '{prefix}')", "DROP FUNCTION %s"))
+    cursor.execute(write_loop(f"starts_with(proname, '{prefix}')", "DROP FUNCTION %s"))
 
 
-def each(which: str, command: str) -> str:
-    """The statement that does `command` to every function of the schema that the condition finds."""
+def write_loop(which: str, command: str) -> str:
+    """Return the SQL that runs `command` for every function of the schema that matches `which`."""
     return _EACH.replace("WHICH", which).replace("COMMAND", command)

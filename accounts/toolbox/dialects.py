@@ -1,7 +1,7 @@
-"""The dialects in which routes tell programs of an error. Each view declares its own.
+"""The error formats (dialects) of the routes. Each view declares its dialect.
 
-Django, a middleware or a broken view can end a request too: smartspec/dialects.py finds the
-dialect for that.
+Django, a middleware or an exception can end a request too: for them smartspec/dialects.py finds the
+dialect.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Dialect:
-    """The form of a route's errors, and the headers that all its answers have. Stateless."""
+    """The format of a route's errors, and the headers of all its responses. It has no state."""
 
     is_for_programs = True
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
-        """The JSON body of an error; `extra` are the error's further facts, `param` among them."""
+        """Return the JSON body of an error; `extra` are further facts, such as `param`."""
         raise NotImplementedError
 
     def answer(self, status: int, message: str, code: str) -> HttpResponse:
@@ -29,7 +29,7 @@ class Dialect:
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         """Add the headers of this dialect that the view has not set, or could not set."""
         if not response.has_header("Cache-Control"):
-            response["Cache-Control"] = "no-store"  # most of it is about one person
+            response["Cache-Control"] = "no-store"  # most responses are about one user
 
 
 class EnvelopeDialect(Dialect):
@@ -40,7 +40,7 @@ class EnvelopeDialect(Dialect):
 
 
 class PageDialect(Dialect):
-    """Pages, which people read: their errors are text."""
+    """The dialect of pages for people: an error is plain text."""
 
     is_for_programs = False
 

@@ -1,7 +1,7 @@
-"""Our own request and response headers: the only place that spells them.
+"""The names of our own request and response headers, which no other module repeats.
 
-Views, the CORS settings and the OpenAPI document read the names here. SENT and RECEIVED say what
-each means.
+Views, the CORS settings and the OpenAPI document read the names here. SENT and RECEIVED contain the
+meaning of each header, for the OpenAPI document.
 """
 
 API_KEY = "x-api-key"
@@ -20,14 +20,14 @@ TRACE_ID = "x-trace-id"
 TRPC_ACCEPT = "trpc-accept"
 USER_TOKEN = "x-user-token"  # noqa: S105 – a name
 
-# Between us and the proxies in front of us.
+# Between this service and the proxies in front of it.
 ACCEL_BUFFERING = "x-accel-buffering"
 FORWARDED_FOR = "x-forwarded-for"
 FORWARDED_PROTO = "x-forwarded-proto"
 
 
 def rate_limit(fact: str, kind: str) -> str:
-    """`fact` is limit, remaining or reset, `kind` is requests or tokens.
+    """Return a header name; `fact` is limit, remaining or reset, `kind` is requests or tokens.
 
     Source: OpenAI API reference, "Rate limits".
     """
@@ -43,30 +43,30 @@ RATE_LIMITS = {
         ("reset", "Until all {} are free again, as `1.500s`"),
     )
 }
-# Every one of these is visible to pages of other origins (CORS).
+# Response headers. Pages of other origins can read all of them (CORS).
 SENT = {
     **RATE_LIMITS,
-    REQUEST_ID: "Of this request; for questions to us.",
+    REQUEST_ID: "The id of this request, for questions to the operator.",
     REQUEST_ID_OF_ANTHROPIC: "The same as `x-request-id`.",
-    TRACE_ID: "The caller's, or a new one.",
-    GENERATION_ID: "Of the completion; `GET /v1/generation` takes it.",
-    CLAMPED_BY_CREDITS: "Only if the balance or a budget limits the answer: to so many tokens.",
-    CLAMPED_BY_MODEL: "Only if more was asked for than the model gives: it gives so many tokens.",
-    CLAMPED_THINKING: "Only if that leaves less for thinking: so many tokens.",
+    TRACE_ID: "The trace id of the request, or a new one.",
+    GENERATION_ID: "The id of the completion, for `GET /v1/generation`.",
+    CLAMPED_BY_CREDITS: "The limit of the answer in tokens, if the balance or a budget reduced it.",
+    CLAMPED_BY_MODEL: "The model's limit of the answer in tokens, if more was requested.",
+    CLAMPED_THINKING: "The thinking budget in tokens, if a shorter answer reduced it.",
     CREDITS_USED: "Credits charged.",
-    CREDITS_REMAINING: "The balance after that. Absent where nobody is charged.",
-    IDEMPOTENCY_REPLAYED: "`true` if this is the first answer to the same key, given again.",
-    SHOULD_RETRY: "`false` if OpenAI's and Anthropic's clients are not to repeat the request.",
+    CREDITS_REMAINING: "The balance after the charge. Absent if nobody is charged.",
+    IDEMPOTENCY_REPLAYED: "`true` if this is the stored first answer to the same key.",
+    SHOULD_RETRY: "`false` if OpenAI's and Anthropic's clients must not repeat the request.",
 }
 RECEIVED = {
     API_KEY: "A token or API key, as Anthropic's clients send it.",
     IDEMPOTENCY_KEY: "The same key and body again get the first answer, without a charge.",
-    TRACE_ID: "Echoed, and passed on to the provider.",
+    TRACE_ID: "Returned in the response, and forwarded to the provider.",
     TRPC_ACCEPT: "`application/jsonl` asks for httpBatchStreamLink's format.",
-    USER_TOKEN: "With the backend's own token: that of the user who pays.",
+    USER_TOKEN: "With the backend's own token: the token of the user who pays.",
 }
 
 
 def wsgi_name(header: str) -> str:
-    """The key of a request header in `request.META`."""
+    """Return the key of a request header in `request.META`."""
     return "HTTP_" + header.upper().replace("-", "_")

@@ -34,7 +34,7 @@ class KeysetChangeList(ChangeList):
     key: str
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.before, self.after = (number(request.GET.get(name)) for name in (BEFORE, AFTER))
+        self.before, self.after = (parse_key(request.GET.get(name)) for name in (BEFORE, AFTER))
         super().__init__(request, *args, **kwargs)
         # Filter forms and links repeat these parameters, but a new filter starts at the newest row.
         kept = request.GET.copy()
@@ -44,8 +44,8 @@ class KeysetChangeList(ChangeList):
         request.GET = kept  # type: ignore[assignment]  # typed as immutable
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        wanted = super().get_filters_params(params)
-        return {name: value for name, value in wanted.items() if name not in (BEFORE, AFTER)}
+        filters = super().get_filters_params(params)
+        return {name: value for name, value in filters.items() if name not in (BEFORE, AFTER)}
 
     def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
         self.key = self.model_admin.keyset(request)[1]
@@ -107,7 +107,7 @@ class KeysetChangeList(ChangeList):
         return self.get_query_string() if self.has_newer or not self.result_list else ""
 
 
-def number(text: str | None) -> int | None:
+def parse_key(text: str | None) -> int | None:
     """Parse a key from a query string; None if it is empty.
 
     Raises IncorrectLookupParameters, which the admin answers with a redirect to the unfiltered
@@ -122,7 +122,7 @@ def number(text: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows, newest first. `before` is the key that leads to the older page, None on the last page."""
+    """Rows, newest first. `before` is the key for the next older page, None on the last page."""
 
     rows: list[Row]
     before: int | None
@@ -130,17 +130,17 @@ class Page(Generic[Row]):
 
 def cut_page(rows: QuerySet[Row], key: str, before: int | None, size: int) -> Page[Row]:
     """Return at most `size` of the newest rows whose key is below `before`."""
-    newest = walk(rows, key, before, size + 1)
+    newest = list_before(rows, key, before, size + 1)
     return Page(newest[:size], getattr(newest[size - 1], key) if len(newest) > size else None)
 
 
-def walk(rows: QuerySet[Row], key: str, before: int | None, size: int) -> list[Row]:
+def list_before(rows: QuerySet[Row], key: str, before: int | None, size: int) -> list[Row]:
     """Return the newest `size` rows whose key is below `before`, newest first."""
     older = rows if before is None else rows.filter(**{f"{key}__lt": before})
     return list(older.order_by(f"-{key}")[:size])
 
 
-def edge(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) -> int:
+def find_first_key(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) -> int:
     """Return the first key whose row was written at or after `moment`, by binary search.
 
     The column `stamp` has no index, because every insert would pay for it. Keys are assigned in the
@@ -150,9 +150,9 @@ def edge(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) -> int:
     low, high = 0, (rows.order_by(f"-{key}").values_list(key, flat=True).first() or 0) + 1
     while low < high:
         middle = (low + high) // 2
-        found = rows.filter(**{f"{key}__gte": middle}).order_by(key).values_list(key, stamp).first()
-        if found is not None and found[1] < moment:
-            low = found[0] + 1
+        row = rows.filter(**{f"{key}__gte": middle}).order_by(key).values_list(key, stamp).first()
+        if row is not None and row[1] < moment:
+            low = row[0] + 1
         else:
             high = middle
     return low

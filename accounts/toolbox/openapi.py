@@ -37,8 +37,8 @@ SECURITY_SCHEMES: Node = {
         "type": "apiKey",
         "in": "header",
         "name": "X-CSRFToken",
-        "description": "The value of the cookie `csrftoken`; needed with a session wherever "
-        "something may change.",
+        "description": "The value of the cookie `csrftoken`; needed with a session for every "
+        "request that may change something.",
     },
 }
 
@@ -58,11 +58,11 @@ def record(properties: Node, *, optional: Iterable[str] = (), **more: Any) -> No
     }
 
 
-def text(description: str = "", **more: Any) -> Node:
+def string(description: str = "", **more: Any) -> Node:
     return {"type": "string", **({"description": description} if description else {}), **more}
 
 
-def whole(description: str = "", **more: Any) -> Node:
+def integer(description: str = "", **more: Any) -> Node:
     return {"type": "integer", **({"description": description} if description else {}), **more}
 
 
@@ -87,17 +87,17 @@ def parameter(
     }
 
 
-def sent(*names: str) -> Node:
-    """Headers of an answer that are ours."""
+def build_response_headers(*names: str) -> Node:
+    """Return the header objects of our own response headers."""
     return {name: header(headers.SENT[name]) for name in names}
 
 
-def received(name: str) -> Node:
-    """A request header that is ours."""
+def build_request_header(name: str) -> Node:
+    """Return the parameter object of one of our own request headers."""
     return parameter(name, "header", headers.RECEIVED[name], required=False)
 
 
-def answer(
+def build_response(
     description: str, schema: Node, *, example: Any = None, media: str = JSON, **more: Any
 ) -> Node:
     """Return a response object for a plain Django view."""
@@ -105,7 +105,7 @@ def answer(
     return {"description": description, "content": {media: {"schema": schema, **shown}}, **more}
 
 
-def said(description: str, schema: Any, *, example: Any = None) -> OpenApiResponse:
+def build_rest_response(description: str, schema: Any, *, example: Any = None) -> OpenApiResponse:
     """Return a response for a view of Django REST framework; `schema` may be a serializer."""
     examples = (
         [] if example is None else [OpenApiExample("Example", value=example, response_only=True)]
@@ -115,7 +115,7 @@ def said(description: str, schema: Any, *, example: Any = None) -> OpenApiRespon
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswers:
-    """The error responses of one dialect: the name of their schema, and the meaning of each status."""
+    """The error responses of one dialect: the schema's name, and the meaning of each status."""
 
     schema: str
     meanings: Mapping[int, str]
@@ -123,14 +123,14 @@ class ErrorAnswers:
     def answers(self, *statuses: int, **others: str) -> Node:
         """Return the error responses of a plain view. `others` override meanings, as `s404="…"`."""
         return {
-            str(status): answer(meaning, ref(self.schema))
+            str(status): build_response(meaning, ref(self.schema))
             for status, meaning in self._chosen(statuses, others).items()
         }
 
     def responses(self, *statuses: int, **others: str) -> dict[int, OpenApiResponse]:
         """Return the error responses of a view of Django REST framework."""
         return {
-            status: said(meaning, ref(self.schema))
+            status: build_rest_response(meaning, ref(self.schema))
             for status, meaning in self._chosen(statuses, others).items()
         }
 
@@ -142,13 +142,13 @@ class ErrorAnswers:
 ENVELOPE = ErrorAnswers(
     "Error",
     {
-        400: "Something of the request is malformed; `param` names it.",
+        400: "The request is malformed; `param` names the wrong parameter.",
         401: "No credentials, or they are unknown, expired or revoked.",
-        403: "The credentials are good, but not for this.",
-        404: "There is no such thing.",
+        403: "The credentials are valid, but do not allow this.",
+        404: "The object does not exist.",
         413: "The body is too large.",
         429: "Too many requests or tokens in this minute.",
-        503: "The database is away or busy. Nothing was written.",
+        503: "The database is unavailable or busy. Nothing was written.",
     },
 )
 
@@ -157,13 +157,13 @@ SCHEMAS: Node = {
         {
             "error": record(
                 {
-                    "message": text("For people, in their language (`Accept-Language`)."),
-                    "type": text("A group of codes, as OpenAI's API has them."),
+                    "message": string("For people, in their language (`Accept-Language`)."),
+                    "type": string("A group of codes, as in OpenAI's API."),
                     "param": {
                         "type": ["string", "null"],
-                        "description": "The parameter that is to blame.",
+                        "description": "The parameter that is wrong.",
                     },
-                    "code": text("For programs."),
+                    "code": string("For programs."),
                 }
             )
         },

@@ -13,14 +13,14 @@ from accounts.toolbox.openapi import (
     SESSION,
     ErrorAnswers,
     Node,
-    answer,
+    build_request_header,
+    build_response,
+    build_rest_response,
+    integer,
     parameter,
-    received,
     record,
     ref,
-    said,
-    text,
-    whole,
+    string,
 )
 from credits.api import answers
 
@@ -56,19 +56,19 @@ TRPC = ErrorAnswers(
 SCHEMAS: Node = {
     "Budget": record(
         {
-            "limit": whole(),
-            "spent": whole(),
-            "held": whole(),
-            "resets_at": text(format="date-time"),
+            "limit": integer(),
+            "spent": integer(),
+            "held": integer(),
+            "resets_at": string(format="date-time"),
         },
         description="The monthly budget of the device or API key that asks, if it has one.",
     ),
     "Balance": record(
         {
-            "credits": whole("The posted balance, in whole credits."),
-            "plan": text("The plan's slug."),
-            "held": whole("What running completions have set aside.", minimum=0),
-            "available": whole("credits − held"),
+            "credits": integer("The posted balance, in whole credits."),
+            "plan": string("The plan's slug."),
+            "held": integer("What running completions have set aside.", minimum=0),
+            "available": integer("credits − held"),
             "budget": ref("Budget"),
         },
         optional=["budget"],
@@ -76,10 +76,10 @@ SCHEMAS: Node = {
     ),
     "Stats": record(
         {
-            "totalUsage": whole("Credits used, as a positive number."),
-            "totalPurchased": whole("Credits bought."),
-            "transactionCount": whole(minimum=0),
-            "periodDays": whole(minimum=1),
+            "totalUsage": integer("Credits used, as a positive number."),
+            "totalPurchased": integer("Credits bought."),
+            "transactionCount": integer(minimum=0),
+            "periodDays": integer(minimum=1),
         },
         examples=[STATS],
     ),
@@ -106,14 +106,17 @@ Page = inline_serializer(
 balance = extend_schema(
     tags=["credits"],
     summary="The balance of the caller",
-    responses={200: said("The balance.", ref("Balance")), **ENVELOPE.responses(400, 401, 403, 503)},
+    responses={
+        200: build_rest_response("The balance.", ref("Balance")),
+        **ENVELOPE.responses(400, 401, 403, 503),
+    },
 )
 history = extend_schema(
     tags=["credits"],
     summary="The caller's transactions, newest first",
     parameters=[answers.HistoryQuery],
     responses={
-        200: said("One page.", Page, example={"results": [ROW], "next": None}),
+        200: build_rest_response("One page.", Page, example={"results": [ROW], "next": None}),
         **ENVELOPE.responses(400, 401, 403, 503),
     },
 )
@@ -121,7 +124,9 @@ packages = extend_schema(
     tags=["credits"],
     summary="What is on sale",
     responses={
-        200: said("The packages.", answers.PackageSerializer(many=True), example=PACKAGE),
+        200: build_rest_response(
+            "The packages.", answers.PackageSerializer(many=True), example=PACKAGE
+        ),
         **ENVELOPE.responses(400, 503),
     },
 )
@@ -129,7 +134,10 @@ stats = extend_schema(
     tags=["credits"],
     summary="Sums of the last days",
     parameters=[answers.StatsQuery],
-    responses={200: said("The sums.", ref("Stats")), **ENVELOPE.responses(400, 401, 403, 503)},
+    responses={
+        200: build_rest_response("The sums.", ref("Stats")),
+        **ENVELOPE.responses(400, 401, 403, 503),
+    },
 )
 
 
@@ -148,7 +156,7 @@ def _describe_procedure(name: str, data: Node, *, public: bool = False) -> Node:
             "description": "As the REST route of this name, which lists the keys of `input`.",
             "parameters": [_describe_input("The input as JSON, or as superjson.")],
             "security": [] if public else [BEARER, SESSION],
-            "responses": {"200": answer("The answer.", result), **TRPC.answers(*statuses)},
+            "responses": {"200": build_response("The answer.", result), **TRPC.answers(*statuses)},
         }
     }
 
@@ -173,23 +181,27 @@ BATCH: Node = {
                 "path",
                 "path",
                 "Names of procedures, separated by commas.",
-                text(examples=["credits.balance,credits.stats"]),
+                string(examples=["credits.balance,credits.stats"]),
                 required=True,
             ),
             parameter(
-                "batch", "query", "1 for a batch.", text(enum=["1"], examples=["1"]), required=False
+                "batch",
+                "query",
+                "1 for a batch.",
+                string(enum=["1"], examples=["1"]),
+                required=False,
             ),
             _describe_input(
                 'Of a batch an object, by the position of the call: `{"0": {"days": 7}}`.'
             ),
-            received(TRPC_ACCEPT),
+            build_request_header(TRPC_ACCEPT),
         ],
         "security": [BEARER, SESSION, {}],
         "responses": {
-            "200": answer(
+            "200": build_response(
                 "All calls succeeded.", {"anyOf": [ref("TrpcBatch"), {"type": "object"}]}
             ),
-            "207": answer("The calls have different statuses.", ref("TrpcBatch")),
+            "207": build_response("The calls have different statuses.", ref("TrpcBatch")),
             **TRPC.answers(400, 401, 503, s404="There is no such procedure."),
         },
     }

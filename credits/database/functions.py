@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection
 from django.db.transaction import atomic
 
-from accounts.database.functions import begin, each
+from accounts.database.functions import drop_functions, write_loop
 from credits.database import guards, roles
 
 FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
@@ -24,7 +24,7 @@ def after_migrate(**kwargs: Any) -> None:
     if not set(roles.LEDGER) <= set(connection.introspection.table_names()):
         return
     with atomic(), connection.cursor() as cursor:
-        begin(cursor, "ledger_")
+        drop_functions(cursor, "ledger_")
         functions, triggers = guards.split_triggers("\n".join(file.read_text() for file in FILES))
         cursor.execute(functions)
         cursor.execute(_NOT_FOR_EVERYBODY)
@@ -33,11 +33,11 @@ def after_migrate(**kwargs: Any) -> None:
         roles.grant(cursor)
 
 
-_NOT_FOR_EVERYBODY = each(
+_NOT_FOR_EVERYBODY = write_loop(
     "starts_with(proname, 'ledger_')", "REVOKE ALL ON FUNCTION %s FROM PUBLIC"
 )
 # A deferred trigger runs at commit, from PostgreSQL 18 on as the owner, but with the names that the session looks up.
-_PIN_TRIGGERS = each(
+_PIN_TRIGGERS = write_loop(
     "prorettype = 'trigger'::regtype AND proowner = current_user::regrole",
     "ALTER FUNCTION %s SET search_path = public, pg_temp",
 )

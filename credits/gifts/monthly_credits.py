@@ -24,7 +24,7 @@ MAX_MONTHS = 12  # Missed months that are granted later.
 
 def grant_due() -> int:
     """Grant the monthly credits that are due by the database's clock; return how many grants."""
-    current = months.number_of(_read_clock())
+    current = months.number_month(_read_clock())
     return sum(_grant_plan(plan, current) for plan in Plan.objects.all())
 
 
@@ -33,8 +33,8 @@ def _grant_plan(plan: Plan, current: int) -> int:
     granted = sum(
         _grant(user, plan, month) for user in users for month in _list_months(user, plan, current)
     )
-    if len(users) < MAX_USERS and plan.allowances_until != months.write(current):
-        Plan.objects.filter(pk=plan.pk).update(allowances_until=months.write(current))
+    if len(users) < MAX_USERS and plan.allowances_until != months.format_month(current):
+        Plan.objects.filter(pk=plan.pk).update(allowances_until=months.format_month(current))
     return granted
 
 
@@ -63,7 +63,7 @@ def _list_months(user: User, plan: Plan, current: int) -> Iterator[int]:
     """
     slug, _, last = user.allowance.rpartition("/")
     if plan.credits_roll_over and plan.allowances_until and slug == plan.slug:
-        missed = max(months.read(last), months.read(plan.allowances_until)) + 1
+        missed = max(months.parse_month(last), months.parse_month(plan.allowances_until)) + 1
         yield from range(max(missed, current - MAX_MONTHS), current)
     yield current
 
@@ -78,7 +78,7 @@ def _grant(user: User, plan: Plan, month: int) -> int:
             description=f"{plan.name}, {name.rpartition('/')[2]}",
             idempotency_key=f"allowance:{name}",
             allowance=name,
-            expires_at=None if plan.credits_roll_over else months.begin(month + 1),
+            expires_at=None if plan.credits_roll_over else months.start_month(month + 1),
         )
     except IdempotencyConflict:
         return 0  # This month was granted before the plan was changed.
@@ -90,4 +90,4 @@ def _grant(user: User, plan: Plan, month: int) -> int:
 
 def _name_allowance(plan: Plan, month: int) -> str:
     """Return the name that the ledger and the user's row keep, such as "pro/2026-11"."""
-    return f"{plan.slug}/{months.write(month)}"
+    return f"{plan.slug}/{months.format_month(month)}"

@@ -1,4 +1,4 @@
-"""Providers, models with prices, and completions with their receipts, in the admin."""
+"""The admin of providers, of models with their prices, and of completions with their receipts."""
 
 from llmproxy.admin import language_models, providers, receipts
 

@@ -1,4 +1,4 @@
-"""How a provider does, in a line: by what it was asked last, and by the last test of its connection."""
+"""The health of a provider in one line, from its latest calls and its last connection test."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,16 +13,17 @@ from llmproxy.models import Provider
 from llmproxy.receipts import provider_figures
 
 
-def learn(providers: Iterable[Any]) -> None:
-    """Note on each, with one question for all, whether it was asked lately and when it last answered."""
-    known, asked = provider_figures.find_last_successes(), provider_figures.list_asked()
+def load_activity(providers: Iterable[Any]) -> None:
+    """Set `last_success_at` and `was_asked` (lately) on each provider, with one query for all."""
+    last_successes = provider_figures.find_last_successes()
+    asked_slugs = provider_figures.list_asked()
     for provider in providers:
-        provider.last_success_at = known.get(provider.slug)
-        provider.was_asked = provider.slug in asked
+        provider.last_success_at = last_successes.get(provider.slug)
+        provider.was_asked = provider.slug in asked_slugs
 
 
-def words(provider: Any) -> str:
-    """Of a provider that `learn` has seen. A test that failed counts until a call succeeds."""
+def describe_health(provider: Any) -> str:
+    """Describe a provider after `load_activity`. A failed test counts until a call succeeds."""
     if provider.cooling_until and provider.cooling_until > timezone.now():
         return _("Paused for %(span)s after failures") % {
             "span": format_duration(provider.cooling_until - timezone.now())
@@ -30,7 +31,7 @@ def words(provider: Any) -> str:
     if number := int(provider.failures):
         return ngettext("%d failure in a row", "%d failures in a row", number) % number
     if provider.test_problem and not _is_after(provider.last_success_at, provider.tested_at):
-        return _("The test failed %(ago)s") % {"ago": tested(provider)}
+        return _("The test failed %(ago)s") % {"ago": describe_last_test(provider)}
     if provider.was_asked:
         return _("Good")
     unasked = (
@@ -40,18 +41,21 @@ def words(provider: Any) -> str:
     )
     if provider.tested_at is None:
         return unasked
-    return _("%(unasked)s. Tested %(ago)s") % {"unasked": unasked, "ago": tested(provider)}
+    return _("%(unasked)s. Tested %(ago)s") % {
+        "unasked": unasked,
+        "ago": describe_last_test(provider),
+    }
 
 
-def tested(provider: Provider) -> str:
-    """When the connection was tested last, and what was found."""
+def describe_last_test(provider: Provider) -> str:
+    """Say when the connection was tested last, and with which result."""
     if provider.tested_at is None:
         return "–"
-    found = provider.get_test_problem_display() if provider.test_problem else _("it works")
-    return _("%(ago)s: %(found)s") % {"ago": ago(provider.tested_at), "found": found}
+    result = provider.get_test_problem_display() if provider.test_problem else _("it works")
+    return _("%(ago)s: %(found)s") % {"ago": format_age(provider.tested_at), "found": result}
 
 
-def ago(moment: datetime) -> str:
+def format_age(moment: datetime) -> str:
     return _("%(time)s ago") % {"time": format_duration(timezone.now() - moment)}
 
 

@@ -1,4 +1,4 @@
-"""The page that takes over models which a provider lists."""
+"""The page that imports models from the list of a provider."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ WHOLE = frozenset(kind.column for kind in PRICE_KINDS if not kind.part_of)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A model that the provider offers, and why it cannot be chosen, if so."""
+    """A model that the provider offers. `obstacle` says why it cannot be chosen, or is empty."""
 
     name: str
     is_known: bool
@@ -35,7 +35,7 @@ class Row:
     is_chosen: bool = False
 
 
-def _price(kind: PriceKind) -> forms.DecimalField:
+def _build_price_field(kind: PriceKind) -> forms.DecimalField:
     return forms.DecimalField(
         label=capfirst(kind.label),
         help_text=_("If empty, the prompt price applies.") if kind.part_of == "prompt" else "",
@@ -48,7 +48,7 @@ def _price(kind: PriceKind) -> forms.DecimalField:
 
 
 class ImportForm(forms.Form):
-    """Names are checked against what the provider offers now. Before them stands a price of each kind."""
+    """The names to import, which the provider must still offer, and a price of each kind."""
 
     use_default = forms.BooleanField(
         label=gettext_lazy("Sell at the default price"),
@@ -65,14 +65,17 @@ class ImportForm(forms.Form):
     )
 
     def __init__(self, data: Any, *, names: list[str], typed: Any) -> None:
-        """`typed` is what stands in the fields of a form that is not sent to be checked."""
+        """`typed` are the values to show in a form that was not submitted for import."""
         super().__init__(
             data,
             initial={
                 name: typed[name] for name in (*PRICE_COLUMNS, "use_default") if name in typed
             },
         )
-        self.fields = {**{kind.column: _price(kind) for kind in PRICE_KINDS}, **self.fields}
+        self.fields = {
+            **{kind.column: _build_price_field(kind) for kind in PRICE_KINDS},
+            **self.fields,
+        }
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
         default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
         if default is None:
@@ -115,7 +118,7 @@ class ImportForm(forms.Form):
 
 
 class ImportPage:
-    """Ask the provider, show what it offers, and take over what was chosen."""
+    """Asks the provider for its models, shows them, and imports the chosen ones."""
 
     def __init__(self, request: HttpRequest, model_admin: Any, provider: Provider) -> None:
         self.request = request
@@ -153,15 +156,15 @@ class ImportPage:
             yield Row(name, name in known, obstacle, name in chosen)
 
     def _page(self, form: ImportForm, rows: list[Row]) -> TemplateResponse:
-        """What is chosen already stays in sight, before what the filter finds."""
+        """Show the chosen models first, then those that match the filter."""
         wanted = self.request.POST.get("q", self.request.GET.get("q", "")).strip()
-        found = [row for row in rows if row.is_chosen or wanted.lower() in row.name.lower()]
-        found.sort(key=lambda row: not row.is_chosen)
+        matches = [row for row in rows if row.is_chosen or wanted.lower() in row.name.lower()]
+        matches.sort(key=lambda row: not row.is_chosen)
         context = self.model_admin.admin_site.each_context(self.request) | {
             "title": _("Models of %(provider)s") % {"provider": self.provider},
             "form": form,
-            "rows": found[:MOST_SHOWN],
-            "more": max(len(found) - MOST_SHOWN, 0),
+            "rows": matches[:MOST_SHOWN],
+            "more": max(len(matches) - MOST_SHOWN, 0),
             "wanted": wanted,
             "back": self.back,
             "opts": self.model_admin.model._meta,
@@ -179,9 +182,11 @@ class ImportPage:
         self._tell(len(taken.added), len(taken.joined), is_active=form.is_priced)
 
     def _tell(self, added: int, joined: int, *, is_active: bool) -> None:
-        says = [ngettext("%d model has been added.", "%d models have been added.", added) % added]
+        sentences = [
+            ngettext("%d model has been added.", "%d models have been added.", added) % added
+        ]
         if added and not is_active:
-            says.append(
+            sentences.append(
                 _("The new models are switched off. Enter their prices, then tick “Active”.")
             )
         if joined:
@@ -190,5 +195,5 @@ class ImportPage:
                 "%d existing models can now use this provider too.",
                 joined,
             )
-            says.append(text % joined)
-        messages.success(self.request, " ".join(says))
+            sentences.append(text % joined)
+        messages.success(self.request, " ".join(sentences))

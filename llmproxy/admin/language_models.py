@@ -1,4 +1,4 @@
-"""Models, their prices, and who serves them."""
+"""The admin of models, their prices, and the providers that serve them."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -20,7 +20,7 @@ from llmproxy.receipts.explain import format_decimal
 
 
 class PriceField(forms.DecimalField):
-    """Shown without the zeros that the column has room for."""
+    """Shows a price without trailing zeros."""
 
     widget = UnfoldAdminDecimalFieldWidget
 
@@ -28,8 +28,8 @@ class PriceField(forms.DecimalField):
         return format_decimal(value) if isinstance(value, Decimal) else value
 
 
-def _column(name: str) -> Callable[[LanguageModel], str]:
-    """A price in the list, sorted by its number."""
+def _build_column(name: str) -> Callable[[LanguageModel], str]:
+    """Return a column of the list that shows a price, and sorts by its number."""
 
     column: Any = LanguageModel._meta.get_field(name)
 
@@ -38,7 +38,7 @@ def _column(name: str) -> Callable[[LanguageModel], str]:
         price = getattr(model, name)
         return "–" if price is None else format_decimal(price)
 
-    shown.__name__ = f"shown_{name}"  # of which the list makes the column's class
+    shown.__name__ = f"shown_{name}"  # the list derives the CSS class of the column from this name
     return shown
 
 
@@ -56,7 +56,7 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", *map(_column, PRICE_COLUMNS), "sold")
+    list_display = ("name", "served_by", *map(_build_column, PRICE_COLUMNS), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
@@ -91,7 +91,7 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
 
     @admin.display(description=_("providers"))
     def served_by(self, model: LanguageModel) -> str:
-        """In the order in which they are asked."""
+        """The active providers, in the order in which they are tried."""
         return (
             ", ".join(str(row.provider) for row in model.deployments.all() if row.is_active) or "–"
         )

@@ -1,4 +1,4 @@
-"""How a provider is entered. Its key goes in, and never out."""
+"""The form of a provider. The key can be entered, but is never shown."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ ADDRESS = _("Enter the URL up to and including /v1.")
 
 
 class AddressInput(UnfoldAdminTextInputWidget):
-    """Unfold's own repeats the address below as a link, to where no page is."""
+    """A URL input without the link of Unfold's own: the base URL of an API is not a page."""
 
     input_type = "url"
 
@@ -48,14 +48,12 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     class Meta:
         model = Provider
-        fields = (
-            "name",
-            "slug",
-            "is_active",
-        )  # and what the admin adds; a read-only URL would become a plain field
+        # The admin adds its own fields. A URL listed here would become editable where the admin
+        # shows it read-only.
+        fields = ("name", "slug", "is_active")
 
     def clean_base_url(self) -> str:
-        """A key in the address would be shown wherever the address is."""
+        """Refuse a URL that may contain a key, because the URL is shown in several places."""
         address = str(self.cleaned_data["base_url"])
         if address and (
             not address.startswith(("http://", "https://"))

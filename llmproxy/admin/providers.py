@@ -1,4 +1,4 @@
-"""Providers: how they are reached and how they do, a test of the connection, and the import of their models."""
+"""The admin of providers: their connection and health, a test of it, and the import of models."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
 
-MOST_TESTS = 10  # at once: each can take offers.SECONDS
+MOST_TESTS = 10  # in one action; each test can take model_listing.SECONDS
 
 
 @admin.register(Provider)
@@ -41,13 +41,15 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     actions_detail = ("import_models",)
     actions_list = ("figures",)
     change_form_outer_before_template = "llmproxy/test_connection.html"
-    environment = ("slug", "base_url", "its_address")  # what LLM_UPSTREAM_* says is changed there
-    found = ("key_line", "health", "tested", "failed")
+    environment = ("slug", "base_url", "its_address")  # fields that LLM_UPSTREAM_* set
+    computed = ("key_line", "health", "tested", "failed")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Provider | None = None
     ) -> tuple[str, ...]:
-        return (*self.found, *self.environment) if obj and obj.slug == ENVIRONMENT else self.found
+        if obj and obj.slug == ENVIRONMENT:
+            return (*self.computed, *self.environment)
+        return self.computed
 
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         key, address = ("key_line",) if obj else (), "its_address"
@@ -68,14 +70,15 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Of a new one nothing is known but that chat is what most have."""
+        """Suggest the chat route for a new provider, because most providers have it."""
         return {"endpoints": [Endpoint.CHAT.value], **super().get_changeform_initial_data(request)}
 
-    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001 – Django's signature
+    # The boolean argument is part of Django's signature.
+    def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001
         if key := form.cleaned_data.get("new_key"):
             obj.set_key(key)
         if change and not {"base_url", "key_header", "new_key"}.isdisjoint(form.changed_data):
-            obj.tested_at, obj.test_problem = None, ""  # of what it was before
+            obj.tested_at, obj.test_problem = None, ""  # the test was of the old connection
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("IP address"))
@@ -84,12 +87,12 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
 
     @admin.display(description=_("Base URL"))
     def its_address(self, provider: Provider) -> str:
-        """That of the environment, which no row has."""
+        """The URL in LLM_UPSTREAM_BASE_URL, which is not stored in the row."""
         return f"{provider.url or gettext('Not set')} (LLM_UPSTREAM_BASE_URL)"
 
     @admin.display(description=_("key"), boolean=True)
     def has_key(self, provider: Provider) -> bool | None:
-        """Whether there is one; neither yes nor no, if it cannot be read any more."""
+        """True if a key is stored; None if it can no longer be decrypted."""
         try:
             return bool(provider.key)
         except provider_keys.KeyUnreadable:
@@ -97,36 +100,36 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
 
     @admin.display(description=_("key"))
     def key_line(self, provider: Provider) -> str:
-        has = self.has_key(provider)
-        if has is None:
+        has_key = self.has_key(provider)
+        if has_key is None:
             return gettext("The key can no longer be read. Enter it again.")
-        return gettext("A key is stored.") if has else gettext("No key is stored.")
+        return gettext("A key is stored.") if has_key else gettext("No key is stored.")
 
     @admin.display(description=_("health"))
     def health(self, provider: Provider) -> str:
         if not hasattr(provider, "was_asked"):
-            health.learn([provider])
-        return health.words(provider)
+            health.load_activity([provider])
+        return health.describe_health(provider)
 
     @admin.display(description=_("last test"))
     def tested(self, provider: Provider) -> str:
-        return health.tested(provider)
+        return health.describe_last_test(provider)
 
     @admin.display(description=_("last failure"))
     def failed(self, provider: Provider) -> str:
         if provider.last_failure_at is None:
             return "–"
-        return f"{health.ago(provider.last_failure_at)} ({provider.last_error})"
+        return f"{health.format_age(provider.last_failure_at)} ({provider.last_error})"
 
     @admin.display(description=_("last success"))
     def last_success(self, provider: Provider) -> str:
-        at = getattr(provider, "last_success_at", None)
-        return health.ago(at) if at else "–"
+        moment = getattr(provider, "last_success_at", None)
+        return health.format_age(moment) if moment else "–"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """One question for all rows of the page."""
+        """Load the activity of all rows of the page with one query."""
         page = super().get_changelist_instance(request)
-        health.learn(page.result_list)
+        health.load_activity(page.result_list)
         return page
 
     def get_urls(self) -> list[URLPattern]:
@@ -153,7 +156,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             self._test(request, provider)
 
     def _test(self, request: HttpRequest, provider: Provider) -> None:
-        """A real request, outside of any transaction; its result as a message."""
+        """Send a real request, outside of a transaction, and show its result as a message."""
         try:
             offers = model_listing.test_provider(provider)
         except model_listing.NoOffers as problem:
@@ -200,16 +203,16 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return TemplateResponse(request, "llmproxy/provider_days.html", context)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """One after the other: each deletion says why it cannot be."""
-        found: dict[str, Any] = super().get_actions(request)
-        found.pop("delete_selected", None)
-        return found
+        """Allow only single deletions, because each one says why it is refused."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         provider = self.get_object(request, object_id)
-        if provider is not None and (problem := why_kept(provider)):
+        if provider is not None and (problem := explain_obstacle(provider)):
             messages.error(request, problem)
             return HttpResponseRedirect(
                 reverse("admin:llmproxy_provider_change", args=[provider.pk])
@@ -218,8 +221,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         return response
 
 
-def why_kept(provider: Provider) -> str:
-    """Why this provider cannot be deleted; empty if it can."""
+def explain_obstacle(provider: Provider) -> str:
+    """Say why this provider cannot be deleted; return an empty text if it can."""
     names = sorted(set(provider.deployments.values_list("model__name", flat=True)))
     if not names:
         return ""

@@ -1,4 +1,4 @@
-"""Completions, to look at."""
+"""The read-only admin of completions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from deviceauth.models import DeviceSession
 from llmproxy.models import Completion, Provider
 from llmproxy.pages import receipt_pages
 
-# What the receipt does not say, or says in words; what is empty is left out.
+# Fields that the receipt does not show, or shows in other words. Empty fields are left out.
 BEYOND_THE_RECEIPT = (
     "user",
     "hold",
@@ -33,7 +33,11 @@ SHOWN_BY = {"credential": "caller"}
 
 
 class ProviderFilter(DropdownFilter):
-    """Who answered or failed. From the providers: to ask the completions which there are would read all of them."""
+    """Filters by a provider that answered or failed.
+
+    The choices are the rows of providers, because listing the values in the completions would read
+    all completions.
+    """
 
     title = _("provider")
     parameter_name = "provider"
@@ -75,7 +79,7 @@ class CompletionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("provider"))
     def asked(self, row: Completion) -> str:
-        """All that were asked, in order."""
+        """The providers that were tried, in order."""
         return " → ".join(row.asked_names) or "–"  # type: ignore[attr-defined]
 
     @admin.display(description=_("called by"))
@@ -84,11 +88,11 @@ class CompletionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("tokens"))
     def tokens(self, row: Completion) -> str:
-        """Of the prompt and of the completion, in one narrow column."""
+        """The tokens of the prompt and of the completion, in one narrow column."""
         return f"{intcomma(row.prompt_tokens)} + {intcomma(row.completion_tokens)}"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """One question for all rows of the page. A provider that was deleted is named by its slug."""
+        """Load the names of all providers with one query; show deleted ones by their slug."""
         page = super().get_changelist_instance(request)
         names = dict(Provider.objects.values_list("slug", "name"))
         for row in page.result_list:
@@ -97,24 +101,25 @@ class CompletionAdmin(ReadOnlyAdmin):
         return page
 
     def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
-        told = [
+        names = [
             name
             for name in BEYOND_THE_RECEIPT
             if obj is not None and getattr(obj, name) not in (None, "")
         ]
-        return [(_("Details"), {"fields": [SHOWN_BY.get(name, name) for name in told]})]
+        return [(_("Details"), {"fields": [SHOWN_BY.get(name, name) for name in names]})]
 
     @admin.display(description=_("called by"))
     def caller(self, row: Completion) -> str:
-        """Its key or device by name, with a link as long as it is there."""
-        kind, _sign, own = row.credential.partition(":")
-        name = row.credential_name or own
-        found: ApiKey | DeviceSession | None
+        """The key or device by name, with a link while its row exists."""
+        kind, _sign, identifier = row.credential.partition(":")
+        name = row.credential_name or identifier
+        caller: ApiKey | DeviceSession | None
         if kind == "key":
-            label, found = gettext("API key"), ApiKey.objects.filter(pk=own).first()
+            label, caller = gettext("API key"), ApiKey.objects.filter(pk=identifier).first()
         else:
-            label, found = gettext("Device"), DeviceSession.objects.filter(token_family=own).first()
-        return format_html("{} {}", label, link_row(found, name) if found else name)
+            label = gettext("Device")
+            caller = DeviceSession.objects.filter(token_family=identifier).first()
+        return format_html("{} {}", label, link_row(caller, name) if caller else name)
 
     def change_view(
         self,
@@ -123,7 +128,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """First the receipt that the user sees, with the providers' own statuses."""
+        """Show the receipt that the user sees, with the HTTP statuses of the providers, first."""
         row = self.get_object(request, object_id)
         context = (receipt_pages.build_operator_context(row) if row else {}) | (extra_context or {})
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
@@ -132,12 +137,12 @@ class CompletionAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Completion], search_term: str
     ) -> tuple[QuerySet[Completion], bool]:
-        """One index for each kind of term; a trace, which has none, is looked for when nothing else is it."""
+        """Search by the index of each kind of term; by trace id, which has none, only at last."""
         term = search_term.strip()
         if not term:
             return queryset, False
         if (user := find_chosen_user("", term)) is not None:
             return queryset.filter(user=user), False
-        if found := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
-            return queryset.filter(pk__in=list(found)), False
+        if keys := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
+            return queryset.filter(pk__in=list(keys)), False
         return queryset.filter(trace_id=term), False

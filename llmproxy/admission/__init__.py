@@ -1,5 +1,5 @@
-"""May this completion run, and what is held for it: callers, the admitting statement, its refusals,
-idempotency.
+"""Decides whether a completion may run, and holds its credits.
 
-What happens afterwards is in completion/.
+In here are the caller, the statement that admits the completion, its refusals and idempotency.
+Everything after the admission is in completion/.
 """

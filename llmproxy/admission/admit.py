@@ -1,6 +1,6 @@
-"""May this completion run, and what may it cost? Decided, and held, in one statement before the provider hears of it.
+"""Admits a completion: one statement checks it and holds its credits, before a provider is asked.
 
-The statement is llmproxy/database/sql/1_admission.sql; here is what it is asked, and what its refusals are called.
+The statement is in llmproxy/database/sql/1_admission.sql. Here are its argument and its result.
 """
 
 import secrets
@@ -36,15 +36,16 @@ RATE_HEADERS = {
     for kind in RATE_KINDS
 }
 RETRY_SECONDS = (
-    1  # a connection that broke may not be the only one: the pool's others die one after the other
+    1  # after one broken connection, the other connections of the pool may be broken too
 )
 
 
 @dataclass(slots=True)
 class Admission:
-    """A completion that may run: its hold, its prices as of now, and the tokens its answer may have.
+    """A completion that may run: its hold, its prices as of now, and the limit of its answer.
 
-    `certain_tokens` are more than the prompt can have. `rates` are what was counted against the caller's limits.
+    `certain_tokens` is the most tokens that the prompt can have. `counted_tokens` were counted
+    against the rate limits of the caller, whose state is in `rates`.
     """
 
     route: Route
@@ -62,8 +63,8 @@ class Admission:
     certain_tokens: int
     counted_tokens: int
     max_tokens: int
-    clamped: bool  # the balance or a budget, not the caller, limits the answer
-    model_limit: int | None  # of the answer, if the caller wanted more than the model gives
+    clamped: bool  # True if the balance or a budget, not the caller, limits the answer
+    model_limit: int | None  # the model's limit of the answer, if the caller asked for more
     hold: int | None
     held: int
     rates: list[Rates]
@@ -72,7 +73,7 @@ class Admission:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of the answer, whatever it will be."""
+        """The headers of the response, whether the completion succeeds or fails."""
         said = rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
             said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
@@ -109,9 +110,10 @@ def admit(
     repeatable: Repeatable | None = None,
     passed_headers: dict[str, str] | None = None,
 ) -> Admission:
-    """Check caller, model and limits, hold what the completion may cost.
+    """Check caller, model and limits, and hold the most that the completion may cost.
 
-    A balance or budget that covers a shorter answer gets the shorter answer: `clamped`. Raises GatewayRefusal.
+    If the balance or budget covers only a shorter answer, the answer is limited: `clamped`.
+    Raises GatewayRefusal.
     """
     started, generation_id = time.monotonic(), f"gen_{secrets.token_urlsafe(18)}"
     request = _request(caller, asked, route, generation_id, repeatable)
@@ -150,7 +152,7 @@ def admit(
 
 
 def make_sure(caller: Presented) -> None:
-    """Let nobody unknown go on. Raises Unauthorized, InsufficientScope, UserNotFound."""
+    """Identify a caller that is not known. Raises Unauthorized, InsufficientScope, UserNotFound."""
     if caller.is_known:
         return
     user, refusal = _identified(caller)
@@ -168,11 +170,14 @@ def _identified(caller: Presented) -> tuple[int, str | None]:
             return user, refusal
     finally:
         if not connection.in_atomic_block:
-            connection.close()  # nobody has one while they wait for a batch, which needs one
+            connection.close()  # a request that waits for a batch must not occupy a connection
 
 
 def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
-    """What the statement grants, once the environment's models are rows. Raises GatewayRefusal."""
+    """Return what the statement grants. Raises GatewayRefusal.
+
+    A model of LLM_UPSTREAM_MODELS that has no row yet gets one, and the statement runs again.
+    """
     said = _decided(request, caller)
     if (
         "refusal" in said
@@ -234,7 +239,10 @@ def _model_name(requested: str | None) -> str | None:
 
 
 def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted | AdmissionRefused:
-    """Ask, also when the connection breaks: whether that was before or after the commit, the reference holds once."""
+    """Run the statement, again if the connection breaks.
+
+    The break may have come before or after the commit. The reference ensures a single hold.
+    """
     asked, until, pause = orjson.dumps(request).decode(), 0.0, 0.01
     while True:
         try:
@@ -246,7 +254,7 @@ def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted |
                 or connection.in_atomic_block
                 or isinstance(error.__cause__, LockNotAvailable)
             ):
-                raise  # who has waited for a lock in vain has waited long enough
+                raise  # a timeout of a lock is not repeated: the request has waited long enough
             time.sleep(pause)
             pause *= 2
 

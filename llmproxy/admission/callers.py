@@ -1,4 +1,8 @@
-"""Who calls the gateway: a token or key, a browser session, or the backend with the static token (api.md §3, §5)."""
+"""The callers of the gateway, and how they authenticate (api.md §3, §5).
+
+A caller has an access token, an API key or a browser session. The Python backend has a static
+token.
+"""
 
 import hmac
 import time
@@ -32,7 +36,7 @@ _USER_TOKEN = headers.wsgi_name(headers.USER_TOKEN)
 
 @dataclass(frozen=True, slots=True)
 class GatewayCaller:
-    """`caller` is None only for the static token; `charged` is False where such calls are free."""
+    """`caller` is None only for the static token, `charged` False only if its calls are free."""
 
     caller: Caller | None
     charged: bool
@@ -43,29 +47,34 @@ class GatewayCaller:
 
     @property
     def only_models(self) -> list[str]:
-        """The models that the API key is limited to; empty for no such limit."""
+        """The models that the API key may use; empty if it may use all models of the plan."""
         return self.caller.key.allowed_models if self.caller and self.caller.key else []
 
 
 def authenticate(request: HttpRequest) -> GatewayCaller:
-    """The caller of this request. Raises Unauthorized, InsufficientScope, UserNotFound, CsrfFailed."""
+    """Return the caller of this request.
+
+    Raises MissingCredentials, Unauthorized, InsufficientScope, UserNotFound, CsrfFailed.
+    """
     token = read_bearer_token(request)
     if token is None:
-        return _session(request)
+        return _identify_session(request)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
     if static and hmac.compare_digest(token.encode(), static.encode()):
-        return _backend(request)
-    return GatewayCaller(_bearer(token), charged=True)
+        return _identify_backend(request)
+    return GatewayCaller(_identify_bearer(token), charged=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What came with a request that wants a completion; the statement that admits it says whose it is.
+    """The credentials in a request for a completion. The admitting statement looks up their owner.
 
-    One of `checksum` (of a token, or of a key if `is_key`) and `user` (of a browser's session), neither for the
-    backend with its own token. With `speaks_for`, the checksum is that of the user's token that the backend sent.
-    `like_a_key` is what begins as one, whatever it is.
-    `account` is whose checksum it was a moment ago, 0 if nobody's: good for an order, not for an answer.
+    * `checksum`: that of an access token, or of an API key if `is_key` is True.
+    * `user`: id of the user of a browser session. The backend with its own token has neither.
+    * `speaks_for`: the checksum is that of the user's token which the backend sent.
+    * `like_a_key`: the token begins with the prefix of API keys, whether it is one or not.
+    * `account`: id of the user whom this checksum belonged to when last seen, 0 if unknown. It may
+      be stale: use it only to order locks.
     """
 
     checksum: str = ""
@@ -82,14 +91,17 @@ class Presented:
 
 
 class _Known:
-    """Checksums that were good a moment ago: their requests are worth reading. What they may is asked each time."""
+    """Checksums that were valid in the last minute: long bodies of their requests are parsed.
+
+    The database still decides about every request.
+    """
 
     def __init__(self, most: int = 10_000, seconds: float = 60) -> None:
         self.most, self.seconds = most, seconds
         self._users: dict[str, tuple[float, int]] = {}
 
     def get(self, checksum: str) -> int:
-        """The user; 0 for nobody."""
+        """Return the id of the user; 0 if the checksum is unknown or too old."""
         until, user = self._users.get(checksum, (0, 0))
         return user if until > time.monotonic() else 0
 
@@ -103,45 +115,48 @@ _known = _Known()
 
 
 def remember(caller: Presented, user: int) -> None:
-    """The database has just said that the checksum is this user's."""
+    """Remember that the database has just found this user to be the owner of the checksum."""
     if caller.checksum:
         _known.add(caller.checksum, user)
 
 
 def present(request: HttpRequest) -> Presented:
-    """Who says they call. Raises what `authenticate` raises, as far as no question to the database tells."""
+    """Return the credentials of this request, without a query for the owner of a token.
+
+    Raises what `authenticate` raises, as far as that needs no query.
+    """
     token = read_bearer_token(request)
     if token is None:
-        user = _session(request).user
+        user = _identify_session(request).user
         return Presented(user=user.pk if user else None, account=user.pk if user else 0)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
     if static and hmac.compare_digest(token.encode(), static.encode()):
         if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
             return Presented(is_backend=True)
-        return _speaking_for(_users_token(request))
-    return _credential(token)
+        return _present_backend_user(_read_user_token(request))
+    return _present_token(token)
 
 
-def _credential(token: str) -> Presented:
+def _present_token(token: str) -> Presented:
     if not B64TOKEN.match(token):
         raise Unauthorized(build_refusal(token).description)
-    sum_of = checksum(token)
+    token_checksum = checksum(token)
     return Presented(
-        sum_of,
+        token_checksum,
         is_key=is_key(token),
         like_a_key=token.startswith(KEY_PREFIX),
-        account=_known.get(sum_of),
+        account=_known.get(token_checksum),
     )
 
 
-def _speaking_for(token: str) -> Presented:
+def _present_backend_user(token: str) -> Presented:
     try:
-        return replace(_credential(token), speaks_for=True)
+        return replace(_present_token(token), speaks_for=True)
     except Unauthorized as refusal:
         raise UserNotFound(refusal.message) from None
 
 
-def _bearer(token: str) -> Caller:
+def _identify_bearer(token: str) -> Caller:
     try:
         caller = identify(token)
     except InvalidToken as refusal:
@@ -157,14 +172,14 @@ def insufficient_scope() -> InsufficientScope:
     )
 
 
-def _backend(request: HttpRequest) -> GatewayCaller:
-    """The Python backend without a user of its own; the user it speaks for pays, if it names one."""
+def _identify_backend(request: HttpRequest) -> GatewayCaller:
+    """Return the backend as a caller: free, or charged to the user whose token it sent."""
     if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
         return GatewayCaller(None, charged=False)
-    return GatewayCaller(_backend_bearer(_users_token(request)), charged=True)
+    return GatewayCaller(_identify_backend_user(_read_user_token(request)), charged=True)
 
 
-def _users_token(request: HttpRequest) -> str:
+def _read_user_token(request: HttpRequest) -> str:
     token: str = request.META.get(_USER_TOKEN, "").removeprefix("Bearer ").strip()
     if not token:
         raise UserNotFound(
@@ -176,14 +191,14 @@ def _users_token(request: HttpRequest) -> str:
     return token
 
 
-def _backend_bearer(token: str) -> Caller:
+def _identify_backend_user(token: str) -> Caller:
     try:
-        return _bearer(token)
+        return _identify_bearer(token)
     except Unauthorized as refusal:
         raise UserNotFound(refusal.message) from None
 
 
-def _session(request: HttpRequest) -> GatewayCaller:
+def _identify_session(request: HttpRequest) -> GatewayCaller:
     user = request.user
     if not isinstance(user, User):
         raise MissingCredentials(
@@ -199,11 +214,11 @@ class _CsrfCheck(CsrfViewMiddleware):
         raise CsrfFailed(_("Send the CSRF token of this session in X-CSRFToken."))
 
 
-def _exempt_from_nothing(_request: HttpRequest) -> HttpResponse:
+def _protected_view(_request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
 def _enforce_csrf(request: HttpRequest) -> None:
-    check = _CsrfCheck(_exempt_from_nothing)
+    check = _CsrfCheck(_protected_view)
     check.process_request(request)
-    check.process_view(request, _exempt_from_nothing, (), {})
+    check.process_view(request, _protected_view, (), {})

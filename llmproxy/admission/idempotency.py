@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: the same request again gets the first answer, and is not charged again.
+"""`Idempotency-Key`: a repeated request gets the first answer, and is not charged again.
 
-Which of two is the first, and what the other one gets, is decided in the statement that admits them. The answer is
-kept encrypted for IDEMPOTENCY_SECONDS, and forgotten.
+The admitting statement decides which of two requests is the first, and what the other one gets.
+The answer is stored encrypted, and deleted after IDEMPOTENCY_SECONDS.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """What the caller named this request, and a digest of what it asks for."""
+    """The Idempotency-Key of a request, and a digest of its path and body."""
 
     key: str
     digest: str
@@ -37,7 +37,7 @@ def read_key(key: str, path: str, raw: bytes) -> Repeatable:
 
 
 def sealed(answer: Any) -> str:
-    """What is stored of an answer; empty for one too large to be kept."""
+    """Return the encrypted answer to store; empty if the answer is too large to be stored."""
     plain = lenient_json.encode(answer)
     return (
         encryption.encrypt(plain.decode(), purpose=PURPOSE)
@@ -47,7 +47,7 @@ def sealed(answer: Any) -> str:
 
 
 def opened(stored: str) -> Any:
-    """The answer; None for one that a changed key has made unreadable."""
+    """Return the stored answer; None if it is unreadable because the encryption key has changed."""
     try:
         return lenient_json.decode(encryption.decrypt(stored, purpose=PURPOSE))
     except encryption.Unreadable:
@@ -55,5 +55,5 @@ def opened(stored: str) -> Any:
 
 
 def forget_old() -> int:
-    """Delete what is not repeated any more; returns how many."""
+    """Delete the keys whose answers are no longer repeated; return their number."""
     return IdempotencyKey.objects.old().delete()[0]

@@ -1,4 +1,4 @@
-"""What the statement that admits a completion refuses, as the exceptions that say so to the caller."""
+"""Converts the refusals of the admitting statement into the exceptions that the caller gets."""
 
 from datetime import date
 from typing import Any, Literal
@@ -43,7 +43,7 @@ def of(  # noqa: C901 – one line each
     caller: Presented,
     rate_headers: dict[str, str],
 ) -> GatewayRefusal:
-    """The refusal that `said` the statement, which was asked for `request`.
+    """Return the exception for the refusal `said`, the statement's result for `request`.
 
     `rate_headers` are those of the caller's limits; only some refusals have them.
     """
@@ -67,7 +67,7 @@ def of(  # noqa: C901 – one line each
 
 
 def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
-    """The refusal of a token or key that is unknown, or not for this."""
+    """Return the exception for a token or key that is unknown, or lacks the scope."""
     if refusal == "insufficient_scope":
         return insufficient_scope()
     words = (InvalidKey if caller.like_a_key else InvalidToken)().description
@@ -85,7 +85,7 @@ def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
     kind: RateKind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
     refused = said["refused"]
     limit = refused[kind]
-    assert limit is not None  # it has just refused  # noqa: S101
+    assert limit is not None  # this limit is the reason of the refusal  # noqa: S101
     words = {
         "requests": (
             _("Too many requests: your plan allows %(limit)d per minute."),
@@ -115,7 +115,7 @@ def _running(said: TooManyRunning | HoldRefused, rate_headers: dict[str, str]) -
 
 
 def _thinking(request: AdmissionRequest) -> str:
-    """Why an answer cannot be as short as the credits are, and what then."""
+    """Return the sentence that says why thinking needs a longer answer; empty without thinking."""
     if request["least_tokens"] <= 1:
         return ""
     words = _(
@@ -126,7 +126,7 @@ def _thinking(request: AdmissionRequest) -> str:
 
 
 def _affordable(said: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
-    """The facts of a refusal with which a program can act; `page` is for a person."""
+    """Return the facts of the refusal for programs; `page` is the URL that a person opens."""
     return {
         "credits_required": said["required"],
         "credits_available": said["available"],
@@ -151,7 +151,7 @@ def _out_of_credits(said: HoldRefused, why: str) -> OutOfCredits:
 
 
 def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
-    """Buying credits would not help, so what leads on is the page of the budget."""
+    """Refuse with a link to the budget's page, because buying credits would not help."""
     kind = said["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
     usage = BudgetUsage(
@@ -159,11 +159,13 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
     )
     used_up = (
         _(
-            "The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of %(limit)d."
+            "The monthly budget of your API key “%(name)s” is used up. Credits left: %(left)d of "
+            "%(limit)d."
         )
         if kind == "key"
         else _(
-            "The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of %(limit)d."
+            "The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of "
+            "%(limit)d."
         )
     ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
@@ -174,7 +176,7 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
 
 
 def _answered(said: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
-    """The first answer again, unless a key that changed meanwhile has made it unreadable."""
+    """Return the first answer again; a conflict if it can no longer be decrypted."""
     answer = idempotency.opened(said["answer"])
     if answer is None:
         return _repeated("answered_once", said, rate_headers)
@@ -184,7 +186,7 @@ def _answered(said: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
 def _repeated(
     refusal: str, said: Repeated | Answered, rate_headers: dict[str, str]
 ) -> IdempotencyConflict:
-    """Why the same Idempotency-Key has no answer."""
+    """Return the conflict that says why this Idempotency-Key has no answer to repeat."""
     words = {
         "other_request": _("This Idempotency-Key has already been used with another request."),
         "still_running": _("The first request with this Idempotency-Key is still running."),
@@ -193,7 +195,7 @@ def _repeated(
         _("This request has already been answered, and the answer is not stored. See its receipt."),
     )
     retry_after = 1 if refusal == "still_running" else None
-    # OpenAI's and Anthropic's clients would repeat a 409.
+    # OpenAI's and Anthropic's clients repeat a request after 409, unless this header forbids it.
     sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
         words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]

@@ -1,2 +1,2 @@
-"""The gateway's two statements as functions of PostgreSQL (sql/), and the audit of what completions
-were charged (audit/)."""
+"""The two statements of the gateway as functions of PostgreSQL (sql/), and the audit of the charges
+for completions (audit/)."""

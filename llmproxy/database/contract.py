@@ -1,16 +1,18 @@
-"""What Python and the two gateway functions in llmproxy/database/sql/ say to each other, as JSON objects.
+"""The JSON objects that Python and the two functions in llmproxy/database/sql/ exchange.
 
-tests/llmproxy/database/test_contract.py compares these keys with those that the SQL reads and writes.
+tests/llmproxy/database/test_contract.py compares these keys with those that the SQL reads and
+writes.
 """
 
 from typing import Any, Literal, TypedDict, final
 
 
 class AdmissionRequest(TypedDict):
-    """The argument of `gateway_admit`: who calls, what is asked for, and the settings that decide.
+    """The argument of `gateway_admit`: the caller, the request, and the settings that decide.
 
-    One of `checksum` and `user` is set, or `is_backend`. Durations are in seconds; `price` is the default in credits
-    per 1,000 tokens, as a decimal text; `most` and `least` bound a hold in credits.
+    Exactly one of `checksum`, `user` and `is_backend` is set. Durations are in seconds. `price` is
+    the default price in credits per 1,000 tokens, as decimal text. A hold is from `least` to `most`
+    credits.
     """
 
     checksum: str
@@ -42,7 +44,10 @@ class AdmissionRequest(TypedDict):
 
 
 class RateState(TypedDict):
-    """One limit per minute: what remains of it, `reset` and `retry_after` in seconds, `until` in Unix time."""
+    """The state of one limit per minute.
+
+    `reset` and `retry_after` are in seconds from now, `until` is Unix time in seconds.
+    """
 
     limit: int
     remaining: float
@@ -52,7 +57,7 @@ class RateState(TypedDict):
 
 
 class Rates(TypedDict):
-    """The limits of a user (an empty `credential`), a device or a key; None where there is no limit."""
+    """The limits of a user (empty `credential`), a device or a key; None stands for no limit."""
 
     credential: str
     requests: RateState | None
@@ -61,9 +66,11 @@ class Rates(TypedDict):
 
 @final
 class AdmissionGranted(TypedDict):
-    """The answer of `gateway_admit` if the completion may run. `account` pays: None for the backend's own calls.
+    """The result of `gateway_admit` if the completion may run.
 
-    `prices` are decimal texts by the name of the kind (llmproxy/metering/pricing.py).
+    `account` is the id of the user who pays, None for the backend's own calls. `prices` maps the
+    name of each price kind (llmproxy/metering/pricing.py) to credits per 1,000 tokens, as decimal
+    text.
     """
 
     account: int | None
@@ -97,7 +104,7 @@ class NotAllowed(TypedDict):
 
 @final
 class RateExceeded(TypedDict):
-    """`refused` are the limits of which one is used up; `name` is that of the device or key."""
+    """A limit per minute is used up: it is in `refused`. `name` is that of the device or key."""
 
     refusal: Literal["too_many_requests", "too_many_tokens"]
     refused: Rates
@@ -107,7 +114,7 @@ class RateExceeded(TypedDict):
 
 @final
 class TooManyRunning(TypedDict):
-    """The device or key has as many open holds as it may."""
+    """The device or key has reached its limit of open holds."""
 
     refusal: Literal["too_many_running"]
     credential: str
@@ -118,7 +125,10 @@ class TooManyRunning(TypedDict):
 
 @final
 class HoldRefused(TypedDict):
-    """The ledger refused the hold. `spent`, `held` and `month` are those of the budget, None without one."""
+    """The ledger refused the hold.
+
+    `spent`, `held` and `month` belong to the budget, and are None without one.
+    """
 
     refusal: Literal["insufficient_credits", "too_many_holds"]
     required: int
@@ -136,7 +146,7 @@ class HoldRefused(TypedDict):
 
 @final
 class BudgetRefused(TypedDict):
-    """The balance would have covered the hold; the monthly budget of the device or key does not."""
+    """The balance covers the hold, but the monthly budget of the device or key does not."""
 
     refusal: Literal["budget_used_up"]
     required: int
@@ -154,7 +164,7 @@ class BudgetRefused(TypedDict):
 
 @final
 class Repeated(TypedDict):
-    """The Idempotency-Key was used before, and there is no answer to give again."""
+    """The Idempotency-Key was used before, and there is no answer to return again."""
 
     refusal: Literal["other_request", "still_running", "answered_once"]
     generation_id: str
@@ -165,7 +175,10 @@ class Repeated(TypedDict):
 
 @final
 class Answered(TypedDict):
-    """The first answer to this Idempotency-Key, encrypted. `bill` is its charge, and the balance after that."""
+    """The Idempotency-Key has an answer, which is encrypted.
+
+    `bill` is the charge and the balance after it, in credits.
+    """
 
     refusal: Literal["answered"]
     generation_id: str
@@ -180,9 +193,9 @@ AdmissionRefused = (
 
 
 class CompletionColumns(TypedDict):
-    """The columns of `completions` that Python knows, but for the counts of `Usage` and the columns of `Prices`.
+    """The columns of `completions` that Python computes, besides the token counts and the prices.
 
-    Others are written by `gateway_settle` itself.
+    `gateway_settle` itself computes the other columns.
     """
 
     generation_id: str
@@ -211,16 +224,20 @@ class CompletionColumns(TypedDict):
 
 
 class UnusedRate(TypedDict):
-    """Seconds of a token rate that were counted and not used; negative where more was used. `until` is Unix time."""
+    """The unused part of a token rate, in seconds; negative if more was used than counted.
+
+    `until` is Unix time in seconds.
+    """
 
     seconds: float
     until: float
 
 
 class SettlementRequest(CompletionColumns):
-    """The argument of `gateway_settle`, which has the counts and prices as well.
+    """The argument of `gateway_settle`, together with the token counts and the prices.
 
-    `most` bounds the charge, `unused` is by credential, `answer` is encrypted.
+    `most` is the largest charge in credits, the keys of `unused` are credentials, and `answer` is
+    encrypted.
     """
 
     most: int
@@ -231,7 +248,10 @@ class SettlementRequest(CompletionColumns):
 
 
 class Settled(TypedDict):
-    """The answer of `gateway_settle`; instead of it null if the completion had ended before. `created` is Unix time."""
+    """The result of `gateway_settle`, which is null if the completion was settled before.
+
+    `created` is Unix time in seconds.
+    """
 
     charged: int
     balance_after: int | None

@@ -1,4 +1,4 @@
-"""Puts the gateway's functions of llmproxy/database/sql/ into the database after every `migrate`.
+"""Installs the functions of the gateway (llmproxy/database/sql/) after every `migrate`.
 
 One round trip admits a completion, and one settles it (docs/decisions/0016).
 """
@@ -14,9 +14,6 @@ TABLES = frozenset({"llm_rates", "llm_idempotency_keys", "device_sessions", "api
 
 
 def after_migrate(**kwargs: Any) -> None:
-    """Replace the functions by those in the files and those that price_functions writes.
-
-    It is a receiver of Django's post_migrate.
-    """
+    """Receive Django's post_migrate: install these files, and the functions of the price kinds."""
     texts = [price_functions.write_functions(), *map(Path.read_text, FILES)]
     functions.replace("gateway_", texts, needed=TABLES)

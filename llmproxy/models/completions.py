@@ -1,4 +1,4 @@
-"""The record of every completion, what a repeated request finds, and the rates of callers."""
+"""Completions, the stored answers to Idempotency-Keys, and the rates of callers."""
 
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was as
 
 class CompletionQuerySet(models.QuerySet["Completion"]):
     def asked_of(self, slug: str) -> "CompletionQuerySet":
-        """Those that this provider answered or failed at; each of the two has its index."""
+        """Completions that this provider answered or failed at. Each condition has an index."""
         return self.filter(
             models.Q(provider=slug)
             | (FELL_BACK & models.Q(attempts__contains=[{"provider": slug}]))
@@ -24,9 +24,9 @@ class CompletionQuerySet(models.QuerySet["Completion"]):
 
 
 class Completion(models.Model):
-    """One request and its answer: everything that explains its charge. Written once, with the charge.
+    """One request and its answer, with all facts that explain the charge.
 
-    It has a column for each of PRICE_KINDS.
+    A row is written once, together with the charge. It has a column for each of PRICE_KINDS.
     """
 
     class UsageSource(models.TextChoices):
@@ -53,8 +53,8 @@ class Completion(models.Model):
     credential_name = models.CharField(
         _("device or key name"), max_length=100, blank=True, db_default=""
     )
-    # Each provider that was asked, in order: {"provider", "error", "ms"}, and the "status" of an answer that was none.
-    # The last one is `provider`.
+    # Each provider that was tried, in order: {"provider", "error", "ms"}, and the HTTP "status" of
+    # an error response. The last one is `provider`.
     attempts = models.JSONField(
         _("provider attempts"), default=list, db_default=models.Value([], models.JSONField())
     )
@@ -98,20 +98,22 @@ class Completion(models.Model):
         verbose_name_plural = _("completions")
         indexes = [
             models.Index(fields=["user", "-id"], name="completions_by_user"),
-            # Few: most are completed, and cost this index nothing.
+            # A small index: most completions are completed, and are not in it.
             models.Index(
                 fields=["user", "-id"],
                 condition=~models.Q(status="completed"),
                 name="completions_not_completed",
             ),
-            # For the operator's filter: passes over pages without the provider, and costs an insert next to nothing.
+            # For the filter in the admin: it skips pages without the provider, and an insert costs
+            # almost nothing.
             BrinIndex(
                 fields=["provider"],
                 name="completions_by_provider",
                 opclasses=["text_bloom_ops"],
                 autosummarize=True,
             ),
-            # Who was asked before: only of the few that fell back, so that the others' inserts do not pay for it.
+            # For the providers that were tried first. Only the few completions that fell back are
+            # in it, so that inserting the others costs nothing.
             GinIndex(
                 fields=["attempts"],
                 name="completions_that_fell_back",
@@ -119,7 +121,7 @@ class Completion(models.Model):
                 condition=FELL_BACK,
             ),
         ]
-        # Not `unique` on the field, which would make an index for LIKE too, at each completion's expense.
+        # `unique` on the field would add a second index for LIKE, which every insert would pay for.
         constraints = [models.UniqueConstraint(fields=["generation_id"], name="completions_once")]
 
     def __str__(self) -> str:
@@ -133,36 +135,37 @@ class Completion(models.Model):
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
         prices = resolve_prices(self)
-        assert prices is not None  # only those of parts can be empty  # noqa: S101
+        assert prices is not None  # only the price of a part can be empty  # noqa: S101
         return prices
 
     @property
     def is_written(self) -> bool:
-        """Whether a text was asked for, which has a first word and an end."""
+        """True if the answer is a text, which has a first word and a finish reason."""
         return self.route != Endpoint.EMBEDDINGS.label
 
     @property
     def began_at(self) -> datetime:
-        """When it was asked for: the row is written at its end."""
+        """The time of the request; the row is written when the completion ends."""
         return self.created_at - timedelta(milliseconds=self.total_ms)
 
 
 for kind in PRICE_KINDS:
-    # A part has none in rows from before it was one.
+    # Rows from before the part existed have no price for it.
     Completion.add_to_class(kind.column, price(kind.label, null=kind.part_of is not None))
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
     def old(self) -> "IdempotencyKeyQuerySet":
-        """Keys that say nothing any more."""
+        """Keys whose answers are no longer repeated."""
         return self.filter(created_at__lt=Now() - timedelta(seconds=settings.IDEMPOTENCY_SECONDS))
 
 
 class IdempotencyKey(models.Model):
-    """A request that said `Idempotency-Key`, and what its repetitions get, for IDEMPOTENCY_SECONDS.
+    """A request with an `Idempotency-Key`, and the answer to its repetitions.
 
-    `digest` is that of the route and the body; `answer` is encrypted JSON, empty while the first one runs
-    and where the answer cannot be given again.
+    It is valid for IDEMPOTENCY_SECONDS. `digest` is computed from the route and the body. `answer`
+    is encrypted JSON; it is empty while the first request runs, and if the answer cannot be
+    repeated.
     """
 
     user = models.ForeignKey(
@@ -190,12 +193,15 @@ class IdempotencyKey(models.Model):
 
 class RateQuerySet(models.QuerySet["Rate"]):
     def idle(self) -> "RateQuerySet":
-        """Rates that are free again, and say nothing."""
+        """Rates of which nothing is used: their rows can be deleted."""
         return self.filter(requests__lt=Now(), tokens__lt=Now())
 
 
 class Rate(models.Model):
-    """The generic cell rate of a user (no `credential`), device or key: when the next would be on time."""
+    """The rates of a user (empty `credential`), a device or a key.
+
+    `requests` and `tokens` are theoretical arrival times of the generic cell rate algorithm (GCRA).
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
     credential = models.CharField(max_length=64, blank=True)

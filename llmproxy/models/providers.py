@@ -20,7 +20,7 @@ ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* desc
 
 
 class KeyHeader(models.TextChoices):
-    """How a provider wants its key."""
+    """The request header in which a provider expects its key."""
 
     BEARER = "bearer", "Authorization: Bearer …"
     X_API_KEY = headers.API_KEY, f"{headers.API_KEY}: …"
@@ -28,14 +28,14 @@ class KeyHeader(models.TextChoices):
 
 
 class OnDisconnect(models.TextChoices):
-    """What becomes of the provider's answer when the caller leaves before its end."""
+    """What happens to a provider's answer if the caller disconnects before its end."""
 
     CANCEL = "cancel", _("Stop the provider at once")
     DRAIN = "drain", _("Keep reading to get the exact usage")
 
 
 class Endpoint(models.TextChoices):
-    """The routes of OpenAI's and Anthropic's APIs that we meter, by what comes after `/v1/`."""
+    """The metered routes of OpenAI's and Anthropic's APIs. A value is the path after `/v1/`."""
 
     CHAT = "chat/completions", "/v1/chat/completions"
     TEXT = "completions", "/v1/completions"
@@ -45,7 +45,7 @@ class Endpoint(models.TextChoices):
 
 
 class Problem(models.TextChoices):
-    """Why a test of a provider's connection found no models."""
+    """Why a connection test of a provider found no models."""
 
     NO_ADDRESS = "no_address", _("no URL")
     KEY_UNREADABLE = "key_unreadable", _("the key cannot be used")
@@ -63,15 +63,15 @@ def every_endpoint() -> list[str]:
     return list(Endpoint.values)
 
 
-def _seconds(label: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
-    """A time-out of a provider's own; empty for the installation's."""
+def _build_timeout(label: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
+    """Return a field for a timeout of a provider; if empty, the setting applies."""
     return models.PositiveSmallIntegerField(
         label, null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(900)]
     )
 
 
 class Provider(models.Model):
-    """An OpenAI-compatible endpoint. The one with the slug `environment` is configured by LLM_UPSTREAM_*."""
+    """An OpenAI-compatible API. The settings LLM_UPSTREAM_* describe the row `environment`."""
 
     slug = models.SlugField(_("slug"), unique=True)
     name = models.CharField(_("name"), max_length=100)
@@ -89,9 +89,9 @@ class Provider(models.Model):
         verbose_name=_("supported routes"),
         default=every_endpoint,
     )
-    connect_seconds = _seconds(_("connection timeout (seconds)"))
-    first_byte_seconds = _seconds(_("first byte timeout (seconds)"))
-    idle_seconds = _seconds(_("idle timeout (seconds)"))
+    connect_seconds = _build_timeout(_("connection timeout (seconds)"))
+    first_byte_seconds = _build_timeout(_("first byte timeout (seconds)"))
+    idle_seconds = _build_timeout(_("idle timeout (seconds)"))
     on_disconnect = models.CharField(
         _("when the caller disconnects"),
         max_length=10,
@@ -105,7 +105,7 @@ class Provider(models.Model):
         db_default=30,
         validators=[MaxValueValidator(600)],
     )
-    # Failures in a row, and until when others are asked first because of them.
+    # Failures in a row, and until when other providers are tried first because of them.
     failures = models.PositiveIntegerField(
         _("failures in a row"), default=0, db_default=0, editable=False
     )
@@ -118,7 +118,7 @@ class Provider(models.Model):
         db_default="",
         editable=False,
     )
-    # The last test of the connection; without a problem it went well.
+    # The last connection test; an empty problem means that it succeeded.
     tested_at = models.DateTimeField(_("last test"), null=True, editable=False)
     test_problem = models.CharField(
         _("problem of the last test"),
@@ -150,7 +150,7 @@ class Provider(models.Model):
 
     @property
     def key(self) -> str:
-        """The provider's API key in plain text; raises keys.KeyUnreadable."""
+        """The provider's API key in plain text. Raises provider_keys.KeyUnreadable."""
         return (
             settings.LLM_UPSTREAM_API_KEY
             if self.slug == ENVIRONMENT
@@ -172,9 +172,10 @@ def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
 
 
 class LanguageModel(models.Model):
-    """A model as callers name it, with its own prices in credits per 1,000 tokens or the default ones.
+    """A model by the name that callers use.
 
-    It has a column for each of PRICE_KINDS.
+    It has a price column, in credits per 1,000 tokens, for each of PRICE_KINDS. The default price
+    applies where a column is empty.
     """
 
     name = models.CharField(
@@ -206,12 +207,15 @@ class LanguageModel(models.Model):
 
     @property
     def prices(self) -> Prices | None:
-        """The prices in force now, the prompt's for a cache that has none of its own; None if it cannot be sold."""
+        """The current prices; None if there are none, so that the model cannot be sold.
+
+        A cache without a price of its own has the prompt price.
+        """
         return resolve_prices(self, settings.WEB_LLM_CREDIT_PER_1K_TOKENS)
 
     @property
     def obstacle(self) -> str | Promise:
-        """Why this model is not sold now; empty if it is."""
+        """Why this model cannot be used now; empty if it can."""
         deployments = [row for row in self.deployments.all() if row.is_active]
         if not self.is_active:
             return _("it is switched off")
@@ -231,7 +235,10 @@ for kind in PRICE_KINDS:
 
 
 class Deployment(models.Model):
-    """A model at one provider. Lower `order` is asked first; among equals chance decides, by `weight`."""
+    """A model at one provider.
+
+    A lower `order` is tried first. Among equal ones the order is random, in proportion to `weight`.
+    """
 
     model = models.ForeignKey(LanguageModel, on_delete=models.CASCADE, related_name="deployments")
     provider = models.ForeignKey(

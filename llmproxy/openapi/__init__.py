@@ -1,1 +1,1 @@
-"""How the gateway's routes look in the OpenAPI document."""
+"""The gateway's routes in the OpenAPI document."""

@@ -1,4 +1,7 @@
-"""How the gateway's routes look in the OpenAPI document. They are plain views, so it is all written here."""
+"""The chat, model and receipt routes in the OpenAPI document.
+
+Their views are plain functions, so everything about them is described here.
+"""
 
 from accounts.toolbox import headers
 from accounts.toolbox.openapi import (
@@ -10,15 +13,15 @@ from accounts.toolbox.openapi import (
     SESSION_WITH_CSRF,
     ErrorAnswers,
     Node,
-    answer,
+    build_request_header,
+    build_response,
+    build_response_headers,
     header,
+    integer,
     parameter,
-    received,
     record,
     ref,
-    sent,
-    text,
-    whole,
+    string,
 )
 from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
 from llmproxy.routes import chat, kinds
@@ -32,49 +35,50 @@ GATEWAY = ErrorAnswers(
         401: "`invalid_token`: no credentials, or they are unknown, expired or revoked.",
         403: "`insufficient_scope`, `user_not_found` or `csrf_failed`.",
         404: "`model_not_found`: it does not exist or is not in the caller's plan.",
-        413: "`request_too_large`, here or at the provider.",
-        415: "The provider does not take this kind of content.",
+        413: "`request_too_large`: the body is too large for this service or the provider.",
+        415: "The provider does not accept this kind of content.",
         422: "The provider cannot process this request.",
         429: "`rate_limit_exceeded`: requests, tokens, or completions at the same time.",
         502: "`upstream_error`: the provider failed. Nothing was charged.",
-        503: "`upstream_unavailable`, or the database is away. Nothing was charged.",
+        503: "`upstream_unavailable`, or the database is unavailable. Nothing was charged.",
         504: "`upstream_timeout`: the provider did not answer in time. Nothing was charged.",
     },
 )
 CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
 
-TRACE = sent(headers.REQUEST_ID, headers.TRACE_ID)
-ADMITTED = sent(
+TRACE = build_response_headers(headers.REQUEST_ID, headers.TRACE_ID)
+ADMITTED = build_response_headers(
     *headers.RATE_LIMITS,
     headers.GENERATION_ID,
     headers.CLAMPED_BY_CREDITS,
     headers.CLAMPED_BY_MODEL,
     headers.CLAMPED_THINKING,
 )
-CHARGED = sent(headers.CREDITS_USED, headers.CREDITS_REMAINING)
-CREDITS = record({"used": whole(minimum=0), "remaining": {"type": ["integer", "null"]}})
+CHARGED = build_response_headers(headers.CREDITS_USED, headers.CREDITS_REMAINING)
+CREDITS = record({"used": integer(minimum=0), "remaining": {"type": ["integer", "null"]}})
 BILL = {"used": 1, "remaining": 99}
 
 
-def request(parameters: Parameters, description: str, example: Node) -> Node:
-    """The body of a route, from its table of parameters."""
+def build_request_body(parameters: Parameters, description: str, example: Node) -> Node:
+    """Return the schema of a route's request body, from its table of parameters."""
     properties = {parameter.name: parameter.schema() for parameter in parameters.described}
     optional = [parameter.name for parameter in parameters.described if not parameter.is_required]
     return record(properties, optional=optional, description=description, examples=[example])
 
 
-CHAT_REQUEST = request(
+CHAT_REQUEST = build_request_body(
     chat.PARAMETERS,
-    "OpenAI's parameters; those not named here go to the provider as they are, and others nowhere.",
+    "OpenAI's parameters. Those that are not listed here are forwarded unchanged; parameters of "
+    "other APIs are dropped.",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(
     {
-        "id": text("The provider's."),
+        "id": string("The provider's id of the completion."),
         "choices": {"type": "array", "items": {"type": "object"}},
         "usage": record(
             {
-                name: whole(minimum=0)
+                name: integer(minimum=0)
                 for name in ("prompt_tokens", "completion_tokens", "total_tokens")
             }
         ),
@@ -99,11 +103,11 @@ COMPLETION = record(
 )
 MODEL = record(
     {
-        "id": text("What a request calls it."),
-        "object": text(enum=["model"]),
-        "created": whole("Unix time."),
-        "owned_by": text("The provider's slug."),
-        "max_output_tokens": whole(minimum=1),
+        "id": string("The name of the model in a request."),
+        "object": string(enum=["model"]),
+        "created": integer("Unix time."),
+        "owned_by": string("The provider's slug."),
+        "max_output_tokens": integer(minimum=1),
         "credits_per_1k_tokens": record(
             {name: {"type": "number", "minimum": 0} for name in PRICES}
         ),
@@ -113,12 +117,12 @@ OUT_OF_CREDITS_FACTS = record(
     {
         "error": record(
             {
-                "credits_required": whole(),
-                "credits_available": whole(),
-                "affordable_tokens": whole(
+                "credits_required": integer(),
+                "credits_available": integer(),
+                "affordable_tokens": integer(
                     "The longest answer that the balance or budget covers.", minimum=0
                 ),
-                "top_up_url": text("Where to buy credits, or to raise the budget.", format="uri"),
+                "top_up_url": string("Where to buy credits, or to raise the budget.", format="uri"),
                 "budget": ref("Budget"),
             },
             optional=["budget"],
@@ -136,39 +140,43 @@ SCHEMAS: Node = {
 }
 
 STREAM = """\
-Events, of which the schema describes each one:
+Server-sent events. The schema describes one event:
 
-    data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hello!"}}]}
+    data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
 
     %s {"used": 1, "remaining": 99}
 
     data: [DONE]
 
-With `stream_options.include_usage` the bill is in the usage chunk instead, as `_credits`. A failure after the
-first byte is an event with `error` in its data, and `[DONE]` comes after it.
+With `stream_options.include_usage` the bill is in the usage chunk instead, as `_credits`. A failure
+after the first byte is an event with `error` in its data, followed by `[DONE]`.
 """
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
-TRACE_ID, USER_TOKEN = received(headers.TRACE_ID), received(headers.USER_TOKEN)
+TRACE_ID, USER_TOKEN = (
+    build_request_header(headers.TRACE_ID),
+    build_request_header(headers.USER_TOKEN),
+)
 
 
-def completes(
+def build_completion_route(
     operation: str,
     summary: str,
     *media: Node,
-    said: str = "The answer.",
-    asks: str = "ChatRequest",
+    description: str = "The answer.",
+    request_schema: str = "ChatRequest",
     errors: ErrorAnswers = GATEWAY,
-    refuses: str = "OutOfCredits",
+    refusal_schema: str = "OutOfCredits",
 ) -> Node:
-    """A route that completes; `media` are the contents of its 200, `said` is its description.
+    """Return the path item of a completion route.
 
-    `asks` is the schema of the request, `refuses` that of the 402.
+    `media` and `description` belong to the response 200; `refusal_schema` is the name of the schema
+    of the response 402.
     """
     content = {name: node for kind in media for name, node in kind.items()}
     described = ADMITTED | (CHARGED if JSON in content else {})
     refused = errors.answers(*CHAT_STATUSES)
-    refused["402"] = answer(
-        "`insufficient_credits`. Nothing was sent to the provider.", ref(refuses)
+    refused["402"] = build_response(
+        "`insufficient_credits`. Nothing was sent to the provider.", ref(refusal_schema)
     )
     return {
         "post": {
@@ -176,16 +184,21 @@ def completes(
             "tags": ["gateway"],
             "summary": summary,
             "parameters": [TRACE_ID, USER_TOKEN],
-            "requestBody": {"required": True, "content": {JSON: {"schema": ref(asks)}}},
+            "requestBody": {"required": True, "content": {JSON: {"schema": ref(request_schema)}}},
             "security": [BEARER, SESSION_WITH_CSRF],
-            "responses": _traced(
-                {"200": {"description": said, "content": content, "headers": described}, **refused}
+            "responses": _add_trace_headers(
+                {
+                    "200": {"description": description, "content": content, "headers": described},
+                    **refused,
+                }
             ),
         }
     }
 
 
-def _question(operation: str, summary: str, schema: Node, refused: Node, *parameters: Node) -> Node:
+def _build_get_route(
+    operation: str, summary: str, schema: Node, refused: Node, *parameters: Node
+) -> Node:
     return {
         "get": {
             "operationId": operation,
@@ -193,17 +206,19 @@ def _question(operation: str, summary: str, schema: Node, refused: Node, *parame
             "summary": summary,
             "parameters": [*parameters, TRACE_ID, USER_TOKEN],
             "security": [BEARER, SESSION],
-            "responses": _traced({"200": answer("The answer.", schema), **refused}),
+            "responses": _add_trace_headers(
+                {"200": build_response("The answer.", schema), **refused}
+            ),
         }
     }
 
 
 SCOPE = {
-    "WWW-Authenticate": header("With `insufficient_scope`: which scope it takes (RFC 6750 §3.1).")
+    "WWW-Authenticate": header("With `insufficient_scope`: the required scope (RFC 6750 §3.1).")
 }
 
 
-def _traced(responses: Node) -> Node:
+def _add_trace_headers(responses: Node) -> Node:
     return {
         status: response
         | {"headers": response.get("headers", {}) | TRACE | (SCOPE if status == "403" else {})}
@@ -214,60 +229,63 @@ def _traced(responses: Node) -> Node:
 _JSON: Node = {JSON: {"schema": ref("ChatCompletion")}}
 
 
-def events(*names: str, example: Node = CHUNK) -> Node:
-    """A stream of events with these names; `message` is that of an event without one."""
-    name = text(enum=list(names)) if names else text("As in `data`.")
-    event = record({"event": name, "data": text("JSON, or `[DONE]`.")}, optional=["event"])
+def build_events(*names: str, example: Node = CHUNK) -> Node:
+    """Return the content of a stream of events with these names.
+
+    `message` is the name of an event that has no `event` field.
+    """
+    name = string(enum=list(names)) if names else string("The same as `type` in `data`.")
+    event = record({"event": name, "data": string("JSON, or `[DONE]`.")}, optional=["event"])
     return {EVENTS: {"schema": event, "example": example}}
 
 
 PATHS: Node = {
-    "/v1/chat/completions": completes(
+    "/v1/chat/completions": build_completion_route(
         "chat_completions",
         "Complete a chat: JSON, or events when `stream` is true",
         _JSON,
-        events("message"),
-        said=STREAM % ": credits",
+        build_events("message"),
+        description=STREAM % ": credits",
     ),
-    "/api/llm/chat": completes("llm_chat", "Complete a chat: always JSON", _JSON),
-    "/api/llm/stream": completes(
+    "/api/llm/chat": build_completion_route("llm_chat", "Complete a chat: always JSON", _JSON),
+    "/api/llm/stream": build_completion_route(
         "llm_stream",
         "Complete a chat: always events",
-        events("message", "credits", "error"),
-        said=STREAM % "event: credits\\n    data:",
+        build_events("message", "credits", "error"),
+        description=STREAM % "event: credits\\n    data:",
     ),
-    "/v1/models": _question(
+    "/v1/models": _build_get_route(
         "models",
         "The models that the caller may use",
-        record({"object": text(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
+        record({"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
         GATEWAY.answers(400, 401, 403, 503),
     ),
-    "/v1/models/{name}": _question(
+    "/v1/models/{name}": _build_get_route(
         "model",
-        "One of them",
+        "One model",
         ref("Model"),
         GATEWAY.answers(400, 401, 403, 404, 503),
         parameter(
             "name",
             "path",
-            "Its name, which may hold slashes.",
-            text(examples=["smollm2"]),
+            "The name of the model, which may contain slashes.",
+            string(examples=["smollm2"]),
             required=True,
         ),
     ),
-    "/v1/generation": _question(
+    "/v1/generation": _build_get_route(
         "generation",
-        "The receipt of one completion of the caller's",
+        "The receipt of one of the caller's completions",
         ref("Generation"),
         GATEWAY.answers(
             400,
             401,
             403,
             503,
-            s404="`generation_not_found`: no completion of the caller's has this id.",
+            s404="`generation_not_found`: the caller has no completion with this id.",
         ),
         parameter(
-            "id", "query", "An `x-generation-id`.", text(examples=[GENERATION_ID]), required=True
+            "id", "query", "An `x-generation-id`.", string(examples=[GENERATION_ID]), required=True
         ),
     ),
 }

@@ -1,7 +1,16 @@
 """The routes besides chat in the OpenAPI document: text, embeddings, Responses and Messages."""
 
 from accounts.toolbox import headers
-from accounts.toolbox.openapi import JSON, ErrorAnswers, Node, record, ref, sent, text, whole
+from accounts.toolbox.openapi import (
+    JSON,
+    ErrorAnswers,
+    Node,
+    build_response_headers,
+    integer,
+    record,
+    ref,
+    string,
+)
 from llmproxy.openapi.chat import (
     BILL,
     COMPLETION,
@@ -9,64 +18,64 @@ from llmproxy.openapi.chat import (
     GATEWAY,
     OUT_OF_CREDITS_FACTS,
     STREAM,
-    completes,
-    events,
-    request,
+    build_completion_route,
+    build_events,
+    build_request_body,
 )
-from llmproxy.openapi.receipt import or_null
+from llmproxy.openapi.receipt import allow_null
 from llmproxy.routes import embeddings, messages, responses
 from llmproxy.routes import text as text_route
 
-TEXT_REQUEST = request(
+TEXT_REQUEST = build_request_body(
     text_route.PARAMETERS,
     "OpenAI's legacy parameters. Several prompts multiply the answers.",
     {"prompt": "Once upon a time", "max_tokens": 20},
 )
-EMBEDDINGS_REQUEST = request(
+EMBEDDINGS_REQUEST = build_request_body(
     embeddings.PARAMETERS, "OpenAI's parameters.", {"input": ["Hello", "world"]}
 )
-RESPONSES_REQUEST = request(
+RESPONSES_REQUEST = build_request_body(
     responses.PARAMETERS,
-    "OpenAI's parameters, without what the provider would keep: `previous_response_id`, `conversation`, "
-    "`background`, `prompt`, `store`, references and ids of files are refused.",
+    "OpenAI's parameters. What needs state at the provider is refused: `previous_response_id`, "
+    "`conversation`, `background`, `prompt`, `store`, references and ids of files.",
     {"input": "Say hello.", "max_output_tokens": 50},
 )
-MESSAGES_REQUEST = request(
+MESSAGES_REQUEST = build_request_body(
     messages.PARAMETERS,
-    "Anthropic's parameters. `container`, `mcp_servers` and what Anthropic would run are refused.",
+    "Anthropic's parameters. `container`, `mcp_servers` and tools that Anthropic runs are refused.",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 
 
-def _answered(kept: Node, example: Node) -> Node:
+def _build_answer(properties: Node, example: Node) -> Node:
     return record(
-        {**kept, "_credits": CREDITS},
-        optional=kept,
+        {**properties, "_credits": CREDITS},
+        optional=properties,
         description="The provider's answer and the bill.",
         examples=[{**example, "_credits": BILL}],
     )
 
 
-def _usage(*names: str) -> Node:
-    return record({name: whole(minimum=0) for name in names}, optional=names)
+def _build_usage(*names: str) -> Node:
+    return record({name: integer(minimum=0) for name in names}, optional=names)
 
 
-VECTORS = _answered(
+VECTORS = _build_answer(
     {
         "data": {"type": "array", "items": {"type": "object"}},
-        "usage": _usage("prompt_tokens", "total_tokens"),
+        "usage": _build_usage("prompt_tokens", "total_tokens"),
     },
     {
         "data": [{"object": "embedding", "index": 0, "embedding": [0.1, -0.2]}],
         "usage": {"prompt_tokens": 2, "total_tokens": 2},
     },
 )
-RESPONSE = _answered(
+RESPONSE = _build_answer(
     {
-        "id": text(),
-        "status": text(),
+        "id": string(),
+        "status": string(),
         "output": {"type": "array", "items": {"type": "object"}},
-        "usage": _usage("input_tokens", "output_tokens", "total_tokens"),
+        "usage": _build_usage("input_tokens", "output_tokens", "total_tokens"),
     },
     {
         "id": "resp_1",
@@ -81,12 +90,12 @@ RESPONSE = _answered(
         "usage": {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15},
     },
 )
-MESSAGE = _answered(
+MESSAGE = _build_answer(
     {
-        "id": text(),
+        "id": string(),
         "content": {"type": "array", "items": {"type": "object"}},
-        "stop_reason": or_null("string"),
-        "usage": _usage("input_tokens", "output_tokens"),
+        "stop_reason": allow_null("string"),
+        "usage": _build_usage("input_tokens", "output_tokens"),
     },
     {
         "id": "msg_1",
@@ -99,12 +108,12 @@ MESSAGE = _answered(
 )
 MESSAGES_ERROR = record(
     {
-        "type": text(enum=["error"]),
+        "type": string(enum=["error"]),
         "error": record(
             {
-                "type": text("As Anthropic's API has it."),
-                "message": text("For people, in their language (`Accept-Language`)."),
-                "code": text("For programs, as on the other routes."),
+                "type": string("A type of error of Anthropic's API."),
+                "message": string("For people, in their language (`Accept-Language`)."),
+                "code": string("For programs, the same as on the other routes."),
             }
         ),
     },
@@ -143,69 +152,70 @@ SCHEMAS: Node = {
     "MessagesOutOfCredits": {"allOf": [ref("MessagesError"), OUT_OF_CREDITS_FACTS]},
 }
 TYPED_STREAM = """\
-The provider's events as they come. The bill is a comment before the last one, at which clients stop reading:
+The provider's events, unchanged. The bill is a comment before the last event, because clients stop
+reading after that:
 
     : credits {"used": 1, "remaining": 99}
 
     event: %s
     data: {…}
 
-A failure after the first byte is an event `error`, after the bill, and the last one.
+A failure after the first byte is an event `error`. It follows the bill, and is the last event.
 """
 
 
-def _with_request_id(route: Node) -> Node:
-    """Anthropic's clients look for the id of a request under this name."""
+def _add_request_id(route: Node) -> Node:
+    """Add `request-id`, the header in which Anthropic's clients look for the id of a request."""
     for response in route["post"]["responses"].values():
-        response["headers"] |= sent(headers.REQUEST_ID_OF_ANTHROPIC)
+        response["headers"] |= build_response_headers(headers.REQUEST_ID_OF_ANTHROPIC)
     return route
 
 
-def _json(name: str) -> Node:
+def _build_json(name: str) -> Node:
     return {JSON: {"schema": ref(name)}}
 
 
 PATHS: Node = {
-    "/v1/completions": completes(
+    "/v1/completions": build_completion_route(
         "completions",
         "Continue a text (legacy): JSON, or events when `stream` is true",
-        _json("TextCompletion"),
-        events(
+        _build_json("TextCompletion"),
+        build_events(
             "message",
             example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
         ),
-        said=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
-        asks="TextRequest",
+        description=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
+        request_schema="TextRequest",
     ),
-    "/v1/embeddings": completes(
+    "/v1/embeddings": build_completion_route(
         "embeddings",
         "Texts as vectors; only their tokens are charged",
-        _json("Embeddings"),
-        asks="EmbeddingsRequest",
+        _build_json("Embeddings"),
+        request_schema="EmbeddingsRequest",
     ),
-    "/v1/responses": completes(
+    "/v1/responses": build_completion_route(
         "responses",
         "OpenAI's Responses API: JSON, or events when `stream` is true",
-        _json("Response"),
-        events(
+        _build_json("Response"),
+        build_events(
             example={
                 "event": "response.completed",
                 "data": '{"type": "response.completed", "response": {}}',
             }
         ),
-        said=TYPED_STREAM % "response.completed",
-        asks="ResponsesRequest",
+        description=TYPED_STREAM % "response.completed",
+        request_schema="ResponsesRequest",
     ),
-    "/v1/messages": _with_request_id(
-        completes(
+    "/v1/messages": _add_request_id(
+        build_completion_route(
             "messages",
             "Anthropic's Messages API: JSON, or events when `stream` is true",
-            _json("AnthropicMessage"),
-            events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
-            said=TYPED_STREAM % "message_stop",
-            asks="MessagesRequest",
+            _build_json("AnthropicMessage"),
+            build_events(example={"event": "message_stop", "data": '{"type": "message_stop"}'}),
+            description=TYPED_STREAM % "message_stop",
+            request_schema="MessagesRequest",
             errors=MESSAGES_ERRORS,
-            refuses="MessagesOutOfCredits",
+            refusal_schema="MessagesOutOfCredits",
         )
     ),
 }

@@ -1,96 +1,102 @@
-"""How a receipt looks in the OpenAPI document."""
+"""The receipt of a completion in the OpenAPI document."""
 
 from typing import Any
 
-from accounts.toolbox.openapi import Node, record, text, whole
+from accounts.toolbox.openapi import Node, integer, record, string
 from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS
 from llmproxy.models import Completion
 
 GENERATION_ID = "gen_0123456789abcdef01234567"
 PRICES = tuple(kind.name for kind in PRICE_KINDS)
 _CREDITS = ("held", "cost", "charged", "uncollected", "refunded")
-_DECIMAL = text("A decimal number, exact.")
-_TIME = text(format="date-time")
+_DECIMAL = string("A decimal number, exact.")
+_TIME = string(format="date-time")
 
 
-def or_null(kind: str, **more: Any) -> Node:
+def allow_null(kind: str, **more: Any) -> Node:
     return {"type": [kind, "null"], **more}
 
 
-def listed(item: Node, description: str) -> Node:
+def build_list(item: Node, description: str) -> Node:
     return {"type": "array", "items": item, "description": description}
 
 
 ATTEMPT = record(
     {
-        "provider": text("Its slug."),
-        "error": text("What went wrong, as a code; empty for the one that answered."),
-        "ms": whole("Milliseconds until it answered or failed.", minimum=0),
+        "provider": string("The slug of the provider."),
+        "error": string("A code for the failure; empty for the provider that answered."),
+        "ms": integer("Milliseconds until the provider answered or failed.", minimum=0),
     }
 )
 LINE = record(
     {
-        "kind": text(enum=list(PRICES)),
-        "tokens": whole(minimum=0),
+        "kind": string(enum=list(PRICES)),
+        "tokens": integer(minimum=0),
         "credits_per_1k_tokens": _DECIMAL,
         "credits": _DECIMAL,
     }
 )
 RECEIPT = record(
     {
-        "id": text(examples=[GENERATION_ID]),
-        "object": text(enum=["generation"]),
-        "created": whole("Unix time of the charge."),
-        "model": text(),
-        "provider": text("The one that was asked last."),
-        "attempts": listed(ATTEMPT, "Each provider that was asked, in order."),
-        "called_by": or_null(
+        "id": string(examples=[GENERATION_ID]),
+        "object": string(enum=["generation"]),
+        "created": integer("Unix time of the charge."),
+        "model": string(),
+        "provider": string("The provider that was tried last."),
+        "attempts": build_list(ATTEMPT, "Each provider that was tried, in order."),
+        "called_by": allow_null(
             "object",
-            properties={"kind": text(enum=["device", "key"]), "id": text(), "name": text()},
+            properties={"kind": string(enum=["device", "key"]), "id": string(), "name": string()},
             description="The device or API key; null for a browser.",
         ),
-        **{name: text() for name in ("upstream_id", "trace_id", "route")},
+        **{name: string() for name in ("upstream_id", "trace_id", "route")},
         "stream": {"type": "boolean"},
-        "status": text(enum=list(Completion.Status.values)),
-        "error": or_null("string"),
-        "finish_reason": or_null("string"),
-        "ended": text("Why it ended: the finish reason, the error, or `caller_left`."),
+        "status": string(enum=list(Completion.Status.values)),
+        "error": allow_null("string"),
+        "finish_reason": allow_null("string"),
+        "ended": string(
+            "Why the completion ended: its finish reason, its error, or `caller_left`."
+        ),
         "usage": record(
             {
-                "source": text(enum=list(Completion.UsageSource.values)),
-                **{name: whole(minimum=0) for name in TOKEN_COUNTS},
+                "source": string(enum=list(Completion.UsageSource.values)),
+                **{name: integer(minimum=0) for name in TOKEN_COUNTS},
             },
-            description="Cached and written tokens are part of the prompt's, reasoning tokens of the completion's.",
+            description="`prompt_tokens` include cached and written tokens, `completion_tokens` "
+            "include reasoning tokens.",
         ),
         "credits_per_1k_tokens": record(
-            dict.fromkeys(PRICES, _DECIMAL), description="As they were when the completion began."
+            dict.fromkeys(PRICES, _DECIMAL), description="The prices when the completion began."
         ),
         "arithmetic": record(
-            {"lines": listed(LINE, "Every token is in one of them."), "sum": _DECIMAL}
+            {"lines": build_list(LINE, "Every token is in exactly one line."), "sum": _DECIMAL}
         ),
-        "rounding": text(),
-        "recompute": whole("`cost`, computed again from this row.", minimum=0),
-        "choices": whole("Answers that were asked for.", minimum=1),
-        "max_tokens": or_null("integer", description="That each of them was allowed."),
-        "clamped_max_tokens": or_null(
-            "integer", description="The same, if the balance or a budget set it."
+        "rounding": string(),
+        "recompute": integer("`cost`, computed again from this row.", minimum=0),
+        "choices": integer("The number of answers that were requested.", minimum=1),
+        "max_tokens": allow_null("integer", description="The limit of each answer, in tokens."),
+        "clamped_max_tokens": allow_null(
+            "integer", description="The same limit, if the balance or a budget reduced it."
         ),
         "credits": record(
-            {**{name: whole(minimum=0) for name in _CREDITS}, "balance_after": or_null("integer")}
+            {
+                **{name: integer(minimum=0) for name in _CREDITS},
+                "balance_after": allow_null("integer"),
+            }
         ),
-        "refunds": listed(
+        "refunds": build_list(
             record(
                 {
-                    "id": whole("Of the transaction."),
-                    "credits": whole(minimum=1),
+                    "id": integer("The id of the transaction."),
+                    "credits": integer(minimum=1),
                     "created_at": _TIME,
                 }
             ),
-            "What an administrator gave back of the charge.",
+            "The parts of the charge that an administrator refunded.",
         ),
         "began_at": _TIME,
-        "first_byte_ms": or_null("integer", description="Milliseconds from the beginning."),
-        "total_ms": whole("Milliseconds from the beginning to the charge.", minimum=0),
+        "first_byte_ms": allow_null("integer", description="Milliseconds from the beginning."),
+        "total_ms": integer("Milliseconds from the beginning to the charge.", minimum=0),
     },
-    description="All that is needed to compute `cost` again.",
+    description="All facts that are needed to compute `cost` again.",
 )

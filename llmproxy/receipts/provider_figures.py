@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.admin.filters import MARGIN
-from accounts.toolbox.keyset import edge
+from accounts.toolbox.keyset import find_first_key
 from llmproxy.exceptions import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.models import Completion, Provider
 
@@ -113,8 +113,8 @@ def _query_day(day: date) -> list[tuple[Any, ...]]:
         "failures": [kind.code for kind in (UpstreamError, UpstreamUnavailable, UpstreamTimeout)],
         "since": since,
         "until": until,
-        "first": edge(rows, "id", "created_at", since - MARGIN),
-        "last": edge(rows, "id", "created_at", until + MARGIN),
+        "first": find_first_key(rows, "id", "created_at", since - MARGIN),
+        "last": find_first_key(rows, "id", "created_at", until + MARGIN),
     }
     with connection.cursor() as cursor:
         cursor.execute(_BY_DAY, parameters)

@@ -1,4 +1,4 @@
-"""What a route has to say about itself, so that all are admitted, relayed and charged by the same code."""
+"""The interface of a metered route: the same code admits, relays and charges all of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,31 +18,37 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class Route:
-    """One endpoint of OpenAI's or Anthropic's API: its requests, answers, streams and errors. Stateless."""
+    """One endpoint of OpenAI's or Anthropic's API: its requests, responses, streams and errors.
+
+    A route has no state.
+    """
 
     endpoint: ClassVar[Endpoint]
-    member: ClassVar[str]  # the list in a provider's JSON that every answer has
+    member: ClassVar[str]  # the name of the list that every valid answer of a provider contains
     meter: ClassVar[type[Meter]] = Meter
     dialect: ClassVar[Dialect] = GATEWAY
 
     def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """What of the request's headers the provider gets."""
+        """Return the request headers that are forwarded to the provider."""
         return {}
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        """The request in `raw`; `stream` overrides what the body says. Raises InvalidRequest."""
+        """Parse and check the request body `raw`. `stream` overrides the body's own `stream`.
+
+        Raises InvalidRequest.
+        """
         raise NotImplementedError
 
     def is_answer(self, answer: dict[str, Any]) -> bool:
-        """Whether a provider's JSON with a good status is what was asked for."""
+        """True if this JSON, which a provider sent with a status of success, is an answer."""
         return isinstance(answer.get(self.member), list)
 
-    def streamed(self, asked: Asked) -> "Stream":
-        """How the events of one answer are written."""
+    def streamed(self, request: Asked) -> "Stream":
+        """Return the writer of the events of one answer."""
         raise NotImplementedError
 
     def refusal(self, refusal: Any) -> dict[str, Any]:
-        """The body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
+        """Return the body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
         gateway = refusal if isinstance(refusal, GatewayRefusal) else None
         param, extra = (gateway.param, gateway.extra) if gateway else (None, {})
         return self.dialect.error(
@@ -64,49 +70,57 @@ class Receipt:
 
 
 class Stream:
-    """One answer on its way: values in, bytes out. What is kept back waits for the bill."""
+    """Writes one streamed answer: it takes the provider's events and returns bytes for the caller.
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    Events that must follow the bill are kept back until the completion is charged.
+    """
+
+    def __init__(self, request: Asked) -> None:
+        self.request = request
 
     def failed(self, event: Event, chunk: Any) -> bool:
-        """Whether the provider says with this event that it failed."""
+        """True if the provider reports a failure with this event."""
         return event.event == "error" or (isinstance(chunk, dict) and bool(chunk.get("error")))
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
-        """What the caller gets of this event now; None for nothing."""
+        """Return the bytes that the caller gets now for this event; None for nothing."""
         return event.raw
 
     def is_last(self, event: Event, chunk: Any) -> bool:
-        """Whether the answer is whole with this event, where no [DONE] comes after it."""
+        """True if this event completes the answer, on a route that sends no [DONE]."""
         return False
 
     def is_whole(self, meter: Meter, *, done: bool) -> bool:
-        """Whether an answer that ends here without its last event is all there, not cut; `done` is after [DONE]."""
+        """True if an answer that ends without its last event is complete, not truncated.
+
+        `done` is True if [DONE] was received.
+        """
         return done or bool(meter.finish_reason)
 
     def limited(self, receipt: Receipt) -> bytes:
-        """What ends an answer that we end, because it is as long as was paid for."""
+        """Return the events that end an answer which we stop because it reached its limit."""
         raise NotImplementedError
 
     def end(self, receipt: Receipt) -> bytes:
-        """The bill, and all that comes after it."""
+        """Return the bill and all events that follow it."""
         raise NotImplementedError
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        """Tells that the answer ends here, and why; `end` follows it."""
+        """Return the event that reports why the answer ends here; `end` is called next."""
         raise NotImplementedError
 
 
-def event(data: bytes, name: bytes = b"") -> bytes:
+def encode_event(data: bytes, name: bytes = b"") -> bytes:
+    """Encode a server-sent event; `name` is its `event` field."""
     prefix = b"event: " + name + b"\n" if name else b""
     return prefix + b"data: " + data + b"\n\n"
 
 
-def bill(receipt: Receipt) -> bytes:
-    """The bill as a comment: nothing that a client of the route does not know."""
-    return b": credits " + lenient_json.encode(credits_of(receipt)) + b"\n\n"
+def encode_bill(receipt: Receipt) -> bytes:
+    """Encode the bill as an SSE comment, which every client ignores."""
+    return b": credits " + lenient_json.encode(build_credits(receipt)) + b"\n\n"
 
 
-def credits_of(receipt: Receipt) -> dict[str, int | None]:
+def build_credits(receipt: Receipt) -> dict[str, int | None]:
+    """Return the bill: the credits charged, and the balance after the charge."""
     return {"used": receipt.charged, "remaining": receipt.balance_after}

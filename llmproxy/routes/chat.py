@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`, and the desktop's own two spellings of it.
+"""`/v1/chat/completions`, and the two routes of the desktop application for the same purpose.
 
 Source: OpenAI API reference, "Create chat completion"; api.md §3.
 """
@@ -14,7 +14,7 @@ from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
 from llmproxy.routes import kinds, parameters, request_body
-from llmproxy.routes.base import Receipt, Route, Stream, bill, credits_of, event
+from llmproxy.routes.base import Receipt, Route, Stream, build_credits, encode_bill, encode_event
 from llmproxy.routes.kinds import Content
 from llmproxy.routes.parameters import (
     CHOICES,
@@ -31,20 +31,20 @@ from llmproxy.routes.request_body import Asked, Body
 from llmproxy.upstream.event_stream import Event
 
 MAX_MESSAGES = 10_000
-# What a message may consist of besides images and files: its tokens are no more than its bytes.
+# Types of message parts besides images and files. Each has no more tokens than bytes.
 PARTS = frozenset({"text", "refusal", "input_audio"})
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# Both spellings of one limit, the newer first: the newer wins where both are given.
+# Both names of the limit, the newer first: the newer wins where both are sent.
 LIMITS = ("max_completion_tokens", "max_tokens")
-# What OpenAI's reference names, and the samplers that others add. Anything else stays here: a
+# OpenAI's parameters, and the samplers of other providers. No other parameter is forwarded: a
 # provider's own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more
 # (`service_tier`).
 PARAMETERS = Parameters(
-    # Sound costs a multiple of text, and a prediction that does not come true is billed as if it
-    # were an answer.
+    # Audio costs a multiple of text, and the tokens of a wrong prediction are billed like those
+    # of an answer.
     *parameters.refuse(UNMETERED, "audio", "prediction"),
     Parameter(
-        "messages", Content(kinds.list_of(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
+        "messages", Content(kinds.describe_list(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
     ),
     *SAMPLING_WITH_PENALTIES,
     TOOLS,
@@ -68,21 +68,21 @@ class Chat(Route):
     member = "choices"
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        body = request_body.parsed(raw)
+        body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         images = _check_messages(body)
         limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
         kept = PARAMETERS.select(body)
-        include_usage = request_body.stream_usage(body, kept, stream)
-        size = request_body.measured(
+        include_usage = request_body.set_stream(body, kept, stream)
+        size = request_body.measure_json(
             body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
         )
-        pictured = sum(len(image) for image in images)
+        image_bytes = sum(len(image) for image in images)
         return Asked(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=size - pictured,
+            prompt_bytes=size - image_bytes,
             limit=limit,
             max_tokens=body.get(limit),
             choices=body.get("n") or 1,
@@ -90,37 +90,40 @@ class Chat(Route):
             include_usage=include_usage,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return Chunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return Chunks(request)
 
 
 CHAT = Chat()
 
 
 class DesktopChat(Chat):
-    """`/api/llm/stream`: the bill and a failure are events with names of their own."""
+    """`/api/llm/stream`: the bill and a failure are events with their own names."""
 
-    def streamed(self, asked: Asked) -> Stream:
-        return NamedChunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return NamedChunks(request)
 
 
 def _check_messages(body: Body) -> list[str]:
-    """The images in the messages, as they stand in the body; each is tokens by its size in pixels, not in bytes."""
+    """Check the messages, and return the images in them as texts of the body.
+
+    An image is charged by its pixels, so its bytes do not count as prompt.
+    """
     images: list[str] = []
-    for param, message in request_body.messages(body, MAX_MESSAGES):
+    for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
         if message.get("audio"):
-            raise request_body.unmeasured(f"{param}.audio")
+            raise request_body.build_unmeasured_refusal(f"{param}.audio")
         request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            images += _images(content, f"{param}.content")
+            images += _find_images(content, f"{param}.content")
     return images
 
 
-def _images(content: Any, param: str) -> list[str]:
+def _find_images(content: Any, param: str) -> list[str]:
     if not (
         isinstance(content, list)
-        and all(isinstance(p, dict) and isinstance(p.get("type"), str) for p in content)
+        and all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in content)
     ):
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
@@ -139,25 +142,28 @@ def _images(content: Any, param: str) -> list[str]:
         elif part["type"] == "file":
             _check_file(part.get("file"), param)
         elif part["type"] not in PARTS:
-            raise request_body.unknown_type(param)
+            raise request_body.build_unknown_type_refusal(param)
     return images
 
 
 def _check_file(file: Any, param: str) -> None:
-    """Its bytes must be here: an id may be another caller's file, and nobody knows how long what an address has is."""
+    """Refuse a file whose bytes are not in the request.
+
+    An id may be that of another caller's file, and the size of a file behind a URL is unknown.
+    """
     data = file.get("file_data") if isinstance(file, dict) else None
     if not isinstance(data, str) or file.get("file_id") or ADDRESS.match(data):
-        raise request_body.unmeasured(param)
+        raise request_body.build_unmeasured_refusal(param)
 
 
 class Chunks(Stream):
-    """Chunks, then `[DONE]`. The usage chunk waits for the bill, and only comes if it was asked for."""
+    """Chunks, then `[DONE]`. The usage chunk waits for the bill, and is sent only on request."""
 
     kind = "chat.completion.chunk"
     reported: Body | None = None
 
     def choice(self, finish_reason: str) -> Body:
-        """Nothing more of the answer, and why."""
+        """Return the choice that ends the answer with this reason."""
         return {"index": 0, "delta": {}, "finish_reason": finish_reason}
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
@@ -167,19 +173,19 @@ class Chunks(Stream):
         return super().passed(event, chunk)
 
     def limited(self, receipt: Receipt) -> bytes:
-        return event(
+        return encode_event(
             lenient_json.encode({**self._chunk(receipt), "choices": [self.choice("length")]})
         )
 
     def end(self, receipt: Receipt) -> bytes:
-        return (self._usage(receipt) if self.asked.include_usage else self.bill(receipt)) + DONE
+        return (self._usage(receipt) if self.request.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
         chunk = {**self._chunk(receipt), "choices": [self.choice("error")], **CHAT.refusal(refusal)}
-        return event(lenient_json.encode(chunk))
+        return encode_event(lenient_json.encode(chunk))
 
     def bill(self, receipt: Receipt) -> bytes:
-        return bill(receipt)
+        return encode_bill(receipt)
 
     def _usage(self, receipt: Receipt) -> bytes:
         usage = {
@@ -188,7 +194,7 @@ class Chunks(Stream):
             "total_tokens": receipt.usage.total_tokens,
         }
         chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": usage}
-        return event(lenient_json.encode({**chunk, "_credits": credits_of(receipt)}))
+        return encode_event(lenient_json.encode({**chunk, "_credits": build_credits(receipt)}))
 
     def _chunk(self, receipt: Receipt) -> Body:
         return {
@@ -201,9 +207,9 @@ class Chunks(Stream):
 
 class NamedChunks(Chunks):
     def bill(self, receipt: Receipt) -> bytes:
-        return event(lenient_json.encode(credits_of(receipt)), b"credits")
+        return encode_event(lenient_json.encode(build_credits(receipt)), b"credits")
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        return event(
+        return encode_event(
             lenient_json.encode({**CHAT.refusal(refusal), "finish_reason": "error"}), b"error"
         )

@@ -1,4 +1,4 @@
-"""The dialects of the gateway's errors. Every answer has a request id and a trace id."""
+"""The error formats (dialects) of the gateway. Every response has a request id and a trace id."""
 
 import re
 import secrets
@@ -26,17 +26,17 @@ ANTHROPIC_TYPES = {
 
 
 class GatewayDialect(EnvelopeDialect):
-    """OpenAI's form."""
+    """OpenAI's error format."""
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
-        if headers.REQUEST_ID not in response:  # it was refused before its view
+        if headers.REQUEST_ID not in response:  # refused before the view ran
             response[headers.REQUEST_ID] = make_request_id()
             response[headers.TRACE_ID] = choose_trace_id(request)
 
 
 class MessagesDialect(GatewayDialect):
-    """Anthropic's form, with our code and facts as further keys, and its name of the request id."""
+    """Anthropic's error format, with our code and facts as further keys, and its `request-id`."""
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
         kind = ANTHROPIC_TYPES.get(status, "invalid_request_error")
@@ -53,11 +53,11 @@ MESSAGES = MessagesDialect()
 
 
 def make_request_id() -> str:
-    """A new x-request-id, for questions to us about one answer."""
+    """Return a new x-request-id, which identifies one response in questions to the operator."""
     return f"req_{secrets.token_hex(12)}"
 
 
 def choose_trace_id(request: HttpRequest) -> str:
-    """The caller's x-trace-id if it is short printable ASCII, else a new one."""
+    """Return the caller's x-trace-id if it is short printable ASCII, else a new one."""
     sent = request.META.get(_TRACE_ID, "")
     return sent if TRACE_ID.match(sent) else secrets.token_hex(16)

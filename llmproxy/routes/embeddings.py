@@ -1,4 +1,4 @@
-"""`/v1/embeddings`: always JSON, and only the prompt costs.
+"""`/v1/embeddings`: always JSON, and only the prompt is charged.
 
 Source: OpenAI API reference, "Create embeddings".
 """
@@ -12,7 +12,8 @@ from llmproxy.routes.parameters import MODEL, Parameter, Parameters
 from llmproxy.routes.request_body import Asked
 
 MAX_INPUTS = 2048
-# As numbers in JSON a vector takes several times the bytes, and an answer beyond LLM_MAX_ANSWER_BYTES is lost.
+# A vector in JSON numbers takes several times the bytes of base64, and a response larger than
+# LLM_MAX_ANSWER_BYTES is lost.
 MAX_INPUTS_AS_NUMBERS = 512
 MAX_DIMENSIONS = 8192
 PARAMETERS = Parameters(
@@ -21,7 +22,7 @@ PARAMETERS = Parameters(
         Choice(("float", "base64")),
         f"As `float`, at most {MAX_INPUTS_AS_NUMBERS} inputs.",
     ),
-    Parameter("input", Content(kinds.texts(MAX_INPUTS)), is_required=True),
+    Parameter("input", Content(kinds.describe_texts(MAX_INPUTS)), is_required=True),
     Parameter("dimensions", Integer(1, MAX_DIMENSIONS)),
     MODEL,
     Parameter("user"),
@@ -34,10 +35,10 @@ class Embeddings(Route):
     meter = EmbeddingsMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        body = request_body.parsed(raw)
+        body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         is_base64 = body.get("encoding_format") == "base64"
-        inputs = request_body.texts(
+        inputs = request_body.measure_texts(
             body, "input", MAX_INPUTS if is_base64 else MAX_INPUTS_AS_NUMBERS
         )
         return Asked(
@@ -49,7 +50,7 @@ class Embeddings(Route):
             max_tokens=0,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
+    def streamed(self, request: Asked) -> Stream:
         raise NotImplementedError("embeddings are not streamed")
 
 

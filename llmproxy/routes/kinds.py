@@ -1,4 +1,7 @@
-"""What a parameter of a request's body may be. Each kind has its check and its JSON Schema."""
+"""The kinds of values that a parameter of a request body can have.
+
+Each kind has a check and a JSON Schema.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,30 +32,30 @@ MESSAGE: Schema = {
 }
 
 
-def list_of(item: Schema, most: int) -> Schema:
-    """A list of 1 to `most` items."""
+def describe_list(item: Schema, most: int) -> Schema:
+    """Return the schema of a list of 1 to `most` items."""
     return {"type": "array", "minItems": 1, "maxItems": most, "items": item}
 
 
-def texts(most: int) -> Schema:
-    """What `request_body.texts` takes."""
-    return {"anyOf": [TEXT, TOKENS, list_of(TEXT, most), list_of(TOKENS, most)]}
+def describe_texts(most: int) -> Schema:
+    """Return the schema of the values that `request_body.measure_texts` accepts."""
+    return {"anyOf": [TEXT, TOKENS, describe_list(TEXT, most), describe_list(TOKENS, most)]}
 
 
-def or_null(schema: Schema) -> Schema:
-    """The schema of a value that may be null too."""
+def allow_null(schema: Schema) -> Schema:
+    """Return the schema of a value that may also be null."""
     if "anyOf" in schema:
-        return {"anyOf": [*(one for one in schema["anyOf"] if one != NULL), NULL]}
+        return {"anyOf": [*(option for option in schema["anyOf"] if option != NULL), NULL]}
     if "enum" in schema:
         return {"enum": [*schema["enum"], None]}
     return schema | {"type": [schema["type"], "null"]}
 
 
 class Kind:
-    """What the value of a parameter may be."""
+    """The values that a parameter can have."""
 
     def check(self, name: str, value: Any) -> None:
-        """Raise InvalidRequest for a value, which is not null, of another kind."""
+        """Raise InvalidRequest if `value`, which is not null, is not of this kind."""
         raise NotImplementedError
 
     def schema(self) -> Schema:
@@ -103,16 +106,16 @@ class Number(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Typed(Kind):
-    """Any value of one type, which JSON Schema calls `type` and people call `words`."""
+    """Any value of one type: `type` is its name in JSON Schema, `label` its name for people."""
 
     python: type
     type: str
-    words: str | Promise
+    label: str | Promise
 
     def check(self, name: str, value: Any) -> None:
         if not isinstance(value, self.python):
             raise InvalidRequest(
-                _("%(name)s must be %(kind)s.") % {"name": name, "kind": self.words}, param=name
+                _("%(name)s must be %(kind)s.") % {"name": name, "kind": self.label}, param=name
             )
 
     def schema(self) -> Schema:
@@ -128,8 +131,8 @@ class Strings(Kind):
     """A string or a list of strings."""
 
     def check(self, name: str, value: Any) -> None:
-        listed = value if isinstance(value, list) else [value]
-        if not all(isinstance(one, str) for one in listed):
+        texts = value if isinstance(value, list) else [value]
+        if not all(isinstance(text, str) for text in texts):
             raise InvalidRequest(
                 _("%(name)s must be a string or a list of strings.") % {"name": name}, param=name
             )
@@ -140,7 +143,7 @@ class Strings(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Choice(Kind):
-    """One of some strings."""
+    """One of the strings `values`."""
 
     values: tuple[str, ...]
 
@@ -159,7 +162,7 @@ class Choice(Kind):
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions(Kind):
-    """OpenAI's `stream_options`, of which we act on one."""
+    """OpenAI's `stream_options`. This service uses `include_usage` only."""
 
     def check(self, name: str, value: Any) -> None:
         OBJECT.check(name, value)
@@ -167,14 +170,14 @@ class StreamOptions(Kind):
             BOOLEAN.check("include_usage", include_usage)
 
     def schema(self) -> Schema:
-        return {"type": "object", "properties": {"include_usage": or_null(BOOLEAN.schema())}}
+        return {"type": "object", "properties": {"include_usage": allow_null(BOOLEAN.schema())}}
 
 
 @dataclass(frozen=True, slots=True)
 class Tools(Kind):
-    """Tools that the caller runs. A provider's own tools cost what no usage tells.
+    """Tools that the caller runs. Tools that a provider runs are refused: usage hides their cost.
 
-    `is_callers` judges the type of a tool.
+    `is_callers` returns True for the type of a tool that the caller runs.
     """
 
     is_callers: Callable[[Any], bool]
@@ -187,7 +190,8 @@ class Tools(Kind):
             if not isinstance(tool, dict) or not self.is_callers(tool.get("type")):
                 raise InvalidRequest(
                     _(
-                        "%(param)s is not a tool that you run yourself. Only such tools can be metered."
+                        "%(param)s is not a tool that you run yourself. Only such tools can be "
+                        "metered."
                     )
                     % {"param": param},
                     param=param,
@@ -198,24 +202,24 @@ class Tools(Kind):
         return {
             "type": "array",
             "items": {"type": "object"},
-            "description": "Such as the caller runs; those of a provider are refused.",
+            "description": "Tools that the caller runs. Tools of a provider are refused.",
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Refused(Kind):
-    """A parameter that is not offered; `words` say why, about `%(name)s`."""
+    """A parameter that is not offered. `message` says why, and contains `%(name)s`."""
 
-    words: str | Promise
+    message: str | Promise
 
     def check(self, name: str, value: Any) -> None:
         if value:
-            raise InvalidRequest(str(self.words) % {"name": name}, param=name)
+            raise InvalidRequest(str(self.message) % {"name": name}, param=name)
 
 
 @dataclass(frozen=True, slots=True)
 class Content(Kind):
-    """What the model reads. The route checks it while it looks for images and counts bytes."""
+    """The content that the model reads. The route itself checks it when it measures the content."""
 
     described: Schema
 

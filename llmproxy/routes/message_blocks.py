@@ -1,4 +1,7 @@
-"""What may stand in the messages of Anthropic's API: content whose tokens and price are known before it is sent."""
+"""Checks the content of messages in Anthropic's API.
+
+Only content whose tokens and price are known before it is sent is accepted.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,20 +14,21 @@ from llmproxy.routes.request_body import Body
 
 MAX_MESSAGES = 100_000
 PLAIN = ("text", "thinking", "redacted_thinking", "tool_use")
-# Of a document, in the request itself; a file's id or an address could be of any size, or another caller's.
+# Sources of a document whose bytes are in the request. A file behind an id or a URL could have any
+# size, or belong to another caller.
 SOURCES = ("base64", "text", "content")
 MAX_DEPTH = 8
 
 
 def check(body: Body) -> list[str]:
-    """The images in messages and system, as they stand in the body. Raises InvalidRequest."""
-    images = list(_images(body.get("system"), "system"))
-    for param, message in request_body.messages(body, MAX_MESSAGES):
-        images += _images(message.get("content"), f"{param}.content")
+    """Return the images in `messages` and `system`, as texts of the body. Raises InvalidRequest."""
+    images = list(_find_images(body.get("system"), "system"))
+    for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
+        images += _find_images(message.get("content"), f"{param}.content")
     return images
 
 
-def _images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
+def _find_images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
     if content is None or isinstance(content, str):
         return
     if (
@@ -38,29 +42,29 @@ def _images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
         request_body.check_cache(block, param)
         match block.get("type"):
             case "image":
-                yield _image(block.get("source"), param)
+                yield _read_image(block.get("source"), param)
             case "document":
-                yield from _images(_content(block.get("source"), param), param, depth + 1)
+                yield from _find_images(_read_blocks(block.get("source"), param), param, depth + 1)
             case "tool_result" | "search_result":
-                yield from _images(block.get("content"), param, depth + 1)
+                yield from _find_images(block.get("content"), param, depth + 1)
             case kind if kind not in PLAIN:
-                raise request_body.unknown_type(param)
+                raise request_body.build_unknown_type_refusal(param)
 
 
-def _content(source: Any, param: str) -> Any:
-    """The blocks of a document that is made of such."""
+def _read_blocks(source: Any, param: str) -> Any:
+    """Return the blocks of a document that consists of blocks; None for any other document."""
     if not isinstance(source, dict) or source.get("type") not in SOURCES:
-        raise request_body.unmeasured(param)
+        raise request_body.build_unmeasured_refusal(param)
     return source.get("content") if source["type"] == "content" else None
 
 
-def _image(source: Any, param: str) -> str:
-    given = source if isinstance(source, dict) else {}
-    name = {"base64": "data", "url": "url"}.get(str(given.get("type")))
+def _read_image(source: Any, param: str) -> str:
+    fields = source if isinstance(source, dict) else {}
+    name = {"base64": "data", "url": "url"}.get(str(fields.get("type")))
     if name is None:
-        raise request_body.unmeasured(param)
-    if not isinstance(given.get(name), str):
+        raise request_body.build_unmeasured_refusal(param)
+    if not isinstance(fields.get(name), str):
         raise InvalidRequest(
             _("%(param)s has an image without a URL.") % {"param": param}, param=param
         )
-    return str(given[name])
+    return str(fields[name])

@@ -15,21 +15,23 @@ from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
 from llmproxy.routes import dialects, kinds, message_blocks, parameters, request_body
-from llmproxy.routes.base import Receipt, Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
 from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
 from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
 from llmproxy.routes.request_body import LEAST_THINKING, Asked, Body
 from llmproxy.upstream.event_stream import Event
 
-# Anthropic describes these to the model in so many tokens that the request does not show.
+# Anthropic describes each of these tools to the model in about TOOL_TOKENS tokens, which the
+# request does not show.
 CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")
 TOOL_TOKENS = 1500
 VERSION = "2023-06-01"
 HEADER = re.compile(r"[\x21-\x7e ]{1,1000}\Z")
-# Those that change the form of an answer, not its price; the parameters of others are not passed on anyway.
+# Beta features that change the form of an answer, not its price. The parameters of other features
+# are not forwarded anyway.
 BETAS = re.compile(
-    r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking|output-128k|pdfs"
-    r"|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z",
+    r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking"
+    r"|output-128k|pdfs|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z",
     re.ASCII,
 )
 
@@ -38,9 +40,10 @@ def _is_callers_tool(kind: Any) -> bool:
     return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
 
 
-# `speed`, `inference_geo` and `service_tier` are not here: they cost more than the model's price.
+# `speed`, `inference_geo` and `service_tier` are not forwarded: with them an answer costs more
+# than the price of the model.
 PARAMETERS = Parameters(
-    # Anthropic would run these.
+    # Anthropic itself would run these.
     *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),
     Parameter("temperature", Number(0, 1)),
     Parameter("top_p", Number(0, 1)),
@@ -48,7 +51,7 @@ PARAMETERS = Parameters(
     Parameter("tools", Tools(_is_callers_tool)),
     Parameter(
         "messages",
-        Content(kinds.list_of(kinds.MESSAGE, message_blocks.MAX_MESSAGES)),
+        Content(kinds.describe_list(kinds.MESSAGE, message_blocks.MAX_MESSAGES)),
         is_required=True,
     ),
     Parameter("system", Content(kinds.CONTENT)),
@@ -79,7 +82,7 @@ class Messages(Route):
         }
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        body = request_body.parsed(raw)
+        body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
         images = message_blocks.check(body)
@@ -90,10 +93,10 @@ class Messages(Route):
             )
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measured(
+        size = request_body.measure_json(
             body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
         )
-        described = [
+        described_tools = [
             tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
         ]
         return Asked(
@@ -101,22 +104,22 @@ class Messages(Route):
             model=body.get("model"),
             stream=kept["stream"],
             prompt_bytes=size - sum(map(len, images)),
-            prompt_ids=TOOL_TOKENS * len(described),
+            prompt_ids=TOOL_TOKENS * len(described_tools),
             limit="max_tokens",
             max_tokens=max_tokens,
             images=len(images),
-            thinking=_thinking(kept, max_tokens),
+            thinking=_read_thinking_budget(kept, max_tokens),
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return MessageEvents(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return MessageEvents(request)
 
 
 MESSAGES = Messages()
 
 
-def _thinking(body: Body, max_tokens: int) -> int:
-    """The budget of thinking that is good as it was sent; of any other the provider says what is wrong.
+def _read_thinking_budget(body: Body, max_tokens: int) -> int:
+    """Return the thinking budget in tokens if it is valid; else 0, and the provider judges it.
 
     With interleaved thinking it may exceed `max_tokens`. Source: Anthropic, "Extended thinking".
     """
@@ -125,11 +128,11 @@ def _thinking(body: Body, max_tokens: int) -> int:
     return budget if type(budget) is int and LEAST_THINKING <= budget < max_tokens else 0
 
 
-STOP = event(b'{"type":"message_stop"}', b"message_stop")
+STOP = encode_event(b'{"type":"message_stop"}', b"message_stop")
 
 
 class MessageEvents(Stream):
-    """Typed events. Clients stop reading at the last one, so the bill goes before it."""
+    """Typed events. Clients stop reading at the last one, so the bill is sent before it."""
 
     last = b""
     has_started = False
@@ -142,7 +145,8 @@ class MessageEvents(Stream):
             return None
         start = b""
         if not self.has_started and kind != "ping":
-            # llama.cpp forgets to, where the first token is half a character; clients would read nothing.
+            # llama.cpp sends no message_start if the first token is half a character. Clients
+            # would then read nothing.
             start, self.has_started = (b"" if kind == "message_start" else self._start()), True
         if kind in ("content_block_start", "content_block_stop"):
             self.open_block = chunk.get("index") if kind == "content_block_start" else None
@@ -160,10 +164,10 @@ class MessageEvents(Stream):
             "stop_sequence": None,
             "usage": {"input_tokens": 0, "output_tokens": 0},
         }
-        return _event(
+        return _encode_typed(
             {
                 "type": "message_start",
-                "message": {**message, "model": self.asked.body.get("model"), **end},
+                "message": {**message, "model": self.request.body.get("model"), **end},
             }
         )
 
@@ -180,15 +184,15 @@ class MessageEvents(Stream):
             "delta": {"stop_reason": "max_tokens", "stop_sequence": None},
             "usage": {"output_tokens": receipt.usage.completion_tokens},
         }
-        return (b"" if self.open_block is None else _event(stop)) + _event(delta)
+        return (b"" if self.open_block is None else _encode_typed(stop)) + _encode_typed(delta)
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        self.last = _event(MESSAGES.refusal(refusal))
+        self.last = _encode_typed(MESSAGES.refusal(refusal))
         return b""
 
     def end(self, receipt: Receipt) -> bytes:
-        return bill(receipt) + (self.last or STOP)
+        return encode_bill(receipt) + (self.last or STOP)
 
 
-def _event(value: Body) -> bytes:
-    return event(lenient_json.encode(value), str(value["type"]).encode())
+def _encode_typed(value: Body) -> bytes:
+    return encode_event(lenient_json.encode(value), str(value["type"]).encode())

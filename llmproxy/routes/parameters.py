@@ -1,6 +1,6 @@
-"""The parameters of a route, in one table that feeds the checks of a body and the OpenAPI document.
+"""The table of a route's parameters, from which come the checks and the OpenAPI document.
 
-Checked is what this service acts on; any other parameter is the provider's to judge.
+This service checks the parameters that it uses itself. The provider checks all others.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ from llmproxy.routes.kinds import (
     StreamOptions,
     Strings,
     Tools,
-    or_null,
+    allow_null,
 )
-from llmproxy.routes.request_body import Body, measured
+from llmproxy.routes.request_body import Body, measure_json
 
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -31,9 +31,9 @@ MAX_TOKENS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A member of a route's body. One without a kind is passed on unread, and not described.
+    """A member of a request body. Without a kind it is forwarded unchecked, and not described.
 
-    One that is not forwarded is refused, or written anew for the provider.
+    A parameter that is not forwarded is refused, or the route writes it for the provider itself.
     """
 
     name: str
@@ -51,44 +51,46 @@ class Parameter:
         return not isinstance(self.kind, Refused | None)
 
     def schema(self) -> Schema:
-        assert self.kind is not None  # the others are not described  # noqa: S101
+        assert self.kind is not None  # only a parameter with a kind is described  # noqa: S101
         schema = self.kind.schema()
         described = {"description": self.description} if self.description else {}
-        return (schema if self.is_required else or_null(schema)) | described
+        return (schema if self.is_required else allow_null(schema)) | described
 
 
-def refuse(words: str | Promise, *names: str) -> Iterable[Parameter]:
-    return [Parameter(name, Refused(words), is_forwarded=False) for name in names]
+def refuse(message: str | Promise, *names: str) -> Iterable[Parameter]:
+    return [Parameter(name, Refused(message), is_forwarded=False) for name in names]
 
 
 def pass_on(names: str) -> Iterable[Parameter]:
-    """Parameters, separated by blanks, that the provider alone judges."""
+    """Return the parameters, named in one text, that are forwarded without a check."""
     return map(Parameter, names.split())
 
 
 class Parameters:
-    """The table of one route, in the order of its checks."""
+    """The table of one route, in the order in which its parameters are checked."""
 
-    def __init__(self, *every: Parameter) -> None:
-        self.described = [one for one in every if one.is_described]
-        self.forwarded = frozenset(one.name for one in every if one.is_forwarded)
-        self._checks = [(one.name, one.kind.check) for one in every if one.kind and one.is_checked]
+    def __init__(self, *parameters: Parameter) -> None:
+        self.described = [row for row in parameters if row.is_described]
+        self.forwarded = frozenset(row.name for row in parameters if row.is_forwarded)
+        self._checks = [
+            (row.name, row.kind.check) for row in parameters if row.kind and row.is_checked
+        ]
 
     def check(self, body: Body) -> None:
-        """Raise InvalidRequest for a member that is neither absent, null nor of its kind."""
+        """Raise InvalidRequest for a member that has a value other than null of the wrong kind."""
         for name, check in self._checks:
             value = body.get(name)
             if value is not None:
                 check(name, value)
 
     def select(self, body: Body) -> Body:
-        """The members that a provider gets, checked to be nested no deeper than can be written."""
+        """Return the members that a provider gets. Raises InvalidRequest for deep nesting."""
         kept = {name: value for name, value in body.items() if name in self.forwarded}
-        measured(kept)
+        measure_json(kept)
         return kept
 
 
-# What several routes have alike.
+# Parameters that several routes have.
 LIMIT = Integer(1, MAX_TOKENS)
 CHOICES = Integer(1, MAX_CHOICES)
 MODEL = Parameter("model", STRING, "Without it the default model answers.")

@@ -1,6 +1,6 @@
-"""What the bodies of all routes have in common: they are bounded, parsed and measured here.
+"""Bounds, parses and measures the request bodies of all routes.
 
-parameters.py checks their members.
+parameters.py checks the members of a body.
 """
 
 from collections.abc import Iterator
@@ -15,22 +15,26 @@ from llmproxy.metering.pricing import held_tokens
 
 Body = dict[str, Any]
 
-MAX_PARTS = (
-    200_000  # lists and objects, each of which takes a microsecond; those in texts count too
-)
+# Lists and objects in a body; each takes a microsecond to parse. Brackets inside texts count too.
+MAX_PARTS = 200_000
 MAX_TOKEN_ID = 2**31 - 1
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
 @dataclass(slots=True)
 class Asked:
-    """A valid request, whatever the route. `body` has only what a provider may get.
+    """A valid request of any route. `body` contains only the members that a provider may get.
 
-    `prompt_bytes` bounds the tokens of the prompt for certain, without those of the `images`, which are counted
-    apart, and without the `prompt_ids`, tokens that are known to be so many. `max_tokens` is the caller's own
-    limit of the answer, None for the model's, 0 where the answer has no tokens. `limit` is how the route spells it,
-    `choices` how many answers are asked for; `echoed_bytes` of the prompt come back in them. `thinking` is the budget
-    of tokens within the limit that may be thought, 0 for none that we have to keep below it.
+    * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
+      the prompt without its `images` and `prompt_ids`, which are counted separately.
+    * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
+    * `limit`: the route's name of the parameter that limits the answer.
+    * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
+      answer that has no tokens.
+    * `choices`: the number of answers to generate.
+    * `echoed_bytes`: bytes of the prompt that the answers repeat.
+    * `thinking`: the budget of thinking tokens, which must stay below the limit; 0 if there is no
+      budget to adapt.
     """
 
     body: Body
@@ -48,25 +52,25 @@ class Asked:
 
     @property
     def least_tokens(self) -> int:
-        """The shortest answer that a provider would write."""
+        """The smallest limit, in tokens, with which a provider accepts this request."""
         return LEAST_THINKING + 1 if self.thinking else 1
 
     def thinking_within(self, max_tokens: int) -> int:
-        """What a limit of the answer leaves of the budget: it has to be below that."""
+        """Return the thinking budget for this limit of the answer: it must be below the limit."""
         return min(self.thinking, max(max_tokens - 1, LEAST_THINKING))
 
     @property
     def prompt_tokens(self) -> int:
-        """A cautious estimate."""
+        """A cautious estimate of the tokens of the prompt, without its images."""
         return held_tokens(self.prompt_bytes) + self.prompt_ids
 
     @property
     def most_prompt_tokens(self) -> int:
-        """What the prompt cannot exceed, images apart."""
+        """The most tokens that the prompt can have, without its images."""
         return self.prompt_bytes + self.prompt_ids
 
     def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
-        """What the provider gets: its name of the model, our limit, and usage always asked for."""
+        """Return the body for the provider, with the provider's name of the model and our limit."""
         self.body["model"] = model
         if self.limit:
             self.body[self.limit] = max_tokens
@@ -75,8 +79,8 @@ class Asked:
         return orjson.dumps(self.body)
 
 
-def parsed(raw: bytes) -> Body:
-    """The JSON object in `raw`. Raises InvalidRequest."""
+def parse_object(raw: bytes) -> Body:
+    """Parse the JSON object in `raw`. Raises InvalidRequest."""
     if raw.count(b"[") + raw.count(b"{") > MAX_PARTS:
         raise InvalidRequest(_("The request body has too many lists and objects."))
     try:
@@ -90,33 +94,36 @@ def parsed(raw: bytes) -> Body:
     return body
 
 
-def measured(*parts: Any) -> int:
-    """The bytes of these parts as JSON. Raises InvalidRequest if they are nested too deeply."""
+def measure_json(*parts: Any) -> int:
+    """Return the size of these parts as JSON, in bytes. Raises InvalidRequest for deep nesting."""
     try:
-        return len(orjson.dumps(parts))  # it reads deeper than it writes
+        return len(orjson.dumps(parts))  # orjson parses deeper nesting than it writes
     except TypeError:
         raise InvalidRequest(_("The request body is nested too deeply.")) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """How many texts there are, their bytes, and how many tokens come as numbers."""
+    """The number of texts, their size in bytes, and the number of tokens that were sent as ids."""
 
     count: int
     size: int = 0
     ids: int = 0
 
 
-def texts(body: Body, name: str, most: int) -> Texts:
-    """The member is a text, or a list of them, each as a string or as a list of tokens; at most so many."""
+def measure_texts(body: Body, name: str, most: int) -> Texts:
+    """Check and measure the member `name`: a text, or a list of at most `most` texts.
+
+    A text is a string or a list of token ids. Raises InvalidRequest.
+    """
     value = body.get(name)
     if isinstance(value, str):
-        return Texts(1, size_of(value))
+        return Texts(1, count_bytes(value))
     if _are_tokens(value):
         return Texts(1, ids=len(value))
     if isinstance(value, list) and 1 <= len(value) <= most:
         if all(isinstance(one, str) for one in value):
-            return Texts(len(value), sum(map(size_of, value)))
+            return Texts(len(value), sum(map(count_bytes, value)))
         if all(_are_tokens(one) for one in value):
             return Texts(len(value), ids=sum(map(len, value)))
     raise InvalidRequest(
@@ -126,7 +133,7 @@ def texts(body: Body, name: str, most: int) -> Texts:
     )
 
 
-def size_of(text: str) -> int:
+def count_bytes(text: str) -> int:
     return len(text.encode(errors="replace"))
 
 
@@ -136,8 +143,11 @@ def _are_tokens(value: Any) -> TypeGuard[list[int]]:
     return all(type(one) is int and 0 <= one <= MAX_TOKEN_ID for one in value)
 
 
-def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
-    """Each message with its place in the body, such as `messages.0`. Raises InvalidRequest."""
+def iterate_messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
+    """Yield each message with its path in the body, such as `messages.0`.
+
+    Raises InvalidRequest for a malformed message, and for more than `most` messages.
+    """
     listed = body.get("messages")
     if not isinstance(listed, list) or not 1 <= len(listed) <= most:
         raise InvalidRequest(
@@ -153,12 +163,15 @@ def messages(body: Body, most: int) -> Iterator[tuple[str, Body]]:
         yield param, message
 
 
-def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None: as the body says
+def is_streamed(body: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None: the body decides
     return (body.get("stream") or False) if stream is None else stream
 
 
-def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – None is the body's own wish
-    """Put into `kept` whether to stream, with usage at the end; True if the caller wants to see that."""
+def set_stream(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FBT001 – see above
+    """Write `stream` into `kept`, and for a stream the wish to get its usage at the end.
+
+    Returns True if the caller asked for the usage chunk.
+    """
     options = body.get("stream_options") or {}
     kept["stream"] = is_streamed(body, stream)
     if kept["stream"]:
@@ -167,7 +180,10 @@ def stream_usage(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: 
 
 
 def check_cache(block: Body, param: str) -> None:
-    """It is to be cached for five minutes, if at all: an hour costs more than the one price of a write says."""
+    """Refuse a cache write that lasts longer than five minutes: it costs more than our price.
+
+    Raises InvalidRequest.
+    """
     control = block.get("cache_control")
     if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
         name = f"{param}.cache_control.ttl".lstrip(".")
@@ -178,7 +194,7 @@ def check_cache(block: Body, param: str) -> None:
         )
 
 
-def unmeasured(param: str) -> InvalidRequest:
+def build_unmeasured_refusal(param: str) -> InvalidRequest:
     return InvalidRequest(
         _(
             "%(param)s cannot be measured before it is sent. Send the content itself, not "
@@ -189,7 +205,7 @@ def unmeasured(param: str) -> InvalidRequest:
     )
 
 
-def unknown_type(param: str) -> InvalidRequest:
+def build_unknown_type_refusal(param: str) -> InvalidRequest:
     return InvalidRequest(
         _("%(param)s has a type that this route does not support.") % {"param": param}, param=param
     )

@@ -1,7 +1,9 @@
-"""`/v1/responses`: OpenAI's Responses API, without what it keeps between requests.
+"""`/v1/responses`: OpenAI's Responses API, without the state that it stores between requests.
 
-What is kept lies in our account at the provider: one caller could reach another's, and nobody could bound its
-tokens. Source: OpenAI API reference, "Create a model response" and "Streaming events".
+The provider would store that state in the operator's account: one caller could reach the state of
+another, and the tokens of stored state have no known bound.
+
+Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
 from typing import Any
@@ -14,7 +16,7 @@ from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
 from llmproxy.routes import kinds, parameters, request_body
-from llmproxy.routes.base import Receipt, Route, Stream, bill, event
+from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
 from llmproxy.routes.kinds import OBJECT, STRING, Content
 from llmproxy.routes.parameters import (
     LIMIT,
@@ -30,7 +32,8 @@ from llmproxy.routes.request_body import Asked, Body
 from llmproxy.upstream.event_stream import Event
 
 MAX_ITEMS = 10_000
-# What callers send back of earlier answers, and what they add. Others belong to tools of the provider.
+# Types of items that callers send back from earlier answers, or add. All other types belong to
+# tools that the provider runs.
 ITEMS = (
     "message",
     "function_call",
@@ -67,14 +70,14 @@ PARAMETERS = Parameters(
         ),
         "store",
     ),
-    # It generates a summary, beyond the limit of the answer.
+    # It generates a summary, which the limit of the answer does not include.
     *parameters.refuse(UNMETERED, "context_management"),
     *SAMPLING,
     Parameter("reasoning", OBJECT),
     TOOLS,
     Parameter(
         "input",
-        Content({"anyOf": [kinds.TEXT, kinds.list_of(OBJECT.schema(), MAX_ITEMS)]}),
+        Content({"anyOf": [kinds.TEXT, kinds.describe_list(OBJECT.schema(), MAX_ITEMS)]}),
         is_required=True,
     ),
     STREAM,
@@ -97,14 +100,14 @@ class Responses(Route):
     meter = ResponsesMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        body = request_body.parsed(raw)
+        body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         _check_reasoning(body)
         images = _check_input(body)
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
         kept["store"] = False
-        size = request_body.measured(
+        size = request_body.measure_json(
             body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
         return Asked(
@@ -117,22 +120,22 @@ class Responses(Route):
             images=len(images),
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return ResponseEvents(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return ResponseEvents(request)
 
 
 RESPONSES = Responses()
 
 
 def _check_reasoning(body: Body) -> None:
-    """The mode `pro` lets several answers be written for one."""
+    """Refuse the mode `pro`, which generates several answers for one."""
     mode = (body.get("reasoning") or {}).get("mode")
     if mode not in (None, "standard"):
         raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
 
 
 def _check_input(body: Body) -> list[str]:
-    """The images in the input, as they stand in the body."""
+    """Check the input, and return the images in it as texts of the body."""
     items = body.get("input")
     if isinstance(items, str):
         return []
@@ -144,27 +147,27 @@ def _check_input(body: Body) -> list[str]:
     images: list[str] = []
     for index, item in enumerate(items):
         param = f"input.{index}"
-        # An item with nothing but an id is a reference to one that the provider keeps.
+        # An item that has only an id refers to an item that the provider stores.
         if (
             not isinstance(item, dict)
             or (item.get("type") or ("role" in item and "message")) not in ITEMS
         ):
-            raise request_body.unknown_type(param)
+            raise request_body.build_unknown_type_refusal(param)
         if _is_reference(item):
-            raise request_body.unmeasured(param)
+            raise request_body.build_unmeasured_refusal(param)
         for name in ("content", "output", "summary"):
-            images += _images(item.get(name), f"{param}.{name}")
+            images += _find_images(item.get(name), f"{param}.{name}")
     return images
 
 
 def _is_reference(item: Body) -> bool:
-    """Whether an item is only named, and the provider would look it up under the operator's account."""
+    """True if the item has no content: the provider would look it up in the operator's account."""
     if item.get("type") == "reasoning":
         return not (item.get("encrypted_content") or item.get("summary") or item.get("content"))
     return item.get("type", "message") == "message" and not item.get("content")
 
 
-def _images(content: Any, param: str) -> list[str]:
+def _find_images(content: Any, param: str) -> list[str]:
     if content is None or isinstance(content, str):
         return []
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
@@ -178,7 +181,7 @@ def _images(content: Any, param: str) -> list[str]:
             or part.get("file_url")
             or "://" in str(part.get("file_data") or "")[:64]
         ):
-            raise request_body.unmeasured(param)
+            raise request_body.build_unmeasured_refusal(param)
         if part.get("type") == "input_image":
             if not isinstance(part.get("image_url"), str):
                 raise InvalidRequest(
@@ -186,12 +189,13 @@ def _images(content: Any, param: str) -> list[str]:
                 )
             images.append(part["image_url"])
         elif part.get("type") not in PARTS:
-            raise request_body.unknown_type(param)
+            raise request_body.build_unknown_type_refusal(param)
     return images
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
-# Errors that tell of the caller's request; any other is of our account, and for our log only.
+# Codes of errors about the caller's request. All others are about the operator's account at the
+# provider, and are only logged.
 CALLERS_ERRORS = (
     "invalid_",
     "image_",
@@ -203,15 +207,15 @@ CALLERS_ERRORS = (
 
 
 class ResponseEvents(Stream):
-    """Typed events. Clients stop reading at the last one, so the bill goes before it."""
+    """Typed events. Clients stop reading at the last one, so the bill is sent before it."""
 
     last = b""
-    number = 0  # of the next event
+    number = 0  # sequence number of the next event
     response: Body
     items: list[Any]
 
-    def __init__(self, asked: Asked) -> None:
-        super().__init__(asked)
+    def __init__(self, request: Asked) -> None:
+        super().__init__(request)
         self.response, self.items = {}, []
 
     def failed(self, event: Event, chunk: Any) -> bool:
@@ -227,7 +231,7 @@ class ResponseEvents(Stream):
         return super().passed(event, chunk)
 
     def _note(self, chunk: Any) -> Any:
-        """What the end may need of this event; returns its type."""
+        """Store what the last event may need from this one; return the type of this event."""
         if not isinstance(chunk, dict):
             return None
         if isinstance(number := chunk.get("sequence_number"), int):
@@ -276,10 +280,10 @@ class ResponseEvents(Stream):
         return b""
 
     def end(self, receipt: Receipt) -> bytes:
-        return bill(receipt) + self.last
+        return encode_bill(receipt) + self.last
 
     def _event(self, kind: str, **fields: Any) -> bytes:
-        return event(
+        return encode_event(
             lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
             kind.encode(),
         )

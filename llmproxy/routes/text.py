@@ -1,4 +1,4 @@
-"""`/v1/completions`: text continued, as before there were chats.
+"""`/v1/completions`: the model continues a text.
 
 Source: OpenAI API reference, "Create completion" (legacy).
 """
@@ -22,10 +22,10 @@ from llmproxy.routes.request_body import Asked, Body
 
 MAX_PROMPTS = 64
 MAX_LOGPROBS = 20
-DEFAULT_MAX_TOKENS = 16  # of the API, and few clients send another one
+DEFAULT_MAX_TOKENS = 16  # the default of the API, which few clients change
 ECHOED_BYTES_PER_TOKEN = 4
 PARAMETERS = Parameters(
-    Parameter("prompt", Content(kinds.texts(MAX_PROMPTS)), is_required=True),
+    Parameter("prompt", Content(kinds.describe_texts(MAX_PROMPTS)), is_required=True),
     *SAMPLING_WITH_PENALTIES,
     Parameter("logprobs", Integer(0, MAX_LOGPROBS)),
     *STREAM_WITH_OPTIONS,
@@ -34,7 +34,7 @@ PARAMETERS = Parameters(
     MODEL,
     Parameter("suffix", STRING),
     Parameter("max_tokens", LIMIT, f"{DEFAULT_MAX_TOKENS} if absent.", is_forwarded=False),
-    Parameter("best_of", CHOICES, "All that are written are charged."),
+    Parameter("best_of", CHOICES, "All generated answers are charged."),
     *parameters.pass_on("logit_bias min_p repetition_penalty seed top_k user"),
 )
 
@@ -45,29 +45,29 @@ class Text(Route):
     meter = TextMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
-        body = request_body.parsed(raw)
+        body = request_body.parse_object(raw)
         PARAMETERS.check(body)
-        prompts = request_body.texts(body, "prompt", MAX_PROMPTS)
+        prompts = request_body.measure_texts(body, "prompt", MAX_PROMPTS)
         kept = PARAMETERS.select(body)
-        include_usage = request_body.stream_usage(body, kept, stream)
+        include_usage = request_body.set_stream(body, kept, stream)
         choices = body.get("n") or 1
         echoed = prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids if body.get("echo") else 0
         return Asked(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=prompts.size + request_body.size_of(body.get("suffix") or ""),
+            prompt_bytes=prompts.size + request_body.count_bytes(body.get("suffix") or ""),
             prompt_ids=prompts.ids,
             echoed_bytes=echoed * choices,
             limit="max_tokens",
             max_tokens=body.get("max_tokens") or DEFAULT_MAX_TOKENS,
-            # Of `best_of` answers to each prompt the best `n` come back, but all are generated.
+            # All `best_of` answers to each prompt are generated, and the best `n` of them returned.
             choices=max(choices, body.get("best_of") or 1) * prompts.count,
             include_usage=include_usage,
         )
 
-    def streamed(self, asked: Asked) -> Stream:
-        return TextChunks(asked)
+    def streamed(self, request: Asked) -> Stream:
+        return TextChunks(request)
 
 
 TEXT = Text()

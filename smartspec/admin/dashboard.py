@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin.filters import MARGIN
 from accounts.models import User
-from accounts.toolbox.keyset import edge
+from accounts.toolbox.keyset import find_first_key
 from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
@@ -161,7 +161,7 @@ def _sum_recent() -> list[Figure]:
     since = timezone.now() - timedelta(days=DAYS)
     granted = Q(type__in=[Type.BONUS, Type.SUBSCRIPTION]) | Q(type=Type.ADJUSTMENT, amount__gt=0)
     # The primary key bounds the rows to read, because the time has no index.
-    first = edge(Transaction.objects.all(), "id", "created_at", since - MARGIN)
+    first = find_first_key(Transaction.objects.all(), "id", "created_at", since - MARGIN)
     sums = Transaction.objects.filter(pk__gte=first, created_at__gte=since).aggregate(
         sold=Sum("amount", filter=Q(type=Type.PURCHASE), default=0),
         granted=Sum("amount", filter=granted, default=0),

@@ -1,4 +1,7 @@
-"""What the Markdown documents name, and whether it is there. Pure, but for the repository's own files."""
+"""Finds the links, files, commands and settings that the Markdown documents name.
+
+Only files of the repository are read.
+"""
 
 import re
 import tomllib
@@ -10,14 +13,14 @@ from django.conf import settings
 from django.core.management import get_commands
 
 ROOT = Path(__file__).resolve().parents[2]
-# billing.md says that its paths are below tests/; those of device-login.md are below its application.
+# Paths in billing.md are relative to tests/, paths in device-login.md to its application.
 BASES = tuple(
     ROOT / base for base in ("", "tests", "tests/deviceauth", "deviceauth", "templates/deviceauth")
 )
 FOLDERS = frozenset(
     """
-    .ci accounts bench credits deploy deviceauth docs llmproxy locale smartspec static templates tests tools
-    admin completion oauth receipts routes
+    .ci accounts bench credits deploy deviceauth docs llmproxy locale smartspec static templates
+    tests tools admin completion oauth receipts routes
     """.split()  # noqa: SIM905 – a list of twenty strings would take twenty lines
 )
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -35,7 +38,7 @@ def documents() -> list[Path]:
 
 
 def broken_links(document: Path, text: str) -> list[str]:
-    """Relative links whose file, or heading in it, does not exist."""
+    """Return the relative links whose file or heading does not exist."""
     targets = (link for link in LINK.findall(FENCE.sub("", text)) if "://" not in link)
     return [link for link in targets if not _leads_somewhere(document, link)]
 
@@ -49,18 +52,18 @@ def _leads_somewhere(document: Path, link: str) -> bool:
 
 
 def anchors(text: str) -> set[str]:
-    """The ids that GitHub gives the headings."""
+    """Return the ids that GitHub gives the headings."""
     headings = HEADING.findall(FENCE.sub("", text))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def missing_files(text: str) -> list[str]:
-    """Paths and file names in backticks that are not in the repository."""
+    """Return the paths and file names in backticks that are not in the repository."""
     return [name for name in map(_file_of, SPAN.findall(text)) if name and not _exists(name)]
 
 
 def _file_of(span: str) -> str | None:
-    """The path or file name that a span is, without the test that may follow it."""
+    """Return the span if it is a path or file name, without the name of a test after it."""
     name = span.partition("::")[0]
     is_path = PATH.fullmatch(name) and "/" in name and name.partition("/")[0] in FOLDERS
     return name if is_path or FILE_NAME.fullmatch(name) else None
@@ -74,13 +77,13 @@ def _exists(name: str) -> bool:
 
 @cache
 def file_names() -> frozenset[str]:
-    """The names of all files in the folders of the repository, and beside them."""
+    """Return the names of all files in the root and the folders of the repository."""
     below = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))
     return frozenset(file.name for file in (*ROOT.iterdir(), *below) if file.is_file())
 
 
 def missing_commands(text: str) -> list[str]:
-    """`manage.py` commands, make targets and modules of bench that do not exist."""
+    """Return the `manage.py` commands, make targets and modules of bench that do not exist."""
     commands = [
         name for name in re.findall(r"manage\.py ([a-z_]+)", text) if name not in get_commands()
     ]
@@ -103,7 +106,7 @@ def _is_module(name: str) -> bool:
 
 
 def missing_variables(text: str) -> list[str]:
-    """Settings, environment variables and constants in backticks that nothing defines."""
+    """Return the settings, environment variables and constants in backticks that are undefined."""
     spans = (span.partition("=")[0] for span in SPAN.findall(text))
     names = (name for name in spans if VARIABLE.fullmatch(name))
     return [name for name in names if not (_is_setting(name) or name in defined_names())]
@@ -115,7 +118,7 @@ def _is_setting(name: str) -> bool:
 
 @cache
 def defined_names() -> frozenset[str]:
-    """Names in capitals that .env.example, a shell script or a module assigns."""
+    """Return the names in capitals that .env.example, a shell script or a module assigns."""
     sources = [ROOT / ".env.example", ROOT / "Makefile", *ROOT.glob("*.py"), *ROOT.glob("tools/*")]
     for folder in ("accounts", "credits", "deviceauth", "llmproxy", "smartspec", "tests"):
         sources += (ROOT / folder).rglob("*.py")
@@ -127,7 +130,7 @@ Layers = dict[str, list[str]]
 
 
 def contracts() -> Layers:
-    """The layers of each import contract, from the top to the bottom, by its name."""
+    """Return the layers of each import contract by its name, from top to bottom."""
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     return {
         contract["name"]: contract["layers"]
@@ -137,7 +140,7 @@ def contracts() -> Layers:
 
 
 def drawn_layers(text: str) -> Layers:
-    """The picture in architecture.md: a name at the margin, and below it one indented line for each layer."""
+    """Read the picture in architecture.md: a contract's name, then one indented line per layer."""
     (picture,) = re.findall(r"^```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return dict(_blocks(picture.splitlines()))
 

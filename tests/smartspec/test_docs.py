@@ -1,4 +1,4 @@
-"""The documents: what they link to and name is there, and the pictures are those of the code."""
+"""What the documents link to and name exists, and their pictures agree with the code."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The account that pays is named in every function, predicate and unique key (docs/decisions/0022)."""
+"""Every function, predicate and unique key names the account that pays (docs/decisions/0022)."""
 
 import runpy
 from pathlib import Path
@@ -19,11 +19,13 @@ END $$;
 UNIQUE_KEYS = """
 SELECT i.indexrelid::regclass::text
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = 'user_id'
- WHERE i.indisunique AND i.indrelid::regclass::text ~ '^(credit_|completions|llm_|api_keys|device_)'
-   AND COALESCE(pg_get_indexdef(i.indexrelid, 1, true), '') NOT IN ('user_id', 'COALESCE(user_id, 0::bigint)')
+ WHERE i.indisunique
+   AND i.indrelid::regclass::text ~ '^(credit_|completions|llm_|api_keys|device_)'
+   AND COALESCE(pg_get_indexdef(i.indexrelid, 1, true), '')
+       NOT IN ('user_id', 'COALESCE(user_id, 0::bigint)')
 """
-# Keys from before the rule, over which two accounts cannot share a value. A table that comes now is not one of them:
-# its key begins with the account, or the value has a table of its own.
+# Keys from before the rule: two accounts cannot have the same value. Do not add the key of a new
+# table. Its key begins with the account, or the value gets a separate table.
 KEYS_OVER_ALL_ACCOUNTS = {
     "api_keys_checksum_key",
     "api_keys_pkey",
@@ -66,8 +68,10 @@ def test_the_functions_keep_the_rules() -> None:
     "statement",
     [
         "UPDATE credit_holds SET state = 'open' WHERE user_id = p_account AND id = p_hold",
-        "UPDATE users SET credits = credits + 1, open_holds = COALESCE(open_holds, 0) WHERE id = p_account",
-        "PERFORM 1 FROM credit_grants g JOIN credit_holds h ON h.user_id = g.user_id WHERE g.user_id = p_account",
+        "UPDATE users SET credits = credits + 1, open_holds = COALESCE(open_holds, 0) "
+        "WHERE id = p_account",
+        "PERFORM 1 FROM credit_grants g JOIN credit_holds h ON h.user_id = g.user_id "
+        "WHERE g.user_id = p_account",
         "INSERT INTO credit_grants (user_id, amount) VALUES (p_account, 1)",
     ],
 )
@@ -76,7 +80,7 @@ def test_what_keeps_the_rules_is_nothing_to_say(statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "problem"),
     [
         (
             "UPDATE credit_holds SET state = 'open' WHERE id = p_hold",
@@ -102,23 +106,24 @@ def test_what_keeps_the_rules_is_nothing_to_say(statement: str) -> None:
             "SELECT on the right of SET",
         ),
         (
-            "UPDATE credit_holds h SET ended_at = COALESCE(ended_at, clock_timestamp()) WHERE h.user_id = p_account",
+            "UPDATE credit_holds h SET ended_at = COALESCE(ended_at, clock_timestamp()) "
+            "WHERE h.user_id = p_account",
             "clock_timestamp on the right of SET",
         ),
     ],
 )
-def test_what_breaks_a_rule_is_found(statement: str, said: str | None) -> None:
-    found = problems(statement)
-    assert [said in problem for problem in found] == ([True] if said else [])
+def test_what_breaks_a_rule_is_found(statement: str, problem: str | None) -> None:
+    messages = problems(statement)
+    assert [problem in message for message in messages] == ([True] if problem else [])
 
 
 @pytest.mark.parametrize("arguments", ["", "p_hold bigint", "p_user bigint"])
 def test_a_function_without_the_account_is_found(arguments: str) -> None:
-    found = problems(
+    messages = problems(
         "UPDATE credit_holds SET state = 'open' WHERE user_id = p_user AND id = 1", arguments
     )
-    assert any("has no argument p_account" in problem for problem in found)
-    assert any("is called p_account" in problem for problem in found)
+    assert any("has no argument p_account" in message for message in messages)
+    assert any("is called p_account" in message for message in messages)
 
 
 def keys_over_all_accounts() -> set[str]:
@@ -136,7 +141,8 @@ def test_a_new_table_has_a_key_that_begins_with_the_account() -> None:
 def test_a_key_that_does_not_begin_with_the_account_is_found() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE TABLE credit_new (user_id bigint, id bigint, name text, PRIMARY KEY (user_id, id))"
+            "CREATE TABLE credit_new"
+            " (user_id bigint, id bigint, name text, PRIMARY KEY (user_id, id))"
         )
         assert keys_over_all_accounts() == KEYS_OVER_ALL_ACCOUNTS
         cursor.execute("ALTER TABLE credit_new ADD CONSTRAINT credit_new_name UNIQUE (name)")

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
-from accounts.toolbox.keyset import BEFORE, KeysetChangeList, walk
+from accounts.toolbox.keyset import BEFORE, KeysetChangeList, list_before
 from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
 from credits.csv_cells import escape_cell
 from credits.models import Transaction
@@ -113,7 +113,7 @@ def read_rows(queryset: QuerySet[Transaction], key: str, before: int | None) -> 
     """
     yield list(HEADER)
     left: int = settings.EXPORT_MAX_ROWS
-    while rows := walk(queryset, key, before, CHUNK):
+    while rows := list_before(queryset, key, before, CHUNK):
         if not connection.in_atomic_block:
             connection.close()  # It returns to the pool while the client reads.
         for row in rows[:left]:

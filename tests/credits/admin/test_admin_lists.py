@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.access import administrators_log
-from accounts.toolbox.keyset import edge
+from accounts.toolbox.keyset import find_first_key
 from credits import ledger
 from credits.models import Transaction
 from llmproxy.models import Completion
@@ -146,7 +146,7 @@ def test_the_first_key_since_a_moment_is_found_over_gaps(operator, ann):
         )
     for day in range(31):
         moment = now + timedelta(days=day)
-        key = edge(LogEntry.objects.all(), "id", "action_time", moment)
+        key = find_first_key(LogEntry.objects.all(), "id", "action_time", moment)
         since = LogEntry.objects.filter(action_time__gte=moment).order_by("pk")
         assert list(LogEntry.objects.filter(pk__gte=key).order_by("pk")) == list(since)
 

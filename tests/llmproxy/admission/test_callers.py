@@ -1,4 +1,4 @@
-"""Who may call the gateway, and what a bad call gets."""
+"""Which callers the gateway accepts, and how it refuses the others."""
 
 from collections.abc import Callable
 from datetime import timedelta

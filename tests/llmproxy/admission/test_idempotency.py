@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: one call of the provider and one charge, however often and however fast it is asked for."""
+"""`Idempotency-Key`: however often a request is repeated, it is one call and one charge."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Ask = Callable[..., Any]
 
 @pytest.fixture
 def token(user: User) -> str:
-    """Of an API key, which lives longer than a day."""
+    """An API key, because an access token expires within the day that a test lets pass."""
     return api_keys.create(user=user, name="CI", source=Source()).plain
 
 
@@ -40,14 +40,14 @@ def ask(token: str) -> Ask:
         headers = {"Authorization": f"Bearer {token}"} | (
             {} if key is None else {"Idempotency-Key": key}
         )
-        asked = orjson.dumps({"messages": MESSAGES, **body})
-        return Client().post(path, asked, content_type="application/json", headers=headers)
+        raw = orjson.dumps({"messages": MESSAGES, **body})
+        return Client().post(path, raw, content_type="application/json", headers=headers)
 
     return call
 
 
 def conflict(answer: Any) -> str:
-    """The id of the first completion, of a refusal."""
+    """Check that this is a conflict; return the id of the first completion."""
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (409, "idempotency_conflict")
     return str(error["generation_id"])
@@ -56,8 +56,10 @@ def conflict(answer: Any) -> str:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"choices": [{"message": {"content": "Hello"}}], "usage": {"prompt_tokens": 1500, "completion_tokens": 5}}',
-        b'{"choices":[{"message":{"content":"\\ud83d \xf0\x9f\x98\x80"}}],"z":1e3,"a":123456789012345678901234567890}',
+        b'{"choices": [{"message": {"content": "Hello"}}], '
+        b'"usage": {"prompt_tokens": 1500, "completion_tokens": 5}}',
+        b'{"choices":[{"message":{"content":"\\ud83d \xf0\x9f\x98\x80"}}],"z":1e3,'
+        b'"a":123456789012345678901234567890}',
         b'{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}',
     ],
     ids=["usual", "odd", "free"],
@@ -85,11 +87,15 @@ def test_a_repetition_says_what_the_rates_leave_now(
     again, conflicting = ask("k-1"), ask("k-1", temperature=1)
     assert (again.status_code, conflicting.status_code) == (200, 409)
     for answer in (again, conflicting):
-        said = {
+        limits = {
             name: answer[f"x-ratelimit-{name}"]
             for name in ("limit-requests", "remaining-requests", "limit-tokens")
         }
-        assert said == {"limit-requests": "2", "remaining-requests": "0", "limit-tokens": "2000000"}
+        assert limits == {
+            "limit-requests": "2",
+            "remaining-requests": "0",
+            "limit-tokens": "2000000",
+        }
         assert 50 < float(answer["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
 
 

@@ -1,4 +1,4 @@
-"""Devices and API keys at the gateway: their models, their budgets, and their names on the receipt."""
+"""Devices and API keys at the gateway: their models and budgets, and their names on receipts."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -166,7 +166,7 @@ def test_a_key_opens_no_model_that_the_plan_does_not(user: User) -> None:
 
 @pytest.fixture(params=["key", "device"])
 def limited(request: pytest.FixtureRequest, user: User) -> tuple[str, str, str]:
-    """What has a budget of 2 credits: its kind, its credential and its token."""
+    """A device or key with a budget of 2 credits: its kind, its credential and its token."""
     if request.param == "key":
         made = new_key(user, monthly_budget=2)
         return "key", made.key.credential, made.plain
@@ -203,7 +203,7 @@ def test_a_budget_ends_with_402_that_says_whose_and_where_to_raise_it(
 def test_a_prompt_of_more_tokens_than_were_held_can_pass_a_budget_once(
     user: User, limited: tuple[str, str, str], upstream: Upstream
 ) -> None:
-    upstream.script = script.answer(usage=(5000, 5))  # of a prompt of 25 bytes
+    upstream.script = script.answer(usage=(5000, 5))  # although the prompt has 25 bytes
     assert call(limited[2]).json()["_credits"] == {"used": 6, "remaining": 44}
     answer = call(limited[2])
     assert (answer.status_code, answer.json()["error"]["budget"]["spent"]) == (402, 6)
@@ -281,12 +281,12 @@ def test_what_is_revoked_during_an_answer_still_pays_for_it(
     kind, credential, token = limited
     read = provider.read_json
 
-    def revoked_meanwhile(*asked: Any) -> Any:
+    def revoked_meanwhile(*arguments: Any) -> Any:
         if kind == "key":
             api_keys.revoke(key=ApiKey.objects.get(), source=Source())
         else:
             device_sessions.revoke(session=DeviceSession.objects.get())
-        return read(*asked)
+        return read(*arguments)
 
     monkeypatch.setattr(provider, "read_json", revoked_meanwhile)
     assert call(token).status_code == 200
@@ -346,7 +346,7 @@ def laptop(user: User, upstream: Upstream) -> Device:
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Have something happen between the look at a call's token and its hold."""
+    """Call `act` after the token of a request was read, and before its hold."""
     decide = admit._decided
 
     def decide_later(*args: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Requests, tokens and answers at the same time: exact under 64 threads, for user, plan, key and device."""
+"""The limits of requests, tokens and simultaneous answers are exact under 64 threads.
+
+Each is tested for a user, a plan, a key and a device.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -27,14 +30,14 @@ from tests.llmproxy.scripted_upstream import Upstream
 pytestmark = pytest.mark.django_db(transaction=True)
 THREADS, IN = 64, 5
 PATH = "/v1/chat/completions"
-# So many tokens a minute that IN calls of 1,000 tokens and their prompts fit, and not one more.
+# Tokens per minute for exactly IN calls, each with an answer of 1,000 tokens and its prompt.
 TOKENS = IN * 1000 + 400
 LIMIT = {"requests_per_minute": IN, "tokens_per_minute": TOKENS, "max_concurrent": IN}
 
 
 @pytest.fixture(autouse=True)
 def free_plan(transactional_db: None) -> Iterator[None]:
-    """The plan outlives the test."""
+    """Reset the row of the plan, which is not deleted after a test."""
     yield
     Plan.objects.filter(slug="free").update(**dict.fromkeys(LIMITS))
 
@@ -46,15 +49,15 @@ def user(make_user: Callable[..., User]) -> User:
 
 @dataclass
 class Limited:
-    """Who calls, and which limit theirs is."""
+    """A caller with one limit: its token, and the name of the limit."""
 
     token: str
     kind: str
 
     def __call__(self, **body: Any) -> Any:
-        asked = {"messages": MESSAGES, "max_tokens": 1000, **body}
+        request_body = {"messages": MESSAGES, "max_tokens": 1000, **body}
         headers = {"Authorization": f"Bearer {self.token}"}
-        return Client().post(PATH, asked, content_type="application/json", headers=headers)
+        return Client().post(PATH, request_body, content_type="application/json", headers=headers)
 
 
 @pytest.fixture
@@ -70,9 +73,8 @@ def limited(request: pytest.FixtureRequest, user: User, make_token: Any) -> Limi
         device_sessions.set_rates(session=DeviceSession.objects.get(), rates=rates)
         return Limited(device.tokens["access_token"], kind)
     if scope == "user":
-        Plan.objects.filter(slug="free").update(
-            **dict.fromkeys(rates, 1)
-        )  # the user's own is instead of it
+        # The user's own limit replaces that of the plan.
+        Plan.objects.filter(slug="free").update(**dict.fromkeys(rates, 1))
         User.objects.filter(pk=user.pk).update(**rates)
     else:
         Plan.objects.filter(slug="free").update(**rates)
@@ -84,18 +86,21 @@ every = pytest.mark.parametrize(
     "limited",
     [(scope, kind) for scope in SCOPES for kind in LIMITS],
     indirect=True,
-    ids=lambda asked: "-".join(asked),
+    ids="-".join,
 )
 rated = pytest.mark.parametrize(
     "limited",
     [(scope, kind) for scope in SCOPES for kind in LIMITS[:2]],
     indirect=True,
-    ids=lambda asked: "-".join(asked),
+    ids="-".join,
 )
 
 
 class Gate:
-    """The provider answers nobody before so many callers were refused, so that nothing is given back too early."""
+    """A provider that answers only after `refusals` callers were refused.
+
+    An earlier answer would refund its unused tokens while other callers are still being counted.
+    """
 
     def __init__(self, refusals: int) -> None:
         self.left, self.lock, self.open = refusals, threading.Lock(), threading.Event()
@@ -142,10 +147,10 @@ def test_exactly_so_many_of_64_get_in(limited: Limited, user: User, upstream: Up
 
 
 def check_headers(refusal: Any, kind: str) -> None:
-    """Of each kind the limit that leaves least, and what is left is what the IN calls left, refused ones nothing."""
-    said = {name: refusal[f"x-ratelimit-{name}"] for name in ("limit-requests", "limit-tokens")}
-    assert said["limit-requests"] == (str(IN) if kind == "requests_per_minute" else "120")
-    assert said["limit-tokens"] == (str(TOKENS) if kind == "tokens_per_minute" else "2000000")
+    """The headers show per kind the limit that leaves least; refused calls count nothing."""
+    limits = {name: refusal[f"x-ratelimit-{name}"] for name in ("limit-requests", "limit-tokens")}
+    assert limits["limit-requests"] == (str(IN) if kind == "requests_per_minute" else "120")
+    assert limits["limit-tokens"] == (str(TOKENS) if kind == "tokens_per_minute" else "2000000")
     left = int(refusal["x-ratelimit-remaining-requests"])
     assert left == 0 if kind == "requests_per_minute" else 120 - IN <= left <= 120
     if kind == "tokens_per_minute":
@@ -157,7 +162,7 @@ def check_headers(refusal: Any, kind: str) -> None:
 @rated
 def test_after_waiting_the_next_gets_in(limited: Limited, upstream: Upstream) -> None:
     with control_clock() as clock:
-        # Without a provider's answer nothing is given back, so the minute is full.
+        # Without an answer of the provider no tokens are refunded, so the limit stays used up.
         upstream.script = script.answer(usage=(20, 1000))
         statuses = [limited().status_code for _ in range(IN)]
         refusal = limited()
@@ -265,11 +270,11 @@ def test_what_has_become_free_with_time_is_not_given_back_again(
 def test_a_limit_of_one_kind_says_nothing_of_the_other(user: User, upstream: Upstream) -> None:
     key = api_keys.create(user=user, name="CI", source=Source(), rates={"requests_per_minute": 3})
     answer = Limited(key.plain, "requests_per_minute")()
-    said = {
+    limits = {
         name: answer[f"x-ratelimit-{name}"]
         for name in ("limit-requests", "remaining-requests", "limit-tokens")
     }
-    assert said == {"limit-requests": "3", "remaining-requests": "2", "limit-tokens": "2000000"}
+    assert limits == {"limit-requests": "3", "remaining-requests": "2", "limit-tokens": "2000000"}
 
 
 def test_of_two_limits_the_one_that_leaves_least_is_told(user: User, upstream: Upstream) -> None:

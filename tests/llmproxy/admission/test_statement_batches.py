@@ -1,4 +1,4 @@
-"""Statements that share a round trip: each gets its own answer or its own error, and nobody waits for ever."""
+"""Calls that share a round trip: each gets its own result or error, and none waits for ever."""
 
 import json
 import random
@@ -21,7 +21,8 @@ from llmproxy.admission.statement_batches import Batches
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Says what it was asked and in which transaction, after what `asked` wants: to wait for a lock, to be slow, to fail.
+# Returns its argument and its transaction. The argument can tell it to wait for a lock, to be slow,
+# to fail or to end its connection.
 FUNCTION = """
 CREATE OR REPLACE FUNCTION batched(asked jsonb) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,7 +34,8 @@ BEGIN
     ELSIF asked ? 'die' THEN
         PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(5);
     END IF;
-    RETURN json_build_object('asked', asked -> 'name', 'batch', pg_current_xact_id()::text, 'at', clock_timestamp());
+    RETURN json_build_object('asked', asked -> 'name', 'batch', pg_current_xact_id()::text,
+                             'at', clock_timestamp());
 END $$
 """
 LOCK, OTHER_LOCK = 7, 8
@@ -50,7 +52,7 @@ def batched() -> Iterator[Batches]:
 
 @pytest.fixture
 def ask(batched: Batches) -> Iterator[Callable[..., Future[Any]]]:
-    """Ask in a thread of its own."""
+    """Call the function in a separate thread."""
     with ThreadPoolExecutor(60) as pool:
         yield lambda name, user=0, **more: pool.submit(
             batched.ask, json.dumps({"name": name, **more}), user=user
@@ -59,7 +61,7 @@ def ask(batched: Batches) -> Iterator[Callable[..., Future[Any]]]:
 
 @pytest.fixture
 def locked() -> Iterator[Callable[..., None]]:
-    """Somebody has these locks until this is called."""
+    """Hold both locks; the returned function releases those that it names, or all."""
 
     def each(function: str, *locks: int) -> None:
         with connection.cursor() as cursor:
@@ -97,11 +99,11 @@ def test_who_comes_while_one_is_away_shares_the_next(
     others = [ask(f"{number}", user=100 - number) for number in range(4)]
     wait_for(batched, waiting=4)
     locked()
-    said = [other.result(5) for other in others]
-    assert [one["asked"] for one in said] == [f"{number}" for number in range(4)]
-    assert {one["batch"] for one in said}.isdisjoint({first.result(5)["batch"]})
-    assert len({one["batch"] for one in said}) == 1
-    assert sorted(said, key=lambda one: one["at"]) == said[::-1]  # by user, whoever came first
+    results = [other.result(5) for other in others]
+    assert [one["asked"] for one in results] == [f"{number}" for number in range(4)]
+    assert {one["batch"] for one in results}.isdisjoint({first.result(5)["batch"]})
+    assert len({one["batch"] for one in results}) == 1
+    assert sorted(results, key=lambda one: one["at"]) == results[::-1]  # in the order of users
     wait_for(batched, away=False)
 
 
@@ -139,10 +141,9 @@ def test_an_error_of_ours_is_told_to_all_of_a_batch(
     wait_for(batched)
     batch = [ask("one"), ask("two")]
     wait_for(batched, waiting=2)
-    closed = mock.Mock(
-        side_effect=InterfaceError("the connection is closed")
-    )  # no DatabaseError of Django's
-    monkeypatch.setattr(batched, "_said", closed)
+    # InterfaceError is not a subclass of Django's DatabaseError.
+    closed = mock.Mock(side_effect=InterfaceError("the connection is closed"))
+    monkeypatch.setattr(batched, "_execute", closed)
     locked()
     for one in batch:
         with pytest.raises(InterfaceError):
@@ -183,18 +184,18 @@ def test_a_long_queue_that_moves_is_no_reason_to_overtake(
     batched: Batches, ask: Any, locked: Any, monkeypatch: Any
 ) -> None:
     under_way, most = [0], [0]
-    said = batched._said
+    execute = batched._execute
 
-    def counted(asked: list[str]) -> Any:
+    def counted(arguments: list[str]) -> Any:
         under_way[0] += 1
         most[0] = max(most[0], under_way[0])
         try:
-            return said(asked)
+            return execute(arguments)
         finally:
             under_way[0] -= 1
 
     monkeypatch.setattr(statement_batches, "PATIENCE_SECONDS", 0.4)
-    monkeypatch.setattr(batched, "_said", counted)
+    monkeypatch.setattr(batched, "_execute", counted)
     ask("first", slow=0.25)
     wait_for(batched)
     others = [ask(f"{number}", slow=0.03) for number in range(15)]  # three batches of up to 0.24 s
@@ -243,13 +244,13 @@ def test_many_who_lose_patience_at_once_all_go(batched: Batches, ask: Any, locke
 
 
 def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that lose patience as often as they are called, and batches that fail."""
+    """Threads lose patience about as often as they are woken, and some batches fail."""
 
-    def said(asked: list[str]) -> list[tuple[int, str]]:
+    def execute(arguments: list[str]) -> list[tuple[int, str]]:
         time.sleep(random.choice((0.0005, 0.002, 0.006, 0.02)))
         if random.random() < 0.05:
             raise DataError
-        return random.sample([*enumerate(asked, 1)], len(asked))  # in any order
+        return random.sample([*enumerate(arguments, 1)], len(arguments))  # in any order
 
     def ask_all(user: int) -> None:
         for number in range(200):
@@ -258,8 +259,8 @@ def test_nobody_is_lost_whoever_overtakes_whom(monkeypatch: pytest.MonkeyPatch) 
 
     calls = Batches("batched")
     monkeypatch.setattr(statement_batches, "PATIENCE_SECONDS", 0.003)
-    monkeypatch.setattr(statement_batches, "_is_of_one", lambda error: True)
-    monkeypatch.setattr(calls, "_said", said)
+    monkeypatch.setattr(statement_batches, "_is_rejection", lambda error: True)
+    monkeypatch.setattr(calls, "_execute", execute)
     with ThreadPoolExecutor(100) as pool:
         assert list(pool.map(ask_all, range(100), timeout=60)) == [None] * 100
     assert (calls._leader, calls._waiting) == (None, [])
@@ -270,7 +271,7 @@ class Ended(BaseException):
 
 
 class Latch:
-    """The wait of one who is ended once `at` is set."""
+    """A lock whose `acquire` raises Ended once `at` is set."""
 
     def __init__(self, at: threading.Event) -> None:
         self.at = at
@@ -293,7 +294,7 @@ def test_who_is_ended_stops_nobody(
     ask("first", lock=LOCK)
     wait_for(batched)
     with monkeypatch.context() as patched:
-        patched.setattr(statement_batches, "_taken", lambda: Latch(at))
+        patched.setattr(statement_batches, "_make_locked", lambda: Latch(at))
         ended = ask("ended")
         wait_for(batched, waiting=1)
     if is_called:
@@ -322,6 +323,7 @@ def test_what_is_large_or_in_a_transaction_goes_alone(
 def test_who_is_told_nothing_is_told_so(batched: Batches) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE OR REPLACE FUNCTION batched(asked jsonb) RETURNS json LANGUAGE sql AS 'SELECT NULL::json'"
+            "CREATE OR REPLACE FUNCTION batched(asked jsonb) RETURNS json "
+            "LANGUAGE sql AS 'SELECT NULL::json'"
         )
     assert batched.ask("{}", user=0) is None

@@ -1,4 +1,7 @@
-"""Whose token was not seen a moment ago: one statement says whose it is, and a stranger learns that they are one."""
+"""Callers whose credential was not seen lately: one statement finds its owner, or refuses it.
+
+A caller without a valid credential (a stranger) learns nothing but that.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,13 +45,13 @@ Headers = dict[str, str]
 
 
 def body_of(path: str = PATH, **more: Any) -> bytes:
-    asked: dict[str, Any] = (
+    body: dict[str, Any] = (
         {"input": "Hi"}
         if path in ("/v1/responses", "/v1/embeddings")
         else {"messages": MESSAGES, "max_tokens": 9}
     )
     return json.dumps(
-        {**asked, **({"prompt": "Hi"} if path == "/v1/completions" else {}), **more}
+        {**body, **({"prompt": "Hi"} if path == "/v1/completions" else {}), **more}
     ).encode()
 
 
@@ -65,7 +68,7 @@ def post(headers: Headers, body: bytes | None = None, path: str = PATH) -> Any:
     )
 
 
-def said(response: Any) -> tuple[int, str]:
+def read_refusal(response: Any) -> tuple[int, str]:
     error = response.json()["error"]
     return response.status_code, error.get("code") or error["type"]
 
@@ -75,9 +78,8 @@ def of_a_key(user: User, **options: Any) -> Headers:
 
 
 def of_a_device(user: User) -> Headers:
-    return {
-        "Authorization": f"Bearer {Device().start().approved_by(user).redeem().tokens['access_token']}"
-    }
+    connected = Device().start().approved_by(user).redeem()
+    return {"Authorization": f"Bearer {connected.tokens['access_token']}"}
 
 
 def ended_token(user: User, bearer: Any) -> Headers:
@@ -181,15 +183,15 @@ def test_the_free_backend_and_a_browser_read_what_is_wrong(user: User, settings:
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How long the bodies were that were parsed."""
+    """The lengths in bytes of the bodies that were parsed."""
     lengths: list[int] = []
-    parse = request_body.parsed
+    parse = request_body.parse_object
 
     def noted(raw: bytes) -> request_body.Body:
         lengths.append(len(raw))
         return parse(raw)
 
-    monkeypatch.setattr(request_body, "parsed", noted)
+    monkeypatch.setattr(request_body, "parse_object", noted)
     return lengths  # type: ignore[return-value]
 
 
@@ -225,7 +227,7 @@ def test_the_first_long_call_asks_who_calls_once(user: User, bearer: Any) -> Non
 
 
 def test_a_token_that_begins_like_a_key_is_a_token(user: User) -> None:
-    """One in 64³ does."""
+    """One random token in 64³ does."""
     token = "sk-" + "x" * 40
     expires = timezone.now() + timedelta(minutes=15)
     AccessToken.objects.create(user=user, token=token, scope="llm:chat", expires=expires)
@@ -252,12 +254,12 @@ def test_a_key_was_used_also_for_what_was_refused(
 def test_who_is_refused_for_another_reason_is_known(
     make_user: Callable[..., User], bearer: Any
 ) -> None:
-    """Or their row would be locked out of order each time."""
+    """Otherwise batches would lock their row out of order each time."""
     poor = make_user("poor@example.com")
     headers = bearer(poor)
     counts = []
     for _ in range(2):
-        assert said(post(headers)) == (402, "insufficient_credits")
+        assert read_refusal(post(headers)) == (402, "insufficient_credits")
         with CaptureQueriesContext(connection) as queries:
             assert post(headers).status_code == 402
         counts.append(len(queries))
@@ -291,11 +293,11 @@ def test_whoever_is_known_already_drives_nobody_out() -> None:
 
 
 def test_a_name_longer_than_any_model_is_not_looked_for(user: User, bearer: Any) -> None:
-    """It would make everybody's batch long."""
+    """It would make the batch of all callers long."""
     body = body_of(model="x" * 10_000)
     with CaptureQueriesContext(connection) as queries:
         assert post({"Authorization": "Bearer unknown"}, body).status_code == 401
-        assert said(post(bearer(user), body)) == (404, "model_not_found")
+        assert read_refusal(post(bearer(user), body)) == (404, "model_not_found")
     assert not [query for query in queries if "gateway_admit(" in query["sql"]]
 
 

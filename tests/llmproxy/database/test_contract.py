@@ -1,6 +1,6 @@
-"""The keys that Python sends are those that the SQL functions read, and the same for their answers.
+"""Python sends the keys that the SQL functions read, and reads those that they return.
 
-What SQL reads is taken from the functions and the table as the database has them.
+The keys of the SQL are taken from the functions and the table in the database.
 """
 
 import json
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 def differences(sent: Set[str], read: Set[str]) -> list[str]:
-    """What one side has and the other one has not."""
+    """Return one message for each key that only one side has."""
     return sorted(
         [f"{key} is missing" for key in read - sent] + [f"{key} is surplus" for key in sent - read]
     )
@@ -49,23 +49,23 @@ def columns(table: str) -> set[str]:
 
 
 def record_columns(text: str) -> set[str]:
-    """The names in `jsonb_to_record(p) AS a(...)`."""
+    """Return the names in `jsonb_to_record(p) AS a(...)`."""
     ((signature,),) = [re.findall(r"jsonb_to_record\(p\) AS a\(([^)]*)\)", text)]
     return {column.split()[0].strip('"') for column in signature.split(",")}
 
 
 def members(text: str) -> set[str]:
-    """The names in `p -> 'name'` and `p ->> 'name'`."""
+    """Return the names in `p -> 'name'` and `p ->> 'name'`."""
     return set(re.findall(r"\bp\s*->>?\s*'(\w+)'", text))
 
 
 def assigned(text: str) -> set[str]:
-    """The columns of `done` that the function computes itself."""
+    """Return the columns of `done` that the function computes itself."""
     return set(re.findall(r"\bdone\.(\w+)\s*:=", text)) | set(re.findall(r"INTO done\.(\w+)", text))
 
 
 def answers(text: str) -> list[frozenset[str]]:
-    """The keys of each object that the function returns."""
+    """Return the keys of each object that the function returns."""
     return [
         frozenset(keys(text[match.end() :]))
         for match in re.finditer(r"RETURN json_build_object\(", text)
@@ -73,7 +73,7 @@ def answers(text: str) -> list[frozenset[str]]:
 
 
 def keys(arguments: str) -> Iterator[str]:
-    """Every other argument of a call, of which this is the text after its opening bracket."""
+    """Yield the 1st, 3rd, 5th … argument of a call; `arguments` is the text after its bracket."""
     depth, start, number = 0, 0, 0
     for position, character in enumerate(arguments):
         depth += (character == "(") - (character == ")")
@@ -94,7 +94,7 @@ def read_by_settlement() -> set[str]:
     return columns("completions") - assigned(text) - {"id"} | members(text)
 
 
-def of(*types: Any) -> set[frozenset[str]]:
+def keys_of(*types: Any) -> set[frozenset[str]]:
     return {frozenset(each.__annotations__) for each in types}
 
 
@@ -121,9 +121,9 @@ def test_what_is_sent_to_settlement_is_what_the_types_say(
 ) -> None:
     settle_once, sent = settlement._settle_once, []
 
-    def noted(run: Any, said: str) -> Any:
-        sent.append(json.loads(said))
-        return settle_once(run, said)
+    def noted(run: Any, argument: str) -> Any:
+        sent.append(json.loads(argument))
+        return settle_once(run, argument)
 
     monkeypatch.setattr(settlement, "_settle_once", noted)
     assert chat(user).status_code == 200
@@ -136,9 +136,9 @@ def test_a_missing_and_a_surplus_key_are_found() -> None:
     assert differences(sent - {"metadata"}, read) == ["metadata is missing"]
     assert differences(sent - {"prompt_tokens"}, read) == ["prompt_tokens is missing"]
     assert differences(sent | {"charged"}, read) == ["charged is surplus"]
-    asked = record_columns(source("gateway_admit"))
-    assert differences(asked - {"digest"}, asked) == ["digest is missing"]
-    assert differences(asked | {"colour"}, asked) == ["colour is surplus"]
+    admission = record_columns(source("gateway_admit"))
+    assert differences(admission - {"digest"}, admission) == ["digest is missing"]
+    assert differences(admission | {"colour"}, admission) == ["colour is surplus"]
 
 
 def test_a_key_that_only_the_sql_was_given_is_found() -> None:
@@ -155,13 +155,13 @@ def test_a_column_that_only_the_table_was_given_is_found() -> None:
 
 def test_admission_answers_with_the_keys_that_python_reads() -> None:
     refused = set(get_args(contract.AdmissionRefused)) - {Answered}
-    assert set(answers(source("gateway_admit"))) == of(AdmissionGranted, *refused)
+    assert set(answers(source("gateway_admit"))) == keys_of(AdmissionGranted, *refused)
 
 
 def test_a_repetition_is_answered_with_the_keys_that_python_reads() -> None:
     (known,) = answers(source("gateway_known"))
-    assert {known | {"rates"}} == of(Repeated) == of(Answered)
+    assert {known | {"rates"}} == keys_of(Repeated) == keys_of(Answered)
 
 
 def test_settlement_answers_with_the_keys_that_python_reads() -> None:
-    assert set(answers(source("gateway_settle"))) == of(Settled)
+    assert set(answers(source("gateway_settle"))) == keys_of(Settled)

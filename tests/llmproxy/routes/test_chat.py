@@ -1,4 +1,4 @@
-"""JSON completions: charged exactly, refused clearly, and never charged for nothing."""
+"""Completions in JSON: exact charges, clear refusals, and no charge without an answer."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -168,14 +168,15 @@ def test_a_balance_for_a_short_answer_gets_a_short_answer(
     assert upstream.sent["max_tokens"] == limit == Completion.objects.get().clamped_max_tokens
 
 
-@pytest.mark.parametrize(("wanted", "told"), [(None, None), (300, None), (301, "300")])
+@pytest.mark.parametrize(("wanted", "clamped"), [(None, None), (300, None), (301, "300")])
 def test_who_asks_for_more_than_the_model_gives_is_told(
-    chat: Chat, user: User, upstream: Upstream, wanted: int | None, told: str | None
+    chat: Chat, user: User, upstream: Upstream, wanted: int | None, clamped: str | None
 ) -> None:
     chat(user)
     LanguageModel.objects.update(max_output_tokens=300)
     response = chat(user, max_tokens=wanted)
-    assert (response.get("x-model-clamped-max-tokens"), upstream.sent["max_tokens"]) == (told, 300)
+    assert response.get("x-model-clamped-max-tokens") == clamped
+    assert upstream.sent["max_tokens"] == 300
     assert "x-credits-clamped-max-tokens" not in response
 
 
@@ -228,7 +229,10 @@ def test_a_hold_covers_text_with_a_token_for_every_byte(
 def test_half_a_character_does_not_break_an_answer(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    body = b'{"choices": [{"message": {"content": "\\ud83d"}}], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}'
+    body = (
+        b'{"choices": [{"message": {"content": "\\ud83d"}}], '
+        b'"usage": {"prompt_tokens": 5, "completion_tokens": 1}}'
+    )
     upstream.script = script.raw(body)
     response = chat(user)
     assert response.json()["_credits"]["used"] == 1
@@ -378,8 +382,8 @@ def test_a_model_says_its_prices_those_of_the_cache_included(
 ) -> None:
     catalogue.adopt_environment()
     LanguageModel.objects.update(prompt_price=2, cache_write_price=Decimal("2.5"))
-    said = client.get("/v1/models/small", headers=bearer(user)).json()["credits_per_1k_tokens"]
-    assert said == {"prompt": 2, "cached_prompt": 2, "cache_write": 2.5, "completion": 1}
+    prices = client.get("/v1/models/small", headers=bearer(user)).json()["credits_per_1k_tokens"]
+    assert prices == {"prompt": 2, "cached_prompt": 2, "cache_write": 2.5, "completion": 1}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""A real model behind each route that it offers, and a charge for exactly what it says it used."""
+"""Each route with a real model behind it: the charge is exactly the usage that it reports."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def claude(live_server: Any, token: str) -> anthropic.Anthropic:
 
 
 def receipts(user: User) -> list[tuple[int, int]]:
-    """The prompt and completion tokens of each completion, all exact, all of them charged."""
+    """Return the prompt and completion tokens of each completion; all are exact and charged."""
     rows = list(Completion.objects.order_by("id"))
     assert {(row.status, row.usage_source) for row in rows} == {("completed", "exact")}
     assert ledger.balance(user) == ledger.Balance(credits=50 - len(rows), held=0, plan="free")
@@ -83,26 +83,26 @@ def test_it_responds(sdk: openai.OpenAI, user: User) -> None:
     )[-1]
     assert (answer.output_text != "", last.type) == (True, "response.completed")
     assert answer.usage
-    told = [(one.input_tokens, one.output_tokens) for one in (answer.usage, last.response.usage)]
-    assert receipts(user) == told
+    usages = (answer.usage, last.response.usage)
+    assert receipts(user) == [(usage.input_tokens, usage.output_tokens) for usage in usages]
 
 
 def test_it_writes_messages(claude: anthropic.Anthropic, user: User) -> None:
-    asked: Any = {
+    body: Any = {
         "model": "smollm2",
         "max_tokens": 8,
         "messages": HI,
         "extra_body": {"temperature": 0},
     }
-    answer = claude.messages.create(**asked)
-    with claude.messages.stream(**asked) as stream:
+    answer = claude.messages.create(**body)
+    with claude.messages.stream(**body) as stream:
         streamed = stream.get_final_message()
-    told = [
-        (one.usage.input_tokens + (one.usage.cache_read_input_tokens or 0), one.usage.output_tokens)
-        for one in (answer, streamed)
+    usages = [
+        (usage.input_tokens + (usage.cache_read_input_tokens or 0), usage.output_tokens)
+        for usage in (answer.usage, streamed.usage)
     ]
-    assert receipts(user) == told
-    assert all(0 < completion <= 8 for _prompt, completion in told)
+    assert receipts(user) == usages
+    assert all(0 < completion <= 8 for _prompt, completion in usages)
 
 
 def test_a_prompt_beyond_its_context_is_refused(sdk: openai.OpenAI, user: User) -> None:
@@ -130,7 +130,7 @@ def test_it_knows_nothing_of_tools(sdk: openai.OpenAI, user: User) -> None:
 def test_its_events_of_responses_have_no_indices_for_the_clients_own_helper(
     sdk: openai.OpenAI, user: User
 ) -> None:
-    """docs/administration.md says so; once this fails, it may say that both work."""
+    """docs/administration.md says so. Once this test fails, the page can say that both work."""
     with (
         pytest.raises(TypeError, match="indices"),
         sdk.responses.stream(model="smollm2", input=HI, max_output_tokens=8) as stream,

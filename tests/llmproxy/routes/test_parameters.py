@@ -1,4 +1,4 @@
-"""What a route's table of parameters refuses is what the OpenAPI document does not allow."""
+"""A route's table of parameters refuses exactly what the OpenAPI document does not allow."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ ROUTES = {
     "messages": messages,
 }
 CHECKED = [
-    pytest.param(one, id=f"{name}-{one.name}")
+    pytest.param(parameter, id=f"{name}-{parameter.name}")
     for name, route in ROUTES.items()
-    for one in route.PARAMETERS.described
-    if one.is_checked
+    for parameter in route.PARAMETERS.described
+    if parameter.is_checked
 ]
 LIMITS = [0, 1, 2, 16, 17, 20, 21, 8192, 8193, 10_000_000, 10_000_001, -1, -2, -3, 10**30]
 VALUES: list[Any] = [
@@ -65,7 +65,7 @@ def test_a_value_is_accepted_if_the_document_allows_it(parameter: Parameter) -> 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_null_is_as_good_as_absent(route: Any) -> None:
-    route.PARAMETERS.check({one.name: None for one in route.PARAMETERS.described})
+    route.PARAMETERS.check({parameter.name: None for parameter in route.PARAMETERS.described})
 
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)

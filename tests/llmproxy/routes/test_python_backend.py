@@ -1,4 +1,7 @@
-"""The existing Python backend, which will not be changed (api.md §5): how it calls, and what that costs."""
+"""The requests of the existing Python backend and their charges (api.md §5).
+
+The backend will not be changed.
+"""
 
 import json
 from collections.abc import Callable
@@ -26,7 +29,7 @@ BODY: dict[str, Any] = {
 
 
 class Backend:
-    """Its own way to call, written down: the user's token twice, a trace id, and patience."""
+    """Calls like the backend: with the user's token in two headers, a trace id, and repetitions."""
 
     def __init__(self, url: str, user_token: str | None = None) -> None:
         self.url = url
@@ -36,14 +39,14 @@ class Backend:
 
     def chat(self, **more: Any) -> requests.Response:
         for attempt in range(TRIES):
-            said = requests.post(
+            response = requests.post(
                 f"{self.url}/v1/chat/completions",
                 json=BODY | more,
                 headers=self.headers,
                 timeout=10,
             )
-            if said.status_code not in RETRIED or attempt == TRIES - 1:
-                return said
+            if response.status_code not in RETRIED or attempt == TRIES - 1:
+                return response
         raise AssertionError("unreachable")
 
     def balance(self) -> requests.Response:
@@ -63,7 +66,7 @@ def backend(live_server: Any, settings: Any, user: User, make_token: Callable[..
 
 
 def failing(*statuses: int) -> script.Script:
-    """A provider that fails so often with these, and then answers."""
+    """Return a provider that fails with each of these statuses, and then answers."""
     left = list(statuses)
 
     def next_one(handler: Any) -> None:
@@ -76,9 +79,12 @@ def test_it_forwards_the_token_of_its_user_who_pays(
     backend: Backend, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.answer(usage=(1500, 600))
-    said = backend.chat()
-    assert (said.status_code, said.json()["_credits"]) == (200, {"used": 3, "remaining": 47})
-    assert said.headers["x-trace-id"] == upstream.requests[-1][1]["x-trace-id"] == "trace-1"
+    response = backend.chat()
+    assert (response.status_code, response.json()["_credits"]) == (
+        200,
+        {"used": 3, "remaining": 47},
+    )
+    assert response.headers["x-trace-id"] == upstream.requests[-1][1]["x-trace-id"] == "trace-1"
     receipt = Completion.objects.get()
     assert (receipt.user, receipt.trace_id) == (user, "trace-1")
 
@@ -97,8 +103,8 @@ def test_it_asks_for_the_balance_of_its_user(backend: Backend, upstream: Upstrea
 
 
 def test_without_a_user_its_own_token_is_not_enough(static: Backend, upstream: Upstream) -> None:
-    said = static.chat()
-    assert (said.status_code, said.json()["error"]["code"]) == (403, "user_not_found")
+    response = static.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "user_not_found")
     assert upstream.requests == []
 
 
@@ -114,8 +120,11 @@ def test_its_own_token_may_be_free_and_is_recorded(
     static: Backend, upstream: Upstream, settings: Any
 ) -> None:
     settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = True
-    said = static.chat()
-    assert (said.status_code, said.json()["_credits"]) == (200, {"used": 0, "remaining": None})
+    response = static.chat()
+    assert (response.status_code, response.json()["_credits"]) == (
+        200,
+        {"used": 0, "remaining": None},
+    )
     receipt = Completion.objects.get()
     assert (receipt.user, receipt.charged, receipt.prompt_tokens) == (None, 0, 20)
 
@@ -138,8 +147,8 @@ def test_when_it_gives_up_nothing_was_charged(
     backend: Backend, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.error(503)
-    said = backend.chat()
-    assert (said.status_code, said.json()["error"]["code"]) == (503, "upstream_unavailable")
+    response = backend.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_unavailable")
     assert len(upstream.requests) == TRIES
     assert ledger.balance(user) == ledger.Balance(credits=50, held=0, plan="free")
 

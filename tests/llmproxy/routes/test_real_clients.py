@@ -1,4 +1,4 @@
-"""What people call the routes with: the SDKs of OpenAI and Anthropic, and LangChain, over a socket."""
+"""The SDKs of OpenAI and Anthropic, and LangChain, call the routes over a socket."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from langchain_openai import ChatOpenAI
 from accounts.models import User
 from credits import ledger
 from llmproxy.models import Completion
-from tests.llmproxy import scripted_routes as said
+from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
 
@@ -33,7 +33,7 @@ CALLED = {
 def sdk(
     live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream
 ) -> openai.OpenAI:
-    upstream.script = said.as_asked("Hello")
+    upstream.script = scripted_routes.as_asked("Hello")
     return openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=make_token(user), max_retries=0)
 
 
@@ -41,7 +41,7 @@ def sdk(
 def claude(
     live_server: Any, user: User, make_token: Callable[..., str], upstream: Upstream
 ) -> anthropic.Anthropic:
-    upstream.script = said.as_asked("Hello")
+    upstream.script = scripted_routes.as_asked("Hello")
     return anthropic.Anthropic(base_url=live_server.url, api_key=make_token(user), max_retries=0)
 
 
@@ -56,7 +56,7 @@ def bill(answer: Any) -> Any:
 
 
 def charged(user: User) -> int:
-    """What all completions together cost, which is what the balance fell by; nothing is held."""
+    """Return the charge of all completions, by which the balance fell; nothing is held."""
     balance = ledger.balance(user)
     assert balance.held == 0
     used = sum(Completion.objects.values_list("charged", flat=True))
@@ -74,10 +74,10 @@ def test_openai_chats(sdk: openai.OpenAI, user: User) -> None:
 
 
 def test_openai_streams(sdk: openai.OpenAI, user: User) -> None:
-    asked = sdk.chat.completions.create(
+    stream = sdk.chat.completions.create(
         model="small", messages=ASKED, stream=True, stream_options={"include_usage": True}
     )
-    chunks = list(asked)
+    chunks = list(stream)
     assert (
         "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
         == "Hello"
@@ -113,8 +113,14 @@ def tool_chunks() -> list[bytes]:
         }
         return script.chunk(choices=[choice])
 
-    return [piece(name="weather", arguments=""), piece(arguments='{"place": "Chi'), piece(arguments='ang Mai"}'),
-            piece("tool_calls"), script.usage_chunk(), script.DONE]  # fmt: skip
+    return [
+        piece(name="weather", arguments=""),
+        piece(arguments='{"place": "Chi'),
+        piece(arguments='ang Mai"}'),
+        piece("tool_calls"),
+        script.usage_chunk(),
+        script.DONE,
+    ]
 
 
 def test_openai_gets_streamed_tool_calls(
@@ -142,7 +148,7 @@ def test_openai_continues_a_text(sdk: openai.OpenAI, user: User) -> None:
 def test_openai_embeds(sdk: openai.OpenAI, user: User, upstream: Upstream) -> None:
     answer = sdk.embeddings.create(model="small", input=["Hello", "world"])
     assert (answer.data[0].embedding, bill(answer)["used"]) == ([0.1, -0.2], 1)
-    assert upstream.sent["encoding_format"] == "base64"  # as this client always asks
+    assert upstream.sent["encoding_format"] == "base64"  # the default of this client
     assert charged(user) == 1
 
 
@@ -166,7 +172,7 @@ def test_openai_streams_a_response(sdk: openai.OpenAI, user: User) -> None:
 def test_openai_sees_how_a_response_broke(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.events(*said.response_pieces("Hel")[:-2], cut=True)
+    upstream.script = script.events(*scripted_routes.response_pieces("Hel")[:-2], cut=True)
     last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
     assert isinstance(last, openai.types.responses.ResponseErrorEvent)
     assert last.code == "upstream_error"
@@ -176,11 +182,11 @@ def test_openai_sees_how_a_response_broke(
 def test_openai_sees_a_response_that_failed_without_our_accounts_troubles(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
-    pieces = said.response_pieces("Hel", last="failed")
+    pieces = scripted_routes.response_pieces("Hel", last="failed")
     secret = {"code": "rate_limit_exceeded", "message": "secret organisation"}
-    failed = said.response("Hel", (3000, 5), "failed", error=secret)
+    failed = scripted_routes.response("Hel", (3000, 5), "failed", error=secret)
     upstream.script = script.events(
-        *pieces[:-1], said.event("response.failed", response=failed, sequence_number=99)
+        *pieces[:-1], scripted_routes.event("response.failed", response=failed, sequence_number=99)
     )
     last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
     assert isinstance(last, openai.types.responses.ResponseFailedEvent)
@@ -189,18 +195,19 @@ def test_openai_sees_a_response_that_failed_without_our_accounts_troubles(
         "server_error",
         False,
     )
-    assert charged(user) == 4  # what the provider says it used
+    assert charged(user) == 4  # the usage that the provider reported
     assert Completion.objects.get().status == "failed"
 
 
 def test_openai_sees_what_is_wrong_with_its_prompt(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
-    failed = said.response(
+    failed = scripted_routes.response(
         "", (0, 0), "failed", error={"code": "invalid_prompt", "message": "Not this"}
     )
     upstream.script = script.events(
-        said.response_pieces()[0], said.event("response.failed", response=failed, sequence_number=1)
+        scripted_routes.response_pieces()[0],
+        scripted_routes.event("response.failed", response=failed, sequence_number=1),
     )
     last: Any = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
     assert (last.response.error.code, last.response.error.message) == ("invalid_prompt", "Not this")
@@ -211,7 +218,7 @@ def test_openai_sees_that_an_answer_was_limited(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.events(
-        said.response_pieces()[0], *[said.response_piece("word ")] * 200
+        scripted_routes.response_pieces()[0], *[scripted_routes.response_piece("word ")] * 200
     )
     last = list(sdk.responses.create(model="small", input="Hi", stream=True, max_output_tokens=2))[
         -1
@@ -255,7 +262,9 @@ def test_openai_tries_again_by_itself_and_is_charged_once(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
     def busy_once(handler: Any) -> None:
-        (script.error(503) if len(upstream.requests) == 1 else said.response_answer())(handler)
+        (script.error(503) if len(upstream.requests) == 1 else scripted_routes.response_answer())(
+            handler
+        )
 
     upstream.script = busy_once
     assert (
@@ -272,7 +281,7 @@ def test_a_retry_after_a_lost_answer_is_not_charged_again(
 
     def late(handler: Any) -> None:
         given_up.wait(1.5)
-        said.response_answer()(handler)
+        scripted_routes.response_answer()(handler)
 
     upstream.script = late
     patient = sdk.with_options(max_retries=5, timeout=1)
@@ -312,7 +321,7 @@ def test_anthropic_streams(claude: anthropic.Anthropic, user: User) -> None:
 def test_anthropic_reads_a_stream_whose_start_the_provider_forgot(
     claude: anthropic.Anthropic, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.events(*said.message_pieces("Hello")[1:])
+    upstream.script = script.events(*scripted_routes.message_pieces("Hello")[1:])
     with claude.messages.stream(model="small", max_tokens=50, messages=ASKED) as stream:
         assert "".join(stream.text_stream) == "Hello"
     assert (charged(user), Completion.objects.get().completion_tokens) == (1, 5)
@@ -320,18 +329,18 @@ def test_anthropic_reads_a_stream_whose_start_the_provider_forgot(
 
 def test_anthropic_calls_tools(claude: anthropic.Anthropic, user: User, upstream: Upstream) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
-    pieces = said.message_pieces()
+    pieces = scripted_routes.message_pieces()
     pieces[1:5] = [
-        said.event("content_block_start", index=0, content_block=use),
+        scripted_routes.event("content_block_start", index=0, content_block=use),
         *(
-            said.event(
+            scripted_routes.event(
                 "content_block_delta",
                 index=0,
                 delta={"type": "input_json_delta", "partial_json": part},
             )
             for part in ('{"place": "Chi', 'ang Mai"}')
         ),
-        said.event("content_block_stop", index=0),
+        scripted_routes.event("content_block_stop", index=0),
     ]
     upstream.script = script.events(*pieces)
     tools: Any = [{"name": "weather", "input_schema": PARAMETERS}]
@@ -347,7 +356,7 @@ def test_anthropic_sees_that_an_answer_was_limited(
     claude: anthropic.Anthropic, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.events(
-        *said.message_pieces()[:2], *[said.message_piece("word ")] * 200
+        *scripted_routes.message_pieces()[:2], *[scripted_routes.message_piece("word ")] * 200
     )
     with claude.messages.stream(model="small", max_tokens=2, messages=ASKED) as stream:
         answer = stream.get_final_message()
@@ -357,32 +366,32 @@ def test_anthropic_sees_that_an_answer_was_limited(
 def test_anthropic_raises_its_own_errors(
     claude: anthropic.Anthropic, user: User, upstream: Upstream
 ) -> None:
-    asked: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
+    parameters: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
     with pytest.raises(anthropic.AuthenticationError):
-        claude.with_options(api_key="of-nobody").messages.create(**asked)
+        claude.with_options(api_key="of-nobody").messages.create(**parameters)
     with pytest.raises(anthropic.NotFoundError) as unknown:
-        claude.messages.create(**asked | {"model": "unknown"})
+        claude.messages.create(**parameters | {"model": "unknown"})
     assert unknown.value.type == "not_found_error"
     with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
         claude.messages.create(
-            **asked, extra_body={"mcp_servers": [{"url": "https://example.com"}]}
+            **parameters, extra_body={"mcp_servers": [{"url": "https://example.com"}]}
         )
     upstream.script = script.error(529)
     with pytest.raises(anthropic.InternalServerError) as busy:
-        claude.messages.create(**asked)
+        claude.messages.create(**parameters)
     assert busy.value.type == "overloaded_error"
     ledger.adjust(user=user, amount=-50, reason="For this test", actor=None)
     with pytest.raises(anthropic.APIStatusError) as poor:
-        claude.messages.create(**asked)
+        claude.messages.create(**parameters)
     assert (poor.value.status_code, poor.value.type) == (402, "billing_error")
 
 
 def test_anthropic_finds_the_id_to_ask_us_about(
     claude: anthropic.Anthropic, upstream: Upstream
 ) -> None:
-    asked: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
-    answer = claude.messages.with_raw_response.create(**asked)
-    with claude.messages.stream(**asked) as stream:
+    parameters: Any = {"model": "small", "max_tokens": 50, "messages": ASKED}
+    answer = claude.messages.with_raw_response.create(**parameters)
+    with claude.messages.stream(**parameters) as stream:
         list(stream)
     refused = []
     for client, body in (
@@ -390,11 +399,11 @@ def test_anthropic_finds_the_id_to_ask_us_about(
         (claude, {"extra_query": {"q": "\0"}}),
     ):
         with pytest.raises(anthropic.APIStatusError) as refusal:
-            client.messages.create(**asked | body)
+            client.messages.create(**parameters | body)
         refused.append(refusal.value.request_id)
     upstream.script = script.error(500)
     with pytest.raises(anthropic.InternalServerError) as broken:
-        claude.messages.create(**asked)
+        claude.messages.create(**parameters)
     assert answer.parse()._request_id == answer.headers["x-request-id"]
     ids = {answer.parse()._request_id, stream.request_id, *refused, broken.value.request_id}
     assert [str(one)[:4] for one in ids] == ["req_"] * 5
@@ -407,7 +416,7 @@ def test_anthropic_sees_how_a_stream_broke(
         b'event: error\ndata: {"type": "error", '
         b'"error": {"type": "overloaded_error", "message": "secret"}}\n\n'
     )
-    upstream.script = script.events(*said.message_pieces("Hel")[:4], overloaded)
+    upstream.script = script.events(*scripted_routes.message_pieces("Hel")[:4], overloaded)
     with (
         pytest.raises(anthropic.APIStatusError) as broken,
         claude.messages.stream(model="small", max_tokens=50, messages=ASKED) as stream,

@@ -1,4 +1,7 @@
-"""What the routes besides chat take, what they measure of it, and what they refuse. Nothing is sent anywhere."""
+"""The requests that the routes accept, what they measure of them, and what they refuse.
+
+Nothing is sent to a provider.
+"""
 
 from typing import Any
 
@@ -27,19 +30,19 @@ PICTURE = "data:image/png;base64," + "A" * 5000
 FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 
 
-def parsed(route: Route, **body: Any) -> Asked:
+def parse(route: Route, **body: Any) -> Asked:
     return route.parse(orjson.dumps(LEAST[route] | body))
 
 
-def refused(route: Route, **body: Any) -> str:
-    """The parameter that is to blame."""
+def refused_parameter(route: Route, **body: Any) -> str:
+    """Return the name of the parameter that is refused."""
     with pytest.raises(InvalidRequest) as refusal:
-        parsed(route, **body)
+        parse(route, **body)
     return str(refusal.value.param)
 
 
 def part(route: Route, **fields: Any) -> dict[str, Any]:
-    """A body whose one message has this part."""
+    """Return a body with a single message, which has this part."""
     name = "input" if route is RESPONSES else "messages"
     return {name: [{"role": "user", "content": [fields]}]}
 
@@ -59,30 +62,30 @@ def anthropic(**source: Any) -> dict[str, Any]:
     ],
 )
 def test_prompts_of_every_form_multiply_the_answers(prompt: Any, choices: int, ids: int) -> None:
-    asked = parsed(TEXT, prompt=prompt, n=2, max_tokens=5)
-    assert (asked.choices, asked.prompt_ids, asked.max_tokens) == (choices, ids, 5)
-    assert asked.most_prompt_tokens == asked.prompt_bytes + ids
-    assert asked.prompt_tokens == held_tokens(asked.prompt_bytes) + ids
-    assert asked.body["prompt"] == prompt
+    request = parse(TEXT, prompt=prompt, n=2, max_tokens=5)
+    assert (request.choices, request.prompt_ids, request.max_tokens) == (choices, ids, 5)
+    assert request.most_prompt_tokens == request.prompt_bytes + ids
+    assert request.prompt_tokens == held_tokens(request.prompt_bytes) + ids
+    assert request.body["prompt"] == prompt
 
 
 def test_text_has_the_short_default_of_its_api() -> None:
-    assert parsed(TEXT).max_tokens == 16
+    assert parse(TEXT).max_tokens == 16
 
 
 def test_all_answers_of_which_the_best_comes_back_are_counted() -> None:
-    assert parsed(TEXT, best_of=5).choices == 5
-    assert parsed(TEXT, best_of=5, n=2, prompt=["a", "b"]).choices == 10
-    assert refused(TEXT, best_of=17) == "best_of"
+    assert parse(TEXT, best_of=5).choices == 5
+    assert parse(TEXT, best_of=5, n=2, prompt=["a", "b"]).choices == 10
+    assert refused_parameter(TEXT, best_of=17) == "best_of"
 
 
 def test_an_echo_is_expected_as_often_as_there_are_answers() -> None:
-    assert parsed(TEXT, prompt="x" * 40).echoed_bytes == 0
-    assert parsed(TEXT, prompt="x" * 40, echo=True, n=3).echoed_bytes >= 120
+    assert parse(TEXT, prompt="x" * 40).echoed_bytes == 0
+    assert parse(TEXT, prompt="x" * 40, echo=True, n=3).echoed_bytes >= 120
 
 
 def test_a_suffix_is_a_part_of_the_prompt() -> None:
-    assert parsed(TEXT, suffix="x" * 40).prompt_bytes == parsed(TEXT).prompt_bytes + 40
+    assert parse(TEXT, suffix="x" * 40).prompt_bytes == parse(TEXT).prompt_bytes + 40
 
 
 @pytest.mark.parametrize("name", ["prompt", "input"])
@@ -106,26 +109,31 @@ def test_a_suffix_is_a_part_of_the_prompt() -> None:
     ],
 )
 def test_what_is_no_text_is_refused(name: str, value: Any) -> None:
-    assert refused(TEXT if name == "prompt" else EMBEDDINGS, **{name: value}) == name
+    assert refused_parameter(TEXT if name == "prompt" else EMBEDDINGS, **{name: value}) == name
 
 
 @pytest.mark.parametrize(
     ("value", "ids"), [("Hi", 0), (["Hi", "there"], 0), ([1, 2, 3], 3), ([[1, 2, 3], [4]], 4)]
 )
 def test_embeddings_have_a_prompt_and_no_answer(value: Any, ids: int) -> None:
-    asked = parsed(EMBEDDINGS, input=value, stream=True, dimensions=256, user="u", extra=1)
-    assert (asked.prompt_ids, asked.max_tokens, asked.limit, asked.stream) == (ids, 0, "", False)
-    assert (asked.prompt_bytes == 0) == bool(ids)
-    assert set(asked.body) == {"input", "dimensions", "user"}
+    request = parse(EMBEDDINGS, input=value, stream=True, dimensions=256, user="u", extra=1)
+    assert (request.prompt_ids, request.max_tokens, request.limit, request.stream) == (
+        ids,
+        0,
+        "",
+        False,
+    )
+    assert (request.prompt_bytes == 0) == bool(ids)
+    assert set(request.body) == {"input", "dimensions", "user"}
 
 
 def test_so_many_vectors_are_asked_for_as_an_answer_can_hold() -> None:
     assert (
-        parsed(EMBEDDINGS, input=["a"] * 2048, encoding_format="base64").body["encoding_format"]
+        parse(EMBEDDINGS, input=["a"] * 2048, encoding_format="base64").body["encoding_format"]
         == "base64"
     )
-    assert refused(EMBEDDINGS, input=["a"] * 2049, encoding_format="base64") == "input"
-    assert refused(EMBEDDINGS, input=["a"] * 513) == "input"
+    assert refused_parameter(EMBEDDINGS, input=["a"] * 2049, encoding_format="base64") == "input"
+    assert refused_parameter(EMBEDDINGS, input=["a"] * 513) == "input"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +179,7 @@ def test_so_many_vectors_are_asked_for_as_an_answer_can_hold() -> None:
     ],
 )
 def test_a_wrong_parameter_is_named(route: Route, name: str, value: Any) -> None:
-    assert refused(route, **{name: value}) == name
+    assert refused_parameter(route, **{name: value}) == name
 
 
 @pytest.mark.parametrize(
@@ -187,19 +195,17 @@ def test_a_wrong_parameter_is_named(route: Route, name: str, value: Any) -> None
     ],
 )
 def test_what_a_provider_keeps_or_adds_is_refused(name: str, value: Any) -> None:
-    assert refused(RESPONSES, **{name: value}) == name
+    assert refused_parameter(RESPONSES, **{name: value}) == name
 
 
 def test_nothing_is_kept_at_the_provider() -> None:
-    assert parsed(RESPONSES).body["store"] is False
-    assert (
-        parsed(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
-    )
+    assert parse(RESPONSES).body["store"] is False
+    assert parse(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
 
 
 def test_several_answers_for_one_are_refused() -> None:
-    assert refused(RESPONSES, reasoning={"mode": "pro"}) == "reasoning.mode"
-    assert parsed(RESPONSES, reasoning={"effort": "high"}).body["reasoning"] == {"effort": "high"}
+    assert refused_parameter(RESPONSES, reasoning={"mode": "pro"}) == "reasoning.mode"
+    assert parse(RESPONSES, reasoning={"effort": "high"}).body["reasoning"] == {"effort": "high"}
 
 
 @pytest.mark.parametrize(
@@ -218,7 +224,7 @@ def test_several_answers_for_one_are_refused() -> None:
     ],
 )
 def test_items_that_refer_to_others_or_are_of_no_caller_are_refused(item: Any) -> None:
-    assert refused(RESPONSES, input=[*SAID, item]) == "input.1"
+    assert refused_parameter(RESPONSES, input=[*SAID, item]) == "input.1"
 
 
 def test_a_conversation_is_sent_back_whole() -> None:
@@ -238,8 +244,8 @@ def test_a_conversation_is_sent_back_whole() -> None:
             "content": [{"type": "output_text", "text": "Hello"}],
         },
     ]
-    asked = parsed(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
-    assert (asked.body["input"], asked.images) == (items, 1)
+    request = parse(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
+    assert (request.body["input"], request.images) == (items, 1)
 
 
 @pytest.mark.parametrize("route", [RESPONSES, CHAT])
@@ -257,7 +263,7 @@ def test_a_conversation_is_sent_back_whole() -> None:
     ],
 )
 def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None:
-    assert refused(route, tools=[FUNCTION, {"type": kind}]) == "tools.1"
+    assert refused_parameter(route, tools=[FUNCTION, {"type": kind}]) == "tools.1"
 
 
 @pytest.mark.parametrize(
@@ -272,12 +278,10 @@ def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None
     ],
 )
 def test_tools_of_anthropic_are_refused(kind: Any) -> None:
-    assert refused(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
+    assert refused_parameter(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
 
 
-def test_tools_that_the_caller_runs_pass_and_those_described_by_anthropic_cost_their_description() -> (
-    None
-):
+def test_the_callers_tools_pass_and_those_that_anthropic_describes_cost_tokens() -> None:
     own = [
         {"name": "look", "input_schema": {}},
         {"type": "custom", "name": "sing", "input_schema": {}},
@@ -286,13 +290,13 @@ def test_tools_that_the_caller_runs_pass_and_those_described_by_anthropic_cost_t
         {"type": f"{name}_20250124", "name": name}
         for name in ("bash", "text_editor", "computer", "memory")
     ]
-    assert parsed(MESSAGES, tools=own).prompt_ids == 0
-    assert parsed(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
+    assert parse(MESSAGES, tools=own).prompt_ids == 0
+    assert parse(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
 
 
 @pytest.mark.parametrize("name", ["container", "mcp_servers", "context_management"])
 def test_what_anthropic_runs_is_refused(name: str) -> None:
-    assert refused(MESSAGES, **{name: [{"id": "x"}]}) == name
+    assert refused_parameter(MESSAGES, **{name: [{"id": "x"}]}) == name
 
 
 PICTURES = [
@@ -325,8 +329,8 @@ PICTURES = [
 
 @pytest.mark.parametrize(("route", "body"), PICTURES)
 def test_an_image_is_counted_and_not_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
-    asked = parsed(route, **body)
-    assert (asked.images, asked.prompt_bytes < 500) == (1, True)
+    request = parse(route, **body)
+    assert (request.images, request.prompt_bytes < 500) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +342,8 @@ def test_an_image_is_counted_and_not_by_its_bytes(route: Route, body: dict[str, 
     ],
 )
 def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
-    asked = parsed(route, **body)
-    assert (asked.images, asked.prompt_bytes > 5000) == (0, True)
+    request = parse(route, **body)
+    assert (request.images, request.prompt_bytes > 5000) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -373,14 +377,17 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
     ],
 )
 def test_what_cannot_be_measured_is_refused(route: Route, body: dict[str, Any]) -> None:
-    assert refused(route, **body).startswith(("messages.0", "input.0"))
+    assert refused_parameter(route, **body).startswith(("messages.0", "input.0"))
 
 
 def test_documents_within_documents_come_to_an_end() -> None:
     inner: Any = [{"type": "text", "text": "Hi"}]
     for _ in range(20):
         inner = [{"type": "document", "source": {"type": "content", "content": inner}}]
-    assert refused(MESSAGES, messages=[{"role": "user", "content": inner}]) == "messages.0.content"
+    assert (
+        refused_parameter(MESSAGES, messages=[{"role": "user", "content": inner}])
+        == "messages.0.content"
+    )
 
 
 HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
@@ -412,7 +419,7 @@ CACHED = [
 def test_a_cache_for_longer_than_its_price_says_is_refused(
     route: Route, body: dict[str, Any], param: str
 ) -> None:
-    assert refused(route, **body) == param
+    assert refused_parameter(route, **body) == param
 
 
 @pytest.mark.parametrize(
@@ -421,12 +428,15 @@ def test_a_cache_for_longer_than_its_price_says_is_refused(
 def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_to_judge(
     control: Any,
 ) -> None:
-    assert parsed(MESSAGES, cache_control=control).body["cache_control"] == control
+    assert parse(MESSAGES, cache_control=control).body["cache_control"] == control
 
 
 @pytest.mark.parametrize("ttl", ["1h", "1H", ["1h"], {}, 3600, "24h"])
 def test_no_other_time_passes(ttl: Any) -> None:
-    assert refused(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl}) == "cache_control.ttl"
+    assert (
+        refused_parameter(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl})
+        == "cache_control.ttl"
+    )
 
 
 def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
@@ -435,10 +445,10 @@ def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
         (RESPONSES, "max_output_tokens"),
         (MESSAGES, "max_tokens"),
     ):
-        sent = orjson.loads(parsed(route, **{limit: 900}).upstream_body(model="m", max_tokens=7))
+        sent = orjson.loads(parse(route, **{limit: 900}).upstream_body(model="m", max_tokens=7))
         assert (sent["model"], sent[limit]) == ("m", 7)
     assert "max_tokens" not in orjson.loads(
-        parsed(EMBEDDINGS).upstream_body(model="m", max_tokens=0)
+        parse(EMBEDDINGS).upstream_body(model="m", max_tokens=0)
     )
 
 
@@ -450,7 +460,8 @@ def test_the_provider_gets_our_limit_in_the_words_of_the_route() -> None:
         ({"anthropic-version": "2024\n"}, {"anthropic-version": "2023-06-01"}),
         (
             {
-                "anthropic-beta": "fast-mode-2026-02-01, interleaved-thinking-2025-05-14,context-1m-2025-08-07,x"
+                "anthropic-beta": "fast-mode-2026-02-01, interleaved-thinking-2025-05-14,"
+                "context-1m-2025-08-07,x"
             },
             {
                 "anthropic-version": "2023-06-01",

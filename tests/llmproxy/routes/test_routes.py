@@ -1,4 +1,4 @@
-"""What holds on every metered route: the same admission, charge, refusals and ends, each in its own dialect."""
+"""Every metered route has the same admission, charges, refusals and ends, in its own dialect."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from credits.models import Hold
 from credits.proof import audit
 from llmproxy import catalogue
 from llmproxy.models import Completion, LanguageModel
-from tests.llmproxy import scripted_routes as said
+from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_upstream import Upstream
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """How one route is spoken to: its least body, the name of its limit, and a piece of a stream."""
+class RouteCase:
+    """One route: its smallest body, the name of its limit, and a piece of its stream."""
 
     path: str
     body: dict[str, Any]
@@ -36,22 +36,24 @@ class Spoken:
 
 
 MESSAGE = [{"role": "user", "content": "Hi"}]
-TEXT = Spoken("/v1/completions", {"prompt": "Hi", "max_tokens": 900}, piece=said.text_piece)
-EMBEDDINGS = Spoken("/v1/embeddings", {"input": "Hi"}, limit="")
-RESPONSES = Spoken(
+TEXT = RouteCase(
+    "/v1/completions", {"prompt": "Hi", "max_tokens": 900}, piece=scripted_routes.text_piece
+)
+EMBEDDINGS = RouteCase("/v1/embeddings", {"input": "Hi"}, limit="")
+RESPONSES = RouteCase(
     "/v1/responses",
     {"input": "Hi"},
     "max_output_tokens",
-    said.response_piece,
-    (said.response_pieces()[0],),
+    scripted_routes.response_piece,
+    (scripted_routes.response_pieces()[0],),
     "completed",
 )
-MESSAGES = Spoken(
+MESSAGES = RouteCase(
     "/v1/messages",
     {"messages": MESSAGE, "max_tokens": 900},
     "max_tokens",
-    said.message_piece,
-    (said.message_start(),),
+    scripted_routes.message_piece,
+    (scripted_routes.message_start(),),
     "end_turn",
 )
 ROUTES = [TEXT, EMBEDDINGS, RESPONSES, MESSAGES]
@@ -64,9 +66,9 @@ Call = Callable[..., Any]
 
 @pytest.fixture
 def call(client: Client, bearer: Any) -> Call:
-    """Call a route as a user; keyword arguments are added to its least body."""
+    """Call a route as a user; keyword arguments are added to its smallest body."""
 
-    def post(route: Spoken, user: User, *, headers: Any = None, **more: Any) -> Any:
+    def post(route: RouteCase, user: User, *, headers: Any = None, **more: Any) -> Any:
         sent = {**bearer(user), **(headers or {})}
         return client.post(
             route.path, route.body | more, content_type="application/json", headers=sent
@@ -75,16 +77,16 @@ def call(client: Client, bearer: Any) -> Call:
     return post
 
 
-def error_of(route: Spoken, response: Any) -> dict[str, Any]:
-    """The error, after a look at its envelope."""
+def error_of(route: RouteCase, response: Any) -> dict[str, Any]:
+    """Check the envelope of the error; return the error."""
     body: dict[str, Any] = response if isinstance(response, dict) else response.json()
     assert ("type" in body) == (route is MESSAGES)
     return body["error"]  # type: ignore[no-any-return]
 
 
 def last_event(text: str) -> tuple[str, dict[str, Any]]:
-    """The name and data of the last event that is not [DONE] or a comment."""
-    event = [one for one in text.strip().split("\n\n") if "data: {" in one][-1]
+    """Return the name and data of the last event, besides [DONE] and comments."""
+    event = [block for block in text.strip().split("\n\n") if "data: {" in block][-1]
     name = event.split("\n")[0].removeprefix("event: ") if event.startswith("event: ") else ""
     return name, json.loads(event.partition("data: ")[2])
 
@@ -97,10 +99,10 @@ def settled(user: User) -> Completion:
 
 @every_route
 def test_an_answer_is_charged_by_its_usage(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
     usage = (1500, 0 if route is EMBEDDINGS else 600)
-    upstream.script = said.ANSWERS[route.path]("Hello", usage)
+    upstream.script = scripted_routes.ANSWERS[route.path]("Hello", usage)
     response = call(route, user)
     cost = 2 if route is EMBEDDINGS else 3
     assert response.json()["_credits"] == {"used": cost, "remaining": 50 - cost}
@@ -117,9 +119,9 @@ def test_an_answer_is_charged_by_its_usage(
 
 @every_stream
 def test_a_stream_is_relayed_and_billed_before_its_last_event(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    pieces = said.STREAMS[route.path]("Hel", "lo", usage=(1500, 600))
+    pieces = scripted_routes.STREAMS[route.path]("Hel", "lo", usage=(1500, 600))
     upstream.script = script.events(*pieces)
     text = text_of(call(route, user, stream=True))
     bill = ': credits {"used":3,"remaining":47}\n\n'
@@ -136,7 +138,7 @@ def test_a_stream_is_relayed_and_billed_before_its_last_event(
 @every_route
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_only_post_is_taken(
-    route: Spoken, client: Client, user: User, bearer: Any, method: str
+    route: RouteCase, client: Client, user: User, bearer: Any, method: str
 ) -> None:
     response = getattr(client, method)(route.path, headers=bearer(user))
     assert (response.status_code, response["Allow"]) == (405, "POST")
@@ -145,7 +147,7 @@ def test_only_post_is_taken(
 
 @every_route
 def test_without_credentials_the_answer_is_401(
-    route: Spoken, client: Client, upstream: Upstream
+    route: RouteCase, client: Client, upstream: Upstream
 ) -> None:
     response = client.post(route.path, route.body, content_type="application/json")
     assert (response.status_code, error_of(route, response)["type"]) == (
@@ -158,14 +160,14 @@ def test_without_credentials_the_answer_is_401(
 
 @every_route
 def test_the_key_may_come_as_anthropics_header(
-    route: Spoken, client: Client, user: User, make_token: Any, upstream: Upstream
+    route: RouteCase, client: Client, user: User, make_token: Any, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]()
+    upstream.script = scripted_routes.ANSWERS[route.path]()
     headers = {"x-api-key": make_token(user)}
     answer = client.post(route.path, route.body, content_type="application/json", headers=headers)
     assert answer.status_code == 200
-    told = f"/v1/generation?id={answer['x-generation-id']}"
-    for path in ("/v1/models", "/v1/credits", told):
+    receipt = f"/v1/generation?id={answer['x-generation-id']}"
+    for path in ("/v1/models", "/v1/credits", receipt):
         assert client.get(path, headers=headers).status_code == 200, path
     assert client.get("/v1/credits", headers={"x-api-key": "sk-none"}).status_code == 401
 
@@ -186,7 +188,7 @@ def test_what_anthropic_alone_has_is_404_in_its_words(client: Client, path: str)
     "raw", [b"", b"{", b"[]", b"null", b"\xff", b'{"a":' * 2000, b"[" * 300_000]
 )
 def test_what_is_no_json_object_is_400(
-    route: Spoken, client: Client, user: User, bearer: Any, upstream: Upstream, raw: bytes
+    route: RouteCase, client: Client, user: User, bearer: Any, upstream: Upstream, raw: bytes
 ) -> None:
     response = client.post(route.path, raw, content_type="application/json", headers=bearer(user))
     assert response.status_code == 400
@@ -196,7 +198,7 @@ def test_what_is_no_json_object_is_400(
 
 @every_route
 def test_without_credits_the_provider_is_not_asked(
-    route: Spoken, call: Call, make_user: Any, upstream: Upstream
+    route: RouteCase, call: Call, make_user: Any, upstream: Upstream
 ) -> None:
     response = call(route, make_user("poor@example.com"))
     error = error_of(route, response)
@@ -209,9 +211,9 @@ def test_without_credits_the_provider_is_not_asked(
 
 @every_stream
 def test_a_balance_for_a_short_answer_gets_a_short_answer(
-    route: Spoken, call: Call, make_user: Any, upstream: Upstream
+    route: RouteCase, call: Call, make_user: Any, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]()
+    upstream.script = scripted_routes.ANSWERS[route.path]()
     response = call(route, make_user("poor@example.com", credits=1), **{route.limit: 4000})
     limit = int(response["x-credits-clamped-max-tokens"])
     assert 900 < limit < 1000
@@ -226,10 +228,10 @@ def test_a_shorter_answer_leaves_less_for_thinking(
     call: Call, make_user: Any, upstream: Upstream, credits: int, budget: int
 ) -> None:
     def strict(handler: script.Handler) -> None:
-        """As Anthropic is."""
+        """Refuse a thinking budget that Anthropic would refuse."""
         sent = upstream.sent
         good = 1024 <= sent["thinking"]["budget_tokens"] < sent["max_tokens"]
-        (said.message_answer() if good else script.error(400))(handler)
+        (scripted_routes.message_answer() if good else script.error(400))(handler)
 
     upstream.script = strict
     response = call(
@@ -239,11 +241,11 @@ def test_a_shorter_answer_leaves_less_for_thinking(
     sent = upstream.sent["thinking"]
     assert (sent["type"], sent["display"]) == ("enabled", "omitted")
     assert budget - 20 < sent["budget_tokens"] <= budget
-    told = response.get("x-credits-clamped-budget-tokens")
-    assert told == (
+    clamped = response.get("x-credits-clamped-budget-tokens")
+    assert clamped == (
         None if budget == 3000 else str(int(response["x-credits-clamped-max-tokens"]) - 1)
     )
-    assert sent["budget_tokens"] == int(told or 3000)
+    assert sent["budget_tokens"] == int(clamped or 3000)
 
 
 def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
@@ -260,7 +262,7 @@ def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
     assert "thinking" in error["message"]
     assert "1025" in error["message"]
     assert (upstream.requests, Hold.objects.count()) == ([], 0)
-    upstream.script = said.message_answer()
+    upstream.script = scripted_routes.message_answer()
     assert call(MESSAGES, poor, max_tokens=4000).status_code == 200
 
 
@@ -277,7 +279,7 @@ def test_thinking_that_the_credits_cannot_cover_is_402_and_holds_nothing(
 def test_thinking_without_a_budget_below_the_limit_is_the_providers_to_judge(
     call: Call, make_user: Any, upstream: Upstream, thinking: Any
 ) -> None:
-    upstream.script = said.message_answer()
+    upstream.script = scripted_routes.message_answer()
     response = call(
         MESSAGES, make_user("poor@example.com", credits=1), max_tokens=4000, thinking=thinking
     )
@@ -301,7 +303,7 @@ FAILURES = {
 @every_route
 @pytest.mark.parametrize("status", FAILURES)
 def test_a_refusal_of_the_provider_costs_nothing(
-    route: Spoken, call: Call, user: User, upstream: Upstream, status: int
+    route: RouteCase, call: Call, user: User, upstream: Upstream, status: int
 ) -> None:
     upstream.script = script.error(status, "secret" if FAILURES[status] > 500 else "too long")
     response = call(route, user)
@@ -314,7 +316,7 @@ def test_a_refusal_of_the_provider_costs_nothing(
 @every_route
 @pytest.mark.parametrize("answer", [b"{}", b"[]", b"x", b'{"error": {"message": "secret"}}'])
 def test_what_is_no_answer_costs_nothing(
-    route: Spoken, call: Call, user: User, upstream: Upstream, answer: bytes
+    route: RouteCase, call: Call, user: User, upstream: Upstream, answer: bytes
 ) -> None:
     upstream.script = script.raw(answer)
     response = call(route, user)
@@ -325,7 +327,7 @@ def test_what_is_no_answer_costs_nothing(
 @every_stream
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_stream_that_breaks_is_charged_by_what_went_by(
-    route: Spoken, call: Call, user: User, upstream: Upstream, cut: bool
+    route: RouteCase, call: Call, user: User, upstream: Upstream, cut: bool
 ) -> None:
     assert route.piece
     upstream.script = script.events(*route.start, route.piece("word " * 800), cut=cut)
@@ -348,7 +350,7 @@ def test_a_stream_that_breaks_is_charged_by_what_went_by(
 
 @every_stream
 def test_an_error_before_anything_was_said_is_plain_json(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.until_hung_up(
         b'event: error\ndata: {"type": "error", "error": {"message": "secret"}}\n\n'
@@ -360,7 +362,7 @@ def test_an_error_before_anything_was_said_is_plain_json(
 
 @every_stream
 def test_who_leaves_pays_for_what_was_generated(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
     assert route.piece
     upstream.script = script.until_hung_up(*route.start, route.piece("word " * 800))
@@ -380,7 +382,7 @@ def test_who_leaves_pays_for_what_was_generated(
 
 @every_stream
 def test_an_answer_longer_than_was_paid_for_ends_well_formed(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
     assert route.piece
     upstream.script = script.events(*route.start, *[route.piece("word ")] * 200)
@@ -408,9 +410,9 @@ def test_an_answer_longer_than_was_paid_for_ends_well_formed(
 
 @every_route
 def test_an_answer_without_usage_is_estimated(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]("word " * 800, None)
+    upstream.script = scripted_routes.ANSWERS[route.path]("word " * 800, None)
     call(route, user, **({route.limit: 4000} if route.limit else {}))
     receipt = settled(user)
     assert receipt.usage_source == "estimated"
@@ -420,9 +422,9 @@ def test_an_answer_without_usage_is_estimated(
 
 @every_stream
 def test_a_stream_without_usage_is_estimated(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.events(*said.STREAMS[route.path]("word " * 800, usage=None))
+    upstream.script = script.events(*scripted_routes.STREAMS[route.path]("word " * 800, usage=None))
     text_of(call(route, user, stream=True, **{route.limit: 4000}))
     receipt = settled(user)
     assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == (
@@ -434,10 +436,10 @@ def test_a_stream_without_usage_is_estimated(
 
 @every_route
 def test_usage_beyond_what_was_allowed_is_capped(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
     usage = (2**30, 0) if route is EMBEDDINGS else (20, 5000)
-    upstream.script = said.ANSWERS[route.path]("Hello", usage)
+    upstream.script = scripted_routes.ANSWERS[route.path]("Hello", usage)
     call(route, user, **({route.limit: 1000} if route.limit else {}))
     receipt = settled(user)
     assert receipt.usage_source == "capped"
@@ -447,9 +449,9 @@ def test_usage_beyond_what_was_allowed_is_capped(
 
 @every_route
 def test_a_repeated_request_gets_the_first_answer_and_is_charged_once(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]()
+    upstream.script = scripted_routes.ANSWERS[route.path]()
     first, second = (call(route, user, headers={"Idempotency-Key": "one"}) for _ in range(2))
     assert first.json() == second.json()
     assert second["Idempotency-Replayed"] == "true"
@@ -460,9 +462,9 @@ def test_a_repeated_request_gets_the_first_answer_and_is_charged_once(
 
 @every_route
 def test_parameters_of_a_provider_of_its_own_do_not_pass(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]()
+    upstream.script = scripted_routes.ANSWERS[route.path]()
     odd = {
         "service_tier": "priority",
         "speed": "fast",
@@ -499,9 +501,9 @@ def test_nothing_passes_that_is_not_metered(
 
 @pytest.mark.parametrize("route", [TEXT, EMBEDDINGS], ids=lambda route: route.path)
 def test_tokens_that_come_as_numbers_are_held_and_estimated_as_so_many(
-    route: Spoken, call: Call, user: User, upstream: Upstream
+    route: RouteCase, call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = said.ANSWERS[route.path]("Hello", None)
+    upstream.script = scripted_routes.ANSWERS[route.path]("Hello", None)
     name = "prompt" if route is TEXT else "input"
     call(route, user, **{name: [7] * 5000, "max_tokens": 3000})
     assert (settled(user).held, settled(user).prompt_tokens) == (8 if route is TEXT else 5, 5000)
@@ -512,9 +514,9 @@ def test_an_echo_is_not_charged_as_an_answer(
     call: Call, user: User, upstream: Upstream, stream: bool
 ) -> None:
     prompt, more = "word " * 4000, {"echo": True, "stream": stream}
-    pieces = said.text_pieces(prompt, "x" * 40, usage=None)
+    pieces = scripted_routes.text_pieces(prompt, "x" * 40, usage=None)
     upstream.script = (
-        script.events(*pieces) if stream else said.text_answer(prompt + "x" * 40, None)
+        script.events(*pieces) if stream else scripted_routes.text_answer(prompt + "x" * 40, None)
     )
     response = call(TEXT, user, prompt=prompt, max_tokens=30, **more)
     if stream:
@@ -530,14 +532,14 @@ def test_an_echo_is_not_charged_as_an_answer(
 def test_a_prompt_whose_message_failed_before_it_began_is_not_charged(
     call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.events(said.message_start(3000), cut=True)
+    upstream.script = script.events(scripted_routes.message_start(3000), cut=True)
     assert "upstream_error" in text_of(call(MESSAGES, user, stream=True))
     assert (settled(user).charged, settled(user).status) == (0, "failed")
 
 
 @pytest.fixture
 def anthropic(upstream: Upstream) -> LanguageModel:
-    """A model with Anthropic's ratios of prices."""
+    """A model whose prices have the same ratios as Anthropic's."""
     catalogue.adopt_environment()
     prices = {
         "prompt_price": 4,
@@ -557,11 +559,10 @@ def test_what_a_message_wrote_to_a_cache_has_its_own_price(
         "cache_creation_input_tokens": 2000,
         "cache_read_input_tokens": 5000,
     }
-    upstream.script = said.as_message(usage={**usage, "output_tokens": 100})
+    upstream.script = scripted_routes.as_message(usage={**usage, "output_tokens": 100})
     user = make_user("rich@example.com", credits=5000)
-    assert (
-        call(MESSAGES, user).json()["_credits"]["used"] == 16
-    )  # 500 at 4, 2000 at 5, 5000 at 0.4, 100 at 20
+    # 500 tokens at 4, 2000 at 5, 5000 at 0.4, 100 at 20
+    assert call(MESSAGES, user).json()["_credits"]["used"] == 16
     receipt = settled(user)
     assert (receipt.prompt_tokens, receipt.cached_tokens, receipt.cache_write_tokens) == (
         7500,
@@ -577,7 +578,7 @@ def test_a_write_costs_what_the_prompt_costs_where_it_has_no_price(
 ) -> None:
     LanguageModel.objects.update(cache_write_price=None)
     usage = {"input_tokens": 500, "cache_creation_input_tokens": 2000, "output_tokens": 0}
-    upstream.script = said.as_message(usage=usage)
+    upstream.script = scripted_routes.as_message(usage=usage)
     assert call(MESSAGES, user, max_tokens=10).json()["_credits"]["used"] == 10
     assert settled(user).prices["cache_write"] == 4
 
@@ -588,7 +589,7 @@ def test_the_hold_covers_a_prompt_that_is_all_written(
     prompt = [{"role": "user", "content": "x" * 10_000}]
     user = make_user("rich@example.com", credits=5000)
     call(MESSAGES, user, messages=prompt, max_tokens=1)
-    assert 50 <= settled(user).held <= 51  # 10,000 bytes at 5, not at 4
+    assert 50 <= settled(user).held <= 51  # 10,000 bytes at the price 5, not 4
 
 
 @pytest.mark.parametrize(("credits", "status"), [(38, 402), (41, 200)])
@@ -600,10 +601,9 @@ def test_thinking_is_covered_also_if_all_of_the_prompt_is_written(
     credits: int,
     status: int,
 ) -> None:
-    upstream.script = said.message_answer()
-    prompt = [
-        {"role": "user", "content": "x" * 9900}
-    ]  # 4,000 tokens, 16 credits, or 20 if they are written
+    upstream.script = scripted_routes.message_answer()
+    # 4,000 tokens: 16 credits, or 20 if all are written to the cache.
+    prompt = [{"role": "user", "content": "x" * 9900}]
     user = make_user("poor@example.com", credits=credits)
     assert (
         call(MESSAGES, user, messages=prompt, max_tokens=4000, thinking=THINKING).status_code
@@ -639,7 +639,7 @@ def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(
 def test_who_leaves_a_message_before_it_began_pays_for_its_prompt(
     call: Call, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.until_hung_up(said.message_start(3000))
+    upstream.script = script.until_hung_up(scripted_routes.message_start(3000))
     response = call(MESSAGES, user, stream=True)
     next(iter(response.streaming_content))
     response.close()

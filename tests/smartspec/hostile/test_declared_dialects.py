@@ -1,4 +1,4 @@
-"""A view declares its dialect; addresses without a view of their own have that of their prefix."""
+"""Every view for programs declares its dialect; other paths have the dialect of their prefix."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,14 +16,16 @@ from smartspec.dialects import find_dialect
 FOR_PROGRAMS = ("api/", "v1/", ".well-known/", "healthz", "readyz")
 
 
-def views(found: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The address and view of every route, those of included files among them."""
-    for one in found:
-        address = prefix + str(one.pattern)
-        if isinstance(one, URLPattern):
-            yield address, one.callback
+def views(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield the path and view of every route, also of included URL files."""
+    for pattern in patterns:
+        address = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield address, pattern.callback
         else:
-            yield from views(one.url_patterns, address)
+            yield from views(pattern.url_patterns, address)
 
 
 VIEWS = {

@@ -1,4 +1,4 @@
-"""The refusals of Django itself are in the dialect of the route."""
+"""Django's own refusals are written in the dialect of the route."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ from tests.smartspec.gunicorn import RawResponse, Server, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("rows")]
 
-DOCUMENT = json.loads(openapi.document())
+DOCUMENT = json.loads(openapi.build_document())
 OPERATIONS = operations(DOCUMENT)
 PAGES = [
     "GET /",
