@@ -4,7 +4,7 @@ from accounts.toolbox.dialects import speaks
 from llmproxy import views
 from llmproxy.balance_view import CreditsView
 from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
-from llmproxy.routes.dialects import GATEWAY
+from llmproxy.routes.base import GATEWAY
 
 # The views of completions by path: smartspec/wsgi.py finds them without the URL resolver.
 METERED = {

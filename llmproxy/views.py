@@ -44,8 +44,7 @@ from llmproxy.exceptions import (
 from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
-from llmproxy.routes import dialects
-from llmproxy.routes.base import Route
+from llmproxy.routes.base import Route, choose_trace_id, make_request_id
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.embeddings import EMBEDDINGS
 from llmproxy.routes.messages import MESSAGES
@@ -67,7 +66,7 @@ def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks sessions
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
-            request.trace_id = dialects.choose_trace_id(request)  # type: ignore[attr-defined]
+            request.trace_id = choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise _build_method_refusal(methods)
@@ -111,7 +110,7 @@ def _render_replay(first: Replayed) -> HttpResponse:
 
 
 def _add_headers(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    response[headers.REQUEST_ID] = dialects.make_request_id()
+    response[headers.REQUEST_ID] = make_request_id()
     response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():

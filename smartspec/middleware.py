@@ -12,9 +12,11 @@ from urllib.parse import unquote_to_bytes
 from django.core.paginator import InvalidPage
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import Resolver404, resolve
 from django.utils.translation import gettext as _
 
-from smartspec.dialects import find_dialect
+from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
+from llmproxy.routes.base import GATEWAY, MESSAGES
 
 # Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
 NOT_UTF_8 = "smartspec.not_utf_8"
@@ -24,6 +26,38 @@ BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
 logger = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+# For paths without a view, or whose view declares no dialect. The first matching prefix counts.
+BY_PREFIX = {
+    "/v1/messages/": MESSAGES,
+    "/v1/": GATEWAY,
+    "/api/llm/": GATEWAY,
+    "/api/": ENVELOPE,
+    "/.well-known/": ENVELOPE,
+    "/healthz": ENVELOPE,
+    "/readyz": ENVELOPE,
+    "/": PAGE,
+}
+
+
+def find_dialect(request: HttpRequest) -> Dialect:
+    """Return the dialect that the view declares, or else the dialect of the path.
+
+    The path of a request that was refused early has not been resolved, so it is resolved here.
+    """
+    return _find_declared(request) or _find_by_prefix(request.path)
+
+
+def _find_declared(request: HttpRequest) -> Dialect | None:
+    try:
+        view = (request.resolver_match or resolve(request.path_info)).func
+    except Resolver404:
+        return None
+    declared: Dialect | None = getattr(view, "dialect", None)
+    return declared or getattr(getattr(view, "view_class", None), "dialect", None)
+
+
+def _find_by_prefix(path: str) -> Dialect:
+    return next(dialect for prefix, dialect in BY_PREFIX.items() if f"{path}/".startswith(prefix))
 
 
 class AnswerInDialect:
@@ -41,6 +75,10 @@ class AnswerInDialect:
         if not dialect.is_for_programs:
             return response
         dialect.add_headers(request, response)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = (
+                "no-store"  # most responses to programs are about one person
+            )
         if not isinstance(response, HttpResponse):
             return response
         status = response.status_code

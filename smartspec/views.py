@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits import ledger
 from credits.models import Package
-from smartspec.dialects import find_dialect
+from smartspec.middleware import find_dialect
 
 
 def home(request: HttpRequest) -> HttpResponse:

@@ -1,7 +1,7 @@
 """The error formats (dialects) of the routes. Each view declares its dialect.
 
-Django, a middleware or an exception can end a request too: for them smartspec/dialects.py finds the
-dialect.
+Django, a middleware or an exception can end a request too: for them smartspec/middleware.py finds
+the dialect.
 """
 
 from collections.abc import Callable
@@ -28,8 +28,6 @@ class Dialect:
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         """Add the headers of this dialect that the view has not set, or could not set."""
-        if not response.has_header("Cache-Control"):
-            response["Cache-Control"] = "no-store"  # most responses are about one user
 
 
 class EnvelopeDialect(Dialect):

@@ -14,7 +14,8 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import dialects, kinds, message_blocks, parameters, request_body
+from llmproxy.routes import kinds, message_blocks, parameters, request_body
+from llmproxy.routes.base import MESSAGES as MESSAGES_DIALECT
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
 from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
 from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
@@ -67,13 +68,13 @@ class Messages(Route):
     endpoint = Endpoint.MESSAGES
     member = "content"
     meter = MessagesMeter
-    dialect = dialects.MESSAGES
+    dialect = MESSAGES_DIALECT
 
-    def passed_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        version = headers.get("anthropic-version", "")
+    def passed_headers(self, sent: Mapping[str, str]) -> dict[str, str]:
+        version = sent.get("anthropic-version", "")
         betas = [
             beta
-            for beta in re.split(r"[,\s]+", headers.get("anthropic-beta", ""))
+            for beta in re.split(r"[,\s]+", sent.get("anthropic-beta", ""))
             if BETAS.match(beta)
         ]
         return {

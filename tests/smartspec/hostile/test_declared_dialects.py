@@ -9,9 +9,9 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from deviceauth.oauth.errors import BROWSER, OAUTH
-from llmproxy.routes.dialects import GATEWAY, MESSAGES
+from llmproxy.routes.base import GATEWAY, MESSAGES
 from smartspec import wsgi
-from smartspec.dialects import find_dialect
+from smartspec.middleware import find_dialect
 
 FOR_PROGRAMS = ("api/", "v1/", ".well-known/", "healthz", "readyz")
 
@@ -78,6 +78,6 @@ def test_a_programs_completion_is_never_resolved_by_its_path(
     request = RequestFactory().post("/v1/chat/completions")
     wsgi.gateway.resolve_request(request)
     monkeypatch.setattr(
-        "smartspec.dialects.resolve", lambda path: pytest.fail(f"{path} was resolved again")
+        "smartspec.middleware.resolve", lambda path: pytest.fail(f"{path} was resolved again")
     )
     assert find_dialect(request) is GATEWAY
