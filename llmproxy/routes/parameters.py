@@ -21,6 +21,7 @@ from llmproxy.routes.kinds import (
     StreamOptions,
     Strings,
     Tools,
+    Typed,
     allow_null,
 )
 from llmproxy.routes.request_body import Body, measure_json
@@ -73,14 +74,17 @@ class Parameters:
         self.described = [row for row in parameters if row.is_described]
         self.forwarded = frozenset(row.name for row in parameters if row.is_forwarded)
         self._checks = [
-            (row.name, row.kind.check) for row in parameters if row.kind and row.is_checked
+            # A value of the type that a Typed kind asks for needs no call of its check.
+            (row.name, row.kind.python if isinstance(row.kind, Typed) else (), row.kind.check)
+            for row in parameters
+            if row.kind and row.is_checked
         ]
 
     def check(self, body: Body) -> None:
         """Raise InvalidRequest for a member that has a value other than null of the wrong kind."""
-        for name, check in self._checks:
+        for name, right_type, check in self._checks:
             value = body.get(name)
-            if value is not None:
+            if value is not None and not isinstance(value, right_type):
                 check(name, value)
 
     def select(self, body: Body) -> Body:
