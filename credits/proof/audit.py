@@ -27,7 +27,7 @@ REPLAY = 13
 _WORK = F("ledger_seq") + F(
     "ledger_ops"
 )  # rows from before operations were numbered have no number
-REPLAYED = "All that was done, done again in order by a pure model, has the same outcome, refusals included."
+REPLAYED = "Replaying all operations of a user in memory gives the same rows, balances and refusals."
 
 
 @dataclass(frozen=True, slots=True)
