@@ -18,4 +18,4 @@ class LlmproxyConfig(AppConfig):
 
         post_migrate.connect(functions.after_migrate, sender=self)
         account_deletion.register_forgetter(called_by.forget_person)
-        audit.load(Path(__file__).parent / "database" / "audit")
+        audit.load_checks(Path(__file__).parent / "database" / "audit")

@@ -61,7 +61,9 @@ def members(text: str) -> set[str]:
 
 def assigned(text: str) -> set[str]:
     """The columns of `completion` that the function computes itself."""
-    return set(re.findall(r"\bcompletion\.(\w+)\s*:=", text)) | set(re.findall(r"INTO completion\.(\w+)", text))
+    return set(re.findall(r"\bcompletion\.(\w+)\s*:=", text)) | set(
+        re.findall(r"INTO completion\.(\w+)", text)
+    )
 
 
 def answers(text: str) -> list[frozenset[str]]:
