@@ -1,7 +1,9 @@
-# Three processes share two cores: each waits for a third of its time. A selection has one, which starts sooner.
+# Three test processes share two cores, because each of them waits for a third of its time. A
+# selection of tests (ARGS) runs in one process, which starts sooner.
 ALL_TESTS = -n 3 --dist worksteal
 
-# What Python and pytest have compiled is kept: without it a run takes twice as long to start.
+# Python and pytest keep the modules that they have compiled. Without them a run takes twice as long
+# to start.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check bench lock clean install install-dev
@@ -13,7 +15,8 @@ run: install ## Install what is missing and serve on PORT (8000)
 	@.venv/bin/python -m smartspec.local.launch
 
 test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
-	@CHROMIUM=$$(tools/browser.sh) && TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
+	@CHROMIUM=$$(tools/browser.sh) && \
+	TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
 	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
 	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
@@ -27,7 +30,8 @@ lock: install ## Write the exact versions of the requirements files anew
 	@tools/lock.sh
 
 clean: ## Remove what was installed and cached; the data in .data stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov test-results staticfiles
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		.coverage* htmlcov test-results staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 install:

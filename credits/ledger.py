@@ -1,9 +1,12 @@
-"""The only place where a balance changes.
+"""The verbs of the ledger. All changes of a balance are made here.
 
-A verb is one call of a function in the database (credits/database/sql/), so lock, check and write cannot be
-separated, and a killed process leaves either all of it or nothing. Locks are taken in the order user row →
-hold → grants. A verb called inside a caller's transaction commits with it; otherwise it has committed
-when it returns. Before anything else it takes away what has expired of that user.
+Each verb is one call of a function in the database (credits/database/sql/). The function locks,
+checks and writes in one transaction, so a killed process leaves either the whole change or none.
+Locks are taken in the order user row → hold → grants. A verb that is called inside a transaction
+of the caller commits with it; otherwise the change is committed when the verb returns.
+
+Amounts are whole credits. A verb first takes away the expired credits of the user. If it refuses,
+it raises a LedgerRefusal (credits/exceptions.py) and changes nothing else.
 """
 
 import json
@@ -33,10 +36,10 @@ from credits.exceptions import (
 from credits.models import Hold, Transaction
 
 MAX_AMOUNT = MAX_CREDITS
-MAX_OPEN_HOLDS = 10_000  # per user, where no plan says less
+MAX_OPEN_HOLDS = 10_000  # per user, if the caller gives no limit
 MAX_DESCRIPTION = 500  # characters
-MAX_KEY = 255
-PRIORITY = 100  # of a grant that nobody prefers; lower burns first
+MAX_KEY = 255  # characters
+PRIORITY = 100  # the default of a grant; a lower number is burned first
 GRANTS = frozenset(
     {Transaction.Type.PURCHASE, Transaction.Type.BONUS, Transaction.Type.SUBSCRIPTION}
 )
@@ -45,7 +48,10 @@ ADJUSTMENTS = frozenset({Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS})
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Whole credits of one user at one moment; `available` = `credits` − `held`."""
+    """The credits of one user at one moment: `available` = `credits` − `held`.
+
+    `plan` is the slug of the user's plan. `debt` is what the user owes after a lost dispute.
+    """
 
     credits: int
     held: int
@@ -59,7 +65,12 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What a capture did: `uncollected` is the part of the cost that the balance did not cover."""
+    """The result of a capture: cost = `charged` + `uncollected`.
+
+    `uncollected` is the part of the cost that the available credits did not cover. `available` are
+    the credits that the user has left. `seq` is the number of the transaction, None if nothing was
+    charged.
+    """
 
     charged: int
     uncollected: int
@@ -69,11 +80,11 @@ class Capture:
 
 
 def balance(user: User) -> Balance:
-    """The user's balance as committed now."""
+    """Return the current balance of the user. Raises UnknownAccount if the user is deleted."""
     columns = ("credits", "credits_held", "plan_id", "credits_debt")
     row = User.objects.filter(pk=user.pk).values_list(*columns).first()
     if row is None:
-        raise _refused({"code": UnknownAccount.code})
+        raise _make_refusal({"code": UnknownAccount.code})
     return Balance(*row)
 
 
@@ -88,19 +99,24 @@ def hold(
     credential: str = "",
     budget: int | None = None,
 ) -> Hold:
-    """Set aside `amount` credits for `seconds`, or what is available if that is `at_least` so much.
+    """Set credits aside for `seconds` and return the hold.
 
-    What `credential` (a device or API key; empty for a browser) holds and spends is counted by calendar
-    month, UTC; with a `budget` it gets no more than that leaves. The same reference again gives the same
-    hold. Raises InsufficientCredits, BudgetUsedUp, TooManyHolds, IdempotencyConflict, UnknownAccount (also
-    for an inactive user).
+    The hold has `amount` credits, or all available credits if they are fewer, but never less than
+    `at_least` (by default `amount`). `credential` is the device or API key that calls, empty for a
+    browser. The held and spent credits of a credential are counted by calendar month (UTC), and
+    with a `budget` a hold is at most the rest of the month's budget. `max_open` limits the open
+    holds of the user. The same request with the same `reference_id` returns the same hold.
+
+    Raises InsufficientCredits or BudgetUsedUp (fewer than `at_least` credits are left),
+    TooManyHolds, IdempotencyConflict (the reference has a hold with other amounts), InvalidAmount,
+    and UnknownAccount, also for an inactive user.
     """
     if not 0 <= (at_least := amount if at_least is None else at_least) <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"A hold is between 0 and {MAX_AMOUNT} credits.")
     if budget is not None and not credential:
         raise InvalidAmount("A budget is that of a device or key.")
-    asked = [user.pk, amount, at_least, reference_id, seconds, max_open, credential, budget]
-    refusal, available, open_holds, month, used_held, used_spent, *held = _row(_HOLD, asked)
+    parameters = [user.pk, amount, at_least, reference_id, seconds, max_open, credential, budget]
+    refusal, available, open_holds, month, held, spent, *columns = _fetch_row(_HOLD, parameters)
     if refusal:
         facts = {
             "code": refusal,
@@ -108,16 +124,17 @@ def hold(
             "available": available,
             "open_holds": open_holds,
         }
-        raise _refused(
-            {**facts, "limit": budget, "month": month, "held": used_held, "spent": used_spent}
+        raise _make_refusal(
+            {**facts, "limit": budget, "month": month, "held": held, "spent": spent}
         )
-    return Hold.from_db(connection.alias, _HELD, held)
+    return Hold.from_db(connection.alias, _HOLD_COLUMNS, columns)
 
 
-_HELD = ("id", "user_id", "amount", "state", "reference_id", "expires_at")
+_HOLD_COLUMNS = ("id", "user_id", "amount", "state", "reference_id", "expires_at")
 _HOLD = """
 SELECT r.refusal, r.available, r.open_holds, (r.counted).month, (r.counted).held, (r.counted).spent,
-       (r.hold).id, (r.hold).user_id, (r.hold).amount, (r.hold).state, (r.hold).reference_id, (r.hold).expires_at
+       (r.hold).id, (r.hold).user_id, (r.hold).amount, (r.hold).state, (r.hold).reference_id,
+       (r.hold).expires_at
   FROM ledger_hold(%s, %s, %s, %s, %s, %s, %s, %s) r
 """
 
@@ -125,49 +142,55 @@ SELECT r.refusal, r.available, r.open_holds, (r.counted).month, (r.counted).held
 def capture(
     *, hold: Hold, cost: int, description: str = "", metadata: Mapping[str, Any] | None = None
 ) -> Capture:
-    """Charge the real `cost`: from the hold, then from what is available, never below zero.
+    """Charge the real `cost` of a completion, and end its hold.
 
-    A hold that expired meanwhile is charged by the same rule. The same cost again gives the same
-    answer; raises HoldEnded if the hold was released, or captured with another cost.
+    The cost is taken from the hold, then from the available credits, never below zero; the rest of
+    the hold is freed. An expired hold has no credits left, so it is charged from the available
+    credits alone. The same capture again returns the same result. Raises InvalidAmount, and
+    HoldEnded if the hold was released, or was captured with another cost.
     """
     if not 0 <= cost <= MAX_AMOUNT:
         raise InvalidAmount(f"A cost is between 0 and {MAX_AMOUNT} credits.")
-    refusal, *captured = _row(
+    refusal, *captured = _fetch_row(
         _CAPTURE, [hold.user_id, hold.pk, cost, description, Jsonb(dict(metadata or {}))]
     )
     if refusal:
-        raise _refused({"code": refusal})
+        raise _make_refusal({"code": refusal})
     return Capture(*captured)
 
 
 _CAPTURE = """
-SELECT refusal, charged, uncollected, balance_after, available, seq FROM ledger_capture(%s, %s, %s, %s, %s)
+SELECT refusal, charged, uncollected, balance_after, available, seq
+  FROM ledger_capture(%s, %s, %s, %s, %s)
 """
 
 
 def release(*, hold: Hold) -> bool:
-    """Give a hold back uncharged; False if it has ended already, and it stays as it is."""
-    return bool(_row("SELECT ledger_release(%s, %s)", [hold.user_id, hold.pk])[0])
+    """End a hold without a charge. Return False, and change nothing, if it has ended already."""
+    return bool(_fetch_row("SELECT ledger_release(%s, %s)", [hold.user_id, hold.pk])[0])
 
 
 def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
-    """End holds and grants past their expiry by the database's clock; returns how many holds.
+    """End the holds and grants that have expired, and return the number of these holds.
 
-    Up to `limit` users, each in a transaction of its own. Who is being charged just now is left
-    for the next time, so that several sweepers, and a busy account, never wait for one another.
+    The clock of the database decides. At most `limit` users are handled, each in its own
+    transaction. Users whose row is locked are left for the next call, so that several sweepers and
+    a busy account never wait for each other.
     """
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"user": user.pk if user else None, "limit": limit})
-        due = [pk for (pk,) in cursor.fetchall()]
-    return sum(_row("SELECT ledger_sweep(%s)", [pk])[0] for pk in due)
+        user_ids = [user_id for (user_id,) in cursor.fetchall()]
+    return sum(_fetch_row("SELECT ledger_sweep(%s)", [user_id])[0] for user_id in user_ids)
 
 
 _DUE = """
 (SELECT user_id FROM credit_holds
-  WHERE state = 'open' AND expires_at <= clock_timestamp() AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
+  WHERE state = 'open' AND expires_at <= clock_timestamp()
+    AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
  UNION
 (SELECT user_id FROM credit_grants
-  WHERE is_live AND expires_at <= clock_timestamp() AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
+  WHERE is_live AND expires_at <= clock_timestamp()
+    AND user_id = COALESCE(%(user)s, user_id) LIMIT %(limit)s)
  ORDER BY 1 LIMIT %(limit)s
 """
 
@@ -185,10 +208,15 @@ def add(
     priority: int = PRIORITY,
     allowance: str | None = None,
 ) -> Transaction:
-    """Grant credits: a purchase, a bonus or a subscription. The same key grants once.
+    """Grant credits for a purchase, a bonus or a subscription; return the transaction.
 
-    Purchased credits never expire, and pay the debt of a lost dispute first. Burned first is the
-    lowest `priority`, then what expires soonest. `allowance` names a monthly one (plan/year-month).
+    The same request with the same `idempotency_key` is done once. Purchased credits never expire,
+    and first pay the debt of a lost dispute. `reference_id` is the payment of a purchase, which can
+    buy only once. Grants with the lowest `priority` are burned first, then those that expire
+    soonest. `allowance` is the name of a monthly allowance (plan/year-month).
+
+    Raises InvalidAmount, UnknownAccount, and IdempotencyConflict if the key was used for another
+    request or the payment for another purchase.
     """
     if type not in GRANTS:
         raise InvalidAmount(f"Credits are not granted as {type}.")
@@ -201,7 +229,7 @@ def add(
         "amount": amount,
         "reference_id": reference_id,
         "priority": priority,
-        "expires_at": _iso(expires_at),
+        "expires_at": _format_time(expires_at),
         **({"allowance": allowance} if allowance else {}),
     }
     return _post(user, "add", idempotency_key, request, description, metadata)
@@ -217,9 +245,13 @@ def adjust(
     idempotency_key: str | None = None,
     expires_at: datetime | None = None,
 ) -> Transaction:
-    """Correct a balance by hand, up or down, with a reason; `actor` is None for the command line.
+    """Add credits, or take them (a negative `amount`), as a correction; return the transaction.
 
-    Raises InvalidAmount, MissingReason, InsufficientCredits (held credits cannot be taken).
+    The user reads the `reason`. `actor` is the administrator, or None for the command line. Without
+    an `idempotency_key` each call is a new correction. `expires_at` is for added credits only.
+
+    Raises InvalidAmount, MissingReason, InsufficientCredits (held credits cannot be taken),
+    IdempotencyConflict, UnknownAccount.
     """
     if amount == 0 or abs(amount) > MAX_AMOUNT:
         raise InvalidAmount(
@@ -234,10 +266,10 @@ def adjust(
     request = {
         "type": str(type),
         "amount": amount,
-        "actor": _pk(actor),
-        "expires_at": _iso(expires_at),
+        "actor": _get_id(actor),
+        "expires_at": _format_time(expires_at),
     }
-    return _post(user, "adjust", idempotency_key, request, _reason(reason))
+    return _post(user, "adjust", idempotency_key, request, _require_reason(reason))
 
 
 def refund(
@@ -248,10 +280,13 @@ def refund(
     actor: User | None,
     idempotency_key: str,
 ) -> Transaction:
-    """Take back a usage (its credits return to the grants they came from) or a purchase (they leave the balance).
+    """Reverse a usage or a purchase, or a part of it; return the new transaction.
 
-    `amount` is in credits, None for all that is left to refund. Raises NotRefundable, AlreadyRefunded,
-    InvalidAmount (more than is left), InsufficientCredits, IdempotencyConflict.
+    The credits of a usage return to the grants that they came from; those of a purchase are taken
+    from the balance. `amount` is None for all that has not been reversed yet.
+
+    Raises NotRefundable, AlreadyRefunded, InvalidAmount (more than is left), InsufficientCredits
+    (a purchase whose credits are used or held), MissingReason, IdempotencyConflict.
     """
     return _reverse("refund", transaction, amount, reason, actor, idempotency_key)
 
@@ -264,22 +299,34 @@ def claw_back(
     idempotency_key: str,
     actor: User | None = None,
 ) -> Transaction:
-    """Take back a purchase whose payment was disputed: what is available, and the rest as debt."""
+    """Reverse a purchase after its payment was disputed; return the new transaction.
+
+    The available credits are taken, and the rest becomes the user's debt. `amount` is None for all
+    that has not been reversed yet. Raises NotRefundable (not a purchase), AlreadyRefunded,
+    InvalidAmount, MissingReason, IdempotencyConflict.
+    """
     return _reverse("claw_back", transaction, amount, reason, actor, idempotency_key)
 
 
 def restore(
     *, transaction: Transaction, reason: str, idempotency_key: str, actor: User | None = None
 ) -> Transaction:
-    """Undo the reversal of a purchase (the dispute was won): what is owed is forgiven first, the rest comes back."""
+    """Undo the reversal of a purchase after the dispute was won; return the new transaction.
+
+    `transaction` is the reversal. The debt that is still owed is cancelled first, and the rest
+    returns as credits. Raises NotRefundable (not the reversal of a purchase), AlreadyRefunded,
+    MissingReason, IdempotencyConflict.
+    """
     return _reverse("restore", transaction, None, reason, actor, idempotency_key)
 
 
 def refundable(transaction: Transaction) -> int:
-    """How many credits of a usage or purchase can still be refunded; 0 for any other row."""
+    """Return how many credits of a usage or purchase can be refunded; 0 for other transactions."""
     if transaction.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
         return 0
-    return int(_row("SELECT ledger_refundable(%s, %s)", [transaction.user_id, transaction.pk])[0])
+    return int(
+        _fetch_row("SELECT ledger_refundable(%s, %s)", [transaction.user_id, transaction.pk])[0]
+    )
 
 
 def _reverse(
@@ -292,8 +339,8 @@ def _reverse(
 ) -> Transaction:
     if amount is not None and not 1 <= amount <= MAX_AMOUNT:
         raise InvalidAmount(f"An amount to take back is between 1 and {MAX_AMOUNT} credits.")
-    request = {"transaction": transaction.pk, "amount": amount, "actor": _pk(actor)}
-    return _post(transaction.user, verb, key, request, _reason(reason))
+    request = {"transaction": transaction.pk, "amount": amount, "actor": _get_id(actor)}
+    return _post(transaction.user, verb, key, request, _require_reason(reason))
 
 
 def _post(
@@ -304,26 +351,32 @@ def _post(
     description: str,
     metadata: Mapping[str, Any] | None = None,
 ) -> Transaction:
-    """Do it once per key; the same request again has the same outcome, a refusal included."""
+    """Call `verb` once per key and return its transaction, or raise its refusal.
+
+    The same request with the same key has the same outcome, also if it was refused.
+    """
     if key is not None and not 1 <= len(key) <= MAX_KEY:
         raise InvalidAmount(f"An idempotency key has between 1 and {MAX_KEY} characters.")
     note = {"description": description[:MAX_DESCRIPTION], "metadata": dict(metadata or {})}
     try:
-        posted, refusal = _row(_POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)])
+        transaction_id, refusal = _fetch_row(
+            _POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)]
+        )
     except IntegrityError as error:
+        # Two accounts used the same payment at the same time.
         if "credit_transactions_once_per_payment" not in str(error):
             raise
-        raise _refused({"code": "payment_used"}) from None  # by two accounts at once
+        raise _make_refusal({"code": "payment_used"}) from None
     if refusal:
-        raise _refused(json.loads(refusal))
-    return Transaction.objects.get(pk=posted)
+        raise _make_refusal(json.loads(refusal))
+    return Transaction.objects.get(pk=transaction_id)
 
 
 _POST = "SELECT transaction_id, refusal::text FROM ledger_post(%s, %s, %s, %s, %s)"
 
 
-def _refused(refusal: Mapping[str, Any]) -> LedgerRefusal:
-    """The exception for a refusal as the functions name it."""
+def _make_refusal(refusal: Mapping[str, Any]) -> LedgerRefusal:
+    """Return the exception for a refusal of the SQL functions: {"code": ..., facts}."""
     if refusal["code"] == InsufficientCredits.code:
         required, available = refusal["required"], refusal["available"]
         message = f"This needs {required} credits, and {available} are available."
@@ -336,8 +389,8 @@ def _refused(refusal: Mapping[str, Any]) -> LedgerRefusal:
         return BudgetUsedUp(
             message, required=refusal["required"], available=refusal["available"], usage=usage
         )
-    kind, message = _REFUSALS[refusal["code"]]
-    return kind(message.format_map(refusal))
+    refusal_class, message = _REFUSALS[refusal["code"]]
+    return refusal_class(message.format_map(refusal))
 
 
 _REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
@@ -358,25 +411,25 @@ _REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
 }
 
 
-def _reason(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not reason.strip():
         raise MissingReason("Give a reason: the user and the next administrator will read it.")
     return reason.strip()
 
 
-def _pk(actor: User | None) -> int | None:
+def _get_id(actor: User | None) -> int | None:
     return actor.pk if actor else None
 
 
-def _iso(moment: datetime | None) -> str | None:
-    """In UTC, so that the same moment is the same request."""
+def _format_time(moment: datetime | None) -> str | None:
+    """Format a time in UTC, so that the same moment in two time zones is the same request."""
     if moment is not None and moment.tzinfo is None:
         raise InvalidAmount("A time has to say its zone.")
     return moment.astimezone(UTC).isoformat() if moment else None
 
 
-def _row(statement: str, params: Sequence[Any]) -> tuple[Any, ...]:
+def _fetch_row(statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        cursor.execute(statement, params)
+        cursor.execute(statement, parameters)
         row: tuple[Any, ...] = cursor.fetchone()
         return row

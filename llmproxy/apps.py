@@ -18,4 +18,4 @@ class LlmproxyConfig(AppConfig):
 
         post_migrate.connect(functions.after_migrate, sender=self)
         account_deletion.register_forgetter(explain.forget_names)
-        audit.load(Path(__file__).parent / "database" / "audit")
+        audit.load_checks(Path(__file__).parent / "database" / "audit")

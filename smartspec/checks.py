@@ -174,7 +174,7 @@ def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> 
     The check runs with `check --deploy --database default`, as the role that the site runs as.
     """
     try:
-        privileges = roles.excess() if databases else []
+        privileges = roles.find_excess() if databases else []
     except DatabaseError:  # The database is away or has no tables: other checks report that.
         return []
     if not privileges:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Everything that can be said about the code without running it. mypy takes longer than
-# all the rest together, so it runs beside it and its answer comes last.
+# All static checks of the code. mypy takes longer than the others together, so it runs at the same
+# time as they do, and its result is printed last.
 set -e
 PATH="$PWD/.venv/bin:$PATH"
 
@@ -18,6 +18,7 @@ step ruff format --check .
 step ruff check .
 step lint-imports
 step python tools/sql_rules.py
+step python tools/line_lengths.py
 step djlint templates --lint --quiet
 python -m smartspec.local.embedded_postgres -- sh -ec '
     echo "== python manage.py makemigrations --check --dry-run"

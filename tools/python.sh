@@ -1,7 +1,8 @@
 #!/bin/sh
 # Print the first Python whose version the locked packages support. PYTHON=... overrides it.
 for python in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
-    if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+    if "$python" -c \
+        'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
         echo "$python"
         exit
     fi

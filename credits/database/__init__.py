@@ -1,5 +1,4 @@
-"""The verbs of the ledger as functions of PostgreSQL (sql/), and the rights of the application's
-role.
+"""The verbs of the ledger as PostgreSQL functions (sql/), and the rights of the application's role.
 
-Python calls them through credits/ledger.py alone.
+Python calls these functions only through credits/ledger.py.
 """

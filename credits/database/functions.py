@@ -1,7 +1,8 @@
-"""The verbs of the ledger and its guards live in the database (credits/database/sql/): put there after every `migrate`.
+"""Installs the SQL functions and triggers of credits/database/sql/ after every `migrate`.
 
-They are functions, because then one round trip locks, reads what is true after the lock, and writes,
-and because the application's role can be allowed to call them and nothing else (docs/decisions/0007).
+The verbs of the ledger are functions of the database for two reasons: one round trip takes the
+lock, reads the rows as they are after the lock, and writes; and the application's role can be
+allowed to call the verbs and nothing else (docs/decisions/0007).
 """
 
 from pathlib import Path
@@ -17,9 +18,9 @@ FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 
 
 def after_migrate(**kwargs: Any) -> None:
-    """Django's post_migrate: the functions as these files have them, and who may call them.
+    """Replace the functions and triggers, and grant the privileges. A receiver of post_migrate.
 
-    Nothing after a `migrate` to a state from before the ledger had all of its tables.
+    Does nothing if the tables of the ledger are not complete, after a `migrate` to an older state.
     """
     if not set(roles.LEDGER) <= set(connection.introspection.table_names()):
         return
@@ -30,13 +31,14 @@ def after_migrate(**kwargs: Any) -> None:
         cursor.execute(_NOT_FOR_EVERYBODY)
         cursor.execute(_PIN_TRIGGERS)
         guards.replace_triggers(cursor, triggers)
-        roles.grant(cursor)
+        roles.grant_privileges(cursor)
 
 
 _NOT_FOR_EVERYBODY = write_loop(
     "starts_with(proname, 'ledger_')", "REVOKE ALL ON FUNCTION %s FROM PUBLIC"
 )
-# A deferred trigger runs at commit, from PostgreSQL 18 on as the owner, but with the names that the session looks up.
+# A deferred trigger runs at the commit, from PostgreSQL 18 on as the owner of the table. Without
+# this it would look up names with the search_path of the session, which the caller controls.
 _PIN_TRIGGERS = write_loop(
     "prorettype = 'trigger'::regtype AND proowner = current_user::regrole",
     "ALTER FUNCTION %s SET search_path = public, pg_temp",

@@ -1,7 +1,8 @@
-"""The triggers of credits/database/sql/5_guards.sql: put in place after every `migrate`.
+"""Installs the triggers of credits/database/sql/5_guards.sql after every `migrate`.
 
-Replacing a trigger locks its table against everybody, so a trigger that is as the file has it is left alone. A digest
-of the text that made it, and of what PostgreSQL made of that, is kept as the trigger's comment.
+Replacing a trigger takes an exclusive lock on its table, so unchanged triggers are left alone. To
+recognise them, the comment of each trigger has a digest of the statement in the file and of the
+definition that PostgreSQL made of it.
 """
 
 import hashlib
@@ -20,48 +21,57 @@ _TRIGGER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One trigger, as the file has it."""
+    """A trigger in the SQL file."""
 
     name: str
     table: str
     statement: str
 
     def comment(self, definition: str) -> str:
-        """What marks the trigger that this statement made; `definition` is PostgreSQL's (pg_get_triggerdef)."""
+        """Return the comment that marks the trigger made by this statement.
+
+        `definition` is the result of pg_get_triggerdef.
+        """
         return MARK + hashlib.sha256(f"{self.statement}\n{definition}".encode()).hexdigest()
 
 
 class Trigger(NamedTuple):
-    """One that the database has."""
+    """A trigger in the database."""
 
     comment: str
     definition: str
 
 
-Present = dict[tuple[str, str], Trigger]  # by table and name
+Present = dict[tuple[str, str], Trigger]  # by table and name of the trigger
 
 
 def split_triggers(text: str) -> tuple[str, list[Guard]]:
-    """The file's functions, which are replaced each time, and its triggers apart from them."""
-    triggers = [Guard(found[1], found[2], found[0]) for found in _TRIGGER.finditer(text)]
+    """Split the SQL into the functions, which are replaced each time, and the triggers."""
+    triggers = [Guard(match[1], match[2], match[0]) for match in _TRIGGER.finditer(text)]
     return _TRIGGER.sub("", text), triggers
 
 
 def replace_triggers(cursor: CursorWrapper, guards: list[Guard]) -> None:
-    """Make what is missing or was another one, drop what is no longer in the file, and switch all on for good."""
-    present = _present(cursor)
+    """Make the triggers of the database those of the file, and set all to ENABLE ALWAYS.
+
+    Missing and changed triggers are created. Triggers that an earlier version of the file made and
+    that are no longer in it are dropped; triggers of other origin stay.
+    """
+    present = _read_triggers(cursor)
     for table, name in present.keys() - {(guard.table, guard.name) for guard in guards}:
         if present[table, name].comment.startswith(MARK):
-            cursor.execute(_named("DROP TRIGGER {name} ON {table}", table, name))
+            cursor.execute(_format_statement("DROP TRIGGER {name} ON {table}", table, name))
     changed = [guard for guard in guards if not _is_as_written(guard, present)]
     for guard in changed:
-        cursor.execute(_named("DROP TRIGGER IF EXISTS {name} ON {table}", guard.table, guard.name))
+        cursor.execute(
+            _format_statement("DROP TRIGGER IF EXISTS {name} ON {table}", guard.table, guard.name)
+        )
         cursor.execute(guard.statement)
-    made = _present(cursor) if changed else {}
+    made = _read_triggers(cursor) if changed else {}
     for guard in changed:
         comment = guard.comment(made[guard.table, guard.name].definition)
         cursor.execute(
-            _named(
+            _format_statement(
                 f"COMMENT ON TRIGGER {{name}} ON {{table}} IS '{comment}'", guard.table, guard.name
             )
         )
@@ -73,11 +83,11 @@ def _is_as_written(guard: Guard, present: Present) -> bool:
     return trigger is not None and trigger.comment == guard.comment(trigger.definition)
 
 
-def _named(statement: str, table: str, name: str) -> sql.Composed:
+def _format_statement(statement: str, table: str, name: str) -> sql.Composed:
     return sql.SQL(statement).format(table=sql.Identifier(table), name=sql.Identifier(name))
 
 
-def _present(cursor: CursorWrapper) -> Present:
+def _read_triggers(cursor: CursorWrapper) -> Present:
     cursor.execute(_TRIGGERS)
     return {
         (table, name): Trigger(comment, definition)
@@ -86,19 +96,22 @@ def _present(cursor: CursorWrapper) -> Present:
 
 
 _TRIGGERS = """
-SELECT c.relname, t.tgname, COALESCE(obj_description(t.oid, 'pg_trigger'), ''), pg_get_triggerdef(t.oid)
+SELECT c.relname, t.tgname, COALESCE(obj_description(t.oid, 'pg_trigger'), ''),
+       pg_get_triggerdef(t.oid)
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
  WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
 """
-# A new trigger does not fire in a replica session yet; and somebody may have switched one off to load rows.
+# A new trigger does not fire in a session with session_replication_role = replica until it is set
+# to ENABLE ALWAYS. An administrator may also have disabled one to load rows.
 _ENABLE = """
 DO $$
 DECLARE
     guard record;
 BEGIN
     FOR guard IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger
-                  WHERE NOT tgisinternal AND tgenabled <> 'A' AND starts_with(tgrelid::regclass::text, 'credit_')
-                     OR NOT tgisinternal AND tgenabled <> 'A' AND tgrelid = 'users'::regclass
+                  WHERE NOT tgisinternal AND tgenabled <> 'A'
+                    AND (tgrelid = 'users'::regclass
+                         OR starts_with(tgrelid::regclass::text, 'credit_'))
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.name, guard.tgname);
     END LOOP;

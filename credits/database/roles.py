@@ -1,7 +1,8 @@
-"""What the application's role may do: read the ledger and call its verbs, never write it (docs/roles.md).
+"""The privileges of the application's role: it may read the ledger and call its verbs.
 
-The role is the one that DATABASE_APP_ROLE names. `migrate` runs as another one, which owns the tables,
-and grants anew each time, so that tables of a new version are included.
+It cannot write the tables of the ledger (docs/roles.md). The setting DATABASE_APP_ROLE names the
+role. `migrate` runs as another role, the owner of the tables, and grants all privileges again each
+time, so that the tables of a new version are included.
 """
 
 from typing import Any
@@ -18,12 +19,10 @@ from credits.models import Allocation, AuditRun, Grant, Hold, Operation, Spendin
 LEDGER = tuple(
     model._meta.db_table for model in (Transaction, Hold, Grant, Allocation, Operation, Spending)
 )
-MIGRATED = (
-    "django_migrations",
-    "django_content_type",
-    "auth_permission",
-)  # `migrate` alone writes these
-APPENDED = (AuditRun._meta.db_table, "django_admin_log")  # what was written down stays
+# Only `migrate` writes these tables.
+MIGRATED = ("django_migrations", "django_content_type", "auth_permission")
+# Rows of these tables can be inserted, but not changed or deleted.
+APPENDED = (AuditRun._meta.db_table, "django_admin_log")
 VERBS = (
     "ledger_hold",
     "ledger_capture",
@@ -35,7 +34,10 @@ VERBS = (
 
 
 def before_migrate(**kwargs: Any) -> None:
-    """Django's pre_migrate: refuse a role that cannot be granted anything, before anything is changed."""
+    """Raise CommandError for a missing or wrong role, before anything is changed.
+
+    A receiver of Django's pre_migrate.
+    """
     role = settings.DATABASE_APP_ROLE
     if not role:
         return
@@ -43,8 +45,8 @@ def before_migrate(**kwargs: Any) -> None:
         cursor.execute(
             "SELECT current_user, EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", [role]
         )
-        owner, is_there = cursor.fetchone()
-    if not is_there:
+        owner, exists = cursor.fetchone()
+    if not exists:
         raise CommandError(
             f"DATABASE_APP_ROLE is {role}, and the database has no such role. Create it first: "
             f"CREATE ROLE {role} LOGIN PASSWORD '...';"
@@ -55,55 +57,60 @@ def before_migrate(**kwargs: Any) -> None:
         )
 
 
-def grant(cursor: CursorWrapper) -> None:
-    """Give the application's role, if there is one, all that the site needs, and take everything else away."""
+def grant_privileges(cursor: CursorWrapper) -> None:
+    """Give the application's role, if there is one, the privileges of the site and no others.
+
+    Raises CommandError if the role keeps a privilege that would let it change the ledger.
+    """
     if not settings.DATABASE_APP_ROLE:
         return
-    cursor.execute(_grants(settings.DATABASE_APP_ROLE))
-    if found := _excess(cursor, settings.DATABASE_APP_ROLE):
+    cursor.execute(_make_grants(settings.DATABASE_APP_ROLE))
+    if excess := _find_excess(cursor, settings.DATABASE_APP_ROLE):
         raise CommandError(
-            f"The role {settings.DATABASE_APP_ROLE} would not be kept from the ledger: it has {', '.join(found)}. "
+            f"The role {settings.DATABASE_APP_ROLE} would not be kept from the ledger: "
+            f"it has {', '.join(excess)}. "
             "Take that away, or use another role; docs/roles.md says how."
         )
 
 
-def excess() -> list[str]:
-    """What the role of this connection could do to the ledger without its verbs."""
+def find_excess() -> list[str]:
+    """Return up to 3 privileges with which the role of this connection could change the ledger."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
-        return _excess(cursor, cursor.fetchone()[0])
+        return _find_excess(cursor, cursor.fetchone()[0])
 
 
-def _excess(cursor: CursorWrapper, role: str) -> list[str]:
+def _find_excess(cursor: CursorWrapper, role: str) -> list[str]:
     cursor.execute(
-        _TOO_MUCH, {"role": role, "ledger": [*LEDGER, "users"], "columns": sorted(LEDGER_FIELDS)}
+        _EXCESS, {"role": role, "ledger": [*LEDGER, "users"], "columns": sorted(LEDGER_FIELDS)}
     )
-    return [what for (what,) in cursor.fetchall()]
+    return [privilege for (privilege,) in cursor.fetchall()]
 
 
-def _grants(role: str) -> sql.Composed:
+def _make_grants(role: str) -> sql.Composed:
     return sql.SQL(_GRANT).format(
         role=sql.Identifier(role),
         database=sql.Identifier(connection.settings_dict["NAME"]),
-        ledger=_names(LEDGER),
-        migrated=_names(MIGRATED),
-        appended=_names(APPENDED),
-        columns=_names(_own_columns()),
-        verbs=_names(VERBS),
+        ledger=_join_names(LEDGER),
+        migrated=_join_names(MIGRATED),
+        appended=_join_names(APPENDED),
+        columns=_join_names(_list_own_columns()),
+        verbs=_join_names(VERBS),
     )
 
 
-def _names(names: tuple[str, ...]) -> sql.Composed:
+def _join_names(names: tuple[str, ...]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _own_columns() -> tuple[str, ...]:
-    """Columns of users that are not the ledger's, nor the key that ledger rows point to."""
+def _list_own_columns() -> tuple[str, ...]:
+    """Return the columns of `users` that are neither the ledger's nor the primary key."""
     fields = [field for field in User._meta.concrete_fields if not field.primary_key]
     return tuple(field.column for field in fields if field.name not in LEDGER_FIELDS)
 
 
-# No right to a sequence: identity columns need none. No place to make an object: nothing can pass for one of ours.
+# There is no right to a sequence, because identity columns need none. There is no right to create
+# objects, because an object of the same name could take the place of one of ours.
 _GRANT = """
 REVOKE CREATE ON SCHEMA public FROM PUBLIC, {role};
 REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC, {role};
@@ -116,9 +123,10 @@ REVOKE UPDATE, DELETE ON {appended}, users FROM {role};
 GRANT UPDATE ({columns}) ON users TO {role};
 GRANT EXECUTE ON FUNCTION {verbs} TO {role};
 """
-# The first of what it has all the same: by ownership, by membership, or because everybody has it.
-_TOO_MUCH = """
-SELECT 'SUPERUSER or CREATEROLE' FROM pg_roles WHERE rolname = %(role)s AND (rolsuper OR rolcreaterole)
+# Finds privileges that the role has in another way: by ownership, by membership or from PUBLIC.
+_EXCESS = """
+SELECT 'SUPERUSER or CREATEROLE' FROM pg_roles
+ WHERE rolname = %(role)s AND (rolsuper OR rolcreaterole)
  UNION ALL
 SELECT 'CREATE on the schema public' WHERE has_schema_privilege(%(role)s, 'public', 'CREATE')
  UNION ALL
@@ -126,7 +134,8 @@ SELECT DISTINCT 'the rights of the owner ' || relowner::regrole FROM pg_class
  WHERE oid = ANY (%(ledger)s::regclass[]) AND pg_has_role(%(role)s, relowner, 'MEMBER')
  UNION ALL
 SELECT privilege || ' on ' || name
-  FROM unnest(%(ledger)s::text[]) name, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege
+  FROM unnest(%(ledger)s::text[]) name,
+       unnest('{INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) privilege
  WHERE has_table_privilege(%(role)s, name, privilege) AND (name, privilege) <> ('users', 'INSERT')
  UNION ALL
 SELECT 'UPDATE of users.' || name FROM unnest(%(columns)s::text[]) name

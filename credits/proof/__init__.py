@@ -1,5 +1,4 @@
-"""Proof that the ledger is right: audit of all invariants, replay on a ledger in memory, statements
-that others can check.
+"""The proof that the ledger is right: an audit of all invariants, a replay, and statements.
 
-Nothing here changes a balance.
+Users can check their statement without our software. Nothing in this package changes a balance.
 """

@@ -1,7 +1,8 @@
-"""Do all invariants of the ledger hold? Asked of the rows themselves, a bounded part at a time.
+"""The audit: checks all invariants of the ledger on the rows in the database.
 
-Each part is a few statements of their own: none keeps a snapshot for long, which would slow every hot row,
-and each sees one moment of a busy account. Memory does not grow with the ledger.
+The ledger is read in parts with a bounded number of users and rows, so memory does not grow with
+it. Each check of a part is one statement, which sees one moment of a busy account. No snapshot is
+kept for long, because that would slow down rows that are updated often.
 """
 
 from collections import Counter
@@ -22,17 +23,18 @@ from credits.proof import replay
 MAX_USERS = 1000  # in one part
 MAX_ROWS = 50_000  # transactions in one part
 ALL = 2**62  # beyond any number
-MAX_FINDINGS = 1000  # that a report keeps; all are counted
-REPLAY = 13
-_WORK = F("ledger_seq") + F(
-    "ledger_ops"
-)  # rows from before operations were numbered have no number
-REPLAYED = "All that was done, done again in order by a pure model, has the same outcome, refusals included."
+MAX_FINDINGS = 1000  # A report counts all findings and keeps the first of them.
+REPLAY = 13  # the number of the invariant that credits/proof/replay.py checks
+# An estimate of the rows and operations of a user. Old transactions have no number of an operation.
+_WORK = F("ledger_seq") + F("ledger_ops")
+REPLAYED = (
+    "Replaying all operations of a user in memory gives the same rows, balances and refusals."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in a sentence, and the entry that would correct it."""
+    """One violation of an invariant: what is wrong, and what would correct it."""
 
     invariant: int
     user_id: int
@@ -40,12 +42,19 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return f"invariant {self.invariant}: user {self.user_id}: {self.problem}. To correct it: {self.remedy}."
+        return (
+            f"invariant {self.invariant}: user {self.user_id}: {self.problem}. "
+            f"To correct it: {self.remedy}."
+        )
 
 
 @dataclass(slots=True)
 class Report:
-    """`problems` counts by invariant; `not_replayed` are users with more rows than are replayed at once."""
+    """The result of an audit.
+
+    `problems` counts the findings by invariant. `not_replayed` are the ids of users that have too
+    many operations for a replay, unless the user is audited alone.
+    """
 
     users: int = 0
     transactions: int = 0
@@ -62,35 +71,40 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One invariant: its sentence, and the statement that selects user, problem and remedy where it does not hold."""
+    """One invariant: a sentence, and an SQL statement that finds its violations.
+
+    The statement selects the id of the user, the problem and the remedy. Its parameters are the
+    fields of a Part.
+    """
 
     text: str
     statement: str
 
 
-def load(folder: Path) -> None:
-    """Take up the checks of a folder; each file is named by the number of its invariant."""
+def load_checks(folder: Path) -> None:
+    """Register the SQL files of a folder as checks.
+
+    The first two characters of a file name are the number of the invariant, and the first line of
+    the file is its sentence.
+    """
     for file in sorted(folder.glob("*.sql")):
         text = file.read_text()
         CHECKS[int(file.name[:2])] = Check(text.partition("\n")[0].removeprefix("-- "), text)
 
 
 CHECKS: dict[int, Check] = {}
-load(Path(__file__).parent / "sql")
+load_checks(Path(__file__).parent / "sql")
 
 
-def invariants() -> dict[int, str]:
-    """All of them by number, in a sentence each."""
-    return dict(
-        sorted(
-            ({number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}).items()
-        )
-    )
+def list_invariants() -> dict[int, str]:
+    """Return the sentence of each invariant by its number, in order."""
+    sentences = {number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}
+    return dict(sorted(sentences.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Users by id and rows by number, both ends included."""
+    """User ids from `first` to `last` and transaction numbers from `low` to `high`, inclusive."""
 
     first: int
     last: int
@@ -99,32 +113,32 @@ class Part:
 
 
 def run(*, user: User | None = None, since: datetime | None = None) -> Report:
-    """Check one user, or those with a transaction since then, or everybody."""
+    """Check one user, or the users with a transaction since a time, or all users."""
     report = Report()
-    for part in _parts(user, since):
+    for part in _split(user, since):
         with connection.cursor() as cursor:
             _count(part, report)
             for number, check in sorted(CHECKS.items()):
-                cursor.execute(check.statement, _params(part))
-                for row in cursor.fetchall():
-                    report.note(Finding(number, *row))
+                cursor.execute(check.statement, _make_parameters(part))
+                for user_id, problem, remedy in cursor.fetchall():
+                    report.note(Finding(number, user_id, problem, remedy))
         if part.low == 1:
             _replay(part, report, at_any_size=user is not None)
     return report
 
 
-def _parts(user: User | None, since: datetime | None) -> Iterator[Part]:
+def _split(user: User | None, since: datetime | None) -> Iterator[Part]:
     if user is not None:
-        yield from _windows(user.pk, user.pk)
+        yield from _split_rows(user.pk, user.pk)
     elif since is not None:
-        for pk in sorted(_active(since)):
-            yield from _windows(pk, pk)
+        for user_id in sorted(_find_active_users(since)):
+            yield from _split_rows(user_id, user_id)
     else:
-        yield from _everybody()
+        yield from _split_users()
 
 
-def _everybody() -> Iterator[Part]:
-    """Ranges of users with a bounded number of them, and of rows unless it is a single one."""
+def _split_users() -> Iterator[Part]:
+    """Yield parts of at most MAX_USERS users and about MAX_ROWS rows."""
     last = 0
     while users := list(
         User.objects.filter(pk__gt=last).order_by("pk").values_list("pk", _WORK)[:MAX_USERS]
@@ -132,15 +146,15 @@ def _everybody() -> Iterator[Part]:
         first, rows = users[0][0], 0
         for pk, operations in users:
             if rows and rows + operations > MAX_ROWS:
-                yield from _windows(first, last)
+                yield from _split_rows(first, last)
                 first, rows = pk, 0
             rows += operations
             last = pk
-        yield from _windows(first, last)
+        yield from _split_rows(first, last)
 
 
-def _windows(first: int, last: int) -> Iterator[Part]:
-    """One part; for a single user with many rows, several."""
+def _split_rows(first: int, last: int) -> Iterator[Part]:
+    """Yield one part for a range of users, or several parts for one user with many rows."""
     rows = User.objects.filter(pk=first).values_list("ledger_seq", flat=True).first() or 0
     if first < last or rows <= MAX_ROWS:
         yield Part(first, last)
@@ -149,8 +163,11 @@ def _windows(first: int, last: int) -> Iterator[Part]:
         yield Part(first, last, low, low + MAX_ROWS - 1 if low + MAX_ROWS <= rows else ALL)
 
 
-def _active(since: datetime) -> set[int]:
-    """Users with a transaction since then; rows are looked at newest first, until a whole part is older."""
+def _find_active_users(since: datetime) -> set[int]:
+    """Return the ids of the users with a transaction since a time.
+
+    Transactions are read newest first, until a whole chunk is older.
+    """
     active: set[int] = set()
     before = ALL
     while rows := list(
@@ -166,13 +183,13 @@ def _active(since: datetime) -> set[int]:
     return active
 
 
-def _params(part: Part) -> dict[str, int]:
+def _make_parameters(part: Part) -> dict[str, int]:
     return {"first": part.first, "last": part.last, "low": part.low, "high": part.high}
 
 
 def _count(part: Part, report: Report) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, _params(part))
+        cursor.execute(_COUNT, _make_parameters(part))
         users, transactions, holds = cursor.fetchone()
     report.transactions += transactions
     if part.low == 1:
@@ -189,33 +206,33 @@ SELECT (SELECT count(*) FROM users WHERE id BETWEEN %(first)s AND %(last)s),
 
 
 def _replay(part: Part, report: Report, *, at_any_size: bool) -> None:
-    if not at_any_size and _operations(part) > replay.MAX_OPERATIONS:
+    if not at_any_size and _count_operations(part) > replay.MAX_OPERATIONS:
         report.not_replayed.append(part.first)
         return
-    with _one_moment():
-        users = replay.recorded(part.first, part.last)
-    for user_id, recorded in users.items():
-        for difference in _differences(recorded):
+    with _use_one_snapshot():
+        users = replay.read_records(part.first, part.last)
+    for user_id, records in users.items():
+        for difference in _find_differences(records):
             report.note(Finding(REPLAY, user_id, difference, "see the first row that differs"))
 
 
-def _differences(recorded: replay.Recorded) -> list[str]:
+def _find_differences(records: replay.UserRecords) -> list[str]:
     try:
-        return list(replay.differences(recorded))
-    except Exception as error:  # noqa: BLE001 – whatever one account is made of, the others are audited
+        return list(replay.find_differences(records))
+    except Exception as error:  # noqa: BLE001 – a broken account must not end the audit of the others
         return [f"it cannot be replayed: {error!r}"]
 
 
-def _operations(part: Part) -> int:
-    """Of all users of this part: several are in one only if they have few together."""
+def _count_operations(part: Part) -> int:
+    """Count for all users of the part together. A part with several users has few operations."""
     return (
         User.objects.filter(pk__range=(part.first, part.last)).aggregate(all=Sum(_WORK))["all"] or 0
     )
 
 
 @contextmanager
-def _one_moment() -> Iterator[None]:
-    """One snapshot for all that is read of a user, because they are being charged meanwhile."""
+def _use_one_snapshot() -> Iterator[None]:
+    """Read all rows in one snapshot, because users may be charged at the same time."""
     if connection.in_atomic_block:
         yield
         return

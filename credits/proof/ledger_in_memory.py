@@ -1,8 +1,8 @@
-"""One user's ledger in memory: what the verbs of credits/database/sql/ mean, without a database.
+"""The ledger of one user in memory: the rules of credits/database/sql/ without a database.
 
-Pure: the same operations in the same order give the same rows, grants and refusals. The audit
-replays recorded operations through it (invariant 13), and the tests drive it beside the real ledger.
-Grants are numbered from 1 in the order they came, rows by `seq`.
+An Account is deterministic: the same operations in the same order give the same rows, grants and
+refusals. The audit replays the recorded operations on it (invariant 13), and the tests compare it
+with the real ledger. Grants are numbered from 1 in the order of their creation, rows by `seq`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 NEVER = datetime.max.replace(tzinfo=UTC)
-GRACE = timedelta(days=7)  # what a refund into an expired grant has before that expires again
+GRACE = timedelta(days=7)  # how long an expired grant is valid again after a refund into it
 REVERSIBLE = ("usage", "purchase")
 
-Allocations = list[tuple[int, int]]
+Allocations = list[tuple[int, int]]  # (number of the grant, credits), negative if they were taken
 
 
 class Refused(Exception):
-    """A verb said no, with the code and the facts that the database stores."""
+    """A verb was refused. `facts` are the code and the numbers that the database stores."""
 
     def __init__(self, code: str, **facts: int) -> None:
         super().__init__(code)
@@ -55,7 +55,7 @@ class Hold:
 
 @dataclass(slots=True)
 class Row:
-    """A transaction, with what it took from each grant (negative) or gave back, in order."""
+    """A transaction and its allocations, in the order in which they were made."""
 
     seq: int
     type: str
@@ -64,12 +64,12 @@ class Row:
     debt: int = 0
     debt_after: int = 0
     reverses: int | None = None
-    grant: int | None = None  # the one that it made
+    grant: int | None = None  # the number of the grant that this row created
     allocations: Allocations = field(default_factory=list)
 
     @property
     def moved(self) -> int:
-        """Credits and debt together: what has to be reversed to undo it."""
+        """The credits and the debt that this row moved, and that a complete reversal moves back."""
         return abs(self.amount - self.debt)
 
 
@@ -81,7 +81,7 @@ class Account:
     grants: dict[int, Grant] = field(default_factory=dict)
     holds: dict[Any, Hold] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
-    first_seq: int = 0  # rows up to here are from before grants were kept
+    first_seq: int = 0  # the rows up to this number are older than the grants
 
     @property
     def available(self) -> int:
@@ -98,7 +98,10 @@ class Account:
         return hold
 
     def capture(self, key: Any, cost: int) -> Row | None:
-        """Charge what is there of the cost; None where that is nothing. Again: HoldEnded unless it is the same cost."""
+        """Charge the cost, as far as credits are available; return None if nothing was charged.
+
+        A repeated capture changes nothing. It is refused with hold_ended if the cost differs.
+        """
         hold = self.holds[key]
         if hold.captured is not None or hold.state not in ("open", "expired"):
             if hold.cost != cost:
@@ -117,7 +120,7 @@ class Account:
         return row
 
     def end(self, key: Any, state: str) -> None:
-        """Release or expire; a hold that has ended stays as it is."""
+        """End an open hold with the state "released" or "expired"; leave an ended hold as it is."""
         hold = self.holds[key]
         if hold.state == "open":
             self.held -= hold.amount
@@ -130,8 +133,8 @@ class Account:
         row = self._write(request["type"], request["amount"])
         is_paid = row.type == "purchase"
         self._grant(row, row.amount, is_paid=is_paid, request=request)
-        if is_paid and (pays := min(self.debt, row.amount)):
-            self._burn(self._write("adjustment", -pays, debt=-pays), first=row.grant)
+        if is_paid and (debt_paid := min(self.debt, row.amount)):
+            self._burn(self._write("adjustment", -debt_paid, debt=-debt_paid), first=row.grant)
         return row
 
     def adjust(self, request: Mapping[str, Any]) -> Row:
@@ -150,7 +153,7 @@ class Account:
         left = self.refundable(seq)
         if original.type not in REVERSIBLE:
             raise Refused("not_refundable")
-        amount = self._checked(left, amount)
+        amount = self._check_amount(left, amount)
         if original.type == "purchase":
             if self.available < amount:
                 raise Refused("insufficient_credits", required=amount, available=self.available)
@@ -166,7 +169,7 @@ class Account:
         original = self.rows[seq]
         if original.type != "purchase":
             raise Refused("not_refundable")
-        amount = self._checked(self.refundable(seq), amount)
+        amount = self._check_amount(self.refundable(seq), amount)
         taken = min(amount, self.available)
         row = self._write("refund", -taken, debt=amount - taken, reverses=seq)
         self._burn(row, first=original.grant)
@@ -176,7 +179,7 @@ class Account:
         original = self.rows[seq]
         if original.reverses is None or self.rows[original.reverses].type != "purchase":
             raise Refused("not_refundable")
-        amount = self._checked(self.refundable(seq), None)
+        amount = self._check_amount(self.refundable(seq), None)
         forgiven = min(self.debt, amount)
         back = amount - forgiven
         row = self._write("refund", back, debt=-forgiven, reverses=seq)
@@ -187,25 +190,28 @@ class Account:
         return row
 
     def refundable(self, seq: int) -> int:
-        """How much of a row has not been reversed; a reversal that was itself reversed does not count."""
+        """Return how many credits of a row have not been reversed.
+
+        A reversal that was itself reversed does not count.
+        """
         return self.rows[seq].moved - sum(self.refundable(row.seq) for row in self._reversals(seq))
 
     def expire(self, number: int) -> Row | None:
-        """Take away what is left of one grant, unless a hold has pinned it or needs it."""
+        """Take away the rest of an expired grant, except what a hold has pinned or needs."""
         grant = self.grants[number]
-        if (due := min(grant.free, self.available)) <= 0:
+        if (amount := min(grant.free, self.available)) <= 0:
             return None
-        row = self._write("adjustment", -due)
-        self._take(row, grant, due)
+        row = self._write("adjustment", -amount)
+        self._take(row, grant, amount)
         return row
 
-    def due(self, now: datetime) -> list[Grant]:
-        """Grants past their expiry, in the order they are burned."""
+    def find_due_grants(self, now: datetime) -> list[Grant]:
+        """Return the expired grants in the order in which they are burned."""
         return [grant for grant in self._burnable() if grant.expires_at and grant.expires_at <= now]
 
-    # --- how -----------------------------------------------------------------------------
+    # --- the steps of the verbs ----------------------------------------------------------
 
-    def _checked(self, left: int, amount: int | None) -> int:
+    def _check_amount(self, left: int, amount: int | None) -> int:
         if left <= 0:
             raise Refused("already_refunded")
         if amount is not None and amount > left:
@@ -227,10 +233,10 @@ class Account:
     ) -> None:
         if not amount:
             return
-        number, expires_at = len(self.grants) + 1, (request or {}).get("expires_at")
+        number, expiry = len(self.grants) + 1, (request or {}).get("expires_at")
         priority = (request or {}).get("priority", 100)
-        until = datetime.fromisoformat(expires_at) if expires_at else None
-        self.grants[number] = Grant(number, amount, amount, is_paid, priority, until)
+        expires_at = datetime.fromisoformat(expiry) if expiry else None
+        self.grants[number] = Grant(number, amount, amount, is_paid, priority, expires_at)
         row.grant = number
 
     def _burnable(self) -> list[Grant]:
@@ -275,11 +281,15 @@ class Account:
             self.grants[number].pinned -= amount
 
     def _unwind(self, row: Row, original: Row, before: int, amount: int, now: datetime) -> int:
-        """Give back to the grants that a row burned, last first, leaving out what came back before; the rest."""
-        upto, left = 0, amount
+        """Return `amount` credits to the grants that `original` burned, the last one first.
+
+        `before` credits were returned earlier and are skipped. The result is the number of credits
+        for which there was no grant.
+        """
+        running_total, left = 0, amount
         for number, taken in reversed(original.allocations):
-            upto -= taken
-            part = min(upto - before, -taken, left)
+            running_total -= taken
+            part = min(running_total - before, -taken, left)
             if part <= 0:
                 continue
             grant = self.grants[number]

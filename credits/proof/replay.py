@@ -1,6 +1,8 @@
-"""Invariant 13: all that the ledger did for a user, done again in order on a pure account, must give the same rows.
+"""Invariant 13: replaying the operations of a user on a ledger in memory gives the same rows.
 
-Everything has a number: holds when they opened and ended, rows, and refusals after the number they saw.
+Each operation of a user has a number (`op`): the opening, the end and the capture of a hold, and
+each transaction. A refused operation has the number of the operation before it, and is replayed
+after it.
 """
 
 from collections import defaultdict
@@ -16,44 +18,50 @@ from credits.models import Grant as GrantRow
 from credits.models import Hold as HoldRow
 from credits.proof.ledger_in_memory import Account, Grant, Hold, Refused, Row
 
-MAX_OPERATIONS = (
-    200_000  # of one user, replayed in memory; an audit of that user alone has no limit
-)
-OTHERS = {"payment_used"}  # refusals that another account may be the reason of
+MAX_OPERATIONS = 200_000  # of one user, unless the user is audited alone
+# These refusals can depend on another account, so they cannot be replayed.
+NOT_REPLAYABLE = {"payment_used"}
 
 
 class Event(NamedTuple):
-    """`act` does it again; `what` names it; `refusal` is what it was answered with, if it was refused."""
+    """One operation to replay.
+
+    `replay` does it on the account; `name` is for the report; `refusal` is the recorded refusal, or
+    None if the operation was done.
+    """
 
     op: int
-    after: int  # 1 for a refusal, which has no number of its own
-    what: str
-    act: Callable[[], object]
+    after: int  # 1 for a refusal, which has no number of its own, else 0
+    name: str
+    replay: Callable[[], object]
     refusal: Mapping[str, Any] | None
 
 
-class Recorded:
-    """What the database has of one user, each kind in the order it came."""
+class UserRecords:
+    """The rows of one user in the database, each kind in the order of its creation."""
 
     def __init__(self) -> None:
         self.rows: list[Any] = []
         self.holds: list[Any] = []
         self.operations: list[Any] = []
         self.grants: list[Any] = []
+        # (number of the grant, credits) by the id of the transaction
         self.allocations: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        self.grant_numbers: dict[int, int] = {}
-        self.expiries: dict[int, datetime | None] = {}  # by the transaction that granted
-        self.seqs: dict[int, int] = {}
-        self.operations_done = 0
+        self.grant_numbers: dict[int, int] = {}  # from 1, by the id of the grant
+        self.expiries: dict[int, datetime | None] = {}  # by the id of the transaction that granted
+        self.seqs: dict[int, int] = {}  # by the id of the transaction
+        self.last_op = 0
 
 
-def recorded(first: int, last: int) -> dict[int, Recorded]:
-    """By user, for a range of users with a bounded number of rows. Read at one moment."""
-    users: dict[int, Recorded] = defaultdict(Recorded)
-    for pk, done in User.objects.filter(pk__range=(first, last), ledger_ops__gt=0).values_list(
-        "pk", "ledger_ops"
-    ):
-        users[pk].operations_done = done
+def read_records(first: int, last: int) -> dict[int, UserRecords]:
+    """Return the rows of all users with an id from `first` to `last`, by user id.
+
+    The caller provides one snapshot for all statements, and a range with a bounded number of rows.
+    """
+    users: dict[int, UserRecords] = defaultdict(UserRecords)
+    counted = User.objects.filter(pk__range=(first, last), ledger_ops__gt=0)
+    for user_id, last_op in counted.values_list("pk", "ledger_ops"):
+        users[user_id].last_op = last_op
     for row in _read(Transaction, first, last, "seq", _ROW):
         users[row.user_id].rows.append(row)
         users[row.user_id].seqs[row.id] = row.seq
@@ -65,10 +73,11 @@ def recorded(first: int, last: int) -> dict[int, Recorded]:
         users[grant.user_id].grants.append(grant)
         users[grant.user_id].grant_numbers[grant.id] = len(users[grant.user_id].grants)
         users[grant.user_id].expiries[grant.transaction_id] = grant.first_expires_at
-    for taken in _read(Allocation, first, last, "id", ("transaction_id", "grant_id", "amount")):
-        of_user = users[taken.user_id]
-        of_user.allocations[taken.transaction_id].append(
-            (of_user.grant_numbers[taken.grant_id], taken.amount)
+    allocation_columns = ("transaction_id", "grant_id", "amount")
+    for allocation in _read(Allocation, first, last, "id", allocation_columns):
+        records = users[allocation.user_id]
+        records.allocations[allocation.transaction_id].append(
+            (records.grant_numbers[allocation.grant_id], allocation.amount)
         )
     return users
 
@@ -97,23 +106,27 @@ _GRANT = (
 )
 
 
-def differences(of_user: Recorded) -> Iterator[str]:
-    """What does not come out again, in sentences; nothing for a sound account."""
-    yield from _numbers(of_user)
-    account = opening(of_user)
-    for event in sorted(events(of_user, account), key=lambda event: event[:2]):
-        if (refusal := _again(event)) != event.refusal:
-            yield f"{event.what} was {_answer(event.refusal)}; replayed, it is {_answer(refusal)}"
-            return  # all that follows would differ as well
-    yield from _rows(of_user, account)
-    yield from _holds(of_user, account)
-    yield from _grants(of_user, account)
+def find_differences(records: UserRecords) -> Iterator[str]:
+    """Replay the operations and yield a sentence for each difference; none for a sound account."""
+    yield from _check_numbers(records)
+    account = make_opening_account(records)
+    for event in sorted(list_events(records, account), key=lambda event: event[:2]):
+        if (refusal := _replay_event(event)) != event.refusal:
+            recorded, replayed = map(_describe_outcome, (event.refusal, refusal))
+            yield f"{event.name} was {recorded}; replayed, it is {replayed}"
+            return  # Everything after the first difference would differ as well.
+    yield from _compare_rows(records, account)
+    yield from _compare_holds(records, account)
+    yield from _compare_grants(records, account)
 
 
-def opening(of_user: Recorded) -> Account:
-    """The account as it was when operations began to be numbered."""
+def make_opening_account(records: UserRecords) -> Account:
+    """Return the account before its first numbered operation.
+
+    Transactions and holds that are older have the operation number 0.
+    """
     account = Account()
-    for row in of_user.rows:
+    for row in records.rows:
         if row.op == 0:
             account.first_seq, account.credits, account.debt = (
                 row.seq,
@@ -125,14 +138,14 @@ def opening(of_user: Recorded) -> Account:
                 row.type,
                 row.amount,
                 row.balance_after,
-                reverses=of_user.seqs.get(row.reverses_id or 0),
+                reverses=records.seqs.get(row.reverses_id or 0),
             )
-    for number, grant in enumerate(of_user.grants, start=1):
+    for number, grant in enumerate(records.grants, start=1):
         if grant.source == GrantRow.Source.OPENING:
             account.grants[number] = Grant(
                 number, grant.amount, grant.amount, grant.is_paid, grant.priority
             )
-    for hold in of_user.holds:
+    for hold in records.holds:
         if hold.opened_op == 0 and (hold.state == "open" or hold.ended_op or hold.captured_op):
             is_open = hold.state == "open" or bool(hold.ended_op)
             account.holds[hold.id] = Hold(hold.amount, state="open" if is_open else "expired")
@@ -140,34 +153,39 @@ def opening(of_user: Recorded) -> Account:
     return account
 
 
-def events(of_user: Recorded, account: Account) -> Iterator[Event]:
-    for hold in of_user.holds:
-        yield from _events_of_hold(hold, account)
-    done = {
+def list_events(records: UserRecords, account: Account) -> Iterator[Event]:
+    """Yield the operations to replay on the account, not yet in their order."""
+    for hold in records.holds:
+        yield from _list_hold_events(hold, account)
+    operation_by_transaction = {
         operation.transaction_id: operation
-        for operation in of_user.operations
+        for operation in records.operations
         if operation.transaction_id
     }
-    for row in of_user.rows:
-        if row.op and (act := _act_of_row(row, done.get(row.id), of_user, account)):
-            yield Event(row.op, 0, f"transaction {row.seq}", act, None)
-    for operation in of_user.operations:
-        if operation.refusal is not None and operation.refusal["code"] not in OTHERS:
-            act = _verb(operation.verb, operation.request, operation.created_at, of_user, account)
+    for row in records.rows:
+        if row.op and (
+            replay := _make_row_replay(row, operation_by_transaction.get(row.id), records, account)
+        ):
+            yield Event(row.op, 0, f"transaction {row.seq}", replay, None)
+    for operation in records.operations:
+        if operation.refusal is not None and operation.refusal["code"] not in NOT_REPLAYABLE:
+            replay = _make_verb_replay(
+                operation.verb, operation.request, operation.created_at, records, account
+            )
             yield Event(
                 operation.op,
                 1,
                 f"{operation.verb} {operation.idempotency_key}",
-                act,
+                replay,
                 operation.refusal,
             )
 
 
-def _events_of_hold(hold: Any, account: Account) -> Iterator[Event]:
+def _list_hold_events(hold: Any, account: Account) -> Iterator[Event]:
     name = f"hold {hold.id}"
     if hold.opened_op:
-        asked = {"requested": hold.requested, "at_least": hold.at_least}
-        yield Event(hold.opened_op, 0, name, lambda: account.hold(hold.id, **asked), None)
+        terms = {"requested": hold.requested, "at_least": hold.at_least}
+        yield Event(hold.opened_op, 0, name, lambda: account.hold(hold.id, **terms), None)
     if hold.ended_op and hold.ended_op != hold.captured_op:
         yield Event(
             hold.ended_op, 0, f"the end of {name}", lambda: account.end(hold.id, hold.state), None
@@ -182,30 +200,35 @@ def _events_of_hold(hold: Any, account: Account) -> Iterator[Event]:
         )
 
 
-def _act_of_row(
-    row: Any, operation: Any, of_user: Recorded, account: Account
+def _make_row_replay(
+    row: Any, operation: Any, records: UserRecords, account: Account
 ) -> Callable[[], object] | None:
-    """None where the row came with something else: a capture, or a purchase that paid a debt."""
+    """Return what replays a transaction; None if another event replays it.
+
+    Those are the transaction of a capture, and the one that pays a debt after a purchase.
+    """
     if row.expired_grant_id:
-        number = of_user.grant_numbers[row.expired_grant_id]
+        number = records.grant_numbers[row.expired_grant_id]
         return lambda: account.expire(number)
-    until = of_user.expiries.get(row.id)
+    until = records.expiries.get(row.id)
     expiry = {"expires_at": until.isoformat() if until else None}
     if operation:
-        return _verb(operation.verb, operation.request | expiry, row.created_at, of_user, account)
+        return _make_verb_replay(
+            operation.verb, operation.request | expiry, row.created_at, records, account
+        )
     if row.hold_id or row.debt:
         return None
     return lambda: account.adjust({"type": row.type, "amount": row.amount, **expiry})
 
 
-def _verb(
-    verb: str, request: Mapping[str, Any], now: datetime, of_user: Recorded, account: Account
+def _make_verb_replay(
+    verb: str, request: Mapping[str, Any], now: datetime, records: UserRecords, account: Account
 ) -> Callable[[], object]:
     if verb in ("add", "adjust"):
         return lambda: getattr(account, verb)(request)
-    seq = of_user.seqs.get(request["transaction"], 0)
+    seq = records.seqs.get(request["transaction"], 0)
     if seq == 0:
-        return _nobodys
+        return _refuse_unknown_transaction
     if verb == "restore":
         return lambda: account.restore(seq, now)
     if verb == "claw_back":
@@ -213,36 +236,36 @@ def _verb(
     return lambda: account.refund(seq, request["amount"], now)
 
 
-def _nobodys() -> None:
+def _refuse_unknown_transaction() -> None:
     raise Refused("not_refundable")
 
 
-def _again(event: Event) -> Mapping[str, Any] | None:
+def _replay_event(event: Event) -> Mapping[str, Any] | None:
     try:
-        event.act()
+        event.replay()
     except Refused as refused:
         return refused.facts
     return None
 
 
-def _answer(refusal: Mapping[str, Any] | None) -> str:
+def _describe_outcome(refusal: Mapping[str, Any] | None) -> str:
     return f"refused ({refusal['code']})" if refusal else "done"
 
 
-def _rows(of_user: Recorded, account: Account) -> Iterator[str]:
-    for row in of_user.rows:
+def _compare_rows(records: UserRecords, account: Account) -> Iterator[str]:
+    for row in records.rows:
         if not row.op:
             continue
         replayed = account.rows.get(row.seq)
-        said = (
+        columns = (
             row.type,
             row.amount,
             row.balance_after,
             row.debt,
             row.debt_after,
-            of_user.allocations[row.id],
+            records.allocations[row.id],
         )
-        if replayed is None or said != (
+        if replayed is None or columns != (
             replayed.type,
             replayed.amount,
             replayed.balance_after,
@@ -250,19 +273,25 @@ def _rows(of_user: Recorded, account: Account) -> Iterator[str]:
             replayed.debt_after,
             replayed.allocations,
         ):
-            yield f"transaction {row.seq} (id {row.id}) says {said[1]:+} and leaves {said[2]}; replayed: {replayed}"
+            yield (
+                f"transaction {row.seq} (id {row.id}) says {row.amount:+} and leaves "
+                f"{row.balance_after}; replayed: {replayed}"
+            )
             return
-    if len(account.rows) != len(of_user.rows):
-        yield f"{len(of_user.rows)} transactions are recorded; replayed, there are {len(account.rows)}"
+    if len(account.rows) != len(records.rows):
+        yield (
+            f"{len(records.rows)} transactions are recorded; "
+            f"replayed, there are {len(account.rows)}"
+        )
 
 
-def _holds(of_user: Recorded, account: Account) -> Iterator[str]:
-    for hold in of_user.holds:
+def _compare_holds(records: UserRecords, account: Account) -> Iterator[str]:
+    for hold in records.holds:
         replayed = account.holds.get(hold.id)
         if replayed is None:
-            continue  # ended before operations were numbered
+            continue  # The hold ended before operations were numbered.
         pins = {
-            of_user.grant_numbers[int(grant)]: amount for grant, amount in (hold.pins or {}).items()
+            records.grant_numbers[int(grant)]: amount for grant, amount in (hold.pins or {}).items()
         }
         if (hold.amount, hold.captured, hold.state, pins) != (
             replayed.amount,
@@ -270,14 +299,17 @@ def _holds(of_user: Recorded, account: Account) -> Iterator[str]:
             replayed.state,
             replayed.pins,
         ):
-            yield f"hold {hold.id} over {hold.amount} is {hold.state}, captured {hold.captured}; replayed: {replayed}"
+            yield (
+                f"hold {hold.id} over {hold.amount} is {hold.state}, captured {hold.captured}; "
+                f"replayed: {replayed}"
+            )
             return
 
 
-def _grants(of_user: Recorded, account: Account) -> Iterator[str]:
-    for number, grant in enumerate(of_user.grants, start=1):
+def _compare_grants(records: UserRecords, account: Account) -> Iterator[str]:
+    for number, grant in enumerate(records.grants, start=1):
         replayed = account.grants.get(number)
-        said = (
+        columns = (
             grant.amount,
             grant.remaining,
             grant.pinned,
@@ -285,7 +317,7 @@ def _grants(of_user: Recorded, account: Account) -> Iterator[str]:
             grant.is_paid,
             grant.expires_at,
         )
-        if replayed is None or said != (
+        if replayed is None or columns != (
             replayed.amount,
             replayed.remaining,
             replayed.pinned,
@@ -293,15 +325,22 @@ def _grants(of_user: Recorded, account: Account) -> Iterator[str]:
             replayed.is_paid,
             replayed.expires_at,
         ):
-            yield f"grant {grant.id} has {grant.remaining} left until {grant.expires_at}; replayed: {replayed}"
+            yield (
+                f"grant {grant.id} has {grant.remaining} left until {grant.expires_at}; "
+                f"replayed: {replayed}"
+            )
             return
 
 
-def _numbers(of_user: Recorded) -> Iterator[str]:
-    """Each number is one thing that was done; the capture of an open hold and its row are one."""
-    done = {row.op for row in of_user.rows} | {hold.opened_op for hold in of_user.holds}
-    done |= {op for hold in of_user.holds for op in (hold.ended_op, hold.captured_op) if op}
-    if missing := set(range(1, of_user.operations_done + 1)) - done:
-        yield f"number {min(missing)} of {of_user.operations_done} things done is gone"
-    if extra := done - {0} - set(range(1, of_user.operations_done + 1)):
-        yield f"number {min(extra)} was done, but only {of_user.operations_done} are counted"
+def _check_numbers(records: UserRecords) -> Iterator[str]:
+    """Yield a sentence if a number of an operation is missing, or is higher than the user's last.
+
+    The capture of an open hold and its transaction have the same number.
+    """
+    recorded = {row.op for row in records.rows} | {hold.opened_op for hold in records.holds}
+    recorded |= {op for hold in records.holds for op in (hold.ended_op, hold.captured_op) if op}
+    expected = set(range(1, records.last_op + 1))
+    if missing := expected - recorded:
+        yield f"number {min(missing)} of {records.last_op} things done is gone"
+    if extra := recorded - {0} - expected:
+        yield f"number {min(extra)} was done, but only {records.last_op} are counted"

@@ -1,6 +1,6 @@
-"""A user's statement: every transaction with its digest, so that it can be checked without us.
+"""The statement of a user: every transaction with its digest.
 
-tools/verify_statement.py does that with nothing but Python.
+The user can check it without our software: tools/verify_statement.py needs only Python.
 """
 
 import csv
@@ -16,7 +16,7 @@ from accounts.models import User
 from credits.csv_cells import escape_cell
 from credits.models import Transaction
 
-CHUNK = 5000  # rows per statement
+CHUNK = 5000  # transactions that one SQL statement reads
 COLUMNS = (
     "seq",
     "createdAt",
@@ -39,37 +39,40 @@ COLUMNS = (
 
 
 def write_json(user: User, out: TextIO) -> None:
-    """One object; its transactions one to a line, written as they are read."""
+    """Write one JSON object with the account and its transactions, one transaction on each line."""
     account = {"id": user.pk, "publicId": user.public_id, "email": user.email}
     out.write(f'{{"account": {json.dumps(account, ensure_ascii=False)}, "transactions": [')
     separator = "\n"
-    for row in rows(user):
+    for row in read_rows(user):
         out.write(separator + json.dumps(row, ensure_ascii=False))
         separator = ",\n"
     out.write("\n]}\n")
 
 
 def write_csv(user: User, out: TextIO) -> None:
-    """A table for spreadsheets: the first column is the account, text that looks like a formula gets an apostrophe."""
+    """Write a table for spreadsheets. The first column is the id of the account.
+
+    A text that looks like a formula gets an apostrophe in front.
+    """
     writer = csv.writer(out)
     writer.writerow(["account", *COLUMNS])
-    for row in rows(user):
+    for row in read_rows(user):
         writer.writerow([user.pk, *(escape_cell(row[name]) for name in COLUMNS)])
 
 
-def rows(user: User) -> Iterator[dict[str, Any]]:
-    """Transactions in the order of their numbers, read in short statements."""
+def read_rows(user: User) -> Iterator[dict[str, Any]]:
+    """Yield the transactions in the order of their numbers, read in chunks."""
     after = 0
     while chunk := list(
         Transaction.objects.filter(user=user, seq__gt=after)
-        .annotate(facts=Cast("metadata", TextField()))
+        .annotate(metadata_text=Cast("metadata", TextField()))
         .order_by("seq")[:CHUNK]
     ):
-        yield from map(_row, chunk)
+        yield from map(_make_row, chunk)
         after = chunk[-1].seq
 
 
-def _row(row: Transaction) -> dict[str, Any]:
+def _make_row(row: Transaction) -> dict[str, Any]:
     return {
         "seq": row.seq,
         "createdAt": row.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -79,7 +82,8 @@ def _row(row: Transaction) -> dict[str, Any]:
         "debt": row.debt,
         "debtAfter": row.debt_after,
         "description": row.description,
-        "metadata": row.facts,  # type: ignore[attr-defined]  # as the database writes it: its digest is of this text
+        # The digest was computed from the text of the database, so it must not be formatted again.
+        "metadata": row.metadata_text,  # type: ignore[attr-defined]
         "referenceId": row.reference_id,
         "idempotencyKey": row.idempotency_key,
         "op": row.op,

@@ -89,7 +89,7 @@ def format_outcome(outcome: Outcome) -> Iterator[str]:
 def format_summary(outcomes: Sequence[Outcome], tally: Tally) -> Iterator[str]:
     """Yield a line for each invariant with the number of problems, and the verdict."""
     yield f"\nInvariants, and their problems in {tally.audits} audits"
-    for number, text in audit.invariants().items():
+    for number, text in audit.list_invariants().items():
         problems = tally.problems[number]
         yield f"  {'FAILED' if problems else 'ok':<6} {number:>2}  {problems:>3}  {text}"
     failed = [outcome for outcome in outcomes if outcome.problems]

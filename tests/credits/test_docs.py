@@ -13,7 +13,7 @@ def test_the_invariants_are_those_that_the_audit_checks() -> None:
         int(number): text
         for number, text in re.findall(r"^\| (\d+) \| (.+) \|$", DOC, re.MULTILINE)
     }
-    assert documented == audit.invariants()
+    assert documented == audit.list_invariants()
 
 
 def test_every_guard_names_tests_that_exist() -> None:

@@ -58,7 +58,7 @@ def test_the_whole_drill_is_ok(drill: Table) -> None:
     assert drill.code == 0, drill.text
     assert drill.failed == set()
     invariants = re.findall(r"^  ok +(\d+) +0  (.+)$", drill.text, re.MULTILINE)
-    assert {int(number): text for number, text in invariants} == audit.invariants()
+    assert {int(number): text for number, text in invariants} == audit.list_invariants()
 
 
 def test_a_worker_killed_before_its_hold_commits_costs_nothing(drill: Table) -> None:

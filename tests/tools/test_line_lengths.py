@@ -35,6 +35,24 @@ def test_what_cannot_be_broken_may_be_long_in_markdown(tmp_path: Path, text: str
     assert check(tmp_path, "a.md", text) == []
 
 
+def test_a_template_tag_alone_on_its_line_may_be_long(tmp_path: Path) -> None:
+    tag = f'{{% component "button.html" with title="{LONG}" %}}'
+    assert check(tmp_path, "a.html", f"  {tag}\n") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{% translate "{LONG}" %}}',
+        f"{{% if a %}}{LONG}{{% endif %}}",
+        f"<p>{{% url '{LONG}' %}}</p>",
+    ],
+    ids=["translate", "two tags", "markup"],
+)
+def test_a_template_tag_beside_something_else_counts(tmp_path: Path, line: str) -> None:
+    assert len(check(tmp_path, "a.html", line)) == 1
+
+
 def test_prose_after_code_counts_again(tmp_path: Path) -> None:
     (found,) = check(tmp_path, "a.md", f"```\n{LONG}\n```\n{LONG}\n")
     assert ":4: " in found

@@ -1,5 +1,7 @@
--- Whose a token or key is: the active user behind its checksum, if it is good now; no account if it is nobody's.
--- `key` is the row of an API key; `token` is the id of an access token, `family` that of its refresh token, if it has one.
+-- Finds the active user that owns an access token or an API key, by the checksum of the secret.
+-- `account` is NULL if the credential is unknown, revoked or expired, or if its user is not active.
+-- For an API key, `key` is its row. For an access token, `token` is its id, `scope` its scopes, and
+-- `family` the token family of its refresh token (NULL if it has none).
 CREATE OR REPLACE FUNCTION accounts_credential_owner(
     p_checksum text, p_is_key boolean,
     OUT account bigint, OUT key api_keys, OUT token bigint, OUT scope text, OUT family uuid

@@ -54,7 +54,7 @@ class Command(BaseCommand):
         problems = report.problems.total()
         self.stdout.write(
             f"{report.users} users, {report.transactions} transactions, {report.holds} holds, "
-            f"{len(audit.invariants())} invariants checked: "
+            f"{len(audit.list_invariants())} invariants checked: "
             + (f"{problems} problems." if problems else "the ledger is sound.")
         )
 
@@ -103,7 +103,7 @@ def _as_json(report: audit.Report) -> dict[str, Any]:
         "holds": report.holds,
         "invariants": [
             {"number": number, "text": text, "problems": report.problems[number]}
-            for number, text in audit.invariants().items()
+            for number, text in audit.list_invariants().items()
         ],
         "findings": [
             {

@@ -1,4 +1,4 @@
-"""The triggers that guard the ledger are those of credits/database/sql/5_guards.sql after every migrate."""
+"""After every migrate the triggers are those of credits/database/sql/5_guards.sql."""
 
 from typing import Any
 
@@ -32,22 +32,22 @@ def triggers() -> list[Any]:
 
 def test_each_trigger_of_the_file_is_there_and_fires_always() -> None:
     text = "\n".join(file.read_text() for file in functions.FILES)
-    _functions, written = guards.split_triggers(text)
-    assert sorted((guard.table, guard.name) for guard in written) == [
+    _functions, in_file = guards.split_triggers(text)
+    assert sorted((guard.table, guard.name) for guard in in_file) == [
         (table, name) for table, name, *_ in triggers()
     ]
-    assert len(written) == text.count("TRIGGER credit_") + text.count("TRIGGER users_") == 9
+    assert len(in_file) == text.count("TRIGGER credit_") + text.count("TRIGGER users_") == 9
     assert {enabled for _table, _name, enabled, _definition in triggers()} == {"A"}
 
 
 def test_a_database_without_triggers_gets_them_all_again() -> None:
-    before, made = triggers(), rows(FUNCTIONS)
+    before, functions_before = triggers(), rows(FUNCTIONS)
     for table, name, *_ in before:
         rows(f"DROP TRIGGER {name} ON {table}")
-    for name, *_ in made:
+    for name, *_ in functions_before:
         rows(f"DROP FUNCTION {name}()")
     after_migrate()
-    assert (triggers(), rows(FUNCTIONS)) == (before, made)
+    assert (triggers(), rows(FUNCTIONS)) == (before, functions_before)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,8 @@ def test_a_database_without_triggers_gets_them_all_again() -> None:
 def test_a_trigger_that_was_changed_is_as_before(create: str, other: str) -> None:
     before = triggers()
     rows(
-        f"{create} TRIGGER credit_grants_stay {other} EXECUTE FUNCTION credit_transactions_append_only()"
+        f"{create} TRIGGER credit_grants_stay {other}"
+        " EXECUTE FUNCTION credit_transactions_append_only()"
     )
     assert triggers() != before
     after_migrate()
@@ -73,14 +74,15 @@ def test_a_trigger_that_was_changed_is_as_before(create: str, other: str) -> Non
 def test_a_function_that_was_emptied_is_as_before() -> None:
     before = rows(FUNCTIONS)
     rows(
-        "CREATE OR REPLACE FUNCTION users_check_balance() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        "CREATE OR REPLACE FUNCTION users_check_balance() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN RETURN NULL; END'"
     )
     after_migrate()
     assert rows(FUNCTIONS) == before
 
 
 def test_triggers_that_no_file_made_are_taken_over() -> None:
-    """As the migrations of older versions left them: without a mark."""
+    """The migrations of older versions made the triggers without the comment that marks them."""
     before = triggers()
     for table, name, *_ in before:
         rows(f"COMMENT ON TRIGGER {name} ON {table} IS NULL")
@@ -94,7 +96,8 @@ def test_what_is_as_written_is_not_locked() -> None:
     with connection.cursor() as cursor:
         after_migrate()
         cursor.execute(
-            "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
+            "SELECT relation::regclass::text FROM pg_locks"
+            " WHERE pid = pg_backend_pid() AND locktype = 'relation'"
             " AND mode IN ('ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
         )
         assert [name for (name,) in cursor.fetchall()] == ["django_migrations"]

@@ -55,7 +55,7 @@ def test_a_sound_ledger_has_no_findings(busy: User) -> None:
     report = audit.run()
     assert report.findings == []
     assert (report.users, report.transactions, report.holds) == (1, 9, 2)
-    assert sorted(audit.invariants()) == list(range(1, 15))
+    assert sorted(audit.list_invariants()) == list(range(1, 15))
 
 
 def new_row(type: str, amount: int, **values: str) -> str:
@@ -282,4 +282,4 @@ def test_the_daily_audit_runs_once_a_day(busy: User) -> None:
 
 def test_a_refusal_is_replayed_too(busy: User) -> None:
     assert Operation.objects.filter(user=busy, refusal__isnull=False).count() == 1
-    assert list(replay.differences(replay.recorded(busy.pk, busy.pk)[busy.pk])) == []
+    assert list(replay.find_differences(replay.read_records(busy.pk, busy.pk)[busy.pk])) == []

@@ -284,7 +284,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
 
     def lapse(self) -> None:
         """Take away what has expired, as every verb does first."""
-        for grant in self.account.due(datetime.now(UTC)):
+        for grant in self.account.find_due_grants(datetime.now(UTC)):
             self.account.expire(grant.number)
 
     def end_due(self) -> None:

@@ -150,9 +150,9 @@ def test_any_text_has_the_same_digest_in_the_database_and_outside(
 
 
 def test_long_statements_are_read_in_parts(busy: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = list(statement.rows(busy))
+    whole = list(statement.read_rows(busy))
     monkeypatch.setattr(statement, "CHUNK", 2)
-    assert list(statement.rows(busy)) == whole
+    assert list(statement.read_rows(busy)) == whole
 
 
 def test_an_unknown_address_is_named() -> None:

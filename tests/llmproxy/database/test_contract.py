@@ -60,8 +60,10 @@ def members(text: str) -> set[str]:
 
 
 def assigned(text: str) -> set[str]:
-    """Return the columns of `done` that the function computes itself."""
-    return set(re.findall(r"\bdone\.(\w+)\s*:=", text)) | set(re.findall(r"INTO done\.(\w+)", text))
+    """Return the columns of `completion` that the function computes itself."""
+    return set(re.findall(r"\bcompletion\.(\w+)\s*:=", text)) | set(
+        re.findall(r"INTO completion\.(\w+)", text)
+    )
 
 
 def answers(text: str) -> list[frozenset[str]]:
@@ -108,7 +110,7 @@ def test_admission_is_asked_with_the_keys_that_it_reads() -> None:
 
 def test_every_key_of_an_admission_is_used() -> None:
     text = source("gateway_admit")
-    used = set(re.findall(r'\basked\."?(\w+)', text))
+    used = set(re.findall(r'\brequest\."?(\w+)', text))
     assert differences(used, record_columns(text)) == []
 
 

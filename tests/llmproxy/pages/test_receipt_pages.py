@@ -200,7 +200,7 @@ def test_who_is_logged_in_finds_it_among_the_pages_of_the_account(person: Client
     assert 'href="/account/billing"' in person.get("/account/transactions").content.decode()
     page = person.get("/account/billing").content.decode()
     assert re.search(
-        r'class="tabs".*href="/account/transactions" aria-current="true"', page, re.DOTALL
+        r'class="tabs".*href="/account/transactions"\s+aria-current="true"', page, re.DOTALL
     )
 
 
