@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from psycopg.errors import UniqueViolation
 
 from credits import ledger
 from llmproxy import lenient_json
@@ -91,8 +92,10 @@ def _settle_once(outcome: Outcome, request: str) -> Receipt:
     admission = outcome.admission
     try:
         settled: Settled | None = _settlements.ask(request, user=admission.user or 0)
-    except IntegrityError:  # an earlier try has committed
-        settled = None
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, UniqueViolation):
+            raise
+        settled = None  # an earlier try has committed
     if settled is None:
         return _read_receipt(admission.generation_id)
     return Receipt(

@@ -7,7 +7,7 @@ of every completion.
 
 from collections.abc import Iterator
 
-from llmproxy.metering.pricing import PRICE_KINDS, PriceKind
+from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS, PriceKind
 
 MODEL = "m language_models, p_default numeric"
 
@@ -15,7 +15,8 @@ MODEL = "m language_models, p_default numeric"
 def write_functions() -> str:
     """Return the SQL that creates all functions."""
     roots = [kind for kind in PRICE_KINDS if not kind.part_of]
-    return "\n".join([_write_prices(), *map(_write_dearest, roots), _write_cost()])
+    functions = [_write_prices(), *map(_write_dearest, roots), _write_cost(), _write_no_tokens()]
+    return "\n".join(functions)
 
 
 def _write_prices() -> str:
@@ -29,6 +30,12 @@ def _write_dearest(root: PriceKind) -> str:
     prices = ", ".join(_write_price(kind) for kind in (root, *_list_parts(root)))
     dearest = f"CASE WHEN {_write_price(root)} IS NOT NULL THEN GREATEST({prices}) END"
     return _write_function(f"gateway_dearest_{root.name}", MODEL, "numeric", dearest)
+
+
+def _write_no_tokens() -> str:
+    """`gateway_no_tokens`: an object in which every count is 0."""
+    members = ", ".join(f"'{name}', 0" for name in TOKEN_COUNTS)
+    return _write_function("gateway_no_tokens", "", "jsonb", f"jsonb_build_object({members})")
 
 
 def _write_price(kind: PriceKind) -> str:

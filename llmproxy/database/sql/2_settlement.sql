@@ -4,7 +4,9 @@
 -- result is NULL if the completion was settled before; then nothing is changed.
 CREATE OR REPLACE FUNCTION gateway_settle(p jsonb) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
-    completion completions := jsonb_populate_record(NULL::completions, p);
+    -- A worker of the version before, which a deployment has not stopped yet, does not send the
+    -- count of a kind that is new: it is 0.
+    completion completions := jsonb_populate_record(NULL::completions, gateway_no_tokens() || p);
     captured record;
     v_created timestamptz := clock_timestamp();
 BEGIN

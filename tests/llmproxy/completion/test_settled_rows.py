@@ -1,12 +1,17 @@
 """The row of a completion is written in the order that its table has, whatever that is."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.utils import IntegrityError
 
 from accounts.models import User
+from credits import ledger
+from llmproxy.completion import settlement
+from llmproxy.metering.pricing import TOKEN_COUNTS
 from llmproxy.models import Completion
 
 pytestmark = pytest.mark.django_db
@@ -38,3 +43,39 @@ def test_ids_are_given_by_the_table_in_order(
         assert chat(user).status_code == 200
     first, second, third = Completion.objects.order_by("created_at").values_list("pk", flat=True)
     assert first < second < third
+
+
+def change_requests(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    """Let `change` alter each settlement before it is sent."""
+    ask = settlement._settlements.ask
+
+    def ask_changed(text: str, *, user: int) -> Any:
+        request = json.loads(text)
+        change(request)
+        return ask(json.dumps(request), user=user)
+
+    monkeypatch.setattr(settlement._settlements, "ask", ask_changed)
+
+
+@pytest.mark.parametrize("count", TOKEN_COUNTS)
+def test_a_worker_of_the_version_before_settles_without_a_new_count(
+    count: str,
+    chat: Callable[..., Any],
+    user: User,
+    upstream: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change_requests(monkeypatch, lambda request: request.pop(count))
+    assert chat(user).status_code == 200
+    assert getattr(Completion.objects.get(), count) == 0
+    assert ledger.balance(user).held == 0
+
+
+def test_a_settlement_that_breaks_a_constraint_is_not_taken_for_one_that_was_made(
+    chat: Callable[..., Any], user: User, upstream: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_requests(monkeypatch, lambda request: request.update(model=None))
+    with pytest.raises(IntegrityError, match="model"):
+        chat(user)
