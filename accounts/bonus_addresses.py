@@ -1,4 +1,4 @@
-"""Records of the e-mail addresses that had the sign-up bonus.
+"""Records of the email addresses that had the sign-up bonus.
 
 Only keyed digests are stored, not the addresses (docs/decisions/0012).
 """

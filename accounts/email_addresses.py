@@ -1,4 +1,4 @@
-"""Normal form of e-mail addresses, and which addresses are refused.
+"""Normal form of email addresses, and which addresses are refused.
 
 One mailbox must not count as several people. Quotes and escapes give it more spellings, and a mail
 provider may treat letters beyond ASCII like similar ASCII letters. Such addresses are refused, and

@@ -117,8 +117,8 @@ ADMIN = (
     ),
     gettext_noop("Thanks for spending some quality time with the web site today."),
     gettext_noop(
-        "Please enter your old password, for security’s sake, and then enter your new password twice "
-        "so we can verify you typed it in correctly."
+        "Please enter your old password, for security’s sake, and then enter your new password "
+        "twice so we can verify you typed it in correctly."
     ),
     gettext_noop("After you've created a user, you’ll be able to edit more user options."),
     ngettext_lazy("entry", "entries"),

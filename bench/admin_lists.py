@@ -152,7 +152,7 @@ def main() -> None:
     measure(client, "everything, deep", rows + old)
     measure(client, "purchase, deep", f"{rows}type__exact=purchase&{old}")
     terms = {
-        "e-mail": "user700@example.com",
+        "email": "user700@example.com",
         "public id": "usr_700",
         "number": "4711",
         "payment": f"pi_{499 * 3}",

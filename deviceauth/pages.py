@@ -38,7 +38,8 @@ ALLOWED = (
 DENIED = (
     _("The device has been refused"),
     _(
-        "It has no access to your account. If someone sent you the code, they tried to use your credits."
+        "It has no access to your account. If someone sent you the code, they tried to use your "
+        "credits."
     ),
 )
 # The URL contains the code, which no Referer header may pass on. `no-referrer` is impossible: with

@@ -122,7 +122,7 @@ def _check_contact() -> Iterator[CheckMessage]:
         validate_email(settings.SUPPORT_EMAIL or "nobody@example.com")
     except ValidationError:
         yield Error(
-            "SUPPORT_EMAIL is not an e-mail address.",
+            "SUPPORT_EMAIL is not an email address.",
             hint="Set it to one address, without a name, or leave it empty.",
             id="smartspec.E010",
         )

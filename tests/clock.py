@@ -18,7 +18,7 @@ class Clock:
         self.last_beat = time.perf_counter()
 
     def beat(self, seconds: float) -> None:
-        """Go on to so many seconds after the last beat. What was done in between took some of them."""
+        """Move on to `seconds` after the last beat, less the real time that has passed since."""
         now = time.perf_counter()
         self.forward(max(seconds - (now - self.last_beat), 0))
         self.last_beat = now

@@ -1,9 +1,12 @@
-"""Counts the modules ("rooms") that one streamed completion passes: python tools/count_rooms.py [MOST]
+"""Counts the modules ("rooms") that one streamed completion passes.
 
-A streamed completion runs through the WSGI application, on a PostgreSQL of its own and with a provider on
-loopback, while a profiling function notes every Python function of our five applications that is called,
-from the arrival of the request until the response is closed. Functions are counted, imports are not: the
-same completion ran once before. With MOST, the exit status is 1 if more modules were passed than that.
+    python tools/count_rooms.py [MOST]
+
+A streamed completion runs through the WSGI application, on a PostgreSQL of its own and with a
+provider on loopback, while a profiling function notes every Python function of our five
+applications that is called, from the arrival of the request until the response is closed. Functions
+are counted, imports are not: the same completion ran once before. With MOST, the exit status is 1
+if more modules were passed than that.
 """
 
 import json
@@ -73,7 +76,7 @@ def closing_connections() -> Iterator[None]:
 
 
 def measure_installed() -> Rooms:
-    """Make the tables and a caller, complete once to warm up, and once while the calls are noted."""
+    """Make tables and a caller; complete once to warm up, and once while calls are noted."""
     import django
 
     django.setup()
@@ -104,7 +107,7 @@ def complete(application: Application, token: str) -> None:
 
 
 def environ(body: bytes, token: str, sock: socket.socket) -> dict[str, Any]:
-    """A request as gunicorn passes it to the application (PEP 3333), with the caller's connection."""
+    """A request as gunicorn passes it to the application (PEP 3333), with the connection."""
     return {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/v1/chat/completions",

@@ -2,11 +2,11 @@
 
     python tools/line_lengths.py [FILE...]
 
-Without files the whole repository is checked. Python is left to ruff. In Markdown only prose counts:
-tables and blocks of code may be wider, and an address does not count, because it cannot be broken. In
-templates a tag that is alone on its line does not count, because Django does not allow a tag to be
-broken; `translate` counts, because `blocktranslate` can take its place. The exit status is 1 if a
-line is too long.
+Without files the whole repository is checked. Python is left to ruff. In Markdown only prose
+counts: tables and blocks of code may be wider, and an address does not count, because it cannot be
+broken. In templates a tag that is alone on its line does not count, because Django does not allow
+a tag to be broken; `translate` counts, because `blocktranslate` can take its place. The exit status
+is 1 if a line is too long.
 """
 
 import re
@@ -58,7 +58,7 @@ def list_breakable(text: str) -> Iterator[tuple[int, str]]:
 
 
 def list_prose(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and text of each Markdown line outside tables and code, without addresses."""
+    """Yield number and text of each Markdown line outside tables and code, without addresses."""
     is_code = False
     for number, line in enumerate(text.splitlines(), 1):
         if FENCE.match(line):

@@ -1,7 +1,9 @@
-"""Makes the picture of README.md from the running product: CHROMIUM=... python tools/picture.py [FILE]
+"""Makes the picture of README.md from the running product.
 
-The site runs as `make run` starts it, in a folder that goes afterwards. A new user logs in, the small local
-model answers some requests, and the receipt of the last one is photographed.
+    CHROMIUM=... python tools/picture.py [FILE]
+
+The site runs as `make run` starts it, in a folder that goes afterwards. A new user logs in, the
+small local model answers some requests, and the receipt of the last one is photographed.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Check the functions of the ledger and the gateway for the rules that keep them ready for several databases.
+"""Checks the SQL functions for the rules that keep them ready for several databases.
 
     python tools/sql_rules.py
 
@@ -99,7 +99,7 @@ def _account_is_an_argument(function: Function) -> Iterator[str]:
     )
     uses = {table for table in uses if (function.name, table) not in ACROSS_ACCOUNTS}
     if uses and function.name not in OF_JSON and not _ARGUMENT.search(function.arguments):
-        yield f"uses {', '.join(sorted(uses))} and has no argument p_account, nor a row that says it"
+        yield f"uses {', '.join(sorted(uses))} and has no argument p_account, nor a row with it"
 
 
 def _predicates_name_the_account(function: Function) -> Iterator[str]:
@@ -122,7 +122,8 @@ def _nothing_is_computed_in_set(function: Function) -> Iterator[str]:
     for statement in function.statements:
         for assigned in _SET.findall(statement) if re.search(r"\bUPDATE\b", statement) else []:
             for name, select in _CALL.findall(assigned):
-                yield f"{name or select} on the right of SET: compute it into a variable first: {_short(statement)}"
+                problem = f"{name or select} on the right of SET: compute it into a variable first"
+                yield f"{problem}: {_short(statement)}"
 
 
 def _short(statement: str) -> str:

@@ -77,7 +77,7 @@ class ReadOnlyAdmin(ModelAdmin):
 class SearchedByUser:
     """Searches a list of rows by their user.
 
-    The term is a whole e-mail address or public id, because both are indexed.
+    The term is a whole email address or public id, because both are indexed.
     """
 
     search_fields = ("user",)

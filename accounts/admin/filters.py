@@ -86,7 +86,7 @@ class DateRangeFilter(RangeDateFilter):
 def find_chosen_user(chosen: str, term: str) -> int | None:
     """Return the id of the user that a filter or a search term names.
 
-    0 if there is no such user, None if the term is neither an e-mail address nor a public id.
+    0 if there is no such user, None if the term is neither an email address nor a public id.
     Raises IncorrectLookupParameters if the filter's value is not a number.
     """
     if chosen:

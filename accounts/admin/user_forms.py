@@ -14,7 +14,7 @@ from accounts.toolbox.credentials import checksum
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
-    """Normalises the e-mail address and refuses one that another user has."""
+    """Normalises the email address and refuses one that another user has."""
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])

@@ -27,7 +27,7 @@ from accounts.admin.user_forms import NewUserForm, UserForm
 from accounts.models import LIMITS, User
 from accounts.toolbox.request_source import Source
 
-# The user's page shows the e-mail addresses; only users themselves see their browser sessions.
+# The user's page shows the email addresses; only users themselves see their browser sessions.
 admin.site.unregister((EmailAddress, UserSession))
 
 FACTS = ("date_joined", "last_login", "closed_at")

@@ -1,4 +1,4 @@
-"""The forms of sign-up, log-in, passwords, e-mail addresses and account deletion."""
+"""The forms of sign-up, log-in, passwords, email addresses and account deletion."""
 
 from typing import Any
 

@@ -107,7 +107,7 @@ def _record_recovery_code(
 
 
 def _replace_email_in_log(instance: LogEntry, **signal: Any) -> None:
-    """Write a user's public id instead of their e-mail address into the administrators' log.
+    """Write a user's public id instead of their email address into the administrators' log.
 
     The log is kept for ever, so it must not hold personal data.
     """

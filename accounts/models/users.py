@@ -38,7 +38,7 @@ def new_public_id() -> str:
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user. Raises ValidationError for an e-mail address that is not accepted."""
+        """Create a user. Raises ValidationError for an email address that is not accepted."""
         user = self.model(email=normalise_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
@@ -202,7 +202,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
 
 
 class WelcomedAddress(models.Model):
-    """The keyed digest of an e-mail address that had the sign-up bonus
+    """The keyed digest of an email address that had the sign-up bonus
     (accounts/bonus_addresses.py).
     """
 

@@ -30,7 +30,7 @@ class Repeatable:
 
 
 def read_key(key: str, path: str, raw: bytes) -> Repeatable:
-    """The request with this Idempotency-Key, path and body. Raises InvalidRequest for a malformed key."""
+    """The request with this Idempotency-Key, path and body. Raises InvalidRequest for a bad key."""
     if not KEY.match(key):
         raise InvalidRequest(_("Idempotency-Key must be 1 to 255 printable ASCII characters."))
     return Repeatable(key, hashlib.sha256(path.encode() + b"\0" + raw).hexdigest())

@@ -113,7 +113,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The part of a receipt that the response itself contains. `created` is Unix time in seconds."""
+    """The part of a receipt that the response contains. `created` is Unix time in seconds."""
 
     generation_id: str
     model: str

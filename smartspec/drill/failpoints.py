@@ -1,7 +1,8 @@
 """Places between two steps of a completion at which the drill makes a worker die.
 
-The product knows nothing of them. A worker that starts with SMARTSPEC_FAILPOINT set replaces one function by
-another that kills the worker. smartspec/checks.py refuses that variable unless DEBUG is on.
+The product knows nothing of them. A worker that starts with SMARTSPEC_FAILPOINT set replaces one
+function by another that kills the worker. smartspec/checks.py refuses that variable unless DEBUG
+is on.
 """
 
 import os

@@ -62,7 +62,8 @@ def wait_until_one_waits_for_a_lock() -> None:
     for _ in range(500):
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
             if cursor.fetchone() != (0,):
                 return
