@@ -1,7 +1,9 @@
 """The refusals of the ledger. When one of them is raised, nothing was changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from accounts.toolbox.exceptions import Refusal
 from credits import months
@@ -101,3 +103,39 @@ class IdempotencyConflict(LedgerRefusal):
 
     status = 409
     code = "idempotency_conflict"
+
+
+def build_refusal(refusal: Mapping[str, Any]) -> LedgerRefusal:
+    """Return the exception for a refusal of the SQL functions: {"code": ..., facts}."""
+    if refusal["code"] == InsufficientCredits.code:
+        required, available = refusal["required"], refusal["available"]
+        message = f"This needs {required} credits, and {available} are available."
+        return InsufficientCredits(message, required=required, available=available)
+    if refusal["code"] == "budget_used_up":
+        usage = BudgetUsage(**{fact: refusal[fact] for fact in ("limit", "held", "spent", "month")})
+        message = (
+            f"This needs {refusal['required']} credits, and the monthly budget leaves {usage.left}."
+        )
+        return BudgetUsedUp(
+            message, required=refusal["required"], available=refusal["available"], usage=usage
+        )
+    refusal_class, message = _REFUSALS[refusal["code"]]
+    return refusal_class(message.format_map(refusal))
+
+
+_REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
+    "unknown_account": (UnknownAccount, "This account does not exist or is not active."),
+    "too_many_holds": (
+        TooManyHolds,
+        "{open_holds} completions are running, as many as your plan allows at a time.",
+    ),
+    "hold_ended": (HoldEnded, "This hold was released or captured before."),
+    "idempotency_conflict": (
+        IdempotencyConflict,
+        "This idempotency key was used for another request.",
+    ),
+    "payment_used": (IdempotencyConflict, "This payment has bought credits before."),
+    "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
+    "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),
+    "more_than_left": (InvalidAmount, "Only {left} credits of it are left to take back."),
+}

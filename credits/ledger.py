@@ -20,18 +20,10 @@ from psycopg.types.json import Jsonb
 
 from accounts.models import MAX_CREDITS, User
 from credits.exceptions import (
-    AlreadyRefunded,
-    BudgetUsage,
-    BudgetUsedUp,
-    HoldEnded,
-    IdempotencyConflict,
-    InsufficientCredits,
     InvalidAmount,
-    LedgerRefusal,
     MissingReason,
-    NotRefundable,
-    TooManyHolds,
     UnknownAccount,
+    build_refusal,
 )
 from credits.models import Hold, Transaction
 
@@ -84,7 +76,7 @@ def balance(user: User) -> Balance:
     columns = ("credits", "credits_held", "plan_id", "credits_debt")
     row = User.objects.filter(pk=user.pk).values_list(*columns).first()
     if row is None:
-        raise _make_refusal({"code": UnknownAccount.code})
+        raise build_refusal({"code": UnknownAccount.code})
     return Balance(*row)
 
 
@@ -124,7 +116,7 @@ def hold(
             "available": available,
             "open_holds": open_holds,
         }
-        raise _make_refusal(
+        raise build_refusal(
             {**facts, "limit": budget, "month": month, "held": held, "spent": spent}
         )
     return Hold.from_db(connection.alias, _HOLD_COLUMNS, columns)
@@ -155,7 +147,7 @@ def capture(
         _CAPTURE, [hold.user_id, hold.pk, cost, description, Jsonb(dict(metadata or {}))]
     )
     if refusal:
-        raise _make_refusal({"code": refusal})
+        raise build_refusal({"code": refusal})
     return Capture(*captured)
 
 
@@ -366,49 +358,13 @@ def _post(
         # Two accounts used the same payment at the same time.
         if "credit_transactions_once_per_payment" not in str(error):
             raise
-        raise _make_refusal({"code": "payment_used"}) from None
+        raise build_refusal({"code": "payment_used"}) from None
     if refusal:
-        raise _make_refusal(json.loads(refusal))
+        raise build_refusal(json.loads(refusal))
     return Transaction.objects.get(pk=transaction_id)
 
 
 _POST = "SELECT transaction_id, refusal::text FROM ledger_post(%s, %s, %s, %s, %s)"
-
-
-def _make_refusal(refusal: Mapping[str, Any]) -> LedgerRefusal:
-    """Return the exception for a refusal of the SQL functions: {"code": ..., facts}."""
-    if refusal["code"] == InsufficientCredits.code:
-        required, available = refusal["required"], refusal["available"]
-        message = f"This needs {required} credits, and {available} are available."
-        return InsufficientCredits(message, required=required, available=available)
-    if refusal["code"] == "budget_used_up":
-        usage = BudgetUsage(**{fact: refusal[fact] for fact in ("limit", "held", "spent", "month")})
-        message = (
-            f"This needs {refusal['required']} credits, and the monthly budget leaves {usage.left}."
-        )
-        return BudgetUsedUp(
-            message, required=refusal["required"], available=refusal["available"], usage=usage
-        )
-    refusal_class, message = _REFUSALS[refusal["code"]]
-    return refusal_class(message.format_map(refusal))
-
-
-_REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
-    "unknown_account": (UnknownAccount, "This account does not exist or is not active."),
-    "too_many_holds": (
-        TooManyHolds,
-        "{open_holds} completions are running, as many as your plan allows at a time.",
-    ),
-    "hold_ended": (HoldEnded, "This hold was released or captured before."),
-    "idempotency_conflict": (
-        IdempotencyConflict,
-        "This idempotency key was used for another request.",
-    ),
-    "payment_used": (IdempotencyConflict, "This payment has bought credits before."),
-    "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
-    "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),
-    "more_than_left": (InvalidAmount, "Only {left} credits of it are left to take back."),
-}
 
 
 def _require_reason(reason: str) -> str:
