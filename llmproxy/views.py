@@ -27,7 +27,7 @@ from accounts.toolbox.dialects import speaks
 from accounts.toolbox.exceptions import Refusal
 from llmproxy import catalogue, lenient_json
 from llmproxy.admission import callers, idempotency
-from llmproxy.admission.admit import Admission, admit, make_sure
+from llmproxy.admission.admit import Admission, admit, identify_caller
 from llmproxy.admission.idempotency import Repeatable
 from llmproxy.completion import running, streaming
 from llmproxy.exceptions import (
@@ -128,7 +128,7 @@ def _build_completion_view(route: Route, *, stream: bool | None = None) -> View:
     def view(request: HttpRequest) -> HttpResponseBase:
         admission = _admit(request, route, stream=stream)
         sock = request.META.get("gunicorn.socket")
-        if admission.asked.stream:
+        if admission.request.stream:
             return _respond_with_events(admission, sock)
         return _respond_with_json(admission, sock)
 
@@ -199,9 +199,9 @@ def _render_model(row: LanguageModel) -> dict[str, Any]:
 
 def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admission:
     raw = _body(request)
-    caller = callers.present(request)
+    caller = callers.read_caller(request)
     if len(raw) > STRANGERS_BYTES:
-        make_sure(caller)
+        identify_caller(caller)
     try:
         admission = admit(
             caller,
@@ -215,7 +215,7 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
     except (Unauthorized, InsufficientScope, UserNotFound):
         raise
     except Refusal:
-        make_sure(caller)  # an unknown caller learns only that it is unknown
+        identify_caller(caller)  # an unknown caller learns only that it is unknown
         raise
     request.admission = admission  # type: ignore[attr-defined]
     return admission

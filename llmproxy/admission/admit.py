@@ -18,7 +18,7 @@ from accounts.toolbox import headers
 from credits import ledger
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
-from llmproxy.admission.callers import Presented
+from llmproxy.admission.callers import PresentedCaller
 from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
@@ -26,7 +26,7 @@ from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, Admis
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
-from llmproxy.routes.request_body import Asked
+from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target
 
 _admissions = Batches("gateway_admit")
@@ -50,7 +50,7 @@ class Admission:
 
     route: Route
     path: str
-    asked: Asked
+    request: CompletionRequest
     trace_id: str
     generation_id: str
     repeatable: Repeatable | None
@@ -74,14 +74,14 @@ class Admission:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the response, whether the completion succeeds or fails."""
-        said = rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
+        sent = rate_headers(self.rates) | {headers.GENERATION_ID: self.generation_id}
         if self.clamped:
-            said[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
+            sent[headers.CLAMPED_BY_CREDITS] = str(self.max_tokens)
         if self.model_limit:
-            said[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
-        if (thinking := self.asked.thinking_within(self.max_tokens)) < self.asked.thinking:
-            said[headers.CLAMPED_THINKING] = str(thinking)
-        return said
+            sent[headers.CLAMPED_BY_MODEL] = str(self.model_limit)
+        if (thinking := self.request.thinking_within(self.max_tokens)) < self.request.thinking:
+            sent[headers.CLAMPED_THINKING] = str(thinking)
+        return sent
 
 
 def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
@@ -101,8 +101,8 @@ def rate_headers(rates: Sequence[Rates]) -> dict[str, str]:
 
 
 def admit(
-    caller: Presented,
-    asked: Asked,
+    caller: PresentedCaller,
+    request: CompletionRequest,
     *,
     route: Route,
     path: str,
@@ -116,56 +116,56 @@ def admit(
     Raises GatewayRefusal.
     """
     started, generation_id = time.monotonic(), f"gen_{secrets.token_urlsafe(18)}"
-    request = _request(caller, asked, route, generation_id, repeatable)
-    said = _granted(request, caller)
-    if said["account"] is not None:
-        callers.remember(caller, said["account"])
+    question = _build_question(caller, request, route, generation_id, repeatable)
+    granted = _ask_until_granted(question, caller)
+    if granted["account"] is not None:
+        callers.remember(caller, granted["account"])
     longest = (
-        min(said["longest"], said["affordable"])
-        if said["affordable"] is not None
-        else said["longest"]
+        min(granted["longest"], granted["affordable"])
+        if granted["affordable"] is not None
+        else granted["longest"]
     )
     return Admission(
         route=route,
         path=path,
-        asked=asked,
+        request=request,
         trace_id=trace_id,
         generation_id=generation_id,
         repeatable=repeatable,
-        user=said["account"],
-        credential=said["credential"] or "",
-        credential_name=said["name"] or "",
-        model=said["model"],
-        prices=Prices({kind: Decimal(price) for kind, price in said["prices"].items()}),
-        targets=[Target(**target) for target in said["targets"]],
-        certain_tokens=said["certain_tokens"],
-        counted_tokens=said["prompt_tokens"] + said["longest"] * asked.choices,
-        max_tokens=max(longest, min(said["longest"], 1)),
-        clamped=longest < said["longest"],
-        model_limit=said["longest"] if said["longest"] < (asked.max_tokens or 0) else None,
-        hold=said["hold"],
-        held=said["held"] or 0,
-        rates=said["rates"],
+        user=granted["account"],
+        credential=granted["credential"] or "",
+        credential_name=granted["name"] or "",
+        model=granted["model"],
+        prices=Prices({kind: Decimal(price) for kind, price in granted["prices"].items()}),
+        targets=[Target(**target) for target in granted["targets"]],
+        certain_tokens=granted["certain_tokens"],
+        counted_tokens=granted["prompt_tokens"] + granted["longest"] * request.choices,
+        max_tokens=max(longest, min(granted["longest"], 1)),
+        clamped=longest < granted["longest"],
+        model_limit=granted["longest"] if granted["longest"] < (request.max_tokens or 0) else None,
+        hold=granted["hold"],
+        held=granted["held"] or 0,
+        rates=granted["rates"],
         passed_headers=passed_headers or {},
         started=started,
     )
 
 
-def make_sure(caller: Presented) -> None:
+def identify_caller(caller: PresentedCaller) -> None:
     """Identify a caller that is not known. Raises Unauthorized, InsufficientScope, UserNotFound."""
     if caller.is_known:
         return
-    user, refusal = _identified(caller)
+    user, refusal = _look_up(caller)
     if refusal:
-        raise refusals.of_caller(refusal, caller)
+        raise refusals.refuse_caller(refusal, caller)
     callers.remember(caller, user)
 
 
-def _identified(caller: Presented) -> tuple[int, str | None]:
-    asked: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
+def _look_up(caller: PresentedCaller) -> tuple[int, str | None]:
+    parameters: list[str | int] = [caller.checksum, caller.is_key, settings.LAST_USE_SECONDS]
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", asked)
+            cursor.execute("SELECT id, refusal FROM gateway_identify(%s, %s, %s)", parameters)
             user, refusal = cursor.fetchone()
             return user, refusal
     finally:
@@ -173,27 +173,31 @@ def _identified(caller: Presented) -> tuple[int, str | None]:
             connection.close()  # a request that waits for a batch must not occupy a connection
 
 
-def _granted(request: AdmissionRequest, caller: Presented) -> AdmissionGranted:
+def _ask_until_granted(question: AdmissionRequest, caller: PresentedCaller) -> AdmissionGranted:
     """Return what the statement grants. Raises GatewayRefusal.
 
     A model of LLM_UPSTREAM_MODELS that has no row yet gets one, and the statement runs again.
     """
-    said = _decided(request, caller)
+    decision = _decide(question, caller)
     if (
-        "refusal" in said
-        and said["refusal"] == "model_not_found"
-        and request["model"] in settings.LLM_UPSTREAM_MODELS
+        "refusal" in decision
+        and decision["refusal"] == "model_not_found"
+        and question["model"] in settings.LLM_UPSTREAM_MODELS
     ):
         catalogue.adopt_environment()
-        said = _decided(request, caller)
-    if "refusal" in said:
-        rates = said["rates"] if "rates" in said else []  # noqa: SIM401 – `get` loses the type
-        raise refusals.of(said, request, caller, rate_headers(rates))
-    return said
+        decision = _decide(question, caller)
+    if "refusal" in decision:
+        rates = decision["rates"] if "rates" in decision else []  # noqa: SIM401 – `get` loses the type
+        raise refusals.build_refusal(decision, question, caller, rate_headers(rates))
+    return decision
 
 
-def _request(
-    caller: Presented, asked: Asked, route: Route, generation_id: str, repeatable: Repeatable | None
+def _build_question(
+    caller: PresentedCaller,
+    request: CompletionRequest,
+    route: Route,
+    generation_id: str,
+    repeatable: Repeatable | None,
 ) -> AdmissionRequest:
     price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
     return {
@@ -201,17 +205,17 @@ def _request(
         "is_key": caller.is_key,
         "user": caller.user,
         "is_backend": caller.is_backend,
-        "model": _model_name(asked.model),
+        "model": _model_name(request.model),
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
         "image_tokens": settings.LLM_IMAGE_TOKENS,
-        "prompt_bytes": asked.most_prompt_tokens,
-        "prompt_tokens": asked.prompt_tokens,
-        "images": asked.images,
-        "choices": asked.choices,
-        "max_tokens": asked.max_tokens,
-        "least_tokens": asked.least_tokens,
+        "prompt_bytes": request.most_prompt_tokens,
+        "prompt_tokens": request.prompt_tokens,
+        "images": request.images,
+        "choices": request.choices,
+        "max_tokens": request.max_tokens,
+        "least_tokens": request.least_tokens,
         "rpm": settings.WEB_LLM_RPM,
         "tpm": settings.WEB_LLM_TPM,
         "max_open": ledger.MAX_OPEN_HOLDS,
@@ -238,15 +242,17 @@ def _model_name(requested: str | None) -> str | None:
     return requested
 
 
-def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted | AdmissionRefused:
+def _decide(
+    question: AdmissionRequest, caller: PresentedCaller
+) -> AdmissionGranted | AdmissionRefused:
     """Run the statement, again if the connection breaks.
 
     The break may have come before or after the commit. The reference ensures a single hold.
     """
-    asked, until, pause = orjson.dumps(request).decode(), 0.0, 0.01
+    argument, until, pause = orjson.dumps(question).decode(), 0.0, 0.01
     while True:
         try:
-            return _ask(asked, caller)
+            return _ask(argument, caller)
         except (OperationalError, InterfaceError) as error:
             until = until or time.monotonic() + RETRY_SECONDS
             if (
@@ -259,6 +265,6 @@ def _decided(request: AdmissionRequest, caller: Presented) -> AdmissionGranted |
             pause *= 2
 
 
-def _ask(asked: str, caller: Presented) -> AdmissionGranted | AdmissionRefused:
-    said: AdmissionGranted | AdmissionRefused = _admissions.ask(asked, user=caller.account)
-    return said
+def _ask(argument: str, caller: PresentedCaller) -> AdmissionGranted | AdmissionRefused:
+    decision: AdmissionGranted | AdmissionRefused = _admissions.ask(argument, user=caller.account)
+    return decision

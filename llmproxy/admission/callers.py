@@ -66,7 +66,7 @@ def authenticate(request: HttpRequest) -> GatewayCaller:
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class PresentedCaller:
     """The credentials in a request for a completion. The admitting statement looks up their owner.
 
     * `checksum`: that of an access token, or of an API key if `is_key` is True.
@@ -114,13 +114,13 @@ class _Known:
 _known = _Known()
 
 
-def remember(caller: Presented, user: int) -> None:
+def remember(caller: PresentedCaller, user: int) -> None:
     """Remember that the database has just found this user to be the owner of the checksum."""
     if caller.checksum:
         _known.add(caller.checksum, user)
 
 
-def present(request: HttpRequest) -> Presented:
+def read_caller(request: HttpRequest) -> PresentedCaller:
     """Return the credentials of this request, without a query for the owner of a token.
 
     Raises what `authenticate` raises, as far as that needs no query.
@@ -128,20 +128,20 @@ def present(request: HttpRequest) -> Presented:
     token = read_bearer_token(request)
     if token is None:
         user = _identify_session(request).user
-        return Presented(user=user.pk if user else None, account=user.pk if user else 0)
+        return PresentedCaller(user=user.pk if user else None, account=user.pk if user else 0)
     static = settings.SMARTSPEC_WEB_GATEWAY_TOKEN
     if static and hmac.compare_digest(token.encode(), static.encode()):
         if settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC:
-            return Presented(is_backend=True)
+            return PresentedCaller(is_backend=True)
         return _present_backend_user(_read_user_token(request))
     return _present_token(token)
 
 
-def _present_token(token: str) -> Presented:
+def _present_token(token: str) -> PresentedCaller:
     if not B64TOKEN.match(token):
         raise Unauthorized(build_refusal(token).description)
     token_checksum = checksum(token)
-    return Presented(
+    return PresentedCaller(
         token_checksum,
         is_key=is_key(token),
         like_a_key=token.startswith(KEY_PREFIX),
@@ -149,7 +149,7 @@ def _present_token(token: str) -> Presented:
     )
 
 
-def _present_backend_user(token: str) -> Presented:
+def _present_backend_user(token: str) -> PresentedCaller:
     try:
         return replace(_present_token(token), speaks_for=True)
     except Unauthorized as refusal:

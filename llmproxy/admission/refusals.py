@@ -12,7 +12,7 @@ from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
 from llmproxy.admission import idempotency
-from llmproxy.admission.callers import Presented, insufficient_scope
+from llmproxy.admission.callers import PresentedCaller, insufficient_scope
 from llmproxy.database.contract import (
     AdmissionRefused,
     AdmissionRequest,
@@ -37,36 +37,36 @@ from llmproxy.exceptions import (
 RateKind = Literal["requests", "tokens"]
 
 
-def of(  # noqa: C901 – one line each
-    said: AdmissionRefused,
-    request: AdmissionRequest,
-    caller: Presented,
+def build_refusal(  # noqa: C901 – one line each
+    decision: AdmissionRefused,
+    question: AdmissionRequest,
+    caller: PresentedCaller,
     rate_headers: dict[str, str],
 ) -> GatewayRefusal:
-    """Return the exception for the refusal `said`, the statement's result for `request`.
+    """Return the exception for the refusal `decision`, the statement's result for `question`.
 
     `rate_headers` are those of the caller's limits; only some refusals have them.
     """
-    match said["refusal"]:
+    match decision["refusal"]:
         case "invalid_token" | "unknown_account" | "insufficient_scope":
-            return of_caller(said["refusal"], caller)
+            return refuse_caller(decision["refusal"], caller)
         case "model_not_found" | "model_without_price" | "route_not_served":
-            return _of_model(said["refusal"], request["model"])
+            return _refuse_model(decision["refusal"], question["model"])
         case "too_many_requests" | "too_many_tokens":
-            return _rate(said, rate_headers)
+            return _refuse_rate(decision, rate_headers)
         case "too_many_running" | "too_many_holds":
-            return _running(said, rate_headers)
+            return _refuse_running(decision, rate_headers)
         case "insufficient_credits":
-            return _out_of_credits(said, _thinking(request))
+            return _refuse_credits(decision, _explain_thinking(question))
         case "budget_used_up":
-            return _out_of_budget(said, _thinking(request))
+            return _refuse_budget(decision, _explain_thinking(question))
         case "answered":
-            return _answered(said, rate_headers)
+            return _repeat_answer(decision, rate_headers)
         case "other_request" | "still_running" | "answered_once":
-            return _repeated(said["refusal"], said, rate_headers)
+            return _refuse_repetition(decision["refusal"], decision, rate_headers)
 
 
-def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
+def refuse_caller(refusal: str, caller: PresentedCaller) -> GatewayRefusal:
     """Return the exception for a token or key that is unknown, or lacks the scope."""
     if refusal == "insufficient_scope":
         return insufficient_scope()
@@ -74,16 +74,16 @@ def of_caller(refusal: str, caller: Presented) -> GatewayRefusal:
     return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
 
 
-def _of_model(refusal: str, model: str | None) -> GatewayRefusal:
+def _refuse_model(refusal: str, model: str | None) -> GatewayRefusal:
     if refusal != "route_not_served":
         return catalogue.build_not_found(model)
     words = _("The model %(name)s is not available on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 
 
-def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
-    kind: RateKind = "requests" if said["refusal"] == "too_many_requests" else "tokens"
-    refused = said["refused"]
+def _refuse_rate(decision: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+    kind: RateKind = "requests" if decision["refusal"] == "too_many_requests" else "tokens"
+    refused = decision["refused"]
     limit = refused[kind]
     assert limit is not None  # this limit is the reason of the refusal  # noqa: S101
     words = {
@@ -97,65 +97,72 @@ def _rate(said: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
         ),
     }[kind][bool(refused["credential"])]
     return RateLimited(
-        words % {"limit": limit["limit"], "name": said["name"]},
+        words % {"limit": limit["limit"], "name": decision["name"]},
         retry_after=int(limit["retry_after"]),
         headers=rate_headers,
     )
 
 
-def _running(said: TooManyRunning | HoldRefused, rate_headers: dict[str, str]) -> RateLimited:
+def _refuse_running(
+    decision: TooManyRunning | HoldRefused, rate_headers: dict[str, str]
+) -> RateLimited:
     words = (
         _("“%(name)s” is allowed %(limit)d completions at the same time.")
-        if said["refusal"] == "too_many_running"
+        if decision["refusal"] == "too_many_running"
         else _("Your plan allows %(limit)d completions at the same time.")
     )
     return RateLimited(
-        words % {"name": said["name"], "limit": said["limit"]}, retry_after=1, headers=rate_headers
+        words % {"name": decision["name"], "limit": decision["limit"]},
+        retry_after=1,
+        headers=rate_headers,
     )
 
 
-def _thinking(request: AdmissionRequest) -> str:
+def _explain_thinking(question: AdmissionRequest) -> str:
     """Return the sentence that says why thinking needs a longer answer; empty without thinking."""
-    if request["least_tokens"] <= 1:
+    if question["least_tokens"] <= 1:
         return ""
     words = _(
         "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
         "get a shorter answer."
     )
-    return " " + words % {"tokens": request["least_tokens"]}
+    return " " + words % {"tokens": question["least_tokens"]}
 
 
-def _affordable(said: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
+def _build_facts(decision: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
     """Return the facts of the refusal for programs; `page` is the URL that a person opens."""
     return {
-        "credits_required": said["required"],
-        "credits_available": said["available"],
-        "affordable_tokens": said["affordable_tokens"] or 0,
+        "credits_required": decision["required"],
+        "credits_available": decision["available"],
+        "affordable_tokens": decision["affordable_tokens"] or 0,
         "top_up_url": page,
     }
 
 
-def _out_of_credits(said: HoldRefused, why: str) -> OutOfCredits:
+def _refuse_credits(decision: HoldRefused, why: str) -> OutOfCredits:
     words = _(
         "Not enough credits: this request needs at least %(required)d, and %(available)d "
         "are available."
     ) % {
-        "required": said["required"],
-        "available": said["available"],
+        "required": decision["required"],
+        "available": decision["available"],
     }
     page = f"{settings.PUBLIC_ORIGIN}/#packages"
     return OutOfCredits(
         words + why + " " + _("Get more credits: %(page)s") % {"page": page},
-        **_affordable(said, page),
+        **_build_facts(decision, page),
     )
 
 
-def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
+def _refuse_budget(decision: BudgetRefused, why: str) -> OutOfCredits:
     """Refuse with a link to the budget's page, because buying credits would not help."""
-    kind = said["credential"].partition(":")[0]
+    kind = decision["credential"].partition(":")[0]
     page = f"{settings.PUBLIC_ORIGIN}/account/{kind}s"
     usage = BudgetUsage(
-        said["budget"], said["held"], said["spent"], date.fromisoformat(said["month"])
+        decision["budget"],
+        decision["held"],
+        decision["spent"],
+        date.fromisoformat(decision["month"]),
     )
     used_up = (
         _(
@@ -167,24 +174,24 @@ def _out_of_budget(said: BudgetRefused, why: str) -> OutOfCredits:
             "The monthly budget of your device “%(name)s” is used up. Credits left: %(left)d of "
             "%(limit)d."
         )
-    ) % {"name": said["name"], "left": usage.left, "limit": usage.limit}
+    ) % {"name": decision["name"], "left": usage.left, "limit": usage.limit}
     return OutOfCredits(
         used_up + why + " " + _("Raise the budget at %(page)s.") % {"page": page},
-        **_affordable(said, page),
+        **_build_facts(decision, page),
         budget=budgets.render_budget(usage),
     )
 
 
-def _answered(said: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
+def _repeat_answer(decision: Answered, rate_headers: dict[str, str]) -> GatewayRefusal:
     """Return the first answer again; a conflict if it can no longer be decrypted."""
-    answer = idempotency.opened(said["answer"])
+    answer = idempotency.opened(decision["answer"])
     if answer is None:
-        return _repeated("answered_once", said, rate_headers)
-    return Replayed(answer, said["generation_id"], *said["bill"], headers=rate_headers)
+        return _refuse_repetition("answered_once", decision, rate_headers)
+    return Replayed(answer, decision["generation_id"], *decision["bill"], headers=rate_headers)
 
 
-def _repeated(
-    refusal: str, said: Repeated | Answered, rate_headers: dict[str, str]
+def _refuse_repetition(
+    refusal: str, decision: Repeated | Answered, rate_headers: dict[str, str]
 ) -> IdempotencyConflict:
     """Return the conflict that says why this Idempotency-Key has no answer to repeat."""
     words = {
@@ -198,5 +205,5 @@ def _repeated(
     # OpenAI's and Anthropic's clients repeat a request after 409, unless this header forbids it.
     sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
-        words, retry_after=retry_after, headers=sent, generation_id=said["generation_id"]
+        words, retry_after=retry_after, headers=sent, generation_id=decision["generation_id"]
     )

@@ -42,12 +42,12 @@ class Run:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self.meter = admission.route.meter(
-            prompt_bytes=admission.asked.prompt_bytes,
-            images=admission.asked.images,
-            prompt_ids=admission.asked.prompt_ids,
-            echoed_bytes=admission.asked.echoed_bytes,
+            prompt_bytes=admission.request.prompt_bytes,
+            images=admission.request.images,
+            prompt_ids=admission.request.prompt_ids,
+            echoed_bytes=admission.request.echoed_bytes,
             certain_tokens=admission.certain_tokens,
-            max_completion_tokens=admission.max_tokens * admission.asked.choices,
+            max_completion_tokens=admission.max_tokens * admission.request.choices,
         )
         self.call = Call()  # the present or the last one
         self.is_stopped = False
@@ -104,7 +104,7 @@ class Run:
         self.target, self.call = target, Call()
         if self.is_stopped:
             self.call.stop()
-        body = admission.asked.upstream_body(
+        body = admission.request.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}

@@ -48,7 +48,7 @@ def _stream_reader(run: Run) -> Callable[[Response, Target], EventStream]:
     It waits for the first event, LLM_KEEP_ALIVE_SECONDS at most, and raises UpstreamError if that
     event is an error.
     """
-    streamed = run.admission.route.streamed(run.admission.asked)
+    streamed = run.admission.route.streamed(run.admission.request)
 
     def read(response: Response, target: Target) -> EventStream:
         events = EventStream(response, run.call, idle_seconds=target.idle)
@@ -89,7 +89,7 @@ class Relay:
     def __init__(self, run: Run, events: EventStream, watched: Watch | None = None) -> None:
         self.run = run
         self.events = events
-        self.stream = run.admission.route.streamed(run.admission.asked)
+        self.stream = run.admission.route.streamed(run.admission.request)
         self._watched = watched
         self._is_limited = False
 

@@ -15,7 +15,7 @@ from llmproxy.exceptions import GatewayRefusal
 from llmproxy.metering.meter import Meter
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Endpoint
-from llmproxy.routes.request_body import Asked
+from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -87,7 +87,7 @@ class Route:
         """Return the request headers that are forwarded to the provider."""
         return {}
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         """Parse and check the request body `raw`. `stream` overrides the body's own `stream`.
 
         Raises InvalidRequest.
@@ -98,7 +98,7 @@ class Route:
         """True if this JSON, which a provider sent with a status of success, is an answer."""
         return isinstance(answer.get(self.member), list)
 
-    def streamed(self, request: Asked) -> "Stream":
+    def streamed(self, request: CompletionRequest) -> "Stream":
         """Return the writer of the events of one answer."""
         raise NotImplementedError
 
@@ -130,7 +130,7 @@ class Stream:
     Events that must follow the bill are kept back until the completion is charged.
     """
 
-    def __init__(self, request: Asked) -> None:
+    def __init__(self, request: CompletionRequest) -> None:
         self.request = request
 
     def failed(self, event: Event, chunk: Any) -> bool:

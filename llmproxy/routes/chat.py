@@ -27,7 +27,7 @@ from llmproxy.routes.parameters import (
     Parameter,
     Parameters,
 )
-from llmproxy.routes.request_body import Asked, Body
+from llmproxy.routes.request_body import Body, CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
 MAX_MESSAGES = 10_000
@@ -67,7 +67,7 @@ class Chat(Route):
     endpoint = Endpoint.CHAT
     member = "choices"
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         images = _check_messages(body)
@@ -78,7 +78,7 @@ class Chat(Route):
             body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
         )
         image_bytes = sum(len(image) for image in images)
-        return Asked(
+        return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
@@ -90,7 +90,7 @@ class Chat(Route):
             include_usage=include_usage,
         )
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         return Chunks(request)
 
 
@@ -100,7 +100,7 @@ CHAT = Chat()
 class DesktopChat(Chat):
     """`/api/llm/stream`: the bill and a failure are events with their own names."""
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         return NamedChunks(request)
 
 

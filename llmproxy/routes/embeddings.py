@@ -9,7 +9,7 @@ from llmproxy.routes import kinds, request_body
 from llmproxy.routes.base import Route, Stream
 from llmproxy.routes.kinds import Choice, Content, Integer
 from llmproxy.routes.parameters import MODEL, Parameter, Parameters
-from llmproxy.routes.request_body import Asked
+from llmproxy.routes.request_body import CompletionRequest
 
 MAX_INPUTS = 2048
 # A vector in JSON numbers takes several times the bytes of base64, and a response larger than
@@ -34,14 +34,14 @@ class Embeddings(Route):
     member = "data"
     meter = EmbeddingsMeter
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         is_base64 = body.get("encoding_format") == "base64"
         inputs = request_body.measure_texts(
             body, "input", MAX_INPUTS if is_base64 else MAX_INPUTS_AS_NUMBERS
         )
-        return Asked(
+        return CompletionRequest(
             body=PARAMETERS.select(body),
             model=body.get("model"),
             stream=False,
@@ -50,7 +50,7 @@ class Embeddings(Route):
             max_tokens=0,
         )
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         raise NotImplementedError("embeddings are not streamed")
 
 

@@ -19,7 +19,7 @@ from llmproxy.routes.base import MESSAGES as MESSAGES_DIALECT
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
 from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
 from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
-from llmproxy.routes.request_body import LEAST_THINKING, Asked, Body
+from llmproxy.routes.request_body import LEAST_THINKING, Body, CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
 # Anthropic describes each of these tools to the model in about TOOL_TOKENS tokens, which the
@@ -82,7 +82,7 @@ class Messages(Route):
             **({"anthropic-beta": ",".join(betas)} if betas else {}),
         }
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
@@ -100,7 +100,7 @@ class Messages(Route):
         described_tools = [
             tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
         ]
-        return Asked(
+        return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
@@ -112,7 +112,7 @@ class Messages(Route):
             thinking=_read_thinking_budget(kept, max_tokens),
         )
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         return MessageEvents(request)
 
 

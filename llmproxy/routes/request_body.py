@@ -22,7 +22,7 @@ LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
 @dataclass(slots=True)
-class Asked:
+class CompletionRequest:
     """A valid request of any route. `body` contains only the members that a provider may get.
 
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of

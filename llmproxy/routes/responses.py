@@ -28,7 +28,7 @@ from llmproxy.routes.parameters import (
     Parameter,
     Parameters,
 )
-from llmproxy.routes.request_body import Asked, Body
+from llmproxy.routes.request_body import Body, CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
 MAX_ITEMS = 10_000
@@ -99,7 +99,7 @@ class Responses(Route):
     member = "output"
     meter = ResponsesMeter
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         _check_reasoning(body)
@@ -110,7 +110,7 @@ class Responses(Route):
         size = request_body.measure_json(
             body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
-        return Asked(
+        return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
@@ -120,7 +120,7 @@ class Responses(Route):
             images=len(images),
         )
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         return ResponseEvents(request)
 
 
@@ -214,7 +214,7 @@ class ResponseEvents(Stream):
     response: Body
     items: list[Any]
 
-    def __init__(self, request: Asked) -> None:
+    def __init__(self, request: CompletionRequest) -> None:
         super().__init__(request)
         self.response, self.items = {}, []
 

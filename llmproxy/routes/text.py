@@ -18,7 +18,7 @@ from llmproxy.routes.parameters import (
     Parameter,
     Parameters,
 )
-from llmproxy.routes.request_body import Asked, Body
+from llmproxy.routes.request_body import Body, CompletionRequest
 
 MAX_PROMPTS = 64
 MAX_LOGPROBS = 20
@@ -44,7 +44,7 @@ class Text(Route):
     member = "choices"
     meter = TextMeter
 
-    def parse(self, raw: bytes, *, stream: bool | None = None) -> Asked:
+    def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         prompts = request_body.measure_texts(body, "prompt", MAX_PROMPTS)
@@ -52,7 +52,7 @@ class Text(Route):
         include_usage = request_body.set_stream(body, kept, stream)
         choices = body.get("n") or 1
         echoed = prompts.size + ECHOED_BYTES_PER_TOKEN * prompts.ids if body.get("echo") else 0
-        return Asked(
+        return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
@@ -66,7 +66,7 @@ class Text(Route):
             include_usage=include_usage,
         )
 
-    def streamed(self, request: Asked) -> Stream:
+    def streamed(self, request: CompletionRequest) -> Stream:
         return TextChunks(request)
 
 

@@ -347,13 +347,13 @@ def laptop(user: User, upstream: Upstream) -> Device:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     """Call `act` after the token of a request was read, and before its hold."""
-    decide = admit._decided
+    decide = admit._decide
 
     def decide_later(*args: Any) -> Any:
         act()
         return decide(*args)
 
-    monkeypatch.setattr(admit, "_decided", decide_later)
+    monkeypatch.setattr(admit, "_decide", decide_later)
 
 
 def test_a_device_does_not_escape_its_budget_by_refreshing_while_it_calls(

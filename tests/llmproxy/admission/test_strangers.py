@@ -24,7 +24,7 @@ from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
 from llmproxy import catalogue, views
 from llmproxy.admission import callers
-from llmproxy.admission.admit import make_sure
+from llmproxy.admission.admit import identify_caller
 from llmproxy.models import Completion, IdempotencyKey, LanguageModel
 from llmproxy.routes import request_body
 from llmproxy.urls import METERED
@@ -304,8 +304,8 @@ def test_a_name_longer_than_any_model_is_not_looked_for(user: User, bearer: Any)
 def test_who_was_asked_about_waits_with_no_connection(
     user: User, make_token: Callable[..., str]
 ) -> None:
-    presented = callers.Presented(checksum(make_token(user)))
-    make_sure(presented)
+    presented = callers.PresentedCaller(checksum(make_token(user)))
+    identify_caller(presented)
     assert connection.connection is None
 
 

@@ -14,7 +14,7 @@ from llmproxy.routes.base import Route
 from llmproxy.routes.chat import CHAT
 from llmproxy.routes.embeddings import EMBEDDINGS
 from llmproxy.routes.messages import MESSAGES
-from llmproxy.routes.request_body import Asked
+from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import RESPONSES
 from llmproxy.routes.text import TEXT
 
@@ -30,7 +30,7 @@ PICTURE = "data:image/png;base64," + "A" * 5000
 FUNCTION = {"type": "function", "name": "look", "parameters": {"type": "object"}}
 
 
-def parse(route: Route, **body: Any) -> Asked:
+def parse(route: Route, **body: Any) -> CompletionRequest:
     return route.parse(orjson.dumps(LEAST[route] | body))
 
 
