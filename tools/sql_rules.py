@@ -3,8 +3,8 @@
     python tools/sql_rules.py
 
 prints each place that breaks a rule, and exits with 1 if there is one. The reasons are in
-docs/decisions/0022-the-account-that-pays-is-named.md; tests/smartspec/test_sql_rules.py checks the
-keys of tables as well.
+docs/decisions/0022-the-account-that-pays-is-named.md. The keys of tables are checked by
+tests/smartspec/repository/test_sql_rules.py.
 """
 
 import re

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 NOT_YET = "not yet: comes with purchases"
 # The complete list of the faults in the ledger's design. A fault that is removed from the table in
 # docs/faults.md fails the test.
@@ -75,6 +75,6 @@ def test_every_named_test_exists() -> None:
 
 
 def test_a_test_that_does_not_exist_is_noticed() -> None:
-    assert exists("tests/smartspec/test_faults.py::test_every_fault_has_its_row")
-    assert not exists("tests/smartspec/test_faults.py::test_every_fault")
+    assert exists("tests/smartspec/repository/test_faults.py::test_every_fault_has_its_row")
+    assert not exists("tests/smartspec/repository/test_faults.py::test_every_fault")
     assert not exists("tests/nowhere.py::test_every_fault_has_its_row")

@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import get_commands
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # Paths in billing.md are relative to tests/, paths in device-login.md to its application.
 BASES = tuple(
     ROOT / base for base in ("", "tests", "tests/deviceauth", "deviceauth", "templates/deviceauth")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.smartspec import documents
-from tests.smartspec.documents import ROOT
+from tests.smartspec.repository import documents
+from tests.smartspec.repository.documents import ROOT
 
 DOCUMENTS = documents.documents()
 INDEX = ROOT / "docs/README.md"

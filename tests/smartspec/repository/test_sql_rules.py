@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RULES = runpy.run_path(str(ROOT / "tools" / "sql_rules.py"))
 
 FUNCTION = """
