@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate, pre_migrate
+from django.db.models.signals import pre_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,10 +10,8 @@ class CreditsConfig(AppConfig):
     def ready(self) -> None:
         from allauth.account.signals import email_confirmed
 
-        from credits.database.functions import after_migrate
         from credits.database.roles import before_migrate
         from credits.gifts.signup_bonus import on_email_confirmed
 
         pre_migrate.connect(before_migrate, sender=self)
-        post_migrate.connect(after_migrate, sender=self)
         email_confirmed.connect(on_email_confirmed, dispatch_uid="credits.gifts.signup_bonus")

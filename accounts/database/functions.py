@@ -6,7 +6,6 @@ functions because the statement that admits a completion (llmproxy/database/sql/
 
 from collections.abc import Iterable, Set
 from pathlib import Path
-from typing import Any
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -39,8 +38,8 @@ END $$
 """
 
 
-def after_migrate(**kwargs: Any) -> None:
-    """Receive Django's post_migrate: install the functions of these files."""
+def install() -> None:
+    """Install the functions of these files. llmproxy/database/functions.py calls this."""
     replace("accounts_", map(Path.read_text, FILES), needed=TABLES)
 
 

@@ -6,7 +6,6 @@ allowed to call the verbs and nothing else (docs/decisions/0007).
 """
 
 from pathlib import Path
-from typing import Any
 
 from django.db import connection
 from django.db.transaction import atomic
@@ -17,8 +16,10 @@ from credits.database import guards, roles
 FILES = sorted((Path(__file__).parent / "sql").glob("*.sql"))
 
 
-def after_migrate(**kwargs: Any) -> None:
-    """Replace the functions and triggers, and grant the privileges. A receiver of post_migrate.
+def install() -> None:
+    """Replace the functions and triggers, and grant the privileges.
+
+    llmproxy/database/functions.py calls this.
 
     Does nothing if the tables of the ledger are not complete, after a `migrate` to an older state.
     """

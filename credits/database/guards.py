@@ -58,10 +58,12 @@ def replace_triggers(cursor: CursorWrapper, guards: list[Guard]) -> None:
     that are no longer in it are dropped; triggers of other origin stay.
     """
     present = _read_triggers(cursor)
-    for table, name in present.keys() - {(guard.table, guard.name) for guard in guards}:
-        if present[table, name].comment.startswith(MARK):
-            cursor.execute(_format_statement("DROP TRIGGER {name} ON {table}", table, name))
+    written = {(guard.table, guard.name) for guard in guards}
+    dropped = [key for key in present.keys() - written if present[key].comment.startswith(MARK)]
     changed = [guard for guard in guards if not _is_as_written(guard, present)]
+    _lock_tables(cursor, {table for table, _name in dropped} | {guard.table for guard in changed})
+    for table, name in dropped:
+        cursor.execute(_format_statement("DROP TRIGGER {name} ON {table}", table, name))
     for guard in changed:
         cursor.execute(
             _format_statement("DROP TRIGGER IF EXISTS {name} ON {table}", guard.table, guard.name)
@@ -76,6 +78,17 @@ def replace_triggers(cursor: CursorWrapper, guards: list[Guard]) -> None:
             )
         )
     cursor.execute(_ENABLE)
+
+
+def _lock_tables(cursor: CursorWrapper, tables: set[str]) -> None:
+    """Lock the tables in the order of the verbs, which lock the user's row first.
+
+    In another order a replacement would deadlock with calls of the ledger.
+    """
+    if tables:
+        ordered = ["users", *sorted(tables - {"users"})]
+        names = sql.SQL(", ").join(map(sql.Identifier, ordered))
+        cursor.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
 
 
 def _is_as_written(guard: Guard, present: Present) -> bool:

@@ -8,7 +8,14 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from psycopg.errors import UniqueViolation
 
 from credits import ledger
@@ -23,6 +30,9 @@ from llmproxy.routes.base import Receipt
 
 logger = logging.getLogger(__name__)
 
+# The first two: the database or the connection was lost. The others: `migrate` replaces functions,
+# and this call looked for one that is gone; nothing of it was committed.
+REPEATABLE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
 SETTLE_TRIES = 7  # within more than six seconds, in which a database restarts
 # What replaces the provider's texts if PostgreSQL cannot store one of them.
 WITHOUT_TEXTS: dict[str, Any] = {
@@ -77,7 +87,7 @@ def _settle_repeatedly(outcome: Outcome, request: str) -> Receipt:
     for attempt in range(SETTLE_TRIES):
         try:
             return _settle_once(outcome, request)
-        except (OperationalError, InterfaceError):
+        except REPEATABLE:
             if attempt == SETTLE_TRIES - 1:
                 logger.critical(
                     "completion %s could not be settled: its hold will expire",

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from credits.database import functions, guards
-from credits.database.functions import after_migrate
+from credits.database.functions import install
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +46,7 @@ def test_a_database_without_triggers_gets_them_all_again() -> None:
         rows(f"DROP TRIGGER {name} ON {table}")
     for name, *_ in functions_before:
         rows(f"DROP FUNCTION {name}()")
-    after_migrate()
+    install()
     assert (triggers(), rows(FUNCTIONS)) == (before, functions_before)
 
 
@@ -67,7 +67,7 @@ def test_a_trigger_that_was_changed_is_as_before(create: str, other: str) -> Non
         " EXECUTE FUNCTION credit_transactions_append_only()"
     )
     assert triggers() != before
-    after_migrate()
+    install()
     assert triggers() == before
 
 
@@ -77,7 +77,7 @@ def test_a_function_that_was_emptied_is_as_before() -> None:
         "CREATE OR REPLACE FUNCTION users_check_balance() RETURNS trigger LANGUAGE plpgsql"
         " AS 'BEGIN RETURN NULL; END'"
     )
-    after_migrate()
+    install()
     assert rows(FUNCTIONS) == before
 
 
@@ -86,7 +86,7 @@ def test_triggers_that_no_file_made_are_taken_over() -> None:
     before = triggers()
     for table, name, *_ in before:
         rows(f"COMMENT ON TRIGGER {name} ON {table} IS NULL")
-    after_migrate()
+    install()
     assert triggers() == before
 
 
@@ -94,7 +94,7 @@ def test_what_is_as_written_is_not_locked() -> None:
     before = rows(TRIGGERS)
     rows("SET CONSTRAINTS ALL IMMEDIATE")
     with connection.cursor() as cursor:
-        after_migrate()
+        install()
         cursor.execute(
             "SELECT relation::regclass::text FROM pg_locks"
             " WHERE pid = pg_backend_pid() AND locktype = 'relation'"
@@ -112,5 +112,5 @@ def test_a_guard_that_is_no_longer_in_the_file_goes_and_others_stay() -> None:
             " FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only()"
         )
     rows(f"COMMENT ON TRIGGER old_guard ON credit_packages IS '{guards.MARK}of long ago'")
-    after_migrate()
+    install()
     assert [row[1] for row in triggers() if row not in before] == ["somebody_elses"]

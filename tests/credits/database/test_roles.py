@@ -12,7 +12,7 @@ from psycopg import errors
 
 from accounts.models import LEDGER_FIELDS, User
 from credits.database import roles
-from credits.database.functions import after_migrate
+from credits.database.functions import install
 from credits.proof import audit
 from tests.concurrently import concurrently
 from tests.credits.application import Application
@@ -247,6 +247,6 @@ def test_a_guard_that_was_switched_off_is_on_after_the_next_migrate() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE credit_transactions DISABLE TRIGGER USER")
         cursor.execute("ALTER TABLE users DISABLE TRIGGER users_check_balance")
-        after_migrate()
+        install()
         cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'A'")
         assert cursor.fetchall() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.utils import IntegrityError
+from django.db.utils import IntegrityError, InternalError, ProgrammingError
 
 from accounts.models import User
 from credits import ledger
@@ -79,3 +79,24 @@ def test_a_settlement_that_breaks_a_constraint_is_not_taken_for_one_that_was_mad
     change_requests(monkeypatch, lambda request: request.update(model=None))
     with pytest.raises(IntegrityError, match="model"):
         chat(user)
+
+
+@pytest.mark.parametrize("error", [ProgrammingError, InternalError])
+def test_a_settlement_is_repeated_while_functions_are_replaced(
+    error: type[Exception],
+    chat: Callable[..., Any],
+    user: User,
+    upstream: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ask, errors = settlement._settlements.ask, [error("function ledger_capture does not exist")]
+
+    def fail_first(text: str, *, user: int) -> Any:
+        if errors:
+            raise errors.pop()
+        return ask(text, user=user)
+
+    monkeypatch.setattr(settlement._settlements, "ask", fail_first)
+    assert chat(user).status_code == 200
+    assert Completion.objects.get().charged == 1
+    assert ledger.balance(user).held == 0
