@@ -71,7 +71,7 @@ class Chat(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         images = _check_messages(body)
-        limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
+        limit = next((name for name in LIMITS if body.get(name) is not None), LIMITS[0])
         kept = PARAMETERS.select(body)
         include_usage = request_body.set_stream(body, kept, stream)
         size = request_body.measure_json(
@@ -84,6 +84,8 @@ class Chat(Route):
             stream=kept["stream"],
             prompt_bytes=size - image_bytes,
             limit=limit,
+            limit_names=LIMITS,
+            added=request_body.list_added(kept),
             max_tokens=body.get(limit),
             choices=body.get("n") or 1,
             images=len(images),

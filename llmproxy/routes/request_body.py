@@ -3,7 +3,7 @@
 parameters.py checks the members of a body.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -18,6 +18,8 @@ Body = dict[str, Any]
 # Lists and objects in a body; each takes a microsecond to parse. Brackets inside texts count too.
 MAX_PARTS = 200_000
 MAX_TOKEN_ID = 2**31 - 1
+# What `set_stream` writes. Without `stream` a provider sends JSON.
+ADDED_TO_STREAMS, ADDED_TO_JSON = frozenset({"stream_options"}), frozenset({"stream"})
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 
 
@@ -28,7 +30,9 @@ class CompletionRequest:
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
       the prompt without its `images` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
-    * `limit`: the route's name of the parameter that limits the answer.
+    * `limit`: the caller's name of the parameter that limits the answer, or the route's default.
+    * `limit_names`: all names that the route has for it.
+    * `added`: members of `body` that the gateway wrote, and that a provider can do without.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
@@ -42,6 +46,8 @@ class CompletionRequest:
     stream: bool
     prompt_bytes: int
     limit: str = ""
+    limit_names: tuple[str, ...] = ()
+    added: frozenset[str] = frozenset()
     max_tokens: int | None = None
     choices: int = 1
     images: int = 0
@@ -69,13 +75,29 @@ class CompletionRequest:
         """The most tokens that the prompt can have, without its images."""
         return self.prompt_bytes + self.prompt_ids
 
-    def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
-        """Return the body for the provider, with the provider's name of the model and our limit."""
+    def upstream_body(
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
+    ) -> bytes:
+        """Return the body for the provider, with the provider's name of the model and our limit.
+
+        `limit` is the provider's name of the limit, if it is not the caller's. Members of `added`
+        that are `left_out` are not sent.
+        """
         self.body["model"] = model
-        if self.limit:
-            self.body[self.limit] = max_tokens
+        if name := self.limit if limit is None else limit:
+            for other in self.limit_names:
+                self.body.pop(other, None)
+            self.body[name] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
+        if left_out:
+            sent = {name: value for name, value in self.body.items() if name not in left_out}
+            return orjson.dumps(sent)
         return orjson.dumps(self.body)
 
 
@@ -177,6 +199,11 @@ def set_stream(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FB
     if kept["stream"]:
         kept["stream_options"] = {**options, "include_usage": True}
     return options.get("include_usage") or False
+
+
+def list_added(kept: Body) -> frozenset[str]:
+    """The members that `set_stream` wrote and that a provider can do without."""
+    return ADDED_TO_STREAMS if kept["stream"] else ADDED_TO_JSON
 
 
 def check_cache(block: Body, param: str) -> None:

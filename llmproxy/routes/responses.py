@@ -116,6 +116,7 @@ class Responses(Route):
             stream=kept["stream"],
             prompt_bytes=size - sum(map(len, images)),
             limit="max_output_tokens",
+            added=frozenset({"store"}),
             max_tokens=body.get("max_output_tokens"),
             images=len(images),
         )

@@ -77,6 +77,9 @@ BEGIN
                     WHERE d.model_id = m.id AND d.is_active AND v.is_active)
      ORDER BY m.id LIMIT 1;
     SELECT json_agg(json_build_object(
+               'deployment', d.id, 'limit_spelling', d.limit_spelling,
+               'refused', CASE WHEN d.refused_at > clock_timestamp() - make_interval(days => 1)
+                               THEN d.refused_parameters ELSE '{}' END,
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
