@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from llmproxy import lenient_json
-from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest, UpstreamRejected
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
 from llmproxy.routes import kinds, parameters, request_body
@@ -195,16 +195,6 @@ def _find_images(content: Any, param: str) -> list[str]:
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
-# Codes of errors about the caller's request. All others are about the operator's account at the
-# provider, and are only logged.
-CALLERS_ERRORS = (
-    "invalid_",
-    "image_",
-    "unsupported_image",
-    "empty_image",
-    "failed_to_download",
-    "bio_policy",
-)
 
 
 class ResponseEvents(Stream):
@@ -268,16 +258,14 @@ class ResponseEvents(Stream):
         return b""
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        error = self.response.get("error") if self.response.get("status") == "failed" else None
-        if error is None:
+        if self.response.get("status") == "failed":
+            code = refusal.code if isinstance(refusal, UpstreamRejected) else "server_error"
+            error = {"code": code, "message": refusal.message}
+            self.last = self._event("response.failed", response={**self.response, "error": error})
+        else:
             self.last = self._event(
                 "error", code=refusal.code, message=refusal.message, param=refusal.param
             )
-        else:
-            code = error.get("code") if isinstance(error, dict) else None
-            if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
-                error = {"code": "server_error", "message": refusal.message}
-            self.last = self._event("response.failed", response={**self.response, "error": error})
         return b""
 
     def end(self, receipt: Receipt) -> bytes:
