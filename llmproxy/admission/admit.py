@@ -24,7 +24,7 @@ from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
 from llmproxy.metering.pricing import Prices
-from llmproxy.models.providers import MAX_NAME_LENGTH
+from llmproxy.models.providers import is_model_name
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target
@@ -237,7 +237,7 @@ def _model_name(requested: str | None) -> str | None:
     """
     if requested is None:
         return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (requested.isascii() and requested.isprintable() and len(requested) <= MAX_NAME_LENGTH):
+    if not is_model_name(requested):
         raise catalogue.build_not_found(requested)
     return requested
 
