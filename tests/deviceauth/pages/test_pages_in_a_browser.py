@@ -47,9 +47,9 @@ def start_device(**extra: Any) -> Device:
 
 def answer_code(page: Page, device: Device, decision: str = "") -> None:
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     if decision:
-        page.locator(f"button[value={decision}]").click()
+        follow(page.locator(f"button[value={decision}]"))
 
 
 def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
@@ -93,7 +93,7 @@ def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     check_page(page, "9-expired")
     for number in range(6):
         page.goto("/auth/device?user_code=BBBB-BBBB")
-        page.locator("main button[type=submit]").click()
+        follow(page.locator("main button[type=submit]"))
         if number == 0:
             check_page(page, "10-unknown")
     check_page(page, "11-too-many")
@@ -116,10 +116,10 @@ def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
     check_page(page, "15-saved")
     follow(page.locator(".acts a").nth(1))
     check_page(page, "16-disconnect")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     page.goto("/account/devices/disconnect")
     check_page(page, "17-disconnect-all")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     assert not DeviceSession.objects.live().exists()
 
 
