@@ -41,7 +41,6 @@ from llmproxy.exceptions import (
     Unauthorized,
     UserNotFound,
 )
-from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
 from llmproxy.routes.base import Route, choose_trace_id, make_request_id
@@ -193,7 +192,7 @@ def _render_model(row: LanguageModel) -> dict[str, Any]:
         "created": int(row.created_at.timestamp()),
         "owned_by": deployments[0].provider.slug,
         "max_output_tokens": row.output_limit,
-        "credits_per_1k_tokens": {kind.name: float(prices[kind.name]) for kind in PRICE_KINDS},
+        **explain.describe_offer(prices),
     }
 
 

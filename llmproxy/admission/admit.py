@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import orjson
 from django.conf import settings
@@ -23,6 +22,7 @@ from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
+from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
@@ -136,7 +136,7 @@ def admit(
         credential=granted["credential"] or "",
         credential_name=granted["name"] or "",
         model=granted["model"],
-        prices=Prices({kind: Decimal(price) for kind, price in granted["prices"].items()}),
+        prices=build_prices(parse_prices(granted["prices"]), granted["extras"]),
         targets=[Target(**target) for target in granted["targets"]],
         certain_tokens=granted["certain_tokens"],
         counted_tokens=granted["prompt_tokens"] + granted["longest"] * request.choices,

@@ -69,8 +69,8 @@ class AdmissionGranted(TypedDict):
     """The result of `gateway_admit` if the completion may run.
 
     `account` is the id of the user who pays, None for the backend's own calls. `prices` maps the
-    name of each price kind (llmproxy/metering/pricing.py) to credits per 1,000 tokens, as decimal
-    text.
+    names of the price kinds that have columns (llmproxy/metering/price_kinds.py) to credits per
+    1,000 tokens, as decimal text. `extras` has all others, like `completions.extras`.
     """
 
     account: int | None
@@ -78,6 +78,7 @@ class AdmissionGranted(TypedDict):
     name: str | None
     model: str
     prices: dict[str, str]
+    extras: dict[str, Any] | None
     targets: list[dict[str, Any]]
     prompt_tokens: int
     certain_tokens: int
@@ -193,7 +194,7 @@ AdmissionRefused = (
 
 
 class CompletionColumns(TypedDict):
-    """The columns of `completions` that Python computes, besides the token counts and the prices.
+    """The columns of `completions` that Python computes, besides those of counts and prices.
 
     `gateway_settle` itself computes the other columns.
     """
@@ -216,6 +217,7 @@ class CompletionColumns(TypedDict):
     choices: int
     max_tokens: int
     clamped_max_tokens: int | None
+    extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
     held: int
     cost: int
@@ -234,7 +236,7 @@ class UnusedRate(TypedDict):
 
 
 class SettlementRequest(CompletionColumns):
-    """The argument of `gateway_settle`, together with the token counts and the prices.
+    """The argument of `gateway_settle`, together with counts and prices.
 
     `most` is the largest charge in credits, the keys of `unused` are credentials, and `answer` is
     encrypted.

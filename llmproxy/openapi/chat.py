@@ -23,7 +23,7 @@ from accounts.toolbox.openapi import (
     ref,
     string,
 )
-from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
+from llmproxy.openapi.receipt import GENERATION_ID, RECEIPT, describe_prices
 from llmproxy.routes import chat, kinds
 from llmproxy.routes.parameters import Parameters
 
@@ -108,9 +108,7 @@ MODEL = record(
         "created": integer("Unix time."),
         "owned_by": string("The provider's slug."),
         "max_output_tokens": integer(minimum=1),
-        "credits_per_1k_tokens": record(
-            {name: {"type": "number", "minimum": 0} for name in PRICES}
-        ),
+        **describe_prices({"type": "number", "minimum": 0}),
     }
 )
 OUT_OF_CREDITS_FACTS = record(

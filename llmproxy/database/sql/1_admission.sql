@@ -53,24 +53,25 @@ BEGIN
 END $$;
 
 -- Finds the active model with this name (or the first active model, if `p_name` is NULL) that an
--- active provider serves. `prices` has its prices by kind, `targets` the providers that serve it
--- on this route as a JSON array. `p_price`, `p_longest` and `p_image_tokens` are the defaults for
--- a model without its own. `refusal` is NULL, model_not_found, model_without_price or
--- route_not_served.
+-- active provider serves. `prices` has its prices that have columns in `completions`, `extras` all
+-- others, and `targets` the providers that serve it on this route as a JSON array. `p_price`,
+-- `p_longest` and `p_image_tokens` are the defaults for a model without its own. `refusal` is NULL,
+-- model_not_found, model_without_price or route_not_served.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer, p_image_tokens integer,
-    OUT name text, OUT refusal text, OUT prices jsonb, OUT prompt numeric,
+    OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb, OUT prompt numeric,
     OUT dearest_prompt numeric, OUT dearest_completion numeric,
     OUT longest integer, OUT image_tokens integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_model bigint;
 BEGIN
-    SELECT m.id, m.name, gateway_prices(m, p_price), COALESCE(m.prompt_price, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_extras(m, p_price),
+           COALESCE(m.prompt_price, p_price),
            gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
            COALESCE(m.max_output_tokens, p_longest), COALESCE(m.image_tokens, p_image_tokens)
-      INTO v_model, gateway_model.name, prices, prompt, dearest_prompt, dearest_completion, longest,
-           image_tokens
+      INTO v_model, gateway_model.name, prices, extras, prompt, dearest_prompt, dearest_completion,
+           longest, image_tokens
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
@@ -312,7 +313,8 @@ BEGIN
     END IF;
     RETURN json_build_object(
         'account', caller.id, 'credential', caller.credential, 'name', caller.name,
-        'model', model.name, 'prices', model.prices, 'targets', model.targets,
+        'model', model.name, 'prices', model.prices, 'extras', model.extras,
+        'targets', model.targets,
         'prompt_tokens', v_prompt_estimate, 'certain_tokens', v_prompt_bound,
         'longest', v_completion_limit, 'affordable', v_affordable_tokens / request.choices,
         'hold', hold.id, 'held', hold.amount, 'rates', v_limits);
