@@ -5,7 +5,8 @@ Unknown is not zero: a count that is missing follows from the total, or is estim
 
 from dataclasses import dataclass
 
-from llmproxy.metering.pricing import TOKEN_COUNTS, Usage
+from llmproxy.metering.price_kinds import COUNT_COLUMNS, EXTRA_COUNTS
+from llmproxy.metering.pricing import Usage
 from llmproxy.metering.spellings import Counts
 
 LONGEST_TOKEN = 128  # bytes; only runs of spaces are as long
@@ -15,7 +16,7 @@ ZERO_BYTES = LONGEST_TOKEN
 COMPUTED = frozenset(
     "prompt_tokens completion_tokens cached_tokens cache_write_tokens reasoning_tokens".split()  # noqa: SIM905
 )
-OTHERS = tuple(count for count in TOKEN_COUNTS if count not in COMPUTED)
+OTHERS = tuple(count for count in (*COUNT_COLUMNS, *EXTRA_COUNTS) if count not in COMPUTED)
 
 
 @dataclass(frozen=True, slots=True)

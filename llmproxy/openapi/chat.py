@@ -142,13 +142,15 @@ Server-sent events. The schema describes one event:
 
     data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
 
-    %s {"used": 1, "remaining": 99}
-
+    %s
     data: [DONE]
 
 With `stream_options.include_usage` the bill is in the usage chunk instead, as `_credits`. A failure
-after the first byte is an event with `error` in its data, followed by `[DONE]`.
+after the first byte is an event with only `error` in its data. A chunk whose finish reason is
+`error`, and `[DONE]`, follow it.
 """
+BILL_AS_COMMENT = ': credits {"used": 1, "remaining": 99}'
+BILL_AS_EVENT = 'event: credits\n    data: {"used": 1, "remaining": 99}\n'
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
 TRACE_ID, USER_TOKEN = (
     build_request_header(headers.TRACE_ID),
@@ -243,14 +245,14 @@ PATHS: Node = {
         "Complete a chat: JSON, or events when `stream` is true",
         _JSON,
         build_events("message"),
-        description=STREAM % ": credits",
+        description=STREAM % BILL_AS_COMMENT,
     ),
     "/api/llm/chat": build_completion_route("llm_chat", "Complete a chat: always JSON", _JSON),
     "/api/llm/stream": build_completion_route(
         "llm_stream",
         "Complete a chat: always events",
         build_events("message", "credits", "error"),
-        description=STREAM % "event: credits\\n    data:",
+        description=STREAM % BILL_AS_EVENT,
     ),
     "/v1/models": _build_get_route(
         "models",

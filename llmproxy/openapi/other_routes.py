@@ -13,6 +13,7 @@ from accounts.toolbox.openapi import (
 )
 from llmproxy.openapi.chat import (
     BILL,
+    BILL_AS_COMMENT,
     COMPLETION,
     CREDITS,
     GATEWAY,
@@ -152,15 +153,14 @@ SCHEMAS: Node = {
     "MessagesOutOfCredits": {"allOf": [ref("MessagesError"), OUT_OF_CREDITS_FACTS]},
 }
 TYPED_STREAM = """\
-The provider's events, unchanged. The bill is a comment before the last event, because clients stop
-reading after that:
+The provider's events, unchanged. The bill is a comment in front of the last event, because clients
+stop reading after that:
 
     : credits {"used": 1, "remaining": 99}
-
     event: %s
     data: {…}
 
-A failure after the first byte is an event `error`. It follows the bill, and is the last event.
+A failure after the first byte is an event `error`, which is the last one. The bill is in its block.
 """
 
 
@@ -184,7 +184,7 @@ PATHS: Node = {
             "message",
             example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
         ),
-        description=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
+        description=STREAM.replace("chat.completion.chunk", "text_completion") % BILL_AS_COMMENT,
         request_schema="TextRequest",
     ),
     "/v1/embeddings": build_completion_route(

@@ -18,7 +18,9 @@ from llmproxy.models import Endpoint
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
-KEEP_ALIVE = b": keep-alive\n\n"
+# Our comments are lines before an event, never a block of their own: several clients take a blank
+# line for the end of an event, and fail on one without data (openai-go until 3.42).
+KEEP_ALIVE = b": keep-alive\n"
 TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _TRACE_ID = headers.wsgi_name(headers.TRACE_ID)
 ANTHROPIC_TYPES = {
@@ -148,20 +150,21 @@ class Stream:
     def is_whole(self, meter: Meter, *, done: bool) -> bool:
         """True if an answer that ends without its last event is complete, not truncated.
 
-        `done` is True if [DONE] was received.
+        `done` is True if [DONE] was received. Some providers end an answer that failed with the
+        finish reason `error` and no other sign.
         """
-        return done or bool(meter.finish_reason)
+        return (done or bool(meter.finish_reason)) and meter.finish_reason != "error"
 
     def limited(self, receipt: Receipt) -> bytes:
         """Return the events that end an answer which we stop because it reached its limit."""
         raise NotImplementedError
 
     def end(self, receipt: Receipt) -> bytes:
-        """Return the bill and all events that follow it."""
+        """Return the bill and the last event, in one block if the bill is a comment."""
         raise NotImplementedError
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        """Return the event that reports why the answer ends here; `end` is called next."""
+        """Return the events that report why the answer ends here; `end` is called next."""
         raise NotImplementedError
 
 
@@ -172,8 +175,8 @@ def encode_event(data: bytes, name: bytes = b"") -> bytes:
 
 
 def encode_bill(receipt: Receipt) -> bytes:
-    """Encode the bill as an SSE comment, which every client ignores."""
-    return b": credits " + lenient_json.encode(build_credits(receipt)) + b"\n\n"
+    """Encode the bill as an SSE comment, a line to put in front of the last event."""
+    return b": credits " + lenient_json.encode(build_credits(receipt)) + b"\n"
 
 
 def build_credits(receipt: Receipt) -> dict[str, int | None]:

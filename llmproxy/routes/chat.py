@@ -181,8 +181,14 @@ class Chunks(Stream):
         return (self._usage(receipt) if self.request.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        chunk = {**self._chunk(receipt), "choices": [self.choice("error")], **CHAT.refusal(refusal)}
-        return encode_event(lenient_json.encode(chunk))
+        """Return an event with `error` alone, then a chunk that ends the choice.
+
+        In one event they would be taken for an ordinary end by clients that look for `choices`
+        first (the AI SDK's provider for OpenAI).
+        """
+        chunk = {**self._chunk(receipt), "choices": [self.choice("error")]}
+        error, end = map(lenient_json.encode, (CHAT.refusal(refusal), chunk))
+        return encode_event(error) + encode_event(end)
 
     def bill(self, receipt: Receipt) -> bytes:
         return encode_bill(receipt)

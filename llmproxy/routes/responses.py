@@ -267,16 +267,19 @@ class ResponseEvents(Stream):
         return b""
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        error = self.response.get("error") if self.response.get("status") == "failed" else None
-        if error is None:
-            self.last = self._event(
-                "error", code=refusal.code, message=refusal.message, param=refusal.param
-            )
+        """Keep the last event: `response.failed` if the provider sent one, else `error`.
+
+        OpenAI's clients raise for any event with a member `error`. Other clients read the members
+        that the reference has: the same facts beside it, or those in `response`.
+        """
+        if self.response.get("status") == "failed" and self.response.get("error") is not None:
+            error = _choose_error(self.response["error"], refusal)
+            failed = {**self.response, "error": error}
+            self.last = self._event("response.failed", response=failed, error=error)
         else:
-            code = error.get("code") if isinstance(error, dict) else None
-            if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
-                error = {"code": "server_error", "message": refusal.message}
-            self.last = self._event("response.failed", response={**self.response, "error": error})
+            facts = RESPONSES.refusal(refusal)
+            flat = {name: facts["error"][name] for name in ("code", "message", "param")}
+            self.last = self._event("error", **facts, **flat)
         return b""
 
     def end(self, receipt: Receipt) -> bytes:
@@ -287,3 +290,11 @@ class ResponseEvents(Stream):
             lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
             kind.encode(),
         )
+
+
+def _choose_error(reported: Any, refusal: GatewayRefusal) -> Any:
+    """Return the provider's error if it is about the caller's request, else one without details."""
+    code = reported.get("code") if isinstance(reported, dict) else None
+    if isinstance(code, str) and code.startswith(CALLERS_ERRORS):
+        return reported
+    return {"code": "server_error", "message": refusal.message}
