@@ -40,13 +40,13 @@ class Run:
     """An admitted completion while it runs. Only `settle` charges, once."""
 
     def __init__(self, admission: Admission) -> None:
-        self.admission = admission
+        self.admission, media = admission, admission.request.media
         self.meter = admission.route.meter(
             prompt_bytes=admission.request.prompt_bytes,
-            images=admission.request.images,
+            media_tokens=media.least_tokens if media else 0,
             prompt_ids=admission.request.prompt_ids,
             echoed_bytes=admission.request.echoed_bytes,
-            certain_tokens=admission.certain_tokens,
+            certain_tokens=admission.certain_tokens + (media.slack_tokens if media else 0),
             max_completion_tokens=admission.max_tokens * admission.request.choices,
         )
         self.call = Call()  # the present or the last one
