@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from llmproxy.exceptions import (
     UpstreamUnavailable,
 )
 from llmproxy.http1.client import Call, Response
+from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.routes.base import Receipt
@@ -190,7 +192,7 @@ class Run:
     def _build_outcome(self) -> Outcome:
         return Outcome(
             admission=self.admission,
-            reading=self.meter.reading(),
+            reading=self._read(),
             upstream_id=self.meter.upstream_id,
             finish_reason=self.meter.finish_reason,
             provider=self.target.slug if self.target else "",
@@ -199,6 +201,21 @@ class Run:
             attempts=self.attempts,
             first_byte=self.first_byte,
         )
+
+
+    def _read(self) -> Reading:
+        """The usage of the answer, with the things in the request that can have a price.
+
+        Like the prompt, these are not charged if nothing was generated and nothing reported.
+        """
+        reading, media = self.meter.reading(), self.admission.request.media
+        things = dict(media.counts) if media else {}
+        if "request" in self.admission.prices.by_kind:
+            things["requests"] = 1
+        if not things or reading.source == Completion.UsageSource.NONE:
+            return reading
+        reported = reading.usage.extras  # the provider knows better how many seconds there were
+        return replace(reading, usage=replace(reading.usage, **{**things, **reported}))
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
