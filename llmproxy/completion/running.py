@@ -202,7 +202,6 @@ class Run:
             first_byte=self.first_byte,
         )
 
-
     def _read(self) -> Reading:
         """The usage of the answer, with the things in the request that can have a price.
 
