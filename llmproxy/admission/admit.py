@@ -22,6 +22,7 @@ from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
+from llmproxy.metering.media import MEDIA
 from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import MAX_NAME_LENGTH
@@ -209,10 +210,10 @@ def _build_question(
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
-        "image_tokens": settings.LLM_IMAGE_TOKENS,
         "prompt_bytes": request.most_prompt_tokens,
         "prompt_tokens": request.prompt_tokens,
-        "images": request.images,
+        "media": request.media.describe(_get_media_rates()) if request.media else None,
+        "writes_1h": request.writes_1h,
         "choices": request.choices,
         "max_tokens": request.max_tokens,
         "least_tokens": request.least_tokens,
@@ -228,6 +229,11 @@ def _build_question(
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
         "note_seconds": settings.LAST_USE_SECONDS,
     }
+
+
+def _get_media_rates() -> dict[str, int]:
+    """The most tokens of one of each medium, for a model that does not say."""
+    return {medium.name: getattr(settings, f"LLM_{medium.name.upper()}_TOKENS") for medium in MEDIA}
 
 
 def _model_name(requested: str | None) -> str | None:

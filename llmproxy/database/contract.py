@@ -11,7 +11,8 @@ class AdmissionRequest(TypedDict):
     """The argument of `gateway_admit`: the caller, the request, and the settings that decide.
 
     Exactly one of `checksum`, `user` and `is_backend` is set. Durations are in seconds. `price` is
-    the default price in credits per 1,000 tokens, as decimal text. A hold is from `least` to `most`
+    the default price in credits per 1,000 tokens, as decimal text. `media` is what the prompt has
+    besides text (llmproxy/metering/media.py). A hold is from `least` to `most`
     credits.
     """
 
@@ -23,10 +24,10 @@ class AdmissionRequest(TypedDict):
     endpoint: str
     price: str | None
     longest: int
-    image_tokens: int
     prompt_bytes: int
     prompt_tokens: int
-    images: int
+    media: list[dict[str, Any]] | None
+    writes_1h: bool
     choices: int
     max_tokens: int | None
     least_tokens: int

@@ -5,18 +5,15 @@ Unknown is not zero: a count that is missing follows from the total, or is estim
 
 from dataclasses import dataclass
 
-from llmproxy.metering.price_kinds import COUNT_COLUMNS, EXTRA_COUNTS
+from llmproxy.metering.price_kinds import EXTRA_COUNTS
 from llmproxy.metering.pricing import Usage
 from llmproxy.metering.spellings import Counts
 
 LONGEST_TOKEN = 128  # bytes; only runs of spaces are as long
 # A provider that reports no completion is believed for no more text than a token can be.
 ZERO_BYTES = LONGEST_TOKEN
-# The counts of `Usage` that are computed here. The others are taken as they are reported.
-COMPUTED = frozenset(
-    "prompt_tokens completion_tokens cached_tokens cache_write_tokens reasoning_tokens".split()  # noqa: SIM905
-)
-OTHERS = tuple(count for count in (*COUNT_COLUMNS, *EXTRA_COUNTS) if count not in COMPUTED)
+# The counts of `Usage` that are taken as they are reported.
+OTHERS = frozenset(EXTRA_COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +136,7 @@ def complete(
         _split_total(report, report.total, estimates)
         is_estimated = True
     if report.completion is None:
+        report.prompt = report.prompt or None  # a zero beside an unknown count says nothing
         report.completion = estimates.completion
         is_estimated = is_estimated or estimates.completion > 0
     elif not is_final and estimates.completion > report.completion:
@@ -157,12 +155,15 @@ def _split_total(report: Report, total: int, estimates: Estimates) -> None:
 def _build_usage(report: Report, counts: Counts) -> Usage:
     """The usage. Parts that are more than their whole are cut."""
     prompt, completion = report.prompt or 0, report.completion or 0
+    others = {count: counts[count] for count in OTHERS & counts.keys()}
+    if kept := counts.get("written_1h_tokens"):
+        others["cache_write_1h_tokens"] = kept
     usage = Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached_tokens=report.cached,
         reasoning_tokens=report.reasoning,
         cache_write_tokens=report.written,
-        **{count: counts.get(count, 0) for count in OTHERS},
+        **others,
     )
     return usage.bounded(prompt=prompt, completion=completion)

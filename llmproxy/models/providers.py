@@ -174,6 +174,13 @@ def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
     )
 
 
+def _build_rate(label: Any) -> "models.PositiveIntegerField[Any, Any]":
+    """Return a field for the tokens of a medium; if empty, the setting applies."""
+    return models.PositiveIntegerField(
+        label, null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+
 class LanguageModel(models.Model):
     """A model by the name that callers use.
 
@@ -194,9 +201,10 @@ class LanguageModel(models.Model):
     max_output_tokens = models.PositiveIntegerField(
         _("longest answer (tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
-    image_tokens = models.PositiveIntegerField(
-        _("most tokens per image"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )
+    image_tokens = _build_rate(_("most tokens per image"))
+    page_tokens = _build_rate(_("most tokens per page"))
+    audio_second_tokens = _build_rate(_("most tokens per second of audio"))
+    video_second_tokens = _build_rate(_("most tokens per second of video"))
     long_from_tokens = models.PositiveIntegerField(
         _("long from (prompt tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )

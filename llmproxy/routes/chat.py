@@ -3,7 +3,7 @@
 Source: OpenAI API reference, "Create chat completion"; api.md §3.
 """
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 from accounts.toolbox.openapi import ref
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import Content, collect
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
-from llmproxy.routes import kinds, parameters, request_body
+from llmproxy.routes import kinds, media_parts, parameters, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, build_credits, encode_bill, encode_event
-from llmproxy.routes.kinds import Content
+from llmproxy.routes.kinds import Content as ContentKind
 from llmproxy.routes.parameters import (
     CHOICES,
     LIMIT,
@@ -31,9 +32,8 @@ from llmproxy.routes.request_body import Body, CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
 MAX_MESSAGES = 10_000
-# Types of message parts besides images and files. Each has no more tokens than bytes.
-PARTS = frozenset({"text", "refusal", "input_audio"})
-ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# Types of message parts that are text. Each has no more tokens than bytes.
+PARTS = frozenset({"text", "refusal"})
 # Both names of the limit, the newer first: the newer wins where both are sent.
 LIMITS = ("max_completion_tokens", "max_tokens")
 # OpenAI's parameters, and the samplers of other providers. No other parameter is forwarded: a
@@ -44,7 +44,9 @@ PARAMETERS = Parameters(
     # of an answer.
     *parameters.refuse(UNMETERED, "audio", "prediction"),
     Parameter(
-        "messages", Content(kinds.describe_list(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
+        "messages",
+        ContentKind(kinds.describe_list(ref("ChatMessage"), MAX_MESSAGES)),
+        is_required=True,
     ),
     *SAMPLING_WITH_PENALTIES,
     TOOLS,
@@ -70,23 +72,27 @@ class Chat(Route):
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
-        images = _check_messages(body)
+        media = collect(_check_messages(body))
         limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
         kept = PARAMETERS.select(body)
         include_usage = request_body.set_stream(body, kept, stream)
-        size = request_body.measure_json(
-            body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
+        prompt = request_body.measure_prompt(
+            media,
+            body["messages"],
+            body.get("tools"),
+            body.get("functions"),
+            body.get("response_format"),
         )
-        image_bytes = sum(len(image) for image in images)
         return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=size - image_bytes,
+            prompt_bytes=prompt.size,
             limit=limit,
             max_tokens=body.get(limit),
             choices=body.get("n") or 1,
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             include_usage=include_usage,
         )
 
@@ -104,23 +110,20 @@ class DesktopChat(Chat):
         return NamedChunks(request)
 
 
-def _check_messages(body: Body) -> list[str]:
-    """Check the messages, and return the images in them as texts of the body.
-
-    An image is charged by its pixels, so its bytes do not count as prompt.
-    """
-    images: list[str] = []
+def _check_messages(body: Body) -> list[Content]:
+    """Check the messages, and return the contents in them that are no text."""
+    contents: list[Content] = []
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
         if message.get("audio"):
             raise request_body.build_unmeasured_refusal(f"{param}.audio")
         request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            images += _find_images(content, f"{param}.content")
-    return images
+            contents += _find_media(content, f"{param}.content")
+    return contents
 
 
-def _find_images(content: Any, param: str) -> list[str]:
+def _find_media(content: Any, param: str) -> Iterator[Content]:
     if not (
         isinstance(content, list)
         and all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in content)
@@ -128,32 +131,12 @@ def _find_images(content: Any, param: str) -> list[str]:
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
         )
-    images = []
     for part in content:
         request_body.check_cache(part, param)
-        if part["type"] == "image_url":
-            address = part.get("image_url")
-            url = address.get("url") if isinstance(address, dict) else address
-            if not isinstance(url, str):
-                raise InvalidRequest(
-                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
-                )
-            images.append(url)
-        elif part["type"] == "file":
-            _check_file(part.get("file"), param)
+        if part["type"] in media_parts.PARTS:
+            yield from media_parts.read_part(part, param)
         elif part["type"] not in PARTS:
             raise request_body.build_unknown_type_refusal(param)
-    return images
-
-
-def _check_file(file: Any, param: str) -> None:
-    """Refuse a file whose bytes are not in the request.
-
-    An id may be that of another caller's file, and the size of a file behind a URL is unknown.
-    """
-    data = file.get("file_data") if isinstance(file, dict) else None
-    if not isinstance(data, str) or file.get("file_id") or ADDRESS.match(data):
-        raise request_body.build_unmeasured_refusal(param)
 
 
 class Chunks(Stream):

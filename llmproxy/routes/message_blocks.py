@@ -9,26 +9,26 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import InvalidRequest
-from llmproxy.routes import request_body
+from llmproxy.metering.media import Content
+from llmproxy.routes import media_parts, request_body
 from llmproxy.routes.request_body import Body
 
 MAX_MESSAGES = 100_000
 PLAIN = ("text", "thinking", "redacted_thinking", "tool_use")
-# Sources of a document whose bytes are in the request. A file behind an id or a URL could have any
-# size, or belong to another caller.
-SOURCES = ("base64", "text", "content")
+# Sources of an image or a document. A file behind an id could belong to another caller.
+SOURCES = ("base64", "url")
 MAX_DEPTH = 8
 
 
-def check(body: Body) -> list[str]:
-    """Return the images in `messages` and `system`, as texts of the body. Raises InvalidRequest."""
-    images = list(_find_images(body.get("system"), "system"))
+def check(body: Body) -> list[Content]:
+    """Return the contents in `messages` and `system` that are no text. Raises InvalidRequest."""
+    contents = list(_find_media(body.get("system"), "system"))
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
-        images += _find_images(message.get("content"), f"{param}.content")
-    return images
+        contents += _find_media(message.get("content"), f"{param}.content")
+    return contents
 
 
-def _find_images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
+def _find_media(content: Any, param: str, depth: int = 0) -> Iterator[Content]:
     if content is None or isinstance(content, str):
         return
     if (
@@ -42,29 +42,27 @@ def _find_images(content: Any, param: str, depth: int = 0) -> Iterator[str]:
         request_body.check_cache(block, param)
         match block.get("type"):
             case "image":
-                yield _read_image(block.get("source"), param)
+                yield from _read_source(block, param)
             case "document":
-                yield from _find_images(_read_blocks(block.get("source"), param), param, depth + 1)
+                yield from _find_in_document(block, param, depth)
             case "tool_result" | "search_result":
-                yield from _find_images(block.get("content"), param, depth + 1)
+                yield from _find_media(block.get("content"), param, depth + 1)
             case kind if kind not in PLAIN:
                 raise request_body.build_unknown_type_refusal(param)
 
 
-def _read_blocks(source: Any, param: str) -> Any:
-    """Return the blocks of a document that consists of blocks; None for any other document."""
+def _find_in_document(block: Body, param: str, depth: int) -> Iterator[Content]:
+    """Yield the document, or what is in its blocks. One that is sent as plain text is text."""
+    source = block.get("source")
+    kind = source.get("type") if isinstance(source, dict) else None
+    if kind == "content":
+        yield from _find_media(source.get("content"), param, depth + 1)
+    elif kind != "text":
+        yield from _read_source(block, param)
+
+
+def _read_source(block: Body, param: str) -> Iterator[Content]:
+    source = block.get("source")
     if not isinstance(source, dict) or source.get("type") not in SOURCES:
         raise request_body.build_unmeasured_refusal(param)
-    return source.get("content") if source["type"] == "content" else None
-
-
-def _read_image(source: Any, param: str) -> str:
-    fields = source if isinstance(source, dict) else {}
-    name = {"base64": "data", "url": "url"}.get(str(fields.get("type")))
-    if name is None:
-        raise request_body.build_unmeasured_refusal(param)
-    if not isinstance(fields.get(name), str):
-        raise InvalidRequest(
-            _("%(param)s has an image without a URL.") % {"param": param}, param=param
-        )
-    return str(fields[name])
+    return media_parts.read_part(block, param)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import collect
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
 from llmproxy.routes import kinds, message_blocks, parameters, request_body
@@ -86,7 +87,7 @@ class Messages(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
-        images = message_blocks.check(body)
+        media = collect(message_blocks.check(body))
         max_tokens = body.get("max_tokens")
         if max_tokens is None:
             raise InvalidRequest(
@@ -94,8 +95,13 @@ class Messages(Route):
             )
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measure_json(
-            body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
+        prompt = request_body.measure_prompt(
+            media,
+            body["messages"],
+            body.get("system"),
+            body.get("tools"),
+            body.get("output_config"),
+            *(body[name] for name in ("cache_control",) if name in body),
         )
         described_tools = [
             tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
@@ -104,11 +110,12 @@ class Messages(Route):
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
+            prompt_bytes=prompt.size,
             prompt_ids=TOOL_TOKENS * len(described_tools),
             limit="max_tokens",
             max_tokens=max_tokens,
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             thinking=_read_thinking_budget(kept, max_tokens),
         )
 

@@ -6,6 +6,7 @@ another, and the tokens of stored state have no known bound.
 Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,11 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import Content, collect
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import kinds, parameters, request_body
+from llmproxy.routes import kinds, media_parts, parameters, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
-from llmproxy.routes.kinds import OBJECT, STRING, Content
+from llmproxy.routes.kinds import OBJECT, STRING
+from llmproxy.routes.kinds import Content as ContentKind
 from llmproxy.routes.parameters import (
     LIMIT,
     MODEL,
@@ -49,9 +52,8 @@ PARTS = (
     "summary_text",
     "reasoning_text",
     "text",
-    "input_file",
-    "input_audio",
 )
+MEDIA_PARTS = ("input_image", "input_file", "input_audio")
 
 PARAMETERS = Parameters(
     *parameters.refuse(
@@ -77,7 +79,7 @@ PARAMETERS = Parameters(
     TOOLS,
     Parameter(
         "input",
-        Content({"anyOf": [kinds.TEXT, kinds.describe_list(OBJECT.schema(), MAX_ITEMS)]}),
+        ContentKind({"anyOf": [kinds.TEXT, kinds.describe_list(OBJECT.schema(), MAX_ITEMS)]}),
         is_required=True,
     ),
     STREAM,
@@ -103,21 +105,22 @@ class Responses(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         _check_reasoning(body)
-        images = _check_input(body)
+        media = collect(_check_input(body))
         kept = PARAMETERS.select(body)
         kept["stream"] = request_body.is_streamed(body, stream)
         kept["store"] = False
-        size = request_body.measure_json(
-            body["input"], body.get("instructions"), body.get("tools"), body.get("text")
+        prompt = request_body.measure_prompt(
+            media, body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
         return CompletionRequest(
             body=kept,
             model=body.get("model"),
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
+            prompt_bytes=prompt.size,
             limit="max_output_tokens",
             max_tokens=body.get("max_output_tokens"),
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:
@@ -134,8 +137,8 @@ def _check_reasoning(body: Body) -> None:
         raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
 
 
-def _check_input(body: Body) -> list[str]:
-    """Check the input, and return the images in it as texts of the body."""
+def _check_input(body: Body) -> list[Content]:
+    """Check the input, and return the contents in it that are no text."""
     items = body.get("input")
     if isinstance(items, str):
         return []
@@ -144,7 +147,7 @@ def _check_input(body: Body) -> list[str]:
             _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS},
             param="input",
         )
-    images: list[str] = []
+    contents: list[Content] = []
     for index, item in enumerate(items):
         param = f"input.{index}"
         # An item that has only an id refers to an item that the provider stores.
@@ -156,8 +159,8 @@ def _check_input(body: Body) -> list[str]:
         if _is_reference(item):
             raise request_body.build_unmeasured_refusal(param)
         for name in ("content", "output", "summary"):
-            images += _find_images(item.get(name), f"{param}.{name}")
-    return images
+            contents += _find_media(item.get(name), f"{param}.{name}")
+    return contents
 
 
 def _is_reference(item: Body) -> bool:
@@ -167,30 +170,20 @@ def _is_reference(item: Body) -> bool:
     return item.get("type", "message") == "message" and not item.get("content")
 
 
-def _find_images(content: Any, param: str) -> list[str]:
+def _find_media(content: Any, param: str) -> Iterator[Content]:
     if content is None or isinstance(content, str):
-        return []
+        return
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
         )
-    images = []
     for part in content:
-        if (
-            part.get("file_id")
-            or part.get("file_url")
-            or "://" in str(part.get("file_data") or "")[:64]
-        ):
+        if part.get("file_id"):
             raise request_body.build_unmeasured_refusal(param)
-        if part.get("type") == "input_image":
-            if not isinstance(part.get("image_url"), str):
-                raise InvalidRequest(
-                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
-                )
-            images.append(part["image_url"])
+        if part.get("type") in MEDIA_PARTS:
+            yield from media_parts.read_part(part, param)
         elif part.get("type") not in PARTS:
             raise request_body.build_unknown_type_refusal(param)
-    return images
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
