@@ -188,13 +188,17 @@ class Chunks(Stream):
         return encode_bill(receipt)
 
     def _usage(self, receipt: Receipt) -> bytes:
+        """Return the usage chunk with the charged tokens: a provider may send several chunks."""
         usage = {
             "prompt_tokens": receipt.usage.prompt_tokens,
             "completion_tokens": receipt.usage.completion_tokens,
             "total_tokens": receipt.usage.total_tokens,
         }
-        chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": usage}
-        return encode_event(lenient_json.encode({**chunk, "_credits": build_credits(receipt)}))
+        chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": {}}
+        usage = {**chunk["usage"], **usage}
+        return encode_event(
+            lenient_json.encode({**chunk, "usage": usage, "_credits": build_credits(receipt)})
+        )
 
     def _chunk(self, receipt: Receipt) -> Body:
         return {
