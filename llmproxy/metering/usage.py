@@ -138,6 +138,7 @@ def complete(
         _split_total(report, report.total, estimates)
         is_estimated = True
     if report.completion is None:
+        report.prompt = report.prompt or None  # a zero beside an unknown count says nothing
         report.completion = estimates.completion
         is_estimated = is_estimated or estimates.completion > 0
     elif not is_final and estimates.completion > report.completion:
