@@ -1,11 +1,10 @@
 """The meter counts the tokens that an answer uses while it passes. Pure: no input or output."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from llmproxy.metering import places, spellings, text, usage
-from llmproxy.metering.data_urls import START, STARTS, DataUrlFilter, count_bytes
+from llmproxy.metering.generated_text import GeneratedText
 from llmproxy.metering.pricing import Usage, estimated_tokens
 from llmproxy.metering.spellings import Counts
 from llmproxy.metering.usage import LONGEST_TOKEN, Estimates
@@ -16,7 +15,6 @@ IMAGE_TOKENS = 85  # the least that an image costs at OpenAI; used in estimates 
 CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8
 PLAIN_DELTA = frozenset({"role", "content"})
 MEDIA = ("images", "image", "audio", "video", "files")
-MAX_FILTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Reading:
     source: str
 
 
-class Meter:
+class Meter(GeneratedText):
     """Counts tokens in the decoded chunks of a stream, or in one JSON answer.
 
     `certain_tokens` is more than the prompt can have; `max_completion_tokens` is the limit of the
@@ -49,25 +47,20 @@ class Meter:
         echoed_bytes: int = 0,
         certain_tokens: int = 0,
     ) -> None:
+        super().__init__(echoed_bytes)
         self.prompt_estimate = estimated_tokens(prompt_bytes) + images * IMAGE_TOKENS + prompt_ids
         self.certain_tokens = max(certain_tokens, prompt_bytes + prompt_ids)
         self.max_completion_tokens = max_completion_tokens
         self.counts: Counts = {}  # of each the largest that the provider has reported
-        self.generated_bytes = -echoed_bytes  # a prompt that is echoed was not generated
-        self.has_media = False
         self.chunks = 0
-        self.texts = 0  # pieces of text
         self.upstream_id = ""
         self.finish_reason = ""
         # A stream has not come to its end yet.
         self.is_whole = True
         # The provider failed. A prompt without an answer is then not charged.
         self.is_broken = False
-        # Some providers send a text in pieces, then whole. The largest sum was generated.
-        self._repeated = defaultdict[str, int](lambda: -echoed_bytes)
-        self._filters: dict[int | str, DataUrlFilter] = {}  # of texts that may be within a data URL
         self._bytes_at_usage: int | None = None  # `generated_bytes` when the last usage came
-        self._has_closing_usage = False
+        self._is_usage_closing = False  # the last usage came alone, after text
         self._most_empty_chunks = CHUNKS_SLACK + CHUNKS_A_TOKEN * max_completion_tokens
         self._most_bytes = LONGEST_TOKEN * (max_completion_tokens + 1)
 
@@ -121,34 +114,6 @@ class Meter:
     def _look_for_media(self, message: dict[str, Any]) -> None:
         self.has_media = self.has_media or any(message.get(name) for name in MEDIA)
 
-    def count_text(self, piece: str, place: Any = None) -> None:
-        """Count a piece of generated text. The pieces of one text have the same `place`."""
-        if piece:
-            self.texts += 1
-            if self._filters or START in piece or piece.endswith(STARTS):
-                self.generated_bytes += self._filter(piece, place)
-            else:
-                self.generated_bytes += count_bytes(piece)
-
-    def _filter(self, piece: str, place: Any) -> int:
-        """The bytes of a piece without data URLs, of which this piece may be the middle."""
-        place = place if isinstance(place, int | str) else ""
-        data_urls = self._filters.pop(place, None) or DataUrlFilter()
-        size = data_urls.count(piece)
-        self.has_media = self.has_media or data_urls.has_found
-        if not data_urls.is_idle and len(self._filters) < MAX_FILTERS:
-            self._filters[place] = data_urls
-        return size
-
-    def count_again(self, pieces: list[str], source: str = "message") -> None:
-        """Count texts of a source that may repeat what has come in pieces, or from another."""
-        for piece in pieces:
-            data_urls = DataUrlFilter()
-            self._repeated[source] += data_urls.count(piece)
-            self.has_media = self.has_media or data_urls.has_found
-            self.texts += 1
-        self.generated_bytes = max(self.generated_bytes, self._repeated[source])
-
     def read_usages(self, answer: dict[str, Any], *, is_closing: bool = False) -> None:
         """Note all usage in this object. `is_closing`: it is for the whole answer."""
         for reported in places.find_usages(answer):
@@ -159,8 +124,7 @@ class Meter:
         if counts := spellings.read_counts(reported):
             spellings.merge(self.counts, counts)
             self._bytes_at_usage = self.generated_bytes
-            is_closing = is_closing and (self.generated_bytes > 0 or self.has_media)
-            self._has_closing_usage = self._has_closing_usage or is_closing
+            self._is_usage_closing = is_closing and (self.generated_bytes > 0 or self.has_media)
 
     @property
     def is_over_limit(self) -> bool:
@@ -179,21 +143,19 @@ class Meter:
         return self.is_whole
 
     @property
-    def _is_usage_fresh(self) -> bool:
-        """Whether nothing was generated since the last usage came."""
-        return self._bytes_at_usage == self.generated_bytes
-
-    @property
     def _is_usage_final(self) -> bool:
         """Whether the reported usage is that of the whole answer, not of a part of it."""
-        has_ended = self.has_ended or bool(self.finish_reason)
-        return self._has_closing_usage or (self._is_usage_fresh and has_ended)
+        if self._bytes_at_usage != self.generated_bytes:
+            return False  # there was more text since then
+        # An answer over its limit has the reason with which we ended it.
+        has_reason = bool(self.finish_reason) and not self.is_over_limit
+        return self.has_ended or has_reason or self._is_usage_closing
 
     def reading(self) -> Reading:
         """The usage that the provider reported; an estimate from the text for what it did not."""
         is_final, report = self._is_usage_final, self.interpret()
         if report is not None and report.is_zero:
-            if is_final and self._is_usage_fresh:
+            if is_final:
                 return Reading(Usage(0, 0), "exact")
             report = None
         is_answered = self.generated_bytes > 0 or self.has_media

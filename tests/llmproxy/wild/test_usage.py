@@ -273,6 +273,13 @@ CACHES = [
     Row("more cached than the prompt has", "own", answer(counts(20, 5, cached_tokens=960)), 27),
 ]
 
+METRICS: dict[str, Any] = {
+    "amazon-bedrock-invocationMetrics": {
+        "inputTokenCount": 20,
+        "outputTokenCount": 5,
+        "invocationLatency": 700,
+    }
+}
 PLACES = [
     Row(
         "within a choice",
@@ -378,15 +385,7 @@ PLACES = [
         "Bedrock's metrics",
         "docs.aws.amazon.com: invocationMetrics",
         stream(
-            last(
-                **{
-                    "amazon-bedrock-invocationMetrics": {
-                        "inputTokenCount": 20,
-                        "outputTokenCount": 5,
-                        "invocationLatency": 700,
-                    }
-                }
-            )
+            last(**METRICS),
         ),
         45,
     ),
