@@ -157,12 +157,15 @@ def _split_total(report: Report, total: int, estimates: Estimates) -> None:
 def _build_usage(report: Report, counts: Counts) -> Usage:
     """The usage. Parts that are more than their whole are cut."""
     prompt, completion = report.prompt or 0, report.completion or 0
+    others = {count: counts[count] for count in OTHERS if count in counts}
+    if not (report.cached or report.written or report.reasoning or others):
+        return Usage(prompt, completion)
     usage = Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         cached_tokens=report.cached,
         reasoning_tokens=report.reasoning,
         cache_write_tokens=report.written,
-        **{count: counts.get(count, 0) for count in OTHERS},
+        **others,
     )
     return usage.bounded(prompt=prompt, completion=completion)
