@@ -55,35 +55,34 @@ def _inflate(pdf: bytes, start: int, most: int) -> bytes:
 
 
 def measure_audio(audio: bytes) -> int:
-    """The seconds of a WAV or MP3 recording; 0 for other formats.
+    """The seconds of a WAV or MP3 recording, rounded up; 0 for other formats.
 
     Sources: Multimedia Programming Interface 1.0, "Waveform Audio File Format"; ISO 11172-3,
     2.4.2.3 "Header".
     """
-    rate = _read_wav_rate(audio) or _read_mp3_rate(audio)
-    return -(-len(audio) // rate) if rate else 0
+    is_wav = audio[:4] in (b"RIFF", b"RF64") and audio[8:12] == b"WAVE"
+    start, rate = _read_wav(audio) if is_wav else _read_mp3(audio)
+    return max(-(-(len(audio) - start) // rate), 1) if rate else 0
 
 
-def _read_wav_rate(audio: bytes) -> int:
-    """The bytes of a second of a WAV file; 0 for other files."""
-    if audio[:4] not in (b"RIFF", b"RF64") or audio[8:12] != b"WAVE":
-        return 0
-    chunk = audio.find(b"fmt ", 12, 4096)
-    rate = int.from_bytes(audio[chunk + 16 : chunk + 20], "little") if chunk >= 0 else 0
-    return rate if rate in _WAV_RATES else 0
+def _read_wav(audio: bytes) -> tuple[int, int]:
+    """Where the sound of a WAV file starts, and the bytes of a second; 0 if these are implausible."""
+    layout, samples = audio.find(b"fmt ", 12, 4096), audio.find(b"data", 12, 65_536)
+    rate = int.from_bytes(audio[layout + 16 : layout + 20], "little")
+    return samples + 8, rate if layout >= 0 and samples >= 0 and rate in _WAV_RATES else 0
 
 
-def _read_mp3_rate(audio: bytes) -> int:
-    """The bytes of a second in the first frame of an MP3 file; 0 for other files."""
+def _read_mp3(audio: bytes) -> tuple[int, int]:
+    """Where the sound of an MP3 file starts, and the bytes of a second; 0 for other files."""
     start = 0
     if audio[:3] == b"ID3" and len(audio) > 10:
         first, second, third, fourth = audio[6:10]
         start = 10 + (first << 21 | second << 14 | third << 7 | fourth)
     header = audio[start : start + 3]
     if len(header) < 3 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
-        return 0
+        return start, 0
     table = _MP3_1 if header[1] & 0x18 == 0x18 else _MP3_2
-    return table[header[2] >> 4] * 125
+    return start, table[header[2] >> 4] * 125
 
 
 def divide(size: int, bytes_of_one: tuple[int, int]) -> tuple[int, int]:
