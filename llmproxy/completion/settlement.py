@@ -156,6 +156,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "max_tokens": admission.max_tokens,
         "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
         "attempts": outcome.attempts,
+        "dropped_parameters": admission.request.not_sent or None,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,

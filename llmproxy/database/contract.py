@@ -217,6 +217,7 @@ class CompletionColumns(TypedDict):
     max_tokens: int
     clamped_max_tokens: int | None
     attempts: list[dict[str, Any]]
+    dropped_parameters: list[str] | None
     held: int
     cost: int
     first_byte_ms: int | None
