@@ -15,7 +15,7 @@ from accounts.models import User
 from llmproxy.models import Completion, Deployment, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, open_strict_page
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, follow, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -99,9 +99,11 @@ def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Prov
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
     page.locator("input[name=names][value=gpt-5]").check()
     page.locator("input[name=prompt_price]").fill("1")
-    page.locator(
-        "main form[method=post] button[type=submit], #content-main form[method=post] button"
-    ).last.click()
+    follow(
+        page.locator(
+            "main form[method=post] button[type=submit], #content-main form[method=post] button"
+        ).last
+    )
     check_page(page, "providers-import-refused")
     page.locator("input[name=completion_price]").fill("4")
     page.locator("#content-main form[method=post] button").last.click()

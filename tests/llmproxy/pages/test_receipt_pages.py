@@ -28,6 +28,7 @@ from tests.pages import (
     SCREENSHOTS,
     check_page,
     extract_text,
+    follow,
     log_in,
     open_strict_page,
 )
@@ -348,9 +349,9 @@ def test_receipts_in_a_browser(
     log_in(context, user, live_server.url)
     with open_strict_page(context, live_server.url) as page:
         page.goto("/account/transactions")
-        page.locator("main a", has_text=re.compile("Usage|ใช้")).first.click()
+        follow(page.locator("main a", has_text=re.compile("Usage|ใช้")).first)
         check_page(page, f"receipt-{theme}")
-        page.locator(".notice a").first.click()
+        follow(page.locator(".notice a").first)
         check_page(page, f"billing-{theme}")
     log_in(
         context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url
