@@ -22,19 +22,15 @@ from llmproxy.routes.request_body import Body, check_cache
 # request does not show. The caller runs them.
 DESCRIBED = re.compile(r"(bash|text_editor|computer|memory|(computer|browser)_toolset)_\d{8}\Z")
 TOOL_TOKENS = 1500
-OWN_TYPES = frozenset({"function", "custom"})
-LOCAL_TYPES = OWN_TYPES | {"local_shell", "shell", "apply_patch"}
+OWN_TYPES = ("function", "custom")  # tuples, because a caller may send a list as a type
+LOCAL_TYPES = (*OWN_TYPES, "local_shell", "apply_patch")
 # Google's tools have no type: their only member is named after the tool.
 WITHOUT_TYPE = re.compile(
     r"(google|enterprise|url|code|web|file|computer|retrieval)_?[a-zA-Z_]*\Z", re.ASCII
 )
 # Values of tool_choice that ask for any tool, and types of it that do not name a provider's tool.
 ANY = ("required", "any")
-CHOICES = (
-    OWN_TYPES
-    | {"tool", "allowed_tools", "auto", "none", "shell", "local_shell"}
-    | {"apply_patch", *ANY}
-)
+CHOICES = (*LOCAL_TYPES, "shell", "tool", "allowed_tools", "auto", "none", *ANY)
 # How well-known clients are told not to send a tool. The keys are the beginnings of its type.
 SETTINGS = {
     "web_search": 'Codex: web_search = "disabled" in config.toml. '
