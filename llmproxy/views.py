@@ -47,6 +47,7 @@ from llmproxy.routes.base import Route, choose_trace_id, make_request_id
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.embeddings import EMBEDDINGS
 from llmproxy.routes.messages import MESSAGES
+from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import RESPONSES
 from llmproxy.routes.text import TEXT
 
@@ -114,6 +115,9 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase) -> HttpRespon
     admission: Admission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
         response[name] = value
+    parsed: CompletionRequest | None = getattr(request, "parsed", None)
+    if parsed and parsed.not_sent:
+        response[headers.DROPPED_PARAMETERS] = ", ".join(parsed.not_sent)
     return response
 
 
@@ -202,14 +206,15 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
     if len(raw) > STRANGERS_BYTES:
         identify_caller(caller)
     try:
+        parsed = request.parsed = route.parse(raw, stream=stream)  # type: ignore[attr-defined]
         admission = admit(
             caller,
-            route.parse(raw, stream=stream),
+            parsed,
             route=route,
             path=request.path,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
             repeatable=_repeatable(request, raw),
-            passed_headers=route.passed_headers(request.headers),
+            passed_headers=route.passed_headers(request.headers, parsed),
         )
     except (Unauthorized, InsufficientScope, UserNotFound):
         raise

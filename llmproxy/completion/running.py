@@ -106,6 +106,7 @@ class Run:
         self.target, self.call = target, Call()
         if self.is_stopped:
             self.call.stop()
+        admission.request.forwarded = target.forwarded_parameters
         body = admission.request.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )

@@ -220,6 +220,7 @@ class CompletionColumns(TypedDict):
     clamped_max_tokens: int | None
     extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
+    dropped_parameters: list[str] | None
     held: int
     cost: int
     first_byte_ms: int | None

@@ -24,8 +24,9 @@ from accounts.toolbox.openapi import (
     string,
 )
 from llmproxy.openapi.receipt import GENERATION_ID, RECEIPT, describe_prices
-from llmproxy.routes import chat, kinds
+from llmproxy.routes import kinds
 from llmproxy.routes.parameters import Parameters
+from llmproxy.routes.tables import chat
 
 GATEWAY = ErrorAnswers(
     "Error",
@@ -53,6 +54,7 @@ ADMITTED = build_response_headers(
     headers.CLAMPED_BY_CREDITS,
     headers.CLAMPED_BY_MODEL,
     headers.CLAMPED_THINKING,
+    headers.DROPPED_PARAMETERS,
 )
 CHARGED = build_response_headers(headers.CREDITS_USED, headers.CREDITS_REMAINING)
 CREDITS = record({"used": integer(minimum=0), "remaining": {"type": ["integer", "null"]}})
@@ -68,8 +70,8 @@ def build_request_body(parameters: Parameters, description: str, example: Node) 
 
 CHAT_REQUEST = build_request_body(
     chat.PARAMETERS,
-    "OpenAI's parameters. Those that are not listed here are forwarded unchanged; parameters of "
-    "other APIs are dropped.",
+    "OpenAI's parameters. Those that are not listed here are forwarded unchanged, or dropped and "
+    "named in `x-dropped-parameters` (docs/parameters.md).",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(

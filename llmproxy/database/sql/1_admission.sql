@@ -77,14 +77,16 @@ BEGIN
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
                     WHERE d.model_id = m.id AND d.is_active AND v.is_active)
      ORDER BY m.id LIMIT 1;
-    SELECT json_agg(json_build_object(
+    -- A null member is left out: a worker of the version before does not know a new member.
+    SELECT json_agg(json_strip_nulls(json_build_object(
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,
                'drain_seconds', v.drain_seconds, 'failures', v.failures,
-               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false)))
+               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false),
+               'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}'))))
       INTO targets
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
      WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);

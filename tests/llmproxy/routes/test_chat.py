@@ -327,7 +327,7 @@ def test_an_endless_answer_is_bounded(
 
 
 def test_an_unknown_model_is_404_and_not_rated(chat: Chat, user: User, upstream: Upstream) -> None:
-    for name in ("gpt-unknown", "", "small\0", "ä", "x" * 1000):
+    for name in ("gpt-unknown", " ", "small\0", "ä", "x" * 1000):
         response = chat(user, model=name)
         assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
         assert response.json()["error"]["param"] == "model"
