@@ -20,6 +20,7 @@ import credits.api.openapi
 import deviceauth.openapi
 import llmproxy.openapi.chat
 import llmproxy.openapi.other_routes
+import llmproxy.openapi.prompt_routes
 from accounts.toolbox import dialects
 from accounts.toolbox.dialects import speaks
 from accounts.toolbox.openapi import ENVELOPE, JSON, Node, build_response, header, record, string
@@ -30,6 +31,7 @@ APPS = (
     deviceauth.openapi,
     llmproxy.openapi.chat,
     llmproxy.openapi.other_routes,
+    llmproxy.openapi.prompt_routes,
 )
 SECONDS = 3600  # a client may cache the document for this time
 

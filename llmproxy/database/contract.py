@@ -88,6 +88,34 @@ class AdmissionGranted(TypedDict):
     rates: list[Rates]
 
 
+class FreeRequest(TypedDict):
+    """The argument of `gateway_admit_free`: a part of that of `gateway_admit`."""
+
+    checksum: str
+    is_key: bool
+    user: int | None
+    is_backend: bool
+    model: str | None
+    endpoint: str
+    price: str | None
+    longest: int
+    image_tokens: int
+    rpm: int | None
+    tpm: int | None
+    note_seconds: int
+
+
+@final
+class FreeGranted(TypedDict):
+    """The result of `gateway_admit_free` if the request may run."""
+
+    account: int | None
+    model: str
+    targets: list[dict[str, Any]]
+    image_tokens: int
+    rates: list[Rates]
+
+
 @final
 class NotAllowed(TypedDict):
     """The caller is unknown, or may not use this model on this route."""
@@ -190,6 +218,9 @@ class Answered(TypedDict):
 AdmissionRefused = (
     NotAllowed | RateExceeded | TooManyRunning | HoldRefused | BudgetRefused | Repeated | Answered
 )
+
+
+FreeRefused = NotAllowed | RateExceeded
 
 
 class CompletionColumns(TypedDict):
