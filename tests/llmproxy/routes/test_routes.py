@@ -379,7 +379,7 @@ def test_who_leaves_pays_for_what_was_generated(
     while b"word" not in next(read):
         pass
     response.close()
-    assert upstream.hung_up.wait(2)
+    assert upstream.hung_up.wait(8)
     receipt = settled(user)
     assert (receipt.status, receipt.usage_source, receipt.completion_tokens) == (
         "interrupted",

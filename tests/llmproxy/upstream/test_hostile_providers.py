@@ -150,7 +150,7 @@ def test_chunks_without_text_do_not_go_on_for_ever(
 ) -> None:
     upstream.script = script.until_hung_up(*[script.chunk("") * 100 for _ in range(200)])
     text_of(chat(user, stream=True, max_tokens=10))
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     assert ledger.balance(user).held == 0
     assert audit.run().findings == []
 
