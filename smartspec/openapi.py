@@ -19,6 +19,7 @@ import accounts.toolbox.openapi
 import credits.api.openapi
 import deviceauth.openapi
 import llmproxy.openapi.chat
+import llmproxy.openapi.model_picker
 import llmproxy.openapi.other_routes
 import llmproxy.openapi.prompt_routes
 from accounts.toolbox import dialects
@@ -30,6 +31,7 @@ APPS = (
     credits.api.openapi,
     deviceauth.openapi,
     llmproxy.openapi.chat,
+    llmproxy.openapi.model_picker,
     llmproxy.openapi.other_routes,
     llmproxy.openapi.prompt_routes,
 )
