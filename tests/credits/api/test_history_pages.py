@@ -20,7 +20,7 @@ from tests.conftest import rows_may_change
 pytestmark = pytest.mark.django_db
 
 FIRST = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
-Ask = Callable[..., tuple[list[int], Any]]
+Ask = Callable[..., Any]
 
 
 @pytest.fixture
