@@ -111,7 +111,7 @@ class Run:
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, seconds_left)
+        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         status: int | None = None

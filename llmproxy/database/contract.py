@@ -90,6 +90,38 @@ class AdmissionGranted(TypedDict):
     rates: list[Rates]
 
 
+class FreeRequest(TypedDict):
+    """The argument of `gateway_admit_free`: a part of that of `gateway_admit`."""
+
+    checksum: str
+    is_key: bool
+    user: int | None
+    is_backend: bool
+    model: str | None
+    endpoint: str
+    price: str | None
+    longest: int
+    media: list[dict[str, Any]] | None
+    prompt_tokens: int
+    rpm: int | None
+    tpm: int | None
+    note_seconds: int
+
+
+@final
+class FreeGranted(TypedDict):
+    """The result of `gateway_admit_free` if the request may run.
+
+    `prompt_tokens` is a cautious estimate that includes the media.
+    """
+
+    account: int | None
+    model: str
+    targets: list[dict[str, Any]]
+    prompt_tokens: int
+    rates: list[Rates]
+
+
 @final
 class NotAllowed(TypedDict):
     """The caller is unknown, or may not use this model on this route."""
@@ -192,6 +224,9 @@ class Answered(TypedDict):
 AdmissionRefused = (
     NotAllowed | RateExceeded | TooManyRunning | HoldRefused | BudgetRefused | Repeated | Answered
 )
+
+
+FreeRefused = NotAllowed | RateExceeded
 
 
 class CompletionColumns(TypedDict):

@@ -113,6 +113,29 @@ MODEL = record(
         **describe_prices({"type": "number", "minimum": 0}),
     }
 )
+MODEL_LIST = record(
+    {"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}
+)
+ANTHROPIC_MODEL = record(
+    {
+        "type": string(enum=["model"]),
+        "id": string("The name of the model in a request."),
+        "display_name": string(),
+        "created_at": string(format="date-time"),
+        "max_tokens": integer("The longest answer.", minimum=1),
+        "lifecycle": string(enum=["active"]),
+    }
+)
+ANTHROPIC_MODEL_LIST = record(
+    {
+        "data": {"type": "array", "items": ref("AnthropicModel")},
+        "has_more": {"type": "boolean"},
+        "first_id": {"type": ["string", "null"]},
+        "last_id": {"type": ["string", "null"]},
+    },
+    description="The list for requests with `anthropic-version`. It has pages: `limit`, `after_id` "
+    "and `before_id`, as in Anthropic's API.",
+)
 OUT_OF_CREDITS_FACTS = record(
     {
         "error": record(
@@ -135,6 +158,8 @@ SCHEMAS: Node = {
     "ChatRequest": CHAT_REQUEST,
     "ChatCompletion": COMPLETION,
     "Model": MODEL,
+    "AnthropicModel": ANTHROPIC_MODEL,
+    "AnthropicModelList": ANTHROPIC_MODEL_LIST,
     "Generation": RECEIPT,
     "OutOfCredits": OUT_OF_CREDITS,
 }
@@ -259,13 +284,13 @@ PATHS: Node = {
     "/v1/models": _build_get_route(
         "models",
         "The models that the caller may use",
-        record({"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
+        {"anyOf": [MODEL_LIST, ref("AnthropicModelList")]},
         GATEWAY.answers(400, 401, 403, 503),
     ),
     "/v1/models/{name}": _build_get_route(
         "model",
         "One model",
-        ref("Model"),
+        {"anyOf": [ref("Model"), ref("AnthropicModel")]},
         GATEWAY.answers(400, 401, 403, 404, 503),
         parameter(
             "name",

@@ -165,7 +165,7 @@ A failure after the first byte is an event `error`, which is the last one. The b
 """
 
 
-def _add_request_id(route: Node) -> Node:
+def add_request_id(route: Node) -> Node:
     """Add `request-id`, the header in which Anthropic's clients look for the id of a request."""
     for response in route["post"]["responses"].values():
         response["headers"] |= build_response_headers(headers.REQUEST_ID_OF_ANTHROPIC)
@@ -207,7 +207,7 @@ PATHS: Node = {
         description=TYPED_STREAM % "response.completed",
         request_schema="ResponsesRequest",
     ),
-    "/v1/messages": _add_request_id(
+    "/v1/messages": add_request_id(
         build_completion_route(
             "messages",
             "Anthropic's Messages API: JSON, or events when `stream` is true",

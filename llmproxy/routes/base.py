@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponseBase
 from accounts.toolbox import headers
 from accounts.toolbox.dialects import Dialect, EnvelopeDialect
 from llmproxy import lenient_json
-from llmproxy.exceptions import GatewayRefusal
+from llmproxy.exceptions import GatewayRefusal, UpstreamFailure
 from llmproxy.metering.meter import Meter
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Endpoint
@@ -85,6 +85,11 @@ class Route:
     meter: ClassVar[type[Meter]] = Meter
     dialect: ClassVar[Dialect] = GATEWAY
 
+    @property
+    def upstream_path(self) -> str:
+        """The path of this route at a provider, after its base URL."""
+        return f"/{self.endpoint.value}"
+
     def passed_headers(
         self, sent: Mapping[str, str], request: CompletionRequest | None = None
     ) -> dict[str, str]:
@@ -108,6 +113,10 @@ class Route:
     def streamed(self, request: CompletionRequest) -> "Stream":
         """Return the writer of the events of one answer."""
         raise NotImplementedError
+
+    def explain_failure(self, failure: UpstreamFailure) -> GatewayRefusal:
+        """Return the refusal that the caller gets if the last provider failed like this."""
+        return failure
 
     def refusal(self, refusal: Any) -> dict[str, Any]:
         """Return the body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""

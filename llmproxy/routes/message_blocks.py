@@ -97,10 +97,10 @@ def _find_media(content: Any, param: str, depth: int = 0) -> Iterator[Content]:
 def _find_in_document(block: Body, param: str, depth: int) -> Iterator[Content]:
     """Yield the document, or what is in its blocks. One that is sent as plain text is text."""
     source = block.get("source")
-    kind = source.get("type") if isinstance(source, dict) else None
-    if kind == "content":
-        yield from _find_media(source.get("content"), param, depth + 1)
-    elif kind != "text":
+    fields = source if isinstance(source, dict) else {}
+    if fields.get("type") == "content":
+        yield from _find_media(fields.get("content"), param, depth + 1)
+    elif fields.get("type") != "text":
         yield from _read_source(block, param)
 
 

@@ -178,7 +178,7 @@ def test_the_key_may_come_as_anthropics_header(
     assert client.get("/v1/credits", headers={"x-api-key": "sk-none"}).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/messages/batches"])
+@pytest.mark.parametrize("path", ["/v1/messages/count", "/v1/messages/batches"])
 def test_what_anthropic_alone_has_is_404_in_its_words(client: Client, path: str) -> None:
     answer = client.post(path, {}, content_type="application/json")
     assert (answer.status_code, answer.json()["type"], answer.json()["error"]["type"]) == (
@@ -488,11 +488,9 @@ def test_parameters_of_a_provider_of_its_own_do_not_pass(
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/messages/count_tokens",
         "/v1/messages/batches",
         "/v1/responses/resp_1",
         "/v1/responses/resp_1/cancel",
-        "/v1/responses/input_tokens",
         "/v1/files",
         "/v1/batches",
         "/v1/audio/speech",

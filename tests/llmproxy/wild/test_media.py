@@ -249,7 +249,8 @@ def body(sent: Sent) -> dict[str, Any]:
 
 def used(path: str, prompt: int, completion: int = 5) -> Script:
     make = scripted_routes.ANSWERS.get(path, script.answer)
-    return make(usage=(prompt, completion))
+    script: Script = make(usage=(prompt, completion))
+    return script
 
 
 @pytest.mark.parametrize("sent", SENT, ids=str)
