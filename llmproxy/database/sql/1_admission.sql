@@ -64,19 +64,25 @@ CREATE OR REPLACE FUNCTION gateway_model(
     OUT dearest_prompt numeric, OUT dearest_completion numeric,
     OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    has_extras boolean;
 BEGIN
-    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_extras(m, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_has_extras(m),
            COALESCE(m.prompt_price, p_price),
            gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
-           COALESCE(m.request_price * 1000, 0), m.long_from_tokens,
            COALESCE(m.max_output_tokens, p_longest)
-      INTO gateway_model.id, gateway_model.name, prices, extras, prompt,
-           dearest_prompt, dearest_completion, extra, long_from, longest
+      INTO gateway_model.id, gateway_model.name, prices, has_extras, prompt,
+           dearest_prompt, dearest_completion, longest
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
                     WHERE d.model_id = m.id AND d.is_active AND v.is_active)
      ORDER BY m.id LIMIT 1;
+    extra := 0;
+    IF has_extras THEN  -- a statement of its own, because few models have any
+        SELECT gateway_extras(m, p_price), COALESCE(m.request_price * 1000, 0), m.long_from_tokens
+          INTO extras, extra, long_from FROM language_models m WHERE m.id = gateway_model.id;
+    END IF;
     SELECT json_agg(json_build_object(
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
