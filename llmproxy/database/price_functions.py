@@ -25,6 +25,7 @@ def write_functions() -> str:
     """Return the SQL that creates all functions."""
     functions = [
         _write_prices(),
+        _write_has_extras(),
         _write_extras(),
         *(_write_dearest(root, _write_price) for root in ROOTS),
         *(_write_dearest(root, _write_long_price, "long_") for root in ROOTS),
@@ -42,9 +43,15 @@ def _write_prices() -> str:
     return _write_function("gateway_prices", MODEL, "jsonb", f"jsonb_build_object({members})")
 
 
-def _write_extras() -> str:
-    """`gateway_extras`: the other prices of a model as in `completions.extras`; NULL without."""
+def _write_has_extras() -> str:
+    """`gateway_has_extras`: whether a model has other prices."""
     columns = ", ".join(f"m.{kind.column}" for kind in EXTRA_KINDS)
+    expression = f"num_nonnulls(m.long_from_tokens, {columns}) > 0"
+    return _write_function("gateway_has_extras", "m language_models", "boolean", expression)
+
+
+def _write_extras() -> str:
+    """`gateway_extras`: the other prices of a model as in `completions.extras`."""
     own = ", ".join(f"'{kind.name}', m.{kind.column}::text" for kind in EXTRA_KINDS)
     long = ", ".join(f"'{kind.name}', {_write_own_long_price(kind)}::text" for kind in TOKEN_KINDS)
     extras = (
@@ -52,10 +59,7 @@ def _write_extras() -> str:
         f"CASE WHEN m.long_from_tokens IS NOT NULL THEN jsonb_build_object("
         f"'from', m.long_from_tokens, 'prices', jsonb_build_object({long})) END))"
     )
-    condition = f"num_nonnulls(m.long_from_tokens, {columns}) > 0"
-    return _write_function(
-        "gateway_extras", MODEL, "jsonb", f"CASE WHEN {condition} THEN {extras} END"
-    )
+    return _write_function("gateway_extras", MODEL, "jsonb", extras)
 
 
 def _write_dearest(root: PriceKind, write: Callable[[PriceKind], str], prefix: str = "") -> str:

@@ -60,23 +60,29 @@ END $$;
 -- or route_not_served.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer,
-    OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb, OUT prompt numeric,
-    OUT dearest_prompt numeric, OUT dearest_completion numeric,
+    OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb,
+    OUT prompt numeric, OUT dearest_prompt numeric, OUT dearest_completion numeric,
     OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    has_extras boolean;
 BEGIN
-    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_extras(m, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_has_extras(m),
            COALESCE(m.prompt_price, p_price),
            gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
-           COALESCE(m.request_price * 1000, 0), m.long_from_tokens,
            COALESCE(m.max_output_tokens, p_longest)
-      INTO gateway_model.id, gateway_model.name, prices, extras, prompt,
-           dearest_prompt, dearest_completion, extra, long_from, longest
+      INTO gateway_model.id, gateway_model.name, prices, has_extras, prompt,
+           dearest_prompt, dearest_completion, longest
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
                     WHERE d.model_id = m.id AND d.is_active AND v.is_active)
      ORDER BY m.id LIMIT 1;
+    extra := 0;
+    IF has_extras THEN  -- a statement of its own, because few models have any
+        SELECT gateway_extras(m, p_price), COALESCE(m.request_price * 1000, 0), m.long_from_tokens
+          INTO extras, extra, long_from FROM language_models m WHERE m.id = gateway_model.id;
+    END IF;
     -- A null member is left out: a worker of the version before does not know a new member.
     SELECT json_agg(json_strip_nulls(json_build_object(
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
@@ -89,7 +95,8 @@ BEGIN
                'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}'))))
       INTO targets
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
-     WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);
+     WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active
+       AND p_endpoint = ANY (v.endpoints);
     refusal := CASE WHEN gateway_model.id IS NULL THEN 'model_not_found'
                     WHEN dearest_prompt IS NULL OR dearest_completion IS NULL
                         THEN 'model_without_price'
