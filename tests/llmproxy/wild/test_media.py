@@ -249,8 +249,8 @@ def body(sent: Sent) -> dict[str, Any]:
 
 def used(path: str, prompt: int, completion: int = 5) -> Script:
     make = scripted_routes.ANSWERS.get(path, script.answer)
-    script: Script = make(usage=(prompt, completion))
-    return script
+    made: Script = make(usage=(prompt, completion))
+    return made
 
 
 @pytest.mark.parametrize("sent", SENT, ids=str)
