@@ -143,7 +143,8 @@ class UpstreamFailure(GatewayRefusal):
 
     `cool_seconds` is the provider's own Retry-After, if it sent one. `provider_status` is the
     status of its response, for the operator. `counts_for_health` is False if the failure does not
-    show that the provider is ill: it may only lack the route or the model.
+    show that the provider is ill: it may only lack the route or the model. `provider_body` is its
+    error as it came, of a bounded size.
     """
 
     def __init__(
@@ -159,6 +160,7 @@ class UpstreamFailure(GatewayRefusal):
         self.cool_seconds = cool_seconds
         self.counts_for_health = True
         self.provider_status: int | None = None
+        self.provider_body = b""
 
 
 class UpstreamError(UpstreamFailure):

@@ -47,7 +47,7 @@ def _build_column(name: str) -> Callable[[LanguageModel], str]:
 class DeploymentInline(TabularInline):
     model = Deployment
     extra = 0
-    fields = ("provider", "upstream_name", "order", "weight", "is_active")
+    fields = ("provider", "upstream_name", "limit_spelling", "order", "weight", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
         rows: QuerySet[Deployment] = (

@@ -37,7 +37,7 @@ class Chat(Route):
         request_body.check_cache(body, "")
         media = collect(_check_messages(body))
         left_out = tools.leave_out(body, tools.CHAT) if body.get("tools") else []
-        limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
+        limit = next((name for name in LIMITS if body.get(name) is not None), LIMITS[0])
         selection = PARAMETERS.select(body)
         kept, dropped = selection.kept, [*left_out, *selection.dropped]
         if kept.get("modalities") or "extra_body" in kept:
@@ -57,6 +57,7 @@ class Chat(Route):
             stream=kept["stream"],
             prompt_bytes=prompt.size,
             limit=limit,
+            limit_names=LIMITS,
             max_tokens=request_body.read_limit(body, (limit, "max_output_tokens")),
             choices=body.get("n") or 1,
             media=media,
@@ -64,7 +65,7 @@ class Chat(Route):
             include_usage=include_usage,
             dropped=dropped,
             unknown=selection.unknown,
-            added={"stream_options": body.get("stream_options")} if kept["stream"] else {},
+            added=request_body.list_added(body, kept),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:

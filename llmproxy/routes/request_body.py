@@ -33,7 +33,8 @@ class CompletionRequest:
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
       the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
-    * `limit`: the route's name of the parameter that limits the answer.
+    * `limit`: the caller's name of the parameter that limits the answer, or the route's default.
+    * `limit_names`: all names that the route has for it.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
@@ -54,6 +55,7 @@ class CompletionRequest:
     stream: bool
     prompt_bytes: int
     limit: str = ""
+    limit_names: tuple[str, ...] = ()
     max_tokens: int | None = None
     choices: int = 1
     media: Media | None = None
@@ -92,14 +94,6 @@ class CompletionRequest:
         self.added |= {name: self.body.get(name) for name in members}
         self.body |= members
 
-    def take_back(self, name: str) -> None:
-        """Undo `add`, for a provider that refuses this member."""
-        own = self.added.pop(name)
-        if own is None:
-            del self.body[name]
-        else:
-            self.body[name] = own
-
     @property
     def not_sent(self) -> list[str]:
         """The names of what the provider that is asked now does not get."""
@@ -111,17 +105,32 @@ class CompletionRequest:
     def _is_forwarded(self, name: str) -> bool:
         return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
-    def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
-        """Return the body for the provider, with the provider's name of the model and our limit."""
+    def upstream_body(
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
+    ) -> bytes:
+        """Return the body for the provider, with the provider's name of the model and our limit.
+
+        `limit` is the provider's name of the limit, if it is not the caller's. Of the members of
+        `added` that are `left_out`, the caller's own values are sent.
+        """
         self.body["model"] = model
-        if self.limit:
-            self.body[self.limit] = max_tokens
+        if name := self.limit if limit is None else limit:
+            for other in self.limit_names:
+                self.body.pop(other, None)
+            self.body[name] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
-        if self.unknown and self.forwarded:
-            more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
-            return orjson.dumps({**more, **self.body})
-        return orjson.dumps(self.body)
+        if not (left_out or self.unknown):
+            return orjson.dumps(self.body)
+        more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
+        own = {name: self.added[name] for name in left_out if name in self.added}
+        sent = {**more, **self.body, **own}
+        return orjson.dumps({name: sent[name] for name in sent if own.get(name, name) is not None})
 
 
 def parse_object(raw: bytes) -> Body:
@@ -264,6 +273,14 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
     The names are those of all routes, because clients take one for the other.
     """
     return next((body[name] for name in names if body.get(name) is not None), None)
+
+
+def list_added(body: Body, kept: Body) -> Body:
+    """What `set_stream` wrote into `kept` that a provider can do without, as `body` has it.
+
+    Without `stream` a provider sends JSON.
+    """
+    return {"stream_options": body.get("stream_options")} if kept["stream"] else {"stream": None}
 
 
 def check_cache(block: Body, param: str) -> None:
