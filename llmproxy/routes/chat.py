@@ -65,7 +65,7 @@ class Chat(Route):
             include_usage=include_usage,
             dropped=dropped,
             unknown=selection.unknown,
-            added=request_body.list_added(body, kept),
+            added=request_body.list_added(kept),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:

@@ -275,12 +275,12 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
     return next((body[name] for name in names if body.get(name) is not None), None)
 
 
-def list_added(body: Body, kept: Body) -> Body:
-    """What `set_stream` wrote into `kept` that a provider can do without, as `body` has it.
+def list_added(kept: Body) -> Body:
+    """Return the `added` of a request: what `set_stream` wrote that a provider can do without.
 
     Without `stream` a provider sends JSON.
     """
-    return {"stream_options": body.get("stream_options")} if kept["stream"] else {"stream": None}
+    return {"stream_options": None} if kept["stream"] else {"stream": None}
 
 
 def check_cache(block: Body, param: str) -> None:
