@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -35,6 +35,7 @@ from llmproxy.exceptions import (
     GenerationNotFound,
     InsufficientScope,
     InvalidRequest,
+    LengthRequired,
     MethodNotAllowed,
     Replayed,
     RequestTooLarge,
@@ -44,6 +45,7 @@ from llmproxy.exceptions import (
 from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import explain
+from llmproxy.routes import content_coding
 from llmproxy.routes.base import Route, choose_trace_id, make_request_id
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.embeddings import EMBEDDINGS
@@ -57,6 +59,7 @@ IDEMPOTENCY_KEY = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 STRANGERS_BYTES = 16 * 1024  # parsing a body of this size costs less than a query for the caller
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
+Response = TypeVar("Response", bound=HttpResponseBase)
 
 
 def gateway(*methods: str, route: Route = CHAT) -> Callable[[View], View]:
@@ -204,8 +207,11 @@ def _render_model(row: LanguageModel) -> dict[str, Any]:
 def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admission:
     raw = _body(request)
     caller = callers.read_caller(request)
-    if len(raw) > STRANGERS_BYTES:
+    coding = request.META.get("HTTP_CONTENT_ENCODING")
+    if coding or len(raw) > STRANGERS_BYTES:
         identify_caller(caller)
+    if coding:
+        raw = content_coding.inflate(raw, coding, settings.WEB_LLM_MAX_BODY_BYTES)
     try:
         parsed = request.parsed = route.parse(raw, stream=stream)  # type: ignore[attr-defined]
         admission = admit(
@@ -233,9 +239,12 @@ def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the raw body. Raises InvalidRequest; RequestTooLarge over WEB_LLM_MAX_BODY_BYTES."""
+    """Return the raw body. Raises GatewayRefusal: RequestTooLarge over WEB_LLM_MAX_BODY_BYTES.
+
+    smartspec/wsgi.py has read a chunked body already; a server without it would not read it at all.
+    """
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        raise InvalidRequest(_("Send the request body with a Content-Length."))
+        raise LengthRequired(_("Send the request body with a Content-Length."))
     try:
         return request.body
     except RequestDataTooBig:
@@ -244,8 +253,12 @@ def _body(request: HttpRequest) -> bytes:
         raise InvalidRequest(_("The request body ended early.")) from None
 
 
-def _respond_with_json(admission: Admission, sock: Any) -> HttpResponse:
+def _respond_with_json(admission: Admission, sock: Any) -> HttpResponseBase:
     answer, receipt = running.complete(admission, sock)
+    if admission.request.is_rewritten:
+        pieces = admission.route.rewrite(_add_bill(answer, receipt.charged, receipt.balance_after))
+        streamed = StreamingHttpResponse(pieces, content_type="application/json")
+        return _add_bill_headers(streamed, receipt.charged, receipt.balance_after)
     response = _render_answer(answer, receipt.charged, receipt.balance_after)
     if CORK and sock is not None:
         # Send headers and body in one packet, although gunicorn writes one after the other.
@@ -257,10 +270,16 @@ def _respond_with_json(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _render_answer(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = lenient_json.encode(
-        {**answer, "_credits": {"used": charged, "remaining": balance_after}}
-    )
+    body = lenient_json.encode(_add_bill(answer, charged, balance_after))
     response = HttpResponse(body, content_type="application/json")
+    return _add_bill_headers(response, charged, balance_after)
+
+
+def _add_bill(answer: dict[str, Any], charged: int, balance_after: int | None) -> dict[str, Any]:
+    return {**answer, "_credits": {"used": charged, "remaining": balance_after}}
+
+
+def _add_bill_headers(response: Response, charged: int, balance_after: int | None) -> Response:
     response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
         response[headers.CREDITS_REMAINING] = str(balance_after)

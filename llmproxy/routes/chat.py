@@ -21,6 +21,7 @@ from llmproxy.upstream.event_stream import Event
 
 # Types of message parts besides images and files. Each has no more tokens than bytes.
 PARTS = frozenset({"text", "refusal", "input_audio"})
+THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # Parameters besides the messages whose texts a model reads. Few requests have one.
 PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs"})
@@ -35,8 +36,8 @@ class Chat(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
-        images = _check_messages(body)
         left_out = tools.leave_out(body, tools.CHAT) if body.get("tools") else []
+        images = _check_messages(body, left_out)
         limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
         selection = PARAMETERS.select(body)
         kept, dropped = selection.kept, [*left_out, *selection.dropped]
@@ -95,10 +96,11 @@ def _drop_members(kept: Body) -> list[str]:
     return dropped
 
 
-def _check_messages(body: Body) -> list[str]:
+def _check_messages(body: Body, dropped: list[str]) -> list[str]:
     """Check the messages, and return the images in them as texts of the body.
 
-    An image is charged by its pixels, so its bytes do not count as prompt.
+    An image is charged by its pixels, so its bytes do not count as prompt. Parts that no provider
+    gets are removed from `body`, and their names added to `dropped`.
     """
     images: list[str] = []
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
@@ -107,8 +109,23 @@ def _check_messages(body: Body) -> list[str]:
         request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            images += _find_images(content, f"{param}.content")
+            if message["role"] == "assistant" and isinstance(content, list):
+                dropped += _drop_thoughts(message, content, f"{param}.content")
+            images += _find_images(message["content"] or [], f"{param}.content")
     return images
+
+
+def _drop_thoughts(message: Body, content: list[Any], param: str) -> list[str]:
+    """Remove thoughts from the parts of an answer that comes back; return their names.
+
+    Such parts belong to other APIs. The thoughts that a chat's provider wants back are in members
+    of the message, such as `reasoning_content`, and are forwarded.
+    """
+    thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in THOUGHTS]
+    if thoughts:
+        # OpenAI refuses an empty list, but not an empty text.
+        message["content"] = [part for part in content if part not in thoughts] or ""
+    return [f"{param} ({part['type']})" for part in thoughts]
 
 
 def _find_images(content: Any, param: str) -> list[str]:
