@@ -52,9 +52,9 @@ def build_refusal(  # noqa: C901 – one line each
         case "invalid_token" | "unknown_account" | "insufficient_scope":
             return refuse_caller(decision["refusal"], caller)
         case "model_not_found" | "model_without_price" | "route_not_served":
-            return _refuse_model(decision["refusal"], question["model"])
+            return refuse_model(decision["refusal"], question["model"])
         case "too_many_requests" | "too_many_tokens":
-            return _refuse_rate(decision, rate_headers)
+            return refuse_rate(decision, rate_headers)
         case "too_many_running" | "too_many_holds":
             return _refuse_running(decision, rate_headers)
         case "insufficient_credits":
@@ -75,14 +75,16 @@ def refuse_caller(refusal: str, caller: PresentedCaller) -> GatewayRefusal:
     return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
 
 
-def _refuse_model(refusal: str, model: str | None) -> GatewayRefusal:
+def refuse_model(refusal: str, model: str | None) -> GatewayRefusal:
+    """Return the exception for a model that does not exist, or that this route does not serve."""
     if refusal != "route_not_served":
         return catalogue.build_not_found(model)
     words = _("The model %(name)s is not available on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 
 
-def _refuse_rate(decision: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+def refuse_rate(decision: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+    """Return the exception for a limit per minute that is used up."""
     kind: RateKind = "requests" if decision["refusal"] == "too_many_requests" else "tokens"
     refused = decision["refused"]
     limit = refused[kind]

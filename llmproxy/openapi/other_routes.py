@@ -13,6 +13,7 @@ from accounts.toolbox.openapi import (
 )
 from llmproxy.openapi.chat import (
     BILL,
+    BILL_AS_COMMENT,
     COMPLETION,
     CREDITS,
     GATEWAY,
@@ -153,19 +154,18 @@ SCHEMAS: Node = {
     "MessagesOutOfCredits": {"allOf": [ref("MessagesError"), OUT_OF_CREDITS_FACTS]},
 }
 TYPED_STREAM = """\
-The provider's events, unchanged. The bill is a comment before the last event, because clients stop
-reading after that:
+The provider's events, unchanged. The bill is a comment in front of the last event, because clients
+stop reading after that:
 
     : credits {"used": 1, "remaining": 99}
-
     event: %s
     data: {…}
 
-A failure after the first byte is an event `error`. It follows the bill, and is the last event.
+A failure after the first byte is an event `error`, which is the last one. The bill is in its block.
 """
 
 
-def _add_request_id(route: Node) -> Node:
+def add_request_id(route: Node) -> Node:
     """Add `request-id`, the header in which Anthropic's clients look for the id of a request."""
     for response in route["post"]["responses"].values():
         response["headers"] |= build_response_headers(headers.REQUEST_ID_OF_ANTHROPIC)
@@ -185,7 +185,7 @@ PATHS: Node = {
             "message",
             example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
         ),
-        description=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
+        description=STREAM.replace("chat.completion.chunk", "text_completion") % BILL_AS_COMMENT,
         request_schema="TextRequest",
     ),
     "/v1/embeddings": build_completion_route(
@@ -207,7 +207,7 @@ PATHS: Node = {
         description=TYPED_STREAM % "response.completed",
         request_schema="ResponsesRequest",
     ),
-    "/v1/messages": _add_request_id(
+    "/v1/messages": add_request_id(
         build_completion_route(
             "messages",
             "Anthropic's Messages API: JSON, or events when `stream` is true",

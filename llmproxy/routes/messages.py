@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import collect
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
 from llmproxy.routes import message_blocks, request_body
@@ -55,7 +56,7 @@ class Messages(Route):
         dropped = tools.leave_out(body, tools.MESSAGES) if body.get("tools") else []
         if body.get("context_management"):
             dropped += _drop_edits(body)
-        images = message_blocks.check(body, dropped)
+        media = collect(message_blocks.check(body, dropped))
         max_tokens = body.get("max_tokens")
         if max_tokens is None:
             raise InvalidRequest(
@@ -64,18 +65,24 @@ class Messages(Route):
         selection = PARAMETERS.select(body)
         kept = selection.kept
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measure_json(
-            body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
+        prompt = request_body.measure_prompt(
+            media,
+            body["messages"],
+            body.get("system"),
+            body.get("tools"),
+            body.get("output_config"),
+            *(body[name] for name in ("cache_control",) if name in body),
         )
         return CompletionRequest(
             body=kept,
             model=body.get("model") or None,
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
+            prompt_bytes=prompt.size,
             prompt_ids=tools.count_described_tokens(body.get("tools") or []),
             limit="max_tokens",
             max_tokens=max_tokens,
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             thinking=_read_thinking_budget(kept, max_tokens),
             dropped=[*dropped, *selection.dropped],
             unknown=selection.unknown,

@@ -11,6 +11,7 @@ import orjson
 from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import InvalidRequest
+from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
 from llmproxy.routes import dropped_names, json_text
 
@@ -19,6 +20,8 @@ Body = dict[str, Any]
 # Lists and objects in a body; each takes a microsecond to parse. Brackets inside texts count too.
 MAX_PARTS = 200_000
 MAX_TOKEN_ID = 2**31 - 1
+CACHE_TIMES = (None, "5m", "1h")
+KEPT_FOR_AN_HOUR = b'"ttl":"1h"'  # of Anthropic's cache_control, as orjson writes it
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
 ALL_UNKNOWN = "*"  # a provider that gets every parameter that is on no list
 
@@ -28,13 +31,14 @@ class CompletionRequest:
     """A valid request of any route. `body` contains only the members that a provider may get.
 
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
-      the prompt without its `images` and `prompt_ids`, which are counted separately.
+      the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
     * `limit`: the route's name of the parameter that limits the answer.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
     * `echoed_bytes`: bytes of the prompt that the answers repeat.
+    * `writes_1h`: True if it asks a provider to keep something in its cache for an hour.
     * `thinking`: the budget of thinking tokens, which must stay below the limit; 0 if there is no
       budget to adapt.
     * `dropped`: the names of what no provider gets (dropped_names.py).
@@ -54,11 +58,12 @@ class CompletionRequest:
     limit: str = ""
     max_tokens: int | None = None
     choices: int = 1
-    images: int = 0
+    media: Media | None = None
     prompt_ids: int = 0
     echoed_bytes: int = 0
     include_usage: bool = False
     thinking: int = 0
+    writes_1h: bool = False
     dropped: list[str] = field(default_factory=list)
     unknown: Body = field(default_factory=dict)
     forwarded: Collection[str] = ()
@@ -77,12 +82,12 @@ class CompletionRequest:
 
     @property
     def prompt_tokens(self) -> int:
-        """A cautious estimate of the tokens of the prompt, without its images."""
+        """A cautious estimate of the tokens of the prompt, without its media."""
         return held_tokens(self.prompt_bytes) + self.prompt_ids
 
     @property
     def most_prompt_tokens(self) -> int:
-        """The most tokens that the prompt can have, without its images."""
+        """The most tokens that the prompt can have, without its media."""
         return self.prompt_bytes + self.prompt_ids
 
     def add(self, **members: Any) -> None:
@@ -94,9 +99,14 @@ class CompletionRequest:
         """Undo `add`, for a provider that refuses this member."""
         own = self.added.pop(name)
         if own is None:
-            del self.body[name]
+            self.body.pop(name, None)
         else:
             self.body[name] = own
+
+    def add_nothing(self) -> None:
+        """Undo all that was added, for a route that takes only a part of a completion's body."""
+        for name in list(self.added):
+            self.take_back(name)
 
     @property
     def not_sent(self) -> list[str]:
@@ -154,6 +164,24 @@ def measure_json(*parts: Any) -> int:
         return len(orjson.dumps(parts))  # orjson parses deeper nesting than it writes
     except TypeError:
         raise InvalidRequest(_("The request body is nested too deeply.")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The size of a prompt in bytes, without its media; and what it asks of a cache."""
+
+    size: int
+    writes_1h: bool
+
+
+def measure_prompt(media: Media | None, *parts: Any) -> Prompt:
+    """Measure the parts of a body that a model reads. Raises InvalidRequest for deep nesting."""
+    try:
+        written = orjson.dumps(parts)
+    except TypeError:
+        raise InvalidRequest(_("The request body is nested too deeply.")) from None
+    size = len(written) - (media.sent_bytes if media else 0)
+    return Prompt(size, writes_1h=KEPT_FOR_AN_HOUR in written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,16 +281,15 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
 
 
 def check_cache(block: Body, param: str) -> None:
-    """Refuse a cache write that lasts longer than five minutes: it costs more than our price.
+    """Refuse a cache write that lasts for a time that no price is for.
 
     Raises InvalidRequest.
     """
     control = block.get("cache_control")
-    if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
+    if isinstance(control, dict) and control.get("ttl") not in CACHE_TIMES:
         name = f"{param}.cache_control.ttl".lstrip(".")
         raise InvalidRequest(
-            _('%(param)s can only be "5m" here, because a longer time costs more.')
-            % {"param": name},
+            _('%(param)s can only be "5m" or "1h" here.') % {"param": name},
             param=name,
         )
 
@@ -270,8 +297,8 @@ def check_cache(block: Body, param: str) -> None:
 def build_unmeasured_refusal(param: str) -> InvalidRequest:
     return InvalidRequest(
         _(
-            "%(param)s cannot be measured before it is sent. Send the content itself, not "
-            "an ID or a URL."
+            "%(param)s cannot be measured before it is sent. Send the content itself or its "
+            "URL, not an ID."
         )
         % {"param": param},
         param=param,

@@ -7,6 +7,7 @@ Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import Content, collect
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import request_body
+from llmproxy.routes import media_parts, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
 from llmproxy.routes.parameters import UNMETERED
 from llmproxy.routes.request_body import Body, CompletionRequest
@@ -37,9 +39,8 @@ PARTS = (
     "summary_text",
     "reasoning_text",
     "text",
-    "input_file",
-    "input_audio",
 )
+MEDIA_PARTS = ("input_image", "input_file", "input_audio")
 
 ENCRYPTED = "reasoning.encrypted_content"
 # OpenAI's models that reason. Others refuse to be asked for their encrypted thoughts.
@@ -60,6 +61,10 @@ class StatelessRequest(CompletionRequest):
     @property
     def least_tokens(self) -> int:
         return LEAST_TOKENS
+
+    def add_nothing(self) -> None:
+        self.wants_thoughts = False
+        CompletionRequest.add_nothing(self)
 
     def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
         if self.wants_thoughts and (self.body.get("reasoning") or REASONS.match(model)):
@@ -83,21 +88,22 @@ class Responses(Route):
         PARAMETERS.check(body)
         _check_reasoning(body)
         dropped = tools.leave_out(body, tools.RESPONSES) if body.get("tools") else []
-        images = _check_input(body, dropped)
+        media = collect(_check_input(body, dropped))
         selection = PARAMETERS.select(body)
         kept = selection.kept
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measure_json(
-            body["input"], body.get("instructions"), body.get("tools"), body.get("text")
+        prompt = request_body.measure_prompt(
+            media, body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
         request = StatelessRequest(
             body=kept,
             model=body.get("model") or None,
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
+            prompt_bytes=prompt.size,
             limit="max_output_tokens",
             max_tokens=request_body.read_limit(body, LIMITS),
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             dropped=[*dropped, *selection.dropped],
             unknown=selection.unknown,
             wants_thoughts=ENCRYPTED not in _list_included(kept),
@@ -119,8 +125,8 @@ def _check_reasoning(body: Body) -> None:
         raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
 
 
-def _check_input(body: Body, dropped: list[str]) -> list[str]:
-    """Check the input, and return the images in it as texts of the body.
+def _check_input(body: Body, dropped: list[str]) -> list[Content]:
+    """Check the input, and return the contents in it that are no text.
 
     Items that no provider gets are removed from `body`, and their names added to `dropped`.
     """
@@ -138,37 +144,27 @@ def _check_input(body: Body, dropped: list[str]) -> list[str]:
     if left_out:
         body["input"] = [item for _param, item in kept]
         dropped += left_out
-    images: list[str] = []
+    contents: list[Content] = []
     for param, item in kept:
         if name := PARTS_OF.get(item.get("type") or "message"):
-            images += _find_images(item.get(name), f"{param}.{name}")
-    return images
+            contents += _find_media(item.get(name), f"{param}.{name}")
+    return contents
 
 
-def _find_images(content: Any, param: str) -> list[str]:
+def _find_media(content: Any, param: str) -> Iterator[Content]:
     if content is None or isinstance(content, str):
-        return []
+        return
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
         )
-    images = []
     for part in content:
-        if (
-            part.get("file_id")
-            or part.get("file_url")
-            or "://" in str(part.get("file_data") or "")[:64]
-        ):
+        if part.get("file_id"):
             raise request_body.build_unmeasured_refusal(param)
-        if part.get("type") == "input_image":
-            if not isinstance(part.get("image_url"), str):
-                raise InvalidRequest(
-                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
-                )
-            images.append(part["image_url"])
+        if part.get("type") in MEDIA_PARTS:
+            yield from media_parts.read_part(part, param)
         elif part.get("type") not in PARTS:
             raise request_body.build_unknown_type_refusal(param)
-    return images
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
@@ -245,16 +241,19 @@ class ResponseEvents(Stream):
         return b""
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        error = self.response.get("error") if self.response.get("status") == "failed" else None
-        if error is None:
-            self.last = self._event(
-                "error", code=refusal.code, message=refusal.message, param=refusal.param
-            )
+        """Keep the last event: `response.failed` if the provider sent one, else `error`.
+
+        OpenAI's clients raise for any event with a member `error`. Other clients read the members
+        that the reference has: the same facts beside it, or those in `response`.
+        """
+        if self.response.get("status") == "failed" and self.response.get("error") is not None:
+            error = _choose_error(self.response["error"], refusal)
+            failed = {**self.response, "error": error}
+            self.last = self._event("response.failed", response=failed, error=error)
         else:
-            code = error.get("code") if isinstance(error, dict) else None
-            if not (isinstance(code, str) and code.startswith(CALLERS_ERRORS)):
-                error = {"code": "server_error", "message": refusal.message}
-            self.last = self._event("response.failed", response={**self.response, "error": error})
+            facts = RESPONSES.refusal(refusal)
+            flat = {name: facts["error"][name] for name in ("code", "message", "param")}
+            self.last = self._event("error", **facts, **flat)
         return b""
 
     def end(self, receipt: Receipt) -> bytes:
@@ -265,3 +264,11 @@ class ResponseEvents(Stream):
             lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
             kind.encode(),
         )
+
+
+def _choose_error(reported: Any, refusal: GatewayRefusal) -> Any:
+    """Return the provider's error if it is about the caller's request, else one without details."""
+    code = reported.get("code") if isinstance(reported, dict) else None
+    if isinstance(code, str) and code.startswith(CALLERS_ERRORS):
+        return reported
+    return {"code": "server_error", "message": refusal.message}

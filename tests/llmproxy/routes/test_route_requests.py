@@ -34,6 +34,11 @@ def parse(route: Route, **body: Any) -> CompletionRequest:
     return route.parse(orjson.dumps(LEAST[route] | body))
 
 
+def things(request: CompletionRequest) -> dict[str, int]:
+    """Return how many things there are in the request besides text."""
+    return request.media.counts if request.media else {}
+
+
 def refused_parameter(route: Route, **body: Any) -> str:
     """Return the name of the parameter that is refused."""
     with pytest.raises(InvalidRequest) as refusal:
@@ -275,7 +280,7 @@ def test_a_conversation_is_sent_back_whole() -> None:
         },
     ]
     request = parse(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
-    assert (request.body["input"], request.images) == (items, 1)
+    assert (request.body["input"], things(request)) == (items, {"images": 1})
 
 
 @pytest.mark.parametrize("route", [RESPONSES, CHAT])
@@ -368,20 +373,26 @@ PICTURES = [
 @pytest.mark.parametrize(("route", "body"), PICTURES)
 def test_an_image_is_counted_and_not_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
     request = parse(route, **body)
-    assert (request.images, request.prompt_bytes < 500) == (1, True)
+    assert (things(request), request.prompt_bytes < 500) == ({"images": 1}, True)
 
 
 @pytest.mark.parametrize(
     ("route", "body"),
     [
+        (CHAT, part(CHAT, type="file", file={"file_data": "A" * 5000})),
         (RESPONSES, part(RESPONSES, type="input_file", file_data="A" * 5000)),
         (MESSAGES, part(MESSAGES, type="document", source={"type": "base64", "data": "A" * 5000})),
-        (MESSAGES, part(MESSAGES, type="document", source={"type": "text", "data": "A" * 5000})),
     ],
 )
-def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
+def test_a_document_is_counted_by_its_pages(route: Route, body: dict[str, Any]) -> None:
     request = parse(route, **body)
-    assert (request.images, request.prompt_bytes > 5000) == (0, True)
+    assert (things(request), request.prompt_bytes < 500) == ({"pages": 1}, True)
+
+
+def test_a_document_that_is_text_is_counted_by_its_bytes() -> None:
+    source = {"type": "text", "data": "A" * 5000}
+    request = parse(MESSAGES, **part(MESSAGES, type="document", source=source))
+    assert (things(request), request.prompt_bytes > 5000) == ({}, True)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +400,6 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
     [
         (CHAT, part(CHAT, type="file", file={"file_id": "file_1"})),
         (RESPONSES, part(RESPONSES, type="input_file", file_id="file_1")),
-        (RESPONSES, part(RESPONSES, type="input_file", file_url="https://example.com")),
         (RESPONSES, part(RESPONSES, type="input_image", file_id="file_1")),
         (RESPONSES, part(RESPONSES, type="input_image", image_url=5)),
         (RESPONSES, part(RESPONSES, type="input_video")),
@@ -400,10 +410,6 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
         (MESSAGES, anthropic(type="url", url=5)),
         (MESSAGES, anthropic(type=["url"])),
         (MESSAGES, part(MESSAGES, type="image", source="x")),
-        (
-            MESSAGES,
-            part(MESSAGES, type="document", source={"type": "url", "url": "https://example.com"}),
-        ),
         (MESSAGES, part(MESSAGES, type="document", source={"type": "file", "file_id": "file_1"})),
         (MESSAGES, part(MESSAGES, type="document")),
         (MESSAGES, part(MESSAGES, type="container_upload", file_id="file_1")),
@@ -428,36 +434,47 @@ def test_documents_within_documents_come_to_an_end() -> None:
     )
 
 
-HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+DAY = {"cache_control": {"type": "ephemeral", "ttl": "24h"}}
 CACHED = [
-    (MESSAGES, HOUR, "cache_control.ttl"),
-    (MESSAGES, {"tools": [{"name": "look", **HOUR}]}, "tools.0.cache_control.ttl"),
-    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **HOUR}]}, "system.cache_control.ttl"),
+    (MESSAGES, DAY, "cache_control.ttl"),
+    (MESSAGES, {"tools": [{"name": "look", **DAY}]}, "tools.0.cache_control.ttl"),
+    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **DAY}]}, "system.cache_control.ttl"),
     (
         MESSAGES,
-        part(MESSAGES, type="text", text="Hi", **HOUR),
+        part(MESSAGES, type="text", text="Hi", **DAY),
         "messages.0.content.cache_control.ttl",
     ),
     (
         MESSAGES,
-        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **HOUR}]),
+        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **DAY}]),
         "messages.0.content.cache_control.ttl",
     ),
     (
         CHAT,
-        {"messages": [{"role": "user", "content": "Hi", **HOUR}]},
+        {"messages": [{"role": "user", "content": "Hi", **DAY}]},
         "messages.0.cache_control.ttl",
     ),
-    (CHAT, part(CHAT, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
-    (CHAT, {"tools": [{**FUNCTION, **HOUR}]}, "tools.0.cache_control.ttl"),
+    (CHAT, part(CHAT, type="text", text="Hi", **DAY), "messages.0.content.cache_control.ttl"),
+    (CHAT, {"tools": [{**FUNCTION, **DAY}]}, "tools.0.cache_control.ttl"),
 ]
 
 
 @pytest.mark.parametrize(("route", "body", "param"), CACHED)
-def test_a_cache_for_longer_than_its_price_says_is_refused(
+def test_a_cache_for_a_time_that_no_price_is_for_is_refused(
     route: Route, body: dict[str, Any], param: str
 ) -> None:
     assert refused_parameter(route, **body) == param
+
+
+@pytest.mark.parametrize(("route", "body", "param"), CACHED)
+def test_a_cache_for_an_hour_is_noted_wherever_it_is_asked_for(
+    route: Route, body: dict[str, Any], param: str
+) -> None:
+    raw = orjson.dumps(LEAST[route] | body)
+    assert not parse(route).writes_1h
+    assert not route.parse(raw.replace(b'"24h"', b'"5m"')).writes_1h
+    assert route.parse(raw.replace(b'"24h"', b'"1h"')).writes_1h
+    assert route.parse(raw.replace(b'"24h"', b' "\\u0031h"')).writes_1h
 
 
 @pytest.mark.parametrize(
@@ -469,7 +486,7 @@ def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_t
     assert parse(MESSAGES, cache_control=control).body["cache_control"] == control
 
 
-@pytest.mark.parametrize("ttl", ["1h", "1H", ["1h"], {}, 3600, "24h"])
+@pytest.mark.parametrize("ttl", ["1H", ["1h"], {}, 3600, "24h"])
 def test_no_other_time_passes(ttl: Any) -> None:
     assert (
         refused_parameter(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl})

@@ -438,7 +438,7 @@ def test_what_the_gateway_added_can_be_taken_back() -> None:
     body: Item = {"input": "Hi", "include": ["message.output_text.logprobs"], "stream": True}
     request = RESPONSES.parse(orjson.dumps(body))
     sent = orjson.loads(request.upstream_body(model="gpt-5", max_tokens=50))
-    assert (sent["store"], sent["include"]) == (False, [*body["include"], ENCRYPTED])
+    assert (sent["store"], sent["include"]) == (False, ["message.output_text.logprobs", ENCRYPTED])
     for name in list(request.added):
         request.take_back(name)
     again = orjson.loads(request.upstream_body(model="gpt-5", max_tokens=50))

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0013_plain_texts'),
+        ('llmproxy', '0015_media_rates'),
     ]
 
     operations = [
