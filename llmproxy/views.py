@@ -47,8 +47,9 @@ from llmproxy.exceptions import (
 )
 from llmproxy.models import Completion
 from llmproxy.receipts import explain
-from llmproxy.routes import content_coding, model_lists
+from llmproxy.routes import model_lists
 from llmproxy.routes.base import Route, choose_trace_id, make_request_id
+from llmproxy.routes.bodies import content_coding
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.compaction import COMPACTION
 from llmproxy.routes.embeddings import EMBEDDINGS

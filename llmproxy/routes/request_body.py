@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
-from llmproxy.routes import dropped_names, json_text
+from llmproxy.routes.bodies import dropped_names, json_text
 
 Body = dict[str, Any]
 

@@ -23,7 +23,7 @@ from accounts.models import User
 from credits.models import Hold
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.models import Completion
-from llmproxy.routes import content_coding
+from llmproxy.routes.bodies import content_coding
 from llmproxy.routes.embeddings import MOST_AS_NUMBERS
 from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
