@@ -2,7 +2,8 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
+├── InvalidRequest, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
+├── ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
     └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
@@ -80,6 +81,18 @@ class MethodNotAllowed(GatewayRefusal):
 class RequestTooLarge(GatewayRefusal):
     status = 413
     code = "request_too_large"
+
+
+class LengthRequired(GatewayRefusal):
+    status = 411
+    code = "length_required"
+
+
+class UnsupportedCoding(GatewayRefusal):
+    """The Content-Encoding of the body is unknown; `headers` say which ones are known."""
+
+    status = 415
+    code = "unsupported_media_type"
 
 
 class ModelNotFound(GatewayRefusal):

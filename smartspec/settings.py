@@ -162,7 +162,7 @@ LLM_COMPLETION_SECONDS = 900
 LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
-LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in base64 take 34 MB.
 # How long a count of tokens waits for providers before it is estimated, and after how long a
 # provider that cannot count is asked again.
 LLM_COUNT_SECONDS = 5

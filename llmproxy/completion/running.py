@@ -277,7 +277,7 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
         raise
     finally:
         run.call.finish()
-        receipt = run.settle(answer)
+        receipt = run.settle(None if admission.request.is_rewritten else answer)
     return answer, receipt
 
 

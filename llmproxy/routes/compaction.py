@@ -23,6 +23,7 @@ class Compaction(Responses):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         request = super().parse(raw, stream=False)
+        request.add_nothing()
         for name in NOT_SENT:
             request.body.pop(name, None)
         request.limit = ""

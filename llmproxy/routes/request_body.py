@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
-from llmproxy.routes import dropped_names
+from llmproxy.routes.bodies import dropped_names, json_text
 
 Body = dict[str, Any]
 
@@ -48,6 +48,8 @@ class CompletionRequest:
     * `added`: the members of `body` that the gateway added or changed, with the caller's own value;
       None stands for none. A provider that refuses one of them can be asked again without it.
     * `headers`: further request headers that the body asks for.
+    * `is_rewritten`: True if the route writes the JSON answer in another form than the provider. It
+      is not stored for a repetition.
     """
 
     body: Body
@@ -69,6 +71,7 @@ class CompletionRequest:
     forwarded: Collection[str] = ()
     added: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    is_rewritten: bool = False
 
     @property
     def least_tokens(self) -> int:
@@ -93,6 +96,15 @@ class CompletionRequest:
         """Write members of the body that the caller did not ask for."""
         self.added |= {name: self.body.get(name) for name in members}
         self.body |= members
+
+    def add_nothing(self) -> None:
+        """Undo all that was added, for a route that takes only a part of a completion's body."""
+        for name, own in self.added.items():
+            if own is None:
+                self.body.pop(name, None)
+            else:
+                self.body[name] = own
+        self.added = {}
 
     @property
     def not_sent(self) -> list[str]:
@@ -137,12 +149,7 @@ def parse_object(raw: bytes) -> Body:
     """Parse the JSON object in `raw`. Raises InvalidRequest."""
     if raw.count(b"[") + raw.count(b"{") > MAX_PARTS:
         raise InvalidRequest(_("The request body has too many lists and objects."))
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            _("The request body is not valid JSON: %(why)s.") % {"why": error}
-        ) from None
+    body = json_text.load(raw)
     if not isinstance(body, dict):
         raise InvalidRequest(_("The request body must be a JSON object."))
     return _unfold_extra_body(body) if "extra_body" in body else body
@@ -204,7 +211,7 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
 
     A text is a string or a list of token ids. Raises InvalidRequest.
     """
-    value = body.get(name)
+    value = body[name] = _make_tokens_whole(body.get(name))
     if isinstance(value, str):
         return Texts(1, count_bytes(value))
     if _are_tokens(value):
@@ -219,6 +226,17 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
         % {"name": name, "most": most},
         param=name,
     )
+
+
+def _make_tokens_whole(value: Any) -> Any:
+    """Return tokens such as 100.0 as integers, and every other value as it is."""
+    if not (isinstance(value, list) and value):
+        return value
+    if isinstance(value[0], list):
+        return [_make_tokens_whole(one) for one in value]
+    if all(isinstance(one, float) and one.is_integer() for one in value):
+        return list(map(int, value))
+    return value
 
 
 def count_bytes(text: str) -> int:

@@ -62,6 +62,10 @@ class StatelessRequest(CompletionRequest):
     def least_tokens(self) -> int:
         return LEAST_TOKENS
 
+    def add_nothing(self) -> None:
+        self.wants_thoughts = False
+        CompletionRequest.add_nothing(self)
+
     def upstream_body(
         self,
         *,

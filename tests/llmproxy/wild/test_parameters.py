@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import User
 from llmproxy.models import Completion, Provider
-from llmproxy.routes.dropped_names import MAX_NAME_LENGTH, MAX_NAMES
+from llmproxy.routes.bodies.dropped_names import MAX_NAME_LENGTH, MAX_NAMES
 from llmproxy.routes.parameters import Treatment
 from llmproxy.routes.tables import TABLES
 from tests.llmproxy import scripted_routes

@@ -435,7 +435,7 @@ def test_models_that_do_not_reason_are_not_asked(
 
 
 def test_what_the_gateway_added_can_be_taken_back() -> None:
-    body = {"input": "Hi", "include": ["message.output_text.logprobs"], "stream": True}
+    body: Item = {"input": "Hi", "include": ["message.output_text.logprobs"], "stream": True}
     request = RESPONSES.parse(orjson.dumps(body))
     sent = orjson.loads(request.upstream_body(model="gpt-5", max_tokens=50))
     assert (sent["store"], sent["include"]) == (False, ["message.output_text.logprobs", ENCRYPTED])
