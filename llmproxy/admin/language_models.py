@@ -7,13 +7,17 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.bases import CheckedActions
+from llmproxy.admin.price_imports import PriceImportPage
 from llmproxy.metering.price_kinds import COLUMN_KINDS, LONG_COLUMNS, PRICE_COLUMNS
 from llmproxy.models import Deployment, LanguageModel
 from llmproxy.receipts.explain import format_decimal
@@ -62,6 +66,8 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
+    actions_list = ("import_prices",)
+    actions = ("import_prices_of_chosen",)
     readonly_fields = ("sold",)
     fieldsets = (
         (None, {"fields": ("name", "max_output_tokens", "image_tokens", "is_active", "sold")}),
@@ -90,6 +96,28 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
             super().get_queryset(request).prefetch_related("deployments__provider")
         )
         return rows
+
+    @action(
+        description=_("Import prices…"),
+        url_path="prices",
+        permissions=["change"],
+        icon="price_change",
+    )  # type: ignore[untyped-decorator]
+    def import_prices(self, request: HttpRequest) -> HttpResponseBase:
+        """Show what the published prices would change, of all models or of those in `?model=`."""
+        models = LanguageModel.objects.order_by("name")
+        if chosen := [key for key in request.GET.getlist("model") if key.isdecimal() and len(key) < 19]:
+            models = models.filter(pk__in=chosen)
+        return PriceImportPage(request, self, models).respond()
+
+    @admin.action(description=_("Import prices…"), permissions=["change"])
+    def import_prices_of_chosen(
+        self, request: HttpRequest, chosen: QuerySet[LanguageModel]
+    ) -> HttpResponseBase:
+        query = urlencode([("model", key) for key in chosen.values_list("pk", flat=True)])
+        return HttpResponseRedirect(
+            f"{reverse('admin:llmproxy_languagemodel_import_prices')}?{query}"
+        )
 
     @admin.display(description=_("providers"))
     def served_by(self, model: LanguageModel) -> str:
