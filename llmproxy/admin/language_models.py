@@ -106,7 +106,9 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
     def import_prices(self, request: HttpRequest) -> HttpResponseBase:
         """Show what the published prices would change, of all models or of those in `?model=`."""
         models = LanguageModel.objects.order_by("name")
-        if chosen := [key for key in request.GET.getlist("model") if key.isdecimal() and len(key) < 19]:
+        if chosen := [
+            key for key in request.GET.getlist("model") if key.isdecimal() and len(key) < 19
+        ]:
             models = models.filter(pk__in=chosen)
         return PriceImportPage(request, self, models).respond()
 

@@ -71,14 +71,10 @@ class PriceImportPage:
     def _build_form(self) -> RateForm:
         if self.sent:
             return RateForm(self.sent)
+        margin = {"margin_percent": format_decimal(settings.PRICE_MARGIN_PERCENT)}
         if settings.CREDITS_PER_USD is None:
-            return RateForm(initial={"margin_percent": settings.PRICE_MARGIN_PERCENT})
-        return RateForm(
-            {
-                "credits_per_usd": format_decimal(settings.CREDITS_PER_USD),
-                "margin_percent": format_decimal(settings.PRICE_MARGIN_PERCENT),
-            }
-        )
+            return RateForm(initial=margin)
+        return RateForm({**margin, "credits_per_usd": format_decimal(settings.CREDITS_PER_USD)})
 
     def _propose(self, form: RateForm) -> list[Proposal]:
         choices = {

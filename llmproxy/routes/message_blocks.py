@@ -54,7 +54,8 @@ def _find_media(content: Any, param: str, depth: int = 0) -> Iterator[Content]:
 def _find_in_document(block: Body, param: str, depth: int) -> Iterator[Content]:
     """Yield the document, or what is in its blocks. One that is sent as plain text is text."""
     source = block.get("source")
-    kind = source.get("type") if isinstance(source, dict) else None
+    source = source if isinstance(source, dict) else {}
+    kind = source.get("type")
     if kind == "content":
         yield from _find_media(source.get("content"), param, depth + 1)
     elif kind != "text":

@@ -55,9 +55,8 @@ def hidden(page: Any) -> dict[str, str]:
     return dict(re.findall(r'name="(shown-\d+)" value="(\w+)"', page.content.decode()))
 
 
-def price_of(model: LanguageModel) -> Decimal | None:
-    model.refresh_from_db()
-    return model.prompt_price
+def price_of(model: LanguageModel) -> Any:
+    return LanguageModel.objects.values_list("prompt_price", flat=True).get(pk=model.pk)
 
 
 def test_the_list_of_models_leads_to_the_preview(admin: Client, model: LanguageModel) -> None:

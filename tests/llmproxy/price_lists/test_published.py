@@ -121,6 +121,12 @@ def every_row() -> Iterator[tuple[types.Provider, types.ModelInfo]]:
             yield provider, model
 
 
+def list_prices(model: types.ModelInfo) -> list[types.ModelPrice]:
+    return (
+        [row.prices for row in model.prices] if isinstance(model.prices, list) else [model.prices]
+    )
+
+
 def test_every_row_of_the_list_can_be_read() -> None:
     rows = [published._read_row(provider, model, CERTAIN) for provider, model in every_row()]
     assert len(rows) > 2000
@@ -134,8 +140,8 @@ def test_every_price_of_the_list_is_taken_over_or_known_to_be_left_out() -> None
     left_out = {
         name
         for _provider, model in every_row()
-        for row in (model.prices if isinstance(model.prices, list) else [model])
-        for name in vars(row.prices)
+        for prices in list_prices(model)
+        for name in vars(prices)
         if name not in KINDS and not published.IGNORED.search(name)
     }
     # These are told with the model. A price that is new in the list wants a decision.

@@ -78,8 +78,8 @@ def written(**by_time: int) -> Script:
 
 def modalities(name: str, **counts: int) -> Script:
     listed = [{"modality": kind, "tokenCount": count} for kind, count in counts.items()]
-    counts = {"promptTokenCount": 20, "candidatesTokenCount": 5, name: listed}
-    return as_asked(usageMetadata=counts)
+    totals = {"promptTokenCount": 20, "candidatesTokenCount": 5}
+    return as_asked(usageMetadata={**totals, name: listed})
 
 
 def parts(*contents: dict[str, Any]) -> dict[str, Any]:
