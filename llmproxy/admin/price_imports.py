@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -125,8 +126,10 @@ class PriceImportPage:
         return TemplateResponse(self.request, "llmproxy/import_prices.html", context)
 
     def _describe(self, proposal: Proposal) -> dict[str, Any]:
-        """A row of the page. Certain ones are ticked until somebody has ticked others."""
-        ticked = str(proposal.model.pk) in self._taken if self.sent else proposal.is_certain
+        """A row of the page. Certain ones are ticked when they are shown for the first time."""
+        key = str(proposal.model.pk)
+        is_new = f"shown-{key}" not in self.sent
+        ticked = proposal.is_certain if is_new else key in self._taken
         return {
             "proposal": proposal,
             "is_ticked": ticked,
@@ -138,4 +141,6 @@ class PriceImportPage:
 
 
 def _show(value: Any) -> str:
-    return "–" if value is None else format_decimal(Decimal(value))
+    if isinstance(value, int):
+        return intcomma(value)
+    return "–" if value is None else format_decimal(value)

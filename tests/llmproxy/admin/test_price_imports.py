@@ -154,7 +154,9 @@ def test_an_ambiguous_model_is_not_ticked_and_its_source_can_be_chosen(
     (row,) = page.context["rows"]
     assert (row["is_ticked"], row["proposal"].chosen.source) == (False, "openrouter/openai/gpt-4o")
     choice = {f"source-{model.pk}": "openai/gpt-4o-mini"}
-    page = admin.post(PAGE, {**RATE, **choice, "take": [model.pk], "preview": "1"})
+    sent = {**RATE, **choice, **hidden(page), "take": [model.pk]}
+    page = admin.post(PAGE, {**sent, "preview": "1"})
+    assert page.context["rows"][0]["is_ticked"]
     assert page.context["rows"][0]["changes"][0]["new"] == "0.018"
     admin.post(PAGE, {**RATE, **choice, **hidden(page), "take": [model.pk], "import": "1"})
     assert price_of(model) == Decimal("0.018")
