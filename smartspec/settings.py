@@ -167,6 +167,10 @@ LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
 LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# How long a count of tokens waits for providers before it is estimated, and after how long a
+# provider that cannot count is asked again.
+LLM_COUNT_SECONDS = 5
+LLM_COUNT_RETRY_SECONDS = 600
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
 

@@ -106,11 +106,12 @@ class Run:
         self.target, self.call = target, Call()
         if self.is_stopped:
             self.call.stop()
+        admission.request.forwarded = target.forwarded_parameters
         body = admission.request.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, seconds_left)
+        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         status: int | None = None

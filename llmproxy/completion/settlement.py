@@ -158,6 +158,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
         "extras": _collect_extras(admission, usage),
         "attempts": outcome.attempts,
+        "dropped_parameters": admission.request.not_sent or None,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,

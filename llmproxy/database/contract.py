@@ -90,6 +90,38 @@ class AdmissionGranted(TypedDict):
     rates: list[Rates]
 
 
+class FreeRequest(TypedDict):
+    """The argument of `gateway_admit_free`: a part of that of `gateway_admit`."""
+
+    checksum: str
+    is_key: bool
+    user: int | None
+    is_backend: bool
+    model: str | None
+    endpoint: str
+    price: str | None
+    longest: int
+    media: list[dict[str, Any]] | None
+    prompt_tokens: int
+    rpm: int | None
+    tpm: int | None
+    note_seconds: int
+
+
+@final
+class FreeGranted(TypedDict):
+    """The result of `gateway_admit_free` if the request may run.
+
+    `prompt_tokens` is a cautious estimate that includes the media.
+    """
+
+    account: int | None
+    model: str
+    targets: list[dict[str, Any]]
+    prompt_tokens: int
+    rates: list[Rates]
+
+
 @final
 class NotAllowed(TypedDict):
     """The caller is unknown, or may not use this model on this route."""
@@ -194,6 +226,9 @@ AdmissionRefused = (
 )
 
 
+FreeRefused = NotAllowed | RateExceeded
+
+
 class CompletionColumns(TypedDict):
     """The columns of `completions` that Python computes, besides those of counts and prices.
 
@@ -220,6 +255,7 @@ class CompletionColumns(TypedDict):
     clamped_max_tokens: int | None
     extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
+    dropped_parameters: list[str] | None
     held: int
     cost: int
     first_byte_ms: int | None

@@ -1,6 +1,5 @@
 """Counts the text that a model has generated, piece by piece. Pure."""
 
-from collections import defaultdict
 from typing import Any
 
 from llmproxy.metering.data_urls import START, STARTS, DataUrlFilter, count_bytes
@@ -16,7 +15,8 @@ class GeneratedText:
         self.texts = 0  # pieces of text
         self.has_media = False
         # Some providers send a text in pieces, then whole. The largest sum was generated.
-        self._repeated = defaultdict[str, int](lambda: -echoed_bytes)
+        self._repeated: dict[str, int] = {}
+        self._echoed_bytes = echoed_bytes
         self._filters: dict[int | str, DataUrlFilter] = {}  # of texts that may be within a data URL
 
     def count_text(self, piece: str, place: Any = None) -> None:
@@ -40,9 +40,14 @@ class GeneratedText:
 
     def count_again(self, pieces: list[str], source: str = "message") -> None:
         """Count texts of a source that may repeat what has come in pieces, or from another."""
+        size = self._repeated.get(source, -self._echoed_bytes)
         for piece in pieces:
-            data_urls = DataUrlFilter()
-            self._repeated[source] += data_urls.count(piece)
-            self.has_media = self.has_media or data_urls.has_found
             self.texts += 1
-        self.generated_bytes = max(self.generated_bytes, self._repeated[source])
+            if START in piece:
+                data_urls = DataUrlFilter()
+                size += data_urls.count(piece)
+                self.has_media = self.has_media or data_urls.has_found
+            else:
+                size += count_bytes(piece)
+        self._repeated[source] = size
+        self.generated_bytes = max(self.generated_bytes, size)

@@ -66,7 +66,7 @@ def measure_audio(audio: bytes) -> int:
 
 
 def _read_wav(audio: bytes) -> tuple[int, int]:
-    """Where the sound of a WAV file starts, and the bytes of a second; 0 if implausible."""
+    """Where the sound of a WAV file starts, and its bytes a second; 0 if these are implausible."""
     layout, samples = audio.find(b"fmt ", 12, 4096), audio.find(b"data", 12, 65_536)
     rate = int.from_bytes(audio[layout + 16 : layout + 20], "little")
     return samples + 8, rate if layout >= 0 and samples >= 0 and rate in _WAV_RATES else 0

@@ -93,25 +93,27 @@ class Meter(GeneratedText):
         delta, message = choice.get("delta"), choice.get("message")
         if isinstance(delta, dict):
             content = delta.get("content")
-            if isinstance(content, str) and PLAIN_DELTA.issuperset(delta):
+            if isinstance(content, str) and (PLAIN_DELTA.issuperset(delta) or not _has_more(delta)):
                 self.count_text(content, choice.get("index"))
             else:
                 self._read_delta(delta, choice.get("index"))
         if isinstance(message, dict):
             self.count_again([piece for _member, piece in text.find_texts(message)])
-            self._look_for_media(message)
+            self._look_for_more(message)
         elif not isinstance(delta, dict) and isinstance(piece := choice.get("text"), str):
             self.count_text(piece, choice.get("index"))
 
     def _read_delta(self, delta: dict[str, Any], index: Any) -> None:
         for member, piece in text.find_texts(delta):
             self.count_text(piece, index if member == "content" else f"{index} {member}")
-        self._look_for_media(delta)
-        if (reported := delta.get("usage")) is not None:
-            self.read_usages({"usage": reported})
+        self._look_for_more(delta)
 
-    def _look_for_media(self, message: dict[str, Any]) -> None:
-        self.has_media = self.has_media or any(message.get(name) for name in MEDIA)
+    def _look_for_more(self, message: dict[str, Any]) -> None:
+        """Look for media and usage in a message or delta."""
+        if not text.PLAIN.issuperset(message):
+            self.has_media = self.has_media or any(message.get(name) for name in MEDIA)
+            if (reported := message.get("usage")) is not None:
+                self.read_usages({"usage": reported})
 
     def read_usages(self, answer: dict[str, Any], *, is_closing: bool = False) -> None:
         """Note all usage in this object. `is_closing`: it is for the whole answer."""
@@ -193,7 +195,17 @@ class Meter(GeneratedText):
         if prompt > PROMPT_SLACK_TOKENS + 4 * self.certain_tokens:
             prompt = self.certain_tokens
         completion = min(used.completion_tokens, self.max_completion_tokens)
+        if (prompt, completion) == (used.prompt_tokens, used.completion_tokens):
+            return used
         return used.bounded(prompt=prompt, completion=completion)
+
+
+def _has_more(delta: dict[str, Any]) -> bool:
+    """Whether a delta has more than content: many have other members, but empty."""
+    for name, value in delta.items():  # noqa: SIM110 – `any` takes twice as long
+        if value and name not in PLAIN_DELTA:
+            return True
+    return False
 
 
 def is_usage_only(chunk: Any) -> bool:

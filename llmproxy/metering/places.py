@@ -36,9 +36,10 @@ REPEATED = frozenset(
 
 def find_usages(answer: Answer) -> Iterator[Answer]:
     """The usage objects among the members of an answer or a chunk."""
-    yield from list_own_usages(answer)
-    if PLAIN.issuperset(answer):
+    if PLAIN.issuperset(answer) and isinstance(usage := answer.get("usage"), dict):
+        yield usage  # nearly always
         return
+    yield from list_own_usages(answer)
     if any(name in NAMES for name in answer):
         yield {name: value for name, value in answer.items() if name in NAMES}  # Ollama
     for name, value in answer.items():

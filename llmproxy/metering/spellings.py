@@ -122,8 +122,8 @@ SPELLINGS: tuple[tuple[str, str, str], ...] = (
         cacheWriteInputTokenCount cacheCreationInputTokens cacheWriteTokens cache_write_tokens
         """,
     ),
-    ("written_5m_tokens", "cache_creation", "ephemeral_5m_input_tokens"),
-    ("written_1h_tokens", "cache_creation", "ephemeral_1h_input_tokens"),
+    ("written_5m_tokens", "cache_creation cacheDetails", "ephemeral_5m_input_tokens 5m"),
+    ("written_1h_tokens", "cache_creation cacheDetails", "ephemeral_1h_input_tokens 1h"),
 )
 
 
@@ -187,7 +187,7 @@ def _list_entries(group: Any) -> Iterator[tuple[str, Any]]:
     """The names and values of an object that breaks a count down.
 
     One of Alibaba's contains a further one, `cache_creation`, of which the sum is taken. In a list
-    of Google's, each object has the name of its count as `modality`.
+    each object names its count: by its `modality` (Google), or by its `ttl` (Bedrock).
     """
     if isinstance(group, dict):
         for name, value in group.items():
@@ -197,8 +197,9 @@ def _list_entries(group: Any) -> Iterator[tuple[str, Any]]:
                 yield name, value
     elif isinstance(group, list):
         for entry in group:
-            if isinstance(entry, dict) and isinstance(entry.get("modality"), str):
-                yield entry["modality"], entry.get("tokenCount")
+            if isinstance(entry, dict):
+                name = entry.get("modality", entry.get("ttl"))
+                yield str(name), entry.get("tokenCount", entry.get("inputTokens"))
 
 
 def _sum_iterations(iterations: Any) -> Counts:

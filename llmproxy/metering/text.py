@@ -26,6 +26,18 @@ THOUGHTS = (
     "thoughts",
 )
 CALLS = ("tool_calls", "function_call", "tool_call")
+KINDS = {
+    name: kind
+    for kind, names in (
+        ("content", ANSWERS),
+        ("thinking", THOUGHTS),
+        ("calls", CALLS),
+        ("refusal", ("refusal",)),
+    )
+    for name in names
+}
+# Members with neither media nor usage.
+PLAIN = frozenset({"role", *KINDS}) - {"audio"}
 # The text in a part, again under several names.
 OF_PART = ("text", "thinking", "summary", "content", "refusal", "transcript")
 THOUGHTFUL = re.compile(r"think|thought|reason")
@@ -35,6 +47,9 @@ OF_CALL = ("name", "arguments", "input")
 
 def find_texts(message: dict[str, Any]) -> list[tuple[str, str]]:
     """The texts in a message or delta, each once, with the kind of its member."""
+    present = [(KINDS[name], value) for name, value in message.items() if value and name in KINDS]
+    if not present or (len(present) == 1 and isinstance(present[0][1], str)):
+        return present  # most deltas and messages have no more than this
     answer, thoughts = _split_content(message.get("content"))
     found = {
         "content": answer,

@@ -158,6 +158,8 @@ def _build_usage(report: Report, counts: Counts) -> Usage:
     others = {count: counts[count] for count in OTHERS & counts.keys()}
     if kept := counts.get("written_1h_tokens"):
         others["cache_write_1h_tokens"] = kept
+    if not (report.cached or report.written or report.reasoning or others):
+        return Usage(prompt, completion)
     usage = Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,

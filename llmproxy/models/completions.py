@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models.functions import Coalesce, Now
@@ -86,6 +87,10 @@ class Completion(models.Model):
     max_tokens = models.PositiveIntegerField(_("longest answer (tokens)"), null=True)
     clamped_max_tokens = models.PositiveIntegerField(
         _("answer limit reduced to (tokens)"), null=True
+    )
+    # What the caller sent and the provider did not get; NULL for nothing (routes/dropped_names.py).
+    dropped_parameters = ArrayField(
+        models.CharField(max_length=100), verbose_name=_("left out of the request"), null=True
     )
     held = models.BigIntegerField(_("held"))
     cost = models.BigIntegerField(_("cost"))

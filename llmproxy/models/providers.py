@@ -92,6 +92,14 @@ class Provider(models.Model):
         verbose_name=_("supported routes"),
         default=every_endpoint,
     )
+    # Parameters on no list of docs/parameters.md, or "*" for all of them.
+    forwarded_parameters = ArrayField(
+        models.CharField(max_length=MAX_NAME_LENGTH),
+        verbose_name=_("unknown parameters to forward"),
+        default=list,
+        db_default=[],
+        blank=True,
+    )
     connect_seconds = _build_timeout(_("connection timeout (seconds)"))
     first_byte_seconds = _build_timeout(_("first byte timeout (seconds)"))
     idle_seconds = _build_timeout(_("idle timeout (seconds)"))

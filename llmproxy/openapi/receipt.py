@@ -114,6 +114,7 @@ RECEIPT = record(
         "clamped_max_tokens": allow_null(
             "integer", description="The same limit, if the balance or a budget reduced it."
         ),
+        "dropped_parameters": build_list(string(), "What of the request the provider did not get."),
         "credits": record(
             {
                 **{name: integer(minimum=0) for name in _CREDITS},

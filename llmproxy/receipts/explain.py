@@ -71,6 +71,7 @@ def explain(completion: Completion) -> dict[str, Any]:
         "choices": completion.choices,
         "max_tokens": completion.max_tokens,
         "clamped_max_tokens": completion.clamped_max_tokens,
+        "dropped_parameters": completion.dropped_parameters or [],
         "credits": {
             "held": completion.held,
             "cost": completion.cost,

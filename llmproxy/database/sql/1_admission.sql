@@ -60,8 +60,8 @@ END $$;
 -- or route_not_served.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer,
-    OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb, OUT prompt numeric,
-    OUT dearest_prompt numeric, OUT dearest_completion numeric,
+    OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb,
+    OUT prompt numeric, OUT dearest_prompt numeric, OUT dearest_completion numeric,
     OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -83,17 +83,20 @@ BEGIN
         SELECT gateway_extras(m, p_price), COALESCE(m.request_price * 1000, 0), m.long_from_tokens
           INTO extras, extra, long_from FROM language_models m WHERE m.id = gateway_model.id;
     END IF;
-    SELECT json_agg(json_build_object(
+    -- A null member is left out: a worker of the version before does not know a new member.
+    SELECT json_agg(json_strip_nulls(json_build_object(
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,
                'drain_seconds', v.drain_seconds, 'failures', v.failures,
-               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false)))
+               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false),
+               'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}'))))
       INTO targets
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
-     WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);
+     WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active
+       AND p_endpoint = ANY (v.endpoints);
     refusal := CASE WHEN gateway_model.id IS NULL THEN 'model_not_found'
                     WHEN dearest_prompt IS NULL OR dearest_completion IS NULL
                         THEN 'model_without_price'

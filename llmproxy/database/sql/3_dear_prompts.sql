@@ -2,10 +2,10 @@
 -- an hour. Other completions do not need this.
 
 -- Returns how many tokens a prompt with `p_bound` and `p_estimate` tokens of text has with its
--- media, at most and probably, and the prices that a hold for it has to cover. `prompt` is the plain
--- price of the estimate, `dearest_…` the highest price that a token can have. `least_extra` and
--- `most_extra` are what media cost beyond that, in thousandths of a credit. `p_media` is the result
--- of Media.describe in llmproxy/metering/media.py, or NULL.
+-- media, at most and probably, and the prices that a hold for it has to cover. `prompt` is the
+-- plain price of the estimate, `dearest_…` the highest price that a token can have. `least_extra`
+-- and `most_extra` are what media cost beyond that, in thousandths of a credit. `p_media` is the
+-- result of Media.describe in llmproxy/metering/media.py, or NULL.
 CREATE OR REPLACE FUNCTION gateway_dear(
     p_model bigint, p_price numeric, p_media jsonb, p_writes_1h boolean,
     p_bound bigint, p_estimate bigint,

@@ -195,17 +195,25 @@ def test_a_wrong_parameter_is_named(route: Route, name: str, value: Any) -> None
         ("conversation", {"id": "conv_1"}),
         ("background", True),
         ("prompt", {"id": "pmpt_1"}),
-        ("store", True),
-        ("context_management", [{"type": "compaction"}]),
     ],
 )
-def test_what_a_provider_keeps_or_adds_is_refused(name: str, value: Any) -> None:
+def test_what_a_provider_keeps_is_refused(name: str, value: Any) -> None:
     assert refused_parameter(RESPONSES, **{name: value}) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("store", True), ("context_management", [{"type": "compaction"}])]
+)
+def test_what_a_provider_would_add_is_dropped_and_named(name: str, value: Any) -> None:
+    request = parse(RESPONSES, **{name: value})
+    assert request.not_sent == [name]
+    assert request.body.get(name) in (None, False)
 
 
 def test_nothing_is_kept_at_the_provider() -> None:
     assert parse(RESPONSES).body["store"] is False
-    assert parse(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
+    request = parse(RESPONSES, store=False, background=False, conversation=None)
+    assert (request.body["store"], request.not_sent) == (False, [])
 
 
 def test_several_answers_for_one_are_refused() -> None:
@@ -219,23 +227,45 @@ def test_several_answers_for_one_are_refused() -> None:
         {"type": "item_reference", "id": "msg_1"},
         {"id": "msg_1"},
         {"type": None, "id": "msg_1"},
-        {"type": "additional_tools", "tools": [{"type": "web_search"}]},
-        {"type": "web_search_call", "id": "ws_1"},
-        {"type": "mcp_call"},
+        {"type": "message", "id": "msg_1", "role": "assistant"},
+        {"type": "compaction", "id": "cmp_1"},
         {"type": "compaction_trigger"},
         {"type": ["message"]},
+        {},
         "Hi",
         None,
     ],
 )
-def test_items_that_refer_to_others_or_are_of_no_caller_are_refused(item: Any) -> None:
+def test_items_that_refer_to_others_or_have_no_type_are_refused(item: Any) -> None:
     assert refused_parameter(RESPONSES, input=[*SAID, item]) == "input.1"
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        (
+            {"type": "additional_tools", "tools": [{"type": "web_search"}]},
+            ["input.1.tools.0 (web_search)", "input.1 (additional_tools)"],
+        ),
+        ({"type": "web_search_call", "id": "ws_1"}, ["input.1 (web_search_call)"]),
+        ({"type": "mcp_call"}, ["input.1 (mcp_call)"]),
+        ({"type": "reasoning", "id": "rs_1", "summary": []}, ["input.1 (reasoning)"]),
+    ],
+)
+def test_items_of_no_caller_are_dropped_and_named(item: Any, named: list[str]) -> None:
+    request = parse(RESPONSES, input=[*SAID, item])
+    assert (request.body["input"], request.not_sent) == (SAID, named)
 
 
 def test_a_conversation_is_sent_back_whole() -> None:
     items = [
         {"role": "user", "content": "Hi"},
-        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "Hm"}],
+            "encrypted_content": "gAAAA",
+        },
         {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "Nothing"},
         {
@@ -264,11 +294,17 @@ def test_a_conversation_is_sent_back_whole() -> None:
         "image_generation",
         "mcp",
         "computer",
-        None,
     ],
 )
-def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None:
-    assert refused_parameter(route, tools=[FUNCTION, {"type": kind}]) == "tools.1"
+def test_tools_of_a_provider_are_left_out_and_named(route: Route, kind: str) -> None:
+    request = parse(route, tools=[FUNCTION, {"type": kind}])
+    assert (request.body["tools"], request.not_sent) == ([FUNCTION], [f"tools.1 ({kind})"])
+
+
+@pytest.mark.parametrize("route", [RESPONSES, CHAT])
+@pytest.mark.parametrize("tool", [{"type": None}, {"type": 5}, {}, "web_search", None])
+def test_a_tool_without_a_type_is_refused(route: Route, tool: Any) -> None:
+    assert refused_parameter(route, tools=[FUNCTION, tool]) == "tools.1"
 
 
 @pytest.mark.parametrize(
@@ -279,11 +315,12 @@ def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None
         "code_execution_20250825",
         "tool_search_tool_bm25_20251119",
         "bash",
-        5,
     ],
 )
-def test_tools_of_anthropic_are_refused(kind: Any) -> None:
-    assert refused_parameter(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
+def test_tools_of_anthropic_are_left_out_and_named(kind: str) -> None:
+    request = parse(MESSAGES, tools=[{"name": "look"}, {"type": kind}])
+    assert (request.body["tools"], request.not_sent) == ([{"name": "look"}], [f"tools.1 ({kind})"])
+    assert refused_parameter(MESSAGES, tools=[{"name": "look"}, {"type": 5}]) == "tools.1"
 
 
 def test_the_callers_tools_pass_and_those_that_anthropic_describes_cost_tokens() -> None:
@@ -299,9 +336,10 @@ def test_the_callers_tools_pass_and_those_that_anthropic_describes_cost_tokens()
     assert parse(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
 
 
-@pytest.mark.parametrize("name", ["container", "mcp_servers", "context_management"])
-def test_what_anthropic_runs_is_refused(name: str) -> None:
-    assert refused_parameter(MESSAGES, **{name: [{"id": "x"}]}) == name
+@pytest.mark.parametrize("name", ["container", "mcp_servers"])
+def test_what_anthropic_runs_is_dropped_and_named(name: str) -> None:
+    request = parse(MESSAGES, **{name: [{"id": "x"}]})
+    assert (request.not_sent, name in request.body) == ([name], False)
 
 
 PICTURES = [

@@ -4,7 +4,6 @@ Prompt 1 credit a token, completion 5. An image counts 2000 tokens, a page 3000,
 32 and one of video 300, where the model does not say.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -249,8 +248,9 @@ def body(sent: Sent) -> dict[str, Any]:
 
 
 def used(path: str, prompt: int, completion: int = 5) -> Script:
-    make: Callable[..., Script] = scripted_routes.ANSWERS.get(path, script.answer)
-    return make(usage=(prompt, completion))
+    make = scripted_routes.ANSWERS.get(path, script.answer)
+    made: Script = make(usage=(prompt, completion))
+    return made
 
 
 @pytest.mark.parametrize("sent", SENT, ids=str)

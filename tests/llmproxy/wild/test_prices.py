@@ -78,8 +78,7 @@ def written(**by_time: int) -> Script:
 
 def modalities(name: str, **counts: int) -> Script:
     listed = [{"modality": kind, "tokenCount": count} for kind, count in counts.items()]
-    totals = {"promptTokenCount": 20, "candidatesTokenCount": 5}
-    return as_asked(usageMetadata={**totals, name: listed})
+    return as_asked(usageMetadata={"promptTokenCount": 20, "candidatesTokenCount": 5, name: listed})
 
 
 def parts(*contents: dict[str, Any]) -> dict[str, Any]:
