@@ -23,8 +23,9 @@ from llmproxy.upstream.event_stream import Event
 # Types of message parts that are text. Each has no more tokens than bytes.
 PARTS = frozenset({"text", "refusal"})
 THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
-# Parameters besides the messages whose texts a model reads. Few requests have one.
-PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs"})
+# Parameters besides the messages whose texts a model reads, and the time for which a provider may
+# keep the prompt. Few requests have one.
+PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs", "cache_control"})
 DONE = b"data: [DONE]\n\n"
 
 
