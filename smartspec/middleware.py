@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils.translation import gettext as _
 
+from accounts.toolbox import headers
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
@@ -148,6 +149,7 @@ class RejectMalformedRequests:
             request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
         )
         response["Retry-After"] = "5"
+        response[headers.SHOULD_RETRY] = "true"
         return response
 
 
