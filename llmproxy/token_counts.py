@@ -83,8 +83,7 @@ def count_tokens(
                 unable.add((target.provider, name, route.upstream_path))
             detail = target.hide_key(failure.detail)
             logger.info("provider %s did not count tokens: %s", target.slug, detail)
-    images = request.images * admission.image_tokens
-    return Count(max(request.prompt_tokens + images, 1), is_estimated=True)
+    return Count(max(admission.prompt_tokens, 1), is_estimated=True)
 
 
 def _choose_targets(admission: FreeAdmission, route: TokenCount) -> list[Target]:

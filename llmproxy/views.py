@@ -133,6 +133,9 @@ def _add_headers(request: HttpRequest, response: HttpResponseBase) -> None:
     admission: Admission | FreeAdmission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
         response[name] = value
+    parsed: CompletionRequest | None = getattr(request, "parsed", None)
+    if parsed and parsed.not_sent:
+        response[headers.DROPPED_PARAMETERS] = ", ".join(parsed.not_sent)
 
 
 def _build_completion_view(route: Route, *, stream: bool | None = None) -> View:
@@ -167,7 +170,7 @@ def _build_token_count_view(route: TokenCount) -> View:
     def view(request: HttpRequest) -> HttpResponseBase:
         def ask(caller: PresentedCaller, raw: bytes) -> tuple[FreeAdmission, CompletionRequest]:
             parsed = route.parse(raw)
-            return admit_free(caller, model=parsed.model, endpoint=route.endpoint), parsed
+            return admit_free(caller, parsed, endpoint=route.endpoint), parsed
 
         admission, parsed = _ask_for_caller(request, ask)
         request.admission = admission  # type: ignore[attr-defined]
@@ -234,14 +237,15 @@ def generation(request: HttpRequest) -> HttpResponse:
 
 def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admission:
     def ask(caller: PresentedCaller, raw: bytes) -> Admission:
+        parsed = request.parsed = route.parse(raw, stream=stream)  # type: ignore[attr-defined]
         return admit(
             caller,
-            route.parse(raw, stream=stream),
+            parsed,
             route=route,
             path=request.path,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
             repeatable=_repeatable(request, raw),
-            passed_headers=route.passed_headers(request.headers),
+            passed_headers=route.passed_headers(request.headers, parsed),
         )
 
     admission = _ask_for_caller(request, ask)

@@ -10,6 +10,7 @@ CLAMPED_BY_MODEL = "x-model-clamped-max-tokens"
 CLAMPED_THINKING = "x-credits-clamped-budget-tokens"
 CREDITS_REMAINING = "x-credits-remaining"
 CREDITS_USED = "x-credits-used"
+DROPPED_PARAMETERS = "x-dropped-parameters"
 GENERATION_ID = "x-generation-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 IDEMPOTENCY_REPLAYED = "idempotency-replayed"
@@ -54,6 +55,7 @@ SENT = {
     CLAMPED_BY_CREDITS: "The limit of the answer in tokens, if the balance or a budget reduced it.",
     CLAMPED_BY_MODEL: "The model's limit of the answer in tokens, if more was requested.",
     CLAMPED_THINKING: "The thinking budget in tokens, if a shorter answer reduced it.",
+    DROPPED_PARAMETERS: "What of the request no provider got, separated by commas.",
     CREDITS_USED: "Credits charged.",
     CREDITS_REMAINING: "The balance after the charge. Absent if nobody is charged.",
     IDEMPOTENCY_REPLAYED: "`true` if this is the stored first answer to the same key.",

@@ -7,8 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from django.conf import settings
@@ -24,6 +23,8 @@ from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
+from llmproxy.metering.media import MEDIA
+from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import MAX_NAME_LENGTH
 from llmproxy.routes.base import Route
@@ -139,7 +140,7 @@ def admit(
         credential=granted["credential"] or "",
         credential_name=granted["name"] or "",
         model=granted["model"],
-        prices=Prices({kind: Decimal(price) for kind, price in granted["prices"].items()}),
+        prices=build_prices(parse_prices(granted["prices"]), granted["extras"]),
         targets=[Target(**target) for target in granted["targets"]],
         certain_tokens=granted["certain_tokens"],
         counted_tokens=granted["prompt_tokens"] + granted["longest"] * request.choices,
@@ -212,10 +213,10 @@ def _build_question(
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
-        "image_tokens": settings.LLM_IMAGE_TOKENS,
         "prompt_bytes": request.most_prompt_tokens,
         "prompt_tokens": request.prompt_tokens,
-        "images": request.images,
+        "media": describe_media(request),
+        "writes_1h": request.writes_1h,
         "choices": request.choices,
         "max_tokens": request.max_tokens,
         "least_tokens": request.least_tokens,
@@ -231,6 +232,15 @@ def _build_question(
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
         "note_seconds": settings.LAST_USE_SECONDS,
     }
+
+
+def describe_media(request: CompletionRequest) -> list[dict[str, Any]] | None:
+    """The media of a request as the statements read them; None if it has none."""
+    if request.media is None:
+        return None
+    return request.media.describe(
+        {medium.name: getattr(settings, f"LLM_{medium.name.upper()}_TOKENS") for medium in MEDIA}
+    )
 
 
 def choose_model_name(requested: str | None) -> str | None:

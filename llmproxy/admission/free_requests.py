@@ -1,6 +1,6 @@
 """Admits a request that generates nothing and is not charged: it only counts as a request.
 
-The statement is in llmproxy/database/sql/3_free_requests.sql.
+The statement is in llmproxy/database/sql/4_free_requests.sql.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,18 @@ from django.conf import settings
 
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
-from llmproxy.admission.admit import choose_model_name, rate_headers, repeat_if_broken
+from llmproxy.admission.admit import (
+    choose_model_name,
+    describe_media,
+    rate_headers,
+    repeat_if_broken,
+)
 from llmproxy.admission.callers import PresentedCaller
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import FreeGranted, FreeRefused, FreeRequest, Rates
 from llmproxy.exceptions import GatewayRefusal
 from llmproxy.models import Endpoint
+from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target
 
 _admissions = Batches("gateway_admit_free")
@@ -23,11 +29,11 @@ _admissions = Batches("gateway_admit_free")
 
 @dataclass(frozen=True, slots=True)
 class FreeAdmission:
-    """A request that may run. `image_tokens` is what an image counts in an estimate."""
+    """A request that may run. `prompt_tokens` is an estimate of its prompt, with its media."""
 
     model: str
     targets: list[Target]
-    image_tokens: int
+    prompt_tokens: int
     rates: list[Rates]
 
     @property
@@ -36,12 +42,14 @@ class FreeAdmission:
         return rate_headers(self.rates)
 
 
-def admit_free(caller: PresentedCaller, *, model: str | None, endpoint: Endpoint) -> FreeAdmission:
+def admit_free(
+    caller: PresentedCaller, request: CompletionRequest, *, endpoint: Endpoint
+) -> FreeAdmission:
     """Check the caller, the model and the limit of requests a minute, which counts this request.
 
     Raises GatewayRefusal.
     """
-    question = _build_question(caller, choose_model_name(model), endpoint)
+    question = _build_question(caller, request, endpoint)
     decision = _decide(question, caller)
     if (
         "refusal" in decision
@@ -57,23 +65,26 @@ def admit_free(caller: PresentedCaller, *, model: str | None, endpoint: Endpoint
     return FreeAdmission(
         decision["model"],
         [Target(**target) for target in decision["targets"]],
-        decision["image_tokens"],
+        decision["prompt_tokens"],
         decision["rates"],
     )
 
 
-def _build_question(caller: PresentedCaller, model: str | None, endpoint: Endpoint) -> FreeRequest:
+def _build_question(
+    caller: PresentedCaller, request: CompletionRequest, endpoint: Endpoint
+) -> FreeRequest:
     price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
     return {
         "checksum": caller.checksum,
         "is_key": caller.is_key,
         "user": caller.user,
         "is_backend": caller.is_backend,
-        "model": model,
+        "model": choose_model_name(request.model),
         "endpoint": endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
-        "image_tokens": settings.LLM_IMAGE_TOKENS,
+        "media": describe_media(request),
+        "prompt_tokens": request.prompt_tokens,
         "rpm": settings.WEB_LLM_RPM,
         "tpm": settings.WEB_LLM_TPM,
         "note_seconds": settings.LAST_USE_SECONDS,

@@ -32,6 +32,7 @@ from llmproxy.exceptions import (
     Unauthorized,
     UserNotFound,
 )
+from llmproxy.routes.request_body import LEAST_THINKING
 
 RateKind = Literal["requests", "tokens"]
 
@@ -56,9 +57,9 @@ def build_refusal(  # noqa: C901 – one line each
         case "too_many_running" | "too_many_holds":
             return _refuse_running(decision, rate_headers)
         case "insufficient_credits":
-            return _refuse_credits(decision, _explain_thinking(question))
+            return _refuse_credits(decision, _explain_least(question))
         case "budget_used_up":
-            return _refuse_budget(decision, _explain_thinking(question))
+            return _refuse_budget(decision, _explain_least(question))
         case "answered":
             return _repeat_answer(decision, rate_headers)
         case "other_request" | "still_running" | "answered_once":
@@ -119,15 +120,20 @@ def _refuse_running(
     )
 
 
-def _explain_thinking(question: AdmissionRequest) -> str:
-    """Return the sentence that says why thinking needs a longer answer; empty without thinking."""
-    if question["least_tokens"] <= 1:
+def _explain_least(question: AdmissionRequest) -> str:
+    """Return the sentence that says why an answer cannot be shorter; empty if it can."""
+    least = question["least_tokens"]
+    if least <= 1:
         return ""
-    words = _(
-        "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
-        "get a shorter answer."
+    words = (
+        _("The provider does not accept a limit below %(tokens)d tokens.")
+        if least <= LEAST_THINKING
+        else _(
+            "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
+            "get a shorter answer."
+        )
     )
-    return " " + words % {"tokens": question["least_tokens"]}
+    return " " + words % {"tokens": least}
 
 
 def _build_facts(decision: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:

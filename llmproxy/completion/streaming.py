@@ -92,6 +92,7 @@ class Relay:
         self.stream = run.admission.route.streamed(run.admission.request)
         self._watched = watched
         self._is_limited = False
+        run.meter.is_whole = False  # until the answer has come to its end
 
     def close(self) -> None:
         """Stop the provider, or read its answer on if its row says so; then settle.
@@ -139,8 +140,11 @@ class Relay:
                 if passed or not (batch or self.events.done):
                     yield b"".join(passed) or KEEP_ALIVE
             if is_over:
+                self.run.meter.is_whole = not self._is_limited
                 return
-        if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=self.events.done)):
+        if self.stream.is_whole(self.run.meter, done=self.events.done):
+            self.run.meter.is_whole = True
+        elif not self.run.is_stopped:
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, event: Event, passed: list[bytes]) -> bool:

@@ -23,9 +23,10 @@ from accounts.toolbox.openapi import (
     ref,
     string,
 )
-from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
-from llmproxy.routes import chat, kinds
+from llmproxy.openapi.receipt import GENERATION_ID, RECEIPT, describe_prices
+from llmproxy.routes import kinds
 from llmproxy.routes.parameters import Parameters
+from llmproxy.routes.tables import chat
 
 GATEWAY = ErrorAnswers(
     "Error",
@@ -53,6 +54,7 @@ ADMITTED = build_response_headers(
     headers.CLAMPED_BY_CREDITS,
     headers.CLAMPED_BY_MODEL,
     headers.CLAMPED_THINKING,
+    headers.DROPPED_PARAMETERS,
 )
 CHARGED = build_response_headers(headers.CREDITS_USED, headers.CREDITS_REMAINING)
 CREDITS = record({"used": integer(minimum=0), "remaining": {"type": ["integer", "null"]}})
@@ -68,8 +70,8 @@ def build_request_body(parameters: Parameters, description: str, example: Node) 
 
 CHAT_REQUEST = build_request_body(
     chat.PARAMETERS,
-    "OpenAI's parameters. Those that are not listed here are forwarded unchanged; parameters of "
-    "other APIs are dropped.",
+    "OpenAI's parameters. Those that are not listed here are forwarded unchanged, or dropped and "
+    "named in `x-dropped-parameters` (docs/parameters.md).",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(
@@ -108,9 +110,7 @@ MODEL = record(
         "created": integer("Unix time."),
         "owned_by": string("The provider's slug."),
         "max_output_tokens": integer(minimum=1),
-        "credits_per_1k_tokens": record(
-            {name: {"type": "number", "minimum": 0} for name in PRICES}
-        ),
+        **describe_prices({"type": "number", "minimum": 0}),
     }
 )
 MODEL_LIST = record(

@@ -24,8 +24,8 @@ from llmproxy.openapi.chat import (
     build_request_body,
 )
 from llmproxy.openapi.receipt import allow_null
-from llmproxy.routes import embeddings, messages, responses
-from llmproxy.routes import text as text_route
+from llmproxy.routes.tables import embeddings, messages, responses
+from llmproxy.routes.tables import text as text_route
 
 TEXT_REQUEST = build_request_body(
     text_route.PARAMETERS,
@@ -38,12 +38,13 @@ EMBEDDINGS_REQUEST = build_request_body(
 RESPONSES_REQUEST = build_request_body(
     responses.PARAMETERS,
     "OpenAI's parameters. What needs state at the provider is refused: `previous_response_id`, "
-    "`conversation`, `background`, `prompt`, `store`, references and ids of files.",
+    "`conversation`, `background`, `prompt`, references and ids of files. `store` is always false.",
     {"input": "Say hello.", "max_output_tokens": 50},
 )
 MESSAGES_REQUEST = build_request_body(
     messages.PARAMETERS,
-    "Anthropic's parameters. `container`, `mcp_servers` and tools that Anthropic runs are refused.",
+    "Anthropic's parameters. `container`, `mcp_servers` and tools that Anthropic runs are dropped, "
+    "and named in `x-dropped-parameters`.",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 

@@ -12,8 +12,8 @@ from accounts.toolbox.openapi import (
 )
 from llmproxy.openapi.chat import BILL, CREDITS, GATEWAY, build_completion_route, build_request_body
 from llmproxy.openapi.other_routes import MESSAGES_ERRORS, add_request_id
-from llmproxy.routes import messages, responses
 from llmproxy.routes.parameters import Parameters
+from llmproxy.routes.tables import messages, responses
 from llmproxy.routes.token_counts import MESSAGE_TOKEN_COUNT, RESPONSE_TOKEN_COUNT, TokenCount
 
 # A count is free, and estimated where no provider answers.

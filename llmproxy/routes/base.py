@@ -90,8 +90,13 @@ class Route:
         """The path of this route at a provider, after its base URL."""
         return f"/{self.endpoint.value}"
 
-    def passed_headers(self, sent: Mapping[str, str]) -> dict[str, str]:
-        """Return the request headers that are forwarded to the provider."""
+    def passed_headers(
+        self, sent: Mapping[str, str], request: CompletionRequest | None = None
+    ) -> dict[str, str]:
+        """Return the request headers that are forwarded to the provider.
+
+        What is not forwarded of a header is named in `request.dropped`.
+        """
         return {}
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from accounts.toolbox import headers
 from llmproxy.exceptions import InvalidRequest
-from llmproxy.metering.pricing import PRICE_KINDS
 from llmproxy.models import LanguageModel
+from llmproxy.receipts import explain
 from llmproxy.routes.base import Route
 from llmproxy.routes.chat import CHAT
 from llmproxy.routes.messages import MESSAGES
@@ -41,7 +41,7 @@ class ModelList:
             "created": int(row.created_at.timestamp()),
             "owned_by": deployments[0].provider.slug,
             "max_output_tokens": row.output_limit,
-            "credits_per_1k_tokens": {kind.name: float(prices[kind.name]) for kind in PRICE_KINDS},
+            **explain.describe_offer(prices),
         }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from llmproxy import lenient_json
-from llmproxy.metering.meter import parse_count
+from llmproxy.metering.spellings import parse_count
 from llmproxy.models import Endpoint
 from llmproxy.routes import request_body
 from llmproxy.routes.base import MESSAGES as MESSAGES_DIALECT
@@ -33,8 +33,10 @@ class TokenCount(Route):
     filled_in: ClassVar[Body]
     answered: ClassVar[Body] = {}
 
-    def passed_headers(self, sent: Mapping[str, str]) -> dict[str, str]:
-        return self.completion.passed_headers(sent)
+    def passed_headers(
+        self, sent: Mapping[str, str], request: CompletionRequest | None = None
+    ) -> dict[str, str]:
+        return self.completion.passed_headers(sent, request)
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = {**self.filled_in, **request_body.parse_object(raw)}

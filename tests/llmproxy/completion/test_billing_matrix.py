@@ -164,7 +164,10 @@ STREAMED = {
         body={"max_tokens": 1000},
     ),
     "max_tokens ignored": Case(
-        script.until_hung_up(*[script.chunk("x")] * 200), 1, "estimated", body={"max_tokens": 10}
+        script.until_hung_up(*[script.chunk("word " * 20)] * 20),
+        1,
+        "estimated",
+        body={"max_tokens": 10},
     ),
     "an error event": broken(script.events(word, b'data: {"error": {"message": "no"}}\n\n')),
     "cut": broken(script.events(word, cut=True)),
@@ -225,7 +228,7 @@ def test_a_stream_that_fails_before_its_first_byte(
 
 
 def test_a_stream_limited_by_us_says_length(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.until_hung_up(*[script.chunk("x")] * 200)
+    upstream.script = script.until_hung_up(*[script.chunk("word " * 20)] * 20)
     assert '"finish_reason":"length"' in text_of(chat(user, stream=True, max_tokens=10))
     assert upstream.hung_up.wait(8)
     row = Completion.objects.get()

@@ -24,7 +24,7 @@ from llmproxy.database.contract import (
     Settled,
     SettlementRequest,
 )
-from llmproxy.metering.pricing import PRICE_COLUMNS, TOKEN_COUNTS
+from llmproxy.metering.price_kinds import COLUMN_KINDS, COUNT_COLUMNS
 
 pytestmark = pytest.mark.django_db
 
@@ -90,7 +90,8 @@ def keys(arguments: str) -> Iterator[str]:
 
 
 def sent_to_settlement() -> set[str]:
-    return {*SettlementRequest.__annotations__, *TOKEN_COUNTS, *PRICE_COLUMNS}
+    prices = (kind.column for kind in COLUMN_KINDS)
+    return {*SettlementRequest.__annotations__, *COUNT_COLUMNS, *prices}
 
 
 def read_by_settlement() -> set[str]:

@@ -233,8 +233,8 @@ def test_openai_raises_its_own_errors(sdk: openai.OpenAI, user: User, upstream: 
     with pytest.raises(openai.NotFoundError) as unknown:
         sdk.embeddings.create(model="unknown", input="Hi")
     assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="store"):
-        sdk.responses.create(model="small", input="Hi", store=True)
+    with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+        sdk.responses.create(model="small", input="Hi", previous_response_id="resp_1")
     upstream.script = script.error(503)
     with pytest.raises(openai.InternalServerError):
         sdk.completions.create(model="small", prompt="Hi")
@@ -369,10 +369,8 @@ def test_anthropic_raises_its_own_errors(
     with pytest.raises(anthropic.NotFoundError) as unknown:
         claude.messages.create(**parameters | {"model": "unknown"})
     assert unknown.value.type == "not_found_error"
-    with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
-        claude.messages.create(
-            **parameters, extra_body={"mcp_servers": [{"url": "https://example.com"}]}
-        )
+    with pytest.raises(anthropic.BadRequestError, match="thread"):
+        claude.messages.create(**parameters, extra_body={"thread": {"type": "create"}})
     upstream.script = script.error(529)
     with pytest.raises(anthropic.InternalServerError) as busy:
         claude.messages.create(**parameters)

@@ -627,11 +627,11 @@ def test_a_price_of_a_write_alone_needs_a_balance(
     assert call(MESSAGES, make_user("poor@example.com")).status_code == 402
 
 
-def test_a_cache_for_an_hour_is_refused_in_the_words_of_the_route(
+def test_a_cache_for_a_day_is_refused_in_the_words_of_the_route(
     call: Call, user: User, upstream: Upstream
 ) -> None:
-    hour = {"type": "ephemeral", "ttl": "1h"}
-    response = call(MESSAGES, user, system=[{"type": "text", "text": "Hi", "cache_control": hour}])
+    day = {"type": "ephemeral", "ttl": "24h"}
+    response = call(MESSAGES, user, system=[{"type": "text", "text": "Hi", "cache_control": day}])
     error = error_of(MESSAGES, response)
     assert (response.status_code, error["type"], error["param"]) == (
         400,

@@ -10,13 +10,14 @@ DECLARE
     request record;
     counted record;
     v_now timestamptz;
+    v_estimate bigint;  -- tokens of the prompt, with its media
     v_rates llm_rates[] := '{}';
     v_limits json[] := '{}';  -- how much is left of each limit, for the response headers
 BEGIN
     SELECT * INTO request FROM jsonb_to_record(p) AS a(
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text,
-        price numeric, longest integer, image_tokens integer, rpm bigint, tpm bigint,
-        note_seconds integer);
+        price numeric, longest integer, media jsonb, prompt_tokens bigint, rpm bigint,
+        tpm bigint, note_seconds integer);
     caller := gateway_caller(request.checksum, request.is_key, request."user");
     IF caller.refusal IS NOT NULL AND NOT request.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
@@ -27,8 +28,7 @@ BEGIN
       INTO account FROM users u JOIN plans pl ON pl.slug = u.plan
      WHERE u.id = caller.id FOR NO KEY UPDATE OF u;
     v_now := clock_timestamp();
-    model := gateway_model(request.model, request.endpoint, request.price, request.longest,
-                           request.image_tokens);
+    model := gateway_model(request.model, request.endpoint, request.price, request.longest);
     IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0
             OR model.name = ANY (account.allowed_models))
        OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0
@@ -37,6 +37,12 @@ BEGIN
     END IF;
     IF model.refusal IS NOT NULL THEN
         RETURN json_build_object('refusal', model.refusal);
+    END IF;
+    v_estimate := request.prompt_tokens;
+    IF request.media IS NOT NULL THEN
+        SELECT v_estimate + COALESCE(sum(media.rate * media.likely), 0) INTO v_estimate
+          FROM language_models m, gateway_media(m, request.media) AS media
+         WHERE m.id = model.id;
     END IF;
     IF caller.id IS NOT NULL THEN
         -- Without tokens, a limit of tokens that is used up is no reason to refuse.
@@ -66,5 +72,5 @@ BEGIN
     END IF;
     RETURN json_build_object(
         'account', caller.id, 'model', model.name, 'targets', model.targets,
-        'image_tokens', model.image_tokens, 'rates', v_limits);
+        'prompt_tokens', v_estimate, 'rates', v_limits);
 END $$;
