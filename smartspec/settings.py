@@ -62,7 +62,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     ],
 )
 # Other origins may call the API only, neither the pages nor the admin.
-CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_URLS_REGEX = r"^/(api|v1|\.well-known)/"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_HEADERS = fixed_settings.CORS_ALLOW_HEADERS
 CORS_EXPOSE_HEADERS = fixed_settings.CORS_EXPOSE_HEADERS
@@ -202,7 +202,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
