@@ -3,7 +3,7 @@
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
 ├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
-├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed
+├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
     └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
 """
@@ -124,6 +124,13 @@ class Replayed(GatewayRefusal):
         self.generation_id = generation_id
         self.charged = charged
         self.balance_after = balance_after
+
+
+class CompactionNotSupported(GatewayRefusal):
+    """None of the model's providers has the route `/v1/responses/compact`."""
+
+    status = 404
+    code = "compaction_not_supported"
 
 
 class OutOfCredits(GatewayRefusal):

@@ -138,8 +138,12 @@ LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
 # The longest answer in tokens of a model whose row has no limit.
 LLM_DEFAULT_MAX_TOKENS = env.int("LLM_DEFAULT_MAX_TOKENS", default=4096)
-# The most tokens of an image for a model whose row has no limit.
+# The most tokens of an image, of a page of a document, and of a second of audio or video, for a
+# model whose row does not say.
 LLM_IMAGE_TOKENS = 2000
+LLM_PAGE_TOKENS = 3000
+LLM_AUDIO_SECOND_TOKENS = 32
+LLM_VIDEO_SECOND_TOKENS = 300
 # A completion is tried with at most LLM_MAX_ATTEMPTS providers. A provider that fails
 # LLM_COOL_AFTER_FAILURES times in a row is not used for LLM_COOL_SECONDS.
 LLM_MAX_ATTEMPTS = 3
@@ -159,6 +163,10 @@ LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
 LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+# How long a count of tokens waits for providers before it is estimated, and after how long a
+# provider that cannot count is asked again.
+LLM_COUNT_SECONDS = 5
+LLM_COUNT_RETRY_SECONDS = 600
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
 

@@ -14,9 +14,11 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.bases import CheckedActions
-from llmproxy.metering.pricing import PRICE_COLUMNS
+from llmproxy.metering.price_kinds import COLUMN_KINDS, LONG_COLUMNS, PRICE_COLUMNS
 from llmproxy.models import Deployment, LanguageModel
 from llmproxy.receipts.explain import format_decimal
+
+LISTED = tuple(kind.column for kind in COLUMN_KINDS)
 
 
 class PriceField(forms.DecimalField):
@@ -56,7 +58,7 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", *map(_build_column, PRICE_COLUMNS), "sold")
+    list_display = ("name", "served_by", *map(_build_column, LISTED), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
@@ -78,7 +80,7 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.name in PRICE_COLUMNS:
+        if db_field.name in (*PRICE_COLUMNS, *LONG_COLUMNS):
             options |= {"form_class": PriceField, "widget": UnfoldAdminDecimalFieldWidget}
             return db_field.formfield(**options)
         return super().formfield_for_dbfield(db_field, request, **options)

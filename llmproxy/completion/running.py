@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from llmproxy.exceptions import (
     UpstreamUnavailable,
 )
 from llmproxy.http1.client import Call, Response
+from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.routes.base import Receipt
@@ -40,13 +42,13 @@ class Run:
     """An admitted completion while it runs. Only `settle` charges, once."""
 
     def __init__(self, admission: Admission) -> None:
-        self.admission = admission
+        self.admission, media = admission, admission.request.media
         self.meter = admission.route.meter(
             prompt_bytes=admission.request.prompt_bytes,
-            images=admission.request.images,
+            media_tokens=media.least_tokens if media else 0,
             prompt_ids=admission.request.prompt_ids,
             echoed_bytes=admission.request.echoed_bytes,
-            certain_tokens=admission.certain_tokens,
+            certain_tokens=admission.certain_tokens + (media.slack_tokens if media else 0),
             max_completion_tokens=admission.max_tokens * admission.request.choices,
         )
         self.call = Call()  # the present or the last one
@@ -104,11 +106,12 @@ class Run:
         self.target, self.call = target, Call()
         if self.is_stopped:
             self.call.stop()
+        admission.request.forwarded = target.forwarded_parameters
         body = admission.request.upstream_body(
             model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
         )
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = f"/{admission.route.endpoint.value}", min(target.first_byte, seconds_left)
+        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         status: int | None = None
@@ -190,7 +193,7 @@ class Run:
     def _build_outcome(self) -> Outcome:
         return Outcome(
             admission=self.admission,
-            reading=self.meter.reading(),
+            reading=self._read(),
             upstream_id=self.meter.upstream_id,
             finish_reason=self.meter.finish_reason,
             provider=self.target.slug if self.target else "",
@@ -199,6 +202,20 @@ class Run:
             attempts=self.attempts,
             first_byte=self.first_byte,
         )
+
+    def _read(self) -> Reading:
+        """The usage of the answer, with the things in the request that can have a price.
+
+        Like the prompt, these are not charged if nothing was generated and nothing reported.
+        """
+        reading, media = self.meter.reading(), self.admission.request.media
+        things = dict(media.counts) if media else {}
+        if "request" in self.admission.prices.by_kind:
+            things["requests"] = 1
+        if not things or reading.source == Completion.UsageSource.NONE:
+            return reading
+        reported = reading.usage.extras  # the provider knows better how many seconds there were
+        return replace(reading, usage=replace(reading.usage, **{**things, **reported}))
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:

@@ -10,7 +10,6 @@ from llmproxy.metering.spellings import Counts
 from llmproxy.metering.usage import LONGEST_TOKEN, Estimates
 
 PROMPT_SLACK_TOKENS = 50_000
-IMAGE_TOKENS = 85  # the least that an image costs at OpenAI; used in estimates that are charged
 # Chunks without text are allowed too, but not without a limit.
 CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8
 PLAIN_DELTA = frozenset({"role", "content"})
@@ -42,13 +41,13 @@ class Meter(GeneratedText):
         *,
         prompt_bytes: int,
         max_completion_tokens: int,
-        images: int = 0,
+        media_tokens: int = 0,
         prompt_ids: int = 0,
         echoed_bytes: int = 0,
         certain_tokens: int = 0,
     ) -> None:
         super().__init__(echoed_bytes)
-        self.prompt_estimate = estimated_tokens(prompt_bytes) + images * IMAGE_TOKENS + prompt_ids
+        self.prompt_estimate = estimated_tokens(prompt_bytes) + media_tokens + prompt_ids
         self.certain_tokens = max(certain_tokens, prompt_bytes + prompt_ids)
         self.max_completion_tokens = max_completion_tokens
         self.counts: Counts = {}  # of each the largest that the provider has reported

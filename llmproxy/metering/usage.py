@@ -5,17 +5,15 @@ Unknown is not zero: a count that is missing follows from the total, or is estim
 
 from dataclasses import dataclass
 
-from llmproxy.metering.pricing import TOKEN_COUNTS, Usage
+from llmproxy.metering.price_kinds import EXTRA_COUNTS
+from llmproxy.metering.pricing import Usage
 from llmproxy.metering.spellings import Counts
 
 LONGEST_TOKEN = 128  # bytes; only runs of spaces are as long
 # A provider that reports no completion is believed for no more text than a token can be.
 ZERO_BYTES = LONGEST_TOKEN
-# The counts of `Usage` that are computed here. The others are taken as they are reported.
-COMPUTED = frozenset(
-    "prompt_tokens completion_tokens cached_tokens cache_write_tokens reasoning_tokens".split()  # noqa: SIM905
-)
-OTHERS = tuple(count for count in TOKEN_COUNTS if count not in COMPUTED)
+# The counts of `Usage` that are taken as they are reported.
+OTHERS = frozenset(EXTRA_COUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,9 @@ def _split_total(report: Report, total: int, estimates: Estimates) -> None:
 def _build_usage(report: Report, counts: Counts) -> Usage:
     """The usage. Parts that are more than their whole are cut."""
     prompt, completion = report.prompt or 0, report.completion or 0
-    others = {count: counts[count] for count in OTHERS if count in counts}
+    others = {count: counts[count] for count in OTHERS & counts.keys()}
+    if kept := counts.get("written_1h_tokens"):
+        others["cache_write_1h_tokens"] = kept
     if not (report.cached or report.written or report.reasoning or others):
         return Usage(prompt, completion)
     usage = Usage(

@@ -3,22 +3,27 @@
 parameters.py checks the members of a body.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import orjson
 from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import InvalidRequest
+from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
+from llmproxy.routes import dropped_names
 
 Body = dict[str, Any]
 
 # Lists and objects in a body; each takes a microsecond to parse. Brackets inside texts count too.
 MAX_PARTS = 200_000
 MAX_TOKEN_ID = 2**31 - 1
+CACHE_TIMES = (None, "5m", "1h")
+KEPT_FOR_AN_HOUR = b'"ttl":"1h"'  # of Anthropic's cache_control, as orjson writes it
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
+ALL_UNKNOWN = "*"  # a provider that gets every parameter that is on no list
 
 
 @dataclass(slots=True)
@@ -26,15 +31,22 @@ class CompletionRequest:
     """A valid request of any route. `body` contains only the members that a provider may get.
 
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
-      the prompt without its `images` and `prompt_ids`, which are counted separately.
+      the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
     * `limit`: the route's name of the parameter that limits the answer.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
     * `echoed_bytes`: bytes of the prompt that the answers repeat.
+    * `writes_1h`: True if it asks a provider to keep something in its cache for an hour.
     * `thinking`: the budget of thinking tokens, which must stay below the limit; 0 if there is no
       budget to adapt.
+    * `dropped`: the names of what no provider gets (dropped_names.py).
+    * `unknown`: members on no list. A provider gets those that `forwarded` names: what the operator
+      allows for the provider that is asked now; ALL_UNKNOWN in it stands for all.
+    * `added`: the members of `body` that the gateway added or changed, with the caller's own value;
+      None stands for none. A provider that refuses one of them can be asked again without it.
+    * `headers`: further request headers that the body asks for.
     """
 
     body: Body
@@ -44,11 +56,17 @@ class CompletionRequest:
     limit: str = ""
     max_tokens: int | None = None
     choices: int = 1
-    images: int = 0
+    media: Media | None = None
     prompt_ids: int = 0
     echoed_bytes: int = 0
     include_usage: bool = False
     thinking: int = 0
+    writes_1h: bool = False
+    dropped: list[str] = field(default_factory=list)
+    unknown: Body = field(default_factory=dict)
+    forwarded: Collection[str] = ()
+    added: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def least_tokens(self) -> int:
@@ -61,13 +79,37 @@ class CompletionRequest:
 
     @property
     def prompt_tokens(self) -> int:
-        """A cautious estimate of the tokens of the prompt, without its images."""
+        """A cautious estimate of the tokens of the prompt, without its media."""
         return held_tokens(self.prompt_bytes) + self.prompt_ids
 
     @property
     def most_prompt_tokens(self) -> int:
-        """The most tokens that the prompt can have, without its images."""
+        """The most tokens that the prompt can have, without its media."""
         return self.prompt_bytes + self.prompt_ids
+
+    def add(self, **members: Any) -> None:
+        """Write members of the body that the caller did not ask for."""
+        self.added |= {name: self.body.get(name) for name in members}
+        self.body |= members
+
+    def take_back(self, name: str) -> None:
+        """Undo `add`, for a provider that refuses this member."""
+        own = self.added.pop(name)
+        if own is None:
+            del self.body[name]
+        else:
+            self.body[name] = own
+
+    @property
+    def not_sent(self) -> list[str]:
+        """The names of what the provider that is asked now does not get."""
+        if not (self.dropped or self.unknown):
+            return []
+        withheld = [name for name in self.unknown if not self._is_forwarded(name)]
+        return dropped_names.list_names([*self.dropped, *withheld])
+
+    def _is_forwarded(self, name: str) -> bool:
+        return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
     def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
         """Return the body for the provider, with the provider's name of the model and our limit."""
@@ -76,6 +118,9 @@ class CompletionRequest:
             self.body[self.limit] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
+        if self.unknown and self.forwarded:
+            more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
+            return orjson.dumps({**more, **self.body})
         return orjson.dumps(self.body)
 
 
@@ -91,7 +136,23 @@ def parse_object(raw: bytes) -> Body:
         ) from None
     if not isinstance(body, dict):
         raise InvalidRequest(_("The request body must be a JSON object."))
-    return body
+    return _unfold_extra_body(body) if "extra_body" in body else body
+
+
+def _unfold_extra_body(body: Body) -> Body:
+    """Return the body with the members of `extra_body` in it, as many clients mean them.
+
+    Only Google has a parameter of this name, in which `google` has the parameters of its own API.
+    Clients that follow Google's examples for another language write it twice.
+    """
+    google = None
+    while "extra_body" in body:
+        extra = body.pop("extra_body")
+        if not isinstance(extra, dict | None):
+            raise InvalidRequest(_("extra_body must be an object."), param="extra_body")
+        body = {**(extra or {}), **body}
+        google = google or body.pop("google", None)
+    return body if google is None else {**body, "extra_body": {"google": google}}
 
 
 def measure_json(*parts: Any) -> int:
@@ -100,6 +161,24 @@ def measure_json(*parts: Any) -> int:
         return len(orjson.dumps(parts))  # orjson parses deeper nesting than it writes
     except TypeError:
         raise InvalidRequest(_("The request body is nested too deeply.")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The size of a prompt in bytes, without its media; and what it asks of a cache."""
+
+    size: int
+    writes_1h: bool
+
+
+def measure_prompt(media: Media | None, *parts: Any) -> Prompt:
+    """Measure the parts of a body that a model reads. Raises InvalidRequest for deep nesting."""
+    try:
+        written = orjson.dumps(parts)
+    except TypeError:
+        raise InvalidRequest(_("The request body is nested too deeply.")) from None
+    size = len(written) - (media.sent_bytes if media else 0)
+    return Prompt(size, writes_1h=KEPT_FOR_AN_HOUR in written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +258,24 @@ def set_stream(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FB
     return options.get("include_usage") or False
 
 
+def read_limit(body: Body, names: Iterable[str]) -> int | None:
+    """Return the limit of the answer: the first of these members that is there; None without one.
+
+    The names are those of all routes, because clients take one for the other.
+    """
+    return next((body[name] for name in names if body.get(name) is not None), None)
+
+
 def check_cache(block: Body, param: str) -> None:
-    """Refuse a cache write that lasts longer than five minutes: it costs more than our price.
+    """Refuse a cache write that lasts for a time that no price is for.
 
     Raises InvalidRequest.
     """
     control = block.get("cache_control")
-    if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
+    if isinstance(control, dict) and control.get("ttl") not in CACHE_TIMES:
         name = f"{param}.cache_control.ttl".lstrip(".")
         raise InvalidRequest(
-            _('%(param)s can only be "5m" here, because a longer time costs more.')
-            % {"param": name},
+            _('%(param)s can only be "5m" or "1h" here.') % {"param": name},
             param=name,
         )
 
@@ -197,8 +283,8 @@ def check_cache(block: Body, param: str) -> None:
 def build_unmeasured_refusal(param: str) -> InvalidRequest:
     return InvalidRequest(
         _(
-            "%(param)s cannot be measured before it is sent. Send the content itself, not "
-            "an ID or a URL."
+            "%(param)s cannot be measured before it is sent. Send the content itself or its "
+            "URL, not an ID."
         )
         % {"param": param},
         param=param,

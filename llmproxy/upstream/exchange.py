@@ -224,12 +224,14 @@ def read_json(
     is_answer: Callable[[dict[str, Any]], bool],
     call: Call,
     idle_seconds: float,
+    most_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Read the whole answer, a JSON object of at most LLM_MAX_ANSWER_BYTES; release the response.
 
-    Raises UpstreamFailure, also for JSON that `is_answer` does not accept.
+    It may take `most_seconds`, or LLM_COMPLETION_SECONDS. Raises UpstreamFailure, also for JSON
+    that `is_answer` does not accept.
     """
-    until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
+    until = time.monotonic() + (most_seconds or settings.LLM_COMPLETION_SECONDS)
     try:
         raw = _read_body(
             response, call, wait=idle_seconds, until=until, most=settings.LLM_MAX_ANSWER_BYTES

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -26,7 +26,8 @@ class Target:
     """A model's deployment at one provider, as read by the statement that admitted the completion.
 
     `provider` is the id of the provider's row. `failures` counts those in a row until now. After
-    too many of them the provider `is_cooling`, and others are asked before it.
+    too many of them the provider `is_cooling`, and others are asked before it. It gets the unknown
+    parameters in `forwarded_parameters`.
     """
 
     provider: int
@@ -44,6 +45,7 @@ class Target:
     drain_seconds: int = 0
     failures: int = 0
     is_cooling: bool = False
+    forwarded_parameters: Sequence[str] = ()
 
     @classmethod
     def from_provider(cls, row: Provider) -> "Target":

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy.metering.pricing import PRICE_COLUMNS
+from llmproxy.metering.price_kinds import COLUMN_KINDS
 from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
@@ -309,9 +309,9 @@ def test_only_who_may_change_sees_the_button(provider: Provider, staff: Any, adm
 
 
 def prices_of(name: str) -> tuple[Decimal | None, ...]:
-    prices: tuple[Decimal | None, ...] = LanguageModel.objects.values_list(*PRICE_COLUMNS).get(
-        name=name
-    )
+    prices: tuple[Decimal | None, ...] = LanguageModel.objects.values_list(
+        *[kind.column for kind in COLUMN_KINDS]
+    ).get(name=name)
     return prices
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmproxy.metering.meter import Meter, is_usage_only
-from llmproxy.metering.pricing import PRICE_KINDS, Prices, Usage, estimated_tokens, held_tokens
+from llmproxy.metering.price_kinds import PRICE_KINDS
+from llmproxy.metering.pricing import Prices, Usage, estimated_tokens, held_tokens
 
 KINDS = [kind.name for kind in PRICE_KINDS]
 ONE, TENTH, FREE = (Prices(dict.fromkeys(KINDS, Decimal(price))) for price in ("1", "0.1", "0"))

@@ -199,7 +199,6 @@ def test_content_that_cannot_be_measured_is_refused(
     "parameters",
     [
         {"audio": {"voice": "alloy"}},
-        {"prediction": {"type": "content", "content": "x"}},
         {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]},
     ],
     ids=str,
@@ -214,8 +213,13 @@ def test_what_costs_more_than_is_metered_is_refused(
 def test_nothing_of_a_chat_is_kept_at_the_provider(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    chat(user, store=True, modalities=["text", "audio"])
-    assert not {"store", "modalities"} & upstream.sent.keys()
+    prediction = {"type": "content", "content": "x"}
+    answer = chat(
+        user, store=True, metadata={"a": "b"}, modalities=["text", "audio"], prediction=prediction
+    )
+    assert not {"store", "metadata", "prediction"} & upstream.sent.keys()
+    assert upstream.sent["modalities"] == ["text"]
+    assert answer["x-dropped-parameters"] == "store, metadata, prediction, modalities (audio)"
 
 
 @pytest.mark.parametrize(
