@@ -207,6 +207,14 @@ ENDS = [
         status="failed",
     ),
     Row(
+        "an error after usage, before any text",
+        "own",
+        script.events(delta(""), closing(NEAR), FAILURE),
+        0,
+        "none",
+        status="failed",
+    ),
+    Row(
         "cut after the usage at the end",
         "docs/billing.md",
         script.events(delta(WORDS), closing(NEAR), cut=True),
