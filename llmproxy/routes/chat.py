@@ -24,7 +24,7 @@ from llmproxy.upstream.event_stream import Event
 PARTS = frozenset({"text", "refusal"})
 THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 # Parameters besides the messages whose texts a model reads. Few requests have one.
-PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs"})
+PROMPT_PARAMETERS = ("documents", "chat_template_kwargs")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -50,7 +50,7 @@ class Chat(Route):
             body.get("tools"),
             body.get("functions"),
             body.get("response_format"),
-            *(body[name] for name in PROMPT_PARAMETERS & body.keys()),
+            *[body[name] for name in PROMPT_PARAMETERS if name in body],
         )
         return CompletionRequest(
             body=kept,
@@ -58,7 +58,7 @@ class Chat(Route):
             stream=kept["stream"],
             prompt_bytes=prompt.size,
             limit=limit,
-            max_tokens=request_body.read_limit(body, (limit, "max_output_tokens")),
+            max_tokens=body.get(limit) or body.get("max_output_tokens"),
             choices=body.get("n") or 1,
             media=media,
             writes_1h=prompt.writes_1h,
