@@ -173,13 +173,13 @@ def _build_token_count_view(route: TokenCount) -> View:
             return admit_free(caller, parsed, endpoint=route.endpoint), parsed
 
         admission, parsed = _ask_for_caller(request, ask)
-        request.admission = admission  # type: ignore[attr-defined]
+        request.admission, request.parsed = admission, parsed  # type: ignore[attr-defined]
         count = token_counts.count_tokens(
             admission,
             parsed,
             route=route,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
-            passed_headers=route.passed_headers(request.headers),
+            passed_headers=route.passed_headers(request.headers, parsed),
         )
         response = JsonResponse(route.build_answer(count.tokens))
         if count.is_estimated:
