@@ -18,7 +18,8 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 	@CHROMIUM=$$(tools/browser.sh) && \
 	TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
 	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
-	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+	EVENT_CLIENTS=$$(tools/node_clients.sh tests/llmproxy/wild event_clients) && \
+	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh

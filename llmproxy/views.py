@@ -176,7 +176,7 @@ def _build_token_count_view(route: TokenCount) -> View:
             return admit_free(caller, parsed, endpoint=route.endpoint), parsed
 
         admission, parsed = _ask_for_caller(request, ask)
-        request.admission = admission  # type: ignore[attr-defined]
+        request.admission, request.parsed = admission, parsed  # type: ignore[attr-defined]
         count = token_counts.count_tokens(
             admission,
             parsed,

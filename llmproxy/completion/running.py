@@ -23,6 +23,7 @@ from llmproxy.exceptions import (
     UpstreamUnavailable,
 )
 from llmproxy.http1.client import Call, Response
+from llmproxy.metering import operator_costs
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
@@ -243,6 +244,7 @@ class Run:
             error=self.error,
             attempts=self.attempts,
             first_byte=self.first_byte,
+            provider_cost=self.meter.provider_cost,
         )
 
     def _read(self) -> Reading:
@@ -271,6 +273,8 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
         with disconnects.watching(sock, run):
             answer = run.ask(partial(_read_json, run))
         run.observe(answer)
+        if run.meter.has_costs:
+            answer = operator_costs.withhold(answer)
         run.status = Status.INTERRUPTED if run.has_left else Status.COMPLETED
     except UpstreamFailure as failure:
         run.fail(failure)

@@ -63,6 +63,7 @@ class Outcome:
     error: str
     attempts: list[dict[str, Any]]
     first_byte: float | None
+    provider_cost: float | None = None  # in US dollars, as the provider reported it
 
 
 def settle(outcome: Outcome, answer: Any) -> Receipt:
@@ -159,6 +160,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "extras": _collect_extras(admission, usage),
         "attempts": outcome.attempts,
         "dropped_parameters": admission.request.not_sent or None,
+        "provider_cost": outcome.provider_cost,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,

@@ -14,7 +14,8 @@ from llmproxy.completion.disconnects import Watch
 from llmproxy.completion.running import Run, Status
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.http1.client import Response
-from llmproxy.routes.base import KEEP_ALIVE, Stream
+from llmproxy.metering import operator_costs
+from llmproxy.routes.base import KEEP_ALIVE, Stream, encode_event
 from llmproxy.upstream.event_stream import Event, EventStream
 from llmproxy.upstream.failures import Asked, build_refusal
 
@@ -155,6 +156,8 @@ class Relay:
         if event.data == NOTHING:
             return False
         chunk = self._observe(event)
+        if self.run.meter.has_costs:
+            event, chunk = self._withhold_costs(event, chunk)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
         if is_last := self.stream.is_last(event, chunk):
@@ -168,6 +171,13 @@ class Relay:
         self.run.observe(chunk)  # before the check: some failures contain the usage until then
         _check(self.stream, event, chunk, self.events.asked)
         return chunk
+
+    def _withhold_costs(self, event: Event, chunk: Any) -> tuple[Event, Any]:
+        """Return the event and its chunk without what only the operator should see."""
+        self.run.meter.has_costs = False
+        shown = operator_costs.withhold(chunk)
+        data, name = lenient_json.encode(shown), event.event if event.event != "message" else ""
+        return Event(data, encode_event(data, name.encode()), event.event), shown
 
     def _drain(self, seconds: float) -> None:
         """Read on after the caller has gone, for the usage at the end of the stream."""

@@ -256,6 +256,7 @@ class CompletionColumns(TypedDict):
     extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
     dropped_parameters: list[str] | None
+    provider_cost: float | None
     held: int
     cost: int
     first_byte_ms: int | None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llmproxy.metering import places, spellings, text, usage
+from llmproxy.metering import operator_costs, places, spellings, text, usage
 from llmproxy.metering.generated_text import GeneratedText
 from llmproxy.metering.pricing import Usage, estimated_tokens
 from llmproxy.metering.spellings import Counts
@@ -54,6 +54,9 @@ class Meter(GeneratedText):
         self.chunks = 0
         self.upstream_id = ""
         self.finish_reason = ""
+        self.provider_cost: float | None = None  # in US dollars
+        # There was something that callers do not get (operator_costs.py) in the last chunk.
+        self.has_costs = False
         # A stream has not come to its end yet.
         self.is_whole = True
         # The provider failed. A prompt without an answer is then not charged.
@@ -114,14 +117,29 @@ class Meter(GeneratedText):
             self.has_media = self.has_media or any(message.get(name) for name in MEDIA)
             if (reported := message.get("usage")) is not None:
                 self.read_usages({"usage": reported})
+            self.read_costs(message)
 
     def read_usages(self, answer: dict[str, Any], *, is_closing: bool = False) -> None:
         """Note all usage in this object. `is_closing`: it is for the whole answer."""
         for reported in places.find_usages(answer):
             self.note_usage(reported, is_closing=is_closing)
+        self.read_costs(answer)
+
+    def read_costs(self, answer: dict[str, Any]) -> None:
+        """Note what the operator pays, as far as it stands beside the usage."""
+        for reported in operator_costs.find(answer):
+            self._note_costs(reported)
+
+    def _note_costs(self, reported: dict[str, Any]) -> None:
+        self.has_costs = True
+        usd = operator_costs.read_usd(reported)
+        if usd is not None:
+            self.provider_cost = max(usd, self.provider_cost or 0)
 
     def note_usage(self, reported: dict[str, Any], *, is_closing: bool = False) -> None:
         """Note one usage object. Usage before any text is not for the whole answer."""
+        if operator_costs.is_among(reported):
+            self._note_costs(reported)
         if counts := spellings.read_counts(reported):
             spellings.merge(self.counts, counts)
             self._bytes_at_usage = self.generated_bytes

@@ -117,6 +117,7 @@ class ResponsesMeter(Meter):
         """Note the usage of a response. Its other members may repeat the request."""
         for reported in places.list_own_usages(answer):
             self.note_usage(reported)
+        self.read_costs(answer)
 
     def _read_items(self, items: Any, source: str) -> None:
         found = records(items)

@@ -92,6 +92,10 @@ class Completion(models.Model):
     dropped_parameters = ArrayField(
         models.CharField(max_length=100), verbose_name=_("left out of the request"), null=True
     )
+    # In US dollars, if the provider reported it. Callers do not see it.
+    provider_cost = models.DecimalField(
+        _("cost at the provider"), max_digits=16, decimal_places=10, null=True
+    )
     held = models.BigIntegerField(_("held"))
     cost = models.BigIntegerField(_("cost"))
     charged = models.BigIntegerField(_("charged"))

@@ -7,12 +7,19 @@ from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import CompactionNotSupported, GatewayRefusal, UpstreamFailure
 from llmproxy.metering.compaction_meter import CompactionMeter
+from llmproxy.routes.prompts import take_prompt
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import Responses
 from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 
-# Members of every other request of this dialect, which a provider refuses here.
-NOT_SENT = ("stream", "store")
+SENT = frozenset(
+    """
+    input instructions parallel_tool_calls prompt_cache_key prompt_cache_options
+    prompt_cache_retention reasoning text tools
+    """.split()  # noqa: SIM905
+)
+# What clients send with every request of this dialect, and means nothing here.
+MEANINGLESS = frozenset({"include", "model", "store", "stream"})
 
 
 class Compaction(Responses):
@@ -22,11 +29,12 @@ class Compaction(Responses):
     meter = CompactionMeter
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
-        request = super().parse(raw, stream=False)
-        request.add_nothing()
-        for name in NOT_SENT:
-            request.body.pop(name, None)
-        request.limit = ""
+        completion = super().parse(raw, stream=False)
+        request = take_prompt(completion, SENT)
+        request.max_tokens = completion.max_tokens  # nobody pays for more
+        request.dropped += sorted(completion.body.keys() - SENT - MEANINGLESS)
+        if completion.max_tokens is not None:
+            request.dropped.append(completion.limit)
         return request
 
     def explain_failure(self, failure: UpstreamFailure) -> GatewayRefusal:

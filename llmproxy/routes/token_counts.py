@@ -16,6 +16,7 @@ from llmproxy.routes.base import MESSAGES as MESSAGES_DIALECT
 from llmproxy.routes.base import Route
 from llmproxy.routes.messages import MESSAGES
 from llmproxy.routes.parameters import MAX_TOKENS
+from llmproxy.routes.prompts import take_prompt
 from llmproxy.routes.request_body import Body, CompletionRequest
 from llmproxy.routes.responses import RESPONSES
 
@@ -42,10 +43,7 @@ class TokenCount(Route):
         body = {**self.filled_in, **request_body.parse_object(raw)}
         request_body.measure_json(body)
         request = self.completion.parse(lenient_json.encode(body), stream=False)
-        request.add_nothing()
-        request.body = {name: request.body[name] for name in self.counted & request.body.keys()}
-        request.limit, request.thinking = "", 0
-        return request
+        return take_prompt(request, self.counted)
 
     def is_answer(self, answer: dict[str, Any]) -> bool:
         return self.read_count(answer) > 0
@@ -63,7 +61,11 @@ class MessageTokenCount(TokenCount):
     upstream_path = "/messages/count_tokens"
     dialect = MESSAGES_DIALECT
     completion = MESSAGES
-    counted = frozenset("messages system tools tool_choice thinking output_config".split())  # noqa: SIM905
+    counted = frozenset(
+        """
+        messages system tools tool_choice thinking output_config context_management
+        """.split()  # noqa: SIM905
+    )
     filled_in: ClassVar[Body] = {"max_tokens": MAX_TOKENS}
 
 

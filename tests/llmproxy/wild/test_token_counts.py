@@ -92,6 +92,36 @@ def test_a_provider_gets_only_what_takes_part_in_the_count(post: Ask, upstream: 
     assert upstream.sent == {"model": "small", "input": "Hi", "instructions": "Be brief."}
 
 
+def test_the_edits_of_a_context_take_part_in_the_count(post: Ask, upstream: Upstream) -> None:
+    """Claude Code counts with them; Anthropic refuses them without their beta."""
+    upstream.script = counted(7)
+    edits = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+    beta = {"anthropic-beta": "context-management-2025-06-27"}
+    answer = post("/v1/messages/count_tokens", headers=beta, context_management=edits, tools=[])
+    assert (answer.status_code, upstream.sent["context_management"]) == (200, edits)
+    assert beta["anthropic-beta"] in upstream.requests[-1][1]["anthropic-beta"]
+
+
+@pytest.mark.parametrize("path", ["/v1/responses/input_tokens", COMPACT])
+def test_what_we_add_for_a_completion_is_not_added(
+    path: str, post: Ask, upstream: Upstream, settings: Any
+) -> None:
+    """A provider refuses `include` and `store` here, which a completion of such a model needs."""
+    settings.LLM_UPSTREAM_MODELS = ["gpt-5-mini"]
+    upstream.script = counted(7) if "tokens" in path else compaction()
+    more = {"reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]}
+    assert post(path, model="gpt-5-mini", store=True, **more).status_code == 200
+    assert upstream.sent == {"model": "gpt-5-mini", "input": "Hi", "reasoning": {"effort": "low"}}
+
+
+def test_a_tool_that_is_left_out_of_a_count_is_named(post: Ask, upstream: Upstream) -> None:
+    upstream.script = counted(7)
+    tools = [{"type": "web_search"}, {"type": "function", "name": "f", "parameters": {}}]
+    answer = post("/v1/responses/input_tokens", tools=tools)
+    assert answer["x-dropped-parameters"] == "tools.0 (web_search)"
+    assert [tool["type"] for tool in upstream.sent["tools"]] == ["function"]
+
+
 # What a provider that cannot count says, or one that is ill or lies.
 UNUSABLE: dict[str, tuple[Script, bool]] = {
     "404": (script.error(404), True),
@@ -389,6 +419,16 @@ def test_a_compaction_is_charged_as_a_completion(
         COMPACT,
         "completed",
     )
+
+
+def test_what_a_compaction_cannot_have_is_named(post: Ask, payer: User, upstream: Upstream) -> None:
+    upstream.script = compaction(usage=(20, 50))
+    answer = post(COMPACT, max_output_tokens=30, temperature=0.5, tool_choice="auto")
+    assert answer["x-dropped-parameters"] == "temperature, tool_choice, max_output_tokens"
+    assert upstream.sent == {"model": "small", "input": "Hi"}
+    row = settled(payer)
+    assert (row.charged, row.usage_source) == (170, "capped")
+    assert row.dropped_parameters == ["temperature", "tool_choice", "max_output_tokens"]
 
 
 def test_a_compaction_without_usage_costs_its_prompt(
