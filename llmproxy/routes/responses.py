@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
-from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest, UpstreamRejected
 from llmproxy.metering.media import Content, collect
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
@@ -177,16 +177,6 @@ def _find_media(content: Any, param: str) -> Iterator[Content]:
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
-# Codes of errors about the caller's request. All others are about the operator's account at the
-# provider, and are only logged.
-CALLERS_ERRORS = (
-    "invalid_",
-    "image_",
-    "unsupported_image",
-    "empty_image",
-    "failed_to_download",
-    "bio_policy",
-)
 
 
 class ResponseEvents(Stream):
@@ -255,8 +245,9 @@ class ResponseEvents(Stream):
         OpenAI's clients raise for any event with a member `error`. Other clients read the members
         that the reference has: the same facts beside it, or those in `response`.
         """
-        if self.response.get("status") == "failed" and self.response.get("error") is not None:
-            error = _choose_error(self.response["error"], refusal)
+        if self.response.get("status") == "failed":
+            code = refusal.code if isinstance(refusal, UpstreamRejected) else "server_error"
+            error = {"code": code, "message": refusal.message}
             failed = {**self.response, "error": error}
             self.last = self._event("response.failed", response=failed, error=error)
         else:
@@ -273,11 +264,3 @@ class ResponseEvents(Stream):
             lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
             kind.encode(),
         )
-
-
-def _choose_error(reported: Any, refusal: GatewayRefusal) -> Any:
-    """Return the provider's error if it is about the caller's request, else one without details."""
-    code = reported.get("code") if isinstance(reported, dict) else None
-    if isinstance(code, str) and code.startswith(CALLERS_ERRORS):
-        return reported
-    return {"code": "server_error", "message": refusal.message}
