@@ -245,7 +245,7 @@ class ResponseEvents(Stream):
         OpenAI's clients raise for any event with a member `error`. Other clients read the members
         that the reference has: the same facts beside it, or those in `response`.
         """
-        if self.response.get("status") == "failed":
+        if self.response.get("status") == "failed" and self.response.get("error") is not None:
             code = refusal.code if isinstance(refusal, UpstreamRejected) else "server_error"
             error = {"code": code, "message": refusal.message}
             failed = {**self.response, "error": error}

@@ -222,9 +222,9 @@ def test_openai_sees_what_is_wrong_in_the_middle(
         scripted_routes.response_piece("Hel"),
         scripted_routes.event("response.failed", response=failed, sequence_number=1),
     )
-    last: Any = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
-    error = last.response.error
-    assert (error.code, error.message) == ("invalid_image", "[hidden] cannot see it")
+    with pytest.raises(openai.APIError, match=r"\[hidden\] cannot see it") as broken:
+        list(sdk.responses.create(model="small", input="Hi", stream=True))
+    assert broken.value.code == "invalid_image"
 
 
 def test_openai_sees_that_an_answer_was_limited(
