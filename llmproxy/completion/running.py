@@ -265,10 +265,15 @@ class Run:
         things = dict(media.counts) if media else {}
         if "request" in self.admission.prices.by_kind:
             things["requests"] = 1
-        if not things or reading.source == Completion.UsageSource.NONE:
+        if reading.source == Completion.UsageSource.NONE or not (things or reading.usage.extras):
             return reading
-        reported = reading.usage.extras  # the provider knows better how many seconds there were
-        return replace(reading, usage=replace(reading.usage, **{**things, **reported}))
+        reported, source = reading.usage.extras, reading.source
+        # The provider knows better how many seconds there were, but cannot invent them.
+        seconds = reported.get("audio_seconds", 0)
+        if seconds and not (media and media.believes_seconds(seconds)):
+            reported["audio_seconds"] = things.get("audio_seconds", 0)
+            source = Completion.UsageSource.CAPPED if source == "exact" else source
+        return Reading(replace(reading.usage, **{**things, **reported}), source)
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:

@@ -475,6 +475,7 @@ OF_EMBEDDINGS = [
     Row("no thinking in a total", "own", vectors(usage=counts(20, 0) | {"total_tokens": 30}), 20),
     Row("null", "own", vectors(usage={"prompt_tokens": None, "total_tokens": 20.0}), 20),
     Row("none", "own", vectors(), 1, "estimated"),
+    Row("a cache alone", "own", vectors(usage={"cached_tokens": 9}), 1, "estimated"),
     Row("text", "own", vectors(usage={"total_tokens": "20"}), 1, "estimated"),
 ]
 
