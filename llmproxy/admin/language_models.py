@@ -70,7 +70,7 @@ def _build_column(name: str) -> Callable[[LanguageModel], str]:
 class DeploymentInline(TabularInline):
     model = Deployment
     extra = 0
-    fields = ("provider", "upstream_name", "order", "weight", "is_active")
+    fields = ("provider", "upstream_name", "limit_spelling", "order", "weight", "is_active")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Deployment]:
         rows: QuerySet[Deployment] = (
@@ -199,7 +199,7 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: LanguageModel | None = None) -> Any:
         """Close the groups in which nothing is entered; a new model is not sold yet."""
-        groups = [(title, dict(options)) for title, options in self.fieldsets]
+        groups: list[Any] = [(title, dict(options)) for title, options in self.fieldsets]
         if obj is None:
             groups[0][1]["fields"] = groups[0][1]["fields"][:-1]
         for _title, options in groups[USUAL:]:

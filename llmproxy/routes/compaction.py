@@ -9,7 +9,7 @@ from llmproxy.exceptions import CompactionNotSupported, GatewayRefusal, Upstream
 from llmproxy.metering.compaction_meter import CompactionMeter
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import Responses
-from llmproxy.upstream.exchange import NOT_SERVED
+from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 
 # Members of every other request of this dialect, which a provider refuses here.
 NOT_SENT = ("stream", "store")
@@ -23,6 +23,7 @@ class Compaction(Responses):
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         request = super().parse(raw, stream=False)
+        request.add_nothing()
         for name in NOT_SENT:
             request.body.pop(name, None)
         request.limit = ""

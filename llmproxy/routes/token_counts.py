@@ -42,6 +42,7 @@ class TokenCount(Route):
         body = {**self.filled_in, **request_body.parse_object(raw)}
         request_body.measure_json(body)
         request = self.completion.parse(lenient_json.encode(body), stream=False)
+        request.add_nothing()
         request.body = {name: request.body[name] for name in self.counted & request.body.keys()}
         request.limit, request.thinking = "", 0
         return request
