@@ -95,18 +95,15 @@ class CompletionRequest:
         self.added |= {name: self.body.get(name) for name in members}
         self.body |= members
 
-    def take_back(self, name: str) -> None:
-        """Undo `add`, for a provider that refuses this member."""
-        own = self.added.pop(name)
-        if own is None:
-            self.body.pop(name, None)
-        else:
-            self.body[name] = own
-
     def add_nothing(self) -> None:
         """Undo all that was added, for a route that takes only a part of a completion's body."""
-        for name in list(self.added):
-            self.take_back(name)
+        self.body = self._without(self.added)
+        self.added = {}
+
+    def _without(self, left_out: Collection[str]) -> Body:
+        """Return the body with the caller's own values of these members, which were added."""
+        own = {name: self.added[name] for name in left_out if self.added.get(name) is not None}
+        return {name: self.body[name] for name in self.body if name not in left_out} | own
 
     @property
     def not_sent(self) -> list[str]:
@@ -119,17 +116,23 @@ class CompletionRequest:
     def _is_forwarded(self, name: str) -> bool:
         return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
-    def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
-        """Return the body for the provider, with the provider's name of the model and our limit."""
+    def upstream_body(
+        self, *, model: str, max_tokens: int, left_out: Collection[str] = ()
+    ) -> bytes:
+        """Return the body for the provider, with the provider's name of the model and our limit.
+
+        Members of `added` that are `left_out` are sent as the caller sent them, or not at all.
+        """
         self.body["model"] = model
         if self.limit:
             self.body[self.limit] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
+        body = self._without(left_out) if left_out else self.body
         if self.unknown and self.forwarded:
             more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
-            return orjson.dumps({**more, **self.body})
-        return orjson.dumps(self.body)
+            return orjson.dumps({**more, **body})
+        return orjson.dumps(body)
 
 
 def parse_object(raw: bytes) -> Body:
