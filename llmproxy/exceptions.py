@@ -17,10 +17,12 @@ from accounts.toolbox.exceptions import Refusal
 class GatewayRefusal(Refusal):
     """`param` names the parameter that is wrong; `extra` are further keys of the error object.
 
-    `challenge` is the value of WWW-Authenticate, if other credentials would help.
+    `challenge` is the value of WWW-Authenticate, if other credentials would help. `should_retry`
+    is what OpenAI's and Anthropic's clients do with the request; None leaves it to the status.
     """
 
     challenge = ""
+    should_retry: bool | None = None
 
     def __init__(
         self,
@@ -110,11 +112,18 @@ class RateLimited(GatewayRefusal):
 
     status = 429
     code = "rate_limit_exceeded"
+    should_retry = True
 
 
 class IdempotencyConflict(GatewayRefusal):
+    """The clients repeat a request after 409. `retry_after` is set while that may help."""
+
     status = 409
     code = "idempotency_conflict"
+
+    @property
+    def should_retry(self) -> bool:  # type: ignore[override]
+        return self.retry_after is not None
 
 
 class Replayed(GatewayRefusal):
@@ -149,6 +158,7 @@ class CompactionNotSupported(GatewayRefusal):
 class OutOfCredits(GatewayRefusal):
     status = 402
     code = "insufficient_credits"
+    should_retry = False
 
 
 class UpstreamFailure(GatewayRefusal):
@@ -156,7 +166,8 @@ class UpstreamFailure(GatewayRefusal):
 
     `cool_seconds` is the provider's own Retry-After, if it sent one. `provider_status` is the
     status of its response, for the operator. `counts_for_health` is False if the failure does not
-    show that the provider is ill: it may only lack the route or the model.
+    show that the provider is ill: it may only lack the route or the model. `provider_body` is its
+    error as it came, of a bounded size.
     """
 
     def __init__(
@@ -172,6 +183,7 @@ class UpstreamFailure(GatewayRefusal):
         self.cool_seconds = cool_seconds
         self.counts_for_health = True
         self.provider_status: int | None = None
+        self.provider_body = b""
 
 
 class UpstreamError(UpstreamFailure):
@@ -182,6 +194,7 @@ class UpstreamError(UpstreamFailure):
 class UpstreamUnavailable(UpstreamFailure):
     status = 503
     code = "upstream_unavailable"
+    should_retry = True
 
 
 class UpstreamTimeout(UpstreamFailure):

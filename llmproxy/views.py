@@ -114,6 +114,8 @@ def _render_refusal(refusal: Refusal, route: Route) -> HttpResponse:
     if isinstance(refusal, GatewayRefusal):
         if refusal.retry_after:
             response["Retry-After"] = str(refusal.retry_after)
+        if refusal.should_retry is not None:
+            response[headers.SHOULD_RETRY] = "true" if refusal.should_retry else "false"
         if refusal.challenge:
             response["WWW-Authenticate"] = refusal.challenge
         for name, value in refusal.headers.items():

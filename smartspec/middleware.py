@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.toolbox import headers
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
@@ -181,6 +182,7 @@ class RejectMalformedRequests:
             request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
         )
         response["Retry-After"] = "5"
+        response[headers.SHOULD_RETRY] = "true"
         return response
 
 

@@ -62,7 +62,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     ],
 )
 # Other origins may call the API only, neither the pages nor the admin.
-CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_URLS_REGEX = r"^/(api|v1|\.well-known)/"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_HEADERS = fixed_settings.CORS_ALLOW_HEADERS
 CORS_EXPOSE_HEADERS = fixed_settings.CORS_EXPOSE_HEADERS
@@ -127,6 +127,10 @@ AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
 # None if the variable is empty: models without their own prices are then not sold.
 WEB_LLM_CREDIT_PER_1K_TOKENS = env.price("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
+# What a US dollar is in credits, and the operator's margin in percent, when published prices are
+# taken over. None if the variable is empty: then it has to be said each time.
+CREDITS_PER_USD = env.price("CREDITS_PER_USD", default="")
+PRICE_MARGIN_PERCENT = env.decimal("PRICE_MARGIN_PERCENT", default="0")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
@@ -198,7 +202,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -4,7 +4,6 @@ Views, the CORS settings and the OpenAPI document read the names here. SENT and 
 meaning of each header, for the OpenAPI document.
 """
 
-ANTHROPIC_VERSION = "anthropic-version"
 API_KEY = "x-api-key"
 CLAMPED_BY_CREDITS = "x-credits-clamped-max-tokens"
 CLAMPED_BY_MODEL = "x-model-clamped-max-tokens"
@@ -61,7 +60,7 @@ SENT = {
     CREDITS_REMAINING: "The balance after the charge. Absent if nobody is charged.",
     IDEMPOTENCY_REPLAYED: "`true` if this is the stored first answer to the same key.",
     TOKEN_COUNT: "`estimated` if no provider has counted the tokens of this prompt.",
-    SHOULD_RETRY: "`false` if OpenAI's and Anthropic's clients must not repeat the request.",
+    SHOULD_RETRY: "Whether OpenAI's and Anthropic's clients repeat the request: `true` or `false`.",
 }
 RECEIVED = {
     API_KEY: "A token or API key, as Anthropic's clients send it.",

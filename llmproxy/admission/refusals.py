@@ -7,7 +7,6 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.access.authentication import InvalidKey, InvalidToken
-from accounts.toolbox import headers
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
@@ -209,9 +208,9 @@ def _refuse_repetition(
         refusal,
         _("This request has already been answered, and the answer is not stored. See its receipt."),
     )
-    retry_after = 1 if refusal == "still_running" else None
-    # OpenAI's and Anthropic's clients repeat a request after 409, unless this header forbids it.
-    sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
-        words, retry_after=retry_after, headers=sent, generation_id=decision["generation_id"]
+        words,
+        retry_after=1 if refusal == "still_running" else None,
+        headers=rate_headers,
+        generation_id=decision["generation_id"],
     )

@@ -23,8 +23,9 @@ from llmproxy.upstream.event_stream import Event
 # Types of message parts that are text. Each has no more tokens than bytes.
 PARTS = frozenset({"text", "refusal"})
 THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
-# Parameters besides the messages whose texts a model reads. Few requests have one.
-PROMPT_PARAMETERS = ("documents", "chat_template_kwargs")
+# Parameters besides the messages whose texts a model reads, and the time for which a provider may
+# keep the prompt. Few requests have one.
+PROMPT_PARAMETERS = ("documents", "chat_template_kwargs", "cache_control")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -38,7 +39,7 @@ class Chat(Route):
         request_body.check_cache(body, "")
         left_out = tools.leave_out(body, tools.CHAT) if body.get("tools") else []
         media = collect(_check_messages(body, left_out))
-        limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
+        limit = next((name for name in LIMITS if body.get(name) is not None), LIMITS[0])
         selection = PARAMETERS.select(body)
         kept, dropped = selection.kept, [*left_out, *selection.dropped]
         if kept.get("modalities") or "extra_body" in kept:
@@ -58,6 +59,7 @@ class Chat(Route):
             stream=kept["stream"],
             prompt_bytes=prompt.size,
             limit=limit,
+            limit_names=LIMITS,
             max_tokens=body.get(limit) or body.get("max_output_tokens"),
             choices=body.get("n") or 1,
             media=media,
@@ -65,7 +67,7 @@ class Chat(Route):
             include_usage=include_usage,
             dropped=dropped,
             unknown=selection.unknown,
-            added={"stream_options": body.get("stream_options")} if kept["stream"] else {},
+            added=request_body.list_added(kept),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:

@@ -9,7 +9,7 @@ from llmproxy.exceptions import CompactionNotSupported, GatewayRefusal, Upstream
 from llmproxy.metering.compaction_meter import CompactionMeter
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import Responses
-from llmproxy.upstream.exchange import NOT_SERVED
+from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 
 # Members of every other request of this dialect, which a provider refuses here.
 NOT_SENT = ("stream", "store")

@@ -19,7 +19,7 @@ from llmproxy.routes.chat import CHAT
 from llmproxy.routes.messages import MESSAGES
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 1000
-_VERSION = headers.wsgi_name(headers.ANTHROPIC_VERSION)
+_VERSION = headers.wsgi_name("anthropic-version")
 Query = Mapping[str, str]
 
 

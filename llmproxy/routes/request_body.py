@@ -33,7 +33,8 @@ class CompletionRequest:
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
       the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
-    * `limit`: the route's name of the parameter that limits the answer.
+    * `limit`: the caller's name of the parameter that limits the answer, or the route's default.
+    * `limit_names`: all names that the route has for it.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
@@ -56,6 +57,7 @@ class CompletionRequest:
     stream: bool
     prompt_bytes: int
     limit: str = ""
+    limit_names: tuple[str, ...] = ()
     max_tokens: int | None = None
     choices: int = 1
     media: Media | None = None
@@ -97,13 +99,12 @@ class CompletionRequest:
 
     def add_nothing(self) -> None:
         """Undo all that was added, for a route that takes only a part of a completion's body."""
-        self.body = self._without(self.added)
+        for name, own in self.added.items():
+            if own is None:
+                self.body.pop(name, None)
+            else:
+                self.body[name] = own
         self.added = {}
-
-    def _without(self, left_out: Collection[str]) -> Body:
-        """Return the body with the caller's own values of these members, which were added."""
-        own = {name: self.added[name] for name in left_out if self.added.get(name) is not None}
-        return {name: self.body[name] for name in self.body if name not in left_out} | own
 
     @property
     def not_sent(self) -> list[str]:
@@ -117,22 +118,31 @@ class CompletionRequest:
         return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
     def upstream_body(
-        self, *, model: str, max_tokens: int, left_out: Collection[str] = ()
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
     ) -> bytes:
         """Return the body for the provider, with the provider's name of the model and our limit.
 
-        Members of `added` that are `left_out` are sent as the caller sent them, or not at all.
+        `limit` is the provider's name of the limit, if it is not the caller's. Of the members of
+        `added` that are `left_out`, the caller's own values are sent.
         """
         self.body["model"] = model
-        if self.limit:
-            self.body[self.limit] = max_tokens
+        if name := self.limit if limit is None else limit:
+            for other in self.limit_names:
+                self.body.pop(other, None)
+            self.body[name] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
-        body = self._without(left_out) if left_out else self.body
-        if self.unknown and self.forwarded:
-            more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
-            return orjson.dumps({**more, **body})
-        return orjson.dumps(body)
+        if not (left_out or self.unknown):
+            return orjson.dumps(self.body)
+        more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
+        own = {name: self.added[name] for name in left_out if name in self.added}
+        sent = {**more, **self.body, **own}
+        return orjson.dumps({name: sent[name] for name in sent if own.get(name, name) is not None})
 
 
 def parse_object(raw: bytes) -> Body:
@@ -284,6 +294,14 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
         if (limit := body.get(name)) is not None:
             return int(limit)
     return None
+
+
+def list_added(kept: Body) -> Body:
+    """Return the `added` of a request: what `set_stream` wrote that a provider can do without.
+
+    Without `stream` a provider sends JSON.
+    """
+    return {"stream_options": None} if kept["stream"] else {"stream": None}
 
 
 def check_cache(block: Body, param: str) -> None:

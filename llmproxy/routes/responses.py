@@ -67,7 +67,12 @@ class StatelessRequest(CompletionRequest):
         CompletionRequest.add_nothing(self)
 
     def upstream_body(
-        self, *, model: str, max_tokens: int, left_out: Collection[str] = ()
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
     ) -> bytes:
         if self.wants_thoughts:
             own = self.added["include"]
@@ -76,7 +81,7 @@ class StatelessRequest(CompletionRequest):
             elif "include" in self.body:
                 self.body["include"] = own
         return CompletionRequest.upstream_body(
-            self, model=model, max_tokens=max_tokens, left_out=left_out
+            self, model=model, max_tokens=max_tokens, limit=limit, left_out=left_out
         )
 
 
