@@ -74,17 +74,20 @@ class StatelessRequest(CompletionRequest):
         limit: str | None = None,
         left_out: Collection[str] = (),
     ) -> bytes:
-        if self.wants_thoughts and (self.body.get("reasoning") or REASONS.match(model)):
-            self.wants_thoughts = False
-            self.add(include=[*_list_included(self.body), ENCRYPTED])
+        if self.wants_thoughts:
+            own = self.added["include"]
+            if self.body.get("reasoning") or REASONS.match(model):
+                self.body["include"] = [*_list_included(own), ENCRYPTED]
+            elif "include" in self.body:
+                self.body["include"] = own
         return CompletionRequest.upstream_body(
             self, model=model, max_tokens=max_tokens, limit=limit, left_out=left_out
         )
 
 
-def _list_included(body: Body) -> list[str]:
-    included = body.get("include") or []
-    return [included] if isinstance(included, str) else included
+def _list_included(include: Any) -> list[str]:
+    """Return the values of `include`, which may be one text or null."""
+    return [include] if isinstance(include, str) else include or []
 
 
 class Responses(Route):
@@ -115,9 +118,11 @@ class Responses(Route):
             writes_1h=prompt.writes_1h,
             dropped=[*dropped, *selection.dropped],
             unknown=selection.unknown,
-            wants_thoughts=ENCRYPTED not in _list_included(kept),
+            wants_thoughts=ENCRYPTED not in _list_included(kept.get("include")),
         )
         request.add(store=False)
+        if request.wants_thoughts:
+            request.added["include"] = kept.get("include")  # it depends on the model, see above
         return request
 
     def streamed(self, request: CompletionRequest) -> Stream:
