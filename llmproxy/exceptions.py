@@ -2,7 +2,8 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
+├── InvalidRequest, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
+├── ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
     └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
@@ -84,6 +85,18 @@ class RequestTooLarge(GatewayRefusal):
     code = "request_too_large"
 
 
+class LengthRequired(GatewayRefusal):
+    status = 411
+    code = "length_required"
+
+
+class UnsupportedCoding(GatewayRefusal):
+    """The Content-Encoding of the body is unknown; `headers` say which ones are known."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class ModelNotFound(GatewayRefusal):
     status = 404
     code = "model_not_found"
@@ -153,7 +166,8 @@ class UpstreamFailure(GatewayRefusal):
 
     `cool_seconds` is the provider's own Retry-After, if it sent one. `provider_status` is the
     status of its response, for the operator. `counts_for_health` is False if the failure does not
-    show that the provider is ill: it may only lack the route or the model.
+    show that the provider is ill: it may only lack the route or the model. `provider_body` is its
+    error as it came, of a bounded size.
     """
 
     def __init__(
@@ -169,6 +183,7 @@ class UpstreamFailure(GatewayRefusal):
         self.cool_seconds = cool_seconds
         self.counts_for_health = True
         self.provider_status: int | None = None
+        self.provider_body = b""
 
 
 class UpstreamError(UpstreamFailure):

@@ -17,7 +17,8 @@ from llmproxy.http1.client import Call
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.token_counts import TokenCount
 from llmproxy.upstream import exchange, targets
-from llmproxy.upstream.exchange import NOT_SERVED
+from llmproxy.upstream.failures import Asked
+from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 from llmproxy.upstream.targets import Target
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def count_tokens(
         name = target.upstream_name or admission.model
         body = request.upstream_body(model=name, max_tokens=0)
         try:
-            return Count(_ask(target, route, body, headers, seconds), is_estimated=False)
+            asked = Asked(target, admission.model, body)
+            return Count(_ask(asked, route, headers, seconds), is_estimated=False)
         except UpstreamRejected:
             raise
         except UpstreamFailure as failure:
@@ -100,11 +102,9 @@ def _choose_targets(admission: FreeAdmission, route: TokenCount) -> list[Target]
     return ordered[: settings.LLM_MAX_ATTEMPTS]
 
 
-def _ask(
-    target: Target, route: TokenCount, body: bytes, headers: Mapping[str, str], seconds: float
-) -> int:
+def _ask(asked: Asked, route: TokenCount, headers: Mapping[str, str], seconds: float) -> int:
     """Raises UpstreamFailure, also if `seconds` are over before the answer is there."""
     call, until = Call(), time.monotonic() + seconds
-    response = exchange.post(target, route.upstream_path, body, headers, call, seconds)
+    response = exchange.post(asked, route.upstream_path, headers, call, seconds)
     left = max(until - time.monotonic(), LEAST_SECONDS)
-    return route.read_count(exchange.read_json(response, route.is_answer, call, left, left))
+    return route.read_count(exchange.read_json(response, route.is_answer, call, asked, left))

@@ -37,6 +37,7 @@ from llmproxy.exceptions import (
     GenerationNotFound,
     InsufficientScope,
     InvalidRequest,
+    LengthRequired,
     MethodNotAllowed,
     Replayed,
     RequestTooLarge,
@@ -48,6 +49,7 @@ from llmproxy.models import Completion
 from llmproxy.receipts import explain
 from llmproxy.routes import model_lists
 from llmproxy.routes.base import Route, choose_trace_id, make_request_id
+from llmproxy.routes.bodies import content_coding
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.compaction import COMPACTION
 from llmproxy.routes.embeddings import EMBEDDINGS
@@ -62,6 +64,7 @@ IDEMPOTENCY_KEY = headers.wsgi_name(headers.IDEMPOTENCY_KEY)
 STRANGERS_BYTES = 16 * 1024  # parsing a body of this size costs less than a query for the caller
 GENERATION_ID = re.compile(r"gen_[\w-]{1,36}\Z", re.ASCII)
 View = Callable[..., HttpResponseBase]
+Response = TypeVar("Response", bound=HttpResponseBase)
 T = TypeVar("T")
 
 
@@ -169,7 +172,7 @@ def _build_token_count_view(route: TokenCount) -> View:
     @gateway("POST", route=route)
     def view(request: HttpRequest) -> HttpResponseBase:
         def ask(caller: PresentedCaller, raw: bytes) -> tuple[FreeAdmission, CompletionRequest]:
-            parsed = route.parse(raw)
+            parsed = request.parsed = route.parse(raw)  # type: ignore[attr-defined]
             return admit_free(caller, parsed, endpoint=route.endpoint), parsed
 
         admission, parsed = _ask_for_caller(request, ask)
@@ -260,8 +263,11 @@ def _ask_for_caller(request: HttpRequest, ask: Callable[[PresentedCaller, bytes]
     """
     raw = _body(request)
     caller = callers.read_caller(request)
-    if len(raw) > STRANGERS_BYTES:
+    coding = request.META.get("HTTP_CONTENT_ENCODING")
+    if coding or len(raw) > STRANGERS_BYTES:
         identify_caller(caller)
+    if coding:
+        raw = content_coding.inflate(raw, coding, settings.WEB_LLM_MAX_BODY_BYTES)
     try:
         return ask(caller, raw)
     except (Unauthorized, InsufficientScope, UserNotFound):
@@ -278,9 +284,12 @@ def _repeatable(request: HttpRequest, raw: bytes) -> Repeatable | None:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the raw body. Raises InvalidRequest; RequestTooLarge over WEB_LLM_MAX_BODY_BYTES."""
+    """Return the raw body. Raises GatewayRefusal: RequestTooLarge over WEB_LLM_MAX_BODY_BYTES.
+
+    smartspec/wsgi.py has read a chunked body already; a server without it would not read it at all.
+    """
     if "HTTP_TRANSFER_ENCODING" in request.META:
-        raise InvalidRequest(_("Send the request body with a Content-Length."))
+        raise LengthRequired(_("Send the request body with a Content-Length."))
     try:
         return request.body
     except RequestDataTooBig:
@@ -289,11 +298,15 @@ def _body(request: HttpRequest) -> bytes:
         raise InvalidRequest(_("The request body ended early.")) from None
 
 
-def _respond_with_json(admission: Admission, sock: Any) -> HttpResponse:
+def _respond_with_json(admission: Admission, sock: Any) -> HttpResponseBase:
     try:
         answer, receipt = running.complete(admission, sock)
     except UpstreamFailure as failure:
         raise admission.route.explain_failure(failure) from failure
+    if admission.request.is_rewritten:
+        pieces = admission.route.rewrite(_add_bill(answer, receipt.charged, receipt.balance_after))
+        streamed = StreamingHttpResponse(pieces, content_type="application/json")
+        return _add_bill_headers(streamed, receipt.charged, receipt.balance_after)
     response = _render_answer(answer, receipt.charged, receipt.balance_after)
     if CORK and sock is not None:
         # Send headers and body in one packet, although gunicorn writes one after the other.
@@ -305,10 +318,16 @@ def _respond_with_json(admission: Admission, sock: Any) -> HttpResponse:
 
 
 def _render_answer(answer: dict[str, Any], charged: int, balance_after: int | None) -> HttpResponse:
-    body = lenient_json.encode(
-        {**answer, "_credits": {"used": charged, "remaining": balance_after}}
-    )
+    body = lenient_json.encode(_add_bill(answer, charged, balance_after))
     response = HttpResponse(body, content_type="application/json")
+    return _add_bill_headers(response, charged, balance_after)
+
+
+def _add_bill(answer: dict[str, Any], charged: int, balance_after: int | None) -> dict[str, Any]:
+    return {**answer, "_credits": {"used": charged, "remaining": balance_after}}
+
+
+def _add_bill_headers(response: Response, charged: int, balance_after: int | None) -> Response:
     response[headers.CREDITS_USED] = str(charged)
     if balance_after is not None:
         response[headers.CREDITS_REMAINING] = str(balance_after)

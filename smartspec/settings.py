@@ -127,6 +127,10 @@ AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
 # None if the variable is empty: models without their own prices are then not sold.
 WEB_LLM_CREDIT_PER_1K_TOKENS = env.price("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
+# What a US dollar is in credits, and the operator's margin in percent, when published prices are
+# taken over. None if the variable is empty: then it has to be said each time.
+CREDITS_PER_USD = env.price("CREDITS_PER_USD", default="")
+PRICE_MARGIN_PERCENT = env.decimal("PRICE_MARGIN_PERCENT", default="0")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
@@ -162,7 +166,7 @@ LLM_COMPLETION_SECONDS = 900
 LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
-LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in base64 take 34 MB.
 # How long a count of tokens waits for providers before it is estimated, and after how long a
 # provider that cannot count is asked again.
 LLM_COUNT_SECONDS = 5

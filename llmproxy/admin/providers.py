@@ -80,6 +80,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             obj.set_key(key)
         if change and not {"base_url", "key_header", "new_key"}.isdisjoint(form.changed_data):
             obj.tested_at, obj.test_problem = None, ""  # the test was of the old connection
+            obj.deployments.update(refused_parameters=[], refused_at=None)
         super().save_model(request, obj, form, change)
 
     @admin.display(description=_("IP address"))

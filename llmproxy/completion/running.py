@@ -29,6 +29,8 @@ from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.routes.base import Receipt
 from llmproxy.upstream import exchange, targets
+from llmproxy.upstream.failures import Asked
+from llmproxy.upstream.spellings import Spelling, Turns
 from llmproxy.upstream.targets import Target
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ class Run:
         self.first_byte: float | None = None  # its moment, by the monotonic clock
         self.receipt: Receipt | None = None
 
-    def ask(self, read: Callable[[Response, Target], Read]) -> Read:
+    def ask(self, read: Callable[[Response, Asked], Read]) -> Read:
         """Ask the providers in order; return what `read` makes of the first good response.
 
         All attempts together wait no longer than the longest first-byte limit among the providers
@@ -101,28 +103,19 @@ class Run:
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
     def _attempt(
-        self, target: Target, read: Callable[[Response, Target], Read], seconds_left: float
+        self, target: Target, read: Callable[[Response, Asked], Read], seconds_left: float
     ) -> Read:
-        admission, started = self.admission, time.monotonic()
+        started = time.monotonic()
         self.target, self.call = target, Call()
         if self.is_stopped:
             self.call.stop()
-        admission.request.forwarded = target.forwarded_parameters
-        body = admission.request.upstream_body(
-            model=target.upstream_name or admission.model, max_tokens=admission.max_tokens
-        )
-        headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
-        status: int | None = None
         try:
-            response = exchange.post(target, path, body, headers, self.call, seconds)
-            status = response.status
-            return read(response, target)
+            return self._ask_in_turn(target, read, attempt, started + seconds_left)
         except UpstreamFailure as failure:
-            if provider_status := status or failure.provider_status:
-                attempt["status"] = provider_status
+            if failure.provider_status:
+                attempt["status"] = failure.provider_status
             attempt["error"] = (
                 CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
             )
@@ -130,6 +123,55 @@ class Run:
             raise
         finally:
             attempt["ms"] = settlement.milliseconds(started, time.monotonic())
+
+    def _ask_in_turn(
+        self,
+        target: Target,
+        read: Callable[[Response, Asked], Read],
+        attempt: dict[str, Any],
+        until: float,
+    ) -> Read:
+        """Ask one provider, again in another spelling if it refuses a parameter of the gateway."""
+        request = self.admission.request
+        turns = Turns(target, limit=request.limit, names=request.limit_names, added=request.added)
+        while True:
+            try:
+                answer = self._post(target, turns.spelling, read, until - time.monotonic())
+            except UpstreamFailure as failure:
+                is_late = until - time.monotonic() < LEAST_SECONDS
+                if self.is_stopped or is_late or not turns.take_next(failure):
+                    raise turns.choose_failure(failure) from failure
+                attempt["respelled"] = sorted(turns.spelling.refused)
+                self.call = Call()
+            else:
+                if turns.has_learned:
+                    targets.note_refused(target, turns.spelling.refused)
+                return answer
+
+    def _post(
+        self,
+        target: Target,
+        spelling: Spelling,
+        read: Callable[[Response, Asked], Read],
+        seconds_left: float,
+    ) -> Read:
+        admission = self.admission
+        admission.request.forwarded = target.forwarded_parameters
+        body = admission.request.upstream_body(
+            model=target.upstream_name or admission.model,
+            max_tokens=admission.max_tokens,
+            limit=spelling.limit,
+            left_out=spelling.left_out,
+        )
+        asked = Asked(target, admission.model, body)
+        headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
+        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
+        response = exchange.post(asked, path, headers, self.call, seconds)
+        try:
+            return read(response, asked)
+        except UpstreamFailure as failure:
+            failure.provider_status = failure.provider_status or response.status
+            raise
 
     def _note_failure(self, target: Target, failure: UpstreamFailure) -> None:
         """Count a provider's failure and log it with the provider's own message."""
@@ -239,9 +281,9 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
         raise
     finally:
         run.call.finish()
-        receipt = run.settle(answer)
+        receipt = run.settle(None if admission.request.is_rewritten else answer)
     return answer, receipt
 
 
-def _read_json(run: Run, response: Response, target: Target) -> dict[str, Any]:
-    return exchange.read_json(response, run.admission.route.is_answer, run.call, target.idle)
+def _read_json(run: Run, response: Response, asked: Asked) -> dict[str, Any]:
+    return exchange.read_json(response, run.admission.route.is_answer, run.call, asked)

@@ -17,7 +17,7 @@ from llmproxy.http1.client import Response
 from llmproxy.metering import operator_costs
 from llmproxy.routes.base import KEEP_ALIVE, Stream, encode_event
 from llmproxy.upstream.event_stream import Event, EventStream
-from llmproxy.upstream.targets import Target
+from llmproxy.upstream.failures import Asked, build_refusal
 
 NOTHING = b"null"  # llama.cpp sends it before the answers to several prompts
 
@@ -43,7 +43,7 @@ def open_stream(admission: Admission, sock: Any = None) -> "Relay":
     return relay
 
 
-def _stream_reader(run: Run) -> Callable[[Response, Target], EventStream]:
+def _stream_reader(run: Run) -> Callable[[Response, Asked], EventStream]:
     """A function that opens the event stream of a response.
 
     It waits for the first event, LLM_KEEP_ALIVE_SECONDS at most, and raises UpstreamError if that
@@ -51,12 +51,12 @@ def _stream_reader(run: Run) -> Callable[[Response, Target], EventStream]:
     """
     streamed = run.admission.route.streamed(run.admission.request)
 
-    def read(response: Response, target: Target) -> EventStream:
-        events = EventStream(response, run.call, idle_seconds=target.idle)
+    def read(response: Response, asked: Asked) -> EventStream:
+        events = EventStream(response, run.call, asked)
         try:
             events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
             if (first := events.first) is not None and first.data != NOTHING:
-                _check(streamed, first, _decode(first))
+                _check(streamed, first, _decode(first), asked)
         except BaseException:
             events.close()
             raise
@@ -75,10 +75,10 @@ def _decode(event: Event) -> Any:
     return chunk
 
 
-def _check(streamed: Stream, event: Event, chunk: Any) -> None:
-    """Raises UpstreamError if the provider reports a failure with this event."""
+def _check(streamed: Stream, event: Event, chunk: Any, asked: Asked) -> None:
+    """Raises UpstreamFailure if the provider reports a failure with this event."""
     if streamed.failed(event, chunk):
-        raise UpstreamError(_("The provider failed. Try again."), detail=repr(event.data[:2000]))
+        raise build_refusal(asked, event.data)
 
 
 class Relay:
@@ -169,7 +169,7 @@ class Relay:
     def _observe(self, event: Event) -> Any:
         chunk = _decode(event)
         self.run.observe(chunk)  # before the check: some failures contain the usage until then
-        _check(self.stream, event, chunk)
+        _check(self.stream, event, chunk, self.events.asked)
         return chunk
 
     def _withhold_costs(self, event: Event, chunk: Any) -> tuple[Event, Any]:

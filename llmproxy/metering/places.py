@@ -11,13 +11,16 @@ from llmproxy.metering.spellings import NAMES
 
 Answer = dict[str, Any]
 
-# Members of a chunk or answer that contain no usage, and `usage` itself.
+# Members of a chunk or answer of OpenAI's dialects that contain no usage, and `usage` itself.
 PLAIN = frozenset(
     """
     usage id object created model choices system_fingerprint service_tier provider obfuscation
-    type index delta content_block message data prompt_filter_results nonce warning
+    nonce data prompt_filter_results prompt_token_ids prompt_logprobs kv_transfer_params citations
+    search_results related_questions request_id warning error
     """.split()  # noqa: SIM905
 )
+# The same, of the events of Anthropic's.
+PLAIN_EVENT = frozenset({"usage", "type", "index", "delta", "content_block", "message", "error"})
 USAGES = (
     "usage usageMetadata usage_metadata token_usage tokenUsage usage_info usageInfo Usage".split()  # noqa: SIM905
 )

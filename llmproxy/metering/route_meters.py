@@ -168,7 +168,7 @@ class MessagesMeter(Meter):
                 self._read_block(answer.get("content_block"), answer.get("index"))
             case "message_delta":
                 self._read_end(answer.get("delta"))
-        if answer.get("usage") is not None or not places.PLAIN.issuperset(answer):
+        if answer.get("usage") is not None or not places.PLAIN_EVENT.issuperset(answer):
             self.read_usages(answer)
 
     def _read_message(self, message: Answer) -> None:

@@ -87,7 +87,8 @@ SPELLINGS: tuple[tuple[str, str, str], ...] = (
         """
         cached_tokens cachedTokens prompt_cache_hit_tokens promptCacheHitTokens num_cached_tokens
         cachedContentTokenCount cached_content_token_count cachedInputTokens cached_input_tokens
-        cached_prompt_tokens cached_prompt_text_tokens prompt_cached_tokens
+        cached_prompt_tokens cached_prompt_text_tokens prompt_cached_tokens input_cached_tokens
+        cache_hit_tokens cacheHitTokens CachedTokens
         """,
     ),
     (
@@ -143,8 +144,17 @@ NAMES, GROUPS = _build_tables()
 def read_counts(usage: dict[str, Any]) -> Counts:
     """The counts in a usage object of any provider, under the names of SPELLINGS.
 
-    A count that cannot be read is missing. Of two spellings of one count the larger is taken.
+    A count that cannot be read is missing. Of two spellings of one count the larger is taken. A
+    usage that contains no count itself may contain an object that does.
     """
+    counts = _read_members(usage)
+    for name, value in usage.items() if not counts else ():
+        if isinstance(value, dict) and name not in GROUPS:
+            merge(counts, _read_members(value))
+    return counts
+
+
+def _read_members(usage: dict[str, Any]) -> Counts:
     counts: Counts = {}
     for name, value in usage.items():
         if (count := NAMES.get(name)) is not None:

@@ -61,7 +61,8 @@ def interpret(counts: Counts) -> Report:
     report = _read_prompt(counts, {total - end for end in ends} if total else set())
     report.total, report.reasoning = total, max(reasoning, thoughts)
     if completion is not None:
-        report.completion = completion + thoughts
+        # More reasoning than completion is no part of it.
+        report.completion = completion + (reasoning if reasoning > completion else thoughts)
         if total and report.prompt and total >= report.prompt + completion:
             report.completion = total - report.prompt
             report.reasoning = max(report.reasoning, report.completion - completion)

@@ -88,7 +88,7 @@ class Completion(models.Model):
     clamped_max_tokens = models.PositiveIntegerField(
         _("answer limit reduced to (tokens)"), null=True
     )
-    # What the caller sent and the provider did not get; NULL for nothing (routes/dropped_names.py).
+    # Names of what the caller sent and the provider did not get; NULL if it got everything.
     dropped_parameters = ArrayField(
         models.CharField(max_length=100), verbose_name=_("left out of the request"), null=True
     )

@@ -37,6 +37,14 @@ class OnDisconnect(models.TextChoices):
     DRAIN = "drain", _("Keep reading to get the exact usage")
 
 
+class LimitSpelling(models.TextChoices):
+    """The name that a deployment has for the limit of a chat's answer."""
+
+    AUTO = "auto", _("Automatic: what the caller sends, and what the provider accepts")
+    MAX_TOKENS = "max_tokens", "max_tokens"
+    MAX_COMPLETION_TOKENS = "max_completion_tokens", "max_completion_tokens"
+
+
 class Endpoint(models.TextChoices):
     """The metered routes of OpenAI's and Anthropic's APIs. A value is the path after `/v1/`."""
 
@@ -288,6 +296,23 @@ class Deployment(models.Model):
         db_default=1,
         validators=[MinValueValidator(1), MaxValueValidator(1000)],
     )
+    limit_spelling = models.CharField(
+        _("how the limit is spelt"),
+        max_length=40,
+        choices=LimitSpelling,
+        default=LimitSpelling.AUTO,
+        db_default=LimitSpelling.AUTO,
+    )
+    # The parameters that it has refused; gateway_model (SQL) forgets them a day
+    # later, because the provider may have changed.
+    refused_parameters = ArrayField(
+        models.CharField(max_length=60),
+        verbose_name=_("refused parameters"),
+        default=list,
+        db_default=[],
+        editable=False,
+    )
+    refused_at = models.DateTimeField(_("refused at"), null=True, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:

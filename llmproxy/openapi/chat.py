@@ -37,7 +37,8 @@ GATEWAY = ErrorAnswers(
         403: "`insufficient_scope`, `user_not_found` or `csrf_failed`.",
         404: "`model_not_found`: it does not exist or is not in the caller's plan.",
         413: "`request_too_large`: the body is too large for this service or the provider.",
-        415: "The provider does not accept this kind of content.",
+        411: "`length_required`: the body is neither chunked nor has a length.",
+        415: "The provider does not accept this kind of content, or nobody its coding.",
         422: "The provider cannot process this request.",
         429: "`rate_limit_exceeded`: requests, tokens, or completions at the same time.",
         502: "`upstream_error`: the provider failed. Nothing was charged.",
@@ -45,7 +46,7 @@ GATEWAY = ErrorAnswers(
         504: "`upstream_timeout`: the provider did not answer in time. Nothing was charged.",
     },
 )
-CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
+CHAT_STATUSES = (400, 401, 403, 404, 411, 413, 415, 422, 429, 502, 503, 504)
 
 TRACE = build_response_headers(headers.REQUEST_ID, headers.TRACE_ID)
 ADMITTED = build_response_headers(

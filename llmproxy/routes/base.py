@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -109,6 +109,10 @@ class Route:
     def is_answer(self, answer: dict[str, Any]) -> bool:
         """True if this JSON, which a provider sent with a status of success, is an answer."""
         return isinstance(answer.get(self.member), list)
+
+    def rewrite(self, answer: dict[str, Any]) -> Iterator[bytes]:
+        """Write a JSON answer in the form that was asked for, if the request is `is_rewritten`."""
+        raise NotImplementedError
 
     def streamed(self, request: CompletionRequest) -> "Stream":
         """Return the writer of the events of one answer."""

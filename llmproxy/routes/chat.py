@@ -22,8 +22,10 @@ from llmproxy.upstream.event_stream import Event
 
 # Types of message parts that are text. Each has no more tokens than bytes.
 PARTS = frozenset({"text", "refusal"})
-# Parameters besides the messages whose texts a model reads. Few requests have one.
-PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs"})
+THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+# Parameters besides the messages whose texts a model reads, and the time for which a provider may
+# keep the prompt. Few requests have one.
+PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs", "cache_control"})
 DONE = b"data: [DONE]\n\n"
 
 
@@ -35,9 +37,9 @@ class Chat(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
-        media = collect(_check_messages(body))
         left_out = tools.leave_out(body, tools.CHAT) if body.get("tools") else []
-        limit = next((name for name in LIMITS if body.get(name) is not None), "max_tokens")
+        media = collect(_check_messages(body, left_out))
+        limit = next((name for name in LIMITS if body.get(name) is not None), LIMITS[0])
         selection = PARAMETERS.select(body)
         kept, dropped = selection.kept, [*left_out, *selection.dropped]
         if kept.get("modalities") or "extra_body" in kept:
@@ -57,6 +59,7 @@ class Chat(Route):
             stream=kept["stream"],
             prompt_bytes=prompt.size,
             limit=limit,
+            limit_names=LIMITS,
             max_tokens=request_body.read_limit(body, (limit, "max_output_tokens")),
             choices=body.get("n") or 1,
             media=media,
@@ -64,7 +67,7 @@ class Chat(Route):
             include_usage=include_usage,
             dropped=dropped,
             unknown=selection.unknown,
-            added={"stream_options": body.get("stream_options")} if kept["stream"] else {},
+            added=request_body.list_added(kept),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:
@@ -96,8 +99,11 @@ def _drop_members(kept: Body) -> list[str]:
     return dropped
 
 
-def _check_messages(body: Body) -> list[Content]:
-    """Check the messages, and return the contents in them that are no text."""
+def _check_messages(body: Body, dropped: list[str]) -> list[Content]:
+    """Check the messages, and return the contents in them that are no text.
+
+    Parts that no provider gets are removed from `body`, and their names added to `dropped`.
+    """
     contents: list[Content] = []
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
         if message.get("audio"):
@@ -105,8 +111,23 @@ def _check_messages(body: Body) -> list[Content]:
         request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            contents += _find_media(content, f"{param}.content")
+            if message["role"] == "assistant" and isinstance(content, list):
+                dropped += _drop_thoughts(message, content, f"{param}.content")
+            contents += _find_media(message["content"] or [], f"{param}.content")
     return contents
+
+
+def _drop_thoughts(message: Body, content: list[Any], param: str) -> list[str]:
+    """Remove thoughts from the parts of an answer that comes back; return their names.
+
+    Such parts belong to other APIs. The thoughts that a chat's provider wants back are in members
+    of the message, such as `reasoning_content`, and are forwarded.
+    """
+    thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in THOUGHTS]
+    if thoughts:
+        # OpenAI refuses an empty list, but not an empty text.
+        message["content"] = [part for part in content if part not in thoughts] or ""
+    return [f"{param} ({part['type']})" for part in thoughts]
 
 
 def _find_media(content: Any, param: str) -> Iterator[Content]:

@@ -10,7 +10,7 @@ from llmproxy.metering.compaction_meter import CompactionMeter
 from llmproxy.routes.prompts import take_prompt
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.responses import Responses
-from llmproxy.upstream.exchange import NOT_SERVED
+from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 
 SENT = frozenset(
     """

@@ -15,6 +15,8 @@ from llmproxy.routes.request_body import MAX_TOKEN_ID
 
 Schema = dict[str, Any]
 
+MAX_EXACT = 2.0**63
+
 NULL: Schema = {"type": "null"}
 TEXT: Schema = {"type": "string"}
 TOKENS: Schema = {
@@ -70,7 +72,9 @@ def make_whole(value: Any) -> Any:
     JSON does not distinguish 100 from 100.0 (RFC 8259 §6); JavaScript and many stores of settings
     write the latter, and most providers refuse it.
     """
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
+        return int(value)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,11 @@ class Whole(Kind):
     """A number that a provider judges, and that is written as an integer where it is one."""
 
     def check(self, name: str, value: Any) -> Any:
+        if isinstance(value, float) and abs(value) >= MAX_EXACT:
+            # It was an integer beyond 64 bits, of which a float has lost the last digits.
+            raise InvalidRequest(
+                _("%(name)s is too large for a 64-bit integer.") % {"name": name}, param=name
+            )
         return make_whole(value)
 
 

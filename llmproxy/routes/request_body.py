@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from llmproxy.exceptions import InvalidRequest
 from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
-from llmproxy.routes import dropped_names
+from llmproxy.routes.bodies import dropped_names, json_text
 
 Body = dict[str, Any]
 
@@ -33,7 +33,8 @@ class CompletionRequest:
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
       the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
-    * `limit`: the route's name of the parameter that limits the answer.
+    * `limit`: the caller's name of the parameter that limits the answer, or the route's default.
+    * `limit_names`: all names that the route has for it.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
@@ -47,6 +48,8 @@ class CompletionRequest:
     * `added`: the members of `body` that the gateway added or changed, with the caller's own value;
       None stands for none. A provider that refuses one of them can be asked again without it.
     * `headers`: further request headers that the body asks for.
+    * `is_rewritten`: True if the route writes the JSON answer in another form than the provider. It
+      is not stored for a repetition.
     """
 
     body: Body
@@ -54,6 +57,7 @@ class CompletionRequest:
     stream: bool
     prompt_bytes: int
     limit: str = ""
+    limit_names: tuple[str, ...] = ()
     max_tokens: int | None = None
     choices: int = 1
     media: Media | None = None
@@ -67,6 +71,7 @@ class CompletionRequest:
     forwarded: Collection[str] = ()
     added: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    is_rewritten: bool = False
 
     @property
     def least_tokens(self) -> int:
@@ -92,13 +97,14 @@ class CompletionRequest:
         self.added |= {name: self.body.get(name) for name in members}
         self.body |= members
 
-    def take_back(self, name: str) -> None:
-        """Undo `add`, for a provider that refuses this member."""
-        own = self.added.pop(name)
-        if own is None:
-            del self.body[name]
-        else:
-            self.body[name] = own
+    def add_nothing(self) -> None:
+        """Undo all that was added, for a route that takes only a part of a completion's body."""
+        for name, own in self.added.items():
+            if own is None:
+                self.body.pop(name, None)
+            else:
+                self.body[name] = own
+        self.added = {}
 
     @property
     def not_sent(self) -> list[str]:
@@ -111,29 +117,39 @@ class CompletionRequest:
     def _is_forwarded(self, name: str) -> bool:
         return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
-    def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
-        """Return the body for the provider, with the provider's name of the model and our limit."""
+    def upstream_body(
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
+    ) -> bytes:
+        """Return the body for the provider, with the provider's name of the model and our limit.
+
+        `limit` is the provider's name of the limit, if it is not the caller's. Of the members of
+        `added` that are `left_out`, the caller's own values are sent.
+        """
         self.body["model"] = model
-        if self.limit:
-            self.body[self.limit] = max_tokens
+        if name := self.limit if limit is None else limit:
+            for other in self.limit_names:
+                self.body.pop(other, None)
+            self.body[name] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
-        if self.unknown and self.forwarded:
-            more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
-            return orjson.dumps({**more, **self.body})
-        return orjson.dumps(self.body)
+        if not (left_out or self.unknown):
+            return orjson.dumps(self.body)
+        more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
+        own = {name: self.added[name] for name in left_out if name in self.added}
+        sent = {**more, **self.body, **own}
+        return orjson.dumps({name: sent[name] for name in sent if own.get(name, name) is not None})
 
 
 def parse_object(raw: bytes) -> Body:
     """Parse the JSON object in `raw`. Raises InvalidRequest."""
     if raw.count(b"[") + raw.count(b"{") > MAX_PARTS:
         raise InvalidRequest(_("The request body has too many lists and objects."))
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            _("The request body is not valid JSON: %(why)s.") % {"why": error}
-        ) from None
+    body = json_text.load(raw)
     if not isinstance(body, dict):
         raise InvalidRequest(_("The request body must be a JSON object."))
     return _unfold_extra_body(body) if "extra_body" in body else body
@@ -195,7 +211,7 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
 
     A text is a string or a list of token ids. Raises InvalidRequest.
     """
-    value = body.get(name)
+    value = body[name] = _make_tokens_whole(body.get(name))
     if isinstance(value, str):
         return Texts(1, count_bytes(value))
     if _are_tokens(value):
@@ -210,6 +226,17 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
         % {"name": name, "most": most},
         param=name,
     )
+
+
+def _make_tokens_whole(value: Any) -> Any:
+    """Return tokens such as 100.0 as integers, and every other value as it is."""
+    if not (isinstance(value, list) and value):
+        return value
+    if isinstance(value[0], list):
+        return [_make_tokens_whole(one) for one in value]
+    if all(isinstance(one, float) and one.is_integer() for one in value):
+        return list(map(int, value))
+    return value
 
 
 def count_bytes(text: str) -> int:
@@ -264,6 +291,14 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
     The names are those of all routes, because clients take one for the other.
     """
     return next((body[name] for name in names if body.get(name) is not None), None)
+
+
+def list_added(kept: Body) -> Body:
+    """Return the `added` of a request: what `set_stream` wrote that a provider can do without.
+
+    Without `stream` a provider sends JSON.
+    """
+    return {"stream_options": None} if kept["stream"] else {"stream": None}
 
 
 def check_cache(block: Body, param: str) -> None:

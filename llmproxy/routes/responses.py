@@ -7,7 +7,7 @@ Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,24 @@ class StatelessRequest(CompletionRequest):
     def least_tokens(self) -> int:
         return LEAST_TOKENS
 
-    def upstream_body(self, *, model: str, max_tokens: int) -> bytes:
+    def add_nothing(self) -> None:
+        self.wants_thoughts = False
+        CompletionRequest.add_nothing(self)
+
+    def upstream_body(
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
+    ) -> bytes:
         if self.wants_thoughts and (self.body.get("reasoning") or REASONS.match(model)):
             self.wants_thoughts = False
             self.add(include=[*_list_included(self.body), ENCRYPTED])
-        return CompletionRequest.upstream_body(self, model=model, max_tokens=max_tokens)
+        return CompletionRequest.upstream_body(
+            self, model=model, max_tokens=max_tokens, limit=limit, left_out=left_out
+        )
 
 
 def _list_included(body: Body) -> list[str]:

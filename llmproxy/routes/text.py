@@ -36,13 +36,13 @@ class Text(Route):
             prompt_ids=prompts.ids,
             echoed_bytes=echoed * choices,
             limit="max_tokens",
+            added=request_body.list_added(kept),
             max_tokens=request_body.read_limit(body, LIMITS) or DEFAULT_MAX_TOKENS,
             # All `best_of` answers to each prompt are generated, and the best `n` of them returned.
             choices=max(choices, body.get("best_of") or 1) * prompts.count,
             include_usage=include_usage,
             dropped=selection.dropped,
             unknown=selection.unknown,
-            added={"stream_options": body.get("stream_options")} if kept["stream"] else {},
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:

@@ -18,7 +18,7 @@ from sseclient import SSEClient
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.http1 import sockets
 from llmproxy.http1.client import Call, Response
-from llmproxy.upstream.exchange import build_failure
+from llmproxy.upstream.failures import Asked, build_failure
 
 DONE = b"[DONE]"
 # A read that takes less time did not wait. After so many in a row other greenlets get a turn.
@@ -115,16 +115,17 @@ class EventStream:
 
     The iteration ends after [DONE] or at the end of the body. An empty list means that
     LLM_KEEP_ALIVE_SECONDS passed without a byte. UpstreamFailure is raised if the provider fails,
-    is silent for `idle_seconds`, or takes longer than LLM_COMPLETION_SECONDS. Nothing is read
+    is silent for its idle seconds, or takes longer than LLM_COMPLETION_SECONDS. Nothing is read
     ahead: a caller that reads slowly slows the provider down and does not fill our memory. `close`
     gives the connection back, or stops the provider.
     """
 
-    def __init__(self, response: Response, call: Call, *, idle_seconds: float) -> None:
+    def __init__(self, response: Response, call: Call, asked: Asked) -> None:
+        self.asked = asked
         self._response = response
         self._call = call
         self._sock = response.sock
-        self._idle_seconds = idle_seconds
+        self._idle_seconds = asked.target.idle
         self._silent_until = call.first_byte_by
         # Whether we wait for the provider. While the caller is slow to take the last events, we do
         # not, and that time does not count as the provider's silence.

@@ -14,7 +14,8 @@ from llmproxy.http1 import client
 from llmproxy.http1.client import Call
 from llmproxy.http1.sockets import Address
 from llmproxy.models.providers import KeyHeader
-from llmproxy.upstream.exchange import build_failure, build_headers, locate
+from llmproxy.upstream.exchange import build_headers, locate
+from llmproxy.upstream.failures import build_failure
 from llmproxy.upstream.targets import Target
 
 READ_BYTES = 64 * 1024

@@ -2,11 +2,11 @@
 
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -15,8 +15,12 @@ from django.db.models.functions import Greatest, Now
 
 from llmproxy import provider_keys
 from llmproxy.exceptions import UpstreamFailure
-from llmproxy.models import ENVIRONMENT, Provider
-from llmproxy.models.providers import MAX_ERROR_LENGTH, OnDisconnect
+from llmproxy.models import ENVIRONMENT, Deployment, Provider
+from llmproxy.models.providers import MAX_ERROR_LENGTH, LimitSpelling, OnDisconnect
+from llmproxy.upstream.refusals import confidential
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +29,10 @@ logger = logging.getLogger(__name__)
 class Target:
     """A model's deployment at one provider, as read by the statement that admitted the completion.
 
-    `provider` is the id of the provider's row. `failures` counts those in a row until now. After
-    too many of them the provider `is_cooling`, and others are asked before it. It gets the unknown
-    parameters in `forwarded_parameters`.
+    `provider` and `deployment` are the ids of the rows. `failures` counts those in a row until now.
+    After too many of them the provider `is_cooling`, and others are asked before it. `refused` are
+    the parameters that the deployment has refused lately. It gets the unknown parameters in
+    `forwarded_parameters`.
     """
 
     provider: int
@@ -35,6 +40,9 @@ class Target:
     base_url: str
     encrypted_key: str
     key_header: str
+    deployment: int = 0
+    limit_spelling: str = LimitSpelling.AUTO
+    refused: Sequence[str] = ()
     upstream_name: str = ""
     order: int = 0
     weight: int = 1
@@ -112,7 +120,7 @@ class Target:
             key = self.key
         except provider_keys.KeyUnreadable:
             return text
-        return text.replace(key, "[our key]") if key else text
+        return confidential.hide_key(text, key)
 
 
 @lru_cache(maxsize=1000)
@@ -158,13 +166,23 @@ def note_failure(target: Target, failure: UpstreamFailure) -> None:
     )
 
 
+def note_refused(target: Target, refused: Collection[str]) -> None:
+    """Remember which parameters the deployment has refused, for all workers."""
+    rows = Deployment.objects.filter(pk=target.deployment)
+    _write(target, rows, refused_parameters=sorted(refused), refused_at=Now())
+
+
 def _update(target: Target, **values: Any) -> None:
-    """Update the provider's row; if the database is away, log that instead of failing the answer.
+    _write(target, Provider.objects.filter(pk=target.provider), **values)
+
+
+def _write(target: Target, rows: "QuerySet[Any]", **values: Any) -> None:
+    """Update the row; if the database is away, log that instead of failing the answer.
 
     The connection goes back to the pool.
     """
     try:
-        Provider.objects.filter(pk=target.provider).update(**values)
+        rows.update(**values)
     except (OperationalError, InterfaceError) as error:
         logger.warning("how provider %s is doing could not be noted: %r", target.slug, error)
     finally:

@@ -85,6 +85,9 @@ BEGIN
     END IF;
     -- A null member is left out: a worker of the version before does not know a new member.
     SELECT json_agg(json_strip_nulls(json_build_object(
+               'deployment', d.id, 'limit_spelling', d.limit_spelling,
+               'refused', CASE WHEN d.refused_at > clock_timestamp() - make_interval(days => 1)
+                               THEN d.refused_parameters ELSE '{}' END,
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,

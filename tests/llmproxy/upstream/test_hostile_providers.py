@@ -178,12 +178,9 @@ def test_a_route_that_a_provider_does_not_have_says_nothing_of_its_health(
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "video_url", "video_url": {"url": "https://x/3h.mp4"}},
-        {"type": "file", "file": {"file_data": "https://x/big.pdf"}},
         {"type": "file", "file": {"file_id": "file-1"}},
         {"type": "input_file", "file_id": "file-1"},
         {"type": "image_file", "image_file": {"file_id": "file-1"}},
-        {"type": "document", "source": {"type": "url", "url": "https://x"}},
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import User
 from llmproxy.models import Completion, Provider
-from llmproxy.routes.dropped_names import MAX_NAME_LENGTH, MAX_NAMES
+from llmproxy.routes.bodies.dropped_names import MAX_NAME_LENGTH, MAX_NAMES
 from llmproxy.routes.parameters import Treatment
 from llmproxy.routes.tables import TABLES
 from tests.llmproxy import scripted_routes
@@ -110,7 +110,12 @@ ROWS = [
     ),
     forwarded("no whole number", "the provider judges it", seed=7.5, top_k="many"),
     # The limit by the name that another route has for it.
-    Row("gemini's limit", "open-webui", {"max_output_tokens": 77}, sent={"max_tokens": 77}),
+    Row(
+        "gemini's limit",
+        "open-webui",
+        {"max_output_tokens": 77},
+        sent={"max_completion_tokens": 77},
+    ),
     Row("chat's limit", "n8n", {"max_tokens": 77}, RESPONSES, sent={"max_output_tokens": 77}),
     Row(
         "new limit",

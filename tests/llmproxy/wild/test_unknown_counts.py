@@ -342,6 +342,18 @@ HIDDEN = [
         3035,
     ),
     Row(
+        "more reasoning than completion, without a total",
+        "own",
+        answer(counts(20, 198, completion_tokens_details={"reasoning_tokens": 405})),
+        3035,
+    ),
+    Row(
+        "reasoning that the total does not contain",
+        "docs.perplexity.ai",
+        answer(counts(20, 603, 623, reasoning_tokens=193_823, citation_tokens=20_016)),
+        3035,
+    ),
+    Row(
         "Gemini's own names",
         "hermes-agent #48712",
         answer(
@@ -433,7 +445,14 @@ LIES = [
     Row("a total", "own", answer(counts(20, 5, 2**39)), 20 + 4096 * 5, "capped"),
     Row("both", "own", answer(counts(2**39, 2**39, 1)), 49 + 4096 * 5, "capped"),
     Row("a cache", "own", answer(counts(20, 5, cached_tokens=2**39)), 27),
-    Row("reasoning", "own", answer(counts(20, 5, reasoning_tokens=2**39)), 45),
+    Row("reasoning", "own", answer(counts(20, 5, 25, reasoning_tokens=2**39)), 45),
+    Row(
+        "reasoning, without a total",
+        "own",
+        answer(counts(20, 5, reasoning_tokens=2**39)),
+        20 + 4096 * 5,
+        "capped",
+    ),
     Row(
         "a cache beside the prompt",
         "own",

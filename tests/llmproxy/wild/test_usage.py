@@ -390,6 +390,32 @@ PLACES = [
         45,
     ),
     Row("a list of one", "own", answer([counts()]), 45),
+    Row("an object within the usage", "iFlytek", answer({"text": counts()}), 45),
+    Row(
+        "Cohere's last event",
+        "docs.cohere.com",
+        stream(
+            last(),
+            event(
+                {
+                    "type": "message-end",
+                    "delta": {
+                        "usage": {
+                            "billed_units": {"input_tokens": 20, "output_tokens": 5},
+                            "tokens": {"input_tokens": 91, "output_tokens": 5},
+                        }
+                    },
+                }
+            ),
+        ),
+        45,
+    ),
+    Row(
+        "an event of usage",
+        "own",
+        stream(last(), event({"input_tokens": 20, "output_tokens": 5}, "usage")),
+        45,
+    ),
     Row(
         "what repeats the request is no usage",
         "own",
