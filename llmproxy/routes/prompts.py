@@ -8,8 +8,9 @@ from llmproxy.routes.request_body import CompletionRequest
 def take_prompt(request: CompletionRequest, names: Set[str]) -> CompletionRequest:
     """Return a request for JSON with these parameters of `request`, and no limit of the answer.
 
-    It has none of what the gateway itself would add for a completion, which a provider refuses.
+    It has none of what the gateway itself adds to a completion, which a provider would refuse.
     """
+    request.add_nothing()
     return CompletionRequest(
         body={name: value for name, value in request.body.items() if name in names},
         model=request.model,
