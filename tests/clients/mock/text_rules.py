@@ -1,0 +1,2 @@
+def check_completion(body): pass
+def check_embeddings(body): pass
