@@ -31,7 +31,8 @@ def write(message: Body) -> Iterator[Typed]:
     usage = {
         name: message["usage"][name]
         for name in (
-            "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"
+            *("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"),
+            *("output_tokens", "output_tokens_details"),
         )
     }
     yield _type("message_delta", delta=end, usage=usage, **more)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.clients.mock import message_events, message_rules, signatures, task
 from tests.clients.mock.chat import read_text
 from tests.clients.mock.conversation import Conversation, Said, Tool
-from tests.clients.mock.usage import CACHED_FROM, Usage, count_said, count_tokens
+from tests.clients.mock.usage import CACHED_FROM, THOUGHT_TOKENS, Usage, count_said, count_tokens
 
 if TYPE_CHECKING:
     from tests.clients.mock.provider import Answer, Asked, Provider
@@ -24,12 +24,13 @@ def answer(provider: "Provider", asked: "Asked") -> "Answer":
     said = task.decide(read_conversation(body))
     usage = _count(provider, body, said)
     said, stop = _limit(said, body)
+    hides_thoughts = (body.get("thinking") or {}).get("display") == "omitted"
     message = {
         "id": task.make_id("msg"),
         "type": "message",
         "role": "assistant",
         "model": body["model"],
-        "content": _write_blocks(said),
+        "content": _write_blocks(said, hides_thoughts=hides_thoughts),
         "stop_reason": stop,
         "stop_sequence": None,
         "usage": describe(usage),
@@ -88,12 +89,15 @@ def _count_prompt(body: Body) -> int:
 
 def _count(provider: "Provider", body: Body, said: Said) -> Usage:
     prompt = _count_prompt(body)
-    completion = min(count_said(said) + count_tokens(said.thoughts or "x"), body["max_tokens"])
+    thought = THOUGHT_TOKENS if said.thoughts else 0
+    completion = min(count_said(said) + thought, body["max_tokens"])
+    reasoning = min(thought, completion)
     if not message_rules.caches(body) or prompt < CACHED_FROM:
-        return Usage(prompt, completion)
+        return Usage(prompt, completion, reasoning=reasoning)
     key = f"{body['model']} {count_tokens(body.get('system') or '')} {body['messages'][0]}"
     cached = provider.cache.look_up(key, prompt)
-    return Usage(prompt, completion, cached=cached, written=prompt - cached)
+    written = prompt - cached
+    return Usage(prompt, completion, cached=cached, written=written, reasoning=reasoning)
 
 
 def describe(usage: Usage) -> Body:
@@ -106,6 +110,7 @@ def describe(usage: Usage) -> Body:
             "ephemeral_1h_input_tokens": 0,
         },
         "output_tokens": usage.completion,
+        "output_tokens_details": {"thinking_tokens": usage.reasoning},
         "service_tier": "standard",
     }
 
@@ -117,11 +122,11 @@ def _limit(said: Said, body: Body) -> tuple[Said, str]:
     return said, "tool_use" if said.calls else "end_turn"
 
 
-def _write_blocks(said: Said) -> list[Body]:
+def _write_blocks(said: Said, *, hides_thoughts: bool) -> list[Body]:
     blocks: list[Body] = []
     if said.thoughts:
-        signature = signatures.sign(said.thoughts)
-        blocks.append({"type": "thinking", "thinking": said.thoughts, "signature": signature})
+        shown = "" if hides_thoughts else said.thoughts
+        blocks.append({"type": "thinking", "thinking": shown, "signature": signatures.sign(shown)})
     if said.text:
         blocks.append({"type": "text", "text": said.text})
     for call in said.calls:

@@ -29,6 +29,7 @@ MODELS = {
         Model("gpt-5.1-codex", reasons=True),
         Model("o4-mini", reasons=True, context=200_000, output=100_000),
         Model("gpt-4.1", context=1_047_576, output=32_768),
+        Model("gpt-4.1-mini", context=1_047_576, output=32_768),
         Model("gpt-4o-mini", context=128_000, output=16_384),
         Model("gpt-3.5-turbo-instruct", context=4_096, output=4_096),
         Model("text-embedding-3-small", context=8_192, output=0),

@@ -108,6 +108,8 @@ def read_conversation(body: Body, *, thinks: bool) -> Conversation:
         conversation.texts.append(body["instructions"])
     for item in list_items(body):
         kind, role = item.get("type", "message"), item.get("role")
+        if kind == "additional_tools":
+            conversation.tools += list_tools(item["tools"])
         if kind == "message" and role in ("user", "system", "developer"):
             conversation.texts.append(read_text(item.get("content")))
             if role == "user":

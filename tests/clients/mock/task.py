@@ -16,6 +16,7 @@ from tests.clients.mock.conversation import Call, Conversation, Said, Tool
 READ = re.compile(r"Read the file (\S+)")
 WRITE = re.compile(r"write it to the file (\S+)")
 WORD = re.compile(r"The word is: (\w+)")
+SCRIPTS = "exec"  # a tool that runs JavaScript, in which the tools of the agent are functions
 STEP = re.compile(r"Call the tool (\w+) with (\{.*\}|\S+)$", re.MULTILINE)
 READERS = ("read_file", "read", "view", "read_text_file", "view_file")
 WRITERS = ("write_file", "write", "create_file", "apply_patch")
@@ -33,7 +34,7 @@ def decide(conversation: Conversation) -> Said:
     source, target = READ.search(asked), WRITE.search(asked)
     if steps := STEP.findall(asked):
         said = _follow(conversation, steps)
-    elif source and target and conversation.find_tool(*SHELLS):
+    elif source and target and conversation.find_tool(*SHELLS, SCRIPTS):
         said = _continue_task(conversation, source[1].rstrip(".,"), target[1].rstrip(".,"))
     elif source and target and not conversation.tools and "SEARCH/REPLACE" in asked:
         said = _write_block(asked, target[1].rstrip(".,"))
@@ -55,7 +56,7 @@ def _follow(conversation: Conversation, steps: list[tuple[str, str]]) -> Said:
 
 
 def _continue_task(conversation: Conversation, source: str, target: str) -> Said:
-    shell = conversation.find_tool(*SHELLS)
+    shell = conversation.find_tool(*SHELLS, SCRIPTS)
     assert shell
     match len(conversation.results):
         case 0:
@@ -74,15 +75,20 @@ def _continue_task(conversation: Conversation, source: str, target: str) -> Said
 
 def _write(conversation: Conversation, shell: Tool, target: str, word: str) -> Call:
     writer = conversation.find_tool(*WRITERS)
+    patch = f"*** Begin Patch\n*** Add File: {target}\n+{word}\n*** End Patch\n"
     if writer and writer.kind == "custom":
-        patch = f"*** Begin Patch\n*** Add File: {target}\n+{word}\n*** End Patch\n"
         return Call(make_id("call"), writer, patch)
+    if writer and writer.name == "apply_patch":
+        return _call(writer, patch=patch)
     if writer and "content" in str(writer.schema):
         return _call(writer, path=target, content=f"{word}\n")
     return _run(shell, f"echo {word} > {target}")
 
 
 def _run(shell: Tool, command: str) -> Call:
+    if shell.name == SCRIPTS:
+        script = f"text(await tools.exec_command({{cmd: {json.dumps(command)}}}));"
+        return Call(make_id("call"), shell, script)
     return _call(shell, command=command, cmd=command, description="A step of the task")
 
 
