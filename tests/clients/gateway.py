@@ -1,6 +1,6 @@
 """The site with the mock as its providers, and one user with credits and an API key."""
 
-import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from tests.clients.mock.provider import KEY, Record
 from tests.clients.mock.server import Serving, serve
 
 CREDITS = 1_000_000_000
+SETTLED_SECONDS = 20
 PRICES = {"prompt": 1000, "cached": 100, "cache_write": 1250, "completion": 5000}  # per 1,000
 ROUTES = {
     "openai": ["chat/completions", "completions", "embeddings", "responses"],
@@ -22,15 +23,28 @@ ROUTES = {
 
 @dataclass
 class Gateway:
-    """The running site. `key` is the user's; `records` has what the providers were asked."""
+    """The running site.
+
+    `key` belongs to a user with credits, `poor_key` to one without. `records` has what the
+    providers were asked.
+    """
 
     url: str
     key: str
+    poor_key: str
     serving: Serving
 
     @property
     def records(self) -> list[Record]:
         return self.serving.provider.records
+
+    def wait_until_settled(self) -> None:
+        """Wait until no hold is open: every completion has been charged or released."""
+        from bench import books
+
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while books.select_number(books.OPEN) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -41,12 +55,12 @@ def run_gateway() -> Iterator[Gateway]:
         serving = running.enter_context(serve())
         isolated.make_tables(opened, serving.url)
         _make_models(serving.url)
-        key = _make_key()
+        key, poor_key = _make_keys()
         url = isolated.build_direct_url(opened)
         site = running.enter_context(
             isolated.run_gateway(opened, serving.url, url, [], workers=2)
         )
-        yield Gateway(site.site.address, key, serving)
+        yield Gateway(site.site.address, key, poor_key, serving)
 
 
 def _make_models(url: str) -> None:
@@ -70,8 +84,11 @@ def _make_models(url: str) -> None:
                 Deployment.objects.create(model=row, provider=provider)
 
 
-def _make_key() -> str:
-    """Create a user with credits and without limits; return their API key."""
+def _make_keys() -> tuple[str, str]:
+    """Create a user with credits and without limits, and one without credits.
+
+    Return their API keys.
+    """
     from accounts.access import api_keys
     from accounts.models import Plan, User
     from accounts.toolbox.request_source import Source
@@ -81,5 +98,9 @@ def _make_key() -> str:
     Plan.objects.update(
         requests_per_minute=isolated.MANY, tokens_per_minute=isolated.MANY, max_concurrent=None
     )
-    user = User.objects.get(pk=1)
-    return api_keys.create(user=user, name="clients", source=Source()).plain
+    rich = User.objects.get(pk=1)
+    poor = User.objects.create_user(email="poor@example.com", password=None)
+    rich_key, poor_key = (
+        api_keys.create(user=user, name="clients", source=Source()).plain for user in (rich, poor)
+    )
+    return rich_key, poor_key

@@ -57,6 +57,7 @@ class Provider:
 
         self.cache = Cache()
         self.records: list[Record] = []
+        self.stored: dict[str, dict[str, Any]] = {}  # items of stored responses by their ids
         self._lock = threading.Lock()
         self._routes: dict[str, Callable[[Provider, Asked], Answer]] = {
             "/v1/chat/completions": chat.answer,
@@ -74,9 +75,9 @@ class Provider:
         asked = Asked(path, headers, {})
         try:
             _check_key(asked)
-            if path != "/v1/models":
-                raise _refuse_path(asked)
-            return Answer(models.describe(anthropic=asked.is_anthropic))
+            if path == "/v1/models":
+                return Answer(models.describe(anthropic=asked.is_anthropic))
+            raise _refuse_path(asked)
         except Refused as refused:
             return Answer(refused.body, status=refused.status, headers=refused.headers)
 

@@ -30,17 +30,29 @@ MAX_ID_LENGTH = 64
 Body = dict[str, Any]
 
 
-def check(items: list[Body], *, thinks: bool) -> None:
-    """Raise Refused for items that cannot stand there. `thinks` is True if the model reasons."""
+def check(items: list[Body], stored: dict[str, Body], *, thinks: bool) -> None:
+    """Raise Refused for items that cannot stand there.
+
+    `stored` has the items of stored responses. `thinks` is True if the model reasons.
+    """
+    items = look_up(items, stored)
     for index, item in enumerate(items):
         _check_id(item, index)
         if item.get("type") == "item_reference":
             raise _refuse_stored(item["id"])
-        if item.get("type") in ("reasoning", "compaction"):
+        if item.get("type") in ("reasoning", "compaction") and item.get("id") not in stored:
             _check_encrypted(item)
         if item.get("type") == "reasoning" and thinks:
             _check_follower(items, index)
     _check_pairs(items)
+
+
+def look_up(items: list[Body], stored: dict[str, Body]) -> list[Body]:
+    """Return the items, with the stored ones instead of the references to them."""
+    return [
+        stored.get(item["id"], item) if item.get("type") == "item_reference" else item
+        for item in items
+    ]
 
 
 def _check_id(item: Body, index: int) -> None:

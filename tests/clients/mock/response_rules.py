@@ -33,8 +33,8 @@ MOVED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output
 UNDOCUMENTED = ("client_metadata", "search_content_types", "encrypted")
 
 
-def check(body: Body) -> Model:
-    """Return the model that is asked. Raises Refused."""
+def check(body: Body, stored: dict[str, Body]) -> Model:
+    """Return the model that is asked. `stored` has the items that are stored. Raises Refused."""
     model = _find_model(body)
     _check_moved(body)
     _check_shape(
@@ -52,7 +52,7 @@ def check(body: Body) -> Model:
     for index, tool in enumerate(body.get("tools") or ()):
         _check_tool(tool, f"tools[{index}]")
     if isinstance(body["input"], list):
-        response_items.check(body["input"], thinks=model.reasons)
+        response_items.check(body["input"], stored, thinks=model.reasons)
     if count_tokens([body["input"], body.get("instructions"), body.get("tools")]) > model.context:
         raise refuse_openai(
             "Your input exceeds the context window of this model. Please adjust your input and try"
@@ -63,12 +63,12 @@ def check(body: Body) -> Model:
     return model
 
 
-def check_compaction(body: Body) -> None:
+def check_compaction(body: Body, stored: dict[str, Body]) -> None:
     """Raise Refused for a request that OpenAI refuses at `/v1/responses/compact`."""
     model = _find_model(body)
     _check_shape(body, ResponseCompactParams)
     if isinstance(body.get("input"), list):
-        response_items.check(body["input"], thinks=model.reasons)
+        response_items.check(body["input"], stored, thinks=model.reasons)
 
 
 def check_count(body: Body) -> None:
@@ -113,6 +113,8 @@ def _is_tolerated(problem: Problem) -> bool:
     """True for what the API takes although the types do not have it."""
     if problem.kind == "extra" and problem.path[-1] in UNDOCUMENTED:
         return True
+    if len(problem.path) == 1 and problem.got is None and problem.kind == "type":
+        return True  # null is the same as nothing
     in_item = len(problem.path) == 3 and problem.path[0] == "input"
     if in_item and problem.path[2] in ("id", "status"):
         return True  # every item that the API returned can be sent back as it came

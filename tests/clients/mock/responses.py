@@ -6,7 +6,7 @@ events".
 
 from typing import TYPE_CHECKING, Any
 
-from tests.clients.mock import response_events, response_rules, task
+from tests.clients.mock import response_events, response_items, response_rules, task
 from tests.clients.mock.chat import read_text, write_arguments
 from tests.clients.mock.conversation import Call, Conversation, Said, Tool
 from tests.clients.mock.models import CREATED
@@ -42,11 +42,14 @@ def answer(provider: "Provider", asked: "Asked") -> "Answer":
     from tests.clients.mock.provider import Answer
 
     body = asked.body
-    model = response_rules.check(body)
+    model = response_rules.check(body, provider.stored)
+    body = {**body, "input": response_items.look_up(list_items(body), provider.stored)}
     said = task.decide(read_conversation(body, thinks=model.reasons))
     usage = _count(provider, body, said, reasons=model.reasons)
     response = _begin(body)
     output = _write_output(said, body)
+    if body.get("store") is not False:
+        provider.stored |= {item["id"]: item for item in output}
     if body.get("max_output_tokens") and usage.completion >= body["max_output_tokens"]:
         end = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     else:
@@ -62,7 +65,7 @@ def compact(provider: "Provider", asked: "Asked") -> "Answer":
     from tests.clients.mock.provider import Answer
 
     body = asked.body
-    response_rules.check_compaction(body)
+    response_rules.check_compaction(body, provider.stored)
     users = [item for item in list_items(body) if item.get("role") == "user"]
     item = {"type": "compaction", "id": task.make_id("cmp"), "encrypted_content": response_rules.SEAL}
     usage = Usage(count_tokens([body.get("input"), body.get("instructions")]), 40)
