@@ -40,7 +40,7 @@ def compute_cost(usage: Usage) -> int:
     plain = usage.prompt - usage.cached - usage.written
     counts = {
         "prompt": plain,
-        "cached": usage.cached,
+        "cached_prompt": usage.cached,
         "cache_write": usage.written,
         "completion": usage.completion,
     }

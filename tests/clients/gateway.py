@@ -14,7 +14,7 @@ from tests.clients.mock.server import Serving, serve
 
 CREDITS = 1_000_000_000
 SETTLED_SECONDS = 20
-PRICES = {"prompt": 1000, "cached": 100, "cache_write": 1250, "completion": 5000}  # per 1,000
+PRICES = {"prompt": 1000, "cached_prompt": 100, "cache_write": 1250, "completion": 5000}  # per 1,000
 ROUTES = {
     "openai": ["chat/completions", "completions", "embeddings", "responses"],
     "anthropic": ["messages"],
@@ -65,12 +65,9 @@ def run_gateway() -> Iterator[Gateway]:
 
 def _make_models(url: str) -> None:
     """Sell each model of the mock; each maker is a provider."""
-    from llmproxy.metering.pricing import PRICE_KINDS
     from llmproxy.models import Deployment, LanguageModel, Provider
 
-    prices = {
-        kind.column: Decimal(PRICES[kind.name]) for kind in PRICE_KINDS if kind.name in PRICES
-    }
+    prices = {f"{name}_price": Decimal(price) for name, price in PRICES.items()}
     for maker, endpoints in ROUTES.items():
         provider = Provider(slug=maker, name=maker, base_url=url, endpoints=endpoints)
         provider.key_header = "bearer" if maker == "openai" else "x-api-key"
