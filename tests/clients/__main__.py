@@ -23,7 +23,7 @@ from tests.clients import agents, sdks, tables
 from tests.clients.client import Client
 from tests.clients.gateway import run_gateway
 from tests.clients.installing import AbsentError, install_node, install_python
-from tests.clients.runs import Run, run_client
+from tests.clients.runs import run_client
 
 MAX_SECONDS = 3600  # For the whole program.
 CLIENTS = [*sdks.PYTHON, *sdks.NODE, *agents.AGENTS]

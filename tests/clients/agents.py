@@ -17,8 +17,8 @@ from tests.clients.gateway import Gateway
 
 AGENT_SECONDS = 120
 TASK = (
-    "Read the file {work}/notes.txt and write it to the file {work}/result.txt with your tools: only"
-    " the word that stands there. Then run cat {work}/result.txt and tell me what it printed."
+    "Read the file {work}/notes.txt and write it to the file {work}/result.txt with your tools:"
+    " only the word that stands there. Then run cat {work}/result.txt and tell me what it printed."
 )
 Run = Callable[[Gateway, Path, Path, str, str], "tuple[list[str], dict[str, str]]"]
 

@@ -29,7 +29,11 @@ def compare(records: list[Record], last_id: int) -> Charges:
     wrong = []
     for record in used:
         row = rows.get(record.id)
-        if record.id and record.usage and (row is None or row.charged != compute_cost(record.usage)):
+        if (
+            record.id
+            and record.usage
+            and (row is None or row.charged != compute_cost(record.usage))
+        ):
             told = f"{row.charged} ({row.usage_source})" if row else "no receipt"
             wrong.append(f"{record.asked.path}: {compute_cost(record.usage)} due, {told}")
     return Charges(len(records), due, sum(row.charged for row in settled), wrong)
@@ -44,8 +48,8 @@ def compute_cost(usage: Usage) -> int:
         "cache_write": usage.written,
         "completion": usage.completion,
     }
-    exact = sum(Decimal(PRICES[name]) * count for name, count in counts.items()) / 1000
-    return int(exact.to_integral_value(ROUND_CEILING))
+    exact = sum((Decimal(PRICES[name]) * count for name, count in counts.items()), Decimal(0))
+    return int((exact / 1000).to_integral_value(ROUND_CEILING))
 
 
 def find_last_id() -> int:

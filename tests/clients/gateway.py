@@ -14,7 +14,12 @@ from tests.clients.mock.server import Serving, serve
 
 CREDITS = 1_000_000_000
 SETTLED_SECONDS = 20
-PRICES = {"prompt": 1000, "cached_prompt": 100, "cache_write": 1250, "completion": 5000}  # per 1,000
+PRICES = {
+    "prompt": 1000,
+    "cached_prompt": 100,
+    "cache_write": 1250,
+    "completion": 5000,
+}  # per 1,000
 ROUTES = {
     "openai": ["chat/completions", "completions", "embeddings", "responses"],
     "anthropic": ["messages"],
@@ -57,9 +62,7 @@ def run_gateway() -> Iterator[Gateway]:
         _make_models(serving.url)
         key, poor_key = _make_keys()
         url = isolated.build_direct_url(opened)
-        site = running.enter_context(
-            isolated.run_gateway(opened, serving.url, url, [], workers=2)
-        )
+        site = running.enter_context(isolated.run_gateway(opened, serving.url, url, [], workers=2))
         yield Gateway(site.site.address, key, poor_key, serving)
 
 

@@ -38,9 +38,7 @@ def install_python(group: str) -> Path:
     _announce(group)
     shutil.rmtree(folder, ignore_errors=True)
     _run(group, [sys.executable, "-m", "venv", str(folder)])
-    _run(
-        group, [str(python), *PIP, "--only-binary", ":all:", "--no-deps", "-r", str(lock)]
-    )
+    _run(group, [str(python), *PIP, "--only-binary", ":all:", "--no-deps", "-r", str(lock)])
     _mark(group, lock)
     return python
 

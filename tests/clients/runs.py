@@ -1,6 +1,5 @@
 """The run of one client: its steps, and what its requests were charged."""
 
-import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from tests.clients.books import Charges
 from tests.clients.client import Client, Step
 from tests.clients.gateway import Gateway
 from tests.clients.installing import AbsentError
+from tests.clients.mock.provider import write_record
+from tests.clients.mock.usage import Usage
 from tests.clients.versions import find_version
 
 NOTHING = Charges(0, 0, 0, [])
@@ -31,7 +32,9 @@ class Run:
     def problems(self) -> list[str]:
         failed = [f"{step.name}: {step.problem}" for step in self.steps if step.problem]
         differs = self.charges.due != self.charges.charged
-        total = [f"{self.charges.due} credits due, {self.charges.charged} charged"] if differs else []
+        total = (
+            [f"{self.charges.due} credits due, {self.charges.charged} charged"] if differs else []
+        )
         return [*failed, *self.charges.wrong, *total]
 
     @property
@@ -59,10 +62,8 @@ def run_client(
     return Run(client, find_version(client, installed), steps, charges, seconds)
 
 
-def _pair(usage: object) -> tuple[int, int] | None:
-    from tests.clients.mock.usage import Usage
-
-    return (usage.prompt, usage.completion) if isinstance(usage, Usage) else None
+def _pair(usage: Usage | None) -> tuple[int, int] | None:
+    return (usage.prompt, usage.completion) if usage else None
 
 
 def _check_usage(step: Step, known: set[tuple[int, int] | None]) -> Step:
@@ -76,8 +77,4 @@ def _check_usage(step: Step, known: set[tuple[int, int] | None]) -> Step:
 def _keep_requests(gateway: Gateway, first: int, file: Path) -> None:
     """Write what the provider was asked, a line of JSON for each request."""
     with file.open("w") as lines:
-        for record in gateway.records[first:]:
-            said = {"path": record.asked.path, "status": record.status, "refusal": record.refusal}
-            headers = {name: value for name, value in record.asked.headers.items() if "key" not in name}
-            headers.pop("authorization", None)
-            lines.write(json.dumps({**said, "headers": headers, "body": record.asked.body}) + "\n")
+        lines.writelines(map(write_record, gateway.records[first:]))

@@ -12,9 +12,12 @@ def format_runs(runs: list[Run]) -> str:
         *map(_format_run, runs),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     problems = [
-        f"  {run.client.name}: {' '.join(problem.split())[:WIDTH * 2]}"
+        f"  {run.client.name}: {' '.join(problem.split())[: WIDTH * 2]}"
         for run in runs
         for problem in ([run.absent] if run.absent else run.problems)
     ]

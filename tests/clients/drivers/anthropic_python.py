@@ -3,7 +3,19 @@
 from typing import Any
 
 from anthropic import Anthropic
-from steps import ANSWER, CLAUDE, KEY, PARAMETERS, POOR_KEY, URL, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    CLAUDE,
+    KEY,
+    PARAMETERS,
+    POOR_KEY,
+    URL,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 client = Anthropic(base_url=URL, api_key=KEY, max_retries=0)
 ASKED: Any = [{"role": "user", "content": "Say hello."}]

@@ -6,7 +6,19 @@ import anthropic
 import instructor
 import openai
 from pydantic import BaseModel
-from steps import CLAUDE, KEY, PLAIN, POOR_KEY, REASONS, URL, V1, Usages, expect, expect_failure, run
+from steps import (
+    CLAUDE,
+    KEY,
+    PLAIN,
+    POOR_KEY,
+    REASONS,
+    URL,
+    V1,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 ASKED: Any = [{"role": "user", "content": "Where? Answer in json."}]
 
@@ -14,7 +26,6 @@ ASKED: Any = [{"role": "user", "content": "Where? Answer in json."}]
 class Place(BaseModel):
     city: str
     people: int
-
 
 
 def make_client(mode: Any, key: str = KEY) -> Any:

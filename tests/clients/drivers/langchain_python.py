@@ -7,7 +7,20 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
-from steps import ANSWER, CLAUDE, KEY, POOR_KEY, REASONS, URL, V1, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    CLAUDE,
+    KEY,
+    POOR_KEY,
+    REASONS,
+    URL,
+    V1,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 
 @tool
@@ -72,7 +85,9 @@ def openai_tools() -> Usages:
 
 
 def openai_structured() -> None:
-    expect(make_openai().with_structured_output(Place).invoke("Where?") == Place(city="x", people=1))
+    expect(
+        make_openai().with_structured_output(Place).invoke("Where?") == Place(city="x", people=1)
+    )
 
 
 def responses_json() -> Usages:

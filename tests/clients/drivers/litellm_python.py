@@ -3,7 +3,21 @@
 from typing import Any
 
 import litellm
-from steps import ANSWER, CLAUDE, KEY, PARAMETERS, POOR_KEY, REASONS, URL, V1, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    CLAUDE,
+    KEY,
+    PARAMETERS,
+    POOR_KEY,
+    REASONS,
+    URL,
+    V1,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 litellm.telemetry = False
 ASKED: Any = [{"role": "user", "content": "Say hello."}]

@@ -6,7 +6,19 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
-from steps import ANSWER, KEY, PLAIN, POOR_KEY, REASONS, V1, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    KEY,
+    PLAIN,
+    POOR_KEY,
+    REASONS,
+    V1,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 ASKED = [ChatMessage(role="user", content="Say hello.")]
 SETTINGS: dict[str, Any] = {"api_base": V1, "api_key": KEY, "max_retries": 0}
@@ -19,7 +31,11 @@ def weather(city: str) -> str:
 
 TOOL = FunctionTool.from_defaults(weather)
 LIKE = OpenAILike(
-    model=PLAIN, is_chat_model=True, is_function_calling_model=True, context_window=100_000, **SETTINGS
+    model=PLAIN,
+    is_chat_model=True,
+    is_function_calling_model=True,
+    context_window=100_000,
+    **SETTINGS,
 )
 OPENAI = OpenAI(model=REASONS, **SETTINGS)
 RESPONSES = OpenAIResponses(model=REASONS, **SETTINGS)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from steps import ANSWER, KEY, PLAIN, POOR_KEY, V1, REASONS, expect, run
+from steps import ANSWER, KEY, PLAIN, POOR_KEY, REASONS, V1, expect, run
 
 FOLDER = Path(os.environ["HOME"]) / "llm"
 MODELS = "".join(

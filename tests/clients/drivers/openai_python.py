@@ -5,7 +5,20 @@ from typing import Any
 import openai
 from openai import OpenAI
 from pydantic import BaseModel
-from steps import ANSWER, KEY, PARAMETERS, PLAIN, POOR_KEY, REASONS, V1, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    KEY,
+    PARAMETERS,
+    PLAIN,
+    POOR_KEY,
+    REASONS,
+    V1,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 client = OpenAI(base_url=V1, api_key=KEY, max_retries=0)
 ASKED: Any = [{"role": "user", "content": "Say hello."}]
@@ -34,7 +47,9 @@ def chat_json() -> Usages:
 def chat_json_with_limit() -> Usages:
     answer = client.chat.completions.create(model=REASONS, messages=ASKED, max_tokens=500)
     expect(answer.choices[0].message.content == ANSWER, answer)
-    plain = client.chat.completions.create(model=PLAIN, messages=ASKED, max_tokens=500, temperature=0)
+    plain = client.chat.completions.create(
+        model=PLAIN, messages=ASKED, max_tokens=500, temperature=0
+    )
     return count(answer) + count(plain)
 
 
@@ -65,7 +80,9 @@ def chat_tools() -> Usages:
 
 def chat_stream_tools() -> Usages:
     with client.chat.completions.stream(
-        model=REASONS, messages=ASKED, tools=[openai.pydantic_function_tool(Place)],
+        model=REASONS,
+        messages=ASKED,
+        tools=[openai.pydantic_function_tool(Place)],
         stream_options={"include_usage": True},
     ) as stream:
         answer = stream.get_final_completion()
@@ -127,7 +144,10 @@ def embeddings_json() -> Usages:
 def completions_stream() -> Usages:
     text, usages = "", []
     for chunk in client.completions.create(
-        model="gpt-3.5-turbo-instruct", prompt="Once", stream=True, stream_options={"include_usage": True}
+        model="gpt-3.5-turbo-instruct",
+        prompt="Once",
+        stream=True,
+        stream_options={"include_usage": True},
     ):
         text += "".join(choice.text for choice in chunk.choices)
         usages += count(chunk) if chunk.usage else []

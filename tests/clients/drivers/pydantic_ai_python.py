@@ -9,7 +9,20 @@ from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
-from steps import ANSWER, CLAUDE, KEY, POOR_KEY, REASONS, URL, V1, WEATHER, Usages, expect, expect_failure, run
+from steps import (
+    ANSWER,
+    CLAUDE,
+    KEY,
+    POOR_KEY,
+    REASONS,
+    URL,
+    V1,
+    WEATHER,
+    Usages,
+    expect,
+    expect_failure,
+    run,
+)
 
 openai = OpenAIProvider(base_url=V1, api_key=KEY)
 CHAT = OpenAIChatModel(REASONS, provider=openai)

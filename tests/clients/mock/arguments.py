@@ -72,9 +72,7 @@ def resolve_references(schema: Any, root: Schema | None = None) -> Any:
         for part in address.removeprefix("#/").split("/"):
             found = found[part]
         return resolve_references(found, root)
-    return {
-        name: resolve_references(one, root) for name, one in schema.items() if name != "$defs"
-    }
+    return {name: resolve_references(one, root) for name, one in schema.items() if name != "$defs"}
 
 
 def _find(name: str, values: dict[str, Any]) -> Any:

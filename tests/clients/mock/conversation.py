@@ -1,5 +1,6 @@
 """What a request of any dialect asks for, and what the model says to it."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,3 +58,14 @@ class Said:
     text: str = ""
     calls: list[Call] = field(default_factory=list)
     thoughts: str = ""
+
+
+def read_text(content: Any) -> str:
+    """Return the text of a content that is a text or a list of parts."""
+    if isinstance(content, list):
+        return "\n".join(str(part.get("text") or "") for part in content)
+    return content or ""
+
+
+def write_arguments(call: Call) -> str:
+    return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)

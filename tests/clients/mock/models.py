@@ -52,7 +52,12 @@ def describe(*, anthropic: bool) -> dict[str, Any]:
     """Return the list of models as the maker whose headers were sent writes it."""
     if anthropic:
         listed = [
-            {"type": "model", "id": name, "display_name": name, "created_at": "2025-09-29T00:00:00Z"}
+            {
+                "type": "model",
+                "id": name,
+                "display_name": name,
+                "created_at": "2025-09-29T00:00:00Z",
+            }
             for name, model in MODELS.items()
             if model.maker == "anthropic"
         ]

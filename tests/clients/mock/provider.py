@@ -2,40 +2,29 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.clients.mock import models
+from tests.clients.mock.anthropic import messages
+from tests.clients.mock.exchange import Answer, Asked, Memory
+from tests.clients.mock.openai import chat, responses, texts
 from tests.clients.mock.refusals import Refused, refuse_anthropic, refuse_openai
-from tests.clients.mock.usage import Cache, Usage
+from tests.clients.mock.usage import Usage
 
 KEY = "sk-mock-provider"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One HTTP request. The names of headers are in lower case."""
-
-    path: str
-    headers: dict[str, str]
-    body: dict[str, Any]
-
-    @property
-    def is_anthropic(self) -> bool:
-        return self.path.startswith("/v1/messages") or "anthropic-version" in self.headers
-
-
-@dataclass
-class Answer:
-    """An answer in JSON, or as events: pairs of a name, which may be empty, and data."""
-
-    body: dict[str, Any] = field(default_factory=dict)
-    events: Iterator[tuple[str, Any]] | None = None
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    usage: Usage | None = None
-    id: str = ""
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+ROUTES: dict[str, Callable[[Memory, Asked], Answer]] = {
+    "/v1/chat/completions": chat.answer,
+    "/v1/completions": texts.complete,
+    "/v1/embeddings": texts.embed,
+    "/v1/responses": responses.answer,
+    "/v1/responses/compact": responses.compact,
+    "/v1/responses/input_tokens": responses.count,
+    "/v1/messages": messages.answer,
+    "/v1/messages/count_tokens": messages.count,
+}
 
 
 @dataclass
@@ -53,22 +42,9 @@ class Provider:
     """Answers requests, and keeps a record of each."""
 
     def __init__(self) -> None:
-        from tests.clients.mock import chat, messages, responses, texts
-
-        self.cache = Cache()
         self.records: list[Record] = []
-        self.stored: dict[str, dict[str, Any]] = {}  # items of stored responses by their ids
+        self._memory = Memory()
         self._lock = threading.Lock()
-        self._routes: dict[str, Callable[[Provider, Asked], Answer]] = {
-            "/v1/chat/completions": chat.answer,
-            "/v1/completions": texts.complete,
-            "/v1/embeddings": texts.embed,
-            "/v1/responses": responses.answer,
-            "/v1/responses/compact": responses.compact,
-            "/v1/responses/input_tokens": responses.count,
-            "/v1/messages": messages.answer,
-            "/v1/messages/count_tokens": messages.count,
-        }
 
     def get(self, path: str, headers: dict[str, str]) -> Answer:
         """Answer a GET request. Only the list of models can be read."""
@@ -87,9 +63,9 @@ class Provider:
         try:
             asked = Asked(path, headers, _parse(asked, raw))
             _check_key(asked)
-            if path not in self._routes:
+            if path not in ROUTES:
                 raise _refuse_path(asked)
-            answer = self._routes[path](self, asked)
+            answer = ROUTES[path](self._memory, asked)
         except Refused as refused:
             refusal = str(refused.body["error"]["message"])
             answer = Answer(refused.body, status=refused.status, headers=refused.headers)
@@ -97,6 +73,21 @@ class Provider:
         with self._lock:
             self.records.append(record)
         return answer
+
+
+def write_record(record: Record) -> str:
+    """Return a line of JSON with the request, without its key, and what became of it."""
+    headers = {
+        name: value for name, value in record.asked.headers.items() if name not in KEY_HEADERS
+    }
+    said = {
+        "path": record.asked.path,
+        "status": record.status,
+        "refusal": record.refusal,
+        "headers": headers,
+        "body": record.asked.body,
+    }
+    return json.dumps(said) + "\n"
 
 
 def _parse(asked: Asked, raw: bytes) -> dict[str, Any]:

@@ -30,3 +30,10 @@ def refuse_anthropic(
     """Return a refusal in Anthropic's envelope."""
     error = {"type": kind, "message": message}
     return Refused(status, {"type": "error", "error": error, "request_id": "req_mock"})
+
+
+def join_words(words: list[str]) -> str:
+    """Return `a`, `a and b`, or `a, b, and c`."""
+    if len(words) < 3:
+        return " and ".join(words)
+    return f"{', '.join(words[:-1])}, and {words[-1]}"

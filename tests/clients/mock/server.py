@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.clients.mock.provider import Answer, Provider
+from tests.clients.mock.exchange import Answer
+from tests.clients.mock.provider import Provider
 
 MAX_BODY_BYTES = 32 << 20
 

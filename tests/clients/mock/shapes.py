@@ -9,9 +9,9 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
-from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 WORDS = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 Path = tuple[str | int, ...]
@@ -49,14 +49,21 @@ def find_problems(value: Any, kind: Any, path: Path = ()) -> Iterator[Problem]:
     elif origin is Literal:
         if value not in get_args(kind):
             yield Problem(path, "value", get_args(kind), value)
-    elif is_typeddict(kind):
-        yield from _compare_object(value, kind, path)
-    elif origin in (list, collections.abc.Iterable) or _is_sequence(origin):
-        yield from _compare_list(value, get_args(kind)[0], path)
-    elif origin is dict:
-        yield from _compare_map(value, get_args(kind)[1], path)
+    elif is_typeddict(kind) or origin is not None:
+        yield from _compare_inside(value, kind, path)
     elif kind in WORDS and not _is_instance(value, kind):
         yield Problem(path, "type", WORDS[kind], value)
+
+
+def _compare_inside(value: Any, kind: Any, path: Path) -> Iterator[Problem]:
+    """Yield the problems with the members of an object or a list."""
+    origin = get_origin(kind)
+    if is_typeddict(kind):
+        yield from _compare_object(value, kind, path)
+    elif origin is dict:
+        yield from _compare_map(value, get_args(kind)[1], path)
+    elif origin in (list, collections.abc.Iterable) or _is_sequence(origin):
+        yield from _compare_list(value, get_args(kind)[0], path)
 
 
 def _is_sequence(origin: Any) -> bool:

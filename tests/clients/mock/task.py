@@ -99,8 +99,8 @@ def _call(tool: Tool, **values: Any) -> Call:
 def _write_block(asked: str, target: str) -> Said:
     """Return an edit of a file for an agent whose model has no tools but writes edits as text."""
     word = WORD.search(asked)
-    text = f"{target}\n```\n<<<<<<< SEARCH\n=======\n{word[1] if word else '?'}\n>>>>>>> REPLACE\n```\n"
-    return Said(f"Here it is.\n\n{text}")
+    lines = ("<<<<<<< SEARCH", "=======", word[1] if word else "?", ">>>>>>> REPLACE")
+    return Said("\n".join(["Here it is.", "", target, "```", *lines, "```", ""]))
 
 
 def _answer(conversation: Conversation) -> Said:

@@ -4,16 +4,21 @@ Source: OpenAI API reference, "Create a model response", "Compact a response" an
 events".
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.clients.mock import response_events, response_items, response_rules, task
-from tests.clients.mock.chat import read_text, write_arguments
-from tests.clients.mock.conversation import Call, Conversation, Said, Tool
+from tests.clients.mock import task
+from tests.clients.mock.conversation import (
+    Call,
+    Conversation,
+    Said,
+    Tool,
+    read_text,
+    write_arguments,
+)
+from tests.clients.mock.exchange import Answer, Asked, Memory
 from tests.clients.mock.models import CREATED
+from tests.clients.mock.openai import response_events, response_items, response_rules
 from tests.clients.mock.usage import THOUGHT_TOKENS, Usage, count_said, count_tokens
-
-if TYPE_CHECKING:
-    from tests.clients.mock.provider import Answer, Asked, Provider
 
 Body = dict[str, Any]
 # What an answer repeats of its request, and what stands there if the request does not say it.
@@ -38,38 +43,39 @@ REPEATED: Body = {
 }
 
 
-def answer(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def answer(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
-    model = response_rules.check(body, provider.stored)
-    body = {**body, "input": response_items.look_up(list_items(body), provider.stored)}
+    model = response_rules.check(body, memory.stored)
+    body = {**body, "input": response_items.look_up(list_items(body), memory.stored)}
     said = task.decide(read_conversation(body, thinks=model.reasons))
-    usage = _count(provider, body, said, reasons=model.reasons)
+    usage = _count(memory, body, said, reasons=model.reasons)
     response = _begin(body)
     output = _write_output(said, body)
     if body.get("store") is not False:
-        provider.stored |= {item["id"]: item for item in output}
+        memory.stored.update({item["id"]: item for item in output})
     if body.get("max_output_tokens") and usage.completion >= body["max_output_tokens"]:
-        end = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+        reason = {"reason": "max_output_tokens"}
+        end: Body = {"status": "incomplete", "incomplete_details": reason}
     else:
         end = {"status": "completed", "completed_at": CREATED + 1}
     whole = {**response, **end, "output": output, "usage": describe(usage)}
     if body.get("stream"):
-        events = response_events.write(response, whole)
-        return Answer(events=events, usage=usage, id=response["id"])
+        written = response_events.write(response, whole)
+        return Answer(events=written, usage=usage, id=response["id"])
     return Answer(whole, usage=usage, id=response["id"])
 
 
-def compact(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def compact(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
-    response_rules.check_compaction(body, provider.stored)
+    response_rules.check_compaction(body, memory.stored)
     users = [item for item in list_items(body) if item.get("role") == "user"]
-    item = {"type": "compaction", "id": task.make_id("cmp"), "encrypted_content": response_rules.SEAL}
+    item = {
+        "type": "compaction",
+        "id": task.make_id("cmp"),
+        "encrypted_content": response_rules.SEAL,
+    }
     usage = Usage(count_tokens([body.get("input"), body.get("instructions")]), 40)
-    whole = {
+    whole: Body = {
         "id": task.make_id("resp"),
         "object": "response.compaction",
         "created_at": CREATED,
@@ -91,9 +97,7 @@ def _keep(item: Body) -> Body:
     }
 
 
-def count(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def count(memory: Memory, asked: Asked) -> Answer:
     response_rules.check_count(asked.body)
     return Answer({"object": "response.input_tokens", "input_tokens": _count_prompt(asked.body)})
 
@@ -106,32 +110,34 @@ def list_items(body: Body) -> list[Body]:
 
 def read_conversation(body: Body, *, thinks: bool) -> Conversation:
     conversation = Conversation(body["model"], thinks=thinks, limit=body.get("max_output_tokens"))
-    conversation.tools = list(list_tools(body.get("tools") or []))
+    conversation.tools = list_tools(body.get("tools") or [])
     if body.get("instructions"):
         conversation.texts.append(body["instructions"])
     for item in list_items(body):
-        kind, role = item.get("type", "message"), item.get("role")
-        if kind == "additional_tools":
-            conversation.tools += list_tools(item["tools"])
-        if kind == "message" and role in ("user", "system", "developer"):
-            conversation.texts.append(read_text(item.get("content")))
-            if role == "user":
-                conversation.results.clear()
-        elif kind.endswith("_output"):
-            conversation.results.append(read_text(item.get("output")))
+        _read_item(item, conversation)
     choice = body.get("tool_choice") or "auto"
     conversation.choice = choice if isinstance(choice, str) else choice.get("name", "auto")
     form = (body.get("text") or {}).get("format") or {}
-    if form.get("type") == "json_schema":
+    if form.get("type") in ("json_schema", "json_object"):
         conversation.schema = form.get("schema") or {}
-    elif form.get("type") == "json_object":
-        conversation.schema = {}
     return conversation
 
 
-def list_tools(tools: list[Body], namespace: str = "") -> "list[Tool]":
+def _read_item(item: Body, conversation: Conversation) -> None:
+    kind, role = item.get("type", "message"), item.get("role")
+    if kind == "additional_tools":
+        conversation.tools += list_tools(item["tools"])
+    elif kind == "message" and role in ("user", "system", "developer"):
+        conversation.texts.append(read_text(item.get("content")))
+        if role == "user":
+            conversation.results.clear()
+    elif kind.endswith("_output"):
+        conversation.results.append(read_text(item.get("output")))
+
+
+def list_tools(tools: list[Body], namespace: str = "") -> list[Tool]:
     """Return the tools that the caller runs, those in a namespace too."""
-    found = []
+    found: list[Tool] = []
     for tool in tools:
         kind = tool.get("type")
         if kind == "namespace":
@@ -145,7 +151,7 @@ def _count_prompt(body: Body) -> int:
     return count_tokens([body.get("instructions"), body.get("input"), body.get("tools")])
 
 
-def _count(provider: "Provider", body: Body, said: Said, *, reasons: bool) -> Usage:
+def _count(memory: Memory, body: Body, said: Said, *, reasons: bool) -> Usage:
     prompt = _count_prompt(body)
     key = body.get("prompt_cache_key") or f"{body['model']} {body.get('instructions')}"
     effort = (body.get("reasoning") or {}).get("effort")
@@ -155,7 +161,7 @@ def _count(provider: "Provider", body: Body, said: Said, *, reasons: bool) -> Us
     return Usage(
         prompt,
         min(completion, limit) if limit else completion,
-        cached=provider.cache.look_up(key, prompt),
+        cached=memory.cache.look_up(key, prompt),
         reasoning=min(reasoning, limit) if limit else reasoning,
     )
 

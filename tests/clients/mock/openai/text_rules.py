@@ -11,8 +11,8 @@ from openai.types.completion_create_params import (
 )
 from openai.types.embedding_create_params import EmbeddingCreateParams
 
-from tests.clients.mock.chat_rules import find_model
-from tests.clients.mock.openai_words import refuse_empty, refuse_problem
+from tests.clients.mock.openai.chat_rules import find_model
+from tests.clients.mock.openai.words import refuse_empty, refuse_problem
 from tests.clients.mock.refusals import refuse_openai
 from tests.clients.mock.shapes import find_problems, list_members
 from tests.clients.mock.usage import count_tokens
@@ -31,15 +31,19 @@ def check_completion(body: Body) -> None:
             param="model",
             status=404,
         )
-    shape = CompletionCreateParamsStreaming if body.get("stream") else CompletionCreateParamsNonStreaming
+    shape = (
+        CompletionCreateParamsStreaming
+        if body.get("stream")
+        else CompletionCreateParamsNonStreaming
+    )
     _check_shape(body, shape)
     limit = body.get("max_tokens") or 16
     tokens = count_tokens(body["prompt"])
     if tokens + limit > model.context:
         raise refuse_openai(
             f"This model's maximum context length is {model.context} tokens, however you requested"
-            f" {tokens + limit} tokens ({tokens} in your prompt; {limit} for the completion). Please"
-            " reduce your prompt; or completion length."
+            f" {tokens + limit} tokens ({tokens} in your prompt; {limit} for the completion)."
+            " Please reduce your prompt; or completion length."
         )
 
 
@@ -48,7 +52,7 @@ def check_embeddings(body: Body) -> None:
     model = find_model(body)
     if "embedding" not in model.name:
         raise refuse_openai(
-            f"You are not allowed to generate embeddings from this model", status=403
+            "You are not allowed to generate embeddings from this model", status=403
         )
     _check_shape(body, EmbeddingCreateParams)
     texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
@@ -65,8 +69,8 @@ def check_embeddings(body: Body) -> None:
         if isinstance(text, str) and count_tokens(text) > model.context:
             raise refuse_openai(
                 f"This model's maximum context length is {model.context} tokens, however you"
-                f" requested {count_tokens(text)} tokens ({count_tokens(text)} in your prompt; 0 for"
-                " the completion). Please reduce your prompt; or completion length."
+                f" requested {count_tokens(text)} tokens ({count_tokens(text)} in your prompt; 0"
+                " for the completion). Please reduce your prompt; or completion length."
             )
 
 

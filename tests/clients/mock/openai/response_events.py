@@ -3,7 +3,7 @@
 Source: OpenAI API reference, "Streaming events".
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.clients.mock.pieces import cut
@@ -41,22 +41,28 @@ def _list_item_events(item: Body) -> Iterator[Typed]:
 def _list_pieces(item: Body) -> Iterator[Typed]:
     match item["type"]:
         case "message":
-            for index, part in enumerate(item["content"]):
-                for kind, fields in _list_text_events(part):
-                    yield kind, {"content_index": index, **fields}
+            yield from _list_parts(item["content"], "content_index", _list_text_events)
         case "reasoning":
-            for index, part in enumerate(item["summary"]):
-                for kind, fields in _list_summary_events(part):
-                    yield kind, {"summary_index": index, **fields}
+            yield from _list_parts(item["summary"], "summary_index", _list_summary_events)
         case "function_call":
-            for piece in cut(item["arguments"]):
-                yield "response.function_call_arguments.delta", {"delta": piece, "obfuscation": "q"}
-            whole = {"arguments": item["arguments"], "name": item["name"]}
-            yield "response.function_call_arguments.done", whole
+            yield from _list_argument_events("response.function_call_arguments", item, "arguments")
         case "custom_tool_call":
-            for piece in cut(item["input"]):
-                yield "response.custom_tool_call_input.delta", {"delta": piece, "obfuscation": "q"}
-            yield "response.custom_tool_call_input.done", {"input": item["input"]}
+            yield from _list_argument_events("response.custom_tool_call_input", item, "input")
+
+
+def _list_parts(
+    parts: list[Body], index_name: str, list_events: Callable[[Body], Iterator[Typed]]
+) -> Iterator[Typed]:
+    for index, part in enumerate(parts):
+        for kind, fields in list_events(part):
+            yield kind, {index_name: index, **fields}
+
+
+def _list_argument_events(kind: str, item: Body, member: str) -> Iterator[Typed]:
+    for piece in cut(item[member]):
+        yield f"{kind}.delta", {"delta": piece, "obfuscation": "q"}
+    name = {"name": item["name"]} if member == "arguments" else {}
+    yield f"{kind}.done", {member: item[member], **name}
 
 
 def _list_text_events(part: Body) -> Iterator[Typed]:

@@ -13,11 +13,12 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 
-from tests.clients.mock import models, openai_tools, response_items
+from tests.clients.mock import models
 from tests.clients.mock.models import Model
-from tests.clients.mock.openai_words import refuse_problem, refuse_unsupported
+from tests.clients.mock.openai import response_items, tools
+from tests.clients.mock.openai.response_items import SEAL
+from tests.clients.mock.openai.words import refuse_problem, refuse_unsupported
 from tests.clients.mock.refusals import refuse_openai
-from tests.clients.mock.response_items import SEAL
 from tests.clients.mock.shapes import Problem, find_problems
 from tests.clients.mock.usage import count_tokens
 
@@ -38,7 +39,8 @@ def check(body: Body, stored: dict[str, Body]) -> Model:
     model = _find_model(body)
     _check_moved(body)
     _check_shape(
-        body, ResponseCreateParamsStreaming if body.get("stream") else ResponseCreateParamsNonStreaming
+        body,
+        ResponseCreateParamsStreaming if body.get("stream") else ResponseCreateParamsNonStreaming,
     )
     if not body.get("input") and not body.get("prompt"):
         raise refuse_openai(
@@ -96,9 +98,9 @@ def _check_moved(body: Body) -> None:
     for name, moved in MOVED.items():
         if name in body:
             raise refuse_openai(
-                f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved to"
-                f" '{moved}'. Try again with the new parameter. See the API documentation for more"
-                " information: https://platform.openai.com/docs/api-reference/responses/create.",
+                f"Unsupported parameter: '{name}'. In the Responses API, this parameter has moved"
+                f" to '{moved}'. Try again with the new parameter. See the API documentation for"
+                " more information: https://platform.openai.com/docs/api-reference/responses/create.",
                 code="unsupported_parameter",
             )
 
@@ -147,7 +149,7 @@ def _check_values(body: Body) -> None:
         )
     form = (body.get("text") or {}).get("format") or {}
     if form.get("type") == "json_schema":
-        openai_tools.check_schema(
+        tools.check_schema(
             form.get("schema"),
             f"response_format '{form['name']}'",
             "text.format.schema",
@@ -178,6 +180,6 @@ def _check_parameters_of(model: Model, body: Body) -> None:
 
 def _check_tool(tool: Body, param: str) -> None:
     if tool["type"] == "function":
-        openai_tools.check_function(tool, param)
+        tools.check_function(tool, param)
     for index, inner in enumerate(tool["tools"] if tool["type"] == "namespace" else ()):
         _check_tool(inner, f"{param}.tools[{index}]")

@@ -3,7 +3,7 @@
 Source: answers of the API that people quote in public issue trackers.
 """
 
-from tests.clients.mock.refusals import Refused, refuse_openai
+from tests.clients.mock.refusals import Refused, join_words, refuse_openai
 from tests.clients.mock.shapes import Path, Problem
 
 AN = ("array", "integer", "object")
@@ -35,13 +35,6 @@ def write_path(path: Path) -> str:
     for step in path:
         written += f"[{step}]" if isinstance(step, int) else f".{step}"
     return written.removeprefix(".")
-
-
-def join_words(words: list[str]) -> str:
-    """Return `a`, `a and b`, or `a, b, and c`."""
-    if len(words) < 3:
-        return " and ".join(words)
-    return f"{', '.join(words[:-1])}, and {words[-1]}"
 
 
 def _article(word: str) -> str:

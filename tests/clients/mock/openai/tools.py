@@ -31,7 +31,9 @@ def check_function(function: dict[str, Any], param: str) -> None:
         )
     schema = function.get("parameters")
     if schema is not None:
-        check_schema(schema, f"function '{name}'", f"{param}.parameters", strict=_is_strict(function))
+        check_schema(
+            schema, f"function '{name}'", f"{param}.parameters", strict=_is_strict(function)
+        )
 
 
 def _is_strict(function: dict[str, Any]) -> bool:

@@ -6,24 +6,21 @@ Source: OpenAI API reference, "Create completion" and "Create embeddings".
 import base64
 import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.clients.mock import task, text_rules
+from tests.clients.mock import task
+from tests.clients.mock.exchange import Answer, Asked, Memory
 from tests.clients.mock.models import CREATED
+from tests.clients.mock.openai import text_rules
 from tests.clients.mock.pieces import cut
 from tests.clients.mock.usage import Usage, count_tokens
-
-if TYPE_CHECKING:
-    from tests.clients.mock.provider import Answer, Asked, Provider
 
 Body = dict[str, Any]
 DIMENSIONS = 1536
 TEXT = " This is the end of the text."
 
 
-def complete(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def complete(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
     text_rules.check_completion(body)
     texts = _list_texts(body["prompt"])
@@ -69,9 +66,7 @@ def _describe(usage: Usage) -> Body:
     }
 
 
-def embed(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def embed(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
     text_rules.check_embeddings(body)
     texts = _list_texts(body["input"])

@@ -3,26 +3,22 @@
 Source: Anthropic API reference, "Messages", "Streaming messages" and "Count message tokens".
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.clients.mock import message_events, message_rules, signatures, task
-from tests.clients.mock.chat import read_text
-from tests.clients.mock.conversation import Conversation, Said, Tool
+from tests.clients.mock import task
+from tests.clients.mock.anthropic import events, rules, signatures
+from tests.clients.mock.conversation import Conversation, Said, Tool, read_text
+from tests.clients.mock.exchange import Answer, Asked, Memory
 from tests.clients.mock.usage import CACHED_FROM, THOUGHT_TOKENS, Usage, count_said, count_tokens
-
-if TYPE_CHECKING:
-    from tests.clients.mock.provider import Answer, Asked, Provider
 
 Body = dict[str, Any]
 
 
-def answer(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def answer(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
-    message_rules.check(body, asked.headers)
+    rules.check(body, asked.headers)
     said = task.decide(read_conversation(body))
-    usage = _count(provider, body, said)
+    usage = _count(memory, body, said)
     said, stop = _limit(said, body)
     hides_thoughts = (body.get("thinking") or {}).get("display") == "omitted"
     message = {
@@ -39,15 +35,13 @@ def answer(provider: "Provider", asked: "Asked") -> "Answer":
         message["context_management"] = {"applied_edits": []}
     headers = {"request-id": task.make_id("req")}
     if body.get("stream"):
-        events = message_events.write(message)
-        return Answer(events=events, usage=usage, id=message["id"], headers=headers)
+        written = events.write(message)
+        return Answer(events=written, usage=usage, id=message["id"], headers=headers)
     return Answer(message, usage=usage, id=message["id"], headers=headers)
 
 
-def count(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
-    message_rules.check_count(asked.body, asked.headers)
+def count(memory: Memory, asked: Asked) -> Answer:
+    rules.check_count(asked.body, asked.headers)
     return Answer({"input_tokens": _count_prompt(asked.body)})
 
 
@@ -62,7 +56,9 @@ def read_conversation(body: Body) -> Conversation:
     for message in body["messages"]:
         _read_message(message, conversation)
     choice = body.get("tool_choice") or {"type": "auto"}
-    conversation.choice = {"any": "required"}.get(choice["type"], choice.get("name", choice["type"]))
+    conversation.choice = {"any": "required"}.get(
+        choice["type"], choice.get("name", choice["type"])
+    )
     form = (body.get("output_config") or {}).get("format") or body.get("output_format") or {}
     if form.get("type") == "json_schema":
         conversation.schema = form.get("schema") or {}
@@ -87,15 +83,15 @@ def _count_prompt(body: Body) -> int:
     return count_tokens([body.get("system"), body["messages"], body.get("tools")])
 
 
-def _count(provider: "Provider", body: Body, said: Said) -> Usage:
+def _count(memory: Memory, body: Body, said: Said) -> Usage:
     prompt = _count_prompt(body)
     thought = THOUGHT_TOKENS if said.thoughts else 0
     completion = min(count_said(said) + thought, body["max_tokens"])
     reasoning = min(thought, completion)
-    if not message_rules.caches(body) or prompt < CACHED_FROM:
+    if not rules.caches(body) or prompt < CACHED_FROM:
         return Usage(prompt, completion, reasoning=reasoning)
     key = f"{body['model']} {count_tokens(body.get('system') or '')} {body['messages'][0]}"
-    cached = provider.cache.look_up(key, prompt)
+    cached = memory.cache.look_up(key, prompt)
     written = prompt - cached
     return Usage(prompt, completion, cached=cached, written=written, reasoning=reasoning)
 
@@ -131,5 +127,7 @@ def _write_blocks(said: Said, *, hides_thoughts: bool) -> list[Body]:
         blocks.append({"type": "text", "text": said.text})
     for call in said.calls:
         name, arguments = call.tool.name, call.arguments
-        blocks.append({"type": "tool_use", "id": f"toolu_{call.id[5:]}", "name": name, "input": arguments})
+        blocks.append(
+            {"type": "tool_use", "id": f"toolu_{call.id[5:]}", "name": name, "input": arguments}
+        )
     return blocks

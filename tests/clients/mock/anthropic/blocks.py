@@ -6,7 +6,7 @@ that people quote in public issue trackers.
 
 from typing import Any
 
-from tests.clients.mock import signatures
+from tests.clients.mock.anthropic import signatures
 from tests.clients.mock.refusals import refuse_anthropic
 
 Body = dict[str, Any]
@@ -66,7 +66,9 @@ def _check_tool_results(messages: list[Body]) -> None:
     turns = [message for message in messages if message["role"] != "system"]
     for index, message in enumerate(turns):
         used = _list_ids(message, "tool_use", "id")
-        answered = _list_ids(turns[index + 1], "tool_result", "tool_use_id") if _has(turns, index) else []
+        answered = (
+            _list_ids(turns[index + 1], "tool_result", "tool_use_id") if _has(turns, index) else []
+        )
         missing = [name for name in used if name not in answered]
         if missing and (_has(turns, index) or message["role"] == "assistant"):
             raise refuse_anthropic(
@@ -100,7 +102,7 @@ def _check_first_thought(messages: list[Body]) -> None:
     first = list_blocks(messages[index])[0]["type"]
     if first not in THOUGHTS:
         raise refuse_anthropic(
-            f"messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found"
-            f" `{first}`. When `thinking` is enabled, a final `assistant` message must start with a"
-            " thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
+            f"messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but"
+            f" found `{first}`. When `thinking` is enabled, a final `assistant` message must"
+            " start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
         )

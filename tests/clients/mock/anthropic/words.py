@@ -4,8 +4,7 @@ Source: answers of the API that people quote in public issue trackers. It valida
 whose path of a problem names the alternative of each union: `tools.0.custom.name`.
 """
 
-from tests.clients.mock.openai_words import join_words
-from tests.clients.mock.refusals import Refused, refuse_anthropic
+from tests.clients.mock.refusals import Refused, join_words, refuse_anthropic
 from tests.clients.mock.shapes import Problem
 
 INPUTS = {

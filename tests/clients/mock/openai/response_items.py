@@ -61,7 +61,8 @@ def _check_id(item: Body, index: int) -> None:
         return
     if not written.startswith(prefix):
         raise refuse_openai(
-            f"Invalid 'input[{index}].id': '{written}'. Expected an ID that begins with '{prefix}'.",
+            f"Invalid 'input[{index}].id': '{written}'. Expected an ID that begins with"
+            f" '{prefix}'.",
             param=f"input[{index}].id",
             code="invalid_value",
         )
@@ -88,8 +89,8 @@ def _check_encrypted(item: Body) -> None:
 
 def _refuse_stored(name: str) -> Exception:
     return refuse_openai(
-        f"Item with id '{name}' not found. Items are not persisted when `store` is set to false. Try"
-        " again with `store` set to true, or remove this item from your input.",
+        f"Item with id '{name}' not found. Items are not persisted when `store` is set to false."
+        " Try again with `store` set to true, or remove this item from your input.",
         param="input",
         status=404,
     )
@@ -114,12 +115,17 @@ def _check_pairs(items: list[Body]) -> None:
     for item in items:
         kind = item.get("type")
         if kind in CALLS and item["call_id"] not in answered:
-            what = "function" if kind == "function_call" else kind.removesuffix("_call").replace("_", " ")
+            what = (
+                "function"
+                if kind == "function_call"
+                else kind.removesuffix("_call").replace("_", " ")
+            )
             raise refuse_openai(
                 f"No tool output found for {what} call {item['call_id']}.", param="input"
             )
         if kind in CALLS.values() and item["call_id"] not in called:
             raise refuse_openai(
-                f"No tool call found for {KINDS.get(kind, kind)} with call_id {item['call_id']}.",
+                f"No tool call found for {KINDS.get(str(kind), kind)} with call_id"
+                f" {item['call_id']}.",
                 param="input",
             )

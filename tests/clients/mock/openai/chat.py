@@ -4,27 +4,31 @@ Source: OpenAI API reference, "Create chat completion" and "Streaming".
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.clients.mock import chat_rules, task
-from tests.clients.mock.conversation import Call, Conversation, Said, Tool
+from tests.clients.mock import task
+from tests.clients.mock.conversation import (
+    Call,
+    Conversation,
+    Said,
+    Tool,
+    read_text,
+    write_arguments,
+)
+from tests.clients.mock.exchange import Answer, Asked, Memory
 from tests.clients.mock.models import CREATED
+from tests.clients.mock.openai import chat_rules
 from tests.clients.mock.pieces import cut
 from tests.clients.mock.usage import THOUGHT_TOKENS, Usage, count_said, count_tokens
-
-if TYPE_CHECKING:
-    from tests.clients.mock.provider import Answer, Asked, Provider
 
 Body = dict[str, Any]
 
 
-def answer(provider: "Provider", asked: "Asked") -> "Answer":
-    from tests.clients.mock.provider import Answer
-
+def answer(memory: Memory, asked: Asked) -> Answer:
     body = asked.body
     model = chat_rules.check(body)
     said = task.decide(read_conversation(body))
-    usage = _count(provider, body, said, reasons=model.reasons)
+    usage = _count(memory, body, said, reasons=model.reasons)
     said, finish = _limit(said, body)
     head = {"id": task.make_id("chatcmpl"), "created": CREATED, "model": body["model"]}
     if body.get("stream"):
@@ -62,18 +66,11 @@ def read_conversation(body: Body) -> Conversation:
     return conversation
 
 
-def read_text(content: Any) -> str:
-    """Return the text of a content that is a text or a list of parts."""
-    if isinstance(content, list):
-        return "\n".join(str(part.get("text") or "") for part in content)
-    return content or ""
-
-
 def _read_limit(body: Body) -> int | None:
     return body.get("max_completion_tokens") or body.get("max_tokens")
 
 
-def _count(provider: "Provider", body: Body, said: Said, *, reasons: bool) -> Usage:
+def _count(memory: Memory, body: Body, said: Said, *, reasons: bool) -> Usage:
     prompt = count_tokens([body["messages"], body.get("tools"), body.get("response_format")])
     key = f"{body['model']} {body['messages'][0]}"
     reasoning = THOUGHT_TOKENS if reasons and body.get("reasoning_effort") != "none" else 0
@@ -82,7 +79,7 @@ def _count(provider: "Provider", body: Body, said: Said, *, reasons: bool) -> Us
     return Usage(
         prompt,
         min(completion, limit) if limit else completion,
-        cached=provider.cache.look_up(key, prompt),
+        cached=memory.cache.look_up(key, prompt),
         reasoning=min(reasoning, limit) if limit else reasoning,
     )
 
@@ -121,12 +118,6 @@ def _write_call(call: Call) -> Body:
     kind, name = call.tool.kind, call.tool.name
     inner = {"name": name, "input" if kind == "custom" else "arguments": write_arguments(call)}
     return {"id": call.id, "type": kind, kind: inner}
-
-
-def write_arguments(call: Call) -> str:
-    import json
-
-    return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
 
 
 def _stream(

@@ -11,9 +11,10 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsStreaming,
 )
 
-from tests.clients.mock import models, openai_tools
+from tests.clients.mock import models
 from tests.clients.mock.models import Model
-from tests.clients.mock.openai_words import (
+from tests.clients.mock.openai import tools
+from tests.clients.mock.openai.words import (
     refuse_empty,
     refuse_problem,
     refuse_unsupported,
@@ -25,7 +26,14 @@ from tests.clients.mock.usage import count_tokens
 
 Body = dict[str, Any]
 # Parameters that models which reason do not take.
-SAMPLING = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
+SAMPLING = (
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+)
 # Assistant messages are sent back as they came, with members that the types do not have.
 LENIENT = ("messages",)
 
@@ -34,7 +42,11 @@ def check(body: Body) -> Model:
     """Return the model that is asked. Raises Refused."""
     model = find_model(body)
     _check_names(body, model)
-    shape = CompletionCreateParamsStreaming if body.get("stream") else CompletionCreateParamsNonStreaming
+    shape = (
+        CompletionCreateParamsStreaming
+        if body.get("stream")
+        else CompletionCreateParamsNonStreaming
+    )
     for problem in find_problems(body, shape):
         if not (problem.kind == "extra" and problem.path[0] in LENIENT):
             raise refuse_problem(problem)
@@ -63,10 +75,12 @@ def find_model(body: Body) -> Model:
 
 
 def _check_names(body: Body, model: Model) -> None:
-    known = list_members(CompletionCreateParamsNonStreaming).keys()
-    if not model.reasons:
-        known = known - {"reasoning_effort"}
-    unknown = [name for name in body if name not in known]
+    known = set(list_members(CompletionCreateParamsNonStreaming))
+    unknown = [
+        name
+        for name in body
+        if name not in known or (name == "reasoning_effort" and not model.reasons)
+    ]
     if not unknown:
         return
     if model.reasons:
@@ -94,13 +108,13 @@ def _check_dependent(body: Body) -> None:
                 f"Invalid value for '{name}': '{name}' is only allowed when 'tools' are specified.",
                 param=name,
             )
-    if (body.get("response_format") or {}).get("type") == "json_object":
-        if "json" not in str(body["messages"]).lower():
-            raise refuse_openai(
-                "'messages' must contain the word 'json' in some form, to use 'response_format' of"
-                " type 'json_object'.",
-                param="messages",
-            )
+    asks_for_json = (body.get("response_format") or {}).get("type") == "json_object"
+    if asks_for_json and "json" not in str(body["messages"]).lower():
+        raise refuse_openai(
+            "'messages' must contain the word 'json' in some form, to use 'response_format' of type"
+            " 'json_object'.",
+            param="messages",
+        )
 
 
 def _check_reasoning(body: Body) -> None:
@@ -149,11 +163,11 @@ def _check_tools(body: Body) -> None:
         raise refuse_empty("tools")
     for index, tool in enumerate(body.get("tools") or ()):
         if tool["type"] == "function":
-            openai_tools.check_function(tool["function"], f"tools[{index}].function")
+            tools.check_function(tool["function"], f"tools[{index}].function")
     form = body.get("response_format") or {}
     if form.get("type") == "json_schema":
         inner = form["json_schema"]
-        openai_tools.check_schema(
+        tools.check_schema(
             inner.get("schema"),
             f"response_format '{inner['name']}'",
             "response_format",
@@ -171,8 +185,8 @@ def check_messages(messages: list[Body]) -> None:
         if message["role"] == "tool":
             if message["tool_call_id"] not in waiting:
                 raise refuse_openai(
-                    "Invalid parameter: messages with role 'tool' must be a response to a preceeding"
-                    " message with 'tool_calls'.",
+                    "Invalid parameter: messages with role 'tool' must be a response to a"
+                    " preceeding message with 'tool_calls'.",
                     param=f"messages.[{index}].role",
                 )
             waiting.remove(message["tool_call_id"])

@@ -12,8 +12,9 @@ from anthropic.types import message_create_params as usual
 from anthropic.types.beta import message_count_tokens_params as beta_counted
 from anthropic.types.beta import message_create_params as beta
 
-from tests.clients.mock import betas, message_blocks, models
-from tests.clients.mock.anthropic_words import refuse_problem
+from tests.clients.mock import models
+from tests.clients.mock.anthropic import betas, blocks
+from tests.clients.mock.anthropic.words import refuse_problem
 from tests.clients.mock.models import Model
 from tests.clients.mock.refusals import refuse_anthropic
 from tests.clients.mock.shapes import Problem, find_problems
@@ -40,7 +41,7 @@ def check(body: Body, headers: dict[str, str]) -> Model:
     _check_limit(body, model)
     _check_thinking(body, model)
     _check_tools(body)
-    message_blocks.check(body)
+    blocks.check(body)
     _check_caches(body)
     prompt = count_tokens([body.get("system"), body["messages"], body.get("tools")])
     if prompt > model.context:
@@ -55,7 +56,7 @@ def check_count(body: Body, headers: dict[str, str]) -> None:
         body, counted.MessageCountTokensParams, beta_counted.MessageCountTokensParams, asked
     )
     _find_model(body)
-    message_blocks.check(body)
+    blocks.check(body)
 
 
 def caches(body: Body) -> bool:
@@ -99,7 +100,8 @@ def _check_limit(body: Body, model: Model) -> None:
         )
     if body.get("temperature") is not None and body.get("top_p") is not None:
         raise refuse_anthropic(
-            "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only"
+            " one."
         )
 
 
