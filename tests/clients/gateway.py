@@ -59,15 +59,15 @@ def run_gateway() -> Iterator[Gateway]:
         opened = running.enter_context(scratch.open_scratch())
         serving = running.enter_context(serve())
         isolated.make_tables(opened, serving.url)
-        _make_models(serving.url)
+        make_models(serving.url)
         key, poor_key = _make_keys()
         url = isolated.build_direct_url(opened)
         site = running.enter_context(isolated.run_gateway(opened, serving.url, url, [], workers=2))
         yield Gateway(site.site.address, key, poor_key, serving)
 
 
-def _make_models(url: str) -> None:
-    """Sell each model of the mock; each maker is a provider."""
+def make_models(url: str) -> None:
+    """Sell each model of the mock at this URL; each maker is a provider."""
     from llmproxy.models import Deployment, LanguageModel, Provider
 
     prices = {f"{name}_price": Decimal(price) for name, price in PRICES.items()}

@@ -35,9 +35,30 @@ MODELS = {
         Model("text-embedding-3-small", context=8_192, output=0),
         Model("claude-sonnet-4-5", "anthropic", context=200_000, output=64_000),
         Model("claude-haiku-4-5", "anthropic", context=200_000, output=64_000),
-        Model("claude-opus-5-5", "anthropic", reasons=True, context=1_000_000, output=128_000),
-        Model("claude-haiku-5-5", "anthropic", reasons=True, context=200_000, output=64_000),
-        Model("claude-sonnet-5", "anthropic", reasons=True, context=200_000, output=128_000),
+        Model(
+            "claude-opus-5-5",
+            "anthropic",
+            reasons=True,
+            samples=False,
+            context=1_000_000,
+            output=128_000,
+        ),
+        Model(
+            "claude-haiku-5-5",
+            "anthropic",
+            reasons=True,
+            samples=False,
+            context=200_000,
+            output=64_000,
+        ),
+        Model(
+            "claude-sonnet-5",
+            "anthropic",
+            reasons=True,
+            samples=False,
+            context=200_000,
+            output=128_000,
+        ),
         Model("claude-opus-4-6", "anthropic", reasons=True, context=200_000, output=128_000),
     )
 }
@@ -57,6 +78,7 @@ def describe(*, anthropic: bool) -> dict[str, Any]:
                 "id": name,
                 "display_name": name,
                 "created_at": "2025-09-29T00:00:00Z",
+                "lifecycle": "active",
             }
             for name, model in MODELS.items()
             if model.maker == "anthropic"

@@ -84,7 +84,7 @@ def _compare_object(value: Any, kind: Any, path: Path) -> Iterator[Problem]:
     for name, hint in hints.items():
         if name in value:
             yield from find_problems(value[name], hint, (*path, name))
-        elif name in kind.__required_keys__:
+        elif get_origin(hint) is Required:
             yield Problem((*path, name), "missing")
     for name in value.keys() - hints.keys():
         yield Problem((*path, name), "extra", got=value[name])
@@ -92,8 +92,12 @@ def _compare_object(value: Any, kind: Any, path: Path) -> Iterator[Problem]:
 
 @cache
 def list_members(kind: Any) -> dict[str, Any]:
-    """Return the types of the members of a TypedDict by their names."""
-    return get_type_hints(kind)
+    """Return the types of the members of a TypedDict by their names.
+
+    The SDKs mark each member that has to be there as `Required`, and no other. They write types as
+    texts, which `__required_keys__` cannot read.
+    """
+    return get_type_hints(kind, include_extras=True)
 
 
 def _compare_list(value: Any, kind: Any, path: Path) -> Iterator[Problem]:
@@ -158,7 +162,7 @@ def _has_tags_of(value: dict[str, Any], kind: Any) -> bool:
             continue
         if name in value and value[name] not in allowed:
             return False
-        if name not in value and name in kind.__required_keys__:
+        if name not in value and get_origin(hints.get(name)) is Required:
             return False
     return True
 

@@ -69,7 +69,8 @@ def _continue_task(conversation: Conversation, source: str, target: str) -> Said
                 return Said(f"There is no word in {conversation.results[0][:500]!r}.")
             return Said("", [_write(conversation, shell, target, word[1])])
         case 2:
-            return Said("", [_run(shell, f"cat {target}")])
+            # Some agents lose the output of a command that ends at once.
+            return Said("", [_run(shell, f"cat {target}; sleep 0.3")])
     return Said(f"The file has been written, it says: {conversation.results[2].strip()[:200]}")
 
 

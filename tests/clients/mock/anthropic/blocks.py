@@ -104,5 +104,6 @@ def _check_first_thought(messages: list[Body]) -> None:
         raise refuse_anthropic(
             f"messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but"
             f" found `{first}`. When `thinking` is enabled, a final `assistant` message must"
-            " start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
+            " start with a thinking block (preceeding the lastmost set of `tool_use` and"
+            " `tool_result` blocks)."
         )

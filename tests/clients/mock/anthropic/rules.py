@@ -24,6 +24,8 @@ Body = dict[str, Any]
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
 LEAST_THINKING = 1024
 MAX_CACHED_BLOCKS = 4
+# Parameters that older models take, although the types no longer have them.
+SAMPLING = ("temperature", "top_p", "top_k")
 IN_HEADERS = ("betas", "user_profile_id", "workspace_id")  # the SDK sends these as headers
 
 
@@ -76,6 +78,8 @@ def _check_shape(body: Body, kind: Any, beta_kind: Any, asked: list[str]) -> Non
             raise refuse_problem(Problem((name,), "extra"))
     allowed = {problem.path for problem in find_problems(body, beta_kind)}
     for problem in find_problems(body, kind):
+        if problem.path[-1] in SAMPLING and len(problem.path) == 1:
+            continue
         if "input_schema" in problem.path[:-1] and problem.kind == "extra":
             continue  # the types describe only a part of JSON schema
         if problem.path in allowed or not betas.allows(problem.path, asked):
@@ -98,6 +102,9 @@ def _check_limit(body: Body, model: Model) -> None:
             f"max_tokens: {limit} > {model.output}, which is the maximum allowed number of output"
             f" tokens for {model.name}"
         )
+    for name in SAMPLING:
+        if body.get(name) not in (None, 1) and not model.samples:
+            raise refuse_anthropic(f"`{name}` is deprecated for this model.")
     if body.get("temperature") is not None and body.get("top_p") is not None:
         raise refuse_anthropic(
             "`temperature` and `top_p` cannot both be specified for this model. Please use only"
