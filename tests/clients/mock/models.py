@@ -8,11 +8,15 @@ CREATED = 1_750_000_000  # Unix time in seconds
 
 @dataclass(frozen=True)
 class Model:
-    """`context` and `output` are the most tokens of a prompt with its answer, and of an answer."""
+    """`context` and `output` are the most tokens of a prompt with its answer, and of an answer.
+
+    `samples` is False if the model takes no temperature, which is so for the newest of Anthropic.
+    """
 
     name: str
     maker: str = "openai"
     reasons: bool = False
+    samples: bool = True
     context: int = 400_000
     output: int = 128_000
 
