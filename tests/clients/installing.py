@@ -122,4 +122,4 @@ def _mark(group: str, lock: Path) -> None:
 
 
 def _compute_fingerprint(lock: Path) -> str:
-    return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {FOLDER} {sys.version_info[:2]}\n"
+    return f"{hashlib.sha256(lock.read_bytes()).hexdigest()} {sys.version_info[:2]}\n"

@@ -115,6 +115,8 @@ def _is_tolerated(problem: Problem) -> bool:
     """True for what the API takes although the types do not have it."""
     if problem.kind == "extra" and problem.path[-1] in UNDOCUMENTED:
         return True
+    if problem.kind == "missing" and problem.path[-1] == "strict":
+        return True  # the description of the member says what happens without it
     if len(problem.path) == 1 and problem.got is None and problem.kind == "type":
         return True  # null is the same as nothing
     in_item = len(problem.path) == 3 and problem.path[0] == "input"
