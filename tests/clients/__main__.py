@@ -22,7 +22,7 @@ from smartspec.local.site import LaunchError, say
 from tests.clients import agents, sdks, tables
 from tests.clients.client import Client
 from tests.clients.gateway import run_gateway
-from tests.clients.installing import AbsentError, install_node, install_python
+from tests.clients.installing import AbsentError, install_node, install_python, locked
 from tests.clients.runs import run_client
 
 MAX_SECONDS = 3600  # For the whole program.
@@ -84,7 +84,8 @@ def _install(chosen: list[Client]) -> "list[tuple[str, Path | AbsentError]]":
     for group in dict.fromkeys(client.group for client in chosen):
         install = install_node if group.startswith("node") else install_python
         try:
-            found.append((group, install(group)))
+            with locked():
+                found.append((group, install(group)))
         except AbsentError as absent:
             found.append((group, absent))
     return found

@@ -4,12 +4,15 @@ The versions are locked in tests/clients/packages. A group is installed once, an
 file changes.
 """
 
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from smartspec.drill.scratch import ROOT
@@ -27,6 +30,15 @@ WITH_SCRIPTS = ("@anthropic-ai/claude-code", "opencode-ai")
 
 class AbsentError(Exception):
     """A group of clients cannot be had on this machine. The text gives the reason."""
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Let only one process install: two at once would overwrite each other."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install_python(group: str) -> Path:
