@@ -23,7 +23,7 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
 
-clients: install-dev ## Run real SDKs and agents (4 GB, 10 minutes the first time); ARGS="--only codex"
+clients: install-dev ## Run real SDKs and agents (3 GB, 4 minutes the first time); ARGS="--only codex"
 	@.venv/bin/python -m tests.clients $(ARGS)
 
 bench: install ## Measure the gateway beside its peers (20 minutes); ARGS="--write" keeps it
