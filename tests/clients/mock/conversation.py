@@ -28,8 +28,9 @@ class Call:
 class Conversation:
     """One request.
 
-    * `texts`: what the user and the system said.
-    * `results`: what the tools answered since the user last said something.
+    * `texts`: what the user and the system said; the last turn of the user begins at `turn`.
+    * `results`: what the tools answered since the user last said something; `earlier` has what they
+      answered before.
     * `choice`: `auto`, `none`, `required`, or the name of the tool that has to be called.
     * `schema`: the JSON schema of the answer, `{}` for any JSON, None for a text.
     * `limit`: the most tokens of the answer.
@@ -39,11 +40,23 @@ class Conversation:
     model: str
     tools: list[Tool] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    turn: int = 0
     results: list[str] = field(default_factory=list)
+    earlier: list[str] = field(default_factory=list)
     choice: str = "auto"
     schema: dict[str, Any] | None = None
     limit: int | None = None
     thinks: bool = False
+
+    def begin_turn(self) -> None:
+        """Begin a turn of the user: what the tools answered belongs to earlier ones."""
+        self.earlier += self.results
+        self.results, self.turn = [], len(self.texts)
+
+    @property
+    def last_turn(self) -> str:
+        """What the user said last."""
+        return "\n".join(self.texts[self.turn :])
 
     def find_tool(self, *names: str) -> Tool | None:
         """Return the first tool that has one of these names, in the order of the names."""

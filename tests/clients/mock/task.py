@@ -20,10 +20,15 @@ SCRIPTS = "exec"  # a tool that runs JavaScript, in which the tools of the agent
 STEP = re.compile(r"Call the tool (\w+) with (\{.*\}|\S+)$", re.MULTILINE)
 READERS = ("read_file", "read", "view", "read_text_file", "view_file")
 WRITERS = ("write_file", "write", "create_file", "apply_patch")
+# An agent asks for a summary when a conversation has become long, and goes on with that alone.
+COMPACTION = re.compile(r"CONTEXT CHECKPOINT|create a detailed summary")
+SUMMARY = re.compile(r"Summary: (\d+) steps are done")
 SHELLS = (
     *("bash", "shell", "run_shell_command", "exec_command", "shell_command", "local_shell"),
     *("execute_command", "run_command"),
 )
+CHAT = "in words"  # the user asks for no tools
+ANSWER = "Hello, this is the answer."
 THOUGHTS = "The user wants something simple. One step after the other."
 
 
@@ -31,6 +36,10 @@ def decide(conversation: Conversation) -> Said:
     """Return what the model says next."""
     thoughts = THOUGHTS if conversation.thinks else ""
     asked = "\n".join(conversation.texts)
+    if COMPACTION.search(conversation.last_turn):
+        return _summarise(conversation)
+    if CHAT in conversation.last_turn and conversation.choice == "auto":
+        return Said(_speak(conversation, ANSWER).text, [], thoughts)
     source, target = READ.search(asked), WRITE.search(asked)
     if steps := STEP.findall(asked):
         said = _follow(conversation, steps)
@@ -55,23 +64,38 @@ def _follow(conversation: Conversation, steps: list[tuple[str, str]]) -> Said:
     return Said("", [Call(make_id("call"), tool, json.loads(arguments))])
 
 
+def _summarise(conversation: Conversation) -> Said:
+    """Say how far the task is, so that it can go on from there."""
+    results = conversation.earlier + conversation.results
+    word = WORD.search("\n".join(results + conversation.texts))
+    done = _count_steps(conversation, results)
+    return Said(f"Summary: {done} steps are done. {word[0] if word else ''}")
+
+
+def _count_steps(conversation: Conversation, results: list[str]) -> int:
+    """Return how many steps of the task are done, those of the last summary included."""
+    summaries = SUMMARY.findall("\n".join(conversation.texts))
+    return len(results) + int(summaries[-1] if summaries else 0)
+
+
 def _continue_task(conversation: Conversation, source: str, target: str) -> Said:
     shell = conversation.find_tool(*SHELLS, SCRIPTS)
     assert shell
-    match len(conversation.results):
+    match _count_steps(conversation, conversation.results):
         case 0:
             reader = conversation.find_tool(*READERS)
             call = _call(reader, path=source) if reader else _run(shell, f"cat {source}")
             return Said("I read the file first.", [call])
         case 1:
-            word = WORD.search(conversation.results[0])
+            word = WORD.search("\n".join(conversation.results + conversation.texts))
             if not word:
-                return Said(f"There is no word in {conversation.results[0][:500]!r}.")
+                return Said(f"There is no word in {conversation.results!r:.500}.")
             return Said("", [_write(conversation, shell, target, word[1])])
         case 2:
             # Some agents lose the output of a command that ends at once.
             return Said("", [_run(shell, f"cat {target}; sleep 0.3")])
-    return Said(f"The file has been written, it says: {conversation.results[2].strip()[:200]}")
+    last = (conversation.results or conversation.texts)[-1]
+    return Said(f"The file has been written, it says: {last.strip()[-200:]}")
 
 
 def _write(conversation: Conversation, shell: Tool, target: str, word: str) -> Call:
@@ -107,18 +131,12 @@ def _write_block(asked: str, target: str) -> Said:
 def _answer(conversation: Conversation) -> Said:
     if conversation.results:
         return _speak(conversation, f"The tool says {conversation.results[-1][:200]}.")
-    if conversation.tools and conversation.choice != "none" and not _is_chatting(conversation):
+    if conversation.tools and conversation.choice != "none":
         tool = _choose(conversation)
         if tool.kind == "custom":
             return Said("", [Call(make_id("call"), tool, "x")])
         return Said("", [Call(make_id("call"), tool, build_value(tool.schema) or {})])
-    return _speak(conversation, "Hello, this is the answer.")
-
-
-def _is_chatting(conversation: Conversation) -> bool:
-    """True if the user asked for words although there are tools."""
-    said = conversation.texts[-1] if conversation.texts else ""
-    return conversation.choice == "auto" and "in words" in said
+    return _speak(conversation, ANSWER)
 
 
 def _choose(conversation: Conversation) -> Tool:

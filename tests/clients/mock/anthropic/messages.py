@@ -71,7 +71,7 @@ def _read_message(message: Body, conversation: Conversation) -> None:
     if message["role"] != "user":
         return
     if not any(block["type"] == "tool_result" for block in blocks):
-        conversation.results.clear()
+        conversation.begin_turn()
     for block in blocks:
         if block["type"] == "tool_result":
             conversation.results.append(read_text(block.get("content")))

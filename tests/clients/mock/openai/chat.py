@@ -50,10 +50,10 @@ def read_conversation(body: Body) -> Conversation:
         conversation.tools.append(Tool(inner["name"], inner.get("parameters") or {}, tool["type"]))
     for message in body["messages"]:
         text = read_text(message.get("content"))
+        if message["role"] == "user":
+            conversation.begin_turn()
         if message["role"] in ("user", "system", "developer"):
             conversation.texts.append(text)
-        if message["role"] == "user":
-            conversation.results.clear()
         elif message["role"] in ("tool", "function"):
             conversation.results.append(text)
     choice = body.get("tool_choice") or "auto"

@@ -128,9 +128,9 @@ def _read_item(item: Body, conversation: Conversation) -> None:
     if kind == "additional_tools":
         conversation.tools += list_tools(item["tools"])
     elif kind == "message" and role in ("user", "system", "developer"):
-        conversation.texts.append(read_text(item.get("content")))
         if role == "user":
-            conversation.results.clear()
+            conversation.begin_turn()
+        conversation.texts.append(read_text(item.get("content")))
     elif kind.endswith("_output"):
         conversation.results.append(read_text(item.get("output")))
 
