@@ -6,7 +6,7 @@ ALL_TESTS = -n 3 --dist worksteal
 # to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check bench lock clean install install-dev
+.PHONY: help run test check bench clients lock clean install install-dev
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -18,10 +18,14 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 	@CHROMIUM=$$(tools/browser.sh) && \
 	TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
 	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
-	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+	EVENT_CLIENTS=$$(tools/node_clients.sh tests/llmproxy/wild event_clients) && \
+	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
+
+clients: install-dev ## Run real SDKs and agents (3 GB, 4 minutes the first time); ARGS="--only codex"
+	@.venv/bin/python -m tests.clients $(ARGS)
 
 bench: install ## Measure the gateway beside its peers (20 minutes); ARGS="--write" keeps it
 	@.venv/bin/python -m bench.gateway $(ARGS)

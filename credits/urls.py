@@ -1,7 +1,7 @@
 from django.urls import path
 
 from credits import pages
-from credits.api import rest, trpc
+from credits.api import rest
 
 urlpatterns = [
     path("account", pages.account, name="account"),
@@ -9,5 +9,4 @@ urlpatterns = [
     path("api/credits/history", rest.HistoryView.as_view(), name="credits_history"),
     path("api/credits/packages", rest.PackagesView.as_view(), name="credits_packages"),
     path("api/credits/stats", rest.StatsView.as_view(), name="credits_stats"),
-    path("api/trpc/<path:path>", trpc.trpc, name="trpc"),
 ]

@@ -63,6 +63,13 @@ def list_models(user: User | None, only: Collection[str] = ()) -> "list[Language
     return [row for row in rows if row.prices is not None]
 
 
+def find_default_name() -> str | None:
+    """The model of a request that names none; None if there is no model."""
+    if settings.LLM_UPSTREAM_MODELS:
+        return str(settings.LLM_UPSTREAM_MODELS[0])
+    return filter_available(None).order_by("pk").values_list("name", flat=True).first()
+
+
 def adopt_environment() -> int:
     """Make a row for each model of LLM_UPSTREAM_MODELS, so that the operator can set its price.
 

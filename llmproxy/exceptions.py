@@ -2,8 +2,9 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, MethodNotAllowed, RequestTooLarge, ModelNotFound, GenerationNotFound
-├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed
+├── InvalidRequest, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
+├── ModelNotFound, GenerationNotFound
+├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
     └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
 """
@@ -16,10 +17,12 @@ from accounts.toolbox.exceptions import Refusal
 class GatewayRefusal(Refusal):
     """`param` names the parameter that is wrong; `extra` are further keys of the error object.
 
-    `challenge` is the value of WWW-Authenticate, if other credentials would help.
+    `challenge` is the value of WWW-Authenticate, if other credentials would help. `should_retry`
+    is what OpenAI's and Anthropic's clients do with the request; None leaves it to the status.
     """
 
     challenge = ""
+    should_retry: bool | None = None
 
     def __init__(
         self,
@@ -82,6 +85,18 @@ class RequestTooLarge(GatewayRefusal):
     code = "request_too_large"
 
 
+class LengthRequired(GatewayRefusal):
+    status = 411
+    code = "length_required"
+
+
+class UnsupportedCoding(GatewayRefusal):
+    """The Content-Encoding of the body is unknown; `headers` say which ones are known."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
 class ModelNotFound(GatewayRefusal):
     status = 404
     code = "model_not_found"
@@ -97,11 +112,18 @@ class RateLimited(GatewayRefusal):
 
     status = 429
     code = "rate_limit_exceeded"
+    should_retry = True
 
 
 class IdempotencyConflict(GatewayRefusal):
+    """The clients repeat a request after 409. `retry_after` is set while that may help."""
+
     status = 409
     code = "idempotency_conflict"
+
+    @property
+    def should_retry(self) -> bool:  # type: ignore[override]
+        return self.retry_after is not None
 
 
 class Replayed(GatewayRefusal):
@@ -126,9 +148,17 @@ class Replayed(GatewayRefusal):
         self.balance_after = balance_after
 
 
+class CompactionNotSupported(GatewayRefusal):
+    """None of the model's providers has the route `/v1/responses/compact`."""
+
+    status = 404
+    code = "compaction_not_supported"
+
+
 class OutOfCredits(GatewayRefusal):
     status = 402
     code = "insufficient_credits"
+    should_retry = False
 
 
 class UpstreamFailure(GatewayRefusal):
@@ -164,6 +194,7 @@ class UpstreamError(UpstreamFailure):
 class UpstreamUnavailable(UpstreamFailure):
     status = 503
     code = "upstream_unavailable"
+    should_retry = True
 
 
 class UpstreamTimeout(UpstreamFailure):

@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 
 from accounts.toolbox.dialects import speaks
-from llmproxy import views
+from llmproxy import trpc_view, views
 from llmproxy.balance_view import CreditsView
 from llmproxy.pages import device_pages, key_pages, receipt_pages, request_pages
 from llmproxy.routes.base import GATEWAY
@@ -13,6 +13,7 @@ METERED = {
     "/v1/embeddings": views.embeddings,
     "/v1/messages": views.messages,
     "/v1/responses": views.responses,
+    "/v1/responses/compact": views.compaction,
     "/api/llm/chat": views.llm_chat,
     "/api/llm/stream": views.llm_stream,
 }
@@ -42,6 +43,9 @@ urlpatterns = [
     path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
     path("v1/credits", speaks(GATEWAY)(CreditsView.as_view()), name="credits"),
     path("api/v1/credits/balance", CreditsView.as_view()),
+    path("v1/messages/count_tokens", views.count_message_tokens),
+    path("v1/responses/input_tokens", views.count_response_tokens),
+    path("api/trpc/<path:path>", trpc_view.serve, name="trpc"),
     path("v1/generation", views.generation, name="generation"),
     path("v1/models", views.models, name="models"),
     path("v1/models/<path:name>", views.model),

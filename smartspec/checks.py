@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -52,6 +53,8 @@ def _check_numbers() -> Iterator[CheckMessage]:
     least = {
         "WEB_LLM_MIN_CREDITS": 0,
         "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
+        "CREDITS_PER_USD": Decimal("0.000001"),
+        "PRICE_MARGIN_PERCENT": -99,
         "WEB_LLM_MAX_BODY_BYTES": 1024,
         "LLM_DEFAULT_MAX_TOKENS": 1,
         "WEB_LLM_RPM": 1,

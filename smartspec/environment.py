@@ -80,7 +80,7 @@ class Environment(environ.Env):
         """Read a finite decimal number; None if the variable is set but empty."""
         if not str(self.get_value(var, cast=str, default=default)).strip():
             return None
-        return self.decimal(var, default)
+        return self.decimal(var, default or "0")
 
     def database(self, url: str) -> dict[str, Any]:
         """Return Django's DATABASES entry for a PostgreSQL URL.

@@ -10,21 +10,14 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
 
-CORS_ALLOW_HEADERS: list[str] = [
-    "accept",
-    "anthropic-beta",
-    "anthropic-dangerous-direct-browser-access",  # Anthropic's SDK sends it from browsers.
-    "anthropic-version",
-    "authorization",
-    "content-type",
-    "x-requested-with",
-    *(name for name in headers.RECEIVED if name != headers.USER_TOKEN),  # which only a server has
-]
+# For a preflight that names no header; smartspec/cors.py allows those that it names.
+CORS_ALLOW_HEADERS: list[str] = ["accept", "authorization", "content-type", *headers.RECEIVED]
 
-CORS_EXPOSE_HEADERS: list[str] = ["retry-after", *headers.SENT]
+# All that we send and browsers hide without this (Fetch standard, CORS-safelisted headers).
+CORS_EXPOSE_HEADERS: list[str] = ["allow", "retry-after", "www-authenticate", *headers.SENT]
 
 GATEWAY_MIDDLEWARE: list[str] = [
-    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
     "django.middleware.security.SecurityMiddleware",
     "smartspec.middleware.RejectMalformedRequests",

@@ -6,6 +6,7 @@ Refusals of Django itself are written in the dialect that the view declares
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.client import responses
 from urllib.parse import unquote_to_bytes
 
@@ -13,13 +14,46 @@ from django.core.paginator import InvalidPage
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from accounts.toolbox import headers
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
-# Set by smartspec.wsgi in the WSGI environment of a request whose body is in another charset.
-NOT_UTF_8 = "smartspec.not_utf_8"
+# Set by smartspec.wsgi in the WSGI environment of a request that it refuses: an EarlyRefusal.
+REFUSED_EARLY = "smartspec.refused_early"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyRefusal:
+    """A refusal of a request before Django reads its body. `message` is translated later."""
+
+    status: int
+    code: str
+    message: str | Promise
+
+
+NOT_UTF_8 = EarlyRefusal(400, "charset", gettext_lazy("Send the text as UTF-8."))
+NO_HOST = EarlyRefusal(
+    400, "invalid_request_error", gettext_lazy("Send the header Host, as HTTP/1.1 requires.")
+)
+UNKNOWN_CODING = EarlyRefusal(
+    400, "invalid_request_error", gettext_lazy("Transfer-Encoding can only be chunked.")
+)
+BROKEN_BODY = EarlyRefusal(
+    400, "invalid_request_error", gettext_lazy("The request body is malformed, or ended early.")
+)
+TOO_SLOW = EarlyRefusal(408, "request_timeout", gettext_lazy("The body did not come in time."))
+NO_LENGTH = EarlyRefusal(
+    411, "length_required", gettext_lazy("Send the request body with a Content-Length.")
+)
+TOO_LARGE = EarlyRefusal(
+    413,
+    "request_too_large",
+    gettext_lazy("The request body is larger than this service accepts."),
+)
 
 # The exceptions of Django's admin for a year 0 or a page "x" in the URL.
 BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
@@ -105,17 +139,17 @@ def _choose_message(status: int) -> str:
 
 
 class RejectMalformedRequests:
-    """Answers 400 to a path, query, body or cookie that is not UTF-8 or contains a NUL.
+    """Answers what smartspec.wsgi refuses, and 400 to text that is not UTF-8 or contains a NUL.
 
-    PostgreSQL cannot store a NUL.
+    The text is in the path, the query or a cookie. PostgreSQL cannot store a NUL.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if NOT_UTF_8 in request.META:
-            return _refuse(request, 400, _("Send the text as UTF-8."), "charset")
+        if (early := request.META.get(REFUSED_EARLY)) is not None:
+            return _refuse(request, early.status, str(early.message), early.code)
         if not (_is_text(request.META.get("QUERY_STRING", "")) and "\0" not in request.path):
             return _refuse(
                 request, 400, _("The address is not valid UTF-8 text."), "invalid_request_error"
@@ -148,6 +182,7 @@ class RejectMalformedRequests:
             request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
         )
         response["Retry-After"] = "5"
+        response[headers.SHOULD_RETRY] = "true"
         return response
 
 

@@ -19,7 +19,9 @@ import accounts.toolbox.openapi
 import credits.api.openapi
 import deviceauth.openapi
 import llmproxy.openapi.chat
+import llmproxy.openapi.model_picker
 import llmproxy.openapi.other_routes
+import llmproxy.openapi.prompt_routes
 from accounts.toolbox import dialects
 from accounts.toolbox.dialects import speaks
 from accounts.toolbox.openapi import ENVELOPE, JSON, Node, build_response, header, record, string
@@ -29,7 +31,9 @@ APPS = (
     credits.api.openapi,
     deviceauth.openapi,
     llmproxy.openapi.chat,
+    llmproxy.openapi.model_picker,
     llmproxy.openapi.other_routes,
+    llmproxy.openapi.prompt_routes,
 )
 SECONDS = 3600  # a client may cache the document for this time
 

@@ -62,7 +62,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     ],
 )
 # Other origins may call the API only, neither the pages nor the admin.
-CORS_URLS_REGEX = r"^/(api|v1)/"
+CORS_URLS_REGEX = r"^/(api|v1|\.well-known)/"
 CORS_ALLOW_CREDENTIALS = False
 CORS_ALLOW_HEADERS = fixed_settings.CORS_ALLOW_HEADERS
 CORS_EXPOSE_HEADERS = fixed_settings.CORS_EXPOSE_HEADERS
@@ -127,6 +127,10 @@ AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
 # None if the variable is empty: models without their own prices are then not sold.
 WEB_LLM_CREDIT_PER_1K_TOKENS = env.price("WEB_LLM_CREDIT_PER_1K_TOKENS", default="1")
+# What a US dollar is in credits, and the operator's margin in percent, when published prices are
+# taken over. None if the variable is empty: then it has to be said each time.
+CREDITS_PER_USD = env.price("CREDITS_PER_USD", default="")
+PRICE_MARGIN_PERCENT = env.decimal("PRICE_MARGIN_PERCENT", default="0")
 WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", default=False)
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
@@ -138,8 +142,12 @@ LLM_UPSTREAM_API_KEY = env.str("LLM_UPSTREAM_API_KEY", default="")
 LLM_UPSTREAM_MODELS = [name for name in env.list("LLM_UPSTREAM_MODELS", default=[]) if name]
 # The longest answer in tokens of a model whose row has no limit.
 LLM_DEFAULT_MAX_TOKENS = env.int("LLM_DEFAULT_MAX_TOKENS", default=4096)
-# The most tokens of an image for a model whose row has no limit.
+# The most tokens of an image, of a page of a document, and of a second of audio or video, for a
+# model whose row does not say.
 LLM_IMAGE_TOKENS = 2000
+LLM_PAGE_TOKENS = 3000
+LLM_AUDIO_SECOND_TOKENS = 32
+LLM_VIDEO_SECOND_TOKENS = 300
 # A completion is tried with at most LLM_MAX_ATTEMPTS providers. A provider that fails
 # LLM_COOL_AFTER_FAILURES times in a row is not used for LLM_COOL_SECONDS.
 LLM_MAX_ATTEMPTS = 3
@@ -158,7 +166,11 @@ LLM_COMPLETION_SECONDS = 900
 LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
-LLM_MAX_ANSWER_BYTES = 32 * 1024 * 1024
+LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in base64 take 34 MB.
+# How long a count of tokens waits for providers before it is estimated, and after how long a
+# provider that cannot count is asked again.
+LLM_COUNT_SECONDS = 5
+LLM_COUNT_RETRY_SECONDS = 600
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
 
@@ -190,7 +202,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "corsheaders.middleware.CorsMiddleware",
+    "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,6 +1,5 @@
 """The WSGI application that gunicorn serves. It does not start if a system check fails."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -15,13 +14,14 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.http import HttpRequest
 from django.urls import ResolverMatch, resolve
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
 from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
-from accounts.toolbox.errors import build_envelope  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
-from smartspec.middleware import NOT_UTF_8  # noqa: E402
+from smartspec import middleware  # noqa: E402
+from smartspec.middleware import EarlyRefusal  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
 
@@ -44,11 +44,11 @@ class GatewayHandler(WSGIHandler):
 
     # The boolean argument is part of Django's signature.
     def load_middleware(self, is_async: bool = False) -> None:  # noqa: FBT001, FBT002
-        middleware, settings.MIDDLEWARE = settings.MIDDLEWARE, settings.GATEWAY_MIDDLEWARE
+        whole, settings.MIDDLEWARE = settings.MIDDLEWARE, settings.GATEWAY_MIDDLEWARE
         try:
             super().load_middleware(is_async)
         finally:
-            settings.MIDDLEWARE = middleware
+            settings.MIDDLEWARE = whole
         self.matches = {path: resolve(path) for path in METERED}
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
@@ -65,13 +65,27 @@ gateway = GatewayHandler()
 CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
-TOO_SLOW = json.dumps(
-    build_envelope(408, "The body did not come in time.", "request_timeout")
-).encode()
+TRANSFER_CODING = "HTTP_TRANSFER_ENCODING"
 
 
-def _receive(environ: dict[str, Any]) -> bool:
-    """Read the body before the request is processed; False if it takes over REQUEST_BODY_SECONDS.
+def _refuse_early(environ: dict[str, Any]) -> EarlyRefusal | None:
+    """Return why a request is refused before Django sees it. Reads the body."""
+    charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
+    if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+        # Django decodes with any codec that is named, even base64, before a middleware runs.
+        return middleware.NOT_UTF_8
+    if "gunicorn.socket" not in environ:
+        return _receive(environ)
+    if environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in environ:
+        return middleware.NO_HOST  # RFC 9112 §3.2
+    is_chunked, has_length = TRANSFER_CODING in environ, "CONTENT_LENGTH" in environ
+    if not (is_chunked or has_length) and environ["PATH_INFO"] in METERED:
+        return middleware.NO_LENGTH if environ["REQUEST_METHOD"] == "POST" else None
+    return _receive_chunks(environ) if is_chunked else _receive(environ)
+
+
+def _receive(environ: dict[str, Any]) -> EarlyRefusal | None:
+    """Read the body before the request is processed, for at most REQUEST_BODY_SECONDS.
 
     gunicorn limits the time of the headers by `keepalive`, but not that of the body. A body that is
     too long is not read, and is refused later.
@@ -82,28 +96,50 @@ def _receive(environ: dict[str, Any]) -> bool:
         and len(length) < 16
         and 0 < int(length) <= settings.WEB_LLM_MAX_BODY_BYTES
     ):
-        return True
+        return None
+    body = _read(environ, int(length))
+    if isinstance(body, EarlyRefusal):
+        return body
+    environ["wsgi.input"] = BytesIO(body)
+    return None if len(body) == int(length) else middleware.BROKEN_BODY
+
+
+def _receive_chunks(environ: dict[str, Any]) -> EarlyRefusal | None:
+    """Read a body whose length is not known before, and give it one (RFC 9112 §7.1)."""
+    if environ[TRANSFER_CODING].strip().lower() != "chunked":
+        return middleware.UNKNOWN_CODING
+    body = _read(environ, settings.WEB_LLM_MAX_BODY_BYTES + 1)
+    if isinstance(body, EarlyRefusal):
+        # Where the next request begins is unknown now, so gunicorn must close the connection.
+        environ["wsgi.input"].failed = True
+        return body
+    if len(body) > settings.WEB_LLM_MAX_BODY_BYTES:
+        return middleware.TOO_LARGE
+    del environ[TRANSFER_CODING]
+    environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    return None
+
+
+def _read(environ: dict[str, Any], most: int) -> bytes | EarlyRefusal:
+    """Read at most so many bytes of the body, for at most REQUEST_BODY_SECONDS."""
     timeout = gevent.Timeout.start_new(settings.REQUEST_BODY_SECONDS)
     try:
-        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(int(length)))
+        received: bytes = environ["wsgi.input"].read(most)
     except gevent.Timeout as passed:
         if passed is not timeout:
             raise
-        return False
+        return middleware.TOO_SLOW
+    except (OSError, ParseException):
+        return middleware.BROKEN_BODY
     finally:
         timeout.close()
-    return True
+    return received
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Check the charset and receive the body, which Django cannot do itself; then call Django."""
-    charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
-    if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
-        # Django decodes with any codec that is named, even base64, before a middleware runs.
-        environ |= {"CONTENT_TYPE": "", NOT_UTF_8: True}
-    if not _receive(environ):
-        start_response("408 Request Timeout", [("Content-Type", "application/json")])
-        return [TOO_SLOW]
+    """Receive the request as a whole, which Django cannot do itself; then call Django."""
+    if refusal := _refuse_early(environ):
+        environ |= {"CONTENT_TYPE": "", middleware.REFUSED_EARLY: refusal}
     try:
         handler = gateway if gateway.serves(environ) else django_application
         return handler(environ, start_response)

@@ -10,7 +10,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from accounts.models import User
 
@@ -87,6 +87,12 @@ def open_strict_page(context: BrowserContext, url: str) -> Iterator[Page]:
 
 def _is_ours(address: str, url: str) -> bool:
     return address.startswith((url, "data:"))
+
+
+def follow(locator: Locator) -> None:
+    """Click, and return when the next page has loaded."""
+    with locator.page.expect_navigation():
+        locator.click()
 
 
 def check_page(page: Page, name: str) -> None:

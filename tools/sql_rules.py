@@ -44,7 +44,7 @@ ACROSS_ACCOUNTS = {
     ("ledger_add", "credit_transactions"): "a payment buys once, whoever it is booked for",
 }
 # These take one JSON object, and find the account first.
-OF_JSON = {"gateway_admit", "gateway_settle"}
+OF_JSON = {"gateway_admit", "gateway_admit_free", "gateway_settle"}
 
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\((.*?)\bAS \$\$(.*?)\$\$", re.DOTALL)
 _ARGUMENT = re.compile(r"\bp_account bigint\b|\b(users|credit_holds|credit_transactions|record)\b")

@@ -10,12 +10,14 @@ CLAMPED_BY_MODEL = "x-model-clamped-max-tokens"
 CLAMPED_THINKING = "x-credits-clamped-budget-tokens"
 CREDITS_REMAINING = "x-credits-remaining"
 CREDITS_USED = "x-credits-used"
+DROPPED_PARAMETERS = "x-dropped-parameters"
 GENERATION_ID = "x-generation-id"
 IDEMPOTENCY_KEY = "idempotency-key"
 IDEMPOTENCY_REPLAYED = "idempotency-replayed"
 REQUEST_ID = "x-request-id"
 REQUEST_ID_OF_ANTHROPIC = "request-id"
 SHOULD_RETRY = "x-should-retry"
+TOKEN_COUNT = "x-token-count"  # noqa: S105 – a name
 TRACE_ID = "x-trace-id"
 TRPC_ACCEPT = "trpc-accept"
 USER_TOKEN = "x-user-token"  # noqa: S105 – a name
@@ -53,10 +55,12 @@ SENT = {
     CLAMPED_BY_CREDITS: "The limit of the answer in tokens, if the balance or a budget reduced it.",
     CLAMPED_BY_MODEL: "The model's limit of the answer in tokens, if more was requested.",
     CLAMPED_THINKING: "The thinking budget in tokens, if a shorter answer reduced it.",
+    DROPPED_PARAMETERS: "What of the request no provider got, separated by commas.",
     CREDITS_USED: "Credits charged.",
     CREDITS_REMAINING: "The balance after the charge. Absent if nobody is charged.",
     IDEMPOTENCY_REPLAYED: "`true` if this is the stored first answer to the same key.",
-    SHOULD_RETRY: "`false` if OpenAI's and Anthropic's clients must not repeat the request.",
+    TOKEN_COUNT: "`estimated` if no provider has counted the tokens of this prompt.",
+    SHOULD_RETRY: "Whether OpenAI's and Anthropic's clients repeat the request: `true` or `false`.",
 }
 RECEIVED = {
     API_KEY: "A token or API key, as Anthropic's clients send it.",

@@ -30,12 +30,31 @@ def read_balance(user: User) -> dict[str, Any]:
     }
 
 
+# A row that is skipped is read all the same. Further back, clients use the cursor or dates.
+MAX_OFFSET = 10_000
+
+
 class HistoryQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
     cursor = serializers.IntegerField(min_value=1, max_value=MAX_KEY, required=False)
+    offset = serializers.IntegerField(
+        min_value=0, max_value=MAX_OFFSET, default=0, help_text="Rows to skip after the cursor."
+    )
     type = serializers.ChoiceField(choices=Transaction.Type.values, required=False)
     start = serializers.DateTimeField(required=False)
-    end = serializers.DateTimeField(required=False)
+    end = serializers.DateTimeField(required=False, help_text="Not included.")
+    startDate = serializers.DateTimeField(  # noqa: N815 – the spelling of the API
+        required=False, help_text="The same as `start`."
+    )
+    endDate = serializers.DateTimeField(required=False, help_text="Included.")  # noqa: N815
+
+
+FILTERS = {
+    "type": "type",
+    "start": "created_at__gte",
+    "startDate": "created_at__gte",
+    "end": "created_at__lt",
+}
 
 
 class TransactionSerializer(serializers.ModelSerializer[Transaction]):
@@ -56,15 +75,31 @@ def read_history(user: User, parameters: Any) -> dict[str, Any]:
     """Return one page of transactions, the newest first. `next` is the next cursor or None."""
     query = _validate(HistoryQuery(data=parameters))
     rows = _filter_transactions(user, query)
-    page = cut_page(rows, "seq", query.get("cursor"), query["limit"])
+    before = _skip(rows, query.get("cursor"), query["offset"])
+    page = cut_page(rows, "seq", before, query["limit"])
     cursor = None if page.before is None else str(page.before)
     return {"results": TransactionSerializer(page.rows, many=True).data, "next": cursor}
 
 
 def _filter_transactions(user: User, query: Mapping[str, Any]) -> TransactionQuerySet:
-    filters = {"type": "type", "created_at__gte": "start", "created_at__lt": "end"}
-    lookups = {lookup: query[name] for lookup, name in filters.items() if name in query}
-    return Transaction.objects.filter(user=user, **lookups)
+    rows = Transaction.objects.filter(user=user)
+    for name, lookup in FILTERS.items():
+        if name in query:
+            rows = rows.filter(**{lookup: query[name]})
+    if (last := query.get("endDate")) is not None:
+        # JavaScript has dates of milliseconds, and the rows of this millisecond belong to it.
+        is_whole = last.microsecond % 1000 == 0
+        rows = rows.filter(created_at__lte=last + timedelta(microseconds=999 if is_whole else 0))
+    return rows
+
+
+def _skip(rows: TransactionQuerySet, cursor: int | None, offset: int) -> int | None:
+    """Return the cursor after `offset` more rows; 0, after which there is none, at the end."""
+    if not offset:
+        return cursor
+    older = rows if cursor is None else rows.filter(seq__lt=cursor)
+    keys = older.order_by("-seq").values_list("seq", flat=True)
+    return next(iter(keys[offset - 1 : offset]), 0)
 
 
 class PackageSerializer(serializers.ModelSerializer[Package]):

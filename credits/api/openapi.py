@@ -141,8 +141,14 @@ stats = extend_schema(
 )
 
 
-def _describe_procedure(name: str, data: Node, *, public: bool = False) -> Node:
-    """Describe one procedure in tRPC's HTTP protocol."""
+TAG = "tRPC"
+AS_REST = "As the REST route of this name, which lists the keys of `input`."
+
+
+def describe_procedure(
+    name: str, data: Node, *, description: str = AS_REST, public: bool = False
+) -> Node:
+    """Describe one procedure in tRPC's HTTP protocol; `name` is such as `credits.balance`."""
     plain_or_superjson = {
         "anyOf": [data, record({"json": data, "meta": {"type": "object"}}, optional=["meta"])]
     }
@@ -150,10 +156,10 @@ def _describe_procedure(name: str, data: Node, *, public: bool = False) -> Node:
     statuses = (400, 503) if public else (400, 401, 503)
     return {
         "get": {
-            "operationId": f"trpc_credits_{name}",
-            "tags": ["credits over tRPC"],
-            "summary": f"credits.{name}",
-            "description": "As the REST route of this name, which lists the keys of `input`.",
+            "operationId": f"trpc_{name.replace('.', '_')}",
+            "tags": [TAG],
+            "summary": name,
+            "description": description,
             "parameters": [_describe_input("The input as JSON, or as superjson.")],
             "security": [] if public else [BEARER, SESSION],
             "responses": {"200": build_response("The answer.", result), **TRPC.answers(*statuses)},
@@ -174,7 +180,7 @@ def _describe_input(description: str) -> Node:
 BATCH: Node = {
     "get": {
         "operationId": "trpc_batch",
-        "tags": ["credits over tRPC"],
+        "tags": [TAG],
         "summary": "Several procedures at once",
         "parameters": [
             parameter(
@@ -208,11 +214,11 @@ BATCH: Node = {
 }
 
 PATHS: Node = {
-    "/api/trpc/credits.balance": _describe_procedure("balance", ref("Balance")),
-    "/api/trpc/credits.history": _describe_procedure("history", ref("History")),
-    "/api/trpc/credits.packages": _describe_procedure(
-        "packages", {"type": "array", "items": ref("Package")}, public=True
+    "/api/trpc/credits.balance": describe_procedure("credits.balance", ref("Balance")),
+    "/api/trpc/credits.history": describe_procedure("credits.history", ref("History")),
+    "/api/trpc/credits.packages": describe_procedure(
+        "credits.packages", {"type": "array", "items": ref("Package")}, public=True
     ),
-    "/api/trpc/credits.stats": _describe_procedure("stats", ref("Stats")),
+    "/api/trpc/credits.stats": describe_procedure("credits.stats", ref("Stats")),
     "/api/trpc/{path}": BATCH,
 }

@@ -1,11 +1,14 @@
-"""The credits API over tRPC's HTTP protocol, for web clients of the tRPC versions 10 and 11.
+"""tRPC's HTTP protocol, for web clients of the tRPC versions 10 and 11, and the credits API in it.
+
+A batch may call procedures of several applications, so there is one view for all of them: it is in
+llmproxy/trpc_view.py, and knows the procedures of credits from here.
 
 Sources: https://trpc.io/docs/rpc and the code of the clients. A client with the superjson
 transformer wraps every input as {"json": …}, even an absent one; a client without it never does.
 So the inputs of a request show how to encode its response (docs/decisions/0009).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -42,24 +45,33 @@ HEADERS = {
     401: {"WWW-Authenticate": CHALLENGE},
     405: {"Allow": ", ".join(METHODS)},
 }  # RFC 9110 §15.5
-PROCEDURES: dict[str, Callable[[Request, Any], Any]] = {
-    "credits.balance": lambda request, parameters: answers.read_balance(_get_caller(request)),
+Procedures = Mapping[str, Callable[[Request, Any], Any]]
+PROCEDURES: Procedures = {
+    "credits.balance": lambda request, parameters: answers.read_balance(get_caller(request)),
     "credits.history": lambda request, parameters: answers.read_history(
-        _get_caller(request), parameters
+        get_caller(request), parameters
     ),
     "credits.packages": lambda request, parameters: answers.list_packages(),
     "credits.stats": lambda request, parameters: answers.sum_transactions(
-        _get_caller(request), parameters
+        get_caller(request), parameters
     ),
 }
 Answer = dict[str, Any]
 
 
-@speaks(ENVELOPE)
-@csrf_exempt  # All procedures only read; methods other than GET and HEAD are refused.
-@cache_control(no_store=True)
-def trpc(request: HttpRequest, path: str) -> JsonResponse:
-    """Serve one procedure, or with `batch=1` several, whose names are separated by commas."""
+def build_view(procedures: Procedures) -> Callable[..., JsonResponse]:
+    """Return the view of these procedures: one, or with `batch=1` several, separated by commas."""
+
+    @speaks(ENVELOPE)
+    @csrf_exempt  # All procedures only read; methods other than GET and HEAD are refused.
+    @cache_control(no_store=True)
+    def trpc(request: HttpRequest, path: str) -> JsonResponse:
+        return _serve(request, path, procedures)
+
+    return trpc
+
+
+def _serve(request: HttpRequest, path: str, procedures: Procedures) -> JsonResponse:
     batch = request.GET.get("batch") == "1"
     paths = path.split(",") if batch else [path]
     try:
@@ -72,7 +84,8 @@ def trpc(request: HttpRequest, path: str) -> JsonResponse:
         request, authenticators=[kind() for kind in APIView.authentication_classes]
     )
     answers = [
-        _answer_call(rest_request, path, inputs.get(str(index))) for index, path in enumerate(paths)
+        _answer_call(rest_request, path, inputs.get(str(index)), procedures)
+        for index, path in enumerate(paths)
     ]
     encode = _encode_superjson if any(map(_is_superjson, inputs.values())) else _encode_json
     if batch and _wants_lines(request):
@@ -105,20 +118,16 @@ def _parse_inputs(request: HttpRequest, paths: list[str]) -> dict[str, Any]:
     return inputs or {}
 
 
-def _answer_call(request: Request, path: str, raw_input: Any) -> Answer:
+def _answer_call(request: Request, path: str, raw_input: Any, procedures: Procedures) -> Answer:
     try:
-        return {"result": {"data": _call_procedure(request, path, _unwrap_input(raw_input))}}
+        if path not in procedures:
+            raise exceptions.NotFound(f'No procedure found on path "{path}".')
+        return {"result": {"data": procedures[path](request, _unwrap_input(raw_input))}}
     except (exceptions.APIException, Refusal) as refusal:
         return {"error": _render_error(refusal, path)}
 
 
-def _call_procedure(request: Request, path: str, parameters: Any) -> Any:
-    if path not in PROCEDURES:
-        raise exceptions.NotFound(f'No procedure found on path "{path}".')
-    return PROCEDURES[path](request, parameters)
-
-
-def _get_caller(request: Request) -> User:
+def get_caller(request: Request) -> User:
     """Return the caller. Raises a refusal with status 401 for every call of a batch."""
     # Django REST framework raises AuthenticationFailed only at the first access to `user`.
     if not isinstance(request.user, User):

@@ -15,14 +15,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
-from llmproxy.metering.pricing import PRICE_COLUMNS, PRICE_KINDS, PriceKind
+from llmproxy.metering.price_kinds import COLUMN_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts.explain import format_decimal
 from llmproxy.upstream import model_listing
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
-WHOLE = frozenset(kind.column for kind in PRICE_KINDS if not kind.part_of)
+COLUMNS = tuple(kind.column for kind in COLUMN_KINDS)
+WHOLE = frozenset(kind.column for kind in COLUMN_KINDS if not kind.part_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,10 @@ class ImportForm(forms.Form):
         """`typed` are the values to show in a form that was not submitted for import."""
         super().__init__(
             data,
-            initial={
-                name: typed[name] for name in (*PRICE_COLUMNS, "use_default") if name in typed
-            },
+            initial={name: typed[name] for name in (*COLUMNS, "use_default") if name in typed},
         )
         self.fields = {
-            **{kind.column: _build_price_field(kind) for kind in PRICE_KINDS},
+            **{kind.column: _build_price_field(kind) for kind in COLUMN_KINDS},
             **self.fields,
         }
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
@@ -95,7 +94,7 @@ class ImportForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        given = [name for name in PRICE_COLUMNS if cleaned.get(name) is not None]
+        given = [name for name in COLUMNS if cleaned.get(name) is not None]
         if given and not set(given) >= WHOLE:
             raise forms.ValidationError(
                 _("Enter both the prompt price and the completion price, or neither.")
@@ -108,7 +107,7 @@ class ImportForm(forms.Form):
 
     @property
     def prices(self) -> dict[str, Any]:
-        return {name: self.cleaned_data[name] for name in PRICE_COLUMNS}
+        return {name: self.cleaned_data[name] for name in COLUMNS}
 
     @property
     def is_priced(self) -> bool:

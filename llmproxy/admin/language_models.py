@@ -6,17 +6,42 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import flatten
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.bases import CheckedActions
-from llmproxy.metering.pricing import PRICE_COLUMNS
+from llmproxy.admin.price_imports import PriceImportPage
+from llmproxy.metering.media import MEDIA
+from llmproxy.metering.price_kinds import (
+    COLUMN_KINDS,
+    LONG_COLUMNS,
+    PRICE_COLUMNS,
+    PRICE_KINDS,
+    TOKEN_KINDS,
+)
 from llmproxy.models import Deployment, LanguageModel
 from llmproxy.receipts.explain import format_decimal
+
+LISTED = tuple(kind.column for kind in COLUMN_KINDS)
+OTHER_TOKENS = tuple(kind.column for kind in TOKEN_KINDS if kind not in COLUMN_KINDS)
+THINGS = tuple(kind.column for kind in PRICE_KINDS if kind not in TOKEN_KINDS)
+RATES = tuple(f"{medium.name}_tokens" for medium in MEDIA)
+LONG_LABELS = {kind.long_column: kind.label for kind in TOKEN_KINDS}
+USUAL = 2  # the groups of fields that are always open
+
+
+def _pair(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Put two fields on each line."""
+    return tuple(names[start : start + 2] for start in range(0, len(names), 2))
 
 
 class PriceField(forms.DecimalField):
@@ -56,17 +81,19 @@ class DeploymentInline(TabularInline):
 
 @admin.register(LanguageModel)
 class LanguageModelAdmin(CheckedActions, ModelAdmin):
-    list_display = ("name", "served_by", *map(_build_column, PRICE_COLUMNS), "sold")
+    list_display = ("name", "served_by", *map(_build_column, LISTED), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
+    actions_list = ("import_prices",)
+    actions = ("import_prices_of_chosen",)
     readonly_fields = ("sold",)
     fieldsets = (
-        (None, {"fields": ("name", "max_output_tokens", "image_tokens", "is_active", "sold")}),
+        (None, {"fields": ("name", ("max_output_tokens", "is_active"), "sold")}),
         (
             _("Prices in credits per 1,000 tokens"),
             {
-                "fields": PRICE_COLUMNS,
+                "fields": _pair(LISTED),
                 "description": _(
                     "If a price is empty, the default price applies; for cached prompts and "
                     "cache writes, the prompt price. Anthropic charges 1.25 times its "
@@ -75,11 +102,53 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
                 ),
             },
         ),
+        (
+            _("Prices of other tokens, per 1,000"),
+            {
+                "fields": _pair(OTHER_TOKENS),
+                "description": _(
+                    "If a price is empty, these tokens cost what all tokens of the prompt or of "
+                    "the answer cost. Anthropic charges twice its prompt price for a cache write "
+                    "that lasts an hour."
+                ),
+            },
+        ),
+        (
+            _("Prices beside the tokens"),
+            {
+                "fields": _pair(THINGS),
+                "description": _(
+                    "These are charged in addition to the tokens. If a price is empty, nothing is."
+                ),
+            },
+        ),
+        (
+            _("Prices of long prompts, per 1,000 tokens"),
+            {
+                "fields": ("long_from_tokens", *_pair(LONG_COLUMNS)),
+                "description": _(
+                    "They apply to all tokens of a completion whose prompt has at least so many "
+                    "tokens. If a price is empty, the price above applies."
+                ),
+            },
+        ),
+        (
+            _("Tokens of images, documents, audio and video"),
+            {
+                "fields": _pair(RATES),
+                "description": _(
+                    "So many tokens are held for each. What the provider reports is charged. If a "
+                    "number is empty, the default applies."
+                ),
+            },
+        ),
     )
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.name in PRICE_COLUMNS:
+        if db_field.name in (*PRICE_COLUMNS, *LONG_COLUMNS):
             options |= {"form_class": PriceField, "widget": UnfoldAdminDecimalFieldWidget}
+            if label := LONG_LABELS.get(db_field.name):
+                options["label"] = capfirst(label)
             return db_field.formfield(**options)
         return super().formfield_for_dbfield(db_field, request, **options)
 
@@ -88,6 +157,30 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
             super().get_queryset(request).prefetch_related("deployments__provider")
         )
         return rows
+
+    @action(
+        description=_("Import prices…"),
+        url_path="prices",
+        permissions=["change"],
+        icon="price_change",
+    )  # type: ignore[untyped-decorator]
+    def import_prices(self, request: HttpRequest) -> HttpResponseBase:
+        """Show what the published prices would change, of all models or of those in `?model=`."""
+        models = LanguageModel.objects.order_by("name")
+        if chosen := [
+            key for key in request.GET.getlist("model") if key.isdecimal() and len(key) < 19
+        ]:
+            models = models.filter(pk__in=chosen)
+        return PriceImportPage(request, self, models).respond()
+
+    @admin.action(description=_("Import prices…"), permissions=["change"])
+    def import_prices_of_chosen(
+        self, request: HttpRequest, chosen: QuerySet[LanguageModel]
+    ) -> HttpResponseBase:
+        query = urlencode([("model", key) for key in chosen.values_list("pk", flat=True)])
+        return HttpResponseRedirect(
+            f"{reverse('admin:llmproxy_languagemodel_import_prices')}?{query}"
+        )
 
     @admin.display(description=_("providers"))
     def served_by(self, model: LanguageModel) -> str:
@@ -105,10 +198,12 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
         return self.readonly_fields
 
     def get_fieldsets(self, request: HttpRequest, obj: LanguageModel | None = None) -> Any:
-        if obj is not None:
-            return self.fieldsets
-        (title, first), *others = self.fieldsets
-        return [
-            (title, {"fields": tuple(name for name in first["fields"] if name != "sold")}),
-            *others,
-        ]
+        """Close the groups in which nothing is entered; a new model is not sold yet."""
+        groups: list[Any] = [(title, dict(options)) for title, options in self.fieldsets]
+        if obj is None:
+            groups[0][1]["fields"] = groups[0][1]["fields"][:-1]
+        for _title, options in groups[USUAL:]:
+            names = flatten(options["fields"])
+            if obj is None or all(getattr(obj, name) is None for name in names):
+                options["classes"] = ("collapse",)
+        return groups

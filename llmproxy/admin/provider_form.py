@@ -15,7 +15,10 @@ from unfold.widgets import (
 from llmproxy.http1.proxies import DIRECT, parse_proxy
 from llmproxy.http1.sockets import NotReachableError
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
+from llmproxy.routes.request_body import ALL_UNKNOWN
+from llmproxy.routes.tables import NEVER_FORWARDED
 
+PARAMETER = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z", re.ASCII)
 ADDRESS = _("Enter the URL up to and including /v1.")
 # Names of query parameters that have a key, in lower case. The URL is shown in several places.
 KEY_PARAMETERS = re.compile(r"key|token|secret|password|passwd|sig|signature|auth|code|credential")
@@ -35,6 +38,16 @@ def _is_proxy(address: str) -> bool:
     except NotReachableError:
         return False
     return True
+
+
+class NamesField(forms.Field):
+    """A list of names, written with commas or spaces between them."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:
+        return list(dict.fromkeys(re.findall(r"[^,\s]+", str(value or ""))))
 
 
 class ProviderForm(forms.ModelForm[Provider]):
@@ -73,6 +86,16 @@ class ProviderForm(forms.ModelForm[Provider]):
     )
 
     login_in_url = ""  # of a proxy whose URL was entered with its login
+
+    forwarded_parameters = NamesField(
+        label=_("Unknown parameters to forward"),
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_(
+            "Names of parameters that the gateway does not know, or * for all of them. Other "
+            "unknown parameters are left out of the request, and the caller is told."
+        ),
+    )
 
     class Meta:
         model = Provider
@@ -114,6 +137,20 @@ class ProviderForm(forms.ModelForm[Provider]):
                 _("A key can contain only ASCII letters, digits and symbols.")
             )
         return key
+
+    def clean_forwarded_parameters(self) -> list[str]:
+        """Refuse a name that no parameter has, and one that the gateway never forwards."""
+        names: list[str] = self.cleaned_data["forwarded_parameters"]
+        for name in names:
+            if name in NEVER_FORWARDED:
+                raise forms.ValidationError(
+                    _("%(name)s is never forwarded. docs/parameters.md says why.") % {"name": name}
+                )
+            if name != ALL_UNKNOWN and not PARAMETER.match(name):
+                raise forms.ValidationError(
+                    _("%(name)s is not the name of a parameter.") % {"name": name}
+                )
+        return names
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -63,6 +63,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
         sets = [
             (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
+            (_("Requests"), {"fields": ("forwarded_parameters",)}),
             (
                 _("Timeouts"),
                 {

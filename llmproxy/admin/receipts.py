@@ -28,8 +28,9 @@ BEYOND_THE_RECEIPT = (
     "upstream_id",
     "finish_reason",
     "error",
+    "provider_cost",
 )
-SHOWN_BY = {"credential": "caller"}
+SHOWN_BY = {"credential": "caller", "provider_cost": "cost_at_provider"}
 
 
 class ProviderFilter(DropdownFilter):
@@ -107,6 +108,11 @@ class CompletionAdmin(ReadOnlyAdmin):
             if obj is not None and getattr(obj, name) not in (None, "")
         ]
         return [(_("Details"), {"fields": [SHOWN_BY.get(name, name) for name in names]})]
+
+    @admin.display(description=_("cost at the provider"))
+    def cost_at_provider(self, row: Completion) -> str:
+        """What the provider says that this answer cost the operator."""
+        return "–" if row.provider_cost is None else f"{row.provider_cost.normalize():f} USD"
 
     @admin.display(description=_("called by"))
     def caller(self, row: Completion) -> str:

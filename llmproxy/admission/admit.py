@@ -5,9 +5,9 @@ The statement is in llmproxy/database/sql/1_admission.sql. Here are its argument
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from typing import Any, TypeVar
 
 import orjson
 from django.conf import settings
@@ -23,11 +23,15 @@ from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
+from llmproxy.metering.media import MEDIA
+from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.providers import is_model_name
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target
+
+T = TypeVar("T")
 
 _admissions = Batches("gateway_admit")
 RATE_KINDS: tuple[RateKind, ...] = ("requests", "tokens")
@@ -136,7 +140,7 @@ def admit(
         credential=granted["credential"] or "",
         credential_name=granted["name"] or "",
         model=granted["model"],
-        prices=Prices({kind: Decimal(price) for kind, price in granted["prices"].items()}),
+        prices=build_prices(parse_prices(granted["prices"]), granted["extras"]),
         targets=[Target(**target) for target in granted["targets"]],
         certain_tokens=granted["certain_tokens"],
         counted_tokens=granted["prompt_tokens"] + granted["longest"] * request.choices,
@@ -205,14 +209,14 @@ def _build_question(
         "is_key": caller.is_key,
         "user": caller.user,
         "is_backend": caller.is_backend,
-        "model": _model_name(request.model),
+        "model": choose_model_name(request.model),
         "endpoint": route.endpoint.value,
         "price": None if price is None else str(price),
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
-        "image_tokens": settings.LLM_IMAGE_TOKENS,
         "prompt_bytes": request.most_prompt_tokens,
         "prompt_tokens": request.prompt_tokens,
-        "images": request.images,
+        "media": describe_media(request),
+        "writes_1h": request.writes_1h,
         "choices": request.choices,
         "max_tokens": request.max_tokens,
         "least_tokens": request.least_tokens,
@@ -230,7 +234,16 @@ def _build_question(
     }
 
 
-def _model_name(requested: str | None) -> str | None:
+def describe_media(request: CompletionRequest) -> list[dict[str, Any]] | None:
+    """The media of a request as the statements read them; None if it has none."""
+    if request.media is None:
+        return None
+    return request.media.describe(
+        {medium.name: getattr(settings, f"LLM_{medium.name.upper()}_TOKENS") for medium in MEDIA}
+    )
+
+
+def choose_model_name(requested: str | None) -> str | None:
     """The requested model, or the first of LLM_UPSTREAM_MODELS; None stands for the oldest model.
 
     Raises ModelNotFound for what cannot be the name of a model, without asking the database.
@@ -245,14 +258,17 @@ def _model_name(requested: str | None) -> str | None:
 def _decide(
     question: AdmissionRequest, caller: PresentedCaller
 ) -> AdmissionGranted | AdmissionRefused:
-    """Run the statement, again if the connection breaks.
+    """Run the statement, again if the connection breaks: the reference ensures a single hold."""
+    argument = orjson.dumps(question).decode()
+    return repeat_if_broken(lambda: _ask(argument, caller))
 
-    The break may have come before or after the commit. The reference ensures a single hold.
-    """
-    argument, until, pause = orjson.dumps(question).decode(), 0.0, 0.01
+
+def repeat_if_broken(ask: Callable[[], T]) -> T:
+    """Call `ask`, and again if its connection breaks, before or after the commit."""
+    until, pause = 0.0, 0.01
     while True:
         try:
-            return _ask(argument, caller)
+            return ask()
         except (OperationalError, InterfaceError) as error:
             until = until or time.monotonic() + RETRY_SECONDS
             if (

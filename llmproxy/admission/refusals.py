@@ -7,7 +7,6 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.access.authentication import InvalidKey, InvalidToken
-from accounts.toolbox import headers
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
@@ -33,6 +32,7 @@ from llmproxy.exceptions import (
     Unauthorized,
     UserNotFound,
 )
+from llmproxy.routes.request_body import LEAST_THINKING
 
 RateKind = Literal["requests", "tokens"]
 
@@ -51,15 +51,15 @@ def build_refusal(  # noqa: C901 – one line each
         case "invalid_token" | "unknown_account" | "insufficient_scope":
             return refuse_caller(decision["refusal"], caller)
         case "model_not_found" | "model_without_price" | "route_not_served":
-            return _refuse_model(decision["refusal"], question["model"])
+            return refuse_model(decision["refusal"], question["model"])
         case "too_many_requests" | "too_many_tokens":
-            return _refuse_rate(decision, rate_headers)
+            return refuse_rate(decision, rate_headers)
         case "too_many_running" | "too_many_holds":
             return _refuse_running(decision, rate_headers)
         case "insufficient_credits":
-            return _refuse_credits(decision, _explain_thinking(question))
+            return _refuse_credits(decision, _explain_least(question))
         case "budget_used_up":
-            return _refuse_budget(decision, _explain_thinking(question))
+            return _refuse_budget(decision, _explain_least(question))
         case "answered":
             return _repeat_answer(decision, rate_headers)
         case "other_request" | "still_running" | "answered_once":
@@ -74,14 +74,16 @@ def refuse_caller(refusal: str, caller: PresentedCaller) -> GatewayRefusal:
     return UserNotFound(words) if caller.speaks_for else Unauthorized(words)
 
 
-def _refuse_model(refusal: str, model: str | None) -> GatewayRefusal:
+def refuse_model(refusal: str, model: str | None) -> GatewayRefusal:
+    """Return the exception for a model that does not exist, or that this route does not serve."""
     if refusal != "route_not_served":
         return catalogue.build_not_found(model)
     words = _("The model %(name)s is not available on this route.") % {"name": model}
     return InvalidRequest(words, param="model")
 
 
-def _refuse_rate(decision: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+def refuse_rate(decision: RateExceeded, rate_headers: dict[str, str]) -> RateLimited:
+    """Return the exception for a limit per minute that is used up."""
     kind: RateKind = "requests" if decision["refusal"] == "too_many_requests" else "tokens"
     refused = decision["refused"]
     limit = refused[kind]
@@ -118,15 +120,20 @@ def _refuse_running(
     )
 
 
-def _explain_thinking(question: AdmissionRequest) -> str:
-    """Return the sentence that says why thinking needs a longer answer; empty without thinking."""
-    if question["least_tokens"] <= 1:
+def _explain_least(question: AdmissionRequest) -> str:
+    """Return the sentence that says why an answer cannot be shorter; empty if it can."""
+    least = question["least_tokens"]
+    if least <= 1:
         return ""
-    words = _(
-        "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
-        "get a shorter answer."
+    words = (
+        _("The provider does not accept a limit below %(tokens)d tokens.")
+        if least <= LEAST_THINKING
+        else _(
+            "An answer with thinking needs at least %(tokens)d tokens. Switch thinking off to "
+            "get a shorter answer."
+        )
     )
-    return " " + words % {"tokens": question["least_tokens"]}
+    return " " + words % {"tokens": least}
 
 
 def _build_facts(decision: HoldRefused | BudgetRefused, page: str) -> dict[str, Any]:
@@ -201,9 +208,9 @@ def _refuse_repetition(
         refusal,
         _("This request has already been answered, and the answer is not stored. See its receipt."),
     )
-    retry_after = 1 if refusal == "still_running" else None
-    # OpenAI's and Anthropic's clients repeat a request after 409, unless this header forbids it.
-    sent = rate_headers if retry_after else {headers.SHOULD_RETRY: "false", **rate_headers}
     return IdempotencyConflict(
-        words, retry_after=retry_after, headers=sent, generation_id=decision["generation_id"]
+        words,
+        retry_after=1 if refusal == "still_running" else None,
+        headers=rate_headers,
+        generation_id=decision["generation_id"],
     )

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ from llmproxy.exceptions import (
     UpstreamUnavailable,
 )
 from llmproxy.http1.client import Call, Response, Waiting, finish
+from llmproxy.metering import operator_costs
+from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.routes.base import Receipt
@@ -43,13 +46,13 @@ class Run:
     """An admitted completion while it runs. Only `settle` charges, once."""
 
     def __init__(self, admission: Admission) -> None:
-        self.admission = admission
+        self.admission, media = admission, admission.request.media
         self.meter = admission.route.meter(
             prompt_bytes=admission.request.prompt_bytes,
-            images=admission.request.images,
+            media_tokens=media.least_tokens if media else 0,
             prompt_ids=admission.request.prompt_ids,
             echoed_bytes=admission.request.echoed_bytes,
-            certain_tokens=admission.certain_tokens,
+            certain_tokens=admission.certain_tokens + (media.slack_tokens if media else 0),
             max_completion_tokens=admission.max_tokens * admission.request.choices,
         )
         # The caller of a stream gets a comment that often while there is no answer.
@@ -161,6 +164,7 @@ class Run:
         self.call = Call(self._turn_seconds, self.call)
         if self.is_stopped:
             self.call.stop()
+        admission.request.forwarded = target.forwarded_parameters
         body = admission.request.upstream_body(
             model=target.upstream_name or admission.model,
             max_tokens=admission.max_tokens,
@@ -169,7 +173,7 @@ class Run:
         )
         asked = Asked(target, admission.route.endpoint, admission.model, body)
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path = f"/{admission.route.endpoint.value}"
+        path = admission.route.upstream_path
         seconds = min(target.first_byte, until - time.monotonic())
         response = yield from exchange.post(asked, path, headers, self.call, seconds)
         try:
@@ -241,7 +245,7 @@ class Run:
     def _build_outcome(self) -> Outcome:
         return Outcome(
             admission=self.admission,
-            reading=self.meter.reading(),
+            reading=self._read(),
             upstream_id=self.meter.upstream_id,
             finish_reason=self.meter.finish_reason,
             provider=self.target.slug if self.target else "",
@@ -249,7 +253,27 @@ class Run:
             error=self.error,
             attempts=self.attempts,
             first_byte=self.first_byte,
+            provider_cost=self.meter.provider_cost,
         )
+
+    def _read(self) -> Reading:
+        """The usage of the answer, with the things in the request that can have a price.
+
+        Like the prompt, these are not charged if nothing was generated and nothing reported.
+        """
+        reading, media = self.meter.reading(), self.admission.request.media
+        things = dict(media.counts) if media else {}
+        if "request" in self.admission.prices.by_kind:
+            things["requests"] = 1
+        if reading.source == Completion.UsageSource.NONE or not (things or reading.usage.extras):
+            return reading
+        reported, source = reading.usage.extras, reading.source
+        # The provider knows better how many seconds there were, but cannot invent them.
+        seconds = reported.get("audio_seconds", 0)
+        if seconds and not (media and media.believes_seconds(seconds)):
+            reported["audio_seconds"] = things.get("audio_seconds", 0)
+            source = Completion.UsageSource.CAPPED if source == "exact" else source
+        return Reading(replace(reading.usage, **{**things, **reported}), source)
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
@@ -263,13 +287,15 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
         with disconnects.watching(sock, run):
             answer = finish(run.ask(partial(_read_json, run)))
         run.observe(answer)
+        if run.meter.has_costs:
+            answer = operator_costs.withhold(answer)
         run.status = Status.INTERRUPTED if run.has_left else Status.COMPLETED
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
     finally:
         run.call.finish()
-        receipt = run.settle(answer)
+        receipt = run.settle(None if admission.request.is_rewritten else answer)
     return answer, receipt
 
 

@@ -25,6 +25,7 @@ from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import Settled, SettlementRequest, UnusedRate
 from llmproxy.metering.meter import Reading
+from llmproxy.metering.pricing import Usage
 from llmproxy.models import Completion
 from llmproxy.routes.base import Receipt
 
@@ -62,6 +63,7 @@ class Outcome:
     error: str
     attempts: list[dict[str, Any]]
     first_byte: float | None
+    provider_cost: float | None = None  # in US dollars, as the provider reported it
 
 
 def settle(outcome: Outcome, answer: Any) -> Receipt:
@@ -71,7 +73,7 @@ def settle(outcome: Outcome, answer: Any) -> Receipt:
     repeated without the provider's texts if PostgreSQL cannot store one of them. `answer` is stored
     for a repetition with the same Idempotency-Key; it is None for a stream or a failure.
     """
-    counts, prices = outcome.reading.usage.counts, outcome.admission.prices.columns
+    counts, prices = outcome.reading.usage.columns, outcome.admission.prices.columns
     request = {**_build_request(outcome, answer), **counts, **prices}
     try:
         return _settle_repeatedly(outcome, lenient_json.encode(request).decode())
@@ -155,7 +157,10 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "choices": admission.request.choices,
         "max_tokens": admission.max_tokens,
         "clamped_max_tokens": admission.max_tokens if admission.clamped else None,
+        "extras": _collect_extras(admission, usage),
         "attempts": outcome.attempts,
+        "dropped_parameters": admission.request.not_sent or None,
+        "provider_cost": outcome.provider_cost,
         "held": admission.held,
         "cost": admission.prices.cost(usage) if admission.hold else 0,
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,
@@ -168,12 +173,21 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
             "completionTokens": usage.completion_tokens,
             "usage": outcome.reading.source,
             "traceId": admission.trace_id,
+            **({"counts": counts} if (counts := usage.extras) else {}),
             **_called_by(admission.credential),
         },
         "unused": _measure_unused(admission, usage.total_tokens),
         "key": repeatable.key if repeatable else None,
         "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
     }
+
+
+def _collect_extras(admission: Admission, usage: Usage) -> dict[str, Any] | None:
+    """The prices and counts that have no columns; None if there are none, as for most models."""
+    extras, counts = admission.prices.extras, usage.extras
+    if counts:
+        extras["counts"] = counts
+    return extras or None
 
 
 def _called_by(credential: str) -> dict[str, Any]:

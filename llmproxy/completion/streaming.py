@@ -15,7 +15,8 @@ from llmproxy.completion.disconnects import Watch
 from llmproxy.completion.running import Run, Status
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.http1.client import Response, Waiting
-from llmproxy.routes.base import KEEP_ALIVE, Stream
+from llmproxy.metering import operator_costs
+from llmproxy.routes.base import KEEP_ALIVE, Stream, encode_event
 from llmproxy.upstream.answer_stream import EventStream
 from llmproxy.upstream.event_stream import Event
 from llmproxy.upstream.failures import Asked, build_refusal
@@ -83,6 +84,7 @@ class Relay:
         self._opening: EventStream | None = None  # the one whose content is waited for
         self._events: EventStream | None = None  # the one whose content has come
         self._is_limited = False
+        run.meter.is_whole = False  # until the answer has come to its end
 
     def advance(self) -> bool:
         """Ask on until content comes or the caller should be told that it takes time.
@@ -179,10 +181,13 @@ class Relay:
                 if passed or not (batch or events.done):
                     yield b"".join(passed) or KEEP_ALIVE
             if is_over:
+                self.run.meter.is_whole = not self._is_limited
                 return
         if events.done:
             self._observe_rest(events)
-        if not (self.run.is_stopped or self.stream.is_whole(self.run.meter, done=events.done)):
+        if self.stream.is_whole(self.run.meter, done=events.done):
+            self.run.meter.is_whole = True
+        elif not self.run.is_stopped:
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
     def _is_last(self, events: EventStream, event: Event, passed: list[bytes]) -> bool:
@@ -193,16 +198,24 @@ class Relay:
         if event.is_heartbeat:
             if self.stream.passes_pings and PING.match(event.data):
                 passed.append(event.raw)
-            return False
+            self.run.observe(None)  # counted, so that they do not go on for ever
+            return self._limit()
         chunk = self._observe(event)
         _check(self.stream, event, chunk, events.asked)
+        if self.run.meter.has_costs:
+            event, chunk = self._withhold_costs(event, chunk)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
-        if is_last := self.stream.is_last(event, chunk):
+        if self.stream.is_last(event, chunk):
             events.done = True
-        elif self.run.meter.is_over_limit:
+            return True
+        return self._limit()
+
+    def _limit(self) -> bool:
+        """Whether the answer ends here because it is over its limit."""
+        if self.run.meter.is_over_limit:
             self.run.meter.finish_reason, self._is_limited = "length", True
-        return is_last or self._is_limited
+        return self._is_limited
 
     def _observe(self, event: Event) -> Any:
         """Meter an event, also one that reports a failure: it may contain the usage until then."""
@@ -210,14 +223,21 @@ class Relay:
         self.run.observe(chunk)
         return chunk
 
+    def _withhold_costs(self, event: Event, chunk: Any) -> tuple[Event, Any]:
+        """Return the event and its chunk without what only the operator should see."""
+        self.run.meter.has_costs = False
+        shown = operator_costs.withhold(chunk)
+        data, name = lenient_json.encode(shown), event.event if event.event != "message" else ""
+        return Event(data, encode_event(data, name.encode()), event.event), shown
+
     def _observe_rest(self, events: EventStream) -> None:
         """Meter the usage that some providers send after [DONE]; nothing else there counts."""
-        for event in events.read_rest(is_usage_missing=self.run.meter.reported is None):
+        for event in events.read_rest(is_usage_missing=not self.run.meter.counts):
             chunk = lenient_json.decode(event.data)
             if isinstance(chunk, dict) and isinstance(chunk.get("usage"), dict):
                 usage_only = {**chunk, "choices": []}
                 self.run.observe(usage_only)
-                self.stream.passed(event, usage_only)
+                self.stream.passed(event, operator_costs.withhold(usage_only))
 
     def _drain(self, events: EventStream, seconds: float) -> None:
         """Read on after the caller has gone, for the usage at the end of the stream."""

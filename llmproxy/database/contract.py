@@ -11,7 +11,8 @@ class AdmissionRequest(TypedDict):
     """The argument of `gateway_admit`: the caller, the request, and the settings that decide.
 
     Exactly one of `checksum`, `user` and `is_backend` is set. Durations are in seconds. `price` is
-    the default price in credits per 1,000 tokens, as decimal text. A hold is from `least` to `most`
+    the default price in credits per 1,000 tokens, as decimal text. `media` is what the prompt has
+    besides text (llmproxy/metering/media.py). A hold is from `least` to `most`
     credits.
     """
 
@@ -23,10 +24,10 @@ class AdmissionRequest(TypedDict):
     endpoint: str
     price: str | None
     longest: int
-    image_tokens: int
     prompt_bytes: int
     prompt_tokens: int
-    images: int
+    media: list[dict[str, Any]] | None
+    writes_1h: bool
     choices: int
     max_tokens: int | None
     least_tokens: int
@@ -69,8 +70,8 @@ class AdmissionGranted(TypedDict):
     """The result of `gateway_admit` if the completion may run.
 
     `account` is the id of the user who pays, None for the backend's own calls. `prices` maps the
-    name of each price kind (llmproxy/metering/pricing.py) to credits per 1,000 tokens, as decimal
-    text.
+    names of the price kinds that have columns (llmproxy/metering/price_kinds.py) to credits per
+    1,000 tokens, as decimal text. `extras` has all others, like `completions.extras`.
     """
 
     account: int | None
@@ -78,6 +79,7 @@ class AdmissionGranted(TypedDict):
     name: str | None
     model: str
     prices: dict[str, str]
+    extras: dict[str, Any] | None
     targets: list[dict[str, Any]]
     prompt_tokens: int
     certain_tokens: int
@@ -85,6 +87,38 @@ class AdmissionGranted(TypedDict):
     affordable: int | None
     hold: int | None
     held: int | None
+    rates: list[Rates]
+
+
+class FreeRequest(TypedDict):
+    """The argument of `gateway_admit_free`: a part of that of `gateway_admit`."""
+
+    checksum: str
+    is_key: bool
+    user: int | None
+    is_backend: bool
+    model: str | None
+    endpoint: str
+    price: str | None
+    longest: int
+    media: list[dict[str, Any]] | None
+    prompt_tokens: int
+    rpm: int | None
+    tpm: int | None
+    note_seconds: int
+
+
+@final
+class FreeGranted(TypedDict):
+    """The result of `gateway_admit_free` if the request may run.
+
+    `prompt_tokens` is a cautious estimate that includes the media.
+    """
+
+    account: int | None
+    model: str
+    targets: list[dict[str, Any]]
+    prompt_tokens: int
     rates: list[Rates]
 
 
@@ -192,8 +226,11 @@ AdmissionRefused = (
 )
 
 
+FreeRefused = NotAllowed | RateExceeded
+
+
 class CompletionColumns(TypedDict):
-    """The columns of `completions` that Python computes, besides the token counts and the prices.
+    """The columns of `completions` that Python computes, besides those of counts and prices.
 
     `gateway_settle` itself computes the other columns.
     """
@@ -216,7 +253,10 @@ class CompletionColumns(TypedDict):
     choices: int
     max_tokens: int
     clamped_max_tokens: int | None
+    extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
+    dropped_parameters: list[str] | None
+    provider_cost: float | None
     held: int
     cost: int
     first_byte_ms: int | None
@@ -234,7 +274,7 @@ class UnusedRate(TypedDict):
 
 
 class SettlementRequest(CompletionColumns):
-    """The argument of `gateway_settle`, together with the token counts and the prices.
+    """The argument of `gateway_settle`, together with counts and prices.
 
     `most` is the largest charge in credits, the keys of `unused` are credentials, and `answer` is
     encrypted.

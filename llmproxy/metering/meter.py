@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
+from llmproxy.metering import operator_costs, places, spellings, text, usage
+from llmproxy.metering.generated_text import GeneratedText
 from llmproxy.metering.pricing import Usage, estimated_tokens
+from llmproxy.metering.spellings import Counts
+from llmproxy.metering.usage import LONGEST_TOKEN, Estimates
 
 PROMPT_SLACK_TOKENS = 50_000
-IMAGE_TOKENS = 85  # the least that an image costs at OpenAI; used in estimates that are charged
-PIECES_SLACK = 64
 # Chunks without text are allowed too, but not without a limit.
 CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8
-LONGEST_TOKEN = 64  # bytes; only runs of spaces are longer, and no answer consists of them
-MAX_DEPTH = 32
-NOT_TEXT = frozenset({"role", "id", "type", "index"})
+PLAIN_DELTA = frozenset({"role", "content"})
+MEDIA = ("images", "image", "audio", "video", "files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reading:
     source: str
 
 
-class Meter:
+class Meter(GeneratedText):
     """Counts tokens in the decoded chunks of a stream, or in one JSON answer.
 
     `certain_tokens` is more than the prompt can have; `max_completion_tokens` is the limit of the
@@ -40,74 +41,193 @@ class Meter:
         *,
         prompt_bytes: int,
         max_completion_tokens: int,
-        images: int = 0,
+        media_tokens: int = 0,
         prompt_ids: int = 0,
         echoed_bytes: int = 0,
         certain_tokens: int = 0,
     ) -> None:
-        self.prompt_estimate = estimated_tokens(prompt_bytes) + images * IMAGE_TOKENS + prompt_ids
+        super().__init__(echoed_bytes)
+        self.prompt_estimate = estimated_tokens(prompt_bytes) + media_tokens + prompt_ids
         self.certain_tokens = max(certain_tokens, prompt_bytes + prompt_ids)
         self.max_completion_tokens = max_completion_tokens
-        self.reported: Usage | None = None
-        self.generated_bytes = -echoed_bytes  # a prompt that is echoed was not generated
-        self.pieces = 0
-        self.answers = 0  # chunks, with or without text
+        self.counts: Counts = {}  # of each the largest that the provider has reported
+        self.chunks = 0
         self.upstream_id = ""
         self.finish_reason = ""
+        self.provider_cost: float | None = None  # in US dollars
+        # There was something that callers do not get (operator_costs.py) in the last chunk.
+        self.has_costs = False
+        # A stream has not come to its end yet.
+        self.is_whole = True
         # The provider failed. A prompt without an answer is then not charged.
         self.is_broken = False
+        self._bytes_at_usage: int | None = None  # `generated_bytes` when the last usage came
+        self._is_usage_closing = False  # the last usage came alone, after text
+        self._most_empty_chunks = CHUNKS_SLACK + CHUNKS_A_TOKEN * max_completion_tokens
+        self._most_bytes = LONGEST_TOKEN * (max_completion_tokens + 1)
 
     def observe(self, answer: Any) -> None:
         """Note usage, text and finish reason of a chunk; what is no object is only counted."""
-        self.answers += 1
+        self.chunks += 1
         if isinstance(answer, dict):
             self.inspect(answer)
 
     def inspect(self, answer: dict[str, Any]) -> None:
         """Read one object of Chat Completions."""
-        if (usage := answer.get("usage")) is not None:
-            self.reported = parse_usage(usage) or self.reported
-        self.upstream_id = self.upstream_id or clean_text(answer.get("id"))
         choices = answer.get("choices")
-        for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict):
-                self.finish_reason = clean_text(choice.get("finish_reason")) or self.finish_reason
-                self.count_generated(choice.get("delta") or choice.get("message"))
+        if isinstance(choices, list):
+            for choice in choices:
+                if isinstance(choice, dict):
+                    self._read_choice(choice)
+        if not self.upstream_id:
+            self.upstream_id = clean_text(answer.get("id"))
+        if answer.get("usage") is not None or not places.PLAIN.issuperset(answer):
+            self.read_usages(answer, is_closing=not choices)
 
-    def count_generated(self, value: Any) -> None:
-        """Count the text in a delta or message of any shape."""
-        if size := measure_text(value):
-            self.generated_bytes += size
-            self.pieces += 1
+    def _read_choice(self, choice: dict[str, Any]) -> None:
+        if (reason := choice.get("finish_reason")) is not None:
+            self.finish_reason = clean_text(reason) or self.finish_reason
+        self.read_content(choice)
+        if (reported := choice.get("usage")) is not None:
+            self.read_usages({"usage": reported})
+
+    def read_content(self, choice: dict[str, Any]) -> None:
+        """Count what was generated in a choice. A whole message may repeat all deltas (MiniMax)."""
+        delta, message = choice.get("delta"), choice.get("message")
+        if isinstance(delta, dict):
+            content = delta.get("content")
+            if isinstance(content, str) and (PLAIN_DELTA.issuperset(delta) or not _has_more(delta)):
+                self.count_text(content, choice.get("index"))
+            else:
+                self._read_delta(delta, choice.get("index"))
+        if isinstance(message, dict):
+            self.count_again([piece for _member, piece in text.find_texts(message)])
+            self._look_for_more(message)
+        elif not isinstance(delta, dict) and isinstance(piece := choice.get("text"), str):
+            self.count_text(piece, choice.get("index"))
+
+    def _read_delta(self, delta: dict[str, Any], index: Any) -> None:
+        for member, piece in text.find_texts(delta):
+            self.count_text(piece, index if member == "content" else f"{index} {member}")
+        self._look_for_more(delta)
+
+    def _look_for_more(self, message: dict[str, Any]) -> None:
+        """Look for media and usage in a message or delta."""
+        if not text.PLAIN.issuperset(message):
+            self.has_media = self.has_media or any(message.get(name) for name in MEDIA)
+            if (reported := message.get("usage")) is not None:
+                self.read_usages({"usage": reported})
+            self.read_costs(message)
+
+    def read_usages(self, answer: dict[str, Any], *, is_closing: bool = False) -> None:
+        """Note all usage in this object. `is_closing`: it is for the whole answer."""
+        for reported in places.find_usages(answer):
+            self.note_usage(reported, is_closing=is_closing)
+        self.read_costs(answer)
+
+    def read_costs(self, answer: dict[str, Any]) -> None:
+        """Note what the operator pays, as far as it stands beside the usage."""
+        for reported in operator_costs.find(answer):
+            self._note_costs(reported)
+
+    def _note_costs(self, reported: dict[str, Any]) -> None:
+        self.has_costs = True
+        usd = operator_costs.read_usd(reported)
+        if usd is not None:
+            self.provider_cost = max(usd, self.provider_cost or 0)
+
+    def note_usage(self, reported: dict[str, Any], *, is_closing: bool = False) -> None:
+        """Note one usage object. Usage before any text is not for the whole answer."""
+        if operator_costs.is_among(reported):
+            self._note_costs(reported)
+        if counts := spellings.read_counts(reported):
+            spellings.merge(self.counts, counts)
+            self._bytes_at_usage = self.generated_bytes
+            self._is_usage_closing = is_closing and self.has_answer
 
     @property
     def is_over_limit(self) -> bool:
-        """Whether the answer is certainly longer than its limit.
+        """Whether the answer is certainly longer than its limit: a token has LONGEST_TOKEN bytes.
 
-        A piece of text has one token at least, and a token has LONGEST_TOKEN bytes at most.
+        The number of pieces says nothing: a token may come in several, and several in one.
         """
-        chunks = CHUNKS_SLACK + CHUNKS_A_TOKEN * self.max_completion_tokens
-        pieces = self.max_completion_tokens + PIECES_SLACK
         return (
-            self.answers > chunks
-            or self.pieces > pieces
-            or self.generated_bytes > LONGEST_TOKEN * pieces
+            self.generated_bytes > self._most_bytes
+            or self.chunks - self.texts > self._most_empty_chunks
         )
 
-    def reading(self) -> Reading:
-        """The usage that the provider reported, else an estimate from the text that passed."""
-        if self.reported is not None:
-            return self._believed(self.reported)
-        if self.generated_bytes <= 0:
-            return Reading(Usage(0, 0), "none")
-        generated = min(estimated_tokens(self.generated_bytes), self.max_completion_tokens)
-        return Reading(Usage(self.prompt_estimate, generated), "estimated")
+    @property
+    def has_ended(self) -> bool:
+        """Whether the provider has sent the answer to its end."""
+        return self.is_whole
 
-    def _believed(self, reported: Usage) -> Reading:
-        prompt = min(reported.prompt_tokens, PROMPT_SLACK_TOKENS + 4 * self.certain_tokens)
-        completion = min(reported.completion_tokens, self.max_completion_tokens)
-        believed = reported.bounded(prompt=prompt, completion=completion)
-        return Reading(believed, "exact" if believed == reported else "capped")
+    @property
+    def has_answer(self) -> bool:
+        """Whether the provider has generated anything."""
+        return self.generated_bytes > 0 or self.has_media
+
+    @property
+    def _is_usage_final(self) -> bool:
+        """Whether the reported usage is that of the whole answer, not of a part of it."""
+        if self._bytes_at_usage != self.generated_bytes:
+            return False  # there was more text since then
+        # An answer over its limit has the reason with which we ended it.
+        has_reason = bool(self.finish_reason) and not self.is_over_limit
+        return self.has_ended or has_reason or self._is_usage_closing
+
+    def reading(self) -> Reading:
+        """The usage that the provider reported; an estimate from the text for what it did not."""
+        is_final, report = self._is_usage_final, self.interpret()
+        if report is not None and report.is_zero:
+            if is_final:
+                return Reading(Usage(0, 0), "exact")
+            report = None
+        if not self.has_answer and (report is None or (self.is_broken and not is_final)):
+            return Reading(Usage(0, 0), "none")
+        estimates = self._estimate()
+        if report is None:
+            return Reading(Usage(estimates.prompt, estimates.completion), "estimated")
+        used, is_estimated = usage.complete(report, self.counts, estimates, is_final=is_final)
+        believed = self._bound(used)
+        if is_estimated or not (is_final or self.has_ended):
+            return Reading(believed, "estimated")
+        return Reading(believed, "exact" if believed is used else "capped")
+
+    def interpret(self) -> usage.Report | None:
+        """The provider's report; None if it contains neither prompt nor completion."""
+        report = usage.interpret(self.counts)
+        is_empty = report.prompt is None and report.completion is None and report.total is None
+        return None if is_empty else report
+
+    def _estimate(self) -> Estimates:
+        generated = max(self.generated_bytes, 0)
+        return Estimates(
+            prompt=self.prompt_estimate,
+            completion=min(estimated_tokens(generated), self.max_completion_tokens),
+            most_prompt=self.certain_tokens,
+            text_bytes=generated,
+        )
+
+    def _bound(self, used: Usage) -> Usage:
+        """The same usage, or one within what was held if no honest provider can report it.
+
+        A prompt far beyond its bytes is a mistake of the provider: then only the bytes count.
+        """
+        prompt = used.prompt_tokens
+        if prompt > PROMPT_SLACK_TOKENS + 4 * self.certain_tokens:
+            prompt = self.certain_tokens
+        completion = min(used.completion_tokens, self.max_completion_tokens)
+        if (prompt, completion) == (used.prompt_tokens, used.completion_tokens):
+            return used
+        return used.bounded(prompt=prompt, completion=completion)
+
+
+def _has_more(delta: dict[str, Any]) -> bool:
+    """Whether a delta has more than content: many have other members, but empty."""
+    for name, value in delta.items():  # noqa: SIM110 – `any` takes twice as long
+        if value and name not in PLAIN_DELTA:
+            return True
+    return False
 
 
 def is_usage_only(chunk: Any) -> bool:
@@ -117,54 +237,6 @@ def is_usage_only(chunk: Any) -> bool:
         and chunk.get("choices") == []
         and isinstance(chunk.get("usage"), dict)
     )
-
-
-def parse_usage(reported: Any) -> Usage | None:
-    """The `usage` of Chat Completions; None if it has neither count.
-
-    Some providers count reasoning tokens outside `completion_tokens`; then `total_tokens` is the
-    sum of all three, and reasoning is added to the completion.
-    """
-    if (counts := parse_counts(reported, "prompt_tokens", "completion_tokens")) is None:
-        return None
-    prompt, completion = counts
-    reasoning = parse_detail(reported, "completion_tokens_details", "reasoning_tokens")
-    if reasoning and parse_count(reported.get("total_tokens")) == prompt + completion + reasoning:
-        completion += reasoning
-    cached, written = parse_cache(reported, "prompt_tokens_details", prompt)
-    return Usage(prompt, completion, cached, min(reasoning, completion), written)
-
-
-def parse_counts(reported: Any, prompt: str, completion: str) -> tuple[int, int] | None:
-    """The counts of prompt and completion under these names; 0 for one that is missing.
-
-    None if both are missing.
-    """
-    if not isinstance(reported, dict):
-        return None
-    prompt_tokens = parse_count(reported.get(prompt))
-    completion_tokens = parse_count(reported.get(completion))
-    if prompt_tokens is None and completion_tokens is None:
-        return None
-    return prompt_tokens or 0, completion_tokens or 0
-
-
-def parse_cache(reported: dict[str, Any], group: str, prompt: int) -> tuple[int, int]:
-    """The tokens of a prompt that were read from a cache, and those written to a cache."""
-    cached = min(parse_detail(reported, group, "cached_tokens"), prompt)
-    return cached, min(parse_detail(reported, group, "cache_write_tokens"), prompt - cached)
-
-
-def parse_detail(reported: dict[str, Any], group: str, name: str) -> int:
-    """A count in the object `group`, such as `prompt_tokens_details`; 0 if it is missing."""
-    details = reported.get(group)
-    return (parse_count(details.get(name)) if isinstance(details, dict) else None) or 0
-
-
-def parse_count(value: Any) -> int | None:
-    """The value if it is a count that a column can hold, else None."""
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_integer and 0 <= value < 2**40 else None
 
 
 def clean_text(value: Any, most: int = 200) -> str:
@@ -177,16 +249,3 @@ def clean_text(value: Any, most: int = 200) -> str:
         if isinstance(value, str)
         else ""
     )
-
-
-def measure_text(value: Any, depth: int = 0) -> int:
-    """The bytes of generated text in a delta or message, reasoning and tool calls included."""
-    if depth > MAX_DEPTH:
-        return 0
-    if isinstance(value, str):
-        return len(value.encode(errors="replace"))
-    if isinstance(value, dict):
-        return sum(
-            measure_text(inner, depth + 1) for name, inner in value.items() if name not in NOT_TEXT
-        )
-    return sum(measure_text(inner, depth + 1) for inner in value) if isinstance(value, list) else 0

@@ -1,20 +1,9 @@
 """The meters of the routes other than chat. Pure, like the meter in meter.py that they extend."""
 
-from dataclasses import replace
 from typing import Any
 
-from llmproxy import lenient_json
-from llmproxy.metering.meter import (
-    Meter,
-    Reading,
-    clean_text,
-    measure_text,
-    parse_cache,
-    parse_count,
-    parse_counts,
-    parse_detail,
-)
-from llmproxy.metering.pricing import Usage, estimated_tokens
+from llmproxy.metering import places, text, usage
+from llmproxy.metering.meter import Meter, clean_text
 
 Answer = dict[str, Any]
 
@@ -27,161 +16,175 @@ def records(value: Any) -> list[Answer]:
 class TextMeter(Meter):
     """Legacy completions: like chat, but the text is in the choice itself."""
 
-    def inspect(self, answer: Answer) -> None:
-        super().inspect(answer)
-        for choice in records(answer.get("choices")):
-            self.count_generated(choice.get("text"))
+    def read_content(self, choice: Answer) -> None:
+        if isinstance(piece := choice.get("text"), str):
+            self.count_text(piece, choice.get("index"))
+        else:
+            super().read_content(choice)
 
 
 class EmbeddingsMeter(Meter):
     """Embeddings: only the prompt costs, and it was used if there is an answer."""
 
-    is_answered = False
+    has_vectors = False
 
     def inspect(self, answer: Answer) -> None:
         super().inspect(answer)
-        self.is_answered = self.is_answered or bool(answer.get("data"))
+        self.has_vectors = self.has_vectors or bool(answer.get("data"))
 
-    def reading(self) -> Reading:
-        if self.reported is None and self.is_answered:
-            return Reading(Usage(self.prompt_estimate, 0), "estimated")
-        return super().reading()
+    @property
+    def has_answer(self) -> bool:
+        return self.has_vectors
+
+    def interpret(self) -> usage.Report | None:
+        """The provider's report. Many report only a total: it is that of the prompt."""
+        report = super().interpret()
+        if report is not None:
+            if report.total is not None and not report.prompt:
+                report.prompt = report.total
+            report.completion = report.completion if self.counts.get("completion_tokens") else 0
+        return report
+
+
+# Events of a response that contain a piece of generated text.
+DELTAS = frozenset(
+    f"response.{kind}.delta"
+    for kind in """
+        output_text refusal text reasoning_text reasoning_summary_text reasoning
+        reasoning_summary function_call_arguments custom_tool_call_input mcp_call_arguments
+        code_interpreter_call_code output_audio_transcript audio_transcript audio.transcript
+    """.split()  # noqa: SIM905
+)
+WHOLE_TEXTS = frozenset(kind.removesuffix("delta") + "done" for kind in DELTAS)
+OF_WHOLE_TEXT = ("text", "refusal", "arguments", "input", "code", "transcript")
+OF_ITEM = ("name", "arguments", "input", "code")
+RUNNING = ("", "queued", "in_progress")
 
 
 class ResponsesMeter(Meter):
     """OpenAI's Responses: a response object, or events of which the last contains it.
 
-    Some providers send deltas, some send whole items, most send both. The larger of the two sums
-    counts as generated.
+    Some providers send deltas, some send whole texts or items, most send all of them. The largest
+    of the sums counts as generated.
     Source: OpenAI API reference, "Responses", "Streaming events".
     """
 
-    item_bytes = 0
+    has_items = False
 
     def inspect(self, answer: Answer) -> None:
-        kind = clean_text(answer.get("type"))
-        if kind.endswith(".delta"):
-            self.count_generated(answer.get("delta"))
+        kind = answer.get("type")
+        if not isinstance(kind, str):
+            self._read_response(answer)
+        elif kind in DELTAS:
+            self._read_delta_event(answer, kind)
+        elif kind in WHOLE_TEXTS:
+            self.count_again(
+                [piece for name in OF_WHOLE_TEXT if isinstance(piece := answer.get(name), str)],
+                "texts",
+            )
         elif kind == "response.output_item.done":
-            self._items([answer.get("item")])
-        response = answer.get("response") if kind.startswith("response.") else answer
-        if isinstance(response, dict):
-            self._response(response)
+            self._read_items([answer.get("item")], "items")
+            self.has_items = True
+        response = answer.get("response")
+        if isinstance(response, dict) and isinstance(kind, str) and kind.startswith("response."):
+            self._read_response(response)
+        if answer.get("usage") is not None:
+            self._read_own_usages(answer)
 
-    def _response(self, response: Answer) -> None:
-        self.upstream_id = self.upstream_id or clean_text(response.get("id"))
-        self.reported = parse_responses_usage(response.get("usage")) or self.reported
+    def _read_delta_event(self, event: Answer, kind: str) -> None:
+        delta = event.get("delta")
+        if isinstance(delta, str):
+            self.count_text(delta, kind)
+        elif isinstance(delta, dict):
+            for _member, piece in text.find_texts(delta):
+                self.count_text(piece, kind)
+
+    def _read_response(self, response: Answer) -> None:
+        if not self.upstream_id:
+            self.upstream_id = clean_text(response.get("id"))
         status = clean_text(response.get("status"))
-        if status not in ("", "queued", "in_progress"):
+        if status not in RUNNING:
             details = response.get("incomplete_details")
             reason = clean_text(details.get("reason")) if isinstance(details, dict) else ""
             self.finish_reason = reason or status
-        if not self.item_bytes:
-            self._items(response.get("output"))
+        if not self.has_items:
+            self._read_items(response.get("output"), "output")
+        self._read_own_usages(response)
 
-    def _items(self, items: Any) -> None:
-        self.item_bytes += sum(map(_measure_item, records(items)))
-        if self.item_bytes > self.generated_bytes:
-            self.generated_bytes = self.item_bytes
-            self.pieces += 1
+    def _read_own_usages(self, answer: Answer) -> None:
+        """Note the usage of a response. Its other members may repeat the request."""
+        for reported in places.list_own_usages(answer):
+            self.note_usage(reported)
+        self.read_costs(answer)
 
-
-def _measure_item(item: Answer) -> int:
-    """The bytes in an item of `output` that the model generated."""
-    parts = records(item.get("content")) + records(item.get("summary"))
-    return measure_text([item.get(name) for name in ("name", "arguments", "input")]) + measure_text(
-        [part.get(name) for part in parts for name in ("text", "refusal")]
-    )
-
-
-def parse_responses_usage(reported: Any) -> Usage | None:
-    """The `usage` of the Responses API."""
-    if (counts := parse_counts(reported, "input_tokens", "output_tokens")) is None:
-        return None
-    prompt, completion = counts
-    cached, written = parse_cache(reported, "input_tokens_details", prompt)
-    reasoning = min(parse_detail(reported, "output_tokens_details", "reasoning_tokens"), completion)
-    return Usage(prompt, completion, cached, reasoning, written)
+    def _read_items(self, items: Any, source: str) -> None:
+        found = records(items)
+        self.count_again([piece for item in found for piece in _list_item_texts(item)], source)
+        self.has_media = self.has_media or any(
+            item.get("type") == "image_generation_call" and item.get("result") for item in found
+        )
 
 
-COUNTS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+def _list_item_texts(item: Answer) -> list[str]:
+    """The texts in an item of `output` that the model generated."""
+    texts = text.list_call_texts(item)
+    if isinstance(code := item.get("code"), str):
+        texts.append(code)
+    for part in records(item.get("content")) + records(item.get("summary")):
+        texts += [piece for _member, piece in text.find_texts({"content": [part]})]
+    return texts
 
 
 class MessagesMeter(Meter):
     """Anthropic's Messages: the first event has the prompt's count, a last one the completion's.
 
-    Counts are cumulative, and some providers send zeros for counts that they do not know yet.
-    Therefore the largest value of each is used.
+    Counts are cumulative. Some providers send zeros for counts that they do not know yet, and some
+    add the usage so far to each delta.
     Source: Anthropic API reference, "Messages" and "Streaming messages".
     """
 
-    def __init__(self, **bounds: int) -> None:
-        super().__init__(**bounds)
-        self.counts: dict[str, int] = {}
-        self.thinking_tokens = 0
+    has_begun = False  # a stream, which ends with a reason
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_whole and (bool(self.finish_reason) or not self.has_begun)
 
     def inspect(self, answer: Answer) -> None:
         match answer.get("type"):
-            case "message":
-                self._message(answer)
-                for block in records(answer.get("content")):
-                    self._block(block)
-                self._end(answer)
-            case "message_start" if isinstance(message := answer.get("message"), dict):
-                self._message(message)
-            case "content_block_start":
-                self._block(answer.get("content_block"))
             case "content_block_delta":
-                self._block(answer.get("delta"))
+                self._read_block(answer.get("delta"), answer.get("index"))
+            case "message":
+                self._read_message(answer)
+                for block in records(answer.get("content")):
+                    self._read_block(block, None)
+                self._read_end(answer)
+            case "message_start" if isinstance(message := answer.get("message"), dict):
+                self.has_begun = True
+                self._read_message(message)
+                self.read_usages(message)
+            case "content_block_start":
+                self._read_block(answer.get("content_block"), answer.get("index"))
             case "message_delta":
-                self._count(answer.get("usage"))
-                self._end(answer.get("delta"))
+                self._read_end(answer.get("delta"))
+        if answer.get("usage") is not None or not places.PLAIN_EVENT.issuperset(answer):
+            self.read_usages(answer)
 
-    def reading(self) -> Reading:
-        """For a truncated answer: the provider's prompt count and an estimate of the completion.
-
-        Nothing if the provider failed before it generated text.
-        """
-        if self.reported or not self.counts or (self.is_broken and not self.generated_bytes):
-            return super().reading()
-        reported = self._sum_counts()
-        prompt = reported.prompt_tokens if "input_tokens" in self.counts else self.prompt_estimate
-        generated = max(estimated_tokens(self.generated_bytes), reported.completion_tokens)
-        usage = replace(reported, prompt_tokens=prompt, completion_tokens=generated)
-        return Reading(self._believed(usage).usage, "estimated")
-
-    def _message(self, message: Answer) -> None:
+    def _read_message(self, message: Answer) -> None:
         self.upstream_id = clean_text(message.get("id")) or self.upstream_id
-        self._count(message.get("usage"))
 
-    def _count(self, usage: Any) -> None:
-        if not isinstance(usage, dict):
+    def _read_block(self, block: Any, index: Any) -> None:
+        """Count a content block, or a delta of one."""
+        if not isinstance(block, dict):
             return
-        for name in COUNTS:
-            if (number := parse_count(usage.get(name))) is not None:
-                self.counts[name] = max(number, self.counts.get(name, 0))
-        thinking_tokens = parse_detail(usage, "output_tokens_details", "thinking_tokens")
-        self.thinking_tokens = thinking_tokens or self.thinking_tokens
+        for name in ("text", "thinking", "partial_json"):
+            if isinstance(piece := block.get(name), str):
+                self.count_text(piece, index)
+        for piece in text.list_call_texts(block):
+            self.count_text(piece, f"{index} call")
+        kind = block.get("type")
+        if kind in ("compaction", "compaction_delta") and isinstance(block.get("content"), str):
+            self.count_text(block["content"], index)
 
-    def _block(self, block: Any) -> None:
-        if isinstance(block, dict):
-            arguments = lenient_json.encode(block["input"]).decode() if block.get("input") else None
-            texts = (block.get(name) for name in ("text", "thinking", "partial_json", "name"))
-            self.count_generated([arguments, *texts])
-
-    def _end(self, message: Any) -> None:
+    def _read_end(self, message: Any) -> None:
         reason = clean_text(message.get("stop_reason")) if isinstance(message, dict) else ""
         self.finish_reason = reason or self.finish_reason
-        if self.finish_reason and {"input_tokens", "output_tokens"} <= self.counts.keys():
-            self.reported = self._sum_counts()
-
-    def _sum_counts(self) -> Usage:
-        """Anthropic's `input_tokens` exclude the tokens read from a cache or written to one."""
-        plain, written, cached, completion = (self.counts.get(name, 0) for name in COUNTS)
-        return Usage(
-            plain + written + cached,
-            completion,
-            cached,
-            min(self.thinking_tokens, completion),
-            written,
-        )

@@ -3,12 +3,15 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
-from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS, Prices, Usage, resolve_prices
+from llmproxy.metering.price_kinds import COLUMN_KINDS, COUNT_COLUMNS
+from llmproxy.metering.price_rows import read_frozen_prices
+from llmproxy.metering.pricing import Prices, Usage
 from llmproxy.models.providers import Endpoint, price
 
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
@@ -26,7 +29,10 @@ class CompletionQuerySet(models.QuerySet["Completion"]):
 class Completion(models.Model):
     """One request and its answer, with all facts that explain the charge.
 
-    A row is written once, together with the charge. It has a column for each of PRICE_KINDS.
+    A row is written once, together with the charge. It has columns for the counts and prices of
+    COLUMN_KINDS. `extras` has the others, and is NULL if there are none, as for most completions:
+    `{"counts": {count: number}, "prices": {kind: price}, "long": {"from": tokens, "prices": {…}}}`.
+    Prices are decimal texts. `long` has the prices of a prompt of so many tokens or more.
     """
 
     class UsageSource(models.TextChoices):
@@ -76,10 +82,19 @@ class Completion(models.Model):
     cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), db_default=0)
     completion_tokens = models.PositiveBigIntegerField(_("completion tokens"))
     reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), db_default=0)
+    extras = models.JSONField(_("other counts and prices"), null=True)
     choices = models.PositiveSmallIntegerField(_("number of choices"), db_default=1)
     max_tokens = models.PositiveIntegerField(_("longest answer (tokens)"), null=True)
     clamped_max_tokens = models.PositiveIntegerField(
         _("answer limit reduced to (tokens)"), null=True
+    )
+    # Names of what the caller sent and the provider did not get; NULL if it got everything.
+    dropped_parameters = ArrayField(
+        models.CharField(max_length=100), verbose_name=_("left out of the request"), null=True
+    )
+    # In US dollars, if the provider reported it. Callers do not see it.
+    provider_cost = models.DecimalField(
+        _("cost at the provider"), max_digits=16, decimal_places=10, null=True
     )
     held = models.BigIntegerField(_("held"))
     cost = models.BigIntegerField(_("cost"))
@@ -129,14 +144,13 @@ class Completion(models.Model):
 
     @property
     def usage(self) -> Usage:
-        return Usage(**{name: getattr(self, name) for name in TOKEN_COUNTS})
+        columns = {name: getattr(self, name) for name in COUNT_COLUMNS}
+        return Usage(**columns, **(self.extras or {}).get("counts", {}))
 
     @property
     def prices(self) -> Prices:
         """The prices as frozen when the completion was admitted."""
-        prices = resolve_prices(self)
-        assert prices is not None  # only the price of a part can be empty  # noqa: S101
-        return prices
+        return read_frozen_prices(self)
 
     @property
     def is_written(self) -> bool:
@@ -149,7 +163,7 @@ class Completion(models.Model):
         return self.created_at - timedelta(milliseconds=self.total_ms)
 
 
-for kind in PRICE_KINDS:
+for kind in COLUMN_KINDS:
     # Rows from before the part existed have no price for it.
     Completion.add_to_class(kind.column, price(kind.label, null=kind.part_of is not None))
 

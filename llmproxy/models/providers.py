@@ -10,11 +10,14 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
 from llmproxy import provider_keys
-from llmproxy.metering.pricing import PRICE_KINDS, Prices, resolve_prices
+from llmproxy.metering.price_kinds import PRICE_KINDS, TOKEN_KINDS
+from llmproxy.metering.price_rows import read_prices
+from llmproxy.metering.pricing import Prices
 
 MAX_ERROR_LENGTH = 40
 MAX_NAME_LENGTH = 200
@@ -151,6 +154,14 @@ class Provider(models.Model):
         verbose_name=_("supported routes"),
         default=every_endpoint,
     )
+    # Parameters on no list of docs/parameters.md, or "*" for all of them.
+    forwarded_parameters = ArrayField(
+        models.CharField(max_length=MAX_NAME_LENGTH),
+        verbose_name=_("unknown parameters to forward"),
+        default=list,
+        db_default=[],
+        blank=True,
+    )
     connect_seconds = _build_timeout(_("connection timeout (seconds)"))
     first_byte_seconds = _build_timeout(_("first byte timeout (seconds)"))
     idle_seconds = _build_timeout(_("idle timeout (seconds)"))
@@ -237,11 +248,19 @@ def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
     )
 
 
+def _build_rate(label: Any) -> "models.PositiveIntegerField[Any, Any]":
+    """Return a field for the tokens of a medium; if empty, the setting applies."""
+    return models.PositiveIntegerField(
+        label, null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+
 class LanguageModel(models.Model):
     """A model by the name that callers use.
 
-    It has a price column, in credits per 1,000 tokens, for each of PRICE_KINDS. The default price
-    applies where a column is empty.
+    It has a price column, in credits per unit, for each of PRICE_KINDS. The default price applies
+    if that of the prompt or the completion is empty, and the price of its whole to an empty part.
+    A prompt of `long_from_tokens` or more has the prices in the second column, where there is one.
     """
 
     name = models.CharField(
@@ -256,8 +275,12 @@ class LanguageModel(models.Model):
     max_output_tokens = models.PositiveIntegerField(
         _("longest answer (tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
-    image_tokens = models.PositiveIntegerField(
-        _("most tokens per image"), null=True, blank=True, validators=[MinValueValidator(1)]
+    image_tokens = _build_rate(_("most tokens per image"))
+    page_tokens = _build_rate(_("most tokens per page"))
+    audio_second_tokens = _build_rate(_("most tokens per second of audio"))
+    video_second_tokens = _build_rate(_("most tokens per second of video"))
+    long_from_tokens = models.PositiveIntegerField(
+        _("long from (prompt tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -275,9 +298,9 @@ class LanguageModel(models.Model):
     def prices(self) -> Prices | None:
         """The current prices; None if there are none, so that the model cannot be sold.
 
-        A cache without a price of its own has the prompt price.
+        A part without a price of its own has the price of its whole.
         """
-        return resolve_prices(self, settings.WEB_LLM_CREDIT_PER_1K_TOKENS)
+        return read_prices(self, settings.WEB_LLM_CREDIT_PER_1K_TOKENS)
 
     @property
     def obstacle(self) -> str | Promise:
@@ -298,6 +321,9 @@ class LanguageModel(models.Model):
 
 for kind in PRICE_KINDS:
     LanguageModel.add_to_class(kind.column, price(kind.label, null=True, blank=True))
+for kind in TOKEN_KINDS:
+    long_label = format_lazy(_("long prompt: {price}"), price=kind.label)
+    LanguageModel.add_to_class(kind.long_column, price(long_label, null=True, blank=True))
 
 
 class Deployment(models.Model):

@@ -23,9 +23,10 @@ from accounts.toolbox.openapi import (
     ref,
     string,
 )
-from llmproxy.openapi.receipt import GENERATION_ID, PRICES, RECEIPT
-from llmproxy.routes import chat, kinds
+from llmproxy.openapi.receipt import GENERATION_ID, RECEIPT, describe_prices
+from llmproxy.routes import kinds
 from llmproxy.routes.parameters import Parameters
+from llmproxy.routes.tables import chat
 
 GATEWAY = ErrorAnswers(
     "Error",
@@ -36,7 +37,8 @@ GATEWAY = ErrorAnswers(
         403: "`insufficient_scope`, `user_not_found` or `csrf_failed`.",
         404: "`model_not_found`: it does not exist or is not in the caller's plan.",
         413: "`request_too_large`: the body is too large for this service or the provider.",
-        415: "The provider does not accept this kind of content.",
+        411: "`length_required`: the body is neither chunked nor has a length.",
+        415: "The provider does not accept this kind of content, or nobody its coding.",
         422: "The provider cannot process this request.",
         429: "`rate_limit_exceeded`: requests, tokens, or completions at the same time.",
         502: "`upstream_error`: the provider failed. Nothing was charged.",
@@ -44,7 +46,7 @@ GATEWAY = ErrorAnswers(
         504: "`upstream_timeout`: the provider did not answer in time. Nothing was charged.",
     },
 )
-CHAT_STATUSES = (400, 401, 403, 404, 413, 415, 422, 429, 502, 503, 504)
+CHAT_STATUSES = (400, 401, 403, 404, 411, 413, 415, 422, 429, 502, 503, 504)
 
 TRACE = build_response_headers(headers.REQUEST_ID, headers.TRACE_ID)
 ADMITTED = build_response_headers(
@@ -53,6 +55,7 @@ ADMITTED = build_response_headers(
     headers.CLAMPED_BY_CREDITS,
     headers.CLAMPED_BY_MODEL,
     headers.CLAMPED_THINKING,
+    headers.DROPPED_PARAMETERS,
 )
 CHARGED = build_response_headers(headers.CREDITS_USED, headers.CREDITS_REMAINING)
 CREDITS = record({"used": integer(minimum=0), "remaining": {"type": ["integer", "null"]}})
@@ -68,8 +71,8 @@ def build_request_body(parameters: Parameters, description: str, example: Node) 
 
 CHAT_REQUEST = build_request_body(
     chat.PARAMETERS,
-    "OpenAI's parameters. Those that are not listed here are forwarded unchanged; parameters of "
-    "other APIs are dropped.",
+    "OpenAI's parameters. Those that are not listed here are forwarded unchanged, or dropped and "
+    "named in `x-dropped-parameters` (docs/parameters.md).",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 COMPLETION = record(
@@ -108,10 +111,31 @@ MODEL = record(
         "created": integer("Unix time."),
         "owned_by": string("The provider's slug."),
         "max_output_tokens": integer(minimum=1),
-        "credits_per_1k_tokens": record(
-            {name: {"type": "number", "minimum": 0} for name in PRICES}
-        ),
+        **describe_prices({"type": "number", "minimum": 0}),
     }
+)
+MODEL_LIST = record(
+    {"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}
+)
+ANTHROPIC_MODEL = record(
+    {
+        "type": string(enum=["model"]),
+        "id": string("The name of the model in a request."),
+        "display_name": string(),
+        "created_at": string(format="date-time"),
+        "max_tokens": integer("The longest answer.", minimum=1),
+        "lifecycle": string(enum=["active"]),
+    }
+)
+ANTHROPIC_MODEL_LIST = record(
+    {
+        "data": {"type": "array", "items": ref("AnthropicModel")},
+        "has_more": {"type": "boolean"},
+        "first_id": {"type": ["string", "null"]},
+        "last_id": {"type": ["string", "null"]},
+    },
+    description="The list for requests with `anthropic-version`. It has pages: `limit`, `after_id` "
+    "and `before_id`, as in Anthropic's API.",
 )
 OUT_OF_CREDITS_FACTS = record(
     {
@@ -135,6 +159,8 @@ SCHEMAS: Node = {
     "ChatRequest": CHAT_REQUEST,
     "ChatCompletion": COMPLETION,
     "Model": MODEL,
+    "AnthropicModel": ANTHROPIC_MODEL,
+    "AnthropicModelList": ANTHROPIC_MODEL_LIST,
     "Generation": RECEIPT,
     "OutOfCredits": OUT_OF_CREDITS,
 }
@@ -144,13 +170,15 @@ Server-sent events. The schema describes one event:
 
     data: {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
 
-    %s {"used": 1, "remaining": 99}
-
+    %s
     data: [DONE]
 
 With `stream_options.include_usage` the bill is in the usage chunk instead, as `_credits`. A failure
-after the first byte is an event with `error` in its data, followed by `[DONE]`.
+after the first byte is an event with only `error` in its data. A chunk whose finish reason is
+`error`, and `[DONE]`, follow it.
 """
+BILL_AS_COMMENT = ': credits {"used": 1, "remaining": 99}'
+BILL_AS_EVENT = 'event: credits\n    data: {"used": 1, "remaining": 99}\n'
 CHUNK = {"event": "message", "data": '{"object": "chat.completion.chunk", "choices": []}'}
 TRACE_ID, USER_TOKEN = (
     build_request_header(headers.TRACE_ID),
@@ -245,25 +273,25 @@ PATHS: Node = {
         "Complete a chat: JSON, or events when `stream` is true",
         _JSON,
         build_events("message"),
-        description=STREAM % ": credits",
+        description=STREAM % BILL_AS_COMMENT,
     ),
     "/api/llm/chat": build_completion_route("llm_chat", "Complete a chat: always JSON", _JSON),
     "/api/llm/stream": build_completion_route(
         "llm_stream",
         "Complete a chat: always events",
         build_events("message", "credits", "error"),
-        description=STREAM % "event: credits\\n    data:",
+        description=STREAM % BILL_AS_EVENT,
     ),
     "/v1/models": _build_get_route(
         "models",
         "The models that the caller may use",
-        record({"object": string(enum=["list"]), "data": {"type": "array", "items": ref("Model")}}),
+        {"anyOf": [MODEL_LIST, ref("AnthropicModelList")]},
         GATEWAY.answers(400, 401, 403, 503),
     ),
     "/v1/models/{name}": _build_get_route(
         "model",
         "One model",
-        ref("Model"),
+        {"anyOf": [ref("Model"), ref("AnthropicModel")]},
         GATEWAY.answers(400, 401, 403, 404, 503),
         parameter(
             "name",

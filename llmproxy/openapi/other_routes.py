@@ -13,6 +13,7 @@ from accounts.toolbox.openapi import (
 )
 from llmproxy.openapi.chat import (
     BILL,
+    BILL_AS_COMMENT,
     COMPLETION,
     CREDITS,
     GATEWAY,
@@ -23,8 +24,8 @@ from llmproxy.openapi.chat import (
     build_request_body,
 )
 from llmproxy.openapi.receipt import allow_null
-from llmproxy.routes import embeddings, messages, responses
-from llmproxy.routes import text as text_route
+from llmproxy.routes.tables import embeddings, messages, responses
+from llmproxy.routes.tables import text as text_route
 
 TEXT_REQUEST = build_request_body(
     text_route.PARAMETERS,
@@ -37,12 +38,13 @@ EMBEDDINGS_REQUEST = build_request_body(
 RESPONSES_REQUEST = build_request_body(
     responses.PARAMETERS,
     "OpenAI's parameters. What needs state at the provider is refused: `previous_response_id`, "
-    "`conversation`, `background`, `prompt`, `store`, references and ids of files.",
+    "`conversation`, `background`, `prompt`, references and ids of files. `store` is always false.",
     {"input": "Say hello.", "max_output_tokens": 50},
 )
 MESSAGES_REQUEST = build_request_body(
     messages.PARAMETERS,
-    "Anthropic's parameters. `container`, `mcp_servers` and tools that Anthropic runs are refused.",
+    "Anthropic's parameters. `container`, `mcp_servers` and tools that Anthropic runs are dropped, "
+    "and named in `x-dropped-parameters`.",
     {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 50},
 )
 
@@ -152,19 +154,18 @@ SCHEMAS: Node = {
     "MessagesOutOfCredits": {"allOf": [ref("MessagesError"), OUT_OF_CREDITS_FACTS]},
 }
 TYPED_STREAM = """\
-The provider's events, unchanged. The bill is a comment before the last event, because clients stop
-reading after that:
+The provider's events, unchanged. The bill is a comment in front of the last event, because clients
+stop reading after that:
 
     : credits {"used": 1, "remaining": 99}
-
     event: %s
     data: {…}
 
-A failure after the first byte is an event `error`. It follows the bill, and is the last event.
+A failure after the first byte is an event `error`, which is the last one. The bill is in its block.
 """
 
 
-def _add_request_id(route: Node) -> Node:
+def add_request_id(route: Node) -> Node:
     """Add `request-id`, the header in which Anthropic's clients look for the id of a request."""
     for response in route["post"]["responses"].values():
         response["headers"] |= build_response_headers(headers.REQUEST_ID_OF_ANTHROPIC)
@@ -184,7 +185,7 @@ PATHS: Node = {
             "message",
             example={"event": "message", "data": '{"object": "text_completion", "choices": []}'},
         ),
-        description=STREAM.replace("chat.completion.chunk", "text_completion") % ": credits",
+        description=STREAM.replace("chat.completion.chunk", "text_completion") % BILL_AS_COMMENT,
         request_schema="TextRequest",
     ),
     "/v1/embeddings": build_completion_route(
@@ -206,7 +207,7 @@ PATHS: Node = {
         description=TYPED_STREAM % "response.completed",
         request_schema="ResponsesRequest",
     ),
-    "/v1/messages": _add_request_id(
+    "/v1/messages": add_request_id(
         build_completion_route(
             "messages",
             "Anthropic's Messages API: JSON, or events when `stream` is true",

@@ -3,11 +3,20 @@
 from typing import Any
 
 from accounts.toolbox.openapi import Node, integer, record, string
-from llmproxy.metering.pricing import PRICE_KINDS, TOKEN_COUNTS
+from llmproxy.metering.price_kinds import (
+    COLUMN_KINDS,
+    COUNT_COLUMNS,
+    EXTRA_COUNTS,
+    PRICE_KINDS,
+    TOKEN_KINDS,
+)
 from llmproxy.models import Completion
 
 GENERATION_ID = "gen_0123456789abcdef01234567"
-PRICES = tuple(kind.name for kind in PRICE_KINDS)
+TOKENS = tuple(kind.name for kind in TOKEN_KINDS)
+THINGS = tuple(kind.name for kind in PRICE_KINDS if kind not in TOKEN_KINDS)
+# Only a model with a price of its own for one of these says it.
+OPTIONAL = tuple(kind.name for kind in TOKEN_KINDS if kind not in COLUMN_KINDS)
 _CREDITS = ("held", "cost", "charged", "uncollected", "refunded")
 _DECIMAL = string("A decimal number, exact.")
 _TIME = string(format="date-time")
@@ -21,6 +30,24 @@ def build_list(item: Node, description: str) -> Node:
     return {"type": "array", "items": item, "description": description}
 
 
+def describe_prices(number: Node, **more: Node) -> Node:
+    """The properties in which a model or a receipt says its prices."""
+    tokens = record(dict.fromkeys(TOKENS, number), optional=OPTIONAL)
+    long = record({"from_tokens": integer(minimum=1), **more, "credits_per_1k_tokens": tokens})
+    return {
+        "credits_per_1k_tokens": tokens,
+        "credits_each": record(
+            dict.fromkeys(THINGS, number),
+            optional=THINGS,
+            description="What is charged beside tokens. A thing without a price costs nothing.",
+        ),
+        "long_prompt": {
+            "anyOf": [long, {"type": "null"}],
+            "description": "The prices of all tokens if the prompt has `from_tokens` or more.",
+        },
+    }
+
+
 ATTEMPT = record(
     {
         "provider": string("The slug of the provider."),
@@ -28,14 +55,26 @@ ATTEMPT = record(
         "ms": integer("Milliseconds until the provider answered or failed.", minimum=0),
     }
 )
-LINE = record(
-    {
-        "kind": string(enum=list(PRICES)),
-        "tokens": integer(minimum=0),
-        "credits_per_1k_tokens": _DECIMAL,
-        "credits": _DECIMAL,
-    }
-)
+LINE = {
+    "anyOf": [
+        record(
+            {
+                "kind": string(enum=list(TOKENS)),
+                "tokens": integer(minimum=0),
+                "credits_per_1k_tokens": _DECIMAL,
+                "credits": _DECIMAL,
+            }
+        ),
+        record(
+            {
+                "kind": string(enum=list(THINGS)),
+                "count": integer(minimum=0),
+                "credits_each": _DECIMAL,
+                "credits": _DECIMAL,
+            }
+        ),
+    ]
+}
 RECEIPT = record(
     {
         "id": string(examples=[GENERATION_ID]),
@@ -60,14 +99,11 @@ RECEIPT = record(
         "usage": record(
             {
                 "source": string(enum=list(Completion.UsageSource.values)),
-                **{name: integer(minimum=0) for name in TOKEN_COUNTS},
+                **{name: integer(minimum=0) for name in (*COUNT_COLUMNS, *EXTRA_COUNTS)},
             },
-            description="`prompt_tokens` include cached and written tokens, `completion_tokens` "
-            "include reasoning tokens.",
+            description="`prompt_tokens` and `completion_tokens` include all other tokens.",
         ),
-        "credits_per_1k_tokens": record(
-            dict.fromkeys(PRICES, _DECIMAL), description="The prices when the completion began."
-        ),
+        **describe_prices(_DECIMAL, applies={"type": "boolean"}),
         "arithmetic": record(
             {"lines": build_list(LINE, "Every token is in exactly one line."), "sum": _DECIMAL}
         ),
@@ -78,6 +114,7 @@ RECEIPT = record(
         "clamped_max_tokens": allow_null(
             "integer", description="The same limit, if the balance or a budget reduced it."
         ),
+        "dropped_parameters": build_list(string(), "What of the request the provider did not get."),
         "credits": record(
             {
                 **{name: integer(minimum=0) for name in _CREDITS},

@@ -10,12 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.access.authentication import require_user
-from llmproxy.metering.pricing import PARTS, PRICE_KINDS, Line
+from llmproxy.metering.price_kinds import PARTS, TOKEN
+from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion, Provider
 from llmproxy.receipts import explain, finish_reasons
 from llmproxy.receipts.charging_rules import CASES, find_cases
 
-LABELS = {kind.name: kind.label_on_receipts for kind in PRICE_KINDS}
 FAILURES = {
     "": _("answered"),
     "upstream_error": _("failed"),
@@ -45,18 +45,20 @@ def billing(request: HttpRequest) -> HttpResponse:
 
 def build_context(row: Completion) -> dict[str, Any]:
     """The context of the template llmproxy/receipt.html."""
-    refunds = explain.list_refunds(row)
+    refunds, prices = explain.list_refunds(row), row.prices
+    lines = [line for line in prices.lines(row.usage) if _is_shown(line, row)]
     return {
         "completion": row,
         "cases": find_cases(row),
         "ended": finish_reasons.describe_ending(row),
-        "lines": [
-            _describe_line(line) for line in row.prices.lines(row.usage) if _is_shown(line, row)
-        ],
+        "lines": list(map(_describe_line, lines)),
+        "has_things": any(line.kind.unit is not TOKEN for line in lines),
+        "long_from": prices.long_from,
+        "is_long": prices.is_long(row.usage),
         "source": ESTIMATED
         if row.usage_source == row.UsageSource.ESTIMATED
         else row.get_usage_source_display(),
-        "sum": explain.format_decimal(row.prices.exact(row.usage)),
+        "sum": explain.format_decimal(prices.exact(row.usage)),
         "attempts": _describe_attempts(row),
         "refunds": refunds,
         "refunded": sum(refund.amount for refund in refunds),
@@ -65,9 +67,8 @@ def build_context(row: Completion) -> dict[str, Any]:
 
 def _is_shown(line: Line, row: Completion) -> bool:
     """Whether a line has tokens, or is one that every such completion has."""
-    return bool(line.tokens) or not (
-        line.kind in PARTS or (line.kind == "completion" and not row.is_written)
-    )
+    name = line.kind.name
+    return bool(line.count) or not (name in PARTS or (name == "completion" and not row.is_written))
 
 
 def build_operator_context(row: Completion) -> dict[str, Any]:
@@ -80,7 +81,13 @@ def build_operator_context(row: Completion) -> dict[str, Any]:
 
 def _describe_line(line: Line) -> dict[str, Any]:
     price, amount = explain.format_decimal(line.price), explain.format_decimal(line.amount)
-    return {"label": LABELS[line.kind], "tokens": line.tokens, "price": price, "amount": amount}
+    return {
+        "label": line.kind.label_on_receipts,
+        "count": line.count,
+        "price": price,
+        "unit": line.kind.unit.label,
+        "amount": amount,
+    }
 
 
 def _describe_attempts(row: Completion) -> list[dict[str, Any]]:

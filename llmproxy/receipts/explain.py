@@ -1,12 +1,14 @@
 """Explains a completion: the tokens, their prices, and how these became whole credits."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from accounts.models import User
 from credits.models import Transaction
-from llmproxy.metering.pricing import Line
+from llmproxy.metering.price_kinds import PRICE_KINDS, TOKEN
+from llmproxy.metering.pricing import Line, Prices
 from llmproxy.models import Completion
 
 ROUNDING = "up to whole credits, once"
@@ -40,7 +42,7 @@ def get_ending(completion: Completion) -> str:
 def explain(completion: Completion) -> dict[str, Any]:
     """The receipt: all that a caller needs to compute `cost` again.
 
-    Prices are in credits per 1,000 tokens.
+    Prices of tokens are in credits per 1,000 tokens, others in credits for one thing.
     """
     refunds = list_refunds(completion)
     return {
@@ -62,13 +64,14 @@ def explain(completion: Completion) -> dict[str, Any]:
         "finish_reason": completion.finish_reason or None,
         "ended": get_ending(completion),
         "usage": _describe_usage(completion),
-        "credits_per_1k_tokens": _describe_prices(completion),
+        **_describe_prices(completion),
         "arithmetic": _describe_arithmetic(completion),
         "rounding": ROUNDING,
         "recompute": recompute_cost(completion),
         "choices": completion.choices,
         "max_tokens": completion.max_tokens,
         "clamped_max_tokens": completion.clamped_max_tokens,
+        "dropped_parameters": completion.dropped_parameters or [],
         "credits": {
             "held": completion.held,
             "cost": completion.cost,
@@ -97,10 +100,47 @@ def _describe_usage(completion: Completion) -> dict[str, Any]:
     return {"source": completion.usage_source, **completion.usage.counts}
 
 
-def _describe_prices(completion: Completion) -> dict[str, str]:
+def _describe_prices(completion: Completion) -> dict[str, Any]:
+    """The prices that apply, and those of a long prompt, with the reason why these do or do not."""
+    prices, usage = completion.prices, completion.usage
+    described = describe_prices(prices.select(usage), format_decimal)
+    long = describe_long(prices, format_decimal)
+    if long is not None:
+        long["applies"] = prices.is_long(usage)
+    return {**described, "long_prompt": long}
+
+
+def describe_offer(prices: Prices) -> dict[str, Any]:
+    """The prices of a model as `GET /v1/models` has them, as numbers."""
     return {
-        line.kind: format_decimal(line.price) for line in completion.prices.lines(completion.usage)
+        **describe_prices(prices.by_kind, float),
+        "long_prompt": describe_long(prices, float),
     }
+
+
+def describe_prices(
+    by_kind: Mapping[str, Decimal], write: Callable[[Decimal], Any]
+) -> dict[str, Any]:
+    """The prices of tokens and of other things; `write` makes JSON of a number.
+
+    A part without a price of its own is left out, except the two of caches.
+    """
+    resolved = Prices(by_kind)
+    tokens: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for kind in PRICE_KINDS:
+        if kind.has_columns or kind.name in by_kind:
+            group = tokens if kind.unit is TOKEN else others
+            group[kind.name] = write(resolved[kind.name])
+    return {"credits_per_1k_tokens": tokens, "credits_each": others}
+
+
+def describe_long(prices: Prices, write: Callable[[Decimal], Any]) -> dict[str, Any] | None:
+    """From how many tokens a prompt is long, and its prices; None if the length does not matter."""
+    if prices.long is None:
+        return None
+    tokens = describe_prices(prices.long, write)["credits_per_1k_tokens"]
+    return {"from_tokens": prices.long_from, "credits_per_1k_tokens": tokens}
 
 
 def _describe_arithmetic(completion: Completion) -> dict[str, Any]:
@@ -112,11 +152,17 @@ def _describe_arithmetic(completion: Completion) -> dict[str, Any]:
 
 
 def _describe_line(line: Line) -> dict[str, Any]:
-    amounts = {
-        "credits_per_1k_tokens": format_decimal(line.price),
+    count, price = (
+        ("tokens", "credits_per_1k_tokens")
+        if line.kind.unit is TOKEN
+        else ("count", "credits_each")
+    )
+    return {
+        "kind": line.kind.name,
+        count: line.count,
+        price: format_decimal(line.price),
         "credits": format_decimal(line.amount),
     }
-    return {"kind": line.kind, "tokens": line.tokens, **amounts}
 
 
 def _format_time(moment: datetime) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,14 +11,16 @@ from django.http import HttpRequest, HttpResponseBase
 from accounts.toolbox import headers
 from accounts.toolbox.dialects import Dialect, EnvelopeDialect
 from llmproxy import lenient_json
-from llmproxy.exceptions import GatewayRefusal
+from llmproxy.exceptions import GatewayRefusal, UpstreamFailure
 from llmproxy.metering.meter import Meter
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Endpoint
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.event_stream import Event
 
-KEEP_ALIVE = b": keep-alive\n\n"
+# Our comments are lines before an event, never a block of their own: several clients take a blank
+# line for the end of an event, and fail on one without data (openai-go until 3.42).
+KEEP_ALIVE = b": keep-alive\n"
 TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _TRACE_ID = headers.wsgi_name(headers.TRACE_ID)
 ANTHROPIC_TYPES = {
@@ -83,8 +85,18 @@ class Route:
     meter: ClassVar[type[Meter]] = Meter
     dialect: ClassVar[Dialect] = GATEWAY
 
-    def passed_headers(self, sent: Mapping[str, str]) -> dict[str, str]:
-        """Return the request headers that are forwarded to the provider."""
+    @property
+    def upstream_path(self) -> str:
+        """The path of this route at a provider, after its base URL."""
+        return f"/{self.endpoint.value}"
+
+    def passed_headers(
+        self, sent: Mapping[str, str], request: CompletionRequest | None = None
+    ) -> dict[str, str]:
+        """Return the request headers that are forwarded to the provider.
+
+        What is not forwarded of a header is named in `request.dropped`.
+        """
         return {}
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
@@ -98,9 +110,17 @@ class Route:
         """True if this JSON, which a provider sent with a status of success, is an answer."""
         return isinstance(answer.get(self.member), list)
 
+    def rewrite(self, answer: dict[str, Any]) -> Iterator[bytes]:
+        """Write a JSON answer in the form that was asked for, if the request is `is_rewritten`."""
+        raise NotImplementedError
+
     def streamed(self, request: CompletionRequest) -> "Stream":
         """Return the writer of the events of one answer."""
         raise NotImplementedError
+
+    def explain_failure(self, failure: UpstreamFailure) -> GatewayRefusal:
+        """Return the refusal that the caller gets if the last provider failed like this."""
+        return failure
 
     def refusal(self, refusal: Any) -> dict[str, Any]:
         """Return the body of an error; `refusal` is an accounts.toolbox.exceptions.Refusal."""
@@ -150,20 +170,21 @@ class Stream:
     def is_whole(self, meter: Meter, *, done: bool) -> bool:
         """True if an answer that ends without its last event is complete, not truncated.
 
-        `done` is True if [DONE] was received.
+        `done` is True if [DONE] was received. Some providers end an answer that failed with the
+        finish reason `error` and no other sign.
         """
-        return done or bool(meter.finish_reason)
+        return (done or bool(meter.finish_reason)) and meter.finish_reason != "error"
 
     def limited(self, receipt: Receipt) -> bytes:
         """Return the events that end an answer which we stop because it reached its limit."""
         raise NotImplementedError
 
     def end(self, receipt: Receipt) -> bytes:
-        """Return the bill and all events that follow it."""
+        """Return the bill and the last event, in one block if the bill is a comment."""
         raise NotImplementedError
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        """Return the event that reports why the answer ends here; `end` is called next."""
+        """Return the events that report why the answer ends here; `end` is called next."""
         raise NotImplementedError
 
 
@@ -174,8 +195,8 @@ def encode_event(data: bytes, name: bytes = b"") -> bytes:
 
 
 def encode_bill(receipt: Receipt) -> bytes:
-    """Encode the bill as an SSE comment, which every client ignores."""
-    return b": credits " + lenient_json.encode(build_credits(receipt)) + b"\n\n"
+    """Encode the bill as an SSE comment, a line to put in front of the last event."""
+    return b": credits " + lenient_json.encode(build_credits(receipt)) + b"\n"
 
 
 def build_credits(receipt: Receipt) -> dict[str, int | None]:

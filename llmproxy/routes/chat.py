@@ -3,63 +3,29 @@
 Source: OpenAI API reference, "Create chat completion"; api.md §3.
 """
 
-import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from accounts.toolbox.openapi import ref
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import Content, collect
 from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
-from llmproxy.routes import kinds, parameters, request_body
+from llmproxy.routes import media_parts, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, build_credits, encode_bill, encode_event
-from llmproxy.routes.kinds import Content
-from llmproxy.routes.parameters import (
-    CHOICES,
-    LIMIT,
-    MODEL,
-    SAMPLING_WITH_PENALTIES,
-    STREAM_WITH_OPTIONS,
-    TOOLS,
-    UNMETERED,
-    Parameter,
-    Parameters,
-)
 from llmproxy.routes.request_body import Body, CompletionRequest
+from llmproxy.routes.tables import tools
+from llmproxy.routes.tables.chat import LIMITS, MAX_MESSAGES, PARAMETERS
 from llmproxy.upstream.event_stream import Event
 
-MAX_MESSAGES = 10_000
-# Types of message parts besides images and files. Each has no more tokens than bytes.
-PARTS = frozenset({"text", "refusal", "input_audio"})
-ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# Both names of the limit, the newer first: the newer wins where both are sent.
-LIMITS = ("max_completion_tokens", "max_tokens")
-# OpenAI's parameters, and the samplers of other providers. No other parameter is forwarded: a
-# provider's own parameters can ask for more than was held (`n_predict`, `min_tokens`) or cost more
-# (`service_tier`).
-PARAMETERS = Parameters(
-    # Audio costs a multiple of text, and the tokens of a wrong prediction are billed like those
-    # of an answer.
-    *parameters.refuse(UNMETERED, "audio", "prediction"),
-    Parameter(
-        "messages", Content(kinds.describe_list(ref("ChatMessage"), MAX_MESSAGES)), is_required=True
-    ),
-    *SAMPLING_WITH_PENALTIES,
-    TOOLS,
-    *(Parameter(name, LIMIT, is_forwarded=False) for name in LIMITS),
-    Parameter("n", CHOICES),
-    *STREAM_WITH_OPTIONS,
-    MODEL,
-    *parameters.pass_on(
-        """
-        function_call functions logit_bias logprobs metadata min_p parallel_tool_calls
-        prompt_cache_key reasoning_effort repetition_penalty response_format safety_identifier
-        seed tool_choice top_k top_logprobs user verbosity
-        """
-    ),
-)
+# Types of message parts that are text. Each has no more tokens than bytes.
+PARTS = frozenset({"text", "refusal"})
+THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+# Parameters besides the messages whose texts a model reads, and the time for which a provider may
+# keep the prompt. Few requests have one.
+PROMPT_PARAMETERS = ("documents", "chat_template_kwargs", "cache_control")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -70,26 +36,38 @@ class Chat(Route):
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
-        images = _check_messages(body)
+        request_body.check_cache(body, "")
+        left_out = tools.leave_out(body, tools.CHAT) if body.get("tools") else []
+        media = collect(_check_messages(body, left_out))
         limit = next((name for name in LIMITS if body.get(name) is not None), LIMITS[0])
-        kept = PARAMETERS.select(body)
+        selection = PARAMETERS.select(body)
+        kept, dropped = selection.kept, [*left_out, *selection.dropped]
+        if kept.get("modalities") or "extra_body" in kept:
+            dropped += _drop_members(kept)
         include_usage = request_body.set_stream(body, kept, stream)
-        size = request_body.measure_json(
-            body["messages"], body.get("tools"), body.get("functions"), body.get("response_format")
+        prompt = request_body.measure_prompt(
+            media,
+            body["messages"],
+            body.get("tools"),
+            body.get("functions"),
+            body.get("response_format"),
+            *[body[name] for name in PROMPT_PARAMETERS if name in body],
         )
-        image_bytes = sum(len(image) for image in images)
         return CompletionRequest(
             body=kept,
-            model=body.get("model"),
+            model=body.get("model") or None,
             stream=kept["stream"],
-            prompt_bytes=size - image_bytes,
+            prompt_bytes=prompt.size,
             limit=limit,
             limit_names=LIMITS,
-            added=request_body.list_added(kept),
-            max_tokens=body.get(limit),
+            max_tokens=body.get(limit) or body.get("max_output_tokens"),
             choices=body.get("n") or 1,
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             include_usage=include_usage,
+            dropped=dropped,
+            unknown=selection.unknown,
+            added=request_body.list_added(kept),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:
@@ -106,23 +84,53 @@ class DesktopChat(Chat):
         return NamedChunks(request)
 
 
-def _check_messages(body: Body) -> list[str]:
-    """Check the messages, and return the images in them as texts of the body.
+def _drop_members(kept: Body) -> list[str]:
+    """Remove speech from the forms of the answer, and what is in the operator's account at Google.
 
-    An image is charged by its pixels, so its bytes do not count as prompt.
+    Returns the names of what was removed.
     """
-    images: list[str] = []
+    dropped = []
+    if "audio" in (forms := kept.get("modalities") or ()):
+        dropped.append("modalities (audio)")
+        kept["modalities"] = [form for form in forms if form != "audio"] or ["text"]
+    google = kept.get("extra_body", {}).get("google")
+    if isinstance(google, dict) and google.pop("cached_content", None):
+        dropped.append("extra_body.google.cached_content")
+    return dropped
+
+
+def _check_messages(body: Body, dropped: list[str]) -> list[Content]:
+    """Check the messages, and return the contents in them that are no text.
+
+    Parts that no provider gets are removed from `body`, and their names added to `dropped`.
+    """
+    contents: list[Content] = []
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
         if message.get("audio"):
             raise request_body.build_unmeasured_refusal(f"{param}.audio")
         request_body.check_cache(message, param)
         content = message.get("content")
         if not (content is None or isinstance(content, str)):
-            images += _find_images(content, f"{param}.content")
-    return images
+            if message["role"] == "assistant" and isinstance(content, list):
+                dropped += _drop_thoughts(message, content, f"{param}.content")
+            contents += _find_media(message["content"] or [], f"{param}.content")
+    return contents
 
 
-def _find_images(content: Any, param: str) -> list[str]:
+def _drop_thoughts(message: Body, content: list[Any], param: str) -> list[str]:
+    """Remove thoughts from the parts of an answer that comes back; return their names.
+
+    Such parts belong to other APIs. The thoughts that a chat's provider wants back are in members
+    of the message, such as `reasoning_content`, and are forwarded.
+    """
+    thoughts = [part for part in content if isinstance(part, dict) and part.get("type") in THOUGHTS]
+    if thoughts:
+        # OpenAI refuses an empty list, but not an empty text.
+        message["content"] = [part for part in content if part not in thoughts] or ""
+    return [f"{param} ({part['type']})" for part in thoughts]
+
+
+def _find_media(content: Any, param: str) -> Iterator[Content]:
     if not (
         isinstance(content, list)
         and all(isinstance(part, dict) and isinstance(part.get("type"), str) for part in content)
@@ -130,32 +138,12 @@ def _find_images(content: Any, param: str) -> list[str]:
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
         )
-    images = []
     for part in content:
         request_body.check_cache(part, param)
-        if part["type"] == "image_url":
-            address = part.get("image_url")
-            url = address.get("url") if isinstance(address, dict) else address
-            if not isinstance(url, str):
-                raise InvalidRequest(
-                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
-                )
-            images.append(url)
-        elif part["type"] == "file":
-            _check_file(part.get("file"), param)
+        if part["type"] in media_parts.PARTS:
+            yield from media_parts.read_part(part, param)
         elif part["type"] not in PARTS:
             raise request_body.build_unknown_type_refusal(param)
-    return images
-
-
-def _check_file(file: Any, param: str) -> None:
-    """Refuse a file whose bytes are not in the request.
-
-    An id may be that of another caller's file, and the size of a file behind a URL is unknown.
-    """
-    data = file.get("file_data") if isinstance(file, dict) else None
-    if not isinstance(data, str) or file.get("file_id") or ADDRESS.match(data):
-        raise request_body.build_unmeasured_refusal(param)
 
 
 class Chunks(Stream):
@@ -183,20 +171,30 @@ class Chunks(Stream):
         return (self._usage(receipt) if self.request.include_usage else self.bill(receipt)) + DONE
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        chunk = {**self._chunk(receipt), "choices": [self.choice("error")], **CHAT.refusal(refusal)}
-        return encode_event(lenient_json.encode(chunk))
+        """Return an event with `error` alone, then a chunk that ends the choice.
+
+        In one event they would be taken for an ordinary end by clients that look for `choices`
+        first (the AI SDK's provider for OpenAI).
+        """
+        chunk = {**self._chunk(receipt), "choices": [self.choice("error")]}
+        error, end = map(lenient_json.encode, (CHAT.refusal(refusal), chunk))
+        return encode_event(error) + encode_event(end)
 
     def bill(self, receipt: Receipt) -> bytes:
         return encode_bill(receipt)
 
     def _usage(self, receipt: Receipt) -> bytes:
+        """Return the usage chunk with the charged tokens: a provider may send several chunks."""
         usage = {
             "prompt_tokens": receipt.usage.prompt_tokens,
             "completion_tokens": receipt.usage.completion_tokens,
             "total_tokens": receipt.usage.total_tokens,
         }
-        chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": usage}
-        return encode_event(lenient_json.encode({**chunk, "_credits": build_credits(receipt)}))
+        chunk = self.reported or {**self._chunk(receipt), "choices": [], "usage": {}}
+        usage = {**chunk["usage"], **usage}
+        return encode_event(
+            lenient_json.encode({**chunk, "usage": usage, "_credits": build_credits(receipt)})
+        )
 
     def _chunk(self, receipt: Receipt) -> Body:
         return {

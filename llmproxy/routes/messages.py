@@ -12,56 +12,20 @@ from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.metering.media import collect
 from llmproxy.metering.route_meters import MessagesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import kinds, message_blocks, parameters, request_body
+from llmproxy.routes import message_blocks, request_body
 from llmproxy.routes.base import MESSAGES as MESSAGES_DIALECT
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
-from llmproxy.routes.kinds import OBJECT, Content, Number, Strings, Tools
-from llmproxy.routes.parameters import LIMIT, MODEL, STREAM, UNMETERED, Parameter, Parameters
+from llmproxy.routes.kinds import make_whole
 from llmproxy.routes.request_body import LEAST_THINKING, Body, CompletionRequest
+from llmproxy.routes.tables import betas, tools
+from llmproxy.routes.tables.messages import PARAMETERS
 from llmproxy.upstream.event_stream import Event
 
-# Anthropic describes each of these tools to the model in about TOOL_TOKENS tokens, which the
-# request does not show.
-CALLERS_TOOL = re.compile(r"(bash|text_editor|computer|memory)_\d{8}\Z")
-TOOL_TOKENS = 1500
 VERSION = "2023-06-01"
 HEADER = re.compile(r"[\x21-\x7e ]{1,1000}\Z")
-# Beta features that change the form of an answer, not its price. The parameters of other features
-# are not forwarded anyway.
-BETAS = re.compile(
-    r"(claude-code|computer-use|effort|fine-grained-tool-streaming|interleaved-thinking"
-    r"|output-128k|pdfs|prompt-caching|structured-outputs|token-efficient-tools)-[\w-]+\Z",
-    re.ASCII,
-)
-
-
-def _is_callers_tool(kind: Any) -> bool:
-    return kind in (None, "custom") or (isinstance(kind, str) and bool(CALLERS_TOOL.match(kind)))
-
-
-# `speed`, `inference_geo` and `service_tier` are not forwarded: with them an answer costs more
-# than the price of the model.
-PARAMETERS = Parameters(
-    # Anthropic itself would run these.
-    *parameters.refuse(UNMETERED, "container", "mcp_servers", "context_management"),
-    Parameter("temperature", Number(0, 1)),
-    Parameter("top_p", Number(0, 1)),
-    Parameter("stop_sequences", Strings()),
-    Parameter("tools", Tools(_is_callers_tool)),
-    Parameter(
-        "messages",
-        Content(kinds.describe_list(kinds.MESSAGE, message_blocks.MAX_MESSAGES)),
-        is_required=True,
-    ),
-    Parameter("system", Content(kinds.CONTENT)),
-    Parameter("max_tokens", LIMIT, is_forwarded=False, is_required=True),
-    STREAM,
-    MODEL,
-    Parameter("thinking", OBJECT),
-    *parameters.pass_on("cache_control metadata output_config tool_choice top_k"),
-)
 
 
 class Messages(Route):
@@ -70,46 +34,59 @@ class Messages(Route):
     meter = MessagesMeter
     dialect = MESSAGES_DIALECT
 
-    def passed_headers(self, sent: Mapping[str, str]) -> dict[str, str]:
+    def passed_headers(
+        self, sent: Mapping[str, str], request: CompletionRequest | None = None
+    ) -> dict[str, str]:
         version = sent.get("anthropic-version", "")
-        betas = [
-            beta
-            for beta in re.split(r"[,\s]+", sent.get("anthropic-beta", ""))
-            if BETAS.match(beta)
+        named = [
+            headers.get(betas.HEADER, "") for headers in (sent, request.headers if request else {})
         ]
+        forwarded, withheld = betas.sort(betas.split(*named))
+        if request:
+            request.dropped += [f"{betas.HEADER}: {name}" for name in withheld]
         return {
             "anthropic-version": version if HEADER.match(version) else VERSION,
-            **({"anthropic-beta": ",".join(betas)} if betas else {}),
+            **({betas.HEADER: ",".join(forwarded)} if forwarded else {}),
         }
 
     def parse(self, raw: bytes, *, stream: bool | None = None) -> CompletionRequest:
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         request_body.check_cache(body, "")
-        images = message_blocks.check(body)
+        dropped = tools.leave_out(body, tools.MESSAGES) if body.get("tools") else []
+        if body.get("context_management"):
+            dropped += _drop_edits(body)
+        media = collect(message_blocks.check(body, dropped))
         max_tokens = body.get("max_tokens")
         if max_tokens is None:
             raise InvalidRequest(
                 _("%(name)s is missing.") % {"name": "max_tokens"}, param="max_tokens"
             )
-        kept = PARAMETERS.select(body)
+        selection = PARAMETERS.select(body)
+        kept = selection.kept
         kept["stream"] = request_body.is_streamed(body, stream)
-        size = request_body.measure_json(
-            body["messages"], body.get("system"), body.get("tools"), body.get("output_config")
+        prompt = request_body.measure_prompt(
+            media,
+            body["messages"],
+            body.get("system"),
+            body.get("tools"),
+            body.get("output_config"),
+            *(body[name] for name in ("cache_control",) if name in body),
         )
-        described_tools = [
-            tool for tool in body.get("tools") or () if tool.get("type") not in (None, "custom")
-        ]
         return CompletionRequest(
             body=kept,
-            model=body.get("model"),
+            model=body.get("model") or None,
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
-            prompt_ids=TOOL_TOKENS * len(described_tools),
+            prompt_bytes=prompt.size,
+            prompt_ids=tools.count_described_tokens(body.get("tools") or []),
             limit="max_tokens",
             max_tokens=max_tokens,
-            images=len(images),
+            media=media,
+            writes_1h=prompt.writes_1h,
             thinking=_read_thinking_budget(kept, max_tokens),
+            dropped=[*dropped, *selection.dropped],
+            unknown=selection.unknown,
+            headers=_read_betas(body),
         )
 
     def streamed(self, request: CompletionRequest) -> Stream:
@@ -119,13 +96,48 @@ class Messages(Route):
 MESSAGES = Messages()
 
 
+def _read_betas(body: Body) -> dict[str, str]:
+    """Return the header for the beta features in `betas`, as Anthropic's SDK names them."""
+    named = body.get("betas") or []
+    return {betas.HEADER: ",".join([named] if isinstance(named, str) else named)} if named else {}
+
+
+def _drop_edits(body: Body) -> list[str]:
+    """Remove the edits of `context_management` that do more than remove something.
+
+    An edit that compacts makes Anthropic write a summary, which the limit of the answer does not
+    include. Source: Anthropic, "Context editing". Returns the names of what was removed.
+    """
+    management = body["context_management"]
+    edits = management.get("edits")
+    if edits is not None and not (
+        isinstance(edits, list) and all(isinstance(edit, dict) for edit in edits)
+    ):
+        raise InvalidRequest(
+            _("%(name)s must be a list of objects.") % {"name": "context_management.edits"},
+            param="context_management.edits",
+        )
+    kept = [edit for edit in edits or () if str(edit.get("type")).startswith("clear_")]
+    dropped = [
+        f"context_management ({edit.get('type')})" for edit in edits or () if edit not in kept
+    ]
+    dropped += [f"context_management.{name}" for name in management if name != "edits"]
+    if kept or not dropped:
+        body["context_management"] = {"edits": kept}
+    else:
+        del body["context_management"]
+    return dropped
+
+
 def _read_thinking_budget(body: Body, max_tokens: int) -> int:
     """Return the thinking budget in tokens if it is valid; else 0, and the provider judges it.
 
     With interleaved thinking it may exceed `max_tokens`. Source: Anthropic, "Extended thinking".
     """
     thinking = body.get("thinking") or {}
-    budget = thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None
+    if thinking.get("type") != "enabled" or "budget_tokens" not in thinking:
+        return 0
+    budget = thinking["budget_tokens"] = make_whole(thinking["budget_tokens"])
     return budget if type(budget) is int and LEAST_THINKING <= budget < max_tokens else 0
 
 

@@ -3,24 +3,27 @@
 parameters.py checks the members of a body.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import orjson
 from django.utils.translation import gettext as _
 
 from llmproxy.exceptions import InvalidRequest
+from llmproxy.metering.media import Media
 from llmproxy.metering.pricing import held_tokens
+from llmproxy.routes.bodies import dropped_names, json_text
 
 Body = dict[str, Any]
 
 # Lists and objects in a body; each takes a microsecond to parse. Brackets inside texts count too.
 MAX_PARTS = 200_000
 MAX_TOKEN_ID = 2**31 - 1
-# What `set_stream` writes. Without `stream` a provider sends JSON.
-ADDED_TO_STREAMS, ADDED_TO_JSON = frozenset({"stream_options"}), frozenset({"stream"})
+CACHE_TIMES = (None, "5m", "1h")
+KEPT_FOR_AN_HOUR = b'"ttl":"1h"'  # of Anthropic's cache_control, as orjson writes it
 LEAST_THINKING = 1024  # Anthropic refuses a smaller budget
+ALL_UNKNOWN = "*"  # a provider that gets every parameter that is on no list
 
 
 @dataclass(slots=True)
@@ -28,17 +31,25 @@ class CompletionRequest:
     """A valid request of any route. `body` contains only the members that a provider may get.
 
     * `prompt_bytes`: size of the prompt. A token is at least one byte, so this bounds the tokens of
-      the prompt without its `images` and `prompt_ids`, which are counted separately.
+      the prompt without its `media` and `prompt_ids`, which are counted separately.
     * `prompt_ids`: tokens of the prompt whose number is known, such as texts sent as token ids.
     * `limit`: the caller's name of the parameter that limits the answer, or the route's default.
     * `limit_names`: all names that the route has for it.
-    * `added`: members of `body` that the gateway wrote, and that a provider can do without.
     * `max_tokens`: that limit as the caller sent it; None stands for the model's limit, 0 for an
       answer that has no tokens.
     * `choices`: the number of answers to generate.
     * `echoed_bytes`: bytes of the prompt that the answers repeat.
+    * `writes_1h`: True if it asks a provider to keep something in its cache for an hour.
     * `thinking`: the budget of thinking tokens, which must stay below the limit; 0 if there is no
       budget to adapt.
+    * `dropped`: the names of what no provider gets (dropped_names.py).
+    * `unknown`: members on no list. A provider gets those that `forwarded` names: what the operator
+      allows for the provider that is asked now; ALL_UNKNOWN in it stands for all.
+    * `added`: the members of `body` that the gateway added or changed, with the caller's own value;
+      None stands for none. A provider that refuses one of them can be asked again without it.
+    * `headers`: further request headers that the body asks for.
+    * `is_rewritten`: True if the route writes the JSON answer in another form than the provider. It
+      is not stored for a repetition.
     """
 
     body: Body
@@ -47,14 +58,20 @@ class CompletionRequest:
     prompt_bytes: int
     limit: str = ""
     limit_names: tuple[str, ...] = ()
-    added: frozenset[str] = frozenset()
     max_tokens: int | None = None
     choices: int = 1
-    images: int = 0
+    media: Media | None = None
     prompt_ids: int = 0
     echoed_bytes: int = 0
     include_usage: bool = False
     thinking: int = 0
+    writes_1h: bool = False
+    dropped: list[str] = field(default_factory=list)
+    unknown: Body = field(default_factory=dict)
+    forwarded: Collection[str] = ()
+    added: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    is_rewritten: bool = False
 
     @property
     def least_tokens(self) -> int:
@@ -67,13 +84,38 @@ class CompletionRequest:
 
     @property
     def prompt_tokens(self) -> int:
-        """A cautious estimate of the tokens of the prompt, without its images."""
+        """A cautious estimate of the tokens of the prompt, without its media."""
         return held_tokens(self.prompt_bytes) + self.prompt_ids
 
     @property
     def most_prompt_tokens(self) -> int:
-        """The most tokens that the prompt can have, without its images."""
+        """The most tokens that the prompt can have, without its media."""
         return self.prompt_bytes + self.prompt_ids
+
+    def add(self, **members: Any) -> None:
+        """Write members of the body that the caller did not ask for."""
+        self.added |= {name: self.body.get(name) for name in members}
+        self.body |= members
+
+    def add_nothing(self) -> None:
+        """Undo all that was added, for a route that takes only a part of a completion's body."""
+        for name, own in self.added.items():
+            if own is None:
+                self.body.pop(name, None)
+            else:
+                self.body[name] = own
+        self.added = {}
+
+    @property
+    def not_sent(self) -> list[str]:
+        """The names of what the provider that is asked now does not get."""
+        if not (self.dropped or self.unknown):
+            return []
+        withheld = [name for name in self.unknown if not self._is_forwarded(name)]
+        return dropped_names.list_names([*self.dropped, *withheld])
+
+    def _is_forwarded(self, name: str) -> bool:
+        return name in self.forwarded or ALL_UNKNOWN in self.forwarded
 
     def upstream_body(
         self,
@@ -85,8 +127,8 @@ class CompletionRequest:
     ) -> bytes:
         """Return the body for the provider, with the provider's name of the model and our limit.
 
-        `limit` is the provider's name of the limit, if it is not the caller's. Members of `added`
-        that are `left_out` are not sent.
+        `limit` is the provider's name of the limit, if it is not the caller's. Of the members of
+        `added` that are `left_out`, the caller's own values are sent.
         """
         self.body["model"] = model
         if name := self.limit if limit is None else limit:
@@ -95,25 +137,38 @@ class CompletionRequest:
             self.body[name] = max_tokens
         if self.thinking:
             self.body["thinking"]["budget_tokens"] = self.thinking_within(max_tokens)
-        if left_out:
-            sent = {name: value for name, value in self.body.items() if name not in left_out}
-            return orjson.dumps(sent)
-        return orjson.dumps(self.body)
+        if not (left_out or self.unknown):
+            return orjson.dumps(self.body)
+        more = {name: self.unknown[name] for name in self.unknown if self._is_forwarded(name)}
+        own = {name: self.added[name] for name in left_out if name in self.added}
+        sent = {**more, **self.body, **own}
+        return orjson.dumps({name: sent[name] for name in sent if own.get(name, name) is not None})
 
 
 def parse_object(raw: bytes) -> Body:
     """Parse the JSON object in `raw`. Raises InvalidRequest."""
     if raw.count(b"[") + raw.count(b"{") > MAX_PARTS:
         raise InvalidRequest(_("The request body has too many lists and objects."))
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            _("The request body is not valid JSON: %(why)s.") % {"why": error}
-        ) from None
+    body = json_text.load(raw)
     if not isinstance(body, dict):
         raise InvalidRequest(_("The request body must be a JSON object."))
-    return body
+    return _unfold_extra_body(body) if "extra_body" in body else body
+
+
+def _unfold_extra_body(body: Body) -> Body:
+    """Return the body with the members of `extra_body` in it, as many clients mean them.
+
+    Only Google has a parameter of this name, in which `google` has the parameters of its own API.
+    Clients that follow Google's examples for another language write it twice.
+    """
+    google = None
+    while "extra_body" in body:
+        extra = body.pop("extra_body")
+        if not isinstance(extra, dict | None):
+            raise InvalidRequest(_("extra_body must be an object."), param="extra_body")
+        body = {**(extra or {}), **body}
+        google = google or body.pop("google", None)
+    return body if google is None else {**body, "extra_body": {"google": google}}
 
 
 def measure_json(*parts: Any) -> int:
@@ -122,6 +177,24 @@ def measure_json(*parts: Any) -> int:
         return len(orjson.dumps(parts))  # orjson parses deeper nesting than it writes
     except TypeError:
         raise InvalidRequest(_("The request body is nested too deeply.")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The size of a prompt in bytes, without its media; and what it asks of a cache."""
+
+    size: int
+    writes_1h: bool
+
+
+def measure_prompt(media: Media | None, *parts: Any) -> Prompt:
+    """Measure the parts of a body that a model reads. Raises InvalidRequest for deep nesting."""
+    try:
+        written = orjson.dumps(parts)
+    except TypeError:
+        raise InvalidRequest(_("The request body is nested too deeply.")) from None
+    size = len(written) - (media.sent_bytes if media else 0)
+    return Prompt(size, writes_1h=KEPT_FOR_AN_HOUR in written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +211,7 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
 
     A text is a string or a list of token ids. Raises InvalidRequest.
     """
-    value = body.get(name)
+    value = body[name] = _make_tokens_whole(body.get(name))
     if isinstance(value, str):
         return Texts(1, count_bytes(value))
     if _are_tokens(value):
@@ -153,6 +226,17 @@ def measure_texts(body: Body, name: str, most: int) -> Texts:
         % {"name": name, "most": most},
         param=name,
     )
+
+
+def _make_tokens_whole(value: Any) -> Any:
+    """Return tokens such as 100.0 as integers, and every other value as it is."""
+    if not (isinstance(value, list) and value):
+        return value
+    if isinstance(value[0], list):
+        return [_make_tokens_whole(one) for one in value]
+    if all(isinstance(one, float) and one.is_integer() for one in value):
+        return list(map(int, value))
+    return value
 
 
 def count_bytes(text: str) -> int:
@@ -201,22 +285,35 @@ def set_stream(body: Body, kept: Body, stream: bool | None) -> bool:  # noqa: FB
     return options.get("include_usage") or False
 
 
-def list_added(kept: Body) -> frozenset[str]:
-    """The members that `set_stream` wrote and that a provider can do without."""
-    return ADDED_TO_STREAMS if kept["stream"] else ADDED_TO_JSON
+def read_limit(body: Body, names: Iterable[str]) -> int | None:
+    """Return the limit of the answer: the first of these members that is there; None without one.
+
+    The names are those of all routes, because clients take one for the other.
+    """
+    for name in names:
+        if (limit := body.get(name)) is not None:
+            return int(limit)
+    return None
+
+
+def list_added(kept: Body) -> Body:
+    """Return the `added` of a request: what `set_stream` wrote that a provider can do without.
+
+    Without `stream` a provider sends JSON.
+    """
+    return {"stream_options": None} if kept["stream"] else {"stream": None}
 
 
 def check_cache(block: Body, param: str) -> None:
-    """Refuse a cache write that lasts longer than five minutes: it costs more than our price.
+    """Refuse a cache write that lasts for a time that no price is for.
 
     Raises InvalidRequest.
     """
     control = block.get("cache_control")
-    if isinstance(control, dict) and control.get("ttl") not in (None, "5m"):
+    if isinstance(control, dict) and control.get("ttl") not in CACHE_TIMES:
         name = f"{param}.cache_control.ttl".lstrip(".")
         raise InvalidRequest(
-            _('%(param)s can only be "5m" here, because a longer time costs more.')
-            % {"param": name},
+            _('%(param)s can only be "5m" or "1h" here.') % {"param": name},
             param=name,
         )
 
@@ -224,8 +321,8 @@ def check_cache(block: Body, param: str) -> None:
 def build_unmeasured_refusal(param: str) -> InvalidRequest:
     return InvalidRequest(
         _(
-            "%(param)s cannot be measured before it is sent. Send the content itself, not "
-            "an ID or a URL."
+            "%(param)s cannot be measured before it is sent. Send the content itself or its "
+            "URL, not an ID."
         )
         % {"param": param},
         param=param,

@@ -6,42 +6,32 @@ another, and the tokens of stored state have no known bound.
 Source: OpenAI API reference, "Create a model response" and "Streaming events".
 """
 
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest, UpstreamRejected
+from llmproxy.metering.media import Content, collect
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
-from llmproxy.routes import kinds, parameters, request_body
+from llmproxy.routes import media_parts, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, encode_bill, encode_event
-from llmproxy.routes.kinds import OBJECT, STRING, Content
-from llmproxy.routes.parameters import (
-    LIMIT,
-    MODEL,
-    SAMPLING,
-    STREAM,
-    TOOLS,
-    UNMETERED,
-    Parameter,
-    Parameters,
-)
+from llmproxy.routes.parameters import UNMETERED
 from llmproxy.routes.request_body import Body, CompletionRequest
+from llmproxy.routes.tables import items, tools
+from llmproxy.routes.tables.responses import LIMITS, MAX_ITEMS, PARAMETERS
 from llmproxy.upstream.event_stream import Event
 
-MAX_ITEMS = 10_000
-# Types of items that callers send back from earlier answers, or add. All other types belong to
-# tools that the provider runs.
-ITEMS = (
-    "message",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "reasoning",
-)
+# Where items have parts that can be images or files.
+PARTS_OF = {
+    "message": "content",
+    "function_call_output": "output",
+    "custom_tool_call_output": "output",
+}
 PARTS = (
     "input_text",
     "output_text",
@@ -49,49 +39,55 @@ PARTS = (
     "summary_text",
     "reasoning_text",
     "text",
-    "input_file",
-    "input_audio",
 )
+MEDIA_PARTS = ("input_image", "input_file", "input_audio")
 
-PARAMETERS = Parameters(
-    *parameters.refuse(
-        gettext_lazy(
-            "%(name)s is not available here. Send everything that the model needs in input."
-        ),
-        "previous_response_id",
-        "conversation",
-        "background",
-        "prompt",
-    ),
-    *parameters.refuse(
-        gettext_lazy(
-            "%(name)s is not available here, because no answer is stored. Send false, "
-            "or leave it out."
-        ),
-        "store",
-    ),
-    # It generates a summary, which the limit of the answer does not include.
-    *parameters.refuse(UNMETERED, "context_management"),
-    *SAMPLING,
-    Parameter("reasoning", OBJECT),
-    TOOLS,
-    Parameter(
-        "input",
-        Content({"anyOf": [kinds.TEXT, kinds.describe_list(OBJECT.schema(), MAX_ITEMS)]}),
-        is_required=True,
-    ),
-    STREAM,
-    Parameter("instructions", STRING),
-    Parameter("text", OBJECT),
-    MODEL,
-    Parameter("max_output_tokens", LIMIT, is_forwarded=False),
-    *parameters.pass_on(
-        """
-        include metadata parallel_tool_calls prompt_cache_key safety_identifier stream_options
-        tool_choice top_logprobs truncation user
-        """
-    ),
-)
+ENCRYPTED = "reasoning.encrypted_content"
+# OpenAI's models that reason. Others refuse to be asked for their encrypted thoughts.
+REASONS = re.compile(r"(.*/)?(o[1-9](-|\Z)|gpt-([5-9]|[1-9]\d)(?!.*chat)|codex)", re.IGNORECASE)
+LEAST_TOKENS = 16  # OpenAI refuses a smaller limit
+
+
+@dataclass(slots=True)
+class StatelessRequest(CompletionRequest):
+    """A request for an answer of which the provider keeps nothing.
+
+    Reasoning models are asked for their thoughts in encrypted form, because the caller has to send
+    them back in the next request: the provider has not stored them.
+    """
+
+    wants_thoughts: bool = True
+
+    @property
+    def least_tokens(self) -> int:
+        return LEAST_TOKENS
+
+    def add_nothing(self) -> None:
+        self.wants_thoughts = False
+        CompletionRequest.add_nothing(self)
+
+    def upstream_body(
+        self,
+        *,
+        model: str,
+        max_tokens: int,
+        limit: str | None = None,
+        left_out: Collection[str] = (),
+    ) -> bytes:
+        if self.wants_thoughts:
+            own = self.added["include"]
+            if self.body.get("reasoning") or REASONS.match(model):
+                self.body["include"] = [*_list_included(own), ENCRYPTED]
+            elif "include" in self.body:
+                self.body["include"] = own
+        return CompletionRequest.upstream_body(
+            self, model=model, max_tokens=max_tokens, limit=limit, left_out=left_out
+        )
+
+
+def _list_included(include: Any) -> list[str]:
+    """Return the values of `include`, which may be one text or null."""
+    return [include] if isinstance(include, str) else include or []
 
 
 class Responses(Route):
@@ -103,23 +99,31 @@ class Responses(Route):
         body = request_body.parse_object(raw)
         PARAMETERS.check(body)
         _check_reasoning(body)
-        images = _check_input(body)
-        kept = PARAMETERS.select(body)
+        dropped = tools.leave_out(body, tools.RESPONSES) if body.get("tools") else []
+        media = collect(_check_input(body, dropped))
+        selection = PARAMETERS.select(body)
+        kept = selection.kept
         kept["stream"] = request_body.is_streamed(body, stream)
-        kept["store"] = False
-        size = request_body.measure_json(
-            body["input"], body.get("instructions"), body.get("tools"), body.get("text")
+        prompt = request_body.measure_prompt(
+            media, body["input"], body.get("instructions"), body.get("tools"), body.get("text")
         )
-        return CompletionRequest(
+        request = StatelessRequest(
             body=kept,
-            model=body.get("model"),
+            model=body.get("model") or None,
             stream=kept["stream"],
-            prompt_bytes=size - sum(map(len, images)),
+            prompt_bytes=prompt.size,
             limit="max_output_tokens",
-            added=frozenset({"store"}),
-            max_tokens=body.get("max_output_tokens"),
-            images=len(images),
+            max_tokens=request_body.read_limit(body, LIMITS),
+            media=media,
+            writes_1h=prompt.writes_1h,
+            dropped=[*dropped, *selection.dropped],
+            unknown=selection.unknown,
+            wants_thoughts=ENCRYPTED not in _list_included(kept.get("include")),
         )
+        request.add(store=False)
+        if request.wants_thoughts:
+            request.added["include"] = kept.get("include")  # it depends on the model, see above
+        return request
 
     def streamed(self, request: CompletionRequest) -> Stream:
         return ResponseEvents(request)
@@ -135,63 +139,46 @@ def _check_reasoning(body: Body) -> None:
         raise InvalidRequest(UNMETERED % {"name": "reasoning.mode"}, param="reasoning.mode")
 
 
-def _check_input(body: Body) -> list[str]:
-    """Check the input, and return the images in it as texts of the body."""
-    items = body.get("input")
-    if isinstance(items, str):
+def _check_input(body: Body, dropped: list[str]) -> list[Content]:
+    """Check the input, and return the contents in it that are no text.
+
+    Items that no provider gets are removed from `body`, and their names added to `dropped`.
+    """
+    listed = body.get("input")
+    if isinstance(listed, str):
         return []
-    if not isinstance(items, list) or not 1 <= len(items) <= MAX_ITEMS:
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_ITEMS:
         raise InvalidRequest(
             _("input must be a string or a list of 1 to %(most)d items.") % {"most": MAX_ITEMS},
             param="input",
         )
-    images: list[str] = []
-    for index, item in enumerate(items):
-        param = f"input.{index}"
-        # An item that has only an id refers to an item that the provider stores.
-        if (
-            not isinstance(item, dict)
-            or (item.get("type") or ("role" in item and "message")) not in ITEMS
-        ):
-            raise request_body.build_unknown_type_refusal(param)
-        if _is_reference(item):
-            raise request_body.build_unmeasured_refusal(param)
-        for name in ("content", "output", "summary"):
-            images += _find_images(item.get(name), f"{param}.{name}")
-    return images
+    kept, left_out = items.select(listed)
+    if not kept:
+        raise request_body.build_unmeasured_refusal("input.0")
+    if left_out:
+        body["input"] = [item for _param, item in kept]
+        dropped += left_out
+    contents: list[Content] = []
+    for param, item in kept:
+        if name := PARTS_OF.get(item.get("type") or "message"):
+            contents += _find_media(item.get(name), f"{param}.{name}")
+    return contents
 
 
-def _is_reference(item: Body) -> bool:
-    """True if the item has no content: the provider would look it up in the operator's account."""
-    if item.get("type") == "reasoning":
-        return not (item.get("encrypted_content") or item.get("summary") or item.get("content"))
-    return item.get("type", "message") == "message" and not item.get("content")
-
-
-def _find_images(content: Any, param: str) -> list[str]:
+def _find_media(content: Any, param: str) -> Iterator[Content]:
     if content is None or isinstance(content, str):
-        return []
+        return
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
         raise InvalidRequest(
             _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
         )
-    images = []
     for part in content:
-        if (
-            part.get("file_id")
-            or part.get("file_url")
-            or "://" in str(part.get("file_data") or "")[:64]
-        ):
+        if part.get("file_id"):
             raise request_body.build_unmeasured_refusal(param)
-        if part.get("type") == "input_image":
-            if not isinstance(part.get("image_url"), str):
-                raise InvalidRequest(
-                    _("%(param)s has an image without a URL.") % {"param": param}, param=param
-                )
-            images.append(part["image_url"])
+        if part.get("type") in MEDIA_PARTS:
+            yield from media_parts.read_part(part, param)
         elif part.get("type") not in PARTS:
             raise request_body.build_unknown_type_refusal(param)
-    return images
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
@@ -258,14 +245,20 @@ class ResponseEvents(Stream):
         return b""
 
     def failure(self, refusal: GatewayRefusal, receipt: Receipt) -> bytes:
-        if self.response.get("status") == "failed":
+        """Keep the last event: `response.failed` if the provider sent one, else `error`.
+
+        OpenAI's clients raise for any event with a member `error`. Other clients read the members
+        that the reference has: the same facts beside it, or those in `response`.
+        """
+        if self.response.get("status") == "failed" and self.response.get("error") is not None:
             code = refusal.code if isinstance(refusal, UpstreamRejected) else "server_error"
             error = {"code": code, "message": refusal.message}
-            self.last = self._event("response.failed", response={**self.response, "error": error})
+            failed = {**self.response, "error": error}
+            self.last = self._event("response.failed", response=failed, error=error)
         else:
-            self.last = self._event(
-                "error", code=refusal.code, message=refusal.message, param=refusal.param
-            )
+            facts = RESPONSES.refusal(refusal)
+            flat = {name: facts["error"][name] for name in ("code", "message", "param")}
+            self.last = self._event("error", **facts, **flat)
         return b""
 
     def end(self, receipt: Receipt) -> bytes:

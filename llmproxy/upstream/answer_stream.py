@@ -16,7 +16,8 @@ from llmproxy.upstream.failures import Asked, build_failure
 
 # A read that takes less time did not wait. After so many in a row other greenlets get a turn.
 NO_WAIT_SECONDS, READS_PER_TURN = 0.001, 8
-HELD_BACK_BYTES = 64 * 1024  # of events before the first content
+# Events before the first content are held back up to these limits.
+HELD_BACK_BYTES, HELD_BACK_EVENTS = 64 * 1024, 2000
 # What a provider may send after [DONE], and how long it is waited for if the usage is missing.
 READS_AFTER_DONE, AFTER_DONE_SECONDS = 8, 0.1
 
@@ -66,7 +67,8 @@ class EventStream:
             for number, event in enumerate(batch or ()):
                 held.append(event)
                 size += len(event.raw)
-                if is_content(event) or size > HELD_BACK_BYTES:
+                is_full = size > HELD_BACK_BYTES or len(held) > HELD_BACK_EVENTS
+                if is_content(event) or is_full:
                     held += (batch or [])[number + 1 :]
                     return
             if self._call.seconds_to_turn <= 0:

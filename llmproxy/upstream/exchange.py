@@ -88,16 +88,17 @@ def read_json(
     is_answer: Callable[[dict[str, Any]], bool],
     call: Call,
     asked: Asked,
+    most_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Read the whole answer, a JSON object of at most LLM_MAX_ANSWER_BYTES; release the response.
 
-    Raises UpstreamFailure, also for JSON that `is_answer` does not accept.
+    It may take `most_seconds`, or LLM_COMPLETION_SECONDS. Raises UpstreamFailure, also for JSON
+    that `is_answer` does not accept.
     """
-    until = time.monotonic() + settings.LLM_COMPLETION_SECONDS
+    seconds = most_seconds or settings.LLM_COMPLETION_SECONDS
+    until, wait = time.monotonic() + seconds, min(seconds, asked.target.idle)
     try:
-        raw = _read_body(
-            response, call, wait=asked.target.idle, until=until, most=settings.LLM_MAX_ANSWER_BYTES
-        )
+        raw = _read_body(response, call, wait=wait, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
     except (OSError, ValueError) as error:
         raise build_failure(error) from error
     finally:

@@ -69,7 +69,7 @@ class Turns:
             limit = target.limit_spelling
         elif limit in refused:
             limit = self._find_other(limit) or limit
-        self.spelling = Spelling(limit, refused.intersection(added), refused)
+        self.spelling = Spelling(limit, refused, refused)
         self.has_learned = False  # whether the present spelling is not the first one
         self._failures: dict[str, UpstreamFailure] = {}  # by the name of the limit
 

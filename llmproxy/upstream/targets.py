@@ -32,7 +32,8 @@ class Target:
 
     `provider` and `deployment` are the ids of the rows. `failures` counts those in a row until now.
     After too many of them the provider `is_cooling`, and others are asked before it. `refused` are
-    the parameters that the deployment has refused lately.
+    the parameters that the deployment has refused lately. It gets the unknown parameters in
+    `forwarded_parameters`.
     """
 
     provider: int
@@ -55,6 +56,7 @@ class Target:
     drain_seconds: int = 0
     failures: int = 0
     is_cooling: bool = False
+    forwarded_parameters: Sequence[str] = ()
 
     @classmethod
     def from_provider(cls, row: Provider) -> "Target":

@@ -50,7 +50,7 @@ def running_site(data: Path) -> Iterator[RunningSite]:
             yield RunningSite(f"http://127.0.0.1:{port}", environment)
         finally:
             launcher.send_signal(signal.SIGTERM)
-            assert launcher.wait(15) == 0
+            assert launcher.wait(60) == 0
 
 
 def _wait_for_welcome(launcher: "subprocess.Popen[bytes]", log: Path) -> None:

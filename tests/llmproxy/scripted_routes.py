@@ -79,6 +79,14 @@ def response_answer(text: str = "Hello", usage: Usage = (20, 5)) -> Script:
     return _json(response(text, usage))
 
 
+def compaction(_text: str = "", usage: Usage = (20, 5)) -> Script:
+    """A conversation of one message, compacted."""
+    item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA" * 20_000}
+    counts = response(usage=usage)["usage"]
+    about = {"id": "resp_1", "object": "response.compaction", "created_at": 1}
+    return _json({**about, "output": [response("x" * 90_000)["output"][0], item], "usage": counts})
+
+
 def response_piece(text: str, number: int = 1) -> bytes:
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     return event(
@@ -163,6 +171,7 @@ ANSWERS: dict[str, Callable[..., Script]] = {
     "/v1/completions": text_answer,
     "/v1/embeddings": vectors,
     "/v1/responses": response_answer,
+    "/v1/responses/compact": compaction,
     "/v1/messages": message_answer,
 }
 STREAMS: dict[str, Callable[..., list[bytes]]] = {

@@ -10,7 +10,7 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-def eventually(condition: Callable[[], Answer], seconds: float = 20) -> Answer:
+def eventually(condition: Callable[[], Answer], seconds: float = 120) -> Answer:
     """Call the condition until it returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):

@@ -166,7 +166,7 @@ def test_the_drill_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) 
         finally:
             process.kill()
     assert list(tmp_path.iterdir()) == []
-    eventually(lambda: not [line for line in running() if str(tmp_path) in line], seconds=5)
+    eventually(lambda: not [line for line in running() if str(tmp_path) in line])
 
 
 def running() -> list[str]:

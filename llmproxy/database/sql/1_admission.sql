@@ -53,30 +53,38 @@ BEGIN
 END $$;
 
 -- Finds the active model with this name (or the first active model, if `p_name` is NULL) that an
--- active provider serves. `prices` has its prices by kind, `targets` the providers that serve it
--- on this route as a JSON array. `p_price`, `p_longest` and `p_image_tokens` are the defaults for
--- a model without its own. `refusal` is NULL, model_not_found, model_without_price or
--- route_not_served.
+-- active provider serves. `prices` has its prices that have columns in `completions`, `extras` all
+-- others, and `targets` the providers that serve it on this route as a JSON array. `p_price` and
+-- `p_longest` are the defaults for a model without its own. `extra` is what a request costs besides
+-- its tokens, in thousandths of a credit. `refusal` is NULL, model_not_found, model_without_price
+-- or route_not_served.
 CREATE OR REPLACE FUNCTION gateway_model(
-    p_name text, p_endpoint text, p_price numeric, p_longest integer, p_image_tokens integer,
-    OUT name text, OUT refusal text, OUT prices jsonb, OUT prompt numeric,
-    OUT dearest_prompt numeric, OUT dearest_completion numeric,
-    OUT longest integer, OUT image_tokens integer, OUT targets json
+    p_name text, p_endpoint text, p_price numeric, p_longest integer,
+    OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb,
+    OUT prompt numeric, OUT dearest_prompt numeric, OUT dearest_completion numeric,
+    OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_model bigint;
+    has_extras boolean;
 BEGIN
-    SELECT m.id, m.name, gateway_prices(m, p_price), COALESCE(m.prompt_price, p_price),
+    SELECT m.id, m.name, gateway_prices(m, p_price), gateway_has_extras(m),
+           COALESCE(m.prompt_price, p_price),
            gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
-           COALESCE(m.max_output_tokens, p_longest), COALESCE(m.image_tokens, p_image_tokens)
-      INTO v_model, gateway_model.name, prices, prompt, dearest_prompt, dearest_completion, longest,
-           image_tokens
+           COALESCE(m.max_output_tokens, p_longest)
+      INTO gateway_model.id, gateway_model.name, prices, has_extras, prompt,
+           dearest_prompt, dearest_completion, longest
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
                     WHERE d.model_id = m.id AND d.is_active AND v.is_active)
      ORDER BY m.id LIMIT 1;
-    SELECT json_agg(json_build_object(
+    extra := 0;
+    IF has_extras THEN  -- a statement of its own, because few models have any
+        SELECT gateway_extras(m, p_price), COALESCE(m.request_price * 1000, 0), m.long_from_tokens
+          INTO extras, extra, long_from FROM language_models m WHERE m.id = gateway_model.id;
+    END IF;
+    -- A null member is left out: a worker of the version before does not know a new member.
+    SELECT json_agg(json_strip_nulls(json_build_object(
                'deployment', d.id, 'limit_spelling', d.limit_spelling,
                'refused', CASE WHEN d.refused_at > clock_timestamp() - make_interval(days => 1)
                                THEN d.refused_parameters ELSE '{}' END,
@@ -88,11 +96,13 @@ BEGIN
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,
                'drain_seconds', v.drain_seconds, 'failures', v.failures,
-               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false)))
+               'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false),
+               'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}'))))
       INTO targets
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
-     WHERE d.model_id = v_model AND d.is_active AND v.is_active AND p_endpoint = ANY (v.endpoints);
-    refusal := CASE WHEN v_model IS NULL THEN 'model_not_found'
+     WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active
+       AND p_endpoint = ANY (v.endpoints);
+    refusal := CASE WHEN gateway_model.id IS NULL THEN 'model_not_found'
                     WHEN dearest_prompt IS NULL OR dearest_completion IS NULL
                         THEN 'model_without_price'
                     WHEN targets IS NULL THEN 'route_not_served' END;
@@ -168,6 +178,7 @@ DECLARE
     caller record;
     account record;
     model record;
+    dear record;
     request record;
     counted record;
     held record;
@@ -182,11 +193,14 @@ DECLARE
     v_least_credits bigint := 0;  -- without these the completion is refused
     v_most_credits bigint := 0;  -- the completion cannot cost more
     v_affordable_tokens bigint;
+    -- What the completion costs besides its tokens, at least and at most: thousandths of a credit.
+    v_least_extra numeric;
+    v_most_extra numeric;
 BEGIN
     SELECT * INTO request FROM jsonb_to_record(p) AS a(
         checksum text, is_key boolean, "user" bigint, is_backend boolean, model text, endpoint text,
-        price numeric, longest integer, image_tokens integer, prompt_bytes bigint,
-        prompt_tokens bigint, images integer, choices integer, max_tokens bigint, rpm bigint,
+        price numeric, longest integer, prompt_bytes bigint, prompt_tokens bigint, media jsonb,
+        writes_1h boolean, choices integer, max_tokens bigint, rpm bigint,
         tpm bigint, max_open integer, least bigint, most bigint, reference text, seconds integer,
         key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
     caller := gateway_caller(request.checksum, request.is_key, request."user");
@@ -201,8 +215,7 @@ BEGIN
       INTO account FROM users u JOIN plans pl ON pl.slug = u.plan
      WHERE u.id = caller.id FOR NO KEY UPDATE OF u;
     v_now := clock_timestamp();
-    model := gateway_model(request.model, request.endpoint, request.price, request.longest,
-                           request.image_tokens);
+    model := gateway_model(request.model, request.endpoint, request.price, request.longest);
     IF NOT (COALESCE(cardinality(account.allowed_models), 0) = 0
             OR model.name = ANY (account.allowed_models))
        OR NOT (COALESCE(cardinality(caller.key_models), 0) = 0
@@ -223,8 +236,21 @@ BEGIN
     IF model.refusal IS NOT NULL THEN
         RETURN json_build_object('refusal', model.refusal);
     END IF;
-    v_prompt_bound := request.prompt_bytes + request.images * model.image_tokens;
-    v_prompt_estimate := request.prompt_tokens + request.images * model.image_tokens;
+    v_prompt_bound := request.prompt_bytes;
+    v_prompt_estimate := request.prompt_tokens;
+    v_least_extra := model.extra;
+    v_most_extra := model.extra;
+    IF request.media IS NOT NULL OR request.writes_1h OR v_prompt_bound >= model.long_from THEN
+        dear := gateway_dear(model.id, request.price, request.media, request.writes_1h,
+                             v_prompt_bound, v_prompt_estimate);
+        v_prompt_bound := dear.bound;
+        v_prompt_estimate := dear.estimate;
+        v_least_extra := v_least_extra + dear.least_extra;
+        v_most_extra := v_most_extra + dear.most_extra;
+        model.prompt := dear.prompt;
+        model.dearest_prompt := dear.dearest_prompt;
+        model.dearest_completion := dear.dearest_completion;
+    END IF;
     v_completion_limit := LEAST(request.max_tokens, model.longest);
     IF caller.id IS NOT NULL THEN
         counted := gateway_rates(caller.id, '', account.rpm, account.tpm, 1,
@@ -252,7 +278,7 @@ BEGIN
                 'name', caller.name, 'limit', caller.concurrent,
                 'rates', gateway_uncounted(caller, account, v_now));
         END IF;
-        IF model.dearest_prompt + model.dearest_completion > 0 THEN
+        IF model.dearest_prompt + model.dearest_completion + v_most_extra > 0 THEN
             -- A completion of one token is admitted at the plain price of the prompt. If more
             -- tokens are required (`least_tokens`), the credits have to suffice for them after a
             -- prompt at its dearest price.
@@ -260,11 +286,12 @@ BEGIN
                 v_prompt_estimate * CASE WHEN request.least_tokens > 1 THEN model.dearest_prompt
                                          ELSE model.prompt END
                 + LEAST(v_completion_limit, COALESCE(request.least_tokens, 1)) * request.choices
-                  * model.dearest_completion) / 1000));
+                  * model.dearest_completion + v_least_extra) / 1000));
         END IF;
         v_most_credits := LEAST(GREATEST(v_least_credits, ceil((
             v_prompt_bound * model.dearest_prompt
-            + v_completion_limit * request.choices * model.dearest_completion) / 1000)),
+            + v_completion_limit * request.choices * model.dearest_completion
+            + v_most_extra) / 1000)),
             request.most);
         held := ledger_hold(
             caller.id, v_most_credits, LEAST(v_least_credits, v_most_credits), request.reference,
@@ -276,7 +303,7 @@ BEGIN
         hold := held.hold;
         v_affordable_tokens := CASE WHEN model.dearest_completion > 0 THEN
             floor(GREATEST(COALESCE(hold.amount, held.available) * 1000
-                           - v_prompt_estimate * model.dearest_prompt, 0)
+                           - v_prompt_estimate * model.dearest_prompt - v_least_extra, 0)
                   / model.dearest_completion) END;
         IF held.refusal IS NOT NULL THEN
             RETURN json_build_object(
@@ -317,7 +344,8 @@ BEGIN
     END IF;
     RETURN json_build_object(
         'account', caller.id, 'credential', caller.credential, 'name', caller.name,
-        'model', model.name, 'prices', model.prices, 'targets', model.targets,
+        'model', model.name, 'prices', model.prices, 'extras', model.extras,
+        'targets', model.targets,
         'prompt_tokens', v_prompt_estimate, 'certain_tokens', v_prompt_bound,
         'longest', v_completion_limit, 'affordable', v_affordable_tokens / request.choices,
         'hold', hold.id, 'held', hold.amount, 'rates', v_limits);

@@ -24,11 +24,13 @@ class Fault(Enum):
     PROVIDER = "provider"  # anything else
 
 
+# Statuses that mean that the provider has no such route or model.
+NOT_SERVED = frozenset({404, 405, 410, 501})
 # Statuses without words that say more.
 BY_STATUS = {
     **dict.fromkeys((400, 413, 415, 422), Fault.CALLER),
     **dict.fromkeys((401, 402, 403, 407), Fault.OPERATOR),
-    **dict.fromkeys((404, 405, 410, 501), Fault.MODEL),
+    **dict.fromkeys(NOT_SERVED, Fault.MODEL),
     **dict.fromkeys((429, 503, 529), Fault.BUSY),
 }
 ALWAYS_OURS = frozenset({401, 402, 407})

@@ -16,7 +16,7 @@ from accounts.models import User
 from deviceauth import device_flow, mails
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, follow, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -47,9 +47,9 @@ def start_device(**extra: Any) -> Device:
 
 def answer_code(page: Page, device: Device, decision: str = "") -> None:
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     if decision:
-        page.locator(f"button[value={decision}]").click()
+        follow(page.locator(f"button[value={decision}]"))
 
 
 def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
@@ -58,9 +58,9 @@ def test_the_steps_to_a_connected_device(page: Page, user: User) -> None:
     check_page(page, "1-enter")
     page.goto(f"/auth/device?user_code={device.codes['user_code']}")
     check_page(page, "2-enter-with-code")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     check_page(page, "3-confirm")
-    page.locator("button[value=allow]").click()
+    follow(page.locator("button[value=allow]"))
     check_page(page, "4-allowed")
     assert device.redeem().tokens["user"]["id"] == user.pk
 
@@ -71,7 +71,7 @@ def test_a_request_from_elsewhere_is_refused(page: Page, third_party: Applicatio
     )
     answer_code(page, device)
     check_page(page, "5-confirm-elsewhere")
-    page.locator("button[value=deny]").click()
+    follow(page.locator("button[value=deny]"))
     check_page(page, "6-denied")
     assert device.row.status == DeviceCode.Status.DENIED
 
@@ -80,7 +80,7 @@ def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     page.goto("/auth/device")
     page.evaluate("document.querySelector('main form').noValidate = true")
     page.locator("#user_code").fill("ABC")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     check_page(page, "7-malformed")
     used = start_device().approved_by(user).redeem()
     answer_code(page, used)
@@ -93,7 +93,7 @@ def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
     check_page(page, "9-expired")
     for number in range(6):
         page.goto("/auth/device?user_code=BBBB-BBBB")
-        page.locator("main button[type=submit]").click()
+        follow(page.locator("main button[type=submit]"))
         if number == 0:
             check_page(page, "10-unknown")
     check_page(page, "11-too-many")
@@ -109,17 +109,17 @@ def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
     )
     page.goto("/account/devices")
     check_page(page, "13-devices")
-    page.locator(".acts a").first.click()
+    follow(page.locator(".acts a").first)
     check_page(page, "14-device")
     page.locator("#id_monthly_budget").fill("250")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     check_page(page, "15-saved")
-    page.locator(".acts a").nth(1).click()
+    follow(page.locator(".acts a").nth(1))
     check_page(page, "16-disconnect")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     page.goto("/account/devices/disconnect")
     check_page(page, "17-disconnect-all")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     assert not DeviceSession.objects.live().exists()
 
 
@@ -128,7 +128,7 @@ def test_the_link_of_the_mail(page: Page, user: User) -> None:
     approval = DeviceSession.objects.get().approval
     page.goto(mails.build_undo_link(approval).partition(":8000")[2])
     check_page(page, "18-undo")
-    page.locator("main button[type=submit]").click()
+    follow(page.locator("main button[type=submit]"))
     check_page(page, "19-undone")
     assert device.me().status_code == 401
     page.goto("/auth/device/undo/nonsense")

@@ -1,5 +1,6 @@
 """The admin pages of providers and models in a browser: a desktop in English, a phone in Thai."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from accounts.models import User
 from llmproxy.models import Completion, Deployment, LanguageModel, Provider
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, log_in, open_strict_page
+from tests.pages import CHROMIUM, DESKTOP, PHONE, SCREENSHOTS, follow, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -99,15 +100,69 @@ def test_a_provider_is_tested_and_its_models_imported(page: Page, provider: Prov
     page.goto(f"/admin/llmproxy/provider/{provider.pk}/import/")
     page.locator("input[name=names][value=gpt-5]").check()
     page.locator("input[name=prompt_price]").fill("1")
-    page.locator(
-        "main form[method=post] button[type=submit], #content-main form[method=post] button"
-    ).last.click()
+    follow(
+        page.locator(
+            "main form[method=post] button[type=submit], #content-main form[method=post] button"
+        ).last
+    )
     check_page(page, "providers-import-refused")
     page.locator("input[name=completion_price]").fill("4")
     page.locator("#content-main form[method=post] button").last.click()
     expect(page.get_by_role("link", name="gpt-5", exact=True)).to_be_visible()
     check_page(page, "providers-models")
     assert LanguageModel.objects.get(name="gpt-5").obstacle == ""
+
+
+def test_the_form_of_a_model_is_short_until_it_has_further_prices(
+    page: Page, provider: Provider
+) -> None:
+    model = LanguageModel.objects.get(name="small")
+    address = f"/admin/llmproxy/languagemodel/{model.pk}/change/"
+    page.goto(address)
+    check_page(page, "models-form")
+    request = page.locator("input[name=request_price]")
+    expect(request).to_be_hidden()
+    page.locator("details summary").nth(1).click()
+    request.fill("2.5")
+    follow(page.locator("button[name=_continue], input[name=_continue]").first)
+    expect(request).to_have_value("2.5")
+    expect(request).to_be_visible()
+    LanguageModel.objects.update(long_from_tokens=200_001, long_prompt_price=2, page_tokens=900)
+    page.goto(address)
+    check_page(page, "models-form-long")
+
+
+def test_prices_are_imported_after_a_preview(page: Page, provider: Provider) -> None:
+    openai = Provider.objects.create(
+        name="OpenAI", slug="openai", base_url="https://api.openai.com/v1"
+    )
+    router = Provider.objects.create(
+        name="Router", slug="router", base_url="https://openrouter.ai/api/v1"
+    )
+    for name, served in {"gpt-4o": [openai], "gpt-5.4": [openai, router], "mine": [openai]}.items():
+        row = LanguageModel.objects.create(name=name, prompt_price=9)
+        for order, one in enumerate(served):
+            own_name = f"openai/{name}" if one is router else ""
+            Deployment.objects.create(model=row, provider=one, order=order, upstream_name=own_name)
+    page.goto("/admin/llmproxy/languagemodel/")
+    check_page(page, "models-list")
+    page.goto("/admin/llmproxy/languagemodel/prices/")
+    check_page(page, "models-prices-rate")
+    page.locator("input[name=credits_per_usd]").fill("100")
+    page.locator("input[name=margin_percent]").fill("20")
+    follow(page.locator("button[name=preview]"))
+    check_page(page, "models-prices")
+    for box in page.locator("input[name=take]").all():
+        box.set_checked("gpt-4o" in box.locator("xpath=..").inner_text())
+    follow(page.locator("button[name=import]"))
+    expect(page).to_have_url(re.compile("/languagemodel/$"))
+    assert [float(price) for price in list_prompt_prices()] == [0.3, 9, 9]
+
+
+def list_prompt_prices() -> list[Any]:
+    names = ("gpt-4o", "gpt-5.4", "mine")
+    models = LanguageModel.objects.filter(name__in=names).order_by("name")
+    return list(models.values_list("prompt_price", flat=True))
 
 
 def test_the_figures_by_day(

@@ -18,7 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from llmproxy.metering.pricing import PRICE_COLUMNS
+from llmproxy.metering.price_kinds import COLUMN_KINDS
 from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
@@ -76,9 +76,13 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
         "first_byte_seconds": "20",
         "on_disconnect": "drain",
         "drain_seconds": "7",
+        "forwarded_parameters": " odd,x_vendor  odd\n*",
     }
     assert admin.post(f"{PROVIDERS}add/", sent).status_code == 302
     row = Provider.objects.get()
+    assert row.forwarded_parameters == ["odd", "x_vendor", "*"]
+    shown = admin.get(f"{PROVIDERS}{row.pk}/change/").content.decode()
+    assert 'value="odd, x_vendor, *"' in shown
     assert (row.key_header, row.endpoints, row.first_byte_seconds) == (
         "api-key",
         sent["endpoints"],
@@ -108,6 +112,12 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
         {"own_key_header": "X Key"},
         {"own_key_header": "X-Key: 1\r\nHost"},
         {"own_key_header": "ก"},
+        {"forwarded_parameters": "odd, service_tier"},
+        {"forwarded_parameters": "previous_response_id"},
+        {"forwarded_parameters": "store"},
+        {"forwarded_parameters": "n\u00e4me"},
+        {"forwarded_parameters": "x" * 65},
+        {"forwarded_parameters": "<b>"},
     ],
 )
 def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -> None:
@@ -350,9 +360,9 @@ def test_only_who_may_change_sees_the_button(provider: Provider, staff: Any, adm
 
 
 def prices_of(name: str) -> tuple[Decimal | None, ...]:
-    prices: tuple[Decimal | None, ...] = LanguageModel.objects.values_list(*PRICE_COLUMNS).get(
-        name=name
-    )
+    prices: tuple[Decimal | None, ...] = LanguageModel.objects.values_list(
+        *[kind.column for kind in COLUMN_KINDS]
+    ).get(name=name)
     return prices
 
 

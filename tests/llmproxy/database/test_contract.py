@@ -18,11 +18,13 @@ from llmproxy.database.contract import (
     AdmissionGranted,
     AdmissionRequest,
     Answered,
+    FreeGranted,
+    FreeRequest,
     Repeated,
     Settled,
     SettlementRequest,
 )
-from llmproxy.metering.pricing import PRICE_COLUMNS, TOKEN_COUNTS
+from llmproxy.metering.price_kinds import COLUMN_KINDS, COUNT_COLUMNS
 
 pytestmark = pytest.mark.django_db
 
@@ -88,7 +90,8 @@ def keys(arguments: str) -> Iterator[str]:
 
 
 def sent_to_settlement() -> set[str]:
-    return {*SettlementRequest.__annotations__, *TOKEN_COUNTS, *PRICE_COLUMNS}
+    prices = (kind.column for kind in COLUMN_KINDS)
+    return {*SettlementRequest.__annotations__, *COUNT_COLUMNS, *prices}
 
 
 def read_by_settlement() -> set[str]:
@@ -108,8 +111,15 @@ def test_admission_is_asked_with_the_keys_that_it_reads() -> None:
     )
 
 
-def test_every_key_of_an_admission_is_used() -> None:
-    text = source("gateway_admit")
+def test_a_free_admission_is_asked_with_the_keys_that_it_reads() -> None:
+    read = record_columns(source("gateway_admit_free"))
+    assert differences(set(FreeRequest.__annotations__), read) == []
+    assert set(FreeRequest.__annotations__) < set(AdmissionRequest.__annotations__)
+
+
+@pytest.mark.parametrize("function", ["gateway_admit", "gateway_admit_free"])
+def test_every_key_of_an_admission_is_used(function: str) -> None:
+    text = source(function)
     used = set(re.findall(r'\brequest\."?(\w+)', text))
     assert differences(used, record_columns(text)) == []
 
@@ -158,6 +168,11 @@ def test_a_column_that_only_the_table_was_given_is_found() -> None:
 def test_admission_answers_with_the_keys_that_python_reads() -> None:
     refused = set(get_args(contract.AdmissionRefused)) - {Answered}
     assert set(answers(source("gateway_admit"))) == keys_of(AdmissionGranted, *refused)
+
+
+def test_a_free_admission_answers_with_the_keys_that_python_reads() -> None:
+    refused = set(get_args(contract.FreeRefused))
+    assert set(answers(source("gateway_admit_free"))) == keys_of(FreeGranted, *refused)
 
 
 def test_a_repetition_is_answered_with_the_keys_that_python_reads() -> None:

@@ -245,8 +245,8 @@ def test_of_a_prompt_beyond_what_can_be_its_cache_is_no_more_than_all() -> None:
         MessagesMeter, {"type": "message", "stop_reason": "end_turn", "usage": usage}
     ).reading()
     assert (reading.usage.prompt_tokens, reading.usage.cache_write_tokens, reading.source) == (
-        51_600,
-        51_600,
+        400,
+        400,
         "capped",
     )
 
@@ -277,8 +277,8 @@ def test_nobody_pays_for_more_than_was_allowed() -> None:
         500,
         "capped",
     )
-    assert fed(MessagesMeter, *[block(text="x")] * 600).is_over_limit
-    assert fed(ResponsesMeter, *[delta("x")] * 600).is_over_limit
+    assert fed(MessagesMeter, *[block(text="x" * 128)] * 502).is_over_limit
+    assert fed(ResponsesMeter, *[delta("x" * 128)] * 502).is_over_limit
 
 
 anything = st.recursive(

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from accounts.access.authentication import identify
 from accounts.models import ApiKey, User
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, follow, log_in, open_strict_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,11 +28,11 @@ def test_a_key_is_made_changed_and_revoked(
         check_page(page, "keys-none")
         page.goto("/account/keys/new")
         page.locator("input[type=password]").fill("correct horse battery")
-        page.locator(send).click()
+        follow(page.locator(send))
         check_page(page, "key-new")
         page.locator("#id_name").fill("A program with a rather long name, for the narrow column")
         page.locator("#id_monthly_budget").fill("5000")
-        page.locator(send).click()
+        follow(page.locator(send))
         check_page(page, "key-created")
         assert identify(page.locator("code.secret").inner_text()).user == user
         page.goto("/account/keys")
@@ -42,7 +42,7 @@ def test_a_key_is_made_changed_and_revoked(
         check_page(page, "key")
         page.goto(f"/account/keys/{pk}/revoke")
         check_page(page, "key-revoke")
-        page.locator(send).click()
+        follow(page.locator(send))
         check_page(page, "keys-revoked")
     context.close()
     assert ApiKey.objects.get().revoked_at

@@ -19,7 +19,7 @@ from deviceauth.models import DeviceSession
 from llmproxy.pages.limit_forms import get_rates
 from tests.accounts.conftest import change_in_admin
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, log_in, open_strict_page
+from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, follow, log_in, open_strict_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SET = {"requests_per_minute": 3, "tokens_per_minute": 4000, "max_concurrent": 2}
@@ -235,7 +235,7 @@ def test_limits_in_a_browser(
         page.locator("summary").click()
         page.locator("#id_tokens_per_minute").fill("9000")
         check_page(page, "limits-open")
-        page.locator("main button[type=submit]").click()
+        follow(page.locator("main button[type=submit]"))
         check_page(page, "limits-devices")
         page.goto("/account/keys")
         check_page(page, "limits-keys")

@@ -28,6 +28,7 @@ from tests.pages import (
     SCREENSHOTS,
     check_page,
     extract_text,
+    follow,
     log_in,
     open_strict_page,
 )
@@ -92,6 +93,57 @@ def test_a_receipt_without_a_cache_says_nothing_of_one(
         person.get(page_of(Completion.objects.get(generation_id=chat(user)["x-generation-id"])))
     )
     assert "Your request 20 1 0.02 Answer 5 1 0.005" in page
+
+
+@pytest.fixture
+def long(chat: Chat, user: User, upstream: Upstream) -> Completion:
+    """A long prompt with audio and two images, of a model that also has a price for a request."""
+    chat(user)
+    LanguageModel.objects.filter(name="small").update(
+        prompt_price=Decimal(1),
+        completion_price=Decimal(4),
+        audio_prompt_price=Decimal(10),
+        request_price=Decimal("2.5"),
+        image_price=Decimal("0.5"),
+        long_from_tokens=3000,
+        long_prompt_price=Decimal(2),
+        long_completion_price=Decimal(6),
+    )
+    details = {"prompt_tokens_details": {"audio_tokens": 400}}
+    upstream.script = script.answer(
+        usage={"prompt_tokens": 3400, "completion_tokens": 500, **details}
+    )
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    messages = [{"role": "user", "content": [image, image]}]
+    return Completion.objects.get(generation_id=chat(user, messages=messages)["x-generation-id"])
+
+
+def test_the_page_explains_things_and_long_prompts(person: Client, long: Completion) -> None:
+    page = extract_text(person.get(page_of(long)))
+    for text in (
+        "Your request 3,000 2 per 1,000 6",
+        "Your request, audio 400 10 per 1,000 4",
+        "Answer 500 6 per 1,000 3",
+        "Images 2 0.5 per image 1",
+        "Request 1 2.5 per request 2.5",
+        "Total 16.5",
+        "Rounded up to whole credits 17",
+        "The prices of long requests apply, because your request has 3,400 tokens. "
+        "They start at 3,000 tokens.",
+    ):
+        assert text in page
+    assert "cached" not in page
+    assert "Pages" not in page
+
+
+def test_the_page_says_that_longer_requests_have_other_prices(
+    person: Client, long: Completion, chat: Chat, user: User, upstream: Upstream
+) -> None:
+    upstream.script = script.answer(usage=(20, 5))
+    row = Completion.objects.get(generation_id=chat(user)["x-generation-id"])
+    page = extract_text(person.get(page_of(row)))
+    assert "Requests of 3,000 tokens or more have other prices." in page
+    assert "Your request 20 1 per 1,000 0.02" in page
 
 
 def test_a_receipt_is_its_owners_only(client: Client, dear: Completion, make_user: Any) -> None:
@@ -340,6 +392,7 @@ def test_receipts_in_a_browser(
     live_server: Any,
     user: User,
     dear: Completion,
+    long: Completion,
     make_user: Any,
 ) -> None:
     usage = Transaction.objects.get(hold=dear.hold, type="usage")
@@ -348,9 +401,11 @@ def test_receipts_in_a_browser(
     log_in(context, user, live_server.url)
     with open_strict_page(context, live_server.url) as page:
         page.goto("/account/transactions")
-        page.locator("main a", has_text=re.compile("Usage|ใช้")).first.click()
+        follow(page.locator(f"main a[href='{page_of(long)}']").first)
+        check_page(page, f"receipt-long-{theme}")
+        page.goto(page_of(dear))
         check_page(page, f"receipt-{theme}")
-        page.locator(".notice a").first.click()
+        follow(page.locator(".notice a").first)
         check_page(page, f"billing-{theme}")
     log_in(
         context, make_user("boss@example.com", is_staff=True, is_superuser=True), live_server.url

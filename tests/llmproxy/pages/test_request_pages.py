@@ -14,7 +14,16 @@ from llmproxy.models import Completion
 from llmproxy.pages import request_pages
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.scripted_upstream import Upstream
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, extract_text, log_in, open_strict_page
+from tests.pages import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    check_page,
+    extract_text,
+    follow,
+    log_in,
+    open_strict_page,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Chat = Callable[..., Any]
@@ -135,8 +144,8 @@ def test_requests_in_a_browser(
         page.goto(REQUESTS)
         check_page(page, f"requests-{theme}")
         page.get_by_role("combobox", name=re.compile("Show|แสดง")).select_option("not_completed")
-        page.locator(".filter button").click()
+        follow(page.locator(".filter button"))
         assert page.locator("tbody tr").count() == 2
-        page.locator("tbody a").first.click()
+        follow(page.locator("tbody a").first)
         assert "/account/completions/gen_" in page.url
     context.close()

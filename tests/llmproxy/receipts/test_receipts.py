@@ -19,7 +19,8 @@ from accounts.models import User
 from credits import ledger
 from credits.models import Hold, Transaction
 from credits.operators import actions
-from llmproxy.metering.pricing import PARTS, PRICE_KINDS, Prices, Usage
+from llmproxy.metering.price_kinds import COLUMN_KINDS, PRICE_KINDS, TOKEN_KINDS
+from llmproxy.metering.pricing import Prices, Usage
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.openapi.receipt import RECEIPT
 from llmproxy.receipts import explain
@@ -30,9 +31,20 @@ from tests.llmproxy.scripted_upstream import Upstream
 pytestmark = pytest.mark.django_db
 
 tokens = st.integers(0, 2**40)
-usages = st.builds(Usage, *[tokens] * 5)
+usages = st.builds(Usage, *[tokens] * 14) | st.builds(Usage, *[tokens] * 5)
 amounts = st.decimals(0, Decimal("999999.999999"), places=6)
-prices = st.builds(Prices, st.fixed_dictionaries({kind.name: amounts for kind in PRICE_KINDS}))
+WHOLES = ("prompt", "completion")
+
+
+def some_of(kinds: Any) -> Any:
+    """Prices for the prompt and the completion, and for some of the other kinds."""
+    others = {kind.name: amounts for kind in kinds if kind.name not in WHOLES}
+    return st.fixed_dictionaries(dict.fromkeys(WHOLES, amounts), optional=others)
+
+
+prices = st.builds(Prices, some_of(PRICE_KINDS)) | st.builds(
+    Prices, some_of(PRICE_KINDS), tokens, some_of(TOKEN_KINDS)
+)
 
 
 @pytest.fixture
@@ -125,8 +137,10 @@ def test_an_answer_whose_hold_was_cancelled_arrives_and_is_not_charged(
 
 def row_of(usage: Usage, price: Prices, **fields: Any) -> Completion:
     """A completion that is not stored."""
-    columns = {kind.column: price[kind.name] for kind in PRICE_KINDS}
-    return Completion(**usage.counts, **{**columns, "hold_id": 1, **fields})
+    columns = {kind.column: price[kind.name] for kind in COLUMN_KINDS}
+    extras = price.extras | ({"counts": usage.extras} if usage.extras else {})
+    facts = {**usage.columns, **columns, "extras": extras or None, "hold_id": 1}
+    return Completion(**{**facts, **fields})
 
 
 @given(usages, prices)
@@ -135,14 +149,18 @@ def test_the_lines_add_up_to_the_sum_and_the_sum_rounds_up_to_the_cost(
 ) -> None:
     row = row_of(usage, price)
     arithmetic = explain._describe_arithmetic(row)
-    lines = [
-        (Decimal(line["tokens"]), Decimal(line["credits_per_1k_tokens"]), line)
-        for line in arithmetic["lines"]
-    ]
-    assert all(tokens * price / 1000 == Decimal(line["credits"]) for tokens, price, line in lines)
-    assert sum(Decimal(line["credits"]) for _, _, line in lines) == Decimal(arithmetic["sum"])
+    of_tokens = [line for line in arithmetic["lines"] if "tokens" in line]
+    for line in of_tokens:
+        exact = line["tokens"] * Decimal(line["credits_per_1k_tokens"]) / 1000
+        assert exact == Decimal(line["credits"])
+    for line in arithmetic["lines"]:
+        assert line in of_tokens or line["count"] * Decimal(line["credits_each"]) == Decimal(
+            line["credits"]
+        )
+    lines = arithmetic["lines"]
+    assert sum(Decimal(line["credits"]) for line in lines) == Decimal(arithmetic["sum"])
     assert math.ceil(Decimal(arithmetic["sum"])) == explain.recompute_cost(row) == price.cost(usage)
-    assert sum(tokens for tokens, _, _ in lines) == usage.prompt_tokens + usage.completion_tokens
+    assert sum(line["tokens"] for line in of_tokens) == usage.total_tokens
 
 
 def test_the_audits_sql_and_this_python_agree() -> None:
@@ -150,10 +168,13 @@ def test_the_audits_sql_and_this_python_agree() -> None:
     sql = "".join(path.read_text() for path in text)
     assert "gateway_cost(c) AS due" in sql
 
-    @given(usages, prices, st.sets(st.sampled_from(sorted(PARTS))))
+    @given(usages, prices, st.sets(st.sampled_from(["cached_prompt", "cache_write"])))
     def agree(usage: Usage, price: Prices, missing: set[str]) -> None:
-        columns = usage.counts | price.columns | {f"{part}_price": None for part in missing}
         row = row_of(usage, price, **{f"{part}_price": None for part in missing})
+        columns = {name: getattr(row, name) for name in ("extras", *usage.columns)} | {
+            kind.column: None if kind.name in missing else str(price[kind.name])
+            for kind in COLUMN_KINDS
+        }
         with connection.cursor() as cursor:
             record = "jsonb_populate_record(NULL::completions, %s::jsonb)"
             cursor.execute(f"SELECT gateway_cost({record})", [json.dumps(columns)])

@@ -200,7 +200,7 @@ def test_an_absurd_cost_is_charged_within_bounds_and_frees_the_hold(
     assert chat(user, max_tokens=5).status_code == 402
     LanguageModel.objects.update(prompt_price=Decimal(1))
     upstream.script = script.answer(usage=(2**39, 5))
-    assert chat(user, max_tokens=5).json()["_credits"] == {"used": 49, "remaining": 0}
+    assert chat(user, max_tokens=5).json()["_credits"] == {"used": 1, "remaining": 48}
     assert Completion.objects.latest("id").usage_source == "capped"
     assert ledger.balance(user).held == 0
 
@@ -328,7 +328,7 @@ def test_an_endless_answer_is_bounded(
 
 
 def test_an_unknown_model_is_404_and_not_rated(chat: Chat, user: User, upstream: Upstream) -> None:
-    for name in ("gpt-unknown", "", "small\0", "ä", "x" * 1000):
+    for name in ("gpt-unknown", " ", "small\0", "ä", "x" * 1000):
         response = chat(user, model=name)
         assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
         assert response.json()["error"]["param"] == "model"

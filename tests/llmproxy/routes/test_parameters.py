@@ -6,8 +6,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from llmproxy.exceptions import InvalidRequest
-from llmproxy.routes import chat, embeddings, messages, responses, text
 from llmproxy.routes.parameters import Parameter
+from llmproxy.routes.tables import chat, embeddings, messages, responses, text
 
 ROUTES = {
     "chat": chat,
@@ -22,7 +22,25 @@ CHECKED = [
     for parameter in route.PARAMETERS.described
     if parameter.is_checked
 ]
-LIMITS = [0, 1, 2, 16, 17, 20, 21, 8192, 8193, 10_000_000, 10_000_001, -1, -2, -3, 10**30]
+LIMITS = [
+    0,
+    1,
+    1.0,
+    16.0,
+    2,
+    16,
+    17,
+    20,
+    21,
+    8192,
+    8193,
+    10_000_000,
+    10_000_001,
+    -1,
+    -2,
+    -3,
+    10**30,
+]
 VALUES: list[Any] = [
     *LIMITS,
     0.5,
@@ -70,6 +88,15 @@ def test_null_is_as_good_as_absent(route: Any) -> None:
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_only_what_the_table_names_is_passed_on(route: Any) -> None:
-    assert route.PARAMETERS.select(
-        {"model": "m", "service_tier": "flex", "audio": {}, "store": True}
-    ) == {"model": "m"}
+    sorted_ = route.PARAMETERS.select(
+        {"model": "m", "service_tier": "flex", "audio": {}, "store": True, "odd": 1, "empty": None}
+    )
+    assert sorted_.kept == {"model": "m"}
+    assert sorted_.dropped == ["service_tier", "store"]
+    assert sorted_.unknown in ({"odd": 1}, {"audio": {}, "odd": 1})
+
+
+@pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
+def test_no_parameter_has_two_rows_that_differ(route: Any) -> None:
+    names = [row.name for row in route.PARAMETERS.rows]
+    assert len(names) == len(set(names))

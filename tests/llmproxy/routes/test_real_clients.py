@@ -173,9 +173,9 @@ def test_openai_sees_how_a_response_broke(
     sdk: openai.OpenAI, user: User, upstream: Upstream
 ) -> None:
     upstream.script = script.events(*scripted_routes.response_pieces("Hel")[:-2], cut=True)
-    last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
-    assert isinstance(last, openai.types.responses.ResponseErrorEvent)
-    assert last.code == "upstream_error"
+    with pytest.raises(openai.APIError) as broken:
+        list(sdk.responses.create(model="small", input="Hi", stream=True))
+    assert broken.value.code == "upstream_error"
     assert charged(user) == 1
 
 
@@ -188,13 +188,9 @@ def test_openai_sees_a_response_that_failed_without_our_accounts_troubles(
     upstream.script = script.events(
         *pieces[:-1], scripted_routes.event("response.failed", response=failed, sequence_number=99)
     )
-    last = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
-    assert isinstance(last, openai.types.responses.ResponseFailedEvent)
-    assert last.response.error
-    assert (last.response.error.code, "secret" in last.response.error.message) == (
-        "server_error",
-        False,
-    )
+    with pytest.raises(openai.APIError) as broken:
+        list(sdk.responses.create(model="small", input="Hi", stream=True))
+    assert (broken.value.code, "secret" in str(broken.value.body)) == ("server_error", False)
     assert charged(user) == 4  # the usage that the provider reported
     assert Completion.objects.get().status == "failed"
 
@@ -226,9 +222,9 @@ def test_openai_sees_what_is_wrong_in_the_middle(
         scripted_routes.response_piece("Hel"),
         scripted_routes.event("response.failed", response=failed, sequence_number=1),
     )
-    last: Any = list(sdk.responses.create(model="small", input="Hi", stream=True))[-1]
-    error = last.response.error
-    assert (error.code, error.message) == ("invalid_image", "[hidden] cannot see it")
+    with pytest.raises(openai.APIError, match=r"\[hidden\] cannot see it") as broken:
+        list(sdk.responses.create(model="small", input="Hi", stream=True))
+    assert broken.value.code == "invalid_image"
 
 
 def test_openai_sees_that_an_answer_was_limited(
@@ -253,8 +249,8 @@ def test_openai_raises_its_own_errors(sdk: openai.OpenAI, user: User, upstream: 
     with pytest.raises(openai.NotFoundError) as unknown:
         sdk.embeddings.create(model="unknown", input="Hi")
     assert unknown.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="store"):
-        sdk.responses.create(model="small", input="Hi", store=True)
+    with pytest.raises(openai.BadRequestError, match="previous_response_id"):
+        sdk.responses.create(model="small", input="Hi", previous_response_id="resp_1")
     upstream.script = script.error(503)
     with pytest.raises(openai.InternalServerError):
         sdk.completions.create(model="small", prompt="Hi")
@@ -389,10 +385,8 @@ def test_anthropic_raises_its_own_errors(
     with pytest.raises(anthropic.NotFoundError) as unknown:
         claude.messages.create(**parameters | {"model": "unknown"})
     assert unknown.value.type == "not_found_error"
-    with pytest.raises(anthropic.BadRequestError, match="mcp_servers"):
-        claude.messages.create(
-            **parameters, extra_body={"mcp_servers": [{"url": "https://example.com"}]}
-        )
+    with pytest.raises(anthropic.BadRequestError, match="thread"):
+        claude.messages.create(**parameters, extra_body={"thread": {"type": "create"}})
     upstream.script = script.error(529)
     with pytest.raises(anthropic.InternalServerError) as busy:
         claude.messages.create(**parameters)

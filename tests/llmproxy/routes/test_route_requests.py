@@ -34,6 +34,11 @@ def parse(route: Route, **body: Any) -> CompletionRequest:
     return route.parse(orjson.dumps(LEAST[route] | body))
 
 
+def things(request: CompletionRequest) -> dict[str, int]:
+    """Return how many things there are in the request besides text."""
+    return request.media.counts if request.media else {}
+
+
 def refused_parameter(route: Route, **body: Any) -> str:
     """Return the name of the parameter that is refused."""
     with pytest.raises(InvalidRequest) as refusal:
@@ -133,7 +138,7 @@ def test_so_many_vectors_are_asked_for_as_an_answer_can_hold() -> None:
         == "base64"
     )
     assert refused_parameter(EMBEDDINGS, input=["a"] * 2049, encoding_format="base64") == "input"
-    assert refused_parameter(EMBEDDINGS, input=["a"] * 513) == "input"
+    assert parse(EMBEDDINGS, input=["a"] * 2048).is_rewritten
 
 
 @pytest.mark.parametrize(
@@ -190,17 +195,25 @@ def test_a_wrong_parameter_is_named(route: Route, name: str, value: Any) -> None
         ("conversation", {"id": "conv_1"}),
         ("background", True),
         ("prompt", {"id": "pmpt_1"}),
-        ("store", True),
-        ("context_management", [{"type": "compaction"}]),
     ],
 )
-def test_what_a_provider_keeps_or_adds_is_refused(name: str, value: Any) -> None:
+def test_what_a_provider_keeps_is_refused(name: str, value: Any) -> None:
     assert refused_parameter(RESPONSES, **{name: value}) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("store", True), ("context_management", [{"type": "compaction"}])]
+)
+def test_what_a_provider_would_add_is_dropped_and_named(name: str, value: Any) -> None:
+    request = parse(RESPONSES, **{name: value})
+    assert request.not_sent == [name]
+    assert request.body.get(name) in (None, False)
 
 
 def test_nothing_is_kept_at_the_provider() -> None:
     assert parse(RESPONSES).body["store"] is False
-    assert parse(RESPONSES, store=False, background=False, conversation=None).body["store"] is False
+    request = parse(RESPONSES, store=False, background=False, conversation=None)
+    assert (request.body["store"], request.not_sent) == (False, [])
 
 
 def test_several_answers_for_one_are_refused() -> None:
@@ -214,23 +227,45 @@ def test_several_answers_for_one_are_refused() -> None:
         {"type": "item_reference", "id": "msg_1"},
         {"id": "msg_1"},
         {"type": None, "id": "msg_1"},
-        {"type": "additional_tools", "tools": [{"type": "web_search"}]},
-        {"type": "web_search_call", "id": "ws_1"},
-        {"type": "mcp_call"},
+        {"type": "message", "id": "msg_1", "role": "assistant"},
+        {"type": "compaction", "id": "cmp_1"},
         {"type": "compaction_trigger"},
         {"type": ["message"]},
+        {},
         "Hi",
         None,
     ],
 )
-def test_items_that_refer_to_others_or_are_of_no_caller_are_refused(item: Any) -> None:
+def test_items_that_refer_to_others_or_have_no_type_are_refused(item: Any) -> None:
     assert refused_parameter(RESPONSES, input=[*SAID, item]) == "input.1"
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        (
+            {"type": "additional_tools", "tools": [{"type": "web_search"}]},
+            ["input.1.tools.0 (web_search)", "input.1 (additional_tools)"],
+        ),
+        ({"type": "web_search_call", "id": "ws_1"}, ["input.1 (web_search_call)"]),
+        ({"type": "mcp_call"}, ["input.1 (mcp_call)"]),
+        ({"type": "reasoning", "id": "rs_1", "summary": []}, ["input.1 (reasoning)"]),
+    ],
+)
+def test_items_of_no_caller_are_dropped_and_named(item: Any, named: list[str]) -> None:
+    request = parse(RESPONSES, input=[*SAID, item])
+    assert (request.body["input"], request.not_sent) == (SAID, named)
 
 
 def test_a_conversation_is_sent_back_whole() -> None:
     items = [
         {"role": "user", "content": "Hi"},
-        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Hm"}]},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "Hm"}],
+            "encrypted_content": "gAAAA",
+        },
         {"type": "function_call", "call_id": "c", "name": "look", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "Nothing"},
         {
@@ -245,7 +280,7 @@ def test_a_conversation_is_sent_back_whole() -> None:
         },
     ]
     request = parse(RESPONSES, input=items, tools=[FUNCTION, {"type": "custom", "name": "sing"}])
-    assert (request.body["input"], request.images) == (items, 1)
+    assert (request.body["input"], things(request)) == (items, {"images": 1})
 
 
 @pytest.mark.parametrize("route", [RESPONSES, CHAT])
@@ -259,11 +294,17 @@ def test_a_conversation_is_sent_back_whole() -> None:
         "image_generation",
         "mcp",
         "computer",
-        None,
     ],
 )
-def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None:
-    assert refused_parameter(route, tools=[FUNCTION, {"type": kind}]) == "tools.1"
+def test_tools_of_a_provider_are_left_out_and_named(route: Route, kind: str) -> None:
+    request = parse(route, tools=[FUNCTION, {"type": kind}])
+    assert (request.body["tools"], request.not_sent) == ([FUNCTION], [f"tools.1 ({kind})"])
+
+
+@pytest.mark.parametrize("route", [RESPONSES, CHAT])
+@pytest.mark.parametrize("tool", [{"type": None}, {"type": 5}, {}, "web_search", None])
+def test_a_tool_without_a_type_is_refused(route: Route, tool: Any) -> None:
+    assert refused_parameter(route, tools=[FUNCTION, tool]) == "tools.1"
 
 
 @pytest.mark.parametrize(
@@ -274,11 +315,12 @@ def test_tools_of_a_provider_are_refused(route: Route, kind: str | None) -> None
         "code_execution_20250825",
         "tool_search_tool_bm25_20251119",
         "bash",
-        5,
     ],
 )
-def test_tools_of_anthropic_are_refused(kind: Any) -> None:
-    assert refused_parameter(MESSAGES, tools=[{"name": "look"}, {"type": kind}]) == "tools.1"
+def test_tools_of_anthropic_are_left_out_and_named(kind: str) -> None:
+    request = parse(MESSAGES, tools=[{"name": "look"}, {"type": kind}])
+    assert (request.body["tools"], request.not_sent) == ([{"name": "look"}], [f"tools.1 ({kind})"])
+    assert refused_parameter(MESSAGES, tools=[{"name": "look"}, {"type": 5}]) == "tools.1"
 
 
 def test_the_callers_tools_pass_and_those_that_anthropic_describes_cost_tokens() -> None:
@@ -294,9 +336,10 @@ def test_the_callers_tools_pass_and_those_that_anthropic_describes_cost_tokens()
     assert parse(MESSAGES, tools=[*own, *named]).prompt_ids == 6000
 
 
-@pytest.mark.parametrize("name", ["container", "mcp_servers", "context_management"])
-def test_what_anthropic_runs_is_refused(name: str) -> None:
-    assert refused_parameter(MESSAGES, **{name: [{"id": "x"}]}) == name
+@pytest.mark.parametrize("name", ["container", "mcp_servers"])
+def test_what_anthropic_runs_is_dropped_and_named(name: str) -> None:
+    request = parse(MESSAGES, **{name: [{"id": "x"}]})
+    assert (request.not_sent, name in request.body) == ([name], False)
 
 
 PICTURES = [
@@ -330,20 +373,26 @@ PICTURES = [
 @pytest.mark.parametrize(("route", "body"), PICTURES)
 def test_an_image_is_counted_and_not_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
     request = parse(route, **body)
-    assert (request.images, request.prompt_bytes < 500) == (1, True)
+    assert (things(request), request.prompt_bytes < 500) == ({"images": 1}, True)
 
 
 @pytest.mark.parametrize(
     ("route", "body"),
     [
+        (CHAT, part(CHAT, type="file", file={"file_data": "A" * 5000})),
         (RESPONSES, part(RESPONSES, type="input_file", file_data="A" * 5000)),
         (MESSAGES, part(MESSAGES, type="document", source={"type": "base64", "data": "A" * 5000})),
-        (MESSAGES, part(MESSAGES, type="document", source={"type": "text", "data": "A" * 5000})),
     ],
 )
-def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) -> None:
+def test_a_document_is_counted_by_its_pages(route: Route, body: dict[str, Any]) -> None:
     request = parse(route, **body)
-    assert (request.images, request.prompt_bytes > 5000) == (0, True)
+    assert (things(request), request.prompt_bytes < 500) == ({"pages": 1}, True)
+
+
+def test_a_document_that_is_text_is_counted_by_its_bytes() -> None:
+    source = {"type": "text", "data": "A" * 5000}
+    request = parse(MESSAGES, **part(MESSAGES, type="document", source=source))
+    assert (things(request), request.prompt_bytes > 5000) == ({}, True)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +400,6 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
     [
         (CHAT, part(CHAT, type="file", file={"file_id": "file_1"})),
         (RESPONSES, part(RESPONSES, type="input_file", file_id="file_1")),
-        (RESPONSES, part(RESPONSES, type="input_file", file_url="https://example.com")),
         (RESPONSES, part(RESPONSES, type="input_image", file_id="file_1")),
         (RESPONSES, part(RESPONSES, type="input_image", image_url=5)),
         (RESPONSES, part(RESPONSES, type="input_video")),
@@ -362,10 +410,6 @@ def test_a_document_is_counted_by_its_bytes(route: Route, body: dict[str, Any]) 
         (MESSAGES, anthropic(type="url", url=5)),
         (MESSAGES, anthropic(type=["url"])),
         (MESSAGES, part(MESSAGES, type="image", source="x")),
-        (
-            MESSAGES,
-            part(MESSAGES, type="document", source={"type": "url", "url": "https://example.com"}),
-        ),
         (MESSAGES, part(MESSAGES, type="document", source={"type": "file", "file_id": "file_1"})),
         (MESSAGES, part(MESSAGES, type="document")),
         (MESSAGES, part(MESSAGES, type="container_upload", file_id="file_1")),
@@ -390,36 +434,47 @@ def test_documents_within_documents_come_to_an_end() -> None:
     )
 
 
-HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+DAY = {"cache_control": {"type": "ephemeral", "ttl": "24h"}}
 CACHED = [
-    (MESSAGES, HOUR, "cache_control.ttl"),
-    (MESSAGES, {"tools": [{"name": "look", **HOUR}]}, "tools.0.cache_control.ttl"),
-    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **HOUR}]}, "system.cache_control.ttl"),
+    (MESSAGES, DAY, "cache_control.ttl"),
+    (MESSAGES, {"tools": [{"name": "look", **DAY}]}, "tools.0.cache_control.ttl"),
+    (MESSAGES, {"system": [{"type": "text", "text": "Hi", **DAY}]}, "system.cache_control.ttl"),
     (
         MESSAGES,
-        part(MESSAGES, type="text", text="Hi", **HOUR),
+        part(MESSAGES, type="text", text="Hi", **DAY),
         "messages.0.content.cache_control.ttl",
     ),
     (
         MESSAGES,
-        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **HOUR}]),
+        part(MESSAGES, type="tool_result", content=[{"type": "text", "text": "Hi", **DAY}]),
         "messages.0.content.cache_control.ttl",
     ),
     (
         CHAT,
-        {"messages": [{"role": "user", "content": "Hi", **HOUR}]},
+        {"messages": [{"role": "user", "content": "Hi", **DAY}]},
         "messages.0.cache_control.ttl",
     ),
-    (CHAT, part(CHAT, type="text", text="Hi", **HOUR), "messages.0.content.cache_control.ttl"),
-    (CHAT, {"tools": [{**FUNCTION, **HOUR}]}, "tools.0.cache_control.ttl"),
+    (CHAT, part(CHAT, type="text", text="Hi", **DAY), "messages.0.content.cache_control.ttl"),
+    (CHAT, {"tools": [{**FUNCTION, **DAY}]}, "tools.0.cache_control.ttl"),
 ]
 
 
 @pytest.mark.parametrize(("route", "body", "param"), CACHED)
-def test_a_cache_for_longer_than_its_price_says_is_refused(
+def test_a_cache_for_a_time_that_no_price_is_for_is_refused(
     route: Route, body: dict[str, Any], param: str
 ) -> None:
     assert refused_parameter(route, **body) == param
+
+
+@pytest.mark.parametrize(("route", "body", "param"), CACHED)
+def test_a_cache_for_an_hour_is_noted_wherever_it_is_asked_for(
+    route: Route, body: dict[str, Any], param: str
+) -> None:
+    raw = orjson.dumps(LEAST[route] | body)
+    assert not parse(route).writes_1h
+    assert not route.parse(raw.replace(b'"24h"', b'"5m"')).writes_1h
+    assert route.parse(raw.replace(b'"24h"', b'"1h"')).writes_1h
+    assert route.parse(raw.replace(b'"24h"', b' "\\u0031h"')).writes_1h
 
 
 @pytest.mark.parametrize(
@@ -431,7 +486,7 @@ def test_a_cache_for_five_minutes_passes_and_what_has_no_time_is_the_providers_t
     assert parse(MESSAGES, cache_control=control).body["cache_control"] == control
 
 
-@pytest.mark.parametrize("ttl", ["1h", "1H", ["1h"], {}, 3600, "24h"])
+@pytest.mark.parametrize("ttl", ["1H", ["1h"], {}, 3600, "24h"])
 def test_no_other_time_passes(ttl: Any) -> None:
     assert (
         refused_parameter(MESSAGES, cache_control={"type": "ephemeral", "ttl": ttl})

@@ -95,7 +95,7 @@ def test_a_silent_provider_is_hung_up_on(trusted: None, ask: Any, several: Sever
     response = ask(stream=True)
     next(iter(response.streaming_content))
     response.close()
-    assert upstream.hung_up.wait(2)
+    assert upstream.hung_up.wait(8)
     assert Completion.objects.get().status == "interrupted"
 
 

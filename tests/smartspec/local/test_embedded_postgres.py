@@ -154,7 +154,7 @@ def test_a_killed_server_recovers_at_the_next_start(
     os.kill(server_pid(data), signal.SIGKILL)
     eventually(lambda: find_running_url(data) is None)
     launcher.terminate()
-    launcher.wait(10)
+    launcher.wait(60)
     with run_server(data) as url:
         assert query(url, "SELECT 1") == 1
 
@@ -177,7 +177,7 @@ def test_sigterm_stops_the_command_and_the_server(
     launcher = launch("sleep", "60")
     eventually(lambda: find_running_url(data))
     launcher.terminate()
-    assert launcher.wait(10) == 128 + signal.SIGTERM
+    assert launcher.wait(60) == 128 + signal.SIGTERM
     assert not (data / "postmaster.pid").exists()
 
 

@@ -96,7 +96,7 @@ def test_it_serves_says_how_and_leaves_nothing_behind(
         assert answer.read() == b"hello"
     assert "LLM_UPSTREAM_BASE_URL=http://127.0.0.1:1/v1" in (root / ".data/running.env").read_text()
     site.send_signal(signal.SIGINT)
-    assert site.wait(10) == 0
+    assert site.wait(60) == 0
     assert not (root / ".data/running.env").exists()
     assert not running_below(root)
 
@@ -118,7 +118,7 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
         assert answer.read().startswith(b"postgres://smartspec_app:")
     site.send_signal(signal.SIGINT)
-    assert site.wait(20) == 0
+    assert site.wait(60) == 0
 
 
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:

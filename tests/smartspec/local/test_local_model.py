@@ -25,7 +25,7 @@ def client() -> Iterator[OpenAI]:
         yield OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_it_lists_itself(client: OpenAI) -> None:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0013_plain_texts'),
+        ('llmproxy', '0016_dropped_and_forwarded_parameters'),
     ]
 
     operations = [

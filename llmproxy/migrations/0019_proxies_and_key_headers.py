@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0014_spelling_of_limits'),
+        ('llmproxy', '0018_cost_at_the_provider'),
     ]
 
     operations = [

@@ -1,0 +1,146 @@
+"""The page that takes over published prices, after a preview of what would change."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from llmproxy.models import LanguageModel
+from llmproxy.price_lists import published
+from llmproxy.price_lists.proposals import Proposal, Rate, propose
+from llmproxy.receipts.explain import format_decimal
+
+MOST_MODELS = 500
+
+
+class RateForm(forms.Form):
+    """What a US dollar is in credits, and the margin. The settings are the defaults."""
+
+    credits_per_usd = forms.DecimalField(
+        label=gettext_lazy("Credits per US dollar"),
+        min_value=Decimal("0.000001"),
+        max_value=Decimal(1_000_000_000),
+        widget=UnfoldAdminDecimalFieldWidget(),
+    )
+    margin_percent = forms.DecimalField(
+        label=gettext_lazy("Margin in percent"),
+        min_value=Decimal(-99),
+        max_value=Decimal(10_000),
+        widget=UnfoldAdminDecimalFieldWidget(),
+        help_text=gettext_lazy("This is added to what the provider charges."),
+    )
+
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.cleaned_data["credits_per_usd"], self.cleaned_data["margin_percent"])
+
+
+class PriceImportPage:
+    """Shows what would change. Changes the models whose rows are ticked, if they are as shown."""
+
+    def __init__(
+        self, request: HttpRequest, model_admin: Any, models: QuerySet[LanguageModel]
+    ) -> None:
+        self.request = request
+        self.sent = request.POST
+        self.model_admin = model_admin
+        self.models = models.prefetch_related("deployments__provider")[:MOST_MODELS]
+        self.back = reverse("admin:llmproxy_languagemodel_changelist")
+
+    def respond(self) -> HttpResponseBase:
+        form = self._build_form()
+        proposals = self._propose(form) if form.is_valid() else []
+        if "import" in self.sent and form.is_valid():
+            chosen = [row for row in proposals if str(row.model.pk) in self._taken]
+            if chosen and all(self._was_shown(row) for row in chosen):
+                self._take(chosen, form.rate)
+                return HttpResponseRedirect(self.back)
+            self._explain(chosen)
+        return self._page(form, proposals)
+
+    def _build_form(self) -> RateForm:
+        if self.sent:
+            return RateForm(self.sent)
+        margin = {"margin_percent": format_decimal(settings.PRICE_MARGIN_PERCENT)}
+        if settings.CREDITS_PER_USD is None:
+            return RateForm(initial=margin)
+        return RateForm({**margin, "credits_per_usd": format_decimal(settings.CREDITS_PER_USD)})
+
+    def _propose(self, form: RateForm) -> list[Proposal]:
+        choices = {
+            model.name: source
+            for model in self.models
+            if (source := self.sent.get(f"source-{model.pk}"))
+        }
+        return propose(self.models, form.rate, choices)
+
+    @property
+    def _taken(self) -> set[str]:
+        return set(self.sent.getlist("take"))
+
+    def _was_shown(self, proposal: Proposal) -> bool:
+        shown = self.sent.get(f"shown-{proposal.model.pk}")
+        return proposal.is_possible and shown == proposal.digest
+
+    def _explain(self, chosen: Sequence[Proposal]) -> None:
+        text = (
+            _("The new prices are not those that you saw. Check them, then import them again.")
+            if chosen
+            else _("Choose at least one model.")
+        )
+        messages.error(self.request, text)
+
+    def _take(self, chosen: Sequence[Proposal], rate: Rate) -> None:
+        for proposal in chosen:
+            proposal.apply()
+            self.model_admin.log_change(self.request, proposal.model, proposal.describe(rate))
+        text = ngettext(
+            "The prices of %d model have been changed.",
+            "The prices of %d models have been changed.",
+            len(chosen),
+        )
+        messages.success(self.request, text % len(chosen))
+
+    def _page(self, form: RateForm, proposals: Sequence[Proposal]) -> TemplateResponse:
+        context = self.model_admin.admin_site.each_context(self.request) | {
+            "title": _("Import prices"),
+            "list_name": published.get_version(),
+            "form": form,
+            "rows": [self._describe(row) for row in proposals if row.is_possible],
+            "unchanged": [row.model for row in proposals if row.chosen and not row.changes],
+            "unmatched": [row for row in proposals if not row.chosen],
+            "back": self.back,
+            "opts": self.model_admin.model._meta,
+        }
+        return TemplateResponse(self.request, "llmproxy/import_prices.html", context)
+
+    def _describe(self, proposal: Proposal) -> dict[str, Any]:
+        """A row of the page. Certain ones are ticked when they are shown for the first time."""
+        key = str(proposal.model.pk)
+        is_new = f"shown-{key}" not in self.sent
+        ticked = proposal.is_certain if is_new else key in self._taken
+        return {
+            "proposal": proposal,
+            "is_ticked": ticked,
+            "changes": [
+                {"label": change.label, "old": _show(change.old), "new": _show(change.new)}
+                for change in proposal.changes
+            ],
+        }
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, int):
+        return intcomma(value)
+    return "–" if value is None else format_decimal(value)
