@@ -2,7 +2,7 @@
 
 GatewayRefusal
 ├── Unauthorized, MissingCredentials, InsufficientScope, UserNotFound, CsrfFailed
-├── InvalidRequest, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
+├── InvalidRequest, ModelLacks, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
 ├── ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
@@ -73,6 +73,16 @@ class CsrfFailed(GatewayRefusal):
 class InvalidRequest(GatewayRefusal):
     status = 400
     code = "invalid_request_error"
+
+
+class ModelLacks(GatewayRefusal):
+    """The model cannot do what the request needs."""
+
+    status = 400
+
+    def __init__(self, message: str, *, code: str, param: str | None) -> None:
+        super().__init__(message, param=param)
+        self.code = code
 
 
 class MethodNotAllowed(GatewayRefusal):
@@ -166,8 +176,9 @@ class UpstreamFailure(GatewayRefusal):
 
     `cool_seconds` is the provider's own Retry-After, if it sent one. `provider_status` is the
     status of its response, for the operator. `counts_for_health` is False if the failure does not
-    show that the provider is ill: it may only lack the route or the model. `provider_body` is its
-    error as it came, of a bounded size.
+    show that the provider is ill: it may only lack the route or the model. `is_of_request` is True
+    if the request may have caused the failure, so that it blames the provider only if the requests
+    of several callers fail. `provider_body` is its error as it came, of a bounded size.
     """
 
     def __init__(
@@ -182,13 +193,20 @@ class UpstreamFailure(GatewayRefusal):
         self.detail = detail
         self.cool_seconds = cool_seconds
         self.counts_for_health = True
+        self.is_of_request = False
         self.provider_status: int | None = None
         self.provider_body = b""
 
 
 class UpstreamError(UpstreamFailure):
+    """A provider's failure that the request may have caused, unless it is known that it did not."""
+
     status = 502
     code = "upstream_error"
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
+        self.is_of_request = True
 
 
 class UpstreamUnavailable(UpstreamFailure):

@@ -25,6 +25,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_numbers(),
         *_check_keys(),
         *_check_upstream(),
+        *_check_waits(),
         *_check_contact(),
         *(() if settings.DEBUG else _check_production()),
     ]
@@ -57,6 +58,9 @@ def _check_numbers() -> Iterator[CheckMessage]:
         "PRICE_MARGIN_PERCENT": -99,
         "WEB_LLM_MAX_BODY_BYTES": 1024,
         "LLM_DEFAULT_MAX_TOKENS": 1,
+        "LLM_FIRST_BYTE_SECONDS": 1,
+        "LLM_IDLE_SECONDS": 1,
+        "LLM_COMPLETION_SECONDS": 1,
         "WEB_LLM_RPM": 1,
         "WEB_LLM_TPM": 1,
         "DEVICE_CODE_RPM": 1,
@@ -117,6 +121,16 @@ def _check_upstream() -> Iterator[CheckMessage]:
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
             hint="List the model names, comma-separated; the first is the default model.",
             id="smartspec.W001",
+        )
+
+
+def _check_waits() -> Iterator[CheckMessage]:
+    if settings.LLM_IDLE_SECONDS > settings.LLM_COMPLETION_SECONDS:
+        yield checks.Warning(
+            "LLM_IDLE_SECONDS is above LLM_COMPLETION_SECONDS: answers that are silent for so long"
+            " end before.",
+            hint="Set LLM_COMPLETION_SECONDS to the longest time that an answer may take.",
+            id="smartspec.W004",
         )
 
 

@@ -160,9 +160,11 @@ IDEMPOTENCY_SECONDS = 24 * 3600
 IDEMPOTENT_ANSWER_BYTES = 1024 * 1024
 REQUEST_BODY_SECONDS = env.int("REQUEST_BODY_SECONDS", default=30)
 LLM_CONNECT_SECONDS = 5
-LLM_FIRST_BYTE_SECONDS = 120
-LLM_IDLE_SECONDS = 60
-LLM_COMPLETION_SECONDS = 900
+# How long a provider may take to begin, how long it may be silent after that, and how long an
+# answer may take from its beginning. A model that reasons says nothing for minutes.
+LLM_FIRST_BYTE_SECONDS = env.int("LLM_FIRST_BYTE_SECONDS", default=600)
+LLM_IDLE_SECONDS = env.int("LLM_IDLE_SECONDS", default=300)
+LLM_COMPLETION_SECONDS = env.int("LLM_COMPLETION_SECONDS", default=1800)
 LLM_WRITE_SECONDS = 60
 LLM_KEEP_ALIVE_SECONDS = 10
 LLM_MAX_EVENT_BYTES = 4 * 1024 * 1024
@@ -172,7 +174,7 @@ LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in bas
 LLM_COUNT_SECONDS = 5
 LLM_COUNT_RETRY_SECONDS = 600
 # The longest completion and a margin: the worker of an older hold has died.
-HOLD_SECONDS = LLM_COMPLETION_SECONDS + 300
+HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
 
 # --- Django -------------------------------------------------------------------------------
 

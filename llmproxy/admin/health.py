@@ -14,12 +14,17 @@ from llmproxy.receipts import provider_figures
 
 
 def load_activity(providers: Iterable[Any]) -> None:
-    """Set `last_success_at` and `was_asked` (lately) on each provider, with one query for all."""
+    """Set `last_success_at`, `was_asked` and `cut_offs` (lately) on each provider.
+
+    One query serves all of them.
+    """
     last_successes = provider_figures.find_last_successes()
     asked_slugs = provider_figures.list_asked()
+    cut_offs = provider_figures.count_cut_offs()
     for provider in providers:
         provider.last_success_at = last_successes.get(provider.slug)
         provider.was_asked = provider.slug in asked_slugs
+        provider.cut_offs = cut_offs.get(provider.slug, 0)
 
 
 def describe_health(provider: Any) -> str:
@@ -45,6 +50,18 @@ def describe_health(provider: Any) -> str:
         "unasked": unasked,
         "ago": describe_last_test(provider),
     }
+
+
+def describe_cut_offs(provider: Any) -> str:
+    """Say how many answers were cut off lately, after `load_activity`."""
+    if not provider.cut_offs:
+        return _("None in the last %(days)d days") % {"days": provider_figures.DAYS}
+    return ngettext(
+        "%(number)d in the last %(days)d days. The provider took too long, and may charge for it.",
+        "%(number)d in the last %(days)d days. The provider took too long, and may charge for "
+        "them.",
+        provider.cut_offs,
+    ) % {"number": provider.cut_offs, "days": provider_figures.DAYS}
 
 
 def describe_last_test(provider: Provider) -> str:

@@ -19,6 +19,7 @@ from llmproxy.metering.price_kinds import COLUMN_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts.explain import format_decimal
 from llmproxy.upstream import model_listing
+from llmproxy.upstream.model_listing import Offers
 
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
@@ -127,20 +128,20 @@ class ImportPage:
 
     def respond(self) -> HttpResponseBase:
         try:
-            names = model_listing.list_models(self.provider).names
+            offers = model_listing.list_models(self.provider)
         except model_listing.NoOffers as problem:
             messages.error(
                 self.request, model_listing.describe_outcome(self.provider, str(problem))
             )
             return HttpResponseRedirect(self.back)
-        rows = list(self._rows(names))
+        rows = list(self._rows(offers.names))
         possible = [row.name for row in rows if not row.obstacle]
         sent = self.request.POST
         form = ImportForm(
             sent if sent and "filter" not in sent else None, names=possible, typed=sent
         )
         if form.is_bound and form.is_valid():
-            self._take(form)
+            self._take(form, offers)
             return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
         return self._page(form, rows)
 
@@ -170,9 +171,13 @@ class ImportPage:
         }
         return TemplateResponse(self.request, "llmproxy/import_models.html", context)
 
-    def _take(self, form: ImportForm) -> None:
+    def _take(self, form: ImportForm, offers: Offers) -> None:
         taken = model_listing.import_models(
-            self.provider, form.cleaned_data["names"], prices=form.prices, is_active=form.is_priced
+            self.provider,
+            form.cleaned_data["names"],
+            prices=form.prices,
+            is_active=form.is_priced,
+            facts=offers.facts,
         )
         for model in taken.added:
             self.model_admin.log_addition(self.request, model, f"Imported from {self.provider}.")

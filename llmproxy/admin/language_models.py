@@ -91,6 +91,16 @@ class LanguageModelAdmin(CheckedActions, ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("max_output_tokens", "is_active"), "sold")}),
         (
+            _("What it can do"),
+            {
+                "fields": (("sees_images", "hears_audio"), ("calls_tools", "context_tokens")),
+                "description": _(
+                    "A request that needs more is refused before a provider is asked. Where a "
+                    "field is unknown or empty, the provider decides."
+                ),
+            },
+        ),
+        (
             _("Prices in credits per 1,000 tokens"),
             {
                 "fields": _pair(LISTED),

@@ -46,7 +46,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     actions_list = ("figures",)
     change_form_outer_before_template = "llmproxy/test_connection.html"
     environment = ("slug", "base_url", "its_address")  # fields that LLM_UPSTREAM_* set
-    computed = ("key_line", "health", "tested", "failed")
+    computed = ("key_line", "health", "tested", "failed", "cut_off")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Provider | None = None
@@ -74,7 +74,11 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
             (_("Proxy"), {"fields": ("proxy", "new_proxy_login")}),
             (_("When the caller disconnects"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
-        return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
+        return (
+            [*sets, (_("Health"), {"fields": ("health", "tested", "failed", "cut_off")})]
+            if obj
+            else sets
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Suggest the chat route for a new provider, because most providers have it."""
@@ -132,6 +136,12 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
         if provider.last_failure_at is None:
             return "–"
         return f"{health.format_age(provider.last_failure_at)} ({provider.last_error})"
+
+    @admin.display(description=_("answers cut off"))
+    def cut_off(self, provider: Provider) -> str:
+        if not hasattr(provider, "cut_offs"):
+            health.load_activity([provider])
+        return health.describe_cut_offs(provider)
 
     @admin.display(description=_("last success"))
     def last_success(self, provider: Provider) -> str:

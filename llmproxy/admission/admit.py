@@ -17,7 +17,7 @@ from psycopg.errors import LockNotAvailable
 from accounts.toolbox import headers
 from credits import ledger
 from llmproxy import catalogue
-from llmproxy.admission import callers, refusals
+from llmproxy.admission import callers, needs, refusals
 from llmproxy.admission.callers import PresentedCaller
 from llmproxy.admission.idempotency import Repeatable
 from llmproxy.admission.refusals import RateKind
@@ -231,6 +231,10 @@ def _build_question(
         "digest": repeatable.digest if repeatable else None,
         "key_seconds": settings.IDEMPOTENCY_SECONDS,
         "note_seconds": settings.LAST_USE_SECONDS,
+        "first_byte_seconds": settings.LLM_FIRST_BYTE_SECONDS,
+        "completion_seconds": settings.LLM_COMPLETION_SECONDS,
+        "needs": needs.list_needs(request),
+        "certain_tokens": needs.count_certain_tokens(request, route.endpoint),
     }
 
 

@@ -10,7 +10,7 @@ from accounts.access.authentication import InvalidKey, InvalidToken
 from credits import budgets
 from credits.exceptions import BudgetUsage
 from llmproxy import catalogue
-from llmproxy.admission import idempotency
+from llmproxy.admission import idempotency, needs
 from llmproxy.admission.callers import PresentedCaller, insufficient_scope
 from llmproxy.database.contract import (
     AdmissionRefused,
@@ -52,6 +52,8 @@ def build_refusal(  # noqa: C901 – one line each
             return refuse_caller(decision["refusal"], caller)
         case "model_not_found" | "model_without_price" | "route_not_served":
             return refuse_model(decision["refusal"], question["model"])
+        case "model_lacks":
+            return needs.refuse(decision)
         case "too_many_requests" | "too_many_tokens":
             return refuse_rate(decision, rate_headers)
         case "too_many_running" | "too_many_holds":

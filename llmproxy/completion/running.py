@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from math import inf
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts.toolbox.headers import TRACE_ID
+from llmproxy import lenient_json
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
 from llmproxy.completion.settlement import Outcome
@@ -187,7 +189,7 @@ class Run:
         if self.is_stopped:
             return
         if failure.counts_for_health and not isinstance(failure, UpstreamRejected):
-            targets.note_failure(target, failure)
+            targets.note_failure(target, failure, caller=self._caller)
         logger.warning(
             "completion %s failed at provider %s: %s %s",
             self.admission.generation_id,
@@ -195,6 +197,14 @@ class Run:
             failure.code,
             target.hide_key(failure.detail),
         )
+
+    @property
+    def _caller(self) -> str:
+        """Who makes the request: the user, or the request itself if it is made for nobody."""
+        if self.admission.user is not None:
+            return f"user:{self.admission.user}"
+        body = lenient_json.encode(self.admission.request.body)
+        return f"request:{sha256(body).hexdigest()[:32]}"
 
     def leave(self) -> float:
         """Note that the caller has disconnected; return the seconds until `stop` is due."""

@@ -13,7 +13,8 @@ class AdmissionRequest(TypedDict):
     Exactly one of `checksum`, `user` and `is_backend` is set. Durations are in seconds. `price` is
     the default price in credits per 1,000 tokens, as decimal text. `media` is what the prompt has
     besides text (llmproxy/metering/media.py). A hold is from `least` to `most`
-    credits.
+    credits. `needs` are what the model has to be able to do (llmproxy/admission/needs.py), and
+    `certain_tokens` the tokens that the prompt has at least.
     """
 
     checksum: str
@@ -42,6 +43,10 @@ class AdmissionRequest(TypedDict):
     digest: str | None
     key_seconds: int
     note_seconds: int
+    first_byte_seconds: int
+    completion_seconds: int
+    needs: list[str] | None
+    certain_tokens: int
 
 
 class RateState(TypedDict):
@@ -137,6 +142,16 @@ class NotAllowed(TypedDict):
 
 
 @final
+class ModelLacks(TypedDict):
+    """The model cannot do what the request needs, or its context is too short for it."""
+
+    refusal: Literal["model_lacks"]
+    model: str
+    lack: Literal["context", "images", "audio", "tools"]
+    context_tokens: int | None
+
+
+@final
 class RateExceeded(TypedDict):
     """A limit per minute is used up: it is in `refused`. `name` is that of the device or key."""
 
@@ -222,7 +237,14 @@ class Answered(TypedDict):
 
 
 AdmissionRefused = (
-    NotAllowed | RateExceeded | TooManyRunning | HoldRefused | BudgetRefused | Repeated | Answered
+    NotAllowed
+    | ModelLacks
+    | RateExceeded
+    | TooManyRunning
+    | HoldRefused
+    | BudgetRefused
+    | Repeated
+    | Answered
 )
 
 

@@ -21,6 +21,7 @@ from llmproxy.metering.pricing import Prices
 
 MAX_ERROR_LENGTH = 40
 MAX_NAME_LENGTH = 200
+MAX_WAIT_SECONDS = 3600
 ENVIRONMENT = "environment"  # the slug of the provider that LLM_UPSTREAM_* describes
 
 
@@ -110,7 +111,10 @@ def every_endpoint() -> list[str]:
 def _build_timeout(label: Any) -> "models.PositiveSmallIntegerField[Any, Any]":
     """Return a field for a timeout of a provider; if empty, the setting applies."""
     return models.PositiveSmallIntegerField(
-        label, null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(900)]
+        label,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_WAIT_SECONDS)],
     )
 
 
@@ -181,6 +185,13 @@ class Provider(models.Model):
     # Failures in a row, and until when other providers are tried first because of them.
     failures = models.PositiveIntegerField(
         _("failures in a row"), default=0, db_default=0, editable=False
+    )
+    # Whose requests failed since the last success: the first caller, and whether there are others.
+    failing_caller = models.CharField(
+        _("first caller that failed"), max_length=80, blank=True, db_default="", editable=False
+    )
+    fails_for_others = models.BooleanField(
+        _("fails for several callers"), default=False, db_default=False, editable=False
     )
     cooling_until = models.DateTimeField(_("paused until"), null=True, editable=False)
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
@@ -274,6 +285,13 @@ class LanguageModel(models.Model):
     )
     max_output_tokens = models.PositiveIntegerField(
         _("longest answer (tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    # What the model can do. An empty field is unknown, and then nothing is refused.
+    sees_images = models.BooleanField(_("sees images"), null=True, blank=True)
+    hears_audio = models.BooleanField(_("hears audio"), null=True, blank=True)
+    calls_tools = models.BooleanField(_("calls tools"), null=True, blank=True)
+    context_tokens = models.PositiveIntegerField(
+        _("context (tokens)"), null=True, blank=True, validators=[MinValueValidator(1)]
     )
     image_tokens = _build_rate(_("most tokens per image"))
     page_tokens = _build_rate(_("most tokens per page"))

@@ -111,6 +111,13 @@ MODEL = record(
         "created": integer("Unix time."),
         "owned_by": string("The provider's slug."),
         "max_output_tokens": integer(minimum=1),
+        "context_length": {"type": ["integer", "null"], "description": "Tokens; null: unknown."},
+        "capabilities": record(
+            {
+                name: {"type": ["boolean", "null"], "description": "null: unknown."}
+                for name in ("images", "audio", "tools")
+            }
+        ),
         **describe_prices({"type": "number", "minimum": 0}),
     }
 )

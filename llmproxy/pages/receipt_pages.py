@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.access.authentication import require_user
+from llmproxy.exceptions import UpstreamTimeout
 from llmproxy.metering.price_kinds import PARTS, TOKEN
 from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion, Provider
@@ -72,10 +73,12 @@ def _is_shown(line: Line, row: Completion) -> bool:
 
 
 def build_operator_context(row: Completion) -> dict[str, Any]:
-    """As `build_context`, with the HTTP status of each attempt."""
+    """As `build_context`, with what only the operator should see of each attempt."""
     context = build_context(row)
     for shown, stored in zip(context["attempts"], row.attempts, strict=True):
         shown["status"] = stored.get("status")
+        shown["is_cut_off"] = stored["error"] == UpstreamTimeout.code
+        shown["respelled"] = stored.get("respelled", ())
     return context
 
 

@@ -1,5 +1,8 @@
 """Figures of each provider by day: calls, failures, time to the first byte, tokens and charges.
 
+An answer that was cut off is one whose provider took too long. It may have generated something that
+the operator pays for, so these are counted apart from other failures.
+
 They are computed from the completions of a day, which a range of the primary key bounds. A day that
 is over is computed once, the present day at most once a minute; the cache has the results.
 """
@@ -30,6 +33,7 @@ WITH recent AS (
 ), asked AS (
     SELECT a.attempt ->> 'provider' AS provider, count(*) AS calls,
            count(*) FILTER (WHERE a.attempt ->> 'error' = ANY (%(failures)s)) AS failures,
+           count(*) FILTER (WHERE a.attempt ->> 'error' = %(cut_off)s) AS cut_offs,
            count(*) FILTER (WHERE a.number < jsonb_array_length(attempts)) AS fallbacks
       FROM recent, jsonb_array_elements(attempts) WITH ORDINALITY AS a(attempt, number) GROUP BY 1
 ), answered AS (
@@ -40,8 +44,9 @@ WITH recent AS (
            max(created_at) FILTER (WHERE status = 'completed') AS last_success
       FROM recent WHERE provider <> '' GROUP BY 1
 )
-SELECT provider, COALESCE(calls, 0), COALESCE(failures, 0), COALESCE(fallbacks, 0), first_byte_ms,
-       COALESCE(tokens, 0), COALESCE(charged, 0), last_success
+SELECT provider, COALESCE(calls, 0), COALESCE(failures, 0), COALESCE(cut_offs, 0),
+       COALESCE(fallbacks, 0), first_byte_ms, COALESCE(tokens, 0), COALESCE(charged, 0),
+       last_success
   FROM asked FULL JOIN answered USING (provider) ORDER BY provider
 """
 
@@ -55,6 +60,7 @@ class ProviderDay:
     provider: str
     calls: int
     failures: int
+    cut_offs: int
     fallbacks: int
     first_byte_ms: int | None
     tokens: int
@@ -70,7 +76,7 @@ def list_days() -> list[ProviderDay]:
     """The figures of the last DAYS, newest day first."""
     today = timezone.localdate()
     days = {
-        f"llmproxy.providers.{day}": day
+        f"llmproxy.provider_days.{day}": day
         for day in (today - timedelta(days=ago) for ago in range(DAYS))
     }
     known = cache.get_many(days)
@@ -96,6 +102,14 @@ def find_last_successes() -> dict[str, datetime]:
     return latest
 
 
+def count_cut_offs() -> dict[str, int]:
+    """The answers of each provider that were cut off within the last DAYS, by slug."""
+    counts: dict[str, int] = {}
+    for row in list_days():
+        counts[row.provider] = counts.get(row.provider, 0) + row.cut_offs
+    return counts
+
+
 def list_asked() -> set[str]:
     """The slugs of the providers that were asked for a completion within the last DAYS."""
     return {row.provider for row in list_days() if row.calls}
@@ -111,6 +125,7 @@ def _query_day(day: date) -> list[tuple[Any, ...]]:
     rows = Completion.objects.all()
     parameters: dict[str, Any] = {
         "failures": [kind.code for kind in (UpstreamError, UpstreamUnavailable, UpstreamTimeout)],
+        "cut_off": UpstreamTimeout.code,
         "since": since,
         "until": until,
         "first": find_first_key(rows, "id", "created_at", since - MARGIN),

@@ -41,6 +41,12 @@ class ModelList:
             "created": int(row.created_at.timestamp()),
             "owned_by": deployments[0].provider.slug,
             "max_output_tokens": row.output_limit,
+            "context_length": row.context_tokens,
+            "capabilities": {
+                "images": row.sees_images,
+                "audio": row.hears_audio,
+                "tools": row.calls_tools,
+            },
             **explain.describe_offer(prices),
         }
 

@@ -27,9 +27,9 @@ class EventStream:
 
     The iteration ends after [DONE] or at the end of the body. An empty list means that
     LLM_KEEP_ALIVE_SECONDS passed without a byte. UpstreamFailure is raised if the provider fails,
-    is silent for its idle seconds, or takes longer than LLM_COMPLETION_SECONDS. Nothing is read
-    ahead: a caller that reads slowly slows the provider down and does not fill our memory. `close`
-    gives the connection back, or stops the provider.
+    is silent for its idle seconds, or takes longer than an answer may take. Nothing is read ahead:
+    a caller that reads slowly slows the provider down and does not fill our memory. `close` gives
+    the connection back, or stops the provider.
     """
 
     def __init__(self, response: Response, call: Call, asked: Asked) -> None:
@@ -42,7 +42,7 @@ class EventStream:
         # Whether we wait for the provider. While the caller is slow to take the last events, we do
         # not, and that time does not count as the provider's silence.
         self._is_waiting = True
-        self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
+        self._deadline = time.monotonic() + asked.target.completion
         self._body = response.body
         self._events = Events()
         self._held_back: list[Event] = []

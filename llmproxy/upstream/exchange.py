@@ -92,10 +92,10 @@ def read_json(
 ) -> dict[str, Any]:
     """Read the whole answer, a JSON object of at most LLM_MAX_ANSWER_BYTES; release the response.
 
-    It may take `most_seconds`, or LLM_COMPLETION_SECONDS. Raises UpstreamFailure, also for JSON
-    that `is_answer` does not accept.
+    It may take `most_seconds`, or as long as an answer of this provider may take. Raises
+    UpstreamFailure, also for JSON that `is_answer` does not accept.
     """
-    seconds = most_seconds or settings.LLM_COMPLETION_SECONDS
+    seconds = most_seconds or asked.target.completion
     until, wait = time.monotonic() + seconds, min(seconds, asked.target.idle)
     try:
         raw = _read_body(response, call, wait=wait, until=until, most=settings.LLM_MAX_ANSWER_BYTES)

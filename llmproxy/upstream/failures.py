@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import ceil
+from ssl import SSLError
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -58,7 +59,9 @@ def build_failure(error: Exception) -> UpstreamFailure:
         return UpstreamTimeout(
             _("The provider did not answer in time. Nothing was charged."), detail=detail
         )
-    return UpstreamError(_("The connection to the provider was lost. Try again."), detail=detail)
+    failure = UpstreamError(_("The connection to the provider was lost. Try again."), detail=detail)
+    failure.is_of_request = not isinstance(error, SSLError)
+    return failure
 
 
 def build_refusal(
@@ -89,6 +92,7 @@ def build_refusal(
         unpaid = _("The provider failed. Nothing was charged. Try again.")
         failure = UpstreamError(failed if status is None else unpaid, detail=detail)
         failure.counts_for_health = fault is not Fault.MODEL
+        failure.is_of_request = fault is Fault.PROVIDER
     failure.provider_status = status
     failure.provider_body = raw
     return failure

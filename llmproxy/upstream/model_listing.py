@@ -1,8 +1,8 @@
 """Tests a provider by asking for its list of models (`GET /models`), and imports models from it."""
 
 import time
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.models import Deployment, LanguageModel, Problem, Provider
 from llmproxy.upstream import provider_api
+from llmproxy.upstream.model_facts import read_facts
 from llmproxy.upstream.targets import Target
 
 PATH = "/models"
@@ -37,10 +38,14 @@ class NoOffers(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The names of a provider's models, in its own order, and the seconds that the call took."""
+    """The names of a provider's models, in its own order, and the seconds that the call took.
+
+    `facts` has what the list says about a model, by its name: columns of LanguageModel.
+    """
 
     names: list[str]
     seconds: float
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_slow(self) -> bool:
@@ -85,7 +90,9 @@ def list_models(provider: Provider) -> Offers:
         raise _explain_failure(failure) from failure
     if problem := _explain_status(status, target.url):
         raise problem
-    return Offers(_parse_names(lenient_json.decode(raw), target.url), time.monotonic() - started)
+    rows = _parse_rows(lenient_json.decode(raw), target.url)
+    facts = {name: read_facts(row) for name, row in rows.items()}
+    return Offers(list(rows), time.monotonic() - started, facts)
 
 
 def describe_outcome(provider: Provider, outcome: str) -> str:
@@ -152,18 +159,20 @@ def _advise_base_url(url: str) -> str:
     return " " + _("Most base URLs end in /v1, but this one does not. Try it with /v1.")
 
 
-def _parse_names(body: Any, url: str) -> list[str]:
-    """The names in OpenAI's list, or in a list without its envelope. Raises NoOffers."""
+def _parse_rows(body: Any, url: str) -> dict[str, Any]:
+    """The rows of OpenAI's list by name, or of one without its envelope. Raises NoOffers."""
     rows = body.get("data", body.get("models")) if isinstance(body, dict) else body
     if not isinstance(rows, list):
         text = _("The server responds, but it is not an OpenAI-compatible API.") + _advise_base_url(
             url
         )
         raise NoOffers(Problem.OTHER_API, text)
-    names = (row.get("id") or row.get("name") for row in rows if isinstance(row, dict))
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))[
-        :MAX_OFFERS
-    ]
+    named: dict[str, Any] = {}
+    for row in rows:
+        name = (row.get("id") or row.get("name")) if isinstance(row, dict) else None
+        if isinstance(name, str) and name and len(named) < MAX_OFFERS:
+            named.setdefault(name, row)
+    return named
 
 
 def can_be_named(name: str) -> bool:
@@ -189,17 +198,19 @@ def import_models(
     *,
     prices: dict[str, Decimal | None],
     is_active: bool,
+    facts: Mapping[str, dict[str, Any]] | None = None,
 ) -> Imported:
     """Let this provider serve these models. Does nothing for models that it serves already.
 
-    New models get `prices` and `is_active`. Existing models keep theirs, and their other providers
-    are asked first.
+    New models get `prices`, `is_active` and the `facts` of their name. Existing models keep theirs,
+    and their other providers are asked first.
     """
     imported = Imported([], [])
     with atomic():
         for name in names:
+            own = (facts or {}).get(name, {})
             model, is_new = LanguageModel.objects.get_or_create(
-                name=name, defaults={**prices, "is_active": is_active}
+                name=name, defaults={**own, **prices, "is_active": is_active}
             )
             last = model.deployments.aggregate(last=Max("order"))["last"]
             _row, is_added = Deployment.objects.get_or_create(

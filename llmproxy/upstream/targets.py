@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models import Case, F, When
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest, Now
 
 from llmproxy import provider_keys
@@ -83,6 +83,12 @@ class Target:
     @property
     def idle(self) -> float:
         return self.idle_seconds or settings.LLM_IDLE_SECONDS
+
+    @property
+    def completion(self) -> float:
+        """The seconds that an answer may take: it may be silent for its idle seconds at least."""
+        limit: float = settings.LLM_COMPLETION_SECONDS
+        return max(limit, self.idle)
 
     @property
     def drains(self) -> bool:
@@ -158,22 +164,35 @@ def draw_order(targets: Iterable[Target]) -> list[Target]:
 def note_success(target: Target) -> None:
     """Set the count of failures back to 0."""
     if target.failures:
-        _update(target, failures=0, cooling_until=None)
+        _update(target, failures=0, cooling_until=None, failing_caller="", fails_for_others=False)
 
 
-def note_failure(target: Target, failure: UpstreamFailure) -> None:
+def note_failure(target: Target, failure: UpstreamFailure, *, caller: str) -> None:
     """Count a failure.
 
     After LLM_COOL_AFTER_FAILURES in a row the provider cools down: others are asked before it for
-    LLM_COOL_SECONDS. A provider that sent Retry-After cools down at once, for that long.
+    LLM_COOL_SECONDS. Failures that a request may have caused count for that only if `caller` is not
+    the only one whose requests fail. A provider that sent Retry-After cools down at once, for that
+    long.
     """
     cooling_until = Now() + timedelta(seconds=failure.cool_seconds or settings.LLM_COOL_SECONDS)
     failures_before = 0 if failure.cool_seconds else settings.LLM_COOL_AFTER_FAILURES - 1
+    # In one UPDATE all columns have the values from before it.
+    is_blamed = (
+        Q(fails_for_others=True) | ~Q(failing_caller__in=("", caller))
+        if failure.is_of_request
+        else Q(pk=target.provider)
+    )
     _update(
         target,
         failures=F("failures") + 1,
+        failing_caller=Case(When(failing_caller="", then=Value(caller)), default="failing_caller"),
+        fails_for_others=Case(When(is_blamed, then=True), default=False),
         cooling_until=Case(
-            When(failures__gte=failures_before, then=Greatest(cooling_until, F("cooling_until"))),
+            When(
+                is_blamed & Q(failures__gte=failures_before),
+                then=Greatest(cooling_until, F("cooling_until")),
+            ),
             default=F("cooling_until"),
         ),
         last_failure_at=Now(),

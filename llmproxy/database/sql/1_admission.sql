@@ -56,13 +56,17 @@ END $$;
 -- active provider serves. `prices` has its prices that have columns in `completions`, `extras` all
 -- others, and `targets` the providers that serve it on this route as a JSON array. `p_price` and
 -- `p_longest` are the defaults for a model without its own. `extra` is what a request costs besides
--- its tokens, in thousandths of a credit. `refusal` is NULL, model_not_found, model_without_price
--- or route_not_served.
+-- its tokens, in thousandths of a credit. `first_byte_seconds` and `idle_seconds` are the longest
+-- waits that its providers have of their own. Of what it can do, NULL is unknown. `refusal` is
+-- NULL, model_not_found, model_without_price or route_not_served.
 CREATE OR REPLACE FUNCTION gateway_model(
     p_name text, p_endpoint text, p_price numeric, p_longest integer,
     OUT id bigint, OUT name text, OUT refusal text, OUT prices jsonb, OUT extras jsonb,
     OUT prompt numeric, OUT dearest_prompt numeric, OUT dearest_completion numeric,
-    OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json
+    OUT extra numeric, OUT long_from bigint, OUT longest integer, OUT targets json,
+    OUT first_byte_seconds integer, OUT idle_seconds integer,
+    OUT sees_images boolean, OUT hears_audio boolean, OUT calls_tools boolean,
+    OUT context_tokens integer
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     has_extras boolean;
@@ -70,9 +74,11 @@ BEGIN
     SELECT m.id, m.name, gateway_prices(m, p_price), gateway_has_extras(m),
            COALESCE(m.prompt_price, p_price),
            gateway_dearest_prompt(m, p_price), gateway_dearest_completion(m, p_price),
-           COALESCE(m.max_output_tokens, p_longest)
+           LEAST(COALESCE(m.max_output_tokens, p_longest), m.context_tokens),
+           m.sees_images, m.hears_audio, m.calls_tools, m.context_tokens
       INTO gateway_model.id, gateway_model.name, prices, has_extras, prompt,
-           dearest_prompt, dearest_completion, longest
+           dearest_prompt, dearest_completion, longest, sees_images, hears_audio, calls_tools,
+           context_tokens
       FROM language_models m
      WHERE m.is_active AND (m.name = p_name OR p_name IS NULL)
        AND EXISTS (SELECT FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
@@ -85,20 +91,22 @@ BEGIN
     END IF;
     -- A null member is left out: a worker of the version before does not know a new member.
     SELECT json_agg(json_strip_nulls(json_build_object(
-               'deployment', d.id, 'limit_spelling', d.limit_spelling,
+               'deployment', d.id, 'limit_spelling', NULLIF(d.limit_spelling, 'auto'),
                'refused', CASE WHEN d.refused_at > clock_timestamp() - make_interval(days => 1)
-                               THEN d.refused_parameters ELSE '{}' END,
+                               THEN d.refused_parameters END,
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
                'encrypted_key', v.encrypted_key,
                'key_header', COALESCE(NULLIF(v.own_key_header, ''), v.key_header),
-               'proxy', v.proxy, 'encrypted_proxy_login', v.encrypted_proxy_login,
+               'proxy', NULLIF(v.proxy, ''),
+               'encrypted_proxy_login', NULLIF(v.encrypted_proxy_login, ''),
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,
                'drain_seconds', v.drain_seconds, 'failures', v.failures,
                'is_cooling', COALESCE(v.cooling_until > clock_timestamp(), false),
-               'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}'))))
-      INTO targets
+               'forwarded_parameters', NULLIF(v.forwarded_parameters, '{}')))),
+           max(v.first_byte_seconds), max(v.idle_seconds)
+      INTO targets, first_byte_seconds, idle_seconds
       FROM llm_deployments d JOIN llm_providers v ON v.id = d.provider_id
      WHERE d.model_id = gateway_model.id AND d.is_active AND v.is_active
        AND p_endpoint = ANY (v.endpoints);
@@ -193,6 +201,7 @@ DECLARE
     v_least_credits bigint := 0;  -- without these the completion is refused
     v_most_credits bigint := 0;  -- the completion cannot cost more
     v_affordable_tokens bigint;
+    v_lack text;  -- what the request needs and the model cannot do
     -- What the completion costs besides its tokens, at least and at most: thousandths of a credit.
     v_least_extra numeric;
     v_most_extra numeric;
@@ -202,7 +211,9 @@ BEGIN
         price numeric, longest integer, prompt_bytes bigint, prompt_tokens bigint, media jsonb,
         writes_1h boolean, choices integer, max_tokens bigint, rpm bigint,
         tpm bigint, max_open integer, least bigint, most bigint, reference text, seconds integer,
-        key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer);
+        key text, digest text, key_seconds integer, note_seconds integer, least_tokens integer,
+        first_byte_seconds numeric, completion_seconds numeric, needs text[],
+        certain_tokens bigint);
     caller := gateway_caller(request.checksum, request.is_key, request."user");
     IF caller.refusal IS NOT NULL AND NOT request.is_backend THEN
         RETURN json_build_object('refusal', caller.refusal);
@@ -236,6 +247,16 @@ BEGIN
     IF model.refusal IS NOT NULL THEN
         RETURN json_build_object('refusal', model.refusal);
     END IF;
+    v_lack := CASE
+        WHEN request.certain_tokens > model.context_tokens THEN 'context'
+        WHEN request.needs IS NULL THEN NULL
+        WHEN NOT model.sees_images AND 'images' = ANY (request.needs) THEN 'images'
+        WHEN NOT model.hears_audio AND 'audio' = ANY (request.needs) THEN 'audio'
+        WHEN NOT model.calls_tools AND 'tools' = ANY (request.needs) THEN 'tools' END;
+    IF v_lack IS NOT NULL THEN
+        RETURN json_build_object('refusal', 'model_lacks', 'model', model.name, 'lack', v_lack,
+                                 'context_tokens', model.context_tokens);
+    END IF;
     v_prompt_bound := request.prompt_bytes;
     v_prompt_estimate := request.prompt_tokens;
     v_least_extra := model.extra;
@@ -252,6 +273,10 @@ BEGIN
         model.dearest_completion := dear.dearest_completion;
     END IF;
     v_completion_limit := LEAST(request.max_tokens, model.longest);
+    -- `seconds` has room for the default waits; a provider that may take longer needs more.
+    request.seconds := request.seconds
+        + GREATEST(COALESCE(model.first_byte_seconds, 0) - request.first_byte_seconds, 0)
+        + GREATEST(COALESCE(model.idle_seconds, 0) - request.completion_seconds, 0);
     IF caller.id IS NOT NULL THEN
         counted := gateway_rates(caller.id, '', account.rpm, account.tpm, 1,
                                  v_prompt_estimate + v_completion_limit * request.choices, v_now);

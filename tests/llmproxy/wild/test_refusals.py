@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from django.test import Client
 
 from accounts.models import User
 from credits import ledger
@@ -138,3 +139,113 @@ def test_a_caller_cannot_ask_for_the_address(ask: Any, several: Several) -> None
     upstream.script = script.error(400, f"bad: {upstream.url} and 127.0.0.1")
     told = ask(messages=[{"role": "user", "content": f"{upstream.url} 127.0.0.1"}])
     assert "127.0.0.1" not in told.json()["error"]["message"]
+
+
+# --- Who is blamed --------------------------------------------------------------------------------
+
+CAUSED = {
+    "a crash": script.error(500, "CUDA error"),
+    "an unknown failure": script.raw(b'{"error": "x"}'),
+    "no answer": script.raw(b"{}"),
+    "a break": script.begun(b'{"choices": ', cut=True),
+}
+NOT_CAUSED = {
+    "a key": script.error(401, "Invalid API key"),
+    "a bill": script.error(402, "no credits"),
+    "a rate": script.error(429),
+    "an overload": script.error(503),
+}
+
+
+@pytest.fixture
+def crowd(chat: Callable[..., Any], make_user: Callable[..., User]) -> Callable[..., Any]:
+    """Ask as one of several users, by number."""
+    users = [make_user(f"user{number}@example.com", credits=50) for number in range(3)]
+    return lambda number, **body: chat(users[number], model="bright", **{"max_tokens": 10, **body})
+
+
+def is_cooling(several: Several) -> bool:
+    return several.provider("first").cooling_until is not None
+
+
+@pytest.mark.parametrize("failure", CAUSED.values(), ids=CAUSED.keys())
+def test_one_who_repeats_a_bad_request_blames_no_provider(
+    crowd: Any, several: Several, failure: script.Script
+) -> None:
+    first = several.add("first", failure)
+    several.add("second")
+    for number in range(6):
+        assert crowd(0, temperature=number / 10).status_code == 200
+    assert not is_cooling(several)
+    first.script = script.as_asked("first")
+    assert crowd(1).json()["choices"][0]["message"]["content"] == "first"
+    assert several.provider("first").failures == 0
+
+
+@pytest.mark.parametrize("failure", CAUSED.values(), ids=CAUSED.keys())
+def test_several_whose_requests_fail_blame_the_provider(
+    crowd: Any, several: Several, failure: script.Script
+) -> None:
+    first = several.add("first", failure)
+    several.add("second")
+    for number in (0, 0, 1):
+        crowd(number)
+    assert is_cooling(several)
+    crowd(2)
+    assert len(first.requests) == 3
+
+
+@pytest.mark.parametrize("failure", NOT_CAUSED.values(), ids=NOT_CAUSED.keys())
+def test_what_no_request_can_cause_blames_at_once(
+    crowd: Any, several: Several, failure: script.Script
+) -> None:
+    several.add("first", failure)
+    several.add("second")
+    for _ in range(3):
+        crowd(0)
+    assert is_cooling(several)
+
+
+def test_a_provider_that_cannot_be_reached_is_blamed_at_once(crowd: Any, several: Several) -> None:
+    several.add("first", url="http://127.0.0.1:9/v1")
+    several.add("second")
+    for _ in range(3):
+        crowd(0)
+    assert is_cooling(several)
+
+
+def test_a_success_clears_the_blame(crowd: Any, several: Several) -> None:
+    first = several.add("first", CAUSED["a crash"])
+    several.add("second")
+    crowd(0)
+    crowd(0)
+    first.script = script.as_asked("first")
+    crowd(1)
+    first.script = CAUSED["a crash"]
+    for _ in range(4):
+        crowd(1)
+    row = several.provider("first")
+    assert (row.cooling_until, row.failures, row.fails_for_others) == (None, 4, False)
+
+
+def test_the_backend_blames_with_different_requests_only(
+    client: Client, several: Several, settings: Any
+) -> None:
+    settings.SMARTSPEC_WEB_GATEWAY_TOKEN = "static-token"
+    settings.WEB_LLM_SKIP_CREDIT_FOR_STATIC = True
+    several.add("first", CAUSED["a crash"])
+    several.add("second")
+
+    def ask(text: str) -> None:
+        body = {"model": "bright", "messages": [{"role": "user", "content": text}]}
+        headers = {"Authorization": "Bearer static-token"}
+        answer = client.post(
+            "/v1/chat/completions", body, content_type="application/json", headers=headers
+        )
+        assert answer.status_code == 200
+
+    for _ in range(4):
+        ask("the same")
+    assert not is_cooling(several)
+    ask("another")
+    assert is_cooling(several)

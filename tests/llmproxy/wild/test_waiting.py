@@ -12,17 +12,21 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from accounts.models import User
 from credits import ledger
+from credits.models import Hold
 from credits.proof import audit
 from llmproxy.models import Completion
+from llmproxy.receipts import provider_figures
 from llmproxy.upstream.first_content import carries_content
+from llmproxy.upstream.targets import Target
 from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
 from tests.llmproxy.scripted_routes import event
-from tests.llmproxy.scripted_upstream import Script
+from tests.llmproxy.scripted_upstream import Handler, Script
 from tests.llmproxy.several import Several, tried
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -302,3 +306,82 @@ def test_json_is_waited_for_without_comments(ask: Any, several: Several, setting
     started = time.monotonic()
     assert ask(stream=False).json()["choices"][0]["message"]["content"] == "late"
     assert time.monotonic() - started > 0.4
+
+
+# --- How long we wait -----------------------------------------------------------------------------
+
+
+def test_the_defaults_are_longer_than_reasoning(settings: Any) -> None:
+    target = Target(provider=1, slug="p", base_url="", encrypted_key="", key_header="bearer")
+    assert (target.first_byte, target.idle, target.completion) == (600, 300, 1800)
+    assert target.first_byte + target.completion < settings.HOLD_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("first_byte", "idle", "more"),
+    [(None, None, 0), (60, 30, 0), (3600, None, 3000), (None, 3600, 1800), (3600, 3600, 4800)],
+)
+def test_a_hold_lasts_longer_than_the_most_patient_provider(
+    ask: Any, several: Several, settings: Any, first_byte: int | None, idle: int | None, more: int
+) -> None:
+    several.add("first")
+    several.add("second", first_byte_seconds=first_byte, idle_seconds=idle)
+    ask(stream=False)
+    hold = Hold.objects.get()
+    lasts = hold.expires_at - hold.created_at
+    assert abs(lasts.total_seconds() - settings.HOLD_SECONDS - more) < 2
+
+
+def test_an_answer_may_be_silent_as_long_as_its_provider_may(
+    ask: Any, several: Several, settings: Any
+) -> None:
+    settings.LLM_COMPLETION_SECONDS = 1
+    pieces = [script.chunk("Hel"), script.chunk("lo", finish="stop"), script.DONE]
+    several.add("first", script.pausing(1.3, *pieces), idle_seconds=30)
+    assert '"lo"' in text_of(ask())
+
+
+CUT_OFF: dict[str, tuple[Script, dict[str, Any], str]] = {
+    "before the headers": (script.silence_of(3), {"first_byte_seconds": 1}, "failed"),
+    "before the content": (script.until_hung_up(ROLE), {"idle_seconds": 1}, "failed"),
+    "midway": (script.until_hung_up(script.chunk("Hel")), {"idle_seconds": 1}, "failed"),
+}
+
+
+@pytest.mark.parametrize("case", CUT_OFF.values(), ids=CUT_OFF.keys())
+def test_an_answer_that_was_cut_off_is_seen_by_the_operator(
+    ask: Any, several: Several, client: Client, make_user: Any, case: Any
+) -> None:
+    act, waits, status = case
+    several.add("first", act, **waits)
+    answer = ask()
+    assert answer.status_code == 504 or "upstream_timeout" in text_of(answer)
+    row = Completion.objects.get()
+    assert (row.status, row.error) == (status, "upstream_timeout")
+    assert provider_figures.count_cut_offs() == {"first": 1}
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    provider = several.provider("first")
+    page = client.get(f"/admin/llmproxy/provider/{provider.pk}/change/").content.decode()
+    assert "1 in the last 7 days" in page
+    page = client.get(f"/admin/llmproxy/completion/{row.pk}/change/").content.decode()
+    assert "Cut off because it took too long" in page
+    assert "Cut off" in client.get("/admin/llmproxy/provider/figures/").content.decode()
+
+
+def test_what_the_gateway_respelt_is_seen_by_the_operator_only(
+    ask: Any, several: Several, client: Client, make_user: Any, user: User
+) -> None:
+    def act(handler: Handler) -> None:
+        refusal = script.error(400, "Unknown parameter: 'stream_options'.")
+        (refusal if "stream_options" in handler.upstream.sent else script.streamed("x"))(handler)
+
+    several.add("first", act)
+    text_of(ask())
+    row = Completion.objects.get()
+    client.force_login(user)
+    page = client.get(f"/account/completions/{row.generation_id}").content.decode()
+    assert row.generation_id in page
+    assert "stream_options" not in page
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    page = client.get(f"/admin/llmproxy/completion/{row.pk}/change/").content.decode()
+    assert "It refuses stream_options" in page
