@@ -340,6 +340,15 @@ def test_thoughts_in_an_answer_that_comes_back_are_named(
     settled(payer)
 
 
+@pytest.mark.parametrize("content", [{}, 5, False, [1], [{}], {"type": "text"}])
+@pytest.mark.parametrize("role", ["assistant", "user", ""])
+def test_content_of_another_type_is_400(
+    content: Any, role: str, ask: Ask, upstream: Upstream
+) -> None:
+    response = ask(messages=[{"role": role, "content": content}])
+    assert (response.status_code, upstream.requests) == (400, [])
+
+
 def test_thoughts_beside_the_content_are_forwarded(ask: Ask, upstream: Upstream) -> None:
     answer = {
         "role": "assistant",
