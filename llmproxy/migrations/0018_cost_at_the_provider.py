@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('llmproxy', '0016_dropped_and_forwarded_parameters'),
+        ('llmproxy', '0017_spelling_of_limits'),
     ]
 
     operations = [
