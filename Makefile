@@ -6,7 +6,7 @@ ALL_TESTS = -n 3 --dist worksteal
 # to start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check bench lock clean install install-dev
+.PHONY: help run test check bench clients lock clean install install-dev
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
+
+clients: install-dev ## Run real SDKs and agents (3 GB, 4 minutes the first time); ARGS="--only codex"
+	@.venv/bin/python -m tests.clients $(ARGS)
 
 bench: install ## Measure the gateway beside its peers (20 minutes); ARGS="--write" keeps it
 	@.venv/bin/python -m bench.gateway $(ARGS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 SETTLED_SECONDS = 30
 
-_OPEN = "SELECT count(*) FROM credit_holds WHERE state = 'open'"
+OPEN = "SELECT count(*) FROM credit_holds WHERE state = 'open'"
 _OVERDRAFT = """
 SELECT COALESCE((SELECT sum(GREATEST(-credits, 0)) FROM users), 0)
      + COALESCE((SELECT sum(GREATEST(-balance_after, 0)) FROM credit_transactions), 0)
@@ -59,13 +59,13 @@ def close_books(seconds: float = SETTLED_SECONDS) -> Books:
     from credits.proof import audit
 
     deadline = time.monotonic() + seconds
-    while select_number(_OPEN) and time.monotonic() < deadline:
+    while select_number(OPEN) and time.monotonic() < deadline:
         time.sleep(0.1)
     problems = audit.run().problems.total()
     return Books(
         overdraft=select_number(_OVERDRAFT),
         drift=select_number(_DRIFT),
-        open_holds=select_number(_OPEN),
+        open_holds=select_number(OPEN),
         problems=problems,
         charged=select_number(_USAGE),
         receipts=select_number(_RECEIPTS),

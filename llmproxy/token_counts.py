@@ -13,7 +13,7 @@ from django.conf import settings
 from accounts.toolbox.headers import TRACE_ID
 from llmproxy.admission.free_requests import FreeAdmission
 from llmproxy.exceptions import UpstreamFailure, UpstreamRejected
-from llmproxy.http1.client import Call
+from llmproxy.http1.client import Call, finish
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.token_counts import TokenCount
 from llmproxy.upstream import exchange, targets
@@ -105,6 +105,6 @@ def _choose_targets(admission: FreeAdmission, route: TokenCount) -> list[Target]
 def _ask(asked: Asked, route: TokenCount, headers: Mapping[str, str], seconds: float) -> int:
     """Raises UpstreamFailure, also if `seconds` are over before the answer is there."""
     call, until = Call(), time.monotonic() + seconds
-    response = exchange.post(asked, route.upstream_path, headers, call, seconds)
+    response = finish(exchange.post(asked, route.upstream_path, headers, call, seconds))
     left = max(until - time.monotonic(), LEAST_SECONDS)
     return route.read_count(exchange.read_json(response, route.is_answer, call, asked, left))

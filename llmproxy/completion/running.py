@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from llmproxy.exceptions import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from llmproxy.http1.client import Call, Response
+from llmproxy.http1.client import Call, Response, Waiting, finish
 from llmproxy.metering import operator_costs
 from llmproxy.metering.meter import Reading
 from llmproxy.models import Completion
@@ -54,7 +55,9 @@ class Run:
             certain_tokens=admission.certain_tokens + (media.slack_tokens if media else 0),
             max_completion_tokens=admission.max_tokens * admission.request.choices,
         )
-        self.call = Call()  # the present or the last one
+        # The caller of a stream gets a comment that often while there is no answer.
+        self._turn_seconds = settings.LLM_KEEP_ALIVE_SECONDS if admission.request.stream else inf
+        self.call = Call(self._turn_seconds)  # the present or the last one
         self.is_stopped = False
         self.has_left = False  # the caller has disconnected
         self.status = Status.INTERRUPTED
@@ -64,10 +67,11 @@ class Run:
         self.first_byte: float | None = None  # its moment, by the monotonic clock
         self.receipt: Receipt | None = None
 
-    def ask(self, read: Callable[[Response, Asked], Read]) -> Read:
+    def ask(self, read: Callable[[Response, Asked], Waiting[Read]]) -> Waiting[Read]:
         """Ask the providers in order; return what `read` makes of the first good response.
 
-        All attempts together wait no longer than the longest first-byte limit among the providers
+        Yields when the caller of a stream should be told that the answer still takes time. All
+        attempts together wait no longer than the longest first-byte limit among the providers
         (docs/decisions/0017). Raises the last provider's UpstreamFailure.
         """
         if not connection.in_atomic_block:
@@ -76,7 +80,7 @@ class Run:
         until = time.monotonic() + max(target.first_byte for target in ordered)
         for left, target in zip(range(len(ordered) - 1, -1, -1), ordered, strict=True):
             try:
-                return self._attempt(target, read, until - time.monotonic())
+                return (yield from self._attempt(target, read, until - time.monotonic()))
             except UpstreamFailure as failure:
                 if self.has_left:
                     raise CallerLeft(
@@ -103,16 +107,16 @@ class Run:
         return (usable or ordered)[: settings.LLM_MAX_ATTEMPTS]
 
     def _attempt(
-        self, target: Target, read: Callable[[Response, Asked], Read], seconds_left: float
-    ) -> Read:
-        started = time.monotonic()
-        self.target, self.call = target, Call()
-        if self.is_stopped:
-            self.call.stop()
+        self,
+        target: Target,
+        read: Callable[[Response, Asked], Waiting[Read]],
+        seconds_left: float,
+    ) -> Waiting[Read]:
+        started, self.target = time.monotonic(), target
         attempt: dict[str, Any] = {"provider": target.slug, "error": ""}
         self.attempts.append(attempt)
         try:
-            return self._ask_in_turn(target, read, attempt, started + seconds_left)
+            return (yield from self._ask_in_turns(target, read, attempt, started + seconds_left))
         except UpstreamFailure as failure:
             if failure.provider_status:
                 attempt["status"] = failure.provider_status
@@ -124,25 +128,26 @@ class Run:
         finally:
             attempt["ms"] = settlement.milliseconds(started, time.monotonic())
 
-    def _ask_in_turn(
+    def _ask_in_turns(
         self,
         target: Target,
-        read: Callable[[Response, Asked], Read],
+        read: Callable[[Response, Asked], Waiting[Read]],
         attempt: dict[str, Any],
         until: float,
-    ) -> Read:
+    ) -> Waiting[Read]:
         """Ask one provider, again in another spelling if it refuses a parameter of the gateway."""
         request = self.admission.request
         turns = Turns(target, limit=request.limit, names=request.limit_names, added=request.added)
         while True:
             try:
-                answer = self._post(target, turns.spelling, read, until - time.monotonic())
+                answer = yield from self._post(target, turns.spelling, read, until)
             except UpstreamFailure as failure:
                 is_late = until - time.monotonic() < LEAST_SECONDS
                 if self.is_stopped or is_late or not turns.take_next(failure):
-                    raise turns.choose_failure(failure) from failure
+                    if (told := turns.choose_failure(failure)) is not failure:
+                        raise told from failure
+                    raise
                 attempt["respelled"] = sorted(turns.spelling.refused)
-                self.call = Call()
             else:
                 if turns.has_learned:
                     targets.note_refused(target, turns.spelling.refused)
@@ -152,10 +157,13 @@ class Run:
         self,
         target: Target,
         spelling: Spelling,
-        read: Callable[[Response, Asked], Read],
-        seconds_left: float,
-    ) -> Read:
+        read: Callable[[Response, Asked], Waiting[Read]],
+        until: float,
+    ) -> Waiting[Read]:
         admission = self.admission
+        self.call = Call(self._turn_seconds, self.call)
+        if self.is_stopped:
+            self.call.stop()
         admission.request.forwarded = target.forwarded_parameters
         body = admission.request.upstream_body(
             model=target.upstream_name or admission.model,
@@ -165,10 +173,11 @@ class Run:
         )
         asked = Asked(target, admission.model, body)
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
-        path, seconds = admission.route.upstream_path, min(target.first_byte, seconds_left)
-        response = exchange.post(asked, path, headers, self.call, seconds)
+        path = admission.route.upstream_path
+        seconds = min(target.first_byte, until - time.monotonic())
+        response = yield from exchange.post(asked, path, headers, self.call, seconds)
         try:
-            return read(response, asked)
+            return (yield from read(response, asked))
         except UpstreamFailure as failure:
             failure.provider_status = failure.provider_status or response.status
             raise
@@ -256,10 +265,15 @@ class Run:
         things = dict(media.counts) if media else {}
         if "request" in self.admission.prices.by_kind:
             things["requests"] = 1
-        if not things or reading.source == Completion.UsageSource.NONE:
+        if reading.source == Completion.UsageSource.NONE or not (things or reading.usage.extras):
             return reading
-        reported = reading.usage.extras  # the provider knows better how many seconds there were
-        return replace(reading, usage=replace(reading.usage, **{**things, **reported}))
+        reported, source = reading.usage.extras, reading.source
+        # The provider knows better how many seconds there were, but cannot invent them.
+        seconds = reported.get("audio_seconds", 0)
+        if seconds and not (media and media.believes_seconds(seconds)):
+            reported["audio_seconds"] = things.get("audio_seconds", 0)
+            source = Completion.UsageSource.CAPPED if source == "exact" else source
+        return Reading(replace(reading.usage, **{**things, **reported}), source)
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:
@@ -271,7 +285,7 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     run, answer = Run(admission), None
     try:
         with disconnects.watching(sock, run):
-            answer = run.ask(partial(_read_json, run))
+            answer = finish(run.ask(partial(_read_json, run)))
         run.observe(answer)
         if run.meter.has_costs:
             answer = operator_costs.withhold(answer)
@@ -285,5 +299,6 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     return answer, receipt
 
 
-def _read_json(run: Run, response: Response, asked: Asked) -> dict[str, Any]:
+def _read_json(run: Run, response: Response, asked: Asked) -> Waiting[dict[str, Any]]:
+    yield from ()  # the caller of a JSON answer cannot be told anything before it
     return exchange.read_json(response, run.admission.route.is_answer, run.call, asked)

@@ -1,10 +1,11 @@
 """Passes a streamed answer from the provider to the caller, event by event."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
@@ -13,56 +14,38 @@ from llmproxy.completion import disconnects
 from llmproxy.completion.disconnects import Watch
 from llmproxy.completion.running import Run, Status
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
-from llmproxy.http1.client import Response
+from llmproxy.http1.client import Response, Waiting
 from llmproxy.metering import operator_costs
 from llmproxy.routes.base import KEEP_ALIVE, Stream, encode_event
-from llmproxy.upstream.event_stream import Event, EventStream
+from llmproxy.upstream.answer_stream import EventStream
+from llmproxy.upstream.event_stream import Event
 from llmproxy.upstream.failures import Asked, build_refusal
+from llmproxy.upstream.first_content import carries_content
 
-NOTHING = b"null"  # llama.cpp sends it before the answers to several prompts
+PING = re.compile(rb'\s*\{\s*"type"\s*:\s*"ping"')  # Anthropic's
 
 
 def open_stream(admission: Admission, sock: Any = None) -> "Relay":
-    """Ask the provider, and the next one if it fails before its first event.
+    """Ask the provider, and the next one if it fails before its first content.
 
+    Returns when content has come, or after LLM_KEEP_ALIVE_SECONDS: then the relay goes on asking.
     `sock` is the caller's connection, which is watched. Raises UpstreamFailure; nothing is charged
     then.
     """
     run, relay = Run(admission), None
     watched = disconnects.watch(sock, run)
     try:
-        relay = Relay(run, run.ask(_stream_reader(run)), watched)
+        relay = Relay(run, watched)
+        relay.advance()
     except UpstreamFailure as failure:
         run.fail(failure)
         raise
     finally:
-        if relay is None:
+        if relay is None or not relay.is_open:
             disconnects.forget(watched)
             run.call.finish()
             run.settle()
     return relay
-
-
-def _stream_reader(run: Run) -> Callable[[Response, Asked], EventStream]:
-    """A function that opens the event stream of a response.
-
-    It waits for the first event, LLM_KEEP_ALIVE_SECONDS at most, and raises UpstreamError if that
-    event is an error.
-    """
-    streamed = run.admission.route.streamed(run.admission.request)
-
-    def read(response: Response, asked: Asked) -> EventStream:
-        events = EventStream(response, run.call, asked)
-        try:
-            events.await_first(settings.LLM_KEEP_ALIVE_SECONDS)
-            if (first := events.first) is not None and first.data != NOTHING:
-                _check(streamed, first, _decode(first), asked)
-        except BaseException:
-            events.close()
-            raise
-        return events
-
-    return read
 
 
 def _decode(event: Event) -> Any:
@@ -77,8 +60,13 @@ def _decode(event: Event) -> Any:
 
 def _check(streamed: Stream, event: Event, chunk: Any, asked: Asked) -> None:
     """Raises UpstreamFailure if the provider reports a failure with this event."""
-    if streamed.failed(event, chunk):
+    if streamed.failed(event, chunk) or (isinstance(chunk, list) and _is_list_of_errors(chunk)):
         raise build_refusal(asked, event.data)
+
+
+def _is_list_of_errors(chunk: list[Any]) -> bool:
+    """Whether this is the form in which Gemini reports an error."""
+    return bool(chunk) and isinstance(chunk[0], dict) and bool(chunk[0].get("error"))
 
 
 class Relay:
@@ -87,89 +75,146 @@ class Relay:
     This is no generator, because `close` of a generator that has not started runs none of its code.
     """
 
-    def __init__(self, run: Run, events: EventStream, watched: Watch | None = None) -> None:
+    def __init__(self, run: Run, watched: Watch | None = None) -> None:
         self.run = run
-        self.events = events
+        self.is_open = True  # `close` has to settle
         self.stream = run.admission.route.streamed(run.admission.request)
         self._watched = watched
+        self._asking = run.ask(self._open)
+        self._opening: EventStream | None = None  # the one whose content is waited for
+        self._events: EventStream | None = None  # the one whose content has come
         self._is_limited = False
         run.meter.is_whole = False  # until the answer has come to its end
+
+    def advance(self) -> bool:
+        """Ask on until content comes or the caller should be told that it takes time.
+
+        Returns whether content has come. Raises UpstreamFailure if no provider is left.
+        """
+        try:
+            next(self._asking)
+        except StopIteration as stop:
+            self._events = stop.value
+        except UpstreamFailure:
+            self.is_open = False
+            raise
+        return self._events is not None
+
+    def _open(self, response: Response, asked: Asked) -> Waiting[EventStream]:
+        """The events of a response, when its first content has come."""
+        events = self._opening = EventStream(response, self.run.call, asked)
+        streamed = self.run.admission.route.streamed(self.run.admission.request)
+        try:
+            yield from events.hold_back(partial(_is_content, streamed, asked))
+        except BaseException as error:
+            events.close()
+            if not isinstance(error, GeneratorExit):
+                self._opening = None
+            raise
+        return events
 
     def close(self) -> None:
         """Stop the provider, or read its answer on if its row says so; then settle.
 
-        Does nothing after the end.
+        Does nothing after the end. Usage that was reported before the first content counts.
         """
         try:
-            target = self.run.target
-            if self.run.receipt is None and target is not None and target.drains:
-                self._drain(target.drain_seconds)
-            self.events.close()
+            if self._events is None:
+                self._observe_opening()
+                self._asking.close()
+            else:
+                self._close_events(self._events)
         finally:
             disconnects.forget(self._watched)
             self.run.settle()
 
+    def _observe_opening(self) -> None:
+        opening = self._opening
+        if self.is_open and opening is not None and self.run.receipt is None:
+            for event in opening.take_held_back():
+                if not event.is_heartbeat:
+                    self._observe(event)
+
+    def _close_events(self, events: EventStream) -> None:
+        target = self.run.target
+        if self.run.receipt is None and target is not None and target.drains:
+            self._drain(events, target.drain_seconds)
+        events.close()
+
     def __iter__(self) -> Iterator[bytes]:
         failure: UpstreamFailure | None = None
         try:
-            yield from self._answer()
+            while self._events is None:
+                yield KEEP_ALIVE
+                self.advance()
+            yield from self._answer(self._events)
             if self.run.has_left:
                 return
             self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
             failure = caught
-            self.run.fail_midway(caught)
+            if self._events is None:
+                self.run.fail(caught)
+            else:
+                self.run.fail_midway(caught)
+        yield self._end(failure)
+        if self._events is not None:
+            self._events.close()
+
+    def _end(self, failure: UpstreamFailure | None) -> bytes:
+        """Settle, and return what the caller gets at the end."""
         disconnects.forget(self._watched)
-        if not self.events.done:
-            self.events.close()
+        if self._events is not None and not self._events.done:
+            self._events.close()
         receipt = self.run.settle()
         last = self.stream.failure(failure, receipt) if failure else b""
-        yield (
-            last
-            + (self.stream.limited(receipt) if self._is_limited else b"")
-            + self.stream.end(receipt)
-        )
-        self.events.close()
+        limited = self.stream.limited(receipt) if self._is_limited else b""
+        return last + limited + self.stream.end(receipt)
 
-    def _answer(self) -> Iterator[bytes]:
+    def _answer(self, events: EventStream) -> Iterator[bytes]:
         """Events that arrived together are sent together."""
-        for batch in self.events:
+        for batch in events:
             passed: list[bytes] = []
             try:
-                is_over = any(self._is_last(event, passed) for event in batch)
+                is_over = any(self._is_last(events, event, passed) for event in batch)
             finally:
-                if passed or not (batch or self.events.done):
+                if passed or not (batch or events.done):
                     yield b"".join(passed) or KEEP_ALIVE
             if is_over:
                 self.run.meter.is_whole = not self._is_limited
                 return
-        if self.stream.is_whole(self.run.meter, done=self.events.done):
+        if events.done:
+            self._observe_rest(events)
+        if self.stream.is_whole(self.run.meter, done=events.done):
             self.run.meter.is_whole = True
         elif not self.run.is_stopped:
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 
-    def _is_last(self, event: Event, passed: list[bytes]) -> bool:
+    def _is_last(self, events: EventStream, event: Event, passed: list[bytes]) -> bool:
         """Meter an event and append what the caller gets of it to `passed`.
 
         Returns whether the answer ends with it, by itself or because it is over its limit.
         """
-        if event.data == NOTHING:
+        if event.is_heartbeat:
+            if self.stream.passes_pings and PING.match(event.data):
+                passed.append(event.raw)
             return False
         chunk = self._observe(event)
+        _check(self.stream, event, chunk, events.asked)
         if self.run.meter.has_costs:
             event, chunk = self._withhold_costs(event, chunk)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
         if is_last := self.stream.is_last(event, chunk):
-            self.events.done = True
+            events.done = True
         elif self.run.meter.is_over_limit:
             self.run.meter.finish_reason, self._is_limited = "length", True
         return is_last or self._is_limited
 
     def _observe(self, event: Event) -> Any:
+        """Meter an event, also one that reports a failure: it may contain the usage until then."""
         chunk = _decode(event)
-        self.run.observe(chunk)  # before the check: some failures contain the usage until then
-        _check(self.stream, event, chunk, self.events.asked)
+        self.run.observe(chunk)
         return chunk
 
     def _withhold_costs(self, event: Event, chunk: Any) -> tuple[Event, Any]:
@@ -179,9 +224,27 @@ class Relay:
         data, name = lenient_json.encode(shown), event.event if event.event != "message" else ""
         return Event(data, encode_event(data, name.encode()), event.event), shown
 
-    def _drain(self, seconds: float) -> None:
+    def _observe_rest(self, events: EventStream) -> None:
+        """Meter the usage that some providers send after [DONE]; nothing else there counts."""
+        for event in events.read_rest(is_usage_missing=not self.run.meter.counts):
+            chunk = lenient_json.decode(event.data)
+            if isinstance(chunk, dict) and isinstance(chunk.get("usage"), dict):
+                usage_only = {**chunk, "choices": []}
+                self.run.observe(usage_only)
+                self.stream.passed(event, operator_costs.withhold(usage_only))
+
+    def _drain(self, events: EventStream, seconds: float) -> None:
         """Read on after the caller has gone, for the usage at the end of the stream."""
-        self.events.end_in(seconds)
+        events.end_in(seconds)
         with suppress(UpstreamFailure):
-            for _passed in self._answer():
+            for _passed in self._answer(events):
                 pass
+
+
+def _is_content(streamed: Stream, asked: Asked, event: Event) -> bool:
+    """Whether the caller learns something from this event. Raises UpstreamFailure."""
+    if event.is_heartbeat:
+        return False
+    chunk = _decode(event)
+    _check(streamed, event, chunk, asked)
+    return carries_content(chunk)

@@ -1,10 +1,16 @@
-"""HTTP/1.1 requests to providers, over connections that are kept. Each call can be stopped."""
+"""HTTP/1.1 requests to providers, over connections that are kept. Each call can be stopped.
+
+A function that returns `Waiting` is a generator. It yields whenever somebody else, who waits for
+the same answer, should get a turn, and continues with the next step.
+"""
 
 import _socket
 import os
 import time
+from collections.abc import Generator
 from contextlib import suppress
-from typing import Any
+from math import inf
+from typing import Any, TypeVar
 
 from gevent.monkey import get_original
 
@@ -14,10 +20,23 @@ from llmproxy.http1.sockets import Address, pool
 
 _new_lock: Any = get_original("_thread", "allocate_lock")
 
+Result = TypeVar("Result")
+Waiting = Generator[None, None, Result]
+
 # A provider that closed a kept connection before our request shows it within these seconds. If
 # the connection breaks later, the provider may have read the request.
 CLOSED_SECONDS = 2
 READS_PER_TURN = 16  # after so many reads, other greenlets get a turn
+
+
+def finish(steps: Waiting[Result]) -> Result:
+    """The result of these steps, for a caller that gives nobody a turn."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
 
 class Call:
@@ -28,9 +47,15 @@ class Call:
     because a real thread calls `stop`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turn_seconds: float = inf, previous: "Call | None" = None) -> None:
+        """`turn_seconds` pass between two turns of somebody who waits for the answer.
+
+        `previous` is the call whose wait this one continues.
+        """
         self.is_stopped = False
         self.first_byte_by = 0.0  # deadline of the first byte, by the monotonic clock
+        self._turn_seconds = turn_seconds
+        self._turn_at: float = previous._turn_at if previous else time.monotonic() + turn_seconds
         self._duplicate: Any = None
         self._lock = _new_lock()
 
@@ -58,6 +83,15 @@ class Call:
         """The seconds until the deadline of the first byte; negative after it."""
         return self.first_byte_by - time.monotonic()
 
+    @property
+    def seconds_to_turn(self) -> float:
+        """The seconds until whoever waits gets a turn; not positive if that is due."""
+        return self._turn_at - time.monotonic()
+
+    def start_turn(self) -> None:
+        """Note that whoever waits had a turn."""
+        self._turn_at = time.monotonic() + self._turn_seconds
+
     def _shut_down(self) -> None:
         if self._duplicate is not None:
             with suppress(OSError):  # the provider may have closed the connection just now
@@ -70,11 +104,16 @@ class Call:
 
 
 def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
-    """Open a connection for `call`. Raises NotReachableError, or another OSError if TLS fails."""
+    """Open a connection for `call`; TCP and TLS have `connect_seconds` each.
+
+    Raises NotReachableError, or another OSError if TLS fails.
+    """
     sock = sockets.open_socket(address, min(connect_seconds, call.seconds_left))
     try:
         call.begin(sock)
-        return sockets.start_tls(sock, address, call.seconds_left) if address.is_secure else sock
+        if not address.is_secure:
+            return sock
+        return sockets.start_tls(sock, address, min(connect_seconds, call.seconds_left))
     except BaseException:
         call.finish()
         sock.close()
@@ -137,40 +176,53 @@ class Response:
             sock.close()
 
 
-def send(address: Address, request: bytes, call: Call, *, connect_seconds: float) -> Response:
+def send(
+    address: Address, request: bytes, call: Call, *, connect_seconds: float
+) -> Waiting[Response]:
     """Send a request and read the headers of its response until `call.first_byte_by`.
 
-    If the provider had closed a kept connection, the request is sent again on a new one (RFC 9112
-    §9.3.1). Raises OSError, Malformed.
+    Yields when a turn of `call` is due. If the provider had closed a kept connection, the request
+    is sent again on a new one (RFC 9112 §9.3.1). Raises OSError, Malformed.
     """
     sock, started = pool.take(address), time.monotonic()
     if sock is not None:
         try:
-            return _send_over(sock, address, request, call)
+            return (yield from _send_over(sock, address, request, call))
         except ConnectionError:
             if call.is_stopped or time.monotonic() - started > CLOSED_SECONDS:
                 raise
     sock = connect(address, call, connect_seconds=connect_seconds)
-    return _send_over(sock, address, request, call)
+    return (yield from _send_over(sock, address, request, call))
 
 
-def _send_over(sock: Any, address: Address, request: bytes, call: Call) -> Response:
+def _send_over(sock: Any, address: Address, request: bytes, call: Call) -> Waiting[Response]:
     """Raises ConnectionError if the connection ends before the first byte of a response."""
     try:
         call.begin(sock)
         with suppress(ConnectionError):  # the provider may have responded before it hung up
             sockets.send(sock, request, call.seconds_left)
-        return Response(*_read_head(sock, _receive_first(sock, call), call), address, sock)
+        first = yield from _receive_first(sock, call)
+        return Response(*_read_head(sock, first, call), address, sock)
     except BaseException:
         call.finish()
         sock.close()
         raise
 
 
-def _receive_first(sock: Any, call: Call) -> bytes:
-    if not (data := sockets.receive(sock, call.seconds_left)):
-        raise ConnectionResetError("no answer")
-    return data
+def _receive_first(sock: Any, call: Call) -> Waiting[bytes]:
+    while True:
+        try:
+            data = sockets.receive(sock, min(call.seconds_left, call.seconds_to_turn))
+        except TimeoutError:
+            if call.seconds_left <= 0:
+                raise
+            if call.seconds_to_turn <= 0:
+                yield
+                call.start_turn()
+            continue
+        if not data:
+            raise ConnectionResetError("no answer")
+        return data
 
 
 def _read_head(sock: Any, data: bytes, call: Call) -> tuple[Head, bytes]:

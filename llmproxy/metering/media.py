@@ -44,6 +44,7 @@ MEDIA = (IMAGE, PAGE, AUDIO, VIDEO)
 # byte of a recording, and for what is behind an address.
 SLACK_A_BYTE = 8
 SLACK_OF_ADDRESS = 250_000
+SLACK_SECONDS = 60  # of a recording, which a provider may measure otherwise
 
 _DATA_URL = re.compile(r"\s*data:([^,;]*)((?:;[^,;]*)*),", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -209,6 +210,11 @@ class Media:
             if content.medium and (name := content.medium.count):
                 counts[name] = counts.get(name, 0) + content.likely
         return counts
+
+    def believes_seconds(self, reported: int) -> bool:
+        """Whether the recordings can be so many seconds long."""
+        most = sum(content.most for content in self.contents if content.medium is AUDIO)
+        return reported <= most + SLACK_SECONDS
 
     def describe(self, tokens: Mapping[str, int]) -> list[dict[str, Any]]:
         """The contents as admission asks for them; `tokens` has the default rate by medium."""

@@ -143,7 +143,7 @@ class Meter(GeneratedText):
         if counts := spellings.read_counts(reported):
             spellings.merge(self.counts, counts)
             self._bytes_at_usage = self.generated_bytes
-            self._is_usage_closing = is_closing and (self.generated_bytes > 0 or self.has_media)
+            self._is_usage_closing = is_closing and self.has_answer
 
     @property
     def is_over_limit(self) -> bool:
@@ -162,6 +162,11 @@ class Meter(GeneratedText):
         return self.is_whole
 
     @property
+    def has_answer(self) -> bool:
+        """Whether the provider has generated anything."""
+        return self.generated_bytes > 0 or self.has_media
+
+    @property
     def _is_usage_final(self) -> bool:
         """Whether the reported usage is that of the whole answer, not of a part of it."""
         if self._bytes_at_usage != self.generated_bytes:
@@ -177,8 +182,7 @@ class Meter(GeneratedText):
             if is_final:
                 return Reading(Usage(0, 0), "exact")
             report = None
-        is_answered = self.generated_bytes > 0 or self.has_media
-        if not is_answered and (report is None or (self.is_broken and not is_final)):
+        if not self.has_answer and (report is None or (self.is_broken and not is_final)):
             return Reading(Usage(0, 0), "none")
         estimates = self._estimate()
         if report is None:
@@ -187,7 +191,7 @@ class Meter(GeneratedText):
         believed = self._bound(used)
         if is_estimated or not (is_final or self.has_ended):
             return Reading(believed, "estimated")
-        return Reading(believed, "exact" if believed == used else "capped")
+        return Reading(believed, "exact" if believed is used else "capped")
 
     def interpret(self) -> usage.Report | None:
         """The provider's report; None if it contains neither prompt nor completion."""
@@ -205,7 +209,7 @@ class Meter(GeneratedText):
         )
 
     def _bound(self, used: Usage) -> Usage:
-        """The usage within what was held, as far as a provider that is honest can exceed it.
+        """The same usage, or one within what was held if no honest provider can report it.
 
         A prompt far beyond its bytes is a mistake of the provider: then only the bytes count.
         """

@@ -3,8 +3,7 @@
 from typing import Any
 
 from llmproxy.metering import places, text, usage
-from llmproxy.metering.meter import Meter, Reading, clean_text
-from llmproxy.metering.pricing import Usage
+from llmproxy.metering.meter import Meter, clean_text
 
 Answer = dict[str, Any]
 
@@ -27,16 +26,15 @@ class TextMeter(Meter):
 class EmbeddingsMeter(Meter):
     """Embeddings: only the prompt costs, and it was used if there is an answer."""
 
-    is_answered = False
+    has_vectors = False
 
     def inspect(self, answer: Answer) -> None:
         super().inspect(answer)
-        self.is_answered = self.is_answered or bool(answer.get("data"))
+        self.has_vectors = self.has_vectors or bool(answer.get("data"))
 
-    def reading(self) -> Reading:
-        if not self.counts and self.is_answered:
-            return Reading(Usage(self.prompt_estimate, 0), "estimated")
-        return super().reading()
+    @property
+    def has_answer(self) -> bool:
+        return self.has_vectors
 
     def interpret(self) -> usage.Report | None:
         """The provider's report. Many report only a total: it is that of the prompt."""

@@ -150,6 +150,8 @@ class Stream:
     Events that must follow the bill are kept back until the completion is charged.
     """
 
+    passes_pings: ClassVar[bool] = False  # whether the dialect has `ping` events
+
     def __init__(self, request: CompletionRequest) -> None:
         self.request = request
 

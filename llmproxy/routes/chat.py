@@ -25,7 +25,7 @@ PARTS = frozenset({"text", "refusal"})
 THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 # Parameters besides the messages whose texts a model reads, and the time for which a provider may
 # keep the prompt. Few requests have one.
-PROMPT_PARAMETERS = frozenset({"documents", "chat_template_kwargs", "cache_control"})
+PROMPT_PARAMETERS = ("documents", "chat_template_kwargs", "cache_control")
 DONE = b"data: [DONE]\n\n"
 
 
@@ -51,7 +51,7 @@ class Chat(Route):
             body.get("tools"),
             body.get("functions"),
             body.get("response_format"),
-            *(body[name] for name in PROMPT_PARAMETERS & body.keys()),
+            *[body[name] for name in PROMPT_PARAMETERS if name in body],
         )
         return CompletionRequest(
             body=kept,
@@ -60,7 +60,7 @@ class Chat(Route):
             prompt_bytes=prompt.size,
             limit=limit,
             limit_names=LIMITS,
-            max_tokens=request_body.read_limit(body, (limit, "max_output_tokens")),
+            max_tokens=body.get(limit) or body.get("max_output_tokens"),
             choices=body.get("n") or 1,
             media=media,
             writes_1h=prompt.writes_1h,

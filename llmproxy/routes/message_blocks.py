@@ -16,10 +16,7 @@ from llmproxy.routes.request_body import Body
 from llmproxy.routes.tables import tools
 from llmproxy.routes.tables.messages import MAX_MESSAGES
 
-PLAIN = (
-    *("text", "thinking", "redacted_thinking", "tool_use", "tool_reference"),
-    *("tool_addition", "tool_removal"),
-)
+PLAIN = ("text", "thinking", "redacted_thinking", "tool_use", "tool_reference", "tool_removal")
 # Blocks of an earlier answer that belong to a tool of a provider, or to a feature that is dropped.
 # The text of that answer stands beside them.
 HOSTED = re.compile(r"(server_tool_use|mcp_tool_use|mcp_tool_listing|\w+_tool_result|fallback)\Z")
@@ -33,15 +30,14 @@ def check(body: Body, dropped: list[str]) -> list[Content]:
 
     Blocks that no provider gets are removed from `body`, and their names added to `dropped`.
     """
-    contents = list(_find_media(body.get("system"), "system"))
+    contents = list(_find_media(body.get("system"), "system", []))
     emptied: list[Body] = []
     for param, message in request_body.iterate_messages(body, MAX_MESSAGES):
-        content = message.get("content")
-        if isinstance(content, list) and (left_out := _list_hosted(message, content)):
-            dropped += [f"{param}.content ({block['type']})" for block in left_out]
-            content[:] = [block for block in content if block not in left_out]
-            emptied += [] if content else [message]
-        contents += _find_media(content, f"{param}.content")
+        left_out: list[Body] = []
+        contents += _find_media(message.get("content"), f"{param}.content", left_out)
+        if left_out:
+            dropped += _remove(message, left_out, f"{param}.content")
+            emptied += [] if message["content"] else [message]
     if emptied:
         body["messages"] = [
             message for message in body["messages"] if not any(message is one for one in emptied)
@@ -49,38 +45,41 @@ def check(body: Body, dropped: list[str]) -> list[Content]:
     return contents
 
 
-def _list_hosted(message: Body, content: list[Any]) -> list[Body]:
-    """Return the blocks that belong to tools of a provider."""
-    return [
-        block
-        for block in content
-        if isinstance(block, dict)
-        and isinstance(kind := block.get("type"), str)
-        and kind != "text"
-        and (
-            (message["role"] == "assistant" and HOSTED.match(kind))
-            or (kind == "tool_addition" and _adds_hosted(block))
-        )
-    ]
+def _remove(message: Body, left_out: list[Body], param: str) -> list[str]:
+    """Remove blocks from a message and return their names.
+
+    Raises InvalidRequest for a block of an answer in a message that is none.
+    """
+    if message["role"] != "assistant" and any(map(_is_hosted, left_out)):
+        raise request_body.build_unknown_type_refusal(param)
+    message["content"] = [block for block in message["content"] if block not in left_out]
+    return [f"{param} ({block['type']})" for block in left_out]
 
 
-def _adds_hosted(block: Body) -> bool:
-    """True if the block defines a tool that the caller does not run."""
-    added = block.get("tool")
-    definition = added.get("definition") if isinstance(added, dict) else None
-    return isinstance(definition, dict) and not tools.MESSAGES(definition)
+def _is_hosted(block: Body) -> bool:
+    kind = block.get("type")
+    return isinstance(kind, str) and bool(HOSTED.match(kind))
 
 
-def _find_media(content: Any, param: str, depth: int = 0) -> Iterator[Content]:
+def _list_left_out(block: Body, param: str, depth: int) -> list[Body]:
+    """Return the block if no provider gets it, else nothing. Raises InvalidRequest."""
+    if block.get("type") == "tool_addition":
+        added = block.get("tool")
+        definition = added.get("definition") if isinstance(added, dict) else None
+        is_hosted = isinstance(definition, dict) and not tools.MESSAGES(definition)
+        return [block] if is_hosted else []
+    if depth or not _is_hosted(block):
+        raise request_body.build_unknown_type_refusal(param)
+    return [block]
+
+
+def _find_media(
+    content: Any, param: str, left_out: list[Body], depth: int = 0
+) -> Iterator[Content]:
+    """Yield the contents that are no text; add blocks that no provider gets to `left_out`."""
     if content is None or isinstance(content, str):
         return
-    if (
-        not (isinstance(content, list) and all(isinstance(block, dict) for block in content))
-        or depth > MAX_DEPTH
-    ):
-        raise InvalidRequest(
-            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
-        )
+    _check_list(content, param, depth)
     for block in content:
         request_body.check_cache(block, param)
         match block.get("type"):
@@ -89,9 +88,19 @@ def _find_media(content: Any, param: str, depth: int = 0) -> Iterator[Content]:
             case "document":
                 yield from _find_in_document(block, param, depth)
             case "tool_result" | "search_result":
-                yield from _find_media(block.get("content"), param, depth + 1)
+                yield from _find_media(block.get("content"), param, [], depth + 1)
             case kind if kind not in PLAIN:
-                raise request_body.build_unknown_type_refusal(param)
+                left_out += _list_left_out(block, param, depth)
+
+
+def _check_list(content: Any, param: str, depth: int) -> None:
+    if (
+        not (isinstance(content, list) and all(isinstance(block, dict) for block in content))
+        or depth > MAX_DEPTH
+    ):
+        raise InvalidRequest(
+            _("%(param)s must be a string or a list of parts.") % {"param": param}, param=param
+        )
 
 
 def _find_in_document(block: Body, param: str, depth: int) -> Iterator[Content]:
@@ -99,7 +108,7 @@ def _find_in_document(block: Body, param: str, depth: int) -> Iterator[Content]:
     source = block.get("source")
     fields = source if isinstance(source, dict) else {}
     if fields.get("type") == "content":
-        yield from _find_media(fields.get("content"), param, depth + 1)
+        yield from _find_media(fields.get("content"), param, [], depth + 1)
     elif fields.get("type") != "text":
         yield from _read_source(block, param)
 

@@ -147,6 +147,7 @@ STOP = encode_event(b'{"type":"message_stop"}', b"message_stop")
 class MessageEvents(Stream):
     """Typed events. Clients stop reading at the last one, so the bill is sent before it."""
 
+    passes_pings = True
     last = b""
     has_started = False
     open_block: int | None = None

@@ -125,7 +125,7 @@ class Selection:
 
 
 class Parameters:
-    """The table of one route, in the order in which its parameters are checked.
+    """The table of one route.
 
     If several rows have one name, the first counts: a route may override a row of a common group.
     """
@@ -135,46 +135,48 @@ class Parameters:
         self.rows = parameters
         self.described = [row for row in parameters if row.is_described]
         self.forwarded = frozenset(row.name for row in parameters if row.is_forwarded)
-        self._dropped = {row.name: row.kind for row in parameters if isinstance(row.kind, Dropped)}
         self._contents = frozenset(row.name for row in parameters if isinstance(row.kind, Content))
+        self._dropped = {row.name: row.kind for row in parameters if isinstance(row.kind, Dropped)}
         self._known = frozenset(row.name for row in parameters)
-        self._checks = [
+        self._written_by_route = self._known - self.forwarded - self._dropped.keys()
+        self._checks = {
             # A value of the type that a Typed kind asks for needs no call of its check.
-            (row.name, row.kind.python if isinstance(row.kind, Typed) else (), row.kind.check)
+            row.name: (row.kind.python if isinstance(row.kind, Typed) else (), row.kind.check)
             for row in parameters
             if row.kind and row.is_checked
-        ]
+        }
 
     def check(self, body: Body) -> None:
         """Check the members that have a value other than null, and write 100.0 as 100.
 
         Raises InvalidRequest for a value of the wrong kind.
         """
-        for name, right_type, check in self._checks:
-            value = body.get(name)
-            if value is not None and not isinstance(value, right_type):
-                body[name] = check(name, value)
+        for name, value in body.items():
+            if value is not None and (checked := self._checks.get(name)):
+                right_type, check = checked
+                if not isinstance(value, right_type):
+                    body[name] = check(name, value)
 
     def select(self, body: Body) -> Selection:
         """Sort the members by what happens to them. Raises InvalidRequest for deep nesting."""
-        kept = {name: value for name, value in body.items() if name in self.forwarded}
-        unknown, dropped = self._sort_others(body)
-        # The route measures its contents itself.
-        measure_json([body[name] for name in body.keys() - self._contents])
-        return Selection(kept, unknown, dropped)
-
-    def _sort_others(self, body: Body) -> tuple[Body, list[str]]:
-        """Return the members on no list, and the names of those that are dropped."""
-        unknown: Body = {}
-        dropped = []
+        selection = Selection({}, {}, [])
+        nested = []
         for name, value in body.items():
-            if value is None or name in self.forwarded:
-                continue
-            if name not in self._known:
-                unknown[name] = value
-            elif name in self._dropped and self._dropped[name].asks_for_more(value):
-                dropped.append(name)
-        return unknown, dropped
+            if isinstance(value, dict | list) and name not in self._contents:
+                nested.append(value)  # the route measures its contents itself
+            if name in self.forwarded:
+                selection.kept[name] = value
+            elif value is not None and name not in self._written_by_route:
+                self._leave_out(name, value, selection)
+        if nested:
+            measure_json(nested)
+        return selection
+
+    def _leave_out(self, name: str, value: Any, selection: Selection) -> None:
+        if name not in self._known:
+            selection.unknown[name] = value
+        elif self._dropped[name].asks_for_more(value):
+            selection.dropped.append(name)
 
 
 # Parameters that several routes have.

@@ -290,7 +290,10 @@ def read_limit(body: Body, names: Iterable[str]) -> int | None:
 
     The names are those of all routes, because clients take one for the other.
     """
-    return next((body[name] for name in names if body.get(name) is not None), None)
+    for name in names:
+        if (limit := body.get(name)) is not None:
+            return int(limit)
+    return None
 
 
 def list_added(kept: Body) -> Body:

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from llmproxy import lenient_json
-from llmproxy.exceptions import GatewayRefusal, InvalidRequest
+from llmproxy.exceptions import GatewayRefusal, InvalidRequest, UpstreamRejected
 from llmproxy.metering.media import Content, collect
 from llmproxy.metering.route_meters import ResponsesMeter
 from llmproxy.models import Endpoint
@@ -74,17 +74,20 @@ class StatelessRequest(CompletionRequest):
         limit: str | None = None,
         left_out: Collection[str] = (),
     ) -> bytes:
-        if self.wants_thoughts and (self.body.get("reasoning") or REASONS.match(model)):
-            self.wants_thoughts = False
-            self.add(include=[*_list_included(self.body), ENCRYPTED])
+        if self.wants_thoughts:
+            own = self.added["include"]
+            if self.body.get("reasoning") or REASONS.match(model):
+                self.body["include"] = [*_list_included(own), ENCRYPTED]
+            elif "include" in self.body:
+                self.body["include"] = own
         return CompletionRequest.upstream_body(
             self, model=model, max_tokens=max_tokens, limit=limit, left_out=left_out
         )
 
 
-def _list_included(body: Body) -> list[str]:
-    included = body.get("include") or []
-    return [included] if isinstance(included, str) else included
+def _list_included(include: Any) -> list[str]:
+    """Return the values of `include`, which may be one text or null."""
+    return [include] if isinstance(include, str) else include or []
 
 
 class Responses(Route):
@@ -115,9 +118,11 @@ class Responses(Route):
             writes_1h=prompt.writes_1h,
             dropped=[*dropped, *selection.dropped],
             unknown=selection.unknown,
-            wants_thoughts=ENCRYPTED not in _list_included(kept),
+            wants_thoughts=ENCRYPTED not in _list_included(kept.get("include")),
         )
         request.add(store=False)
+        if request.wants_thoughts:
+            request.added["include"] = kept.get("include")  # it depends on the model, see above
         return request
 
     def streamed(self, request: CompletionRequest) -> Stream:
@@ -177,16 +182,6 @@ def _find_media(content: Any, param: str) -> Iterator[Content]:
 
 
 LAST = ("response.completed", "response.incomplete", "response.failed")
-# Codes of errors about the caller's request. All others are about the operator's account at the
-# provider, and are only logged.
-CALLERS_ERRORS = (
-    "invalid_",
-    "image_",
-    "unsupported_image",
-    "empty_image",
-    "failed_to_download",
-    "bio_policy",
-)
 
 
 class ResponseEvents(Stream):
@@ -256,7 +251,8 @@ class ResponseEvents(Stream):
         that the reference has: the same facts beside it, or those in `response`.
         """
         if self.response.get("status") == "failed" and self.response.get("error") is not None:
-            error = _choose_error(self.response["error"], refusal)
+            code = refusal.code if isinstance(refusal, UpstreamRejected) else "server_error"
+            error = {"code": code, "message": refusal.message}
             failed = {**self.response, "error": error}
             self.last = self._event("response.failed", response=failed, error=error)
         else:
@@ -273,11 +269,3 @@ class ResponseEvents(Stream):
             lenient_json.encode({"type": kind, **fields, "sequence_number": self.number}),
             kind.encode(),
         )
-
-
-def _choose_error(reported: Any, refusal: GatewayRefusal) -> Any:
-    """Return the provider's error if it is about the caller's request, else one without details."""
-    code = reported.get("code") if isinstance(reported, dict) else None
-    if isinstance(code, str) and code.startswith(CALLERS_ERRORS):
-        return reported
-    return {"code": "server_error", "message": refusal.message}

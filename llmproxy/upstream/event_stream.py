@@ -1,41 +1,46 @@
-"""The events of a streamed answer, read from the provider's socket (docs/decisions/0003).
+"""Splits the bytes of a streamed answer into events. Pure.
 
-`Events` splits bytes into events and is pure. `EventStream` reads the bytes. sseclient-py parses an
-event that has more than one line; used alone, it would buffer an event without end, and take
-quadratic time for many lines. Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
+sseclient-py parses an event that has more than one line; used alone, it would buffer an event
+without end, and take quadratic time for many lines (docs/decisions/0003). answer_stream.py reads
+the bytes. Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
 """
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 from sseclient import SSEClient
 
-from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
-from llmproxy.http1 import sockets
-from llmproxy.http1.client import Call, Response
-from llmproxy.upstream.failures import Asked, build_failure
+from llmproxy import lenient_json
+from llmproxy.exceptions import UpstreamError
 
 DONE = b"[DONE]"
-# A read that takes less time did not wait. After so many in a row other greenlets get a turn.
-NO_WAIT_SECONDS, READS_PER_TURN = 0.001, 8
-BLANK_LINE = re.compile(rb"\n\r?\n|\r\r")
 MAX_LINES = 256
 BOM = b"\xef\xbb\xbf"
-DATA = b"data: "
+DATA, NAME, FAILURE = b"data:", b"event: ", b"error:"
+# Data up to this size may be something else than a piece of an answer. No piece with text is so
+# short, so pieces with text are not looked at twice.
+SHORT_BYTES = 64
+# What providers and routers send so that a connection stays open, as data or as the event's name.
+HEARTBEAT = re.compile(
+    rb"\W*(pings?|pong|heart[-_ ]?beat|keep[-_ ]?alive|alive|noop|no-op|processing|waiting|queued"
+    rb"|connected|open|openrouter processing)\W*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(slots=True)
 class Event:
-    """One event. `raw` is what a caller gets of it: with LF as line end, its data unchanged."""
+    """One event. `raw` is what a caller gets of it: with LF as line end, its data unchanged.
+
+    A heartbeat only keeps the connection open and is no part of the answer.
+    """
 
     data: bytes
     raw: bytes
     event: str = "message"
+    is_heartbeat: bool = False
 
 
 class Events:
@@ -44,53 +49,42 @@ class Events:
     def __init__(self) -> None:
         self._pending = b""
         self._has_started = False
+        self._ended_with_cr = False
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are complete with the next bytes.
 
         Raises UpstreamError for an event of more than LLM_MAX_EVENT_BYTES, or of MAX_LINES.
         """
+        if self._ended_with_cr or b"\r" in chunk:
+            chunk = self._unify_line_ends(chunk)
         data = self._pending + chunk if self._pending else chunk
         if not self._has_started:
             if len(data) < len(BOM):
                 self._pending = data
                 return []
             self._has_started, data = True, data.removeprefix(BOM)
-        if b"\r" in data:
-            return self._split(data)
         *blocks, self._pending = data.split(b"\n\n")
-        self._check(self._pending)
+        if len(self._pending) > settings.LLM_MAX_EVENT_BYTES:
+            raise _too_large()
         return [event for block in blocks if (event := _parse(block)) is not None]
 
     def end(self) -> list[Event]:
         """The last event, if the stream ends without the blank line after it."""
-        event = _parse(_normalize(self._pending)) if self._pending else None
+        block, self._pending = self._pending, b""
+        event = _parse(block.removeprefix(BOM).strip(b"\n")) if block else None
         return [event] if event else []
 
-    def _split(self, data: bytes) -> list[Event]:
-        """Split a stream whose lines end with CR or CR LF."""
-        events, start = [], 0
-        for blank in BLANK_LINE.finditer(data):
-            if blank.end() == len(data) and data.endswith(b"\r"):
-                break  # LF may follow
-            events.append(_parse(_normalize(data[start : blank.end()])))
-            start = blank.end()
-        self._pending = data[start:]
-        self._check(self._pending)
-        return [event for event in events if event is not None]
-
-    def _check(self, pending: bytes) -> None:
-        if len(pending) > settings.LLM_MAX_EVENT_BYTES:
-            raise _too_large()
+    def _unify_line_ends(self, chunk: bytes) -> bytes:
+        """Replace CR and CR LF by LF. They may be mixed, and a CR LF may be split."""
+        if self._ended_with_cr:
+            chunk = chunk.removeprefix(b"\n")
+        self._ended_with_cr = chunk.endswith(b"\r") or (self._ended_with_cr and not chunk)
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _too_large() -> UpstreamError:
     return UpstreamError(_("The provider sent an incomplete event."), detail="event too large")
-
-
-def _normalize(block: bytes) -> bytes:
-    """The lines that are not empty, with LF between them."""
-    return b"\n".join(line for line in block.splitlines() if line)
 
 
 def _parse(block: bytes) -> Event | None:
@@ -98,141 +92,60 @@ def _parse(block: bytes) -> Event | None:
     if len(block) > settings.LLM_MAX_EVENT_BYTES:
         raise _too_large()
     if block.startswith(DATA) and b"\n" not in block:
-        return Event(block[len(DATA) :], block + b"\n\n")
+        data = block[6:] if block.startswith(b" ", 5) else block[5:]
+        event = Event(data, b"data: " + data + b"\n\n")
+    else:
+        named = _parse_named(block) or _parse_lines(block.strip(b"\n"))
+        if named is None:
+            return None
+        event = named
+    return event if len(event.data) > SHORT_BYTES else _interpret(event)
+
+
+def _parse_named(block: bytes) -> Event | None:
+    """An event of two lines, its name and its data; None for another form."""
+    if not block.startswith(NAME):
+        return None
+    name, _sign, rest = block.partition(b"\n")
+    if not rest.startswith(b"data: ") or b"\n" in rest:
+        return None
+    return Event(rest[6:], block + b"\n\n", name[len(NAME) :].decode() or "message")
+
+
+def _parse_lines(block: bytes) -> Event | None:
+    """An event of any form. Its `id` is the provider's and is not passed on."""
     if block.count(b"\n") >= MAX_LINES:
         raise _too_large()
-    parsed = next(iter(SSEClient(iter([block.strip(b"\n") + b"\n\n"])).events()), None)
+    if block.startswith(FAILURE):  # older llama.cpp reports a failure with a field of this name
+        error = block[len(FAILURE) :].strip().replace(b"\n", b" ")
+        return Event(error, b"event: error\ndata: " + error + b"\n\n", "error")
+    parsed = next(iter(SSEClient(iter([block + b"\n\n"])).events()), None)
     if parsed is None:
         return None
     name = f"event: {parsed.event}\n" if parsed.event != "message" else ""
-    number = f"id: {parsed.id}\n" if parsed.id else ""
-    data = parsed.data.replace("\n", "\ndata: ")
-    return Event(parsed.data.encode(), f"{name}{number}data: {data}\n\n".encode(), parsed.event)
+    data = parsed.data.strip("\n")
+    lines = data.replace("\n", "\ndata: ")
+    return Event(data.encode(), f"{name}data: {lines}\n\n".encode(), parsed.event)
 
 
-class EventStream:
-    """Iterate over the events of a response, in lists of those that arrived together.
+def _interpret(event: Event) -> Event | None:
+    """An event with little data: [DONE] in any spelling, a heartbeat, or nothing at all."""
+    data = event.data.strip()
+    if not data:
+        return None
+    if data.upper() == DONE:
+        return Event(DONE, event.raw, event.event)
+    event.is_heartbeat = event.event != "error" and _is_heartbeat(data, event.event)
+    return event
 
-    The iteration ends after [DONE] or at the end of the body. An empty list means that
-    LLM_KEEP_ALIVE_SECONDS passed without a byte. UpstreamFailure is raised if the provider fails,
-    is silent for its idle seconds, or takes longer than LLM_COMPLETION_SECONDS. Nothing is read
-    ahead: a caller that reads slowly slows the provider down and does not fill our memory. `close`
-    gives the connection back, or stops the provider.
-    """
 
-    def __init__(self, response: Response, call: Call, asked: Asked) -> None:
-        self.asked = asked
-        self._response = response
-        self._call = call
-        self._sock = response.sock
-        self._idle_seconds = asked.target.idle
-        self._silent_until = call.first_byte_by
-        # Whether we wait for the provider. While the caller is slow to take the last events, we do
-        # not, and that time does not count as the provider's silence.
-        self._is_waiting = True
-        self._deadline = time.monotonic() + settings.LLM_COMPLETION_SECONDS
-        self._body = response.body
-        self._events = Events()
-        self._first: list[Event] | None = None
-        self._buffered = response.take_rest()
-        self._is_closed = False
-        self._reads_at_once = 0  # in a row
-        self.done = False  # [DONE] or another last event has come
-
-    def await_first(self, seconds: float) -> None:
-        """Wait `seconds` at most for the first events, which stay to be iterated over.
-
-        Raises UpstreamFailure.
-        """
-        until = time.monotonic() + seconds
-        while not (self._first or self._is_over) and (left := until - time.monotonic()) > 0:
-            self._first = self._batch(left)
-        if self._is_over and not self._first:
-            raise UpstreamError(
-                _("The provider failed. Try again."), detail="an answer without an event"
-            )
-
-    @property
-    def first(self) -> Event | None:
-        """The first event; None if it has not arrived."""
-        return self._first[0] if self._first else None
-
-    def end_in(self, seconds: float) -> None:
-        """Limit the rest of the answer to so many seconds."""
-        self._deadline = min(self._deadline, time.monotonic() + seconds)
-
-    @property
-    def _is_over(self) -> bool:
-        return self.done or self._body.is_over or self._call.is_stopped
-
-    def __iter__(self) -> Iterator[list[Event]]:
-        if self._first:
-            batch, self._first = self._first, None
-            yield batch
-        while not self._is_over:
-            yield self._batch(settings.LLM_KEEP_ALIVE_SECONDS) or []
-
-    def _batch(self, seconds: float) -> list[Event] | None:
-        """The events that the next bytes complete; None if no byte arrives within `seconds`."""
-        try:
-            data = self._receive(seconds)
-            events = self._events.feed(self._body.feed(data))
-            if not data and not self._call.is_stopped:
-                self._body.end()
-            if self._is_over:
-                events += self._events.end()
-        except TimeoutError:
-            return None
-        except (OSError, ValueError) as error:  # ValueError: a malformed body, or not UTF-8
-            raise build_failure(error) from error
-        for number, event in enumerate(events):
-            if event.data == DONE:
-                self.done = True
-                return events[:number]
-        return events
-
-    def _receive(self, seconds: float) -> bytes:
-        """The next bytes. Raises TimeoutError if none arrive within `seconds`.
-
-        Raises UpstreamTimeout if the provider was silent too long or the answer takes too long.
-        """
-        now = time.monotonic()
-        if now > self._deadline:
-            raise UpstreamTimeout(_("The answer took too long."), detail="completion deadline")
-        if not self._is_waiting:
-            self._is_waiting, self._silent_until = True, now + self._idle_seconds
-        data, self._buffered = self._buffered, b""
-        try:
-            if not data:
-                until = min(now + seconds, self._silent_until, self._deadline)
-                data = sockets.receive(self._sock, until - now)
-                self._share_worker(time.monotonic() - now)
-        except TimeoutError:
-            if time.monotonic() >= self._silent_until:
-                raise UpstreamTimeout(_("The provider stopped answering."), detail="idle") from None
-            raise
-        self._is_waiting = False
-        return data
-
-    def _share_worker(self, waited: float) -> None:
-        """Let other greenlets run if the provider always has more to read."""
-        self._reads_at_once = self._reads_at_once + 1 if waited < NO_WAIT_SECONDS else 0
-        if self._reads_at_once >= READS_PER_TURN:
-            self._reads_at_once = 0
-            time.sleep(0)
-
-    def close(self) -> None:
-        """Give the connection back if the body is over or ends with the next read; else hang up."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self.done and not self._body.is_over:
-            with suppress(UpstreamFailure):
-                self._batch(0)
-        if self._body.is_over and not self._call.is_stopped:
-            self._call.finish()  # first, so that `stop` cannot hit the connection's next call
-            self._response.release()
-        else:
-            self._call.stop()
-            self._call.finish()
-            self._response.close()
+def _is_heartbeat(data: bytes, name: str) -> bool:
+    if HEARTBEAT.fullmatch(name.encode()) or HEARTBEAT.fullmatch(data):
+        return True
+    value = lenient_json.decode(data)
+    if isinstance(value, dict):
+        words = [str(one).encode() for one in (*value, value.get("type"), value.get("event"))]
+        return not value or any(HEARTBEAT.fullmatch(word) for word in words)
+    if isinstance(value, list):
+        return not value
+    return value is not None or data == b"null"  # a number, a truth value or a text

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.http1 import client
-from llmproxy.http1.client import Call, Response
+from llmproxy.http1.client import Call, Response, Waiting
 from llmproxy.http1.sockets import Address, NotReachableError
 from llmproxy.models.providers import KeyHeader
 from llmproxy.upstream.failures import Asked, build_failure, build_refusal
@@ -25,30 +25,30 @@ PORTS = {"http": (False, 80), "https": (True, 443)}
 
 def post(
     asked: Asked, path: str, headers: Mapping[str, str], call: Call, seconds: float
-) -> Response:
+) -> Waiting[Response]:
     """Send a completion and wait `seconds` for the headers; the caller must close the response.
 
-    Raises UpstreamFailure, also for a status that is not 200 to 203.
+    Yields when a turn of `call` is due. Raises UpstreamFailure, also for a status that is not 200
+    to 203.
     """
     call.first_byte_by = time.monotonic() + seconds
     target = asked.target
-    response = _send(target, path, {**build_headers(target), **headers}, asked.body, call)
+    try:
+        response = yield from _send(asked, path, {**build_headers(target), **headers}, call)
+    except (OSError, ValueError) as error:
+        raise build_failure(error) from error
     if response.status != 200 and not 200 < response.status < 204:
         raise _read_refusal(response, asked, call)
     return response
 
 
-def _send(
-    target: Target, path: str, headers: Mapping[str, str], body: bytes, call: Call
-) -> Response:
-    try:
-        address, prefix, host = locate(target.url)
-        fields = {"Host": host, **headers, "Content-Length": len(body)}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        request = f"POST {prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
-        return client.send(address, request, call, connect_seconds=target.connect)
-    except (OSError, ValueError) as error:
-        raise build_failure(error) from error
+def _send(asked: Asked, path: str, headers: Mapping[str, str], call: Call) -> Waiting[Response]:
+    """Raises OSError, ValueError."""
+    address, prefix, host = locate(asked.target.url)
+    fields = {"Host": host, **headers, "Content-Length": len(asked.body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    request = f"POST {prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + asked.body
+    return client.send(address, request, call, connect_seconds=asked.target.connect)
 
 
 @lru_cache(maxsize=1000)

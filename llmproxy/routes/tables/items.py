@@ -66,6 +66,14 @@ ESSENTIAL = {
 }
 # Items of tools that a caller or a provider can run.
 MAY_BE_PROVIDERS = ("shell_call", "tool_search_call", "tool_search_output")
+# Items that are sent as they are, while nothing before them is left out.
+ALWAYS_KEPT = frozenset(
+    """
+    message function_call function_call_output custom_tool_call custom_tool_call_output
+    local_shell_call local_shell_call_output shell_call_output apply_patch_call
+    apply_patch_call_output configuration_update compaction
+    """.split()  # noqa: SIM905 – a list of a dozen strings would take a dozen lines
+)
 # Items of an answer that can be sent without their id.
 WITH_ID = ("message", "function_call", "custom_tool_call")
 
@@ -92,6 +100,9 @@ class _Sorter:
 
     def take(self, param: str, item: Any) -> None:
         kind = _read_kind(param, item)
+        if kind in ALWAYS_KEPT and not self.dropped and "caller" not in item:
+            self.kept.append((param, item))  # the way of almost all items, which can be thousands
+            return
         if not self._is_kept(param, item, kind):
             self._leave_out(param, item, kind)
             return

@@ -46,6 +46,10 @@ CODES: dict[str, Fault] = {
         """
         contextlengthexceeded contentfilter contentpolicyviolation moderationblocked
         exceedcontextsizeerror stringabovemaxlength datainspectionfailed
+        invalidprompt invalidimage invalidimageformat invalidbase64image invalidimageurl
+        imagetoolarge imagetoosmall imageparseerror imagecontentpolicyviolation invalidimagemode
+        imagefiletoolarge unsupportedimagemediatype emptyimagefile failedtodownloadimage
+        imagefilenotfound biopolicy cyberpolicy
         """.split(),  # noqa: SIM905 – a list of strings would take a line for each
         Fault.CALLER,
     ),

@@ -75,9 +75,13 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
         "first_byte_seconds": "20",
         "on_disconnect": "drain",
         "drain_seconds": "7",
+        "forwarded_parameters": " odd,x_vendor  odd\n*",
     }
     assert admin.post(f"{PROVIDERS}add/", sent).status_code == 302
     row = Provider.objects.get()
+    assert row.forwarded_parameters == ["odd", "x_vendor", "*"]
+    shown = admin.get(f"{PROVIDERS}{row.pk}/change/").content.decode()
+    assert 'value="odd, x_vendor, *"' in shown
     assert (row.key_header, row.endpoints, row.first_byte_seconds) == (
         "api-key",
         sent["endpoints"],
@@ -96,6 +100,12 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
         {"drain_seconds": "601"},
         {"base_url": "https://user:password@models.example/v1"},
         {"base_url": "https://models.example/v1?key=secret"},
+        {"forwarded_parameters": "odd, service_tier"},
+        {"forwarded_parameters": "previous_response_id"},
+        {"forwarded_parameters": "store"},
+        {"forwarded_parameters": "n\u00e4me"},
+        {"forwarded_parameters": "x" * 65},
+        {"forwarded_parameters": "<b>"},
     ],
 )
 def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -> None:

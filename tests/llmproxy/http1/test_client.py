@@ -114,7 +114,7 @@ def ask(
     """Send a request and return the body of the response; release the connection."""
     call = call or Call()
     call.first_byte_by = until = time.monotonic() + seconds
-    response = client.send(provider.address, request, call, connect_seconds=2)
+    response = client.finish(client.send(provider.address, request, call, connect_seconds=2))
     try:
         body = b""
         while piece := response.read(seconds, until):

@@ -205,10 +205,26 @@ def test_openai_sees_what_is_wrong_with_its_prompt(
         scripted_routes.response_pieces()[0],
         scripted_routes.event("response.failed", response=failed, sequence_number=1),
     )
-    with pytest.raises(openai.APIError, match="Not this") as broken:
-        list(sdk.responses.create(model="small", input="Hi", stream=True))
-    assert broken.value.code == "invalid_prompt"
+    with pytest.raises(openai.BadRequestError) as refused:
+        sdk.responses.create(model="small", input="Hi", stream=True)
+    assert (refused.value.code, refused.value.status_code) == ("invalid_prompt", 400)
+    assert "Not this" in refused.value.message
     assert charged(user) == 0
+
+
+def test_openai_sees_what_is_wrong_in_the_middle(
+    sdk: openai.OpenAI, user: User, upstream: Upstream
+) -> None:
+    failed = scripted_routes.response(
+        "", (0, 0), "failed", error={"code": "invalid_image", "message": "org-A1b2 cannot see it"}
+    )
+    upstream.script = script.events(
+        scripted_routes.response_piece("Hel"),
+        scripted_routes.event("response.failed", response=failed, sequence_number=1),
+    )
+    with pytest.raises(openai.APIError, match=r"\[hidden\] cannot see it") as broken:
+        list(sdk.responses.create(model="small", input="Hi", stream=True))
+    assert broken.value.code == "invalid_image"
 
 
 def test_openai_sees_that_an_answer_was_limited(

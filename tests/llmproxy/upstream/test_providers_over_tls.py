@@ -140,7 +140,8 @@ threading.Thread(target=dribble, daemon=True).start()
 call, started = client.Call(), time.monotonic()
 call.first_byte_by = started + 0.5
 try:
-    client.send(Address(*listener.getsockname(), is_secure=True), b"", call, connect_seconds=1)
+    address = Address(*listener.getsockname(), is_secure=True)
+    client.finish(client.send(address, b"", call, connect_seconds=1))
 except TimeoutError:
     print(time.monotonic() - started < 2)
 """

@@ -199,14 +199,6 @@ ENDS = [
         status="failed",
     ),
     Row(
-        "an error before any text",
-        "own",
-        script.events(running("", **NEAR), delta(""), FAILURE),
-        0,
-        "none",
-        status="failed",
-    ),
-    Row(
         "cut after the usage at the end",
         "docs/billing.md",
         script.events(delta(WORDS), closing(NEAR), cut=True),
@@ -264,6 +256,20 @@ ENDS = [
         body={"max_tokens": 10},
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [(running("", **NEAR), delta("")), (delta(""), closing(NEAR))],
+    ids=["usage first", "usage last"],
+)
+def test_an_error_before_any_text_costs_nothing_whatever_was_reported(
+    pieces: tuple[bytes, ...], ask: Ask, payer: User, upstream: Upstream
+) -> None:
+    upstream.script = script.events(*pieces, FAILURE)
+    assert ask(stream=True).status_code == 502
+    receipt = settled(payer)
+    assert (receipt.charged, receipt.usage_source, receipt.status) == (0, "none", "failed")
 
 
 @pytest.mark.parametrize("row", ENDS, ids=str)

@@ -330,6 +330,17 @@ TWICE = [
         PROMPT + 5 * 21,
     ),
     Row(
+        "Mistral's thinking alone",
+        "docs.mistral.ai",
+        message_of(
+            content=[
+                {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]},
+                {"type": "text", "text": WORD},
+            ],
+        ),
+        PROMPT + 5 * 21,
+    ),
+    Row(
         "a transcript",
         "own",
         message_of(audio={"data": BODY, "transcript": WORD}),

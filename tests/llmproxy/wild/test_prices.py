@@ -297,6 +297,25 @@ KINDS = [
         counts={"audio_seconds": 5},
     ),
     Priced(
+        "seconds of audio that the recording cannot have",
+        "own",
+        usage(prompt_audio_seconds=2**39),
+        51,
+        body=parts(recording(2)),
+        prices={"audio_second_price": 3},
+        counts={"audio_seconds": 2},
+        source="capped",
+    ),
+    Priced(
+        "seconds of audio without a recording",
+        "own",
+        usage(prompt_audio_seconds=5),
+        45,
+        prices={"audio_second_price": 3},
+        counts={},
+        source="capped",
+    ),
+    Priced(
         "everything at once",
         "own",
         usage(

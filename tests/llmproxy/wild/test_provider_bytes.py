@@ -18,7 +18,7 @@ from tests.llmproxy.scripted_upstream import Upstream
 from tests.llmproxy.wild.conftest import PRICES, read_all
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SEEDS, ROUNDS = range(4), 60
+SEEDS, ROUNDS = range(3), 40
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -434,15 +434,21 @@ def test_models_that_do_not_reason_are_not_asked(
     assert upstream.sent["include"] == [ENCRYPTED]
 
 
-def test_what_the_gateway_added_can_be_taken_back() -> None:
-    body: Item = {"input": "Hi", "include": ["message.output_text.logprobs"], "stream": True}
+@pytest.mark.parametrize("own", [None, ["message.output_text.logprobs"]])
+def test_what_the_gateway_added_can_be_left_out(own: list[str] | None) -> None:
+    body: Item = {"input": "Hi", "stream": True, **({"include": own} if own else {})}
     request = RESPONSES.parse(orjson.dumps(body))
     sent = orjson.loads(request.upstream_body(model="gpt-5", max_tokens=50))
-    assert (sent["store"], sent["include"]) == (False, ["message.output_text.logprobs", ENCRYPTED])
+    assert (sent["store"], sent["include"]) == (False, [*(own or []), ENCRYPTED])
     again = orjson.loads(
-        request.upstream_body(model="gpt-5", max_tokens=50, left_out=request.added)
+        request.upstream_body(model="gpt-5", max_tokens=50, left_out=["include", "store"])
     )
-    assert ("store" in again, again["include"]) == (False, body["include"])
+    assert ("store" in again, again.get("include")) == (False, own)
+    other = orjson.loads(request.upstream_body(model="gpt-4.1", max_tokens=50))
+    assert (other["store"], other.get("include")) == (False, own)
+    request.add_nothing()
+    least = orjson.loads(request.upstream_body(model="gpt-5", max_tokens=50))
+    assert ("store" in least, least.get("include")) == (False, own)
 
 
 @pytest.mark.parametrize(("credits", "status"), [(60, 402), (200, 200)])

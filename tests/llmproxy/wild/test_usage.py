@@ -148,6 +148,20 @@ CACHES = [
         161,
     ),
     Row(
+        "a detail beside the prompt, as the total says",
+        "own",
+        answer(
+            counts(1000, 5, prompt_tokens_details={"cached_tokens": 500}) | {"total_tokens": 1505}
+        ),
+        1075,
+    ),
+    Row(
+        "Anthropic's names, a prompt larger than its cache",
+        "own",
+        answer({"input_tokens": 1000, "output_tokens": 5, "cache_read_input_tokens": 960}),
+        1121,
+    ),
+    Row(
         "Anthropic's names on the chat route",
         "own",
         answer({"input_tokens": 40, "output_tokens": 5, "cache_read_input_tokens": 960}),
@@ -461,6 +475,7 @@ OF_EMBEDDINGS = [
     Row("no thinking in a total", "own", vectors(usage=counts(20, 0) | {"total_tokens": 30}), 20),
     Row("null", "own", vectors(usage={"prompt_tokens": None, "total_tokens": 20.0}), 20),
     Row("none", "own", vectors(), 1, "estimated"),
+    Row("a cache alone", "own", vectors(usage={"cached_tokens": 9}), 1, "estimated"),
     Row("text", "own", vectors(usage={"total_tokens": "20"}), 1, "estimated"),
 ]
 

@@ -1,0 +1,242 @@
+"""The coding agents: each does a whole task with its own tools, without a person.
+
+The task: read a file, write the word that stands there into another one, run a command. Whether the
+agent did it shows the written file. Claude Code and Codex send other requests for other models, so
+they do the task with several.
+"""
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tests.clients import installing
+from tests.clients.client import Client, Step, run_program
+from tests.clients.gateway import Gateway
+from tests.clients.pictures import make_png
+
+AGENT_SECONDS = 120
+TASK = (
+    "Read the file {work}/notes.txt and write it to the file {work}/result.txt with your tools:"
+    " only the word that stands there. Then run cat {work}/result.txt and tell me what it printed."
+)
+AGAIN, ANSWER = "Tell me again in words.", "Hello, this is the answer."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an agent runs: the site, its packages, an empty folder, and the model that it asks."""
+
+    gateway: Gateway
+    installed: Path
+    folder: Path
+    model: str
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    def find(self, program: str) -> str:
+        return str(self.installed / "node_modules" / ".bin" / program)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The command of an agent; the last argument is what the user says.
+
+    `again` continues the last conversation. `more` has further things to say in a conversation of
+    their own, by name, each with words that the agent has to answer.
+    """
+
+    first: list[str]
+    again: list[str]
+    variables: dict[str, str]
+    more: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def _make(
+    build: Callable[[Place], Agent], *models: str
+) -> Callable[[Gateway, Path, Path], list[Step]]:
+    def run(gateway: Gateway, installed: Path, folder: Path) -> list[Step]:
+        return [
+            step
+            for model in models
+            for step in _list_steps(Place(gateway, installed, folder / model, model), build)
+        ]
+
+    return run
+
+
+def _list_steps(place: Place, build: Callable[[Place], Agent]) -> Iterator[Step]:
+    """Do the task, say something more in the same conversation, then all else."""
+    place.work.mkdir(parents=True)
+    (place.folder / "home").mkdir()
+    agent = build(place)
+    yield _do_task(place, agent)
+    yield _talk(place, agent, f"{place.model} again", agent.again, AGAIN, ANSWER)
+    for name, (said, expected) in agent.more.items():
+        yield _talk(place, agent, f"{place.model} {name}", agent.first, said, expected)
+
+
+def _do_task(place: Place, agent: Agent) -> Step:
+    word = f"w{secrets.token_hex(4)}"
+    (place.work / "notes.txt").write_text(f"The word is: {word}\n")
+    done = _run(place, agent, [*agent.first, TASK.format(work=place.work)])
+    result = place.work / "result.txt"
+    written = result.read_text().strip() if result.exists() else None
+    if done.returncode or written != word:
+        told = (done.stdout + done.stderr).strip()[-400:]
+        return Step(place.model, f"it ended with {done.returncode}, wrote {written!r}: {told}")
+    if word not in done.stdout:
+        return Step(place.model, f"it does not tell the word: {done.stdout.strip()[-300:]}")
+    return Step(place.model)
+
+
+def _talk(
+    place: Place, agent: Agent, name: str, command: list[str], said: str, expected: str
+) -> Step:
+    done = _run(place, agent, [*command, said])
+    if done.returncode or expected not in done.stdout:
+        return Step(name, f"it ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
+    return Step(name)
+
+
+def _run(place: Place, agent: Agent, command: list[str]) -> "subprocess.CompletedProcess[str]":
+    path = {"PATH": f"{installing.find_node().parent}:/usr/local/bin:/usr/bin:/bin"}
+    return run_program(command, place.folder, path | agent.variables, AGENT_SECONDS)
+
+
+# All tools in one conversation: tools that it loads later, an image, the web (which is refused, and
+# the agent goes on), another agent.
+_CLAUDE_CODE_TOOLS = """Do these steps.
+Call the tool ToolSearch with {{"query": "select:WebSearch,WebFetch"}}
+Call the tool Read with {{"file_path": "{work}/red.png"}}
+Call the tool WebSearch with {{"query": "credits"}}
+Call the tool Agent with {{"description": "Greet", "prompt": "Hi", "subagent_type": "Explore"}}
+Call the tool Bash with {{"command": "echo done"}}
+"""
+
+
+def _build_claude_code(place: Place) -> Agent:
+    allowed = "Read,Write,Bash,ToolSearch,WebSearch,WebFetch,Agent"
+    command = [place.find("claude"), "--allowedTools", allowed, "--output-format", "json", "-p"]
+    (place.work / "red.png").write_bytes(make_png())
+    variables = {
+        "ANTHROPIC_BASE_URL": place.gateway.url,
+        "ANTHROPIC_API_KEY": place.gateway.key,
+        "ANTHROPIC_MODEL": place.model,
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": "claude-haiku-4-5",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    more = {
+        "tools": (_CLAUDE_CODE_TOOLS.format(work=place.work), "All steps are done."),
+        "/context": ("/context", "System tools"),
+    }
+    return Agent(command, [*command, "-c"], variables, more)
+
+
+COMPACTED, COMPACT_TOKENS = "gpt-5.1-codex", 3_000
+_CODEX = """
+model = "{model}"
+model_provider = "smartspec"
+model_auto_compact_token_limit = {compact}
+
+[model_providers.smartspec]
+name = "SmartSpec"
+base_url = "{url}/v1"
+env_key = "SMARTSPEC_API_KEY"
+wire_api = "responses"
+
+[analytics]
+enabled = false
+"""
+
+
+def _build_codex(place: Place) -> Agent:
+    (settings := place.folder / "home" / ".codex").mkdir()
+    # With the first model it summarises the conversation in the middle of the task.
+    compact = COMPACT_TOKENS if place.model == COMPACTED else 10**6
+    text = _CODEX.format(model=place.model, url=place.gateway.url, compact=compact)
+    (settings / "config.toml").write_text(text)
+    # Its sandbox needs rights of the kernel that a container may not have; the folder is empty.
+    free = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    command = [place.find("codex"), "exec"]
+    variables = {"SMARTSPEC_API_KEY": place.gateway.key}
+    return Agent([*command, *free], [*command, "resume", "--last", *free], variables)
+
+
+def _build_opencode(place: Place) -> Agent:
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "SmartSpec",
+        "options": {"baseURL": f"{place.gateway.url}/v1", "apiKey": "{env:SMARTSPEC_API_KEY}"},
+        "models": {name: {"name": name} for name in (place.model, "gpt-4.1-mini")},
+    }
+    settings = {
+        "autoupdate": False,
+        "share": "disabled",
+        "provider": {"smartspec": provider},
+        "model": f"smartspec/{place.model}",
+        "small_model": "smartspec/gpt-4.1-mini",
+    }
+    (folder := place.folder / "home" / ".config" / "opencode").mkdir(parents=True)
+    (folder / "opencode.json").write_text(json.dumps(settings))
+    command = [place.find("opencode"), "run"]
+    variables = {
+        "SMARTSPEC_API_KEY": place.gateway.key,
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    }
+    return Agent(command, [*command, "-c"], variables)
+
+
+def _build_qwen_code(place: Place) -> Agent:
+    command = [place.find("qwen"), "--auth-type", "openai", "--yolo"]
+    variables = {
+        "OPENAI_BASE_URL": f"{place.gateway.url}/v1",
+        "OPENAI_API_KEY": place.gateway.key,
+        "OPENAI_MODEL": place.model,
+        "QWEN_TELEMETRY_ENABLED": "0",
+    }
+    return Agent([*command, "-p"], [*command, "--continue", "-p"], variables)
+
+
+def _build_aider(place: Place) -> Agent:
+    """Aider has no tools: it reads edits from the text, and runs the command as its test."""
+    names = ("--model", f"openai/{place.model}", "--weak-model", "openai/gpt-4.1-mini")
+    quiet = ("--no-check-update", "--no-show-model-warnings", "--analytics-disable", "--no-git")
+    command = [str(place.installed.parent / "aider"), *names, *quiet, "--yes-always"]
+    files = ["--read", "notes.txt", "--test-cmd", "cat result.txt", "--auto-test"]
+    variables = {
+        "OPENAI_API_BASE": f"{place.gateway.url}/v1",
+        "OPENAI_API_KEY": place.gateway.key,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    again = [*command, "--restore-chat-history", "--message"]
+    return Agent([*command, *files, "--message"], again, variables)
+
+
+_agent = partial(Client, group="node-agents")
+AGENTS = [
+    _agent(
+        "Claude Code",
+        package="@anthropic-ai/claude-code",
+        run=_make(_build_claude_code, "claude-sonnet-4-5", "claude-sonnet-5", "claude-opus-5-5"),
+    ),
+    _agent(
+        "Codex",
+        package="@openai/codex",
+        run=_make(_build_codex, COMPACTED, "gpt-5.5", "gpt-6-sol"),
+    ),
+    _agent("opencode", package="opencode-ai", run=_make(_build_opencode, "gpt-5-mini", "gpt-4.1")),
+    _agent(
+        "qwen-code",
+        package="@qwen-code/qwen-code",
+        run=_make(_build_qwen_code, "gpt-5-mini", "gpt-4.1"),
+    ),
+    Client("aider", "aider", "aider-chat", _make(_build_aider, "gpt-5-mini", "gpt-4.1")),
+]

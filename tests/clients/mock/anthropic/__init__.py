@@ -1,0 +1,1 @@
+"""Anthropic's routes: what it refuses, and how it answers."""

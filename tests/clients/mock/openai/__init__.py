@@ -1,0 +1,1 @@
+"""OpenAI's routes: what it refuses, and how it answers."""
