@@ -189,7 +189,7 @@ CODED = [
     ("gzip", gzip.compress(BODY, mtime=0)),
     ("GZIP", gzip.compress(BODY, mtime=0)),
     ("x-gzip", gzip.compress(BODY, mtime=0)),
-    ("gzip", gzip.compress(BODY[:20], mtime=0) + gzip.compress(BODY[20:])),
+    ("gzip", gzip.compress(BODY[:20], mtime=0) + gzip.compress(BODY[20:], mtime=0)),
     ("gzip", gzip.compress(BODY, mtime=0) + b"\0" * 64),
     ("deflate", zlib.compress(BODY)),
     ("deflate", raw_deflate(BODY)),
