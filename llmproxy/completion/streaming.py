@@ -198,18 +198,23 @@ class Relay:
         if event.is_heartbeat:
             if self.stream.passes_pings and PING.match(event.data):
                 passed.append(event.raw)
-            return False
+            self.run.meter.observe(None)  # not without a limit
+            return self._is_over_limit()
         chunk = self._observe(event)
         _check(self.stream, event, chunk, events.asked)
         if self.run.meter.has_costs:
             event, chunk = self._withhold_costs(event, chunk)
         if (text := self.stream.passed(event, chunk)) is not None:
             passed.append(text)
-        if is_last := self.stream.is_last(event, chunk):
+        if self.stream.is_last(event, chunk):
             events.done = True
-        elif self.run.meter.is_over_limit:
+            return True
+        return self._is_over_limit()
+
+    def _is_over_limit(self) -> bool:
+        if self.run.meter.is_over_limit:
             self.run.meter.finish_reason, self._is_limited = "length", True
-        return is_last or self._is_limited
+        return self._is_limited
 
     def _observe(self, event: Event) -> Any:
         """Meter an event, also one that reports a failure: it may contain the usage until then."""
