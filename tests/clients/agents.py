@@ -168,19 +168,24 @@ def _build_codex(place: Place) -> Agent:
     return Agent([*command, *free], [*command, "resume", "--last", *free], variables)
 
 
+# The AI SDK's providers for the makers' own APIs; all other models have the compatible one.
+_PACKAGES = {"gpt-5.5": "@ai-sdk/openai", "claude-sonnet-4-5": "@ai-sdk/anthropic"}
+
+
 def _build_opencode(place: Place) -> Agent:
+    small = "claude-haiku-4-5" if place.model.startswith("claude") else "gpt-4.1-mini"
     provider = {
-        "npm": "@ai-sdk/openai-compatible",
+        "npm": _PACKAGES.get(place.model, "@ai-sdk/openai-compatible"),
         "name": "SmartSpec",
         "options": {"baseURL": f"{place.gateway.url}/v1", "apiKey": "{env:SMARTSPEC_API_KEY}"},
-        "models": {name: {"name": name} for name in (place.model, "gpt-4.1-mini")},
+        "models": {name: {"name": name} for name in (place.model, small)},
     }
     settings = {
         "autoupdate": False,
         "share": "disabled",
         "provider": {"smartspec": provider},
         "model": f"smartspec/{place.model}",
-        "small_model": "smartspec/gpt-4.1-mini",
+        "small_model": f"smartspec/{small}",
     }
     (folder := place.folder / "home" / ".config" / "opencode").mkdir(parents=True)
     (folder / "opencode.json").write_text(json.dumps(settings))
@@ -232,7 +237,11 @@ AGENTS = [
         package="@openai/codex",
         run=_make(_build_codex, COMPACTED, "gpt-5.5", "gpt-6-sol"),
     ),
-    _agent("opencode", package="opencode-ai", run=_make(_build_opencode, "gpt-5-mini", "gpt-4.1")),
+    _agent(
+        "opencode",
+        package="opencode-ai",
+        run=_make(_build_opencode, "gpt-5-mini", "gpt-4.1", *_PACKAGES),
+    ),
     _agent(
         "qwen-code",
         package="@qwen-code/qwen-code",
