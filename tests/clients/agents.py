@@ -199,12 +199,18 @@ def _build_opencode(place: Place) -> Agent:
     return Agent(command, [*command, "-c"], variables)
 
 
+def find_maker(model: str) -> tuple[str, str]:
+    """Return the maker of the model, and what its clients want at the end of the base URL."""
+    return ("anthropic", "") if model.startswith("claude") else ("openai", "/v1")
+
+
 def _build_qwen_code(place: Place) -> Agent:
-    command = [place.find("qwen"), "--auth-type", "openai", "--yolo"]
+    maker, suffix = find_maker(place.model)
+    command = [place.find("qwen"), "--auth-type", maker, "--yolo"]
     variables = {
-        "OPENAI_BASE_URL": f"{place.gateway.url}/v1",
-        "OPENAI_API_KEY": place.gateway.key,
-        "OPENAI_MODEL": place.model,
+        f"{maker.upper()}_BASE_URL": f"{place.gateway.url}{suffix}",
+        f"{maker.upper()}_API_KEY": place.gateway.key,
+        f"{maker.upper()}_MODEL": place.model,
         "QWEN_TELEMETRY_ENABLED": "0",
     }
     return Agent([*command, "-p"], [*command, "--continue", "-p"], variables)
@@ -212,13 +218,15 @@ def _build_qwen_code(place: Place) -> Agent:
 
 def _build_aider(place: Place) -> Agent:
     """Aider has no tools: it reads edits from the text, and runs the command as its test."""
-    names = ("--model", f"openai/{place.model}", "--weak-model", "openai/gpt-4.1-mini")
+    maker, suffix = find_maker(place.model)
+    weak = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}[maker]
+    names = ("--model", f"{maker}/{place.model}", "--weak-model", f"{maker}/{weak}")
     quiet = ("--no-check-update", "--no-show-model-warnings", "--analytics-disable", "--no-git")
     command = [str(place.installed.parent / "aider"), *names, *quiet, "--yes-always"]
     files = ["--read", "notes.txt", "--test-cmd", "cat result.txt", "--auto-test"]
     variables = {
-        "OPENAI_API_BASE": f"{place.gateway.url}/v1",
-        "OPENAI_API_KEY": place.gateway.key,
+        f"{maker.upper()}_API_BASE": f"{place.gateway.url}{suffix}",
+        f"{maker.upper()}_API_KEY": place.gateway.key,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     again = [*command, "--restore-chat-history", "--message"]
@@ -245,7 +253,12 @@ AGENTS = [
     _agent(
         "qwen-code",
         package="@qwen-code/qwen-code",
-        run=_make(_build_qwen_code, "gpt-5-mini", "gpt-4.1"),
+        run=_make(_build_qwen_code, "gpt-5-mini", "gpt-4.1", "claude-sonnet-4-5"),
     ),
-    Client("aider", "aider", "aider-chat", _make(_build_aider, "gpt-5-mini", "gpt-4.1")),
+    Client(
+        "aider",
+        "aider",
+        "aider-chat",
+        _make(_build_aider, "gpt-5-mini", "gpt-4.1", "claude-sonnet-4-5"),
+    ),
 ]
