@@ -76,7 +76,7 @@ def count_tokens(
         name = target.upstream_name or admission.model
         body = request.upstream_body(model=name, max_tokens=0)
         try:
-            asked = Asked(target, admission.model, body)
+            asked = Asked(target, route.endpoint, admission.model, body)
             return Count(_ask(asked, route, headers, seconds), is_estimated=False)
         except UpstreamRejected:
             raise

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -11,18 +12,32 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from llmproxy.http1.proxies import DIRECT, parse_proxy
+from llmproxy.http1.sockets import NotReachableError
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 from llmproxy.routes.request_body import ALL_UNKNOWN
 from llmproxy.routes.tables import NEVER_FORWARDED
 
 PARAMETER = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z", re.ASCII)
 ADDRESS = _("Enter the URL up to and including /v1.")
+# Names of query parameters that have a key, in lower case. The URL is shown in several places.
+KEY_PARAMETERS = re.compile(r"key|token|secret|password|passwd|sig|signature|auth|code|credential")
 
 
 class AddressInput(UnfoldAdminTextInputWidget):
     """A URL input without the link of Unfold's own: the base URL of an API is not a page."""
 
     input_type = "url"
+
+
+def _is_proxy(address: str) -> bool:
+    if not address.startswith("http://"):
+        return False
+    try:
+        parse_proxy(address)
+    except NotReachableError:
+        return False
+    return True
 
 
 class NamesField(forms.Field):
@@ -41,7 +56,17 @@ class ProviderForm(forms.ModelForm[Provider]):
         required=False,
         assume_scheme="https",
         widget=AddressInput(),
-        help_text=_("Up to and including /v1."),
+        help_text=_("Up to and including /v1, with a query if needed (?api-version=…)."),
+    )
+    new_proxy_login = forms.CharField(
+        label=_("New login for the proxy"),
+        required=False,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+        help_text=_(
+            "user:password. It is stored encrypted and never shown again. Leave empty to keep the "
+            "current login; it is removed together with the proxy."
+        ),
     )
     new_key = forms.CharField(
         label=_("New API key"),
@@ -59,6 +84,8 @@ class ProviderForm(forms.ModelForm[Provider]):
         widget=UnfoldAdminCheckboxSelectMultipleWidget(),
         help_text=_("Tick only the routes that the provider really supports."),
     )
+
+    login_in_url = ""  # of a proxy whose URL was entered with its login
 
     forwarded_parameters = NamesField(
         label=_("Unknown parameters to forward"),
@@ -79,12 +106,29 @@ class ProviderForm(forms.ModelForm[Provider]):
     def clean_base_url(self) -> str:
         """Refuse a URL that may contain a key, because the URL is shown in several places."""
         address = str(self.cleaned_data["base_url"])
-        if address and (
-            not address.startswith(("http://", "https://"))
-            or any(sign in address for sign in "@?#")
-        ):
+        if not address:
+            return address
+        is_url = address.startswith(("http://", "https://"))
+        if not is_url or any(sign in address for sign in "@#"):
             raise forms.ValidationError(ADDRESS)
+        names = [name.lower() for name, _value in parse_qsl(urlsplit(address).query)]
+        if any(KEY_PARAMETERS.search(name) for name in names):
+            raise forms.ValidationError(
+                _("Enter the key below, not in the URL: the URL is shown to other administrators.")
+            )
         return address
+
+    def clean_proxy(self) -> str:
+        """The URL of the proxy without its login, which is stored encrypted."""
+        address = str(self.cleaned_data["proxy"]).strip().rstrip("/")
+        if address in ("", DIRECT):
+            return address
+        if not _is_proxy(address):
+            raise forms.ValidationError(
+                _("Enter http://host:port, or “direct”. Other kinds of proxies are not supported.")
+            )
+        self.login_in_url, _sign, place = urlsplit(address).netloc.rpartition("@")
+        return f"http://{place}"
 
     def clean_new_key(self) -> str:
         key = str(self.cleaned_data["new_key"])
@@ -116,4 +160,6 @@ class ProviderForm(forms.ModelForm[Provider]):
             and cleaned.get("slug", self.instance.slug) != ENVIRONMENT
         ):
             self.add_error("base_url", ADDRESS)
+        if not cleaned.get("new_proxy_login"):
+            cleaned["new_proxy_login"] = unquote(self.login_in_url)
         return cleaned

@@ -28,6 +28,10 @@ from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
 
+# Fields with which a connection is another one than before.
+CONNECTION = frozenset(
+    {"base_url", "key_header", "own_key_header", "new_key", "proxy", "new_proxy_login"}
+)
 MOST_TESTS = 10  # in one action; each test can take model_listing.SECONDS
 
 
@@ -54,7 +58,8 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Provider | None = None) -> Any:
         key, address = ("key_line",) if obj else (), "its_address"
         if obj is None or obj.slug != ENVIRONMENT:
-            key, address = (*key, "new_key", "key_header"), "base_url"
+            key = (*key, "new_key", "key_header", "own_key_header")
+            address = "base_url"
         waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
         sets = [
             (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
@@ -66,6 +71,7 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
                     "description": _("If empty, the default of this installation applies."),
                 },
             ),
+            (_("Proxy"), {"fields": ("proxy", "new_proxy_login")}),
             (_("When the caller disconnects"), {"fields": ("on_disconnect", "drain_seconds")}),
         ]
         return [*sets, (_("Health"), {"fields": ("health", "tested", "failed")})] if obj else sets
@@ -78,7 +84,11 @@ class ProviderAdmin(CheckedActions, ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001
         if key := form.cleaned_data.get("new_key"):
             obj.set_key(key)
-        if change and not {"base_url", "key_header", "new_key"}.isdisjoint(form.changed_data):
+        if login := form.cleaned_data.get("new_proxy_login"):
+            obj.set_proxy_login(login)
+        elif "://" not in obj.proxy:
+            obj.set_proxy_login("")
+        if change and not CONNECTION.isdisjoint(form.changed_data):
             obj.tested_at, obj.test_problem = None, ""  # the test was of the old connection
             obj.deployments.update(refused_parameters=[], refused_at=None)
         super().save_model(request, obj, form, change)

@@ -26,7 +26,7 @@ from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, Admis
 from llmproxy.metering.media import MEDIA
 from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
-from llmproxy.models.providers import MAX_NAME_LENGTH
+from llmproxy.models.providers import is_model_name
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target
@@ -250,7 +250,7 @@ def choose_model_name(requested: str | None) -> str | None:
     """
     if requested is None:
         return settings.LLM_UPSTREAM_MODELS[0] if settings.LLM_UPSTREAM_MODELS else None
-    if not (requested.isascii() and requested.isprintable() and len(requested) <= MAX_NAME_LENGTH):
+    if not is_model_name(requested):
         raise catalogue.build_not_found(requested)
     return requested
 

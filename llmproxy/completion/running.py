@@ -171,7 +171,7 @@ class Run:
             limit=spelling.limit,
             left_out=spelling.left_out,
         )
-        asked = Asked(target, admission.model, body)
+        asked = Asked(target, admission.route.endpoint, admission.model, body)
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
         path = admission.route.upstream_path
         seconds = min(target.first_byte, until - time.monotonic())

@@ -198,8 +198,8 @@ class Relay:
         if event.is_heartbeat:
             if self.stream.passes_pings and PING.match(event.data):
                 passed.append(event.raw)
-            self.run.meter.observe(None)  # not without a limit
-            return self._is_over_limit()
+            self.run.observe(None)  # counted, so that they do not go on for ever
+            return self._limit()
         chunk = self._observe(event)
         _check(self.stream, event, chunk, events.asked)
         if self.run.meter.has_costs:
@@ -209,9 +209,10 @@ class Relay:
         if self.stream.is_last(event, chunk):
             events.done = True
             return True
-        return self._is_over_limit()
+        return self._limit()
 
-    def _is_over_limit(self) -> bool:
+    def _limit(self) -> bool:
+        """Whether the answer ends here because it is over its limit."""
         if self.run.meter.is_over_limit:
             self.run.meter.finish_reason, self._is_limited = "length", True
         return self._is_limited

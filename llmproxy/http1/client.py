@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from gevent.monkey import get_original
 
-from llmproxy.http1 import sockets
+from llmproxy.http1 import proxies, sockets
 from llmproxy.http1.framing import LONGEST_HEAD, Body, Head, Malformed
-from llmproxy.http1.sockets import Address, pool
+from llmproxy.http1.inflation import Inflated, unwrap
+from llmproxy.http1.sockets import Address, NotReachableError, Proxy, pool
 
 _new_lock: Any = get_original("_thread", "allocate_lock")
 
@@ -104,7 +105,7 @@ class Call:
 
 
 def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
-    """Open a connection for `call`; TCP and TLS have `connect_seconds` each.
+    """Open a connection for `call`. TCP, the proxy's tunnel and TLS have `connect_seconds` each.
 
     Raises NotReachableError, or another OSError if TLS fails.
     """
@@ -113,6 +114,8 @@ def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
         call.begin(sock)
         if not address.is_secure:
             return sock
+        if address.proxy is not None:
+            _open_tunnel(sock, address, address.proxy, min(connect_seconds, call.seconds_left))
         return sockets.start_tls(sock, address, min(connect_seconds, call.seconds_left))
     except BaseException:
         call.finish()
@@ -120,12 +123,30 @@ def connect(address: Address, call: Call, *, connect_seconds: float) -> Any:
         raise
 
 
+def _open_tunnel(sock: Any, address: Address, proxy: Proxy, seconds: float) -> None:
+    """Ask the proxy for a tunnel to the provider. Raises NotReachableError."""
+    until, data = time.monotonic() + seconds, b""
+    try:
+        sockets.send(sock, proxies.build_connect(address.host, address.port, proxy), seconds)
+        while (end := Head.find_end(data)) is None:
+            if not (more := sockets.receive(sock, until - time.monotonic())):
+                raise NotReachableError("the proxy hung up")
+            data += more
+        status = Head.parse(data[:end]).status
+    except (TimeoutError, ConnectionError, Malformed) as error:
+        raise NotReachableError(f"the proxy opened no tunnel: {error!r}") from error
+    if not 200 <= status < 300 or len(data) > end:
+        raise NotReachableError(f"the proxy opened no tunnel: status {status}")
+
+
 class Response:
     """A provider's response whose headers have arrived. The caller must close or release it."""
 
     def __init__(self, head: Head, rest: bytes, address: Address, sock: Any) -> None:
         self.status, self.headers = head.status, head.headers
-        self.body: Body = head.body()
+        self.body: Body | Inflated = head.body()
+        if coding := head.headers.get("content-encoding"):
+            self.body = unwrap(self.body, coding)
         self._is_reusable = head.is_reusable and not (rest and self.body.is_over)
         self._rest = rest  # the bytes of the body that arrived together with the headers
         self._address = address

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -31,12 +31,22 @@ class NotReachableError(OSError):
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy and the login for it, as the value of Proxy-Authorization; empty without one."""
+
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
-    """Where a provider listens."""
+    """Where a provider listens, and the proxy on the way to it, if there is one."""
 
     host: str
     port: int
     is_secure: bool
+    proxy: Proxy | None = None
 
 
 @cache
@@ -46,30 +56,31 @@ def get_tls_context() -> ssl.SSLContext:
 
 
 def open_socket(address: Address, seconds: float) -> Any:
-    """Open a TCP connection within `seconds`. Each IP address of the name gets its share of them.
+    """Open a TCP connection within `seconds`, to the proxy if there is one.
 
-    Raises NotReachableError.
+    Each IP address of the name gets its share of the time. Raises NotReachableError.
     """
     until, last_error = time.monotonic() + seconds, OSError("the name has no address")
+    place = address.proxy or address
     try:
-        candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        candidates = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: the name is not a valid host name
         raise NotReachableError(repr(error)) from error
-    for left, (family, kind, protocol, _name, place) in zip(
+    for left, (family, kind, protocol, _name, candidate) in zip(
         range(len(candidates), 0, -1), candidates, strict=True
     ):
         try:
             sock = socket.socket(family, kind, protocol)
-            return _connect(sock, place, (until - time.monotonic()) / left)
+            return _connect(sock, candidate, (until - time.monotonic()) / left)
         except OSError as error:
             last_error = error
     raise NotReachableError(repr(last_error)) from last_error
 
 
-def _connect(sock: Any, place: Any, seconds: float) -> Any:
+def _connect(sock: Any, candidate: Any, seconds: float) -> Any:
     try:
         sock.settimeout(max(seconds, LEAST_SECONDS))
-        sock.connect(place)
+        sock.connect(candidate)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         sock.close()

@@ -1,11 +1,13 @@
 """Providers, and the models that they serve, with their prices."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -70,6 +72,37 @@ class Problem(models.TextChoices):
     OTHER_API = "other_api", _("not an OpenAI-compatible API")
 
 
+def is_model_name(name: str) -> bool:
+    """Whether a model can have this name: printable text of any script, no spaces at its ends."""
+    return (
+        bool(name)
+        and name.isprintable()
+        and name.strip() == name
+        and len(name) <= (MAX_NAME_LENGTH)
+    )
+
+
+def validate_model_name(name: str) -> None:
+    """Raises ValidationError."""
+    if not is_model_name(name):
+        raise ValidationError(_("Enter a name without line breaks and without spaces at its ends."))
+
+
+# Headers that belong to the request itself.
+RESERVED_HEADERS = frozenset(
+    """
+    accept accept-encoding connection content-length content-type host keep-alive
+    proxy-authorization te transfer-encoding upgrade user-agent
+    """.split()  # noqa: SIM905 – a list of strings would take a line for each
+)
+
+
+def validate_key_header(name: str) -> None:
+    """Raises ValidationError for what is no name of a header (RFC 9110 §5.1), or a reserved one."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or name.lower() in RESERVED_HEADERS:
+        raise ValidationError(_("This cannot be the header of the key."))
+
+
 def every_endpoint() -> list[str]:
     return list(Endpoint.values)
 
@@ -94,6 +127,27 @@ class Provider(models.Model):
         choices=KeyHeader,
         default=KeyHeader.BEARER,
         db_default=KeyHeader.BEARER,
+    )
+    own_key_header = models.CharField(
+        _("other header for the key"),
+        max_length=60,
+        blank=True,
+        db_default="",
+        validators=[validate_key_header],
+        help_text=_("If filled, this header has the key, without a word before it."),
+    )
+    proxy = models.CharField(
+        _("proxy"),
+        max_length=300,
+        blank=True,
+        db_default="",
+        help_text=_(
+            "http://host:port. If empty, HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment "
+            "apply. “direct” uses no proxy."
+        ),
+    )
+    encrypted_proxy_login = models.TextField(
+        _("encrypted login for the proxy"), blank=True, db_default="", editable=False
     )
     endpoints = ArrayField(
         models.CharField(max_length=40, choices=Endpoint),
@@ -179,6 +233,10 @@ class Provider(models.Model):
     def set_key(self, plain: str) -> None:
         self.encrypted_key = provider_keys.encrypt(plain)
 
+    def set_proxy_login(self, plain: str) -> None:
+        """Store the login for the proxy, `user:password`; empty for none."""
+        self.encrypted_proxy_login = provider_keys.encrypt(plain)
+
 
 def price(label: Any, **options: Any) -> "models.DecimalField[Any, Any]":
     return models.DecimalField(
@@ -209,7 +267,7 @@ class LanguageModel(models.Model):
         _("name"),
         max_length=MAX_NAME_LENGTH,
         unique=True,
-        validators=[RegexValidator(r"^[\x21-\x7e]+$", _("Enter a name without spaces."))],
+        validators=[validate_model_name],
     )
     providers: "models.ManyToManyField[Provider, Deployment]" = models.ManyToManyField(
         Provider, through="Deployment", related_name="models", verbose_name=_("providers")

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from llmproxy.exceptions import UpstreamError, UpstreamFailure, UpstreamTimeout
 from llmproxy.http1 import sockets
 from llmproxy.http1.client import Call, Response, Waiting
+from llmproxy.upstream.document import Document
 from llmproxy.upstream.event_stream import DONE, Event, Events
 from llmproxy.upstream.failures import Asked, build_failure
 
@@ -47,6 +48,9 @@ class EventStream:
         self._held_back: list[Event] = []
         self._after_done: list[Event] = []
         self._buffered = response.take_rest()
+        # A provider may send JSON although events were asked for; known from the first content on.
+        self._document: Document | None = None
+        self._is_form_known = False
         self._is_closed = False
         self._reads_at_once = 0  # in a row
         self.done = False  # [DONE] or another last event has come
@@ -113,11 +117,10 @@ class EventStream:
         """The events that the next bytes complete; None if no byte arrives within `seconds`."""
         try:
             data = self._receive(seconds)
-            events = self._events.feed(self._body.feed(data))
+            content = self._body.feed(data)
             if not data and not self._call.is_stopped:
                 self._body.end()
-            if self._is_over:
-                events += self._events.end()
+            events = self._read(content)
         except TimeoutError:
             return None
         except (OSError, ValueError) as error:  # ValueError: a malformed body, or not UTF-8
@@ -130,6 +133,17 @@ class EventStream:
                 self.done, self._after_done = True, events[number + 1 :]
                 return events[:number]
         return events
+
+    def _read(self, content: bytes) -> list[Event]:
+        """The events that are complete with this content of the body."""
+        if not self._is_form_known and (start := content.strip()):
+            self._is_form_known = True
+            self._document = Document(self.asked) if start.startswith((b"{", b"[")) else None
+        if self._document is not None:
+            self._document.feed(content)
+            return self._document.write_events() if self._body.is_over else []
+        events = self._events.feed(content)
+        return events + self._events.end() if self._is_over else events
 
     def _receive(self, seconds: float) -> bytes:
         """The next bytes. Raises TimeoutError if none arrive within `seconds`.

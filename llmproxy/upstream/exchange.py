@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -13,14 +11,15 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.http1 import client
 from llmproxy.http1.client import Call, Response, Waiting
-from llmproxy.http1.sockets import Address, NotReachableError
 from llmproxy.models.providers import KeyHeader
+from llmproxy.upstream.document import is_events, read_events
 from llmproxy.upstream.failures import Asked, build_failure, build_refusal
+from llmproxy.upstream.places import locate
 from llmproxy.upstream.targets import Target
 
 ERROR_BYTES = 256 * 1024  # FastAPI repeats the request in its errors
+ENDS = tuple(b"data: [DONE]" + end for end in (b"\n\n", b"\r\n\r\n", b"\r\r", b""))
 ERROR_SECONDS = 5  # for the whole body of an error
-PORTS = {"http": (False, 80), "https": (True, 443)}
 
 
 def post(
@@ -44,32 +43,13 @@ def post(
 
 def _send(asked: Asked, path: str, headers: Mapping[str, str], call: Call) -> Waiting[Response]:
     """Raises OSError, ValueError."""
-    address, prefix, host = locate(asked.target.url)
-    fields = {"Host": host, **headers, "Content-Length": len(asked.body)}
+    target = asked.target
+    place = locate(target)
+    fields = {"Host": place.host, **place.headers, **headers, "Content-Length": len(asked.body)}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    request = f"POST {prefix}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + asked.body
-    return client.send(address, request, call, connect_seconds=asked.target.connect)
-
-
-@lru_cache(maxsize=1000)
-def locate(url: str) -> tuple[Address, str, str]:
-    """The address to connect to, the path and the Host header of a base URL.
-
-    Raises NotReachableError, which does not repeat the URL: it may contain a password.
-    """
-    try:
-        parts = urlsplit(url)
-        is_secure, port = PORTS[parts.scheme]
-        host = str(parts.hostname)
-        host = host if host.isascii() else host.encode("idna").decode()
-        address = Address(host, port if parts.port is None else parts.port, is_secure)
-    except (ValueError, KeyError) as error:  # KeyError: the scheme is neither http nor https
-        raise NotReachableError("the base URL is not an address") from error
-    if not parts.hostname:
-        raise NotReachableError("the base URL names no host")
-    name = f"[{host}]" if ":" in host else host
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")
-    return address, path, name if parts.port is None else f"{name}:{parts.port}"
+    head = f"POST {place.build_target(path)} HTTP/1.1\r\n{lines}\r\n"
+    request = head.encode("latin-1") + asked.body
+    return client.send(place.address, request, call, connect_seconds=target.connect)
 
 
 def build_headers(target: Target) -> dict[str, str]:
@@ -124,7 +104,7 @@ def read_json(
     finally:
         call.finish()
         response.release()
-    answer = lenient_json.decode(raw)
+    answer = read_events(raw, asked) if is_events(raw) else lenient_json.decode(raw)
     if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
         raise build_refusal(asked, raw[:ERROR_BYTES])
     return answer
@@ -142,6 +122,8 @@ def _read_body(response: Response, call: Call, *, wait: float, until: float, mos
         body += piece
         if len(body) > most:
             return b""
+        if body.endswith(ENDS) and is_events(body):
+            break  # the provider may leave the connection open
     return bytes(body)
 
 

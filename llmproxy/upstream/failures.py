@@ -36,6 +36,7 @@ class Asked:
     """What a provider was asked: `model` is the caller's name of the model, `body` the request."""
 
     target: Target
+    endpoint: str
     model: str
     body: bytes
 
@@ -123,10 +124,10 @@ def _list_secrets(target: Target) -> Secrets:
     except provider_keys.KeyUnreadable:
         key = ""
     try:
-        host = urlsplit(target.url).hostname or ""
+        host, proxy = (urlsplit(url).hostname or "" for url in (target.url, target.proxy))
     except ValueError:
-        host = ""
-    return Secrets(key=key, host=host)
+        host = proxy = ""
+    return Secrets(key=key, host=host, proxy=proxy)
 
 
 def _parse_retry_after(value: str) -> int | None:

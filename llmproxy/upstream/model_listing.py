@@ -92,7 +92,8 @@ def describe_outcome(provider: Provider, outcome: str) -> str:
     """A message for the operator: the provider, the address that was asked, and the outcome."""
     if not provider.url:
         return f"{provider}: {outcome}"
-    address = provider.url + PATH
+    base, _sign, _query = provider.url.partition("?")
+    address = base.rstrip("/") + PATH
     return _("%(provider)s (%(address)s): %(says)s") % {
         "provider": provider,
         "address": address,
@@ -146,7 +147,7 @@ def _explain_status(status: int, url: str) -> NoOffers | None:
 
 def _advise_base_url(url: str) -> str:
     """Advice about the most frequent mistake, a wrong base URL."""
-    if url.endswith("/v1"):
+    if url.partition("?")[0].endswith("/v1"):
         return " " + _("Check the base URL.")
     return " " + _("Most base URLs end in /v1, but this one does not. Try it with /v1.")
 

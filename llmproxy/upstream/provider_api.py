@@ -12,10 +12,12 @@ from urllib3.exceptions import HTTPError
 
 from llmproxy.http1 import client
 from llmproxy.http1.client import Call
-from llmproxy.http1.sockets import Address
+from llmproxy.http1.framing import Malformed, Sized
+from llmproxy.http1.inflation import unwrap
 from llmproxy.models.providers import KeyHeader
-from llmproxy.upstream.exchange import build_headers, locate
+from llmproxy.upstream.exchange import build_headers
 from llmproxy.upstream.failures import build_failure
+from llmproxy.upstream.places import Place, locate
 from llmproxy.upstream.targets import Target
 
 READ_BYTES = 64 * 1024
@@ -32,9 +34,9 @@ def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, b
     call.first_byte_by = time.monotonic() + seconds
     executor = ThreadPoolExecutor(max_workers=1)
     try:
-        address, request = _prepare(target, path)
+        place, request = _prepare(target, path)
         future = executor.submit(
-            _send, address, request, call, connect_seconds=target.connect, most=most
+            _send, place, request, call, connect_seconds=target.connect, most=most
         )
         return future.result(seconds)
     except (OSError, ValueError, HTTPError) as error:
@@ -44,25 +46,27 @@ def get(target: Target, path: str, *, seconds: float, most: int) -> tuple[int, b
         executor.shutdown(wait=False)
 
 
-def _prepare(target: Target, path: str) -> tuple[Address, PreparedRequest]:
+def _prepare(target: Target, path: str) -> tuple[Place, PreparedRequest]:
     """Raises OSError, ValueError, UpstreamUnavailable."""
-    address, prefix, host = locate(target.url)
-    scheme = "https" if address.is_secure else "http"
+    place = locate(target)
+    scheme = "https" if place.address.is_secure else "http"
     # Anthropic's API requires this header; other providers ignore it.
     extra = {"anthropic-version": "2023-06-01"} if target.key_header == KeyHeader.X_API_KEY else {}
-    headers = build_headers(target) | extra
+    headers = {**build_headers(target), **extra, **place.headers}
     # HTTP ignores spaces around a value. requests refuses them, and its error repeats the value,
     # which may be the key.
     stripped = {name: value.strip() for name, value in headers.items()}
-    return address, Request("GET", f"{scheme}://{host}{prefix}{path}", headers=stripped).prepare()
+    url = f"{scheme}://{place.host}{place.prefix}{path}{place.query}"
+    return place, Request("GET", url, headers=stripped).prepare()
 
 
 def _send(
-    address: Address, request: PreparedRequest, call: Call, *, connect_seconds: float, most: int
+    place: Place, request: PreparedRequest, call: Call, *, connect_seconds: float, most: int
 ) -> tuple[int, bytes]:
-    sock = client.connect(address, call, connect_seconds=connect_seconds)
+    sock = client.connect(place.address, call, connect_seconds=connect_seconds)
     try:
-        with _OpenConnectionAdapter(sock).send(request, stream=True) as response:
+        adapter = _OpenConnectionAdapter(sock, is_forwarded=place.is_forwarded)
+        with adapter.send(request, stream=True) as response:
             return response.status_code, _read(response, most)
     finally:
         call.finish()
@@ -70,12 +74,17 @@ def _send(
 
 
 def _read(response: Response, most: int) -> bytes:
-    """The body, not decompressed: the request has `Accept-Encoding: identity`."""
+    """The body; empty if it has more than `most` bytes or cannot be inflated."""
+    coding = response.headers.get("Content-Encoding", "") if response.status_code == 200 else ""
     body = bytearray()
-    while piece := response.raw.read(READ_BYTES, decode_content=False):
-        body += piece
-        if len(body) > most:
-            return b""
+    try:
+        content = unwrap(Sized(None), coding)
+        while piece := response.raw.read(READ_BYTES, decode_content=False):
+            body += content.feed(piece)
+            if len(body) > most:
+                return b""
+    except Malformed:
+        return b""
     return bytes(body)
 
 
@@ -100,13 +109,18 @@ class _OpenConnectionAdapter(HTTPAdapter):
     With it a test of a provider trusts the same certificates as completions do, and can be stopped
     at any moment. It is used without a session of requests, for four reasons. A session reads the
     body of a redirect without a limit, even if it does not follow the redirect. It sends the key to
-    the address of a redirect that it follows. It replaces the key by an entry in ~/.netrc. It uses
-    the environment's proxies, which completions do not use.
+    the address of a redirect that it follows. It replaces the key by an entry in ~/.netrc. It
+    chooses a proxy itself, by other rules than completions.
     """
 
-    def __init__(self, opened: Any) -> None:
+    def __init__(self, opened: Any, *, is_forwarded: bool) -> None:
         super().__init__()
         self._opened = opened
+        self._is_forwarded = is_forwarded
+
+    def request_url(self, request: PreparedRequest, proxies: Any) -> str:
+        """The target of the request: the whole URL if a proxy forwards it."""
+        return str(request.url) if self._is_forwarded else request.path_url
 
     def get_connection_with_tls_context(self, *_args: Any, **_named: Any) -> HTTPConnectionPool:
         return _OpenConnectionPool("provider", opened=self._opened)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -44,6 +45,8 @@ class Target:
     limit_spelling: str = LimitSpelling.AUTO
     refused: Sequence[str] = ()
     upstream_name: str = ""
+    proxy: str = ""
+    encrypted_proxy_login: str = ""
     order: int = 0
     weight: int = 1
     connect_seconds: int | None = None
@@ -63,7 +66,9 @@ class Target:
             slug=row.slug,
             base_url=row.base_url,
             encrypted_key=row.encrypted_key,
-            key_header=row.key_header,
+            key_header=row.own_key_header or row.key_header,
+            proxy=row.proxy,
+            encrypted_proxy_login=row.encrypted_proxy_login,
             connect_seconds=row.connect_seconds,
         )
 
@@ -93,6 +98,15 @@ class Target:
         )
 
     @property
+    def proxy_url(self) -> str:
+        """Its own proxy with the login, DIRECT, or empty for the environment's."""
+        if not self.encrypted_proxy_login or "://" not in self.proxy:
+            return self.proxy
+        login = _decrypt_key(self.encrypted_proxy_login)
+        user, _sign, password = login.partition(":")
+        return self.proxy.replace("://", f"://{quote(user, '')}:{quote(password, '')}@", 1)
+
+    @property
     def key(self) -> str:
         """The provider's API key in plain text. Raises KeyUnreadable."""
         return (
@@ -106,6 +120,7 @@ class Target:
         """Why its key cannot be sent, for the operator; None if the key is fine."""
         try:
             key = self.key
+            _decrypt_key(self.encrypted_proxy_login)
         except provider_keys.KeyUnreadable as unreadable:
             return str(unreadable)
         return (

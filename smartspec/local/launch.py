@@ -138,6 +138,9 @@ def start_model(site: Site, running: ExitStack) -> Child | None:
         site.environment["LLM_UPSTREAM_BASE_URL"] = f"http://127.0.0.1:{port}/v1"
         site.environment["LLM_UPSTREAM_MODELS"] = local_model.NAME
         site.environment.setdefault("LLM_DEFAULT_MAX_TOKENS", str(local_model.MAX_OUTPUT_TOKENS))
+        # A proxy of the environment is not on the way to the local model.
+        known = site.environment.get("no_proxy") or site.environment.get("NO_PROXY") or ""
+        site.environment["no_proxy"] = f"{known},127.0.0.1".lstrip(",")
         model = running.enter_context(
             site.child("local model", "-m", "smartspec.local.local_model", "--port", str(port))
         )

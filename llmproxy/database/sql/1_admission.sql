@@ -89,7 +89,9 @@ BEGIN
                'refused', CASE WHEN d.refused_at > clock_timestamp() - make_interval(days => 1)
                                THEN d.refused_parameters ELSE '{}' END,
                'provider', v.id, 'slug', v.slug, 'base_url', v.base_url,
-               'encrypted_key', v.encrypted_key, 'key_header', v.key_header,
+               'encrypted_key', v.encrypted_key,
+               'key_header', COALESCE(NULLIF(v.own_key_header, ''), v.key_header),
+               'proxy', v.proxy, 'encrypted_proxy_login', v.encrypted_proxy_login,
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,

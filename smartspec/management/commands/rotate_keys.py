@@ -52,6 +52,11 @@ SECRETS = (
     Secrets(
         lambda: Provider.objects.exclude(encrypted_key=""), "encrypted_key", provider_keys.PURPOSE
     ),
+    Secrets(
+        lambda: Provider.objects.exclude(encrypted_proxy_login=""),
+        "encrypted_proxy_login",
+        provider_keys.PURPOSE,
+    ),
     Secrets(_list_factors, "data", second_factors.PURPOSE, turn_factor),
     Secrets(OutgoingMail.objects.all, "body", mails.PURPOSE),
     Secrets(

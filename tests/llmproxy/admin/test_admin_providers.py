@@ -22,6 +22,7 @@ from llmproxy.metering.price_kinds import COLUMN_KINDS
 from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
+from llmproxy.upstream.targets import Target
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.admin.test_admin import NEW
 from tests.llmproxy.conftest import text_of
@@ -100,6 +101,17 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
         {"drain_seconds": "601"},
         {"base_url": "https://user:password@models.example/v1"},
         {"base_url": "https://models.example/v1?key=secret"},
+        {"base_url": "https://models.example/v1?api-version=1&Subscription-Key=secret"},
+        {"base_url": "https://models.example/v1#token"},
+        {"proxy": "socks5://proxy.example:1080"},
+        {"proxy": "https://proxy.example"},
+        {"proxy": "http://"},
+        {"proxy": "directly"},
+        {"proxy": "http://proxy.example:port"},
+        {"own_key_header": "Content-Length"},
+        {"own_key_header": "X Key"},
+        {"own_key_header": "X-Key: 1\r\nHost"},
+        {"own_key_header": "ก"},
         {"forwarded_parameters": "odd, service_tier"},
         {"forwarded_parameters": "previous_response_id"},
         {"forwarded_parameters": "store"},
@@ -111,6 +123,35 @@ def test_the_form_keeps_what_it_is_given(admin: Client) -> None:
 def test_the_form_refuses_what_cannot_be(admin: Client, wrong: dict[str, Any]) -> None:
     assert admin.post(f"{PROVIDERS}add/", {**NEW, **wrong}).status_code == 200
     assert not Provider.objects.exists()
+
+
+def test_a_login_for_a_proxy_is_stored_encrypted_and_never_shown(admin: Client) -> None:
+    url = "http://ann:s3cret%40@proxy.example:3128/"
+    admin.post(f"{PROVIDERS}add/", {**NEW, "proxy": url, "own_key_header": "X-Goog-Api-Key"})
+    row = Provider.objects.get()
+    assert (row.proxy, row.own_key_header) == ("http://proxy.example:3128", "X-Goog-Api-Key")
+    assert "s3cret" not in row.encrypted_proxy_login
+    assert Target.from_provider(row).proxy_url == "http://ann:s3cret%40@proxy.example:3128"
+    address = f"{PROVIDERS}{row.pk}/change/"
+    page = admin.get(address).content.decode()
+    assert "proxy.example" in page
+    assert "s3cret" not in page
+    assert row.encrypted_proxy_login not in page
+    kept = {**NEW, "proxy": row.proxy}
+    admin.post(address, kept)
+    assert Provider.objects.get().encrypted_proxy_login == row.encrypted_proxy_login
+    admin.post(address, {**kept, "new_proxy_login": "bob:other"})
+    assert Target.from_provider(Provider.objects.get()).proxy_url.startswith("http://bob:other@")
+    admin.post(address, {**NEW, "proxy": "direct"})
+    assert Provider.objects.get().encrypted_proxy_login == ""
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/v1?api-version=2024-10-21", "https://a.example/x?region=eu&v=1"]
+)
+def test_a_base_url_may_have_a_query(admin: Client, url: str) -> None:
+    admin.post(f"{PROVIDERS}add/", {**NEW, "base_url": url})
+    assert Provider.objects.get().base_url == url
 
 
 def test_health_shows_failures_and_for_how_long_it_cools_down(
@@ -374,7 +415,7 @@ def test_the_default_price_is_taken_when_that_is_said(
     [
         {"names": []},
         {"names": ["never offered"]},
-        {"names": ["has a space"]},
+        {"names": ["ends with a space "]},
         {"names": ["small"], "prompt_price": "1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "-1"},
         {"names": ["small"], "prompt_price": "1", "completion_price": "NaN"},
@@ -386,7 +427,7 @@ def test_the_default_price_is_taken_when_that_is_said(
 def test_an_import_that_cannot_be_changes_nothing(
     admin: Client, provider: Provider, upstream: Upstream, sent: dict[str, Any]
 ) -> None:
-    upstream.offers = script.listing("small", "has a space", "ไทย", "x" * 201)
+    upstream.offers = script.listing("small", "ends with a space ", "x" * 201)
     page = admin.post(f"{PROVIDERS}{provider.pk}/import/", sent)
     assert page.status_code == 200
     assert not LanguageModel.objects.exists()

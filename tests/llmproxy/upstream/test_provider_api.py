@@ -130,11 +130,11 @@ def test_a_redirect_does_not_carry_the_key(provider: Upstream, status: int) -> N
 
 
 @pytest.mark.parametrize("status", [200, 302])
-def test_what_was_compressed_unasked_is_not_decompressed(provider: Upstream, status: int) -> None:
+def test_what_was_compressed_unasked_takes_no_memory(provider: Upstream, status: int) -> None:
     bomb = gzip.compress(b"0" * 50_000_000, mtime=0)
     headers = {"Content-Encoding": "gzip", "Location": "/other"}
     provider.offers = script.raw(bomb, status=status, headers=headers)
-    assert ask() == (status, bomb)
+    assert ask() == (status, b"" if status == 200 else bomb)
     assert provider.gets[0][1]["Accept-Encoding"] == "identity"
 
 
@@ -155,13 +155,11 @@ def test_the_key_is_sent_as_the_provider_wants_it(
     assert ("anthropic-version" in got) == (header == "x-api-key")
 
 
-def test_the_environment_has_no_part_in_it(
+def test_logins_of_the_environment_have_no_part_in_it(
     provider: Upstream, settings: Any, monkeypatch: Any, tmp_path: Path
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
     settings.LLM_UPSTREAM_BASE_URL = provider.url.replace("//", "//user:password@")
     assert ask()[0] == 200
     assert provider.gets[0][1]["Authorization"] == f"Bearer {KEY}"

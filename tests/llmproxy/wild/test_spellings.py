@@ -229,7 +229,7 @@ def test_no_limit_of_the_caller_is_the_newer_one_first(
     assert limits(upstream) == [NEW, OLD]
 
 
-@pytest.mark.parametrize("form", FORMS[:-2], ids=lambda form: form[0])
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0])
 def test_refused_options_of_a_stream_are_left_out(
     ask: Any, several: Several, form: tuple[str, int, str]
 ) -> None:
