@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from collections.abc import Iterator
 
 # Bytes of a page or second where the content does not say how many there are: usual, and least.
 PAGE_BYTES = (50_000, 2_000)
@@ -10,11 +11,13 @@ VIDEO_BYTES = (250_000, 25_000)
 MAX_PAGES = 2000  # no provider takes longer documents
 
 _PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
-_COUNT = re.compile(
-    rb"/Type\s*/Pages\b[^>]{0,200}?/Count\s+(\d{1,6})|/Count\s+(\d{1,6})[^>]{0,200}?/Type\s*/Pages\b"
-)
-_COMPRESSED = re.compile(rb"/ObjStm\b[^>]{0,400}>>\s*stream\r?\n")
-_MAX_STREAMS = 200
+_PAGES = re.compile(rb"/Type\s*/Pages\b")
+_NUMBER = re.compile(rb"\s+(\d{1,6})")
+_STREAM = re.compile(rb"[^>]{0,400}>>\s{0,9}stream\r?\n")
+# What is looked at in a file, so that none takes long: its nodes with a count and the bytes around
+# each, its compressed streams and the bytes of each, and the bytes of their content in all.
+_MAX_COUNTS, _AROUND = 2000, 200
+_MAX_STREAMS, _MAX_COMPRESSED = 200, 256 * 1024
 _MAX_INFLATED = 1024 * 1024
 
 _WAV_RATES = range(1_000, 2_000_000)  # plausible bytes a second
@@ -28,28 +31,45 @@ def count_pages(pdf: bytes) -> int:
 
     Source: ISO 32000-1, 7.5.7 "Object streams" and 7.7.3 "Page tree".
     """
-    left = _MAX_INFLATED
     pages, counts = len(_PAGE.findall(pdf)), _find_counts(pdf)
-    for number, start in enumerate(_COMPRESSED.finditer(pdf)):
-        if number == _MAX_STREAMS or left <= 0:
-            break
-        objects = _inflate(pdf, start.end(), left)
-        left -= len(objects)
-        pages += len(_PAGE.findall(objects))
-        counts += _find_counts(objects)
+    left = _MAX_INFLATED
+    for start in _find_all(pdf, b"/ObjStm", _MAX_STREAMS):
+        if (stream := _STREAM.match(pdf, start)) and left > 0:
+            objects = _inflate(pdf, stream.end(), left)
+            left -= len(objects)
+            pages += len(_PAGE.findall(objects))
+            counts += _find_counts(objects)
     # A file that was edited has its old pages too, so the page tree knows better.
     return min(max(counts, default=pages), MAX_PAGES)
 
 
+def _find_all(text: bytes, word: bytes, most: int) -> Iterator[int]:
+    """Yield where each of the first `most` occurrences of a word ends."""
+    end = 0
+    for _ in range(most):
+        if (start := text.find(word, end)) < 0:
+            return
+        end = start + len(word)
+        yield end
+
+
 def _find_counts(text: bytes) -> list[int]:
     """The numbers of pages that the nodes of the page tree state."""
-    return [int(before or after) for before, after in _COUNT.findall(text)]
+    counts = []
+    for end in _find_all(text, b"/Count", _MAX_COUNTS):
+        before = text[max(end - _AROUND, 0) : end].rpartition(b"<<")[2]
+        after = text[end : end + _AROUND].partition(b">>")[0]
+        if (number := _NUMBER.match(after)) and (_PAGES.search(before) or _PAGES.search(after)):
+            counts.append(int(number[1]))
+    return counts
 
 
 def _inflate(pdf: bytes, start: int, most: int) -> bytes:
     """The compressed data that begins at `start`; empty if it is none, or is encrypted."""
+    last = start + _MAX_COMPRESSED
+    end = pdf.find(b"endstream", start, last)
     try:
-        return zlib.decompressobj().decompress(pdf[start : pdf.find(b"endstream", start)], most)
+        return zlib.decompressobj().decompress(pdf[start : last if end < 0 else end], most)
     except zlib.error:
         return b""
 

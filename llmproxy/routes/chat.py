@@ -113,7 +113,8 @@ def _check_messages(body: Body, dropped: list[str]) -> list[Content]:
         if not (content is None or isinstance(content, str)):
             if message["role"] == "assistant" and isinstance(content, list):
                 dropped += _drop_thoughts(message, content, f"{param}.content")
-            contents += _find_media(message["content"] or [], f"{param}.content")
+            if message["content"] != "":
+                contents += _find_media(message["content"], f"{param}.content")
     return contents
 
 

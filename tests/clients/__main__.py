@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,9 +25,10 @@ from tests.clients.client import Client
 from tests.clients.gateway import run_gateway
 from tests.clients.installing import AbsentError, install_node, install_python, locked
 from tests.clients.runs import run_client
+from tests.clients.webview.client import WEBVIEW, install_webview
 
 MAX_SECONDS = 3600  # For the whole program.
-CLIENTS = [*sdks.PYTHON, *sdks.NODE, *agents.AGENTS]
+CLIENTS = [*sdks.PYTHON, *sdks.NODE, WEBVIEW, *agents.AGENTS]
 
 
 def main() -> int:
@@ -79,10 +81,16 @@ def run(chosen: list[Client], keep: Path | None) -> bool:
     return closed.exact and all(one.is_right for one in runs if not one.absent)
 
 
+def _choose_installer(group: str) -> Callable[[str], Path]:
+    if group == WEBVIEW.group:
+        return install_webview
+    return install_node if group.startswith("node") else install_python
+
+
 def _install(chosen: list[Client]) -> "list[tuple[str, Path | AbsentError]]":
     found: list[tuple[str, Path | AbsentError]] = []
     for group in dict.fromkeys(client.group for client in chosen):
-        install = install_node if group.startswith("node") else install_python
+        install = _choose_installer(group)
         try:
             with locked():
                 found.append((group, install(group)))

@@ -1,113 +1,15 @@
-"""The coding agents: each does a whole task with its own tools, without a person.
+"""The coding agents, as they are shipped, and the settings that make them use the gateway.
 
-The task: read a file, write the word that stands there into another one, run a command. Whether the
-agent did it shows the written file. Claude Code and Codex send other requests for other models, so
-they do the task with several.
+Claude Code and Codex send other requests for other models, so they do their task with several.
+docs/clients.md tells people the same settings.
 """
 
 import json
-import secrets
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-from tests.clients import installing
-from tests.clients.client import Client, Step, run_program
-from tests.clients.gateway import Gateway
+from tests.clients.agent_steps import Agent, Place, make_run
+from tests.clients.client import Client
 from tests.clients.pictures import make_png
-
-AGENT_SECONDS = 120
-TASK = (
-    "Read the file {work}/notes.txt and write it to the file {work}/result.txt with your tools:"
-    " only the word that stands there. Then run cat {work}/result.txt and tell me what it printed."
-)
-AGAIN, ANSWER = "Tell me again in words.", "Hello, this is the answer."
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an agent runs: the site, its packages, an empty folder, and the model that it asks."""
-
-    gateway: Gateway
-    installed: Path
-    folder: Path
-    model: str
-
-    @property
-    def work(self) -> Path:
-        return self.folder / "work"
-
-    def find(self, program: str) -> str:
-        return str(self.installed / "node_modules" / ".bin" / program)
-
-
-@dataclass(frozen=True)
-class Agent:
-    """The command of an agent; the last argument is what the user says.
-
-    `again` continues the last conversation. `more` has further things to say in a conversation of
-    their own, by name, each with words that the agent has to answer.
-    """
-
-    first: list[str]
-    again: list[str]
-    variables: dict[str, str]
-    more: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-
-def _make(
-    build: Callable[[Place], Agent], *models: str
-) -> Callable[[Gateway, Path, Path], list[Step]]:
-    def run(gateway: Gateway, installed: Path, folder: Path) -> list[Step]:
-        return [
-            step
-            for model in models
-            for step in _list_steps(Place(gateway, installed, folder / model, model), build)
-        ]
-
-    return run
-
-
-def _list_steps(place: Place, build: Callable[[Place], Agent]) -> Iterator[Step]:
-    """Do the task, say something more in the same conversation, then all else."""
-    place.work.mkdir(parents=True)
-    (place.folder / "home").mkdir()
-    agent = build(place)
-    yield _do_task(place, agent)
-    yield _talk(place, agent, f"{place.model} again", agent.again, AGAIN, ANSWER)
-    for name, (said, expected) in agent.more.items():
-        yield _talk(place, agent, f"{place.model} {name}", agent.first, said, expected)
-
-
-def _do_task(place: Place, agent: Agent) -> Step:
-    word = f"w{secrets.token_hex(4)}"
-    (place.work / "notes.txt").write_text(f"The word is: {word}\n")
-    done = _run(place, agent, [*agent.first, TASK.format(work=place.work)])
-    result = place.work / "result.txt"
-    written = result.read_text().strip() if result.exists() else None
-    if done.returncode or written != word:
-        told = (done.stdout + done.stderr).strip()[-400:]
-        return Step(place.model, f"it ended with {done.returncode}, wrote {written!r}: {told}")
-    if word not in done.stdout:
-        return Step(place.model, f"it does not tell the word: {done.stdout.strip()[-300:]}")
-    return Step(place.model)
-
-
-def _talk(
-    place: Place, agent: Agent, name: str, command: list[str], said: str, expected: str
-) -> Step:
-    done = _run(place, agent, [*command, said])
-    if done.returncode or expected not in done.stdout:
-        return Step(name, f"it ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
-    return Step(name)
-
-
-def _run(place: Place, agent: Agent, command: list[str]) -> "subprocess.CompletedProcess[str]":
-    path = {"PATH": f"{installing.find_node().parent}:/usr/local/bin:/usr/bin:/bin"}
-    return run_program(command, place.folder, path | agent.variables, AGENT_SECONDS)
-
 
 # All tools in one conversation: tools that it loads later, an image, the web (which is refused, and
 # the agent goes on), another agent.
@@ -168,19 +70,24 @@ def _build_codex(place: Place) -> Agent:
     return Agent([*command, *free], [*command, "resume", "--last", *free], variables)
 
 
+# The AI SDK's providers for the makers' own APIs; all other models have the compatible one.
+_PACKAGES = {"gpt-5.5": "@ai-sdk/openai", "claude-sonnet-4-5": "@ai-sdk/anthropic"}
+
+
 def _build_opencode(place: Place) -> Agent:
+    small = "claude-haiku-4-5" if place.model.startswith("claude") else "gpt-4.1-mini"
     provider = {
-        "npm": "@ai-sdk/openai-compatible",
+        "npm": _PACKAGES.get(place.model, "@ai-sdk/openai-compatible"),
         "name": "SmartSpec",
         "options": {"baseURL": f"{place.gateway.url}/v1", "apiKey": "{env:SMARTSPEC_API_KEY}"},
-        "models": {name: {"name": name} for name in (place.model, "gpt-4.1-mini")},
+        "models": {name: {"name": name} for name in (place.model, small)},
     }
     settings = {
         "autoupdate": False,
         "share": "disabled",
         "provider": {"smartspec": provider},
         "model": f"smartspec/{place.model}",
-        "small_model": "smartspec/gpt-4.1-mini",
+        "small_model": f"smartspec/{small}",
     }
     (folder := place.folder / "home" / ".config" / "opencode").mkdir(parents=True)
     (folder / "opencode.json").write_text(json.dumps(settings))
@@ -194,12 +101,18 @@ def _build_opencode(place: Place) -> Agent:
     return Agent(command, [*command, "-c"], variables)
 
 
+def find_maker(model: str) -> tuple[str, str]:
+    """Return the maker of the model, and what its clients want at the end of the base URL."""
+    return ("anthropic", "") if model.startswith("claude") else ("openai", "/v1")
+
+
 def _build_qwen_code(place: Place) -> Agent:
-    command = [place.find("qwen"), "--auth-type", "openai", "--yolo"]
+    maker, suffix = find_maker(place.model)
+    command = [place.find("qwen"), "--auth-type", maker, "--yolo"]
     variables = {
-        "OPENAI_BASE_URL": f"{place.gateway.url}/v1",
-        "OPENAI_API_KEY": place.gateway.key,
-        "OPENAI_MODEL": place.model,
+        f"{maker.upper()}_BASE_URL": f"{place.gateway.url}{suffix}",
+        f"{maker.upper()}_API_KEY": place.gateway.key,
+        f"{maker.upper()}_MODEL": place.model,
         "QWEN_TELEMETRY_ENABLED": "0",
     }
     return Agent([*command, "-p"], [*command, "--continue", "-p"], variables)
@@ -207,13 +120,15 @@ def _build_qwen_code(place: Place) -> Agent:
 
 def _build_aider(place: Place) -> Agent:
     """Aider has no tools: it reads edits from the text, and runs the command as its test."""
-    names = ("--model", f"openai/{place.model}", "--weak-model", "openai/gpt-4.1-mini")
+    maker, suffix = find_maker(place.model)
+    weak = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}[maker]
+    names = ("--model", f"{maker}/{place.model}", "--weak-model", f"{maker}/{weak}")
     quiet = ("--no-check-update", "--no-show-model-warnings", "--analytics-disable", "--no-git")
     command = [str(place.installed.parent / "aider"), *names, *quiet, "--yes-always"]
     files = ["--read", "notes.txt", "--test-cmd", "cat result.txt", "--auto-test"]
     variables = {
-        "OPENAI_API_BASE": f"{place.gateway.url}/v1",
-        "OPENAI_API_KEY": place.gateway.key,
+        f"{maker.upper()}_API_BASE": f"{place.gateway.url}{suffix}",
+        f"{maker.upper()}_API_KEY": place.gateway.key,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     again = [*command, "--restore-chat-history", "--message"]
@@ -225,18 +140,27 @@ AGENTS = [
     _agent(
         "Claude Code",
         package="@anthropic-ai/claude-code",
-        run=_make(_build_claude_code, "claude-sonnet-4-5", "claude-sonnet-5", "claude-opus-5-5"),
+        run=make_run(_build_claude_code, "claude-sonnet-4-5", "claude-sonnet-5", "claude-opus-5-5"),
     ),
     _agent(
         "Codex",
         package="@openai/codex",
-        run=_make(_build_codex, COMPACTED, "gpt-5.5", "gpt-6-sol"),
+        run=make_run(_build_codex, COMPACTED, "gpt-5.5", "gpt-6-sol"),
     ),
-    _agent("opencode", package="opencode-ai", run=_make(_build_opencode, "gpt-5-mini", "gpt-4.1")),
+    _agent(
+        "opencode",
+        package="opencode-ai",
+        run=make_run(_build_opencode, "gpt-5-mini", "gpt-4.1", *_PACKAGES),
+    ),
     _agent(
         "qwen-code",
         package="@qwen-code/qwen-code",
-        run=_make(_build_qwen_code, "gpt-5-mini", "gpt-4.1"),
+        run=make_run(_build_qwen_code, "gpt-5-mini", "gpt-4.1", "claude-sonnet-4-5"),
     ),
-    Client("aider", "aider", "aider-chat", _make(_build_aider, "gpt-5-mini", "gpt-4.1")),
+    Client(
+        "aider",
+        "aider",
+        "aider-chat",
+        make_run(_build_aider, "gpt-5-mini", "gpt-4.1", "claude-sonnet-4-5"),
+    ),
 ]

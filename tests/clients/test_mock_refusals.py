@@ -156,6 +156,11 @@ REFUSED: list[tuple[str, Body, str]] = [
     ),
     (
         RESPONSES,
+        {"input": [USER, {"role": "assistant", "content": [{"type": "input_text", "text": "x"}]}]},
+        "Invalid value: 'input_text'. Supported values are: 'output_text' and 'refusal'.",
+    ),
+    (
+        RESPONSES,
         {"previous_response_id": "resp_1"},
         "Previous response with id 'resp_1' not found.",
     ),
@@ -334,6 +339,12 @@ def test_thoughts_have_to_come_back_first(provider: Provider) -> None:
     }
     message = ask(provider, MESSAGES, body).body["error"]["message"]
     assert message.startswith("messages.1.content.0.type: Expected `thinking`")
+
+
+def test_what_the_model_said_can_come_back_as_parts(provider: Provider) -> None:
+    said = {"role": "assistant", "content": [{"type": "output_text", "text": "Hello"}]}
+    body = VALID[RESPONSES] | {"input": [USER, said, USER]}
+    assert ask(provider, RESPONSES, body).status == 200
 
 
 def test_what_was_stored_can_be_named(provider: Provider) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from agents import (
     Agent,
+    ModelSettings,
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
     Runner,
@@ -45,7 +46,9 @@ def count(result: Any) -> Usages:
 
 def stream(kind: Any) -> Usages:
     async def read() -> Usages:
-        result = Runner.run_streamed(Agent("a", model=make_model(kind)), "Say hello.")
+        settings = ModelSettings(include_usage=True)  # chat streams have no usage otherwise
+        agent = Agent("a", model=make_model(kind), model_settings=settings)
+        result = Runner.run_streamed(agent, "Say hello.")
         async for _ in result.stream_events():
             pass
         expect(result.final_output == ANSWER, result)

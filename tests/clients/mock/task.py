@@ -131,17 +131,22 @@ def _write_block(asked: str, target: str) -> Said:
 def _answer(conversation: Conversation) -> Said:
     if conversation.results:
         return _speak(conversation, f"The tool says {conversation.results[-1][:200]}.")
-    if conversation.tools and conversation.choice != "none":
-        tool = _choose(conversation)
+    tool = _choose(conversation)
+    if tool:
         if tool.kind == "custom":
             return Said("", [Call(make_id("call"), tool, "x")])
         return Said("", [Call(make_id("call"), tool, build_value(tool.schema) or {})])
     return _speak(conversation, ANSWER)
 
 
-def _choose(conversation: Conversation) -> Tool:
-    named = conversation.find_tool(conversation.choice.lower())
-    return named or conversation.tools[0]
+def _choose(conversation: Conversation) -> Tool | None:
+    """Return the tool to call; None for an agent that was told nothing about its tools."""
+    if conversation.choice == "none":
+        return None
+    named = conversation.find_tool(conversation.choice.lower(), "structuredoutput")
+    if named or conversation.find_tool(*SHELLS, SCRIPTS):
+        return named
+    return conversation.tools[0] if conversation.tools else None
 
 
 def _speak(conversation: Conversation, text: str) -> Said:

@@ -1,6 +1,7 @@
 """How media are recognised and counted: pure."""
 
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -43,6 +44,16 @@ def test_pages_of_files_that_are_odd(pdf: bytes, pages: int) -> None:
 def test_a_bomb_of_pages_is_bounded() -> None:
     bomb = files.pdf(60_000, form="compressed") * 3
     assert media_sizes.count_pages(bomb) == media_sizes.MAX_PAGES
+
+
+SLOW = [b"/ObjStm", b"/ObjStm>>stream\n", b"/Type/Pages", b"/Count 1", b"/Type/Pages/Count 1"]
+
+
+@pytest.mark.parametrize("word", [*SLOW, b"/Type", b"/Type ", b"<</Type /Pages", b">>"])
+def test_no_file_takes_long(word: bytes) -> None:
+    started = time.process_time()
+    media_sizes.count_pages(word * (2 * 1024 * 1024 // len(word)))
+    assert time.process_time() - started < 0.5
 
 
 AUDIOS = [

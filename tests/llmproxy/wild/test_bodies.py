@@ -186,15 +186,15 @@ def raw_deflate(body: bytes) -> bytes:
 
 
 CODED = [
-    ("gzip", gzip.compress(BODY)),
-    ("GZIP", gzip.compress(BODY)),
-    ("x-gzip", gzip.compress(BODY)),
-    ("gzip", gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])),
-    ("gzip", gzip.compress(BODY) + b"\0" * 64),
+    ("gzip", gzip.compress(BODY, mtime=0)),
+    ("GZIP", gzip.compress(BODY, mtime=0)),
+    ("x-gzip", gzip.compress(BODY, mtime=0)),
+    ("gzip", gzip.compress(BODY[:20], mtime=0) + gzip.compress(BODY[20:], mtime=0)),
+    ("gzip", gzip.compress(BODY, mtime=0) + b"\0" * 64),
     ("deflate", zlib.compress(BODY)),
     ("deflate", raw_deflate(BODY)),
     ("identity", BODY),
-    ("identity, gzip", gzip.compress(BODY)),
+    ("identity, gzip", gzip.compress(BODY, mtime=0)),
     ("", BODY),
 ]
 
@@ -220,17 +220,17 @@ def test_another_coding_is_415_and_says_which_are_known(
 
 BROKEN = [
     ("gzip", BODY),
-    ("gzip", gzip.compress(BODY)[:-9]),
-    ("gzip", gzip.compress(BODY)[:10]),
-    ("gzip", gzip.compress(BODY) + b"more"),
-    ("gzip", gzip.compress(b"x") * 17),
-    ("gzip", gzip.compress(BODY)[:-8] + b"\0" * 8),
+    ("gzip", gzip.compress(BODY, mtime=0)[:-9]),
+    ("gzip", gzip.compress(BODY, mtime=0)[:10]),
+    ("gzip", gzip.compress(BODY, mtime=0) + b"more"),
+    ("gzip", gzip.compress(b"x", mtime=0) * 17),
+    ("gzip", gzip.compress(BODY, mtime=0)[:-8] + b"\0" * 8),
     ("deflate", zlib.compress(BODY)[:-2]),
     ("deflate", b"\x78\x9c"),
     ("deflate", zlib.compress(BODY) + b"more"),
     ("gzip", zlib.compress(BODY)),
     ("gzip", b""),
-    ("gzip", gzip.compress(b"")),
+    ("gzip", gzip.compress(b"", mtime=0)),
 ]
 
 
@@ -259,7 +259,7 @@ def test_a_body_that_inflates_beyond_the_limit_stops_early(
 
 def test_exactly_the_limit_is_read(send: Send, upstream: Upstream) -> None:
     raw = BODY + b" " * (MOST - len(BODY))
-    assert send(gzip.compress(raw), **{"content-encoding": "gzip"}).status_code == 200
+    assert send(gzip.compress(raw, mtime=0), **{"content-encoding": "gzip"}).status_code == 200
 
 
 def test_a_stranger_has_nothing_inflated(
@@ -271,7 +271,7 @@ def test_a_stranger_has_nothing_inflated(
     monkeypatch.setattr(content_coding, "inflate", refuse)
     headers = {"authorization": "Bearer sk-nobody", "content-encoding": "gzip"}
     response = client.post(
-        CHAT, gzip.compress(BODY), content_type="application/json", headers=headers
+        CHAT, gzip.compress(BODY, mtime=0), content_type="application/json", headers=headers
     )
     assert response.status_code == 401
 
@@ -280,7 +280,9 @@ def test_the_same_body_in_another_coding_is_the_same_request(
     send: Send, payer: User, upstream: Upstream
 ) -> None:
     first = send(BODY, **{"idempotency-key": "one"})
-    second = send(gzip.compress(BODY), **{"idempotency-key": "one", "content-encoding": "gzip"})
+    second = send(
+        gzip.compress(BODY, mtime=0), **{"idempotency-key": "one", "content-encoding": "gzip"}
+    )
     assert first.json() == second.json()
     assert (second["Idempotency-Replayed"], len(upstream.requests)) == ("true", 1)
 
@@ -289,7 +291,7 @@ def test_a_body_is_inflated_as_it_was() -> None:
     for size in (0, 1, 1000, 70_000):
         body = bytes(range(256)) * (size // 256 + 1)
         for raw, coding in (
-            (gzip.compress(body), "gzip"),
+            (gzip.compress(body, mtime=0), "gzip"),
             (zlib.compress(body), "deflate"),
             (raw_deflate(body), "deflate"),
         ):
@@ -338,6 +340,15 @@ def test_thoughts_in_an_answer_that_comes_back_are_named(
     assert upstream.sent["messages"][0]["content"] == sent
     assert response.get(HEADER, "") == dropped
     settled(payer)
+
+
+@pytest.mark.parametrize("content", [{}, 5, False, [1], [{}], {"type": "text"}])
+@pytest.mark.parametrize("role", ["assistant", "user", ""])
+def test_content_of_another_type_is_400(
+    content: Any, role: str, ask: Ask, upstream: Upstream
+) -> None:
+    response = ask(messages=[{"role": role, "content": content}])
+    assert (response.status_code, upstream.requests) == (400, [])
 
 
 def test_thoughts_beside_the_content_are_forwarded(ask: Ask, upstream: Upstream) -> None:
@@ -526,7 +537,7 @@ def test_a_chunked_body_is_read(
 def test_a_chunked_body_may_be_compressed(
     server: tuple[Server, Upstream], wire: Upstream, login: str
 ) -> None:
-    raw = chunks(gzip.compress(BODY), 11)
+    raw = chunks(gzip.compress(BODY, mtime=0), 11)
     received = exchange(server[0], head(login, HOST, CHUNKED, "Content-Encoding: gzip") + raw)
     assert (statuses(received), wire.sent["messages"]) == ([200], MESSAGES)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User
@@ -484,6 +485,7 @@ def test_prices_are_those_of_the_beginning(ask: Ask, payer: User, upstream: Upst
             long_from_tokens=None,
             long_prompt_price=9,
         )
+        connection.close()  # that of the provider's thread
         usage(900, 5, prompt_tokens_details={"audio_tokens": 100})(handler)
 
     upstream.script = edited

@@ -55,6 +55,25 @@ def look_up(items: list[Body], stored: dict[str, Body]) -> list[Body]:
     ]
 
 
+def complete(item: Any) -> Any:
+    """Return an item as its type asks for it.
+
+    A message of the assistant can be sent back with its role and its parts alone.
+    """
+    if not isinstance(item, dict) or item.get("role") != "assistant":
+        return item
+    parts = item.get("content")
+    if item.get("type", "message") != "message" or not isinstance(parts, list):
+        return item
+    whole = {"type": "message", "id": "msg_0", "status": "completed", **item}
+    return {**whole, "content": [_complete_part(part) for part in parts]}
+
+
+def _complete_part(part: Any) -> Any:
+    is_text = isinstance(part, dict) and part.get("type") == "output_text"
+    return {"annotations": [], **part} if is_text else part
+
+
 def _check_id(item: Body, index: int) -> None:
     prefix, written = PREFIXES.get(item.get("type", "message")), item.get("id")
     if not prefix or written is None:

@@ -106,6 +106,8 @@ def _check_moved(body: Body) -> None:
 
 
 def _check_shape(body: Body, shape: Any) -> None:
+    if isinstance(body.get("input"), list):
+        body = {**body, "input": list(map(response_items.complete, body["input"]))}
     for problem in find_problems(body, shape):
         if not _is_tolerated(problem):
             raise refuse_problem(problem)
