@@ -1,4 +1,4 @@
-"""What pages of other origins may send and read (CORS): docs/decisions/00C3.
+"""What pages of other origins may send and read (CORS): docs/decisions/0030.
 
 Source: Fetch standard, "HTTP CORS protocol".
 """

@@ -3,7 +3,7 @@
 The limit of a chat has two names: older servers refuse the newer one, newer models the older one.
 Some servers refuse other parameters that the gateway adds, such as `stream_options`. A request that
 is refused for one of them is sent once more without it, and what worked is remembered with the
-deployment. docs/decisions/00B2-spellings-are-learned.md says when it is forgotten.
+deployment. docs/decisions/0025-spellings-are-learned.md says when it is forgotten.
 """
 
 import re

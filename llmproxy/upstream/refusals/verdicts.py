@@ -3,7 +3,7 @@
 The tables have the words of OpenAI, Azure, Anthropic, Gemini, Vertex, Bedrock, Mistral, Groq,
 Together, Fireworks, DeepSeek, OpenRouter, Cohere, xAI, Cloudflare, DashScope, Zhipu, Moonshot,
 MiniMax, vLLM, SGLang, TGI, Ollama, llama.cpp and LiteLLM. tests/llmproxy/wild/test_refusals.py has
-an error of each with its source. docs/decisions/00B1-whose-fault-a-refusal-is.md says what follows
+an error of each with its source. docs/decisions/0024-whose-fault-a-refusal-is.md says what follows
 from each verdict.
 """
 
