@@ -1,4 +1,4 @@
-"""Whose fault a refusal is, what of it reaches the caller, and who is asked next (00B1)."""
+"""Whose fault a refusal is, what of it reaches the caller, and who is asked next (decision 24)."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
