@@ -26,7 +26,7 @@ from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, Admis
 from llmproxy.metering.media import MEDIA
 from llmproxy.metering.price_rows import build_prices, parse_prices
 from llmproxy.metering.pricing import Prices
-from llmproxy.models.providers import is_model_name
+from llmproxy.models.choices import is_model_name
 from llmproxy.routes.base import Route
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.upstream.targets import Target

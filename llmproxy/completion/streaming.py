@@ -199,7 +199,7 @@ class Relay:
             if self.stream.passes_pings and PING.match(event.data):
                 passed.append(event.raw)
             self.run.observe(None)  # counted, so that they do not go on for ever
-            return self._limit()
+            return self.run.meter.is_over_limit and self._limit()
         chunk = self._observe(event)
         _check(self.stream, event, chunk, events.asked)
         if self.run.meter.has_costs:
@@ -209,13 +209,12 @@ class Relay:
         if self.stream.is_last(event, chunk):
             events.done = True
             return True
-        return self._limit()
+        return self.run.meter.is_over_limit and self._limit()
 
     def _limit(self) -> bool:
-        """Whether the answer ends here because it is over its limit."""
-        if self.run.meter.is_over_limit:
-            self.run.meter.finish_reason, self._is_limited = "length", True
-        return self._is_limited
+        """End the answer here, because it is over its limit."""
+        self.run.meter.finish_reason, self._is_limited = "length", True
+        return True
 
     def _observe(self, event: Event) -> Any:
         """Meter an event, also one that reports a failure: it may contain the usage until then."""

@@ -1,12 +1,6 @@
+from llmproxy.models.choices import Endpoint, Problem
 from llmproxy.models.completions import Completion, IdempotencyKey, Rate
-from llmproxy.models.providers import (
-    ENVIRONMENT,
-    Deployment,
-    Endpoint,
-    LanguageModel,
-    Problem,
-    Provider,
-)
+from llmproxy.models.providers import ENVIRONMENT, Deployment, LanguageModel, Provider
 
 __all__ = [
     "ENVIRONMENT",

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from llmproxy.metering.price_kinds import COLUMN_KINDS, COUNT_COLUMNS
 from llmproxy.metering.price_rows import read_frozen_prices
 from llmproxy.metering.pricing import Prices, Usage
-from llmproxy.models.providers import Endpoint, price
+from llmproxy.models.choices import Endpoint
+from llmproxy.models.providers import price
 
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
 

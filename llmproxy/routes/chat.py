@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, InvalidRequest
 from llmproxy.metering.media import Content, collect
-from llmproxy.metering.meter import is_usage_only
 from llmproxy.models import Endpoint
 from llmproxy.routes import media_parts, request_body
 from llmproxy.routes.base import Receipt, Route, Stream, build_credits, encode_bill, encode_event
@@ -158,10 +157,14 @@ class Chunks(Stream):
         return {"index": 0, "delta": {}, "finish_reason": finish_reason}
 
     def passed(self, event: Event, chunk: Any) -> bytes | None:
-        if is_usage_only(chunk):
-            self.reported = chunk
+        choices = chunk.get("choices") if isinstance(chunk, dict) else None
+        if choices:
+            return event.raw
+        if isinstance(chunk, dict) and isinstance(chunk.get("usage"), dict):
+            self.reported = {**chunk, "choices": []}
             return None
-        return super().passed(event, chunk)
+        # What is no chunk at all, such as a heartbeat in words of its own, breaks clients.
+        return event.raw if isinstance(choices, list) else None
 
     def limited(self, receipt: Receipt) -> bytes:
         return encode_event(

@@ -18,7 +18,7 @@ from llmproxy.exceptions import UpstreamError
 DONE = b"[DONE]"
 MAX_LINES = 256
 BOM = b"\xef\xbb\xbf"
-DATA, NAME, FAILURE = b"data:", b"event: ", b"error:"
+DATA, NAME, FAILURE = b"data: ", b"event: ", b"error:"
 # Data up to this size may be something else than a piece of an answer. No piece with text is so
 # short, so pieces with text are not looked at twice.
 SHORT_BYTES = 64
@@ -27,6 +27,9 @@ HEARTBEAT = re.compile(
     rb"\W*(pings?|pong|heart[-_ ]?beat|keep[-_ ]?alive|alive|noop|no-op|processing|waiting|queued"
     rb"|connected|open|openrouter processing)\W*",
     re.IGNORECASE,
+)
+HEARTBEAT_NAMES = frozenset(
+    {"ping", "pong", "heartbeat", "heart-beat", "keepalive", "keep-alive", "keep_alive", "noop"}
 )
 
 
@@ -92,14 +95,15 @@ def _parse(block: bytes) -> Event | None:
     if len(block) > settings.LLM_MAX_EVENT_BYTES:
         raise _too_large()
     if block.startswith(DATA) and b"\n" not in block:
-        data = block[6:] if block.startswith(b" ", 5) else block[5:]
-        event = Event(data, b"data: " + data + b"\n\n")
+        event: Event | None = Event(block[len(DATA) :], block + b"\n\n")
     else:
-        named = _parse_named(block) or _parse_lines(block.strip(b"\n"))
-        if named is None:
-            return None
-        event = named
-    return event if len(event.data) > SHORT_BYTES else _interpret(event)
+        event = _parse_named(block) or _parse_lines(block.strip(b"\n"))
+    if event is None:
+        return None
+    if len(event.data) > SHORT_BYTES:
+        event.is_heartbeat = event.event in HEARTBEAT_NAMES
+        return event
+    return _interpret(event)
 
 
 def _parse_named(block: bytes) -> Event | None:
@@ -107,9 +111,9 @@ def _parse_named(block: bytes) -> Event | None:
     if not block.startswith(NAME):
         return None
     name, _sign, rest = block.partition(b"\n")
-    if not rest.startswith(b"data: ") or b"\n" in rest:
+    if not rest.startswith(DATA) or b"\n" in rest:
         return None
-    return Event(rest[6:], block + b"\n\n", name[len(NAME) :].decode() or "message")
+    return Event(rest[len(DATA) :], block + b"\n\n", name[len(NAME) :].decode() or "message")
 
 
 def _parse_lines(block: bytes) -> Event | None:

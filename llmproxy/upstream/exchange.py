@@ -11,7 +11,7 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.http1 import client
 from llmproxy.http1.client import Call, Response, Waiting
-from llmproxy.models.providers import KeyHeader
+from llmproxy.models.choices import KeyHeader
 from llmproxy.upstream.document import is_events, read_events
 from llmproxy.upstream.failures import Asked, build_failure, build_refusal
 from llmproxy.upstream.places import locate

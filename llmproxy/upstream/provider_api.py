@@ -14,7 +14,7 @@ from llmproxy.http1 import client
 from llmproxy.http1.client import Call
 from llmproxy.http1.framing import Malformed, Sized
 from llmproxy.http1.inflation import unwrap
-from llmproxy.models.providers import KeyHeader
+from llmproxy.models.choices import KeyHeader
 from llmproxy.upstream.exchange import build_headers
 from llmproxy.upstream.failures import build_failure
 from llmproxy.upstream.places import Place, locate

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from llmproxy.exceptions import UpstreamFailure
-from llmproxy.models.providers import LimitSpelling
+from llmproxy.models.choices import LimitSpelling
 from llmproxy.upstream.refusals.complaints import Complaint, parse_complaint
 from llmproxy.upstream.targets import Target
 
@@ -35,6 +35,9 @@ SUGGESTIONS = re.compile(
     r"expected one of|did you mean|\b(allowed|supported|valid|known) (are|fields|param\w*|values)",
     re.IGNORECASE,
 )
+INSTEAD = r"(?:use|try|prefer|replaced by|renamed to|in favou?r of|instead)\W+(?:\w+\W+){0,3}?"
+# Other names under which a provider may refuse a parameter.
+PARTS = {"stream_options": ("include_usage",)}
 CLAUSES = re.compile(r"[;\n]|[.。](?=\s|\Z)|\},\s*\{")
 
 
@@ -114,11 +117,11 @@ def _refuses(complaint: Complaint, name: str, other: str = "") -> bool:
     A complaint about the value of a parameter does not say so. `other` is the name that the
     provider may recommend instead.
     """
-    pattern = _compile(name)
+    pattern, words = _compile(name, *PARTS.get(name, ())), complaint.words
+    if other and pattern.search(words) and _compile(other, before=INSTEAD).search(words):
+        return True
     if any(pattern.fullmatch(param.split(".")[0]) for param in complaint.params):
-        if UNSUPPORTED.search(complaint.words):
-            return True
-        return bool(other) and _compile(other).search(complaint.words) is not None
+        return UNSUPPORTED.search(words) is not None
     return any(
         pattern.search(clause) and UNSUPPORTED.search(clause)
         for text in complaint.texts
@@ -126,6 +129,7 @@ def _refuses(complaint: Complaint, name: str, other: str = "") -> bool:
     )
 
 
-def _compile(name: str) -> re.Pattern[str]:
-    """A pattern for a parameter, also in camel case, but not within a longer name."""
-    return re.compile(rf"(?<!\w){name.replace('_', '_?')}(?!\w)", re.IGNORECASE)
+def _compile(*names: str, before: str = "") -> re.Pattern[str]:
+    """A pattern for parameters, also in camel case, but not within longer names."""
+    either = "|".join(name.replace("_", "_?") for name in names)
+    return re.compile(rf"{before}(?<!\w)(?:{either})(?!\w)", re.IGNORECASE)

@@ -17,7 +17,8 @@ from django.db.models.functions import Greatest, Now
 from llmproxy import provider_keys
 from llmproxy.exceptions import UpstreamFailure
 from llmproxy.models import ENVIRONMENT, Deployment, Provider
-from llmproxy.models.providers import MAX_ERROR_LENGTH, LimitSpelling, OnDisconnect
+from llmproxy.models.choices import LimitSpelling, OnDisconnect
+from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.upstream.refusals import confidential
 
 if TYPE_CHECKING:

@@ -43,6 +43,7 @@ EMPTY_WORDS = re.compile(
 )
 MEMBER_ORDER = {"metadata": 0, "raw": 0, "code": 1, "type": 3, "status": 3, "title": 3}
 NO_CODE = re.compile(r"\d{3}|error|object|none|null|failed|failure|false|true", re.IGNORECASE)
+CODE_JOINTS = re.compile(r"[_\-.]+|(?<=[a-z])(?=[A-Z])")
 SEPARATORS = re.compile(r"[_\-@\s]")
 TAGS = re.compile(r"(?is)<(script|style)\b.*?</\1\s*>|<[^>]*>")
 BODY_PLACES = ("body", "query", "path")  # FastAPI's names for the places of a parameter
@@ -76,8 +77,9 @@ class Complaint:
 
     @property
     def words(self) -> str:
-        """All sentences and codes as one text, to be searched."""
-        return "\n".join([*self.texts, *self.codes])
+        """All sentences and codes as one text, to be searched. Codes are there as words too."""
+        plain = (CODE_JOINTS.sub(" ", code) for code in self.codes)
+        return "\n".join([*self.texts, *self.codes, *plain])
 
 
 def parse_complaint(raw: bytes) -> Complaint:

@@ -62,7 +62,8 @@ CODES: dict[str, Fault] = {
         expiredtokenexception invalidauthenticationerror organizationrestricted
         organizationmustbeverified modeltermsrequired accountdeactivated accessterminated
         unsupportedcountryregionterritory servicedisabled consumerinvalid consumersuspended
-        budgetexceeded tokennotfoundindb
+        budgetexceeded tokennotfoundindb keyinvalid keyexpired accessnotconfigured
+        iprefererblocked billingnotenabled dailylimitexceeded
         """.split(),  # noqa: SIM905
         Fault.OPERATOR,
     ),

@@ -23,7 +23,7 @@ FLAGGED = _compile(
     r"""
     content ?(filter|polic|management|moderation|safety|exists risk|security warning)
     \b(content|prompt|input|request|response|output|message)s?\b … \bflagged
-    \b(content|prompt|input|request|response|output|message)s?\b … (was|were|is|been) (filtered\
+    \b(content|prompt|input|response|output|message)s?\b … (was|were|is|been) (filtered\
       |blocked)
     \b(content|prompt|input|request|response|output|message)s?\b … \bviolat\w+ … (polic|guideline\
       |rule|safety)
@@ -52,6 +52,7 @@ UNREADABLE = _compile(
     (image|audio|file|video|media|pdf)s?\b … (not a valid|is (invalid|corrupt|not valid|empty))
     (image|audio|file|video|media|pdf)s?\b … could not be (read|decoded|processed|downloaded)
     incorrect padding|illegal base64
+    expected (a )?(string|text)( content)?\b … \b(image|audio|file|list|array|object)
     """
 )
 
@@ -108,6 +109,7 @@ TOO_LONG = _compile(
     too many (input )?tokens|requested tokens \(|tokens \+ `?max|`inputs` tokens
     token count\b … exceed
     reduce the length|exceeded? model token limit|range of input length
+    size of tensor a \(|index out of range in self|context shift is disabled|max position embedding
     context ?length ?exceeded|exceed ?context ?size|string above max length
     increase the (physical batch|context) size
     超出|过长|超过
@@ -129,6 +131,8 @@ INCAPABLE = _compile(
     (does not|doesn't|do not|don't|cannot|can't|can not|not) (yet |currently )?(support|accept\
       |handle|process|understand|see|read)\w*( [\w'-]+){{0,4}}? '?{_NEEDS}
     no endpoints? found that support
+    (has )?no (vision|image|audio|multi-?modal|tool) (encoder|support|capab|projector|input)
+    (vision|image|audio|mmproj|projector)\b … not loaded
     not a multi-?modal model|is not a (vision|vlm)|text-only
     at most \d+ (image|audio|video|document)
     enable-auto-tool-choice|invalid (content|message) (type|part)
@@ -181,6 +185,8 @@ OPERATED = _compile(
     api ?version\b … (not|un|invalid|missing|required)
     virtual network|firewall|public access is|private (endpoint|link)
     (ip|address)\b … \bnot (in the )?(allowed|allow-?list|white-?list|permitted)
+    not (entitled|subscribed|eligible|enrolled|accessible|whitelisted|allow-?listed)
+    is gated|gated model|upgrade (to |your )|(paid|current|your) plan (does|is|only|required)
     subscription key|proxy server token|security token|clock skew
     attention required|just a moment|error code: 10\d\d|cloudflare ray
     data policy|no allowed providers

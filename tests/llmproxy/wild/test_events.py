@@ -54,6 +54,8 @@ HEARTBEATS = [
     b"data: ping\n\n",
     b"data: [PING]\n\n",
     b"data: keep-alive\n\n",
+    b'event: ping\ndata: {"type":"ping","time":"2026-11-30T08:00:00.000Z","request":"req_12"}\n\n',
+    b'event: heartbeat\ndata: {"status":"the model is still working","seconds":40,"queue":7}\n\n',
     b"retry: 3000\n\n",
     b"id: 7\n\n",
     b"event: message\n\n",
@@ -79,6 +81,29 @@ def test_no_answer_dies_of_a_heartbeat(
     assert "[DONE]" in text
     row = Completion.objects.get()
     assert (row.status, row.usage_source, row.charged) == ("completed", "exact", 1)
+
+
+LONG_BEATS = [
+    b'data: {"type":"ping","timestamp":"2026-11-30T08:00:00.000Z","request_id":"req_12345678"}\n\n',
+    b'data: {"id":"x","object":"status","status":"processing","model":"m","position":12345678}\n\n',
+    b'data: {"choices": null, "id": "chatcmpl-1", "object": "chat.completion.chunk", "n": 1}\n\n',
+    b'data: ["a", "list", "of", "many", "words", "that", "mean", "nothing", "at", "all", "!"]\n\n',
+]
+
+
+@pytest.mark.parametrize("beat", LONG_BEATS, ids=repr)
+def test_what_is_no_chunk_is_not_passed(
+    chat: Chat, user: User, upstream: Upstream, beat: bytes
+) -> None:
+    """The AI SDK ends an answer with an event that is no chunk."""
+    first, second, last = CHUNKS
+    usage = script.usage_chunk()
+    upstream.script = script.events(beat, first, beat, second, last, beat, usage, script.DONE)
+    text = text_of(chat(user, stream=True))
+    assert [line for line in text.split("\n") if line.startswith("data: ")] == [
+        *(one.decode().strip() for one in CHUNKS),
+        "data: [DONE]",
+    ]
 
 
 @pytest.mark.parametrize("beat", HEARTBEATS, ids=repr)
