@@ -17,7 +17,7 @@ from llmproxy.http1.client import Call, finish
 from llmproxy.routes.request_body import CompletionRequest
 from llmproxy.routes.token_counts import TokenCount
 from llmproxy.upstream import exchange, targets
-from llmproxy.upstream.failures import Asked
+from llmproxy.upstream.failures import ProviderRequest
 from llmproxy.upstream.refusals.verdicts import NOT_SERVED
 from llmproxy.upstream.targets import Target
 
@@ -76,8 +76,8 @@ def count_tokens(
         name = target.upstream_name or admission.model
         body = request.upstream_body(model=name, max_tokens=0)
         try:
-            asked = Asked(target, route.endpoint, admission.model, body)
-            return Count(_ask(asked, route, headers, seconds), is_estimated=False)
+            provider_request = ProviderRequest(target, route.endpoint, admission.model, body)
+            return Count(_ask(provider_request, route, headers, seconds), is_estimated=False)
         except UpstreamRejected:
             raise
         except UpstreamFailure as failure:
@@ -102,9 +102,13 @@ def _choose_targets(admission: FreeAdmission, route: TokenCount) -> list[Target]
     return ordered[: settings.LLM_MAX_ATTEMPTS]
 
 
-def _ask(asked: Asked, route: TokenCount, headers: Mapping[str, str], seconds: float) -> int:
+def _ask(
+    provider_request: ProviderRequest, route: TokenCount, headers: Mapping[str, str], seconds: float
+) -> int:
     """Raises UpstreamFailure, also if `seconds` are over before the answer is there."""
     call, until = Call(), time.monotonic() + seconds
-    response = finish(exchange.post(asked, route.upstream_path, headers, call, seconds))
+    response = finish(exchange.post(provider_request, route.upstream_path, headers, call, seconds))
     left = max(until - time.monotonic(), LEAST_SECONDS)
-    return route.read_count(exchange.read_json(response, route.is_answer, call, asked, left))
+    return route.read_count(
+        exchange.read_json(response, route.is_answer, call, provider_request, left)
+    )

@@ -24,7 +24,7 @@ from llmproxy.admission.refusals import RateKind
 from llmproxy.admission.statement_batches import Batches
 from llmproxy.database.contract import AdmissionGranted, AdmissionRefused, AdmissionRequest, Rates
 from llmproxy.metering.media import MEDIA
-from llmproxy.metering.price_rows import build_prices, parse_prices
+from llmproxy.metering.price_rows import read_granted_prices
 from llmproxy.metering.pricing import Prices
 from llmproxy.models.choices import is_model_name
 from llmproxy.routes.base import Route
@@ -140,7 +140,7 @@ def admit(
         credential=granted["credential"] or "",
         credential_name=granted["name"] or "",
         model=granted["model"],
-        prices=build_prices(parse_prices(granted["prices"]), granted["extras"]),
+        prices=read_granted_prices(granted["prices"], granted["extras"]),
         targets=[Target(**target) for target in granted["targets"]],
         certain_tokens=granted["certain_tokens"],
         counted_tokens=granted["prompt_tokens"] + granted["longest"] * request.choices,

@@ -65,7 +65,7 @@ def authenticate(request: HttpRequest) -> GatewayCaller:
     return GatewayCaller(_identify_bearer(token), charged=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PresentedCaller:
     """The credentials in a request for a completion. The admitting statement looks up their owner.
 

@@ -32,7 +32,7 @@ from llmproxy.models import Completion
 from llmproxy.models.providers import MAX_ERROR_LENGTH
 from llmproxy.routes.base import Receipt
 from llmproxy.upstream import exchange, targets
-from llmproxy.upstream.failures import Asked
+from llmproxy.upstream.failures import ProviderRequest
 from llmproxy.upstream.spellings import Spelling, Turns
 from llmproxy.upstream.targets import Target
 
@@ -69,7 +69,7 @@ class Run:
         self.first_byte: float | None = None  # its moment, by the monotonic clock
         self.receipt: Receipt | None = None
 
-    def ask(self, read: Callable[[Response, Asked], Waiting[Read]]) -> Waiting[Read]:
+    def ask(self, read: Callable[[Response, ProviderRequest], Waiting[Read]]) -> Waiting[Read]:
         """Ask the providers in order; return what `read` makes of the first good response.
 
         Yields when the caller of a stream should be told that the answer still takes time. All
@@ -111,7 +111,7 @@ class Run:
     def _attempt(
         self,
         target: Target,
-        read: Callable[[Response, Asked], Waiting[Read]],
+        read: Callable[[Response, ProviderRequest], Waiting[Read]],
         seconds_left: float,
     ) -> Waiting[Read]:
         started, self.target = time.monotonic(), target
@@ -133,7 +133,7 @@ class Run:
     def _ask_in_turns(
         self,
         target: Target,
-        read: Callable[[Response, Asked], Waiting[Read]],
+        read: Callable[[Response, ProviderRequest], Waiting[Read]],
         attempt: dict[str, Any],
         until: float,
     ) -> Waiting[Read]:
@@ -159,7 +159,7 @@ class Run:
         self,
         target: Target,
         spelling: Spelling,
-        read: Callable[[Response, Asked], Waiting[Read]],
+        read: Callable[[Response, ProviderRequest], Waiting[Read]],
         until: float,
     ) -> Waiting[Read]:
         admission = self.admission
@@ -173,13 +173,13 @@ class Run:
             limit=spelling.limit,
             left_out=spelling.left_out,
         )
-        asked = Asked(target, admission.route.endpoint, admission.model, body)
+        request = ProviderRequest(target, admission.route.endpoint, admission.model, body)
         headers = {TRACE_ID: admission.trace_id, **admission.passed_headers}
         path = admission.route.upstream_path
         seconds = min(target.first_byte, until - time.monotonic())
-        response = yield from exchange.post(asked, path, headers, self.call, seconds)
+        response = yield from exchange.post(request, path, headers, self.call, seconds)
         try:
-            return (yield from read(response, asked))
+            return (yield from read(response, request))
         except UpstreamFailure as failure:
             failure.provider_status = failure.provider_status or response.status
             raise
@@ -309,6 +309,6 @@ def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Re
     return answer, receipt
 
 
-def _read_json(run: Run, response: Response, asked: Asked) -> Waiting[dict[str, Any]]:
+def _read_json(run: Run, response: Response, request: ProviderRequest) -> Waiting[dict[str, Any]]:
     yield from ()  # the caller of a JSON answer cannot be told anything before it
-    return exchange.read_json(response, run.admission.route.is_answer, run.call, asked)
+    return exchange.read_json(response, run.admission.route.is_answer, run.call, request)

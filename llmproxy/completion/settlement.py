@@ -46,7 +46,7 @@ WITHOUT_TEXTS: dict[str, Any] = {
 _settlements = Batches("gateway_settle")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a completion ended: all that its settlement needs to know of the run.
 

@@ -19,7 +19,7 @@ from llmproxy.metering import operator_costs
 from llmproxy.routes.base import KEEP_ALIVE, Stream, encode_event
 from llmproxy.upstream.answer_stream import EventStream
 from llmproxy.upstream.event_stream import Event
-from llmproxy.upstream.failures import Asked, build_refusal
+from llmproxy.upstream.failures import ProviderRequest, build_refusal
 from llmproxy.upstream.first_content import carries_content
 
 PING = re.compile(rb'\s*\{\s*"type"\s*:\s*"ping"')  # Anthropic's
@@ -58,10 +58,10 @@ def _decode(event: Event) -> Any:
     return chunk
 
 
-def _check(streamed: Stream, event: Event, chunk: Any, asked: Asked) -> None:
+def _check(streamed: Stream, event: Event, chunk: Any, request: ProviderRequest) -> None:
     """Raises UpstreamFailure if the provider reports a failure with this event."""
     if streamed.failed(event, chunk) or (isinstance(chunk, list) and _is_list_of_errors(chunk)):
-        raise build_refusal(asked, event.data)
+        raise build_refusal(request, event.data)
 
 
 def _is_list_of_errors(chunk: list[Any]) -> bool:
@@ -100,12 +100,12 @@ class Relay:
             raise
         return self._events is not None
 
-    def _open(self, response: Response, asked: Asked) -> Waiting[EventStream]:
+    def _open(self, response: Response, request: ProviderRequest) -> Waiting[EventStream]:
         """The events of a response, when its first content has come."""
-        events = self._opening = EventStream(response, self.run.call, asked)
+        events = self._opening = EventStream(response, self.run.call, request)
         streamed = self.run.admission.route.streamed(self.run.admission.request)
         try:
-            yield from events.hold_back(partial(_is_content, streamed, asked))
+            yield from events.hold_back(partial(_is_content, streamed, request))
         except BaseException as error:
             events.close()
             if not isinstance(error, GeneratorExit):
@@ -201,7 +201,7 @@ class Relay:
             self.run.observe(None)  # counted, so that they do not go on for ever
             return self.run.meter.is_over_limit and self._limit()
         chunk = self._observe(event)
-        _check(self.stream, event, chunk, events.asked)
+        _check(self.stream, event, chunk, events.request)
         if self.run.meter.has_costs:
             event, chunk = self._withhold_costs(event, chunk)
         if (text := self.stream.passed(event, chunk)) is not None:
@@ -246,10 +246,10 @@ class Relay:
                 pass
 
 
-def _is_content(streamed: Stream, asked: Asked, event: Event) -> bool:
+def _is_content(streamed: Stream, request: ProviderRequest, event: Event) -> bool:
     """Whether the caller learns something from this event. Raises UpstreamFailure."""
     if event.is_heartbeat:
         return False
     chunk = _decode(event)
-    _check(streamed, event, chunk, asked)
+    _check(streamed, event, chunk, request)
     return carries_content(chunk)

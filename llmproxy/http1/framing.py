@@ -128,7 +128,7 @@ class _FieldCollector:
         self.is_complete = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """The status and the headers of a response. The names of headers are in lower case."""
 

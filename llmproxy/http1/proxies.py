@@ -7,6 +7,7 @@ they are listed. Source: RFC 9110 §9.3.6 (CONNECT), RFC 9112 §3.2.2 (absolute-
 
 import os
 from base64 import b64encode
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
@@ -20,8 +21,12 @@ NAMES = {
 DEFAULT_PORT = 80  # of a proxy whose URL has none
 
 
+@cache
 def read_environment(*, is_secure: bool) -> tuple[str, str]:
-    """The environment's proxy for https or http, and its exceptions; empty if there is none."""
+    """The environment's proxy for https or http, and its exceptions; empty if there is none.
+
+    A process reads its environment once.
+    """
     proxy = next((value for name in NAMES[is_secure] if (value := os.environ.get(name))), "")
     if not proxy:
         return "", ""

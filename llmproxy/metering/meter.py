@@ -16,7 +16,7 @@ PLAIN_DELTA = frozenset({"role", "content"})
 MEDIA = ("images", "image", "audio", "video", "files")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """The tokens that were used, and how they are known.
 

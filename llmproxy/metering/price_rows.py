@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from llmproxy.metering.price_kinds import COLUMN_KINDS, PRICE_KINDS, TOKEN_KINDS
@@ -40,6 +41,18 @@ def read_frozen_prices(row: Any) -> Prices:
         if (price := getattr(row, kind.column)) is not None
     }
     return build_prices(by_kind, row.extras)
+
+
+def read_granted_prices(texts: Mapping[str, str], extras: Mapping[str, Any] | None) -> Prices:
+    """The prices of an admission: decimal texts by kind, and `extras` as in `build_prices`."""
+    if extras:
+        return build_prices(parse_prices(texts), extras)
+    return _read_plain_prices(tuple(texts.items()))
+
+
+@lru_cache(maxsize=1000)  # few models differ in their prices
+def _read_plain_prices(texts: tuple[tuple[str, str], ...]) -> Prices:
+    return Prices(parse_prices(dict(texts)))
 
 
 def build_prices(by_kind: dict[str, Decimal], extras: Mapping[str, Any] | None) -> Prices:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
 from typing import Any
 
 from llmproxy.metering.price_kinds import (
@@ -31,7 +32,7 @@ _WHOLES = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
     """What one completion used: tokens, and things that have a price of their own.
 
@@ -104,7 +105,7 @@ class Usage:
         return {name: count for name in EXTRA_COUNTS if (count := getattr(self, name))}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
     """One line of a bill: the number of things of one kind, and their price in credits."""
 
@@ -118,7 +119,7 @@ class Line:
         return self.count * self.price / self.kind.unit.size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prices:
     """The price of each kind by its name, in credits per `PriceKind.unit`.
 
@@ -134,8 +135,8 @@ class Prices:
         """The price of a prompt that is not long; 0 for things that have no price."""
         return _look_up(self.by_kind, BY_NAME[kind])
 
-    @property
-    def columns(self) -> dict[str, str]:
+    @cached_property
+    def columns(self) -> Mapping[str, str]:
         """The prices as text, by the names of their columns in a completion's row."""
         return {kind.column: str(self[kind.name]) for kind in COLUMN_KINDS}
 
@@ -181,7 +182,7 @@ class Prices:
 
     def exact(self, usage: Usage) -> Decimal:
         """The sum of the lines in credits, not rounded."""
-        return sum((line.amount for line in self.lines(usage)), Decimal(0))
+        return sum([line.amount for line in self.lines(usage) if line.count], Decimal(0))
 
     def cost(self, usage: Usage) -> int:
         """The cost in whole credits, rounded up: at least 1 if something had a price, else 0."""

@@ -16,7 +16,7 @@ ZERO_BYTES = LONGEST_TOKEN
 OTHERS = frozenset(EXTRA_COUNTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Estimates:
     """What an answer used as far as its bytes tell, in tokens.
 

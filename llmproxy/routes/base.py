@@ -131,7 +131,7 @@ class Route:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """The part of a receipt that the response contains. `created` is Unix time in seconds."""
 

@@ -111,7 +111,7 @@ def forward(reason: str, names: str = "", *, whole: str = "") -> Iterable[Parame
         yield Parameter(name, Whole(), reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Selection:
     """The members of a request body by what happens to them.
 

@@ -179,7 +179,7 @@ def measure_json(*parts: Any) -> int:
         raise InvalidRequest(_("The request body is nested too deeply.")) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prompt:
     """The size of a prompt in bytes, without its media; and what it asks of a cache."""
 

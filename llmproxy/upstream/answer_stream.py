@@ -12,7 +12,7 @@ from llmproxy.http1 import sockets
 from llmproxy.http1.client import Call, Response, Waiting
 from llmproxy.upstream.document import Document
 from llmproxy.upstream.event_stream import DONE, Event, Events
-from llmproxy.upstream.failures import Asked, build_failure
+from llmproxy.upstream.failures import ProviderRequest, build_failure
 
 # A read that takes less time did not wait. After so many in a row other greenlets get a turn.
 NO_WAIT_SECONDS, READS_PER_TURN = 0.001, 8
@@ -32,17 +32,17 @@ class EventStream:
     the connection back, or stops the provider.
     """
 
-    def __init__(self, response: Response, call: Call, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, response: Response, call: Call, request: ProviderRequest) -> None:
+        self.request = request
         self._response = response
         self._call = call
         self._sock = response.sock
-        self._idle_seconds = asked.target.idle
+        self._idle_seconds = request.target.idle
         self._silent_until = call.first_byte_by
         # Whether we wait for the provider. While the caller is slow to take the last events, we do
         # not, and that time does not count as the provider's silence.
         self._is_waiting = True
-        self._deadline = time.monotonic() + asked.target.completion
+        self._deadline = time.monotonic() + request.target.completion
         self._body = response.body
         self._events = Events()
         self._held_back: list[Event] = []
@@ -138,7 +138,7 @@ class EventStream:
         """The events that are complete with this content of the body."""
         if not self._is_form_known and (start := content.strip()):
             self._is_form_known = True
-            self._document = Document(self.asked) if start.startswith((b"{", b"[")) else None
+            self._document = Document(self.request) if start.startswith((b"{", b"[")) else None
         if self._document is not None:
             self._document.feed(content)
             return self._document.write_events() if self._body.is_over else []

@@ -8,7 +8,7 @@ from llmproxy.exceptions import UpstreamError
 from llmproxy.upstream.answer_events import write_events
 from llmproxy.upstream.assembly import assemble
 from llmproxy.upstream.event_stream import DONE, Event, Events
-from llmproxy.upstream.failures import Asked, build_refusal
+from llmproxy.upstream.failures import ProviderRequest, build_refusal
 
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")  # what an event can begin with
 END = b"data: [DONE]"
@@ -17,8 +17,8 @@ END = b"data: [DONE]"
 class Document:
     """The JSON that a provider sends although events were asked for."""
 
-    def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+    def __init__(self, request: ProviderRequest) -> None:
+        self._request = request
         self._raw = bytearray()
 
     def feed(self, content: bytes) -> None:
@@ -40,7 +40,7 @@ class Document:
             lines = [line for line in raw.splitlines() if line.strip()]
             return [Event(line, b"data: " + line + b"\n\n") for line in lines]
         if isinstance(value, dict) and not value.get("error"):
-            events = write_events(self._asked.endpoint, value)
+            events = write_events(self._request.endpoint, value)
             return [*events, Event(DONE, b"")] if events else [_build_error(raw)]
         return [_build_error(raw)]
 
@@ -54,7 +54,7 @@ def is_events(raw: bytes | bytearray) -> bool:
     return raw.lstrip().startswith(FIELDS)
 
 
-def read_events(raw: bytes, asked: Asked) -> object:
+def read_events(raw: bytes, request: ProviderRequest) -> object:
     """The answer that these events contain; None if it is not whole.
 
     Raises UpstreamFailure if one of them reports a failure.
@@ -66,10 +66,10 @@ def read_events(raw: bytes, asked: Asked) -> object:
             continue
         chunk = lenient_json.decode(event.data)
         if event.event == "error" or (isinstance(chunk, dict) and _is_failure(chunk)):
-            raise build_refusal(asked, event.data)
+            raise build_refusal(request, event.data)
         if isinstance(chunk, dict):
             chunks.append(chunk)
-    return assemble(asked.endpoint, chunks, done=done)
+    return assemble(request.endpoint, chunks, done=done)
 
 
 def _is_failure(chunk: dict[str, object]) -> bool:

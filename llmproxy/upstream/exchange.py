@@ -13,7 +13,7 @@ from llmproxy.http1 import client
 from llmproxy.http1.client import Call, Response, Waiting
 from llmproxy.models.choices import KeyHeader
 from llmproxy.upstream.document import is_events, read_events
-from llmproxy.upstream.failures import Asked, build_failure, build_refusal
+from llmproxy.upstream.failures import ProviderRequest, build_failure, build_refusal
 from llmproxy.upstream.places import locate
 from llmproxy.upstream.targets import Target
 
@@ -23,7 +23,7 @@ ERROR_SECONDS = 5  # for the whole body of an error
 
 
 def post(
-    asked: Asked, path: str, headers: Mapping[str, str], call: Call, seconds: float
+    request: ProviderRequest, path: str, headers: Mapping[str, str], call: Call, seconds: float
 ) -> Waiting[Response]:
     """Send a completion and wait `seconds` for the headers; the caller must close the response.
 
@@ -31,25 +31,27 @@ def post(
     to 203.
     """
     call.first_byte_by = time.monotonic() + seconds
-    target = asked.target
+    target = request.target
     try:
-        response = yield from _send(asked, path, {**build_headers(target), **headers}, call)
+        response = yield from _send(request, path, {**build_headers(target), **headers}, call)
     except (OSError, ValueError) as error:
         raise build_failure(error) from error
     if response.status != 200 and not 200 < response.status < 204:
-        raise _read_refusal(response, asked, call)
+        raise _read_refusal(response, request, call)
     return response
 
 
-def _send(asked: Asked, path: str, headers: Mapping[str, str], call: Call) -> Waiting[Response]:
+def _send(
+    request: ProviderRequest, path: str, headers: Mapping[str, str], call: Call
+) -> Waiting[Response]:
     """Raises OSError, ValueError."""
-    target = asked.target
+    target = request.target
     place = locate(target)
-    fields = {"Host": place.host, **place.headers, **headers, "Content-Length": len(asked.body)}
+    fields = {"Host": place.host, **place.headers, **headers, "Content-Length": len(request.body)}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     head = f"POST {place.build_target(path)} HTTP/1.1\r\n{lines}\r\n"
-    request = head.encode("latin-1") + asked.body
-    return client.send(place.address, request, call, connect_seconds=target.connect)
+    message = head.encode("latin-1") + request.body
+    return client.send(place.address, message, call, connect_seconds=target.connect)
 
 
 def build_headers(target: Target) -> dict[str, str]:
@@ -70,7 +72,7 @@ def build_headers(target: Target) -> dict[str, str]:
     }
 
 
-def _read_refusal(response: Response, asked: Asked, call: Call) -> UpstreamFailure:
+def _read_refusal(response: Response, request: ProviderRequest, call: Call) -> UpstreamFailure:
     """The failure that a status means which is no success. Closes the response."""
     until = call.first_byte_by = time.monotonic() + ERROR_SECONDS
     try:
@@ -80,14 +82,14 @@ def _read_refusal(response: Response, asked: Asked, call: Call) -> UpstreamFailu
     finally:
         call.finish()
         response.close()  # not released: the rest of its body must not become another response
-    return build_refusal(asked, raw, response.status, response.headers.get("retry-after", ""))
+    return build_refusal(request, raw, response.status, response.headers.get("retry-after", ""))
 
 
 def read_json(
     response: Response,
     is_answer: Callable[[dict[str, Any]], bool],
     call: Call,
-    asked: Asked,
+    request: ProviderRequest,
     most_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Read the whole answer, a JSON object of at most LLM_MAX_ANSWER_BYTES; release the response.
@@ -95,8 +97,8 @@ def read_json(
     It may take `most_seconds`, or as long as an answer of this provider may take. Raises
     UpstreamFailure, also for JSON that `is_answer` does not accept.
     """
-    seconds = most_seconds or asked.target.completion
-    until, wait = time.monotonic() + seconds, min(seconds, asked.target.idle)
+    seconds = most_seconds or request.target.completion
+    until, wait = time.monotonic() + seconds, min(seconds, request.target.idle)
     try:
         raw = _read_body(response, call, wait=wait, until=until, most=settings.LLM_MAX_ANSWER_BYTES)
     except (OSError, ValueError) as error:
@@ -104,9 +106,9 @@ def read_json(
     finally:
         call.finish()
         response.release()
-    answer = read_events(raw, asked) if is_events(raw) else lenient_json.decode(raw)
+    answer = read_events(raw, request) if is_events(raw) else lenient_json.decode(raw)
     if not isinstance(answer, dict) or answer.get("error") or not is_answer(answer):
-        raise build_refusal(asked, raw[:ERROR_BYTES])
+        raise build_refusal(request, raw[:ERROR_BYTES])
     return answer
 
 

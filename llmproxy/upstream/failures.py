@@ -32,9 +32,9 @@ DETAIL_BYTES = 2000
 MAX_RETRY_DIGITS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a provider was asked: `model` is the caller's name of the model, `body` the request."""
+@dataclass(slots=True)
+class ProviderRequest:
+    """A request to a provider: `model` is the caller's name of the model, `body` what is sent."""
 
     target: Target
     endpoint: str
@@ -65,7 +65,7 @@ def build_failure(error: Exception) -> UpstreamFailure:
 
 
 def build_refusal(
-    asked: Asked, raw: bytes, status: int | None = None, retry_after: str = ""
+    request: ProviderRequest, raw: bytes, status: int | None = None, retry_after: str = ""
 ) -> UpstreamFailure:
     """The failure that a provider's error means.
 
@@ -74,10 +74,10 @@ def build_refusal(
     reaches the caller only if their request is wrong, not if our account is.
     """
     complaint = parse_complaint(raw)
-    fault = verdicts.judge(status, complaint, asked=asked.words)
+    fault = verdicts.judge(status, complaint, request=request.words)
     detail = f"{status or 200} {raw[:DETAIL_BYTES]!r}"
     if fault is Fault.CALLER:
-        failure: UpstreamFailure = _build_rejection(asked, complaint, status)
+        failure: UpstreamFailure = _build_rejection(request, complaint, status)
         failure.detail = detail
     elif fault is Fault.BUSY and status is not None:
         wait = _parse_retry_after(retry_after)
@@ -98,26 +98,28 @@ def build_refusal(
     return failure
 
 
-def _build_rejection(asked: Asked, complaint: Complaint, status: int | None) -> UpstreamRejected:
-    code = _hide(asked, complaint.code, 100) or InvalidRequest.code
+def _build_rejection(
+    request: ProviderRequest, complaint: Complaint, status: int | None
+) -> UpstreamRejected:
+    code = _hide(request, complaint.code, 100) or InvalidRequest.code
     if code == InvalidRequest.code and verdicts.is_too_long(complaint):
         code = "context_length_exceeded"  # clients shorten the conversation for this code
     return UpstreamRejected(
-        _hide(asked, complaint.message, 2000) or _("The provider refused this request."),
+        _hide(request, complaint.message, 2000) or _("The provider refused this request."),
         status=verdicts.choose_status(status, complaint),
         code=code,
-        param=_hide(asked, next(iter(complaint.params), ""), 200) or None,
+        param=_hide(request, next(iter(complaint.params), ""), 200) or None,
     )
 
 
-def _hide(asked: Asked, text: str, most: int) -> str:
-    target = asked.target
+def _hide(request: ProviderRequest, text: str, most: int) -> str:
+    target = request.target
     hidden = confidential.hide(
         text,
         _list_secrets(target),
         own_name=target.upstream_name,
-        model=asked.model,
-        asked=asked.words,
+        model=request.model,
+        request=request.words,
     )
     return clean_text(hidden, most)
 

@@ -41,7 +41,7 @@ PARTS = {"stream_options": ("include_usage",)}
 CLAUSES = re.compile(r"[;\n]|[.。](?=\s|\Z)|\},\s*\{")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spelling:
     """The spelling of one request.
 

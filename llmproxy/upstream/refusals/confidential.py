@@ -62,17 +62,17 @@ class Secrets:
     proxy: str = ""
 
 
-def hide(text: str, secrets: Secrets, *, own_name: str, model: str, asked: str) -> str:
+def hide(text: str, secrets: Secrets, *, own_name: str, model: str, request: str) -> str:
     """The text without the operator's secrets, accounts and addresses.
 
     The model's name at the provider (`own_name`) becomes the name that the caller used (`model`).
-    `asked` is the caller's request, whose words stay.
+    `request` is the caller's request, whose words stay.
     """
     text = hide_key(text, secrets.key)
     if own_name and own_name != model:
         text = re.sub(rf"(?<![\w.-]){re.escape(own_name)}(?![\w-])", lambda _: model, text)
     for pattern in PATTERNS:
-        text = pattern.sub(lambda found: _hide_found(found, asked), text)
+        text = pattern.sub(lambda found: _hide_found(found, request), text)
     for name in (secrets.host, secrets.proxy):
         if len(name) > 1:
             text = re.sub(rf"(?<![\w-]){re.escape(name)}(?::\d+)?(?![\w-])", HIDDEN, text)
@@ -102,7 +102,7 @@ def _is_end_of(word: str, key: str) -> bool:
     return is_code and (key.endswith(word) or (len(word) > 6 and key.startswith(word)))
 
 
-def _hide_found(found: re.Match[str], asked: str) -> str:
+def _hide_found(found: re.Match[str], request: str) -> str:
     whole = found.group()
     part = next((group for group in found.groups() if group), whole)
-    return whole if part in asked else whole.replace(part, HIDDEN)
+    return whole if part in request else whole.replace(part, HIDDEN)

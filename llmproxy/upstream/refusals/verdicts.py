@@ -116,10 +116,10 @@ TABLES = (
 ID = re.compile(r"[A-Za-z][A-Za-z]{1,15}[-_:][\w-]{3,}|[\"'`]([\w:.-]{3,})[\"'`]")
 
 
-def judge(status: int | None, complaint: Complaint, *, asked: str) -> Fault:
+def judge(status: int | None, complaint: Complaint, *, request: str) -> Fault:
     """Whose fault an error is.
 
-    `status` is that of the response; None for an error with a status of success. `asked` is the
+    `status` is that of the response; None for an error with a status of success. `request` is the
     request body as the caller sent it, without the model's name at the provider: an error that
     names an id in it, which was not found, is the caller's.
     """
@@ -129,7 +129,7 @@ def judge(status: int | None, complaint: Complaint, *, asked: str) -> Fault:
     if (fault := _judge_codes(codes, complaint)) is not None:
         return fault
     is_gone = status in GONE or "notfounderror" in codes
-    if is_gone and _names_id(complaint.words, asked):
+    if is_gone and _names_id(complaint.words, request):
         return Fault.CALLER
     if (fault := _judge_words(complaint.words)) is not None:
         return Fault.BUSY if status == 429 and fault is Fault.CALLER else fault
@@ -167,8 +167,8 @@ def is_too_long(complaint: Complaint) -> bool:
     return bool(words.TOO_LONG.search(complaint.words))
 
 
-def _names_id(text: str, asked: str) -> bool:
+def _names_id(text: str, request: str) -> bool:
     """Whether the error names an id that the caller sent, not a model."""
     if words.UNSERVED.search(text):
         return False
-    return any((found.group(1) or found.group(0)) in asked for found in ID.finditer(text))
+    return any((found.group(1) or found.group(0)) in request for found in ID.finditer(text))

@@ -48,7 +48,7 @@ def ask(chat: Callable[..., Any], user: User) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("row", [*rows.read_all(), *rows.HOSTILE], ids=str)
 def test_an_error_is_the_fault_of_one(row: Row) -> None:
-    assert verdicts.judge(row.error_status, parse_complaint(row.body), asked=ASKED) is row.fault
+    assert verdicts.judge(row.error_status, parse_complaint(row.body), request=ASKED) is row.fault
 
 
 @pytest.mark.parametrize("row", rows.read_all(Fault.OPERATOR, Fault.MODEL), ids=str)
@@ -119,7 +119,7 @@ def test_an_error_in_the_middle_tells_the_callers_fault(ask: Any, several: Sever
 @pytest.mark.parametrize(("came", "read"), rows.read_words())
 def test_what_is_the_operators_is_hidden(came: str, read: str) -> None:
     names = {"own_name": "acme-gpt-prod", "model": "bright"}
-    assert confidential.hide(came, SECRETS, **names, asked=ASKED) == read
+    assert confidential.hide(came, SECRETS, **names, request=ASKED) == read
 
 
 def test_the_words_of_a_refusal_are_hidden_on_their_way(ask: Any, several: Several) -> None:

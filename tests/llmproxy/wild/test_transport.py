@@ -40,7 +40,9 @@ VARIABLES = [name for pair in proxies.NAMES.values() for name in pair] + ["no_pr
 def _environment(monkeypatch: Any) -> Iterator[None]:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    proxies.read_environment.cache_clear()
     yield
+    proxies.read_environment.cache_clear()
     sockets.pool.clear()
 
 
