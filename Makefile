@@ -19,7 +19,8 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 	TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
 	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
 	EVENT_CLIENTS=$$(tools/node_clients.sh tests/llmproxy/wild event_clients) && \
-	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+	PROGRAMS=$$(tools/programs.sh nginx-light caddy pgbouncer) && \
+	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS PROGRAMS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
