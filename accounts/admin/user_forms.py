@@ -1,6 +1,6 @@
 """The forms that create and change a user in the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from django import forms
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.access import account_deletion
-from accounts.email_addresses import normalise_address
+from accounts.email_addresses import KnownAddressField, normalise_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.credentials import checksum
 
@@ -18,7 +18,7 @@ class UniqueAddressMixin(forms.ModelForm[User]):
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
-        if not self.instance.pk or email != self.instance.email:
+        if email != self.instance.email:
             email = normalise_address(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if (
@@ -35,6 +35,7 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
     class Meta:
         model = User
         fields = ("email",)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
 
 class UserForm(UniqueAddressMixin, UserChangeForm):
@@ -49,6 +50,7 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
     class Meta:
         model = User
         fields = ("email",)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -21,9 +21,11 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm
 
 from accounts.access import done_by_administrators
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import CheckedActions
 from accounts.admin.filters import DebtFilter
 from accounts.admin.user_forms import NewUserForm, UserForm
+from accounts.email_addresses import show_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.request_source import Source
 
@@ -38,9 +40,14 @@ class EmailAddressInline(TabularInline):
     """Shows the addresses of a user. The user's own field changes the address."""
 
     model = EmailAddress
-    fields = readonly_fields = ("email", "verified", "primary")
+    fields = readonly_fields = ("address", "verified", "primary")
     extra = 0
     can_delete = False
+    hide_title = True  # the address as it is stored
+
+    @admin.display(description=gettext_lazy("email address"))
+    def address(self, row: EmailAddress) -> str:
+        return show_address(row.email)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -49,7 +56,7 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+class UserAdmin(FindsSpellings, CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
     """The page of a user.
 
     Users are deactivated and never deleted, because their transactions stay.
@@ -59,7 +66,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = (
-        "email",
+        "address",
         "credits",
         "credits_held",
         "credits_debt",
@@ -75,7 +82,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     filter_horizontal = ()
     autocomplete_fields = ("groups",)
     inlines = (EmailAddressInline,)
-    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", *FACTS)
+    readonly_fields = ("address", "credits", "credits_held", "credits_debt", "public_id", *FACTS)
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
@@ -93,6 +100,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
+
+    @admin.display(description=gettext_lazy("email address"), ordering="email")
+    def address(self, user: User) -> str:
+        return str(user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return (
@@ -134,6 +145,8 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         (title, first), *others = super().get_fieldsets(request, obj)
         if obj and self.has_change_permission(request, obj):
             first = {**first, "fields": (*first["fields"], "seen")}
+        elif obj:  # who may only look sees the address as it is shown, not as it is stored
+            first = {**first, "fields": ("address", *first["fields"][1:])}
         return [(title, first), *others]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
