@@ -13,8 +13,8 @@ import polib
 import pytest
 import rest_framework
 import unfold
+from django.utils import translation
 from django.utils.html import escape
-from django.utils.translation import _trans
 
 from smartspec.management.commands.translations import CATALOGUE, ENGLISH
 
@@ -36,7 +36,7 @@ def read_library_texts() -> frozenset[str]:
 @cache
 def read_our_texts(language: str) -> frozenset[str]:
     """Return the texts for which we have words of our own in this language."""
-    own = polib.pofile(str(CATALOGUE))
+    own = list(polib.pofile(str(CATALOGUE)))
     if language == "en":
         marked = ["accounts/library_texts.py"]  # these have our Thai, and English in another file
         own = [entry for entry in own if [file for file, _ in entry.occurrences] != marked]
@@ -83,7 +83,8 @@ def record_texts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         recorder.asked.setdefault(str(args[place]), set()).add(str(answer))
         return answer
 
+    catalogue: Any = vars(translation)["_trans"]
     with monkeypatch.context() as patch:
         for name, place in (("gettext", 0), ("pgettext", 1), ("ngettext", 0), ("npgettext", 1)):
-            patch.setattr(_trans, name, partial(record, getattr(_trans, name), place))
+            patch.setattr(catalogue, name, partial(record, getattr(catalogue, name), place))
         yield recorder

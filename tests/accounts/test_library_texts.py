@@ -12,7 +12,7 @@ from tests.accounts.library_wording import record_texts
 pytestmark = pytest.mark.django_db
 # "Email" is a label that ours replaces and that is a word of it; months are words of the language.
 ALLOWED = {"Email", *map(str, MONTHS_3.values())}
-BAD = (
+BAD: tuple[dict[str, str], ...] = (
     {},
     {
         "email": "x",
