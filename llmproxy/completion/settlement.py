@@ -34,7 +34,8 @@ logger = logging.getLogger(__name__)
 # The first two: the database or the connection was lost. The others: `migrate` replaces functions,
 # and this call looked for one that is gone; nothing of it was committed.
 REPEATABLE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
-SETTLE_TRIES = 7  # within more than six seconds, in which a database restarts
+SETTLE_SECONDS = 75  # in which a database restarts or another one takes over
+LONGEST_PAUSE = 1.0  # seconds between two tries
 # What replaces the provider's texts if PostgreSQL cannot store one of them.
 WITHOUT_TEXTS: dict[str, Any] = {
     "upstream_id": "",
@@ -86,18 +87,19 @@ def settle(outcome: Outcome, answer: Any) -> Receipt:
 
 
 def _settle_repeatedly(outcome: Outcome, request: str) -> Receipt:
-    for attempt in range(SETTLE_TRIES):
+    until, pause = time.monotonic() + SETTLE_SECONDS, 0.1
+    while True:
         try:
             return _settle_once(outcome, request)
         except REPEATABLE:
-            if attempt == SETTLE_TRIES - 1:
+            if time.monotonic() + pause > until:
                 logger.critical(
                     "completion %s could not be settled: its hold will expire",
                     outcome.admission.generation_id,
                 )
                 raise
-            time.sleep(0.1 * 2**attempt)
-    raise AssertionError("unreachable")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _settle_once(outcome: Outcome, request: str) -> Receipt:
