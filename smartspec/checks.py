@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -26,6 +27,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_keys(),
         *_check_upstream(),
         *_check_waits(),
+        *_check_spool(),
         *_check_contact(),
         *(() if settings.DEBUG else _check_production()),
     ]
@@ -131,6 +133,19 @@ def _check_waits() -> Iterator[CheckMessage]:
             " end before.",
             hint="Set LLM_COMPLETION_SECONDS to the longest time that an answer may take.",
             id="smartspec.W004",
+        )
+
+
+def _check_spool() -> Iterator[CheckMessage]:
+    """Refuse a folder that cannot be written or made, before a charge has to wait there."""
+    folder = Path(settings.SPOOL_DIR).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)):
+        yield Error(
+            f"SPOOL_DIR is {folder}, and {existing} cannot be written.",
+            hint="Set it to a folder that this user can write, on a disk that outlives the process."
+            " Charges wait there while the database takes nothing.",
+            id="smartspec.E020",
         )
 
 

@@ -173,6 +173,8 @@ LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in bas
 # provider that cannot count is asked again.
 LLM_COUNT_SECONDS = 5
 LLM_COUNT_RETRY_SECONDS = 600
+# Where settlements wait while the database takes none.
+SPOOL_DIR = Path(env.str("SPOOL_DIR", default="") or DATA_DIR / "spool")
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
 
