@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmproxy.models import Deployment, LanguageModel, Provider
 from llmproxy.price_lists import published
-from llmproxy.price_lists.proposals import Proposal, Rate, propose
+from llmproxy.price_lists.proposals import PricesChanged, Proposal, Rate, propose
 from llmproxy.price_lists.published import CERTAIN, Published
 
 pytestmark = pytest.mark.django_db
@@ -108,6 +108,16 @@ def test_what_is_the_same_is_no_change(make: Any) -> None:
     model.refresh_from_db()
     again = proposal(model)
     assert (again.changes, again.is_possible, again.chosen is not None) == ((), False, True)
+
+
+def test_prices_that_were_edited_after_the_comparison_are_not_overwritten(make: Any) -> None:
+    model = make("gpt-4o", "openai")
+    found = proposal(model)
+    LanguageModel.objects.filter(pk=model.pk).update(prompt_price=77)
+    with pytest.raises(PricesChanged, match="gpt-4o"):
+        found.apply()
+    model.refresh_from_db()
+    assert (model.prompt_price, model.completion_price) == (77, None)
 
 
 def test_the_name_at_the_provider_counts(make: Any) -> None:
