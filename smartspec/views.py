@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.toolbox.dialects import ENVELOPE, speaks
+from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
@@ -48,7 +49,9 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Respond 200 if the database answers, otherwise 503."""
+    """Respond 200 if the database answers; 503 otherwise, and while this worker shuts down."""
+    if shutdown.has_begun:
+        return JsonResponse({"status": "draining", "database": "not asked"}, status=503)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
