@@ -77,7 +77,7 @@ def test_a_model_gets_the_prices_of_its_provider(make: Any) -> None:
 
 def test_an_unknown_context_is_filled_and_a_known_one_stays(make: Any) -> None:
     unknown = proposal(make("gpt-4o", "openai", context_tokens=None))
-    assert changes(unknown)["context_tokens"] == unknown.chosen.context_tokens == 128_000
+    assert changes(unknown)["context_tokens"] == 128_000
     assert "context_tokens" not in changes(proposal(make("gpt-4o-mini", "openai")))
 
 
