@@ -1,7 +1,7 @@
 """The home page, and the health checks for a supervisor."""
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -10,11 +10,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from accounts.database.faults import RETRY_AFTER_SECONDS
 from accounts.models import User
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
+from smartspec.postgresql import readiness
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -48,13 +50,13 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Respond 200 if the database answers, otherwise 503."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Error:
-        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
-    return JsonResponse({"status": "ok", "database": "ok"})
+    """Respond 200 if the database can be written, otherwise 503, within two seconds."""
+    found = readiness.probe.ask(connection.get_connection_params())
+    if found == readiness.READY:
+        return JsonResponse({"status": "ok", "database": found})
+    response = JsonResponse({"status": "unavailable", "database": found}, status=503)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 @csrf_exempt  # Every method gets the same 404.
