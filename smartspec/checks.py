@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 from environ import urlparse
 
 from credits.database import roles
+from smartspec.postgresql import connection_url
 
 
 @register(Tags.security)
@@ -166,6 +167,15 @@ def _check_production() -> Iterator[CheckMessage]:
             "SMARTSPEC_FAILPOINT is set: workers would kill themselves.",
             hint="Unset it. Only manage.py ledger_drill sets it, for processes of its own.",
             id="smartspec.E009",
+        )
+    if open_hosts := connection_url.list_open_hosts(
+        settings.DATABASES["default"], private=settings.DATABASE_PRIVATE_HOSTS
+    ):
+        yield Error(
+            f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
+            hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
+            " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
+            id="smartspec.E020",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
