@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import time
@@ -88,7 +87,7 @@ def _drop_root(folder: str) -> list[str]:
         return []
     nobody = pwd.getpwnam("nobody")
     for path in (folder, *Path(folder).iterdir()):
-        shutil.chown(path, nobody.pw_uid)
+        os.chown(path, nobody.pw_uid, -1)
     return ["--user", "nobody"]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts import jobs, mails
@@ -18,7 +18,6 @@ from accounts.models import JobRun, OutgoingMail, User
 from credits import ledger
 from credits.models import AuditRun, Hold
 from llmproxy.spool import folder
-from smartspec import status
 from smartspec.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
 from tests.clock import control_clock
 
@@ -127,7 +126,7 @@ def test_a_database_that_is_read_only_or_away_is_a_fact(monkeypatch: pytest.Monk
 
 
 def _refuse() -> None:
-    raise status.Error("connection refused\n")
+    raise OperationalError("connection refused\n")
 
 
 def test_missing_tables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
