@@ -86,7 +86,7 @@ def _drop_root(folder: str) -> list[str]:
     if os.getuid():
         return []
     nobody = pwd.getpwnam("nobody")
-    for path in (folder, *Path(folder).iterdir()):
+    for path in (Path(folder), *Path(folder).iterdir()):
         os.chown(path, nobody.pw_uid, -1)
     return ["--user", "nobody"]
 
