@@ -322,7 +322,7 @@ BROWSER_SEEN_SECONDS = 5 * 60
 # Rate limits must apply across all workers, which share only the database.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "accounts.database.cache.DatabaseCache",
         "LOCATION": "django_cache",
         # Above this number a third of the entries is deleted, even valid ones. With Django's
         # default of 300, an attacker could push the counters of rate limits out of the cache.
