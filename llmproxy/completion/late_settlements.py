@@ -9,16 +9,10 @@ import logging
 import threading
 import time
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-    connection,
-)
+from django.db import DataError, Error, IntegrityError, connection
 from psycopg.errors import UniqueViolation
 
+from accounts.database.faults import find_fault
 from llmproxy import lenient_json
 from llmproxy.database.contract import WITHOUT_TEXTS
 from llmproxy.spool import folder
@@ -27,9 +21,6 @@ from llmproxy.spool.files import Record
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # Seconds between two looks while something waits.
-# SQLSTATE classes that say how the database is, not what is wrong with a record: connection,
-# read-only transaction, resources, intervention, system.
-NOT_THE_RECORDS = ("08", "25", "53", "57", "58")
 # A record whose hold is not that of its completion is from before a restore, or of another
 # database: it must not capture a hold that has got the same number since.
 _SETTLE = """
@@ -72,13 +63,12 @@ def _settle_record(record: Record) -> bool:
     generation_id = _read_generation_id(record)
     try:
         is_known = _ask(record.text)
-    except DatabaseError as error:
-        if _is_away(error):
+    except Error as error:
+        fault = find_fault(error)
+        if fault and not fault.is_of_one:
             raise DatabaseAway from error
         logger.critical("completion %s cannot be settled", generation_id, exc_info=True)
         return False
-    except InterfaceError as error:
-        raise DatabaseAway from error
     if is_known:
         logger.warning("completion %s was settled late", generation_id)
     else:
@@ -110,13 +100,6 @@ def _ask_once(request: str) -> bool:
         if isinstance(error.__cause__, UniqueViolation):
             return True
         raise
-
-
-def _is_away(error: DatabaseError) -> bool:
-    state = getattr(error.__cause__, "sqlstate", None)
-    if state is None:
-        return isinstance(error, OperationalError)
-    return str(state).startswith(NOT_THE_RECORDS)
 
 
 class Drainer:
