@@ -1,10 +1,13 @@
 """System checks that refuse harmful settings before the first request, with an id and a hint."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -17,6 +20,9 @@ from environ import urlparse
 
 from credits.database import roles
 from smartspec.postgresql import connection_url
+
+PROXY_SECONDS = 3  # for which the site that runs already is waited for
+MOST_BYTES = 10_000  # of its answer
 
 
 @register(Tags.security)
@@ -207,6 +213,37 @@ def _check_production() -> Iterator[CheckMessage]:
             hint="Set EMAIL_URL to smtp+tls://user:password@host:587",
             id="smartspec.W003",
         )
+
+
+@register(Tags.security, deploy=True)
+def check_proxy(**_: Any) -> list[CheckMessage]:
+    """Warn if the proxy in front does not tell the scheme: each page would lead to itself.
+
+    The site is asked at PUBLIC_ORIGIN as a browser asks it. Nothing is said while it is not there.
+    """
+    if settings.DEBUG or not settings.SECURE_SSL_REDIRECT:
+        return []
+    problem = _ask_for_proxy_problem(f"{settings.PUBLIC_ORIGIN}/healthz?deep")
+    if not problem:
+        return []
+    return [
+        checks.Warning(
+            f"The site at {settings.PUBLIC_ORIGIN} says: {problem}",
+            hint="deploy/nginx.conf and deploy/Caddyfile show what a proxy has to send.",
+            id="smartspec.W007",
+        )
+    ]
+
+
+def _ask_for_proxy_problem(address: str) -> str:
+    """Return what a running site says about its proxy; empty if none answers."""
+    try:
+        with urlopen(address, timeout=PROXY_SECONDS) as response:  # noqa: S310 – https, from settings
+            said = json.loads(response.read(MOST_BYTES))
+    except (OSError, ValueError, HTTPException):
+        return ""
+    found = said.get("proxy", "ok") if isinstance(said, dict) else "ok"
+    return "" if found == "ok" else str(found)
 
 
 @register(Tags.database, deploy=True)

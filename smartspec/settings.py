@@ -215,6 +215,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
+    "smartspec.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",

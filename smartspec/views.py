@@ -17,6 +17,7 @@ from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
+from smartspec.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
 
 
@@ -42,8 +43,10 @@ def favicon(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Respond 200: the process is running."""
-    return JsonResponse({"status": "ok"})
+    """Respond 200: the process is running. With `?deep`, also say what the proxy in front lacks."""
+    if "deep" not in request.GET:
+        return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "proxy": find_proxy_problem(request) or "ok"})
 
 
 @speaks(ENVELOPE)
