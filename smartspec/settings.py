@@ -220,6 +220,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.BrowserLastSeenMiddleware",
     "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 

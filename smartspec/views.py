@@ -1,17 +1,19 @@
-"""The home page, and the health checks for a supervisor."""
+"""The home page, the choice of a language, and the health checks for a supervisor."""
 
 from django.conf import settings
 from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
+from django.views import i18n
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from accounts.toolbox.dialects import ENVELOPE, speaks
+from accounts.toolbox.return_addresses import resolve_address
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
@@ -32,6 +34,16 @@ def home(request: HttpRequest) -> HttpResponse:
 def favicon(request: HttpRequest) -> HttpResponse:
     """Redirect browsers that request the icon without having read its link in a page."""
     return redirect(static("smartspec/icon.svg"))
+
+
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """Set the language of this browser, then go back to the page in `next`."""
+    response = i18n.set_language(request)
+    if response.status_code == 302:
+        response["Location"] = (
+            resolve_address(request.POST.get("next") or request.headers.get("Referer")) or "/"
+        )
+    return response
 
 
 @speaks(ENVELOPE)

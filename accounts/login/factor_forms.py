@@ -15,6 +15,7 @@ from django.forms import Field
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access.second_factors import MAX_NAME
+from accounts.login.code_fields import build_digits_field
 from accounts.login.forms import PlainLabelsMixin
 from accounts.models import User
 from accounts.toolbox.encryption import Unreadable
@@ -26,8 +27,13 @@ logger = logging.getLogger(__name__)
 class NumericCodeMixin(PlainLabelsMixin):
     """Shows the numeric keyboard of a phone, which has the characters of both kinds of code."""
 
+    takes_recovery_codes = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"] = build_digits_field(
+            self.fields["code"], recovery=self.takes_recovery_codes
+        )
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
 
@@ -63,6 +69,8 @@ class ReauthenticateCodeForm(RecoveryCodeFallbackMixin, code_forms.Reauthenticat
 
 class ActivateTOTPForm(NumericCodeMixin, totp_forms.ActivateTOTPForm):
     """Encrypts the new secret, which allauth keeps in the session until the code is entered."""
+
+    takes_recovery_codes = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         session, adapter = current.request.session, get_adapter()
