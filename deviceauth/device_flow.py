@@ -24,6 +24,7 @@ from accounts.access import events
 from accounts.access.events import Kind
 from accounts.models import User
 from accounts.toolbox.request_source import UNKNOWN, Source
+from accounts.toolbox.typed.codes import find_letters
 from deviceauth import codes, device_sessions, mails, user_code_limits
 from deviceauth.exceptions import (
     AccessDenied,
@@ -95,10 +96,10 @@ def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> Devi
 def look_up(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
     """Return the newest request of a typed user code, in any state.
 
-    The attempt counts against the limits of `user` and `source` unless the code exists. Raises
-    MalformedUserCode, UnknownUserCode, TooManyTries.
+    The attempt counts against the limits of `user` and `source` unless the code exists, or the text
+    has no code that could exist. Raises MalformedUserCode, UnknownUserCode, TooManyTries.
     """
-    normal = codes.normalise(user_code)
+    normal = find_letters(user_code)
     if normal is None:
         raise MalformedUserCode
     attempt = user_code_limits.Attempt(user=user, source=source)

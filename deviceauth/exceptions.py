@@ -95,7 +95,10 @@ class UserCodeRefusal(Refusal):
 class MalformedUserCode(UserCodeRefusal):
     code = "invalid_user_code"
     title = _("This is not a valid code")
-    text = _("A code has eight letters, like BCDF-GHJK.")
+    text = _(
+        "A code has eight letters, like BCDF-GHJK, and no digits or vowels. If other letters "
+        "appear when you type, switch the keyboard to English."
+    )
 
 
 class UnknownUserCode(UserCodeRefusal):

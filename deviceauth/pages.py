@@ -25,6 +25,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from accounts.toolbox.request_source import Source, network
+from accounts.toolbox.typed.codes import find_letters
 from deviceauth import codes, device_flow, device_sessions, freshness, mails
 from deviceauth.exceptions import (
     MalformedUserCode,
@@ -235,7 +236,7 @@ def _render_result(
 
 def _format_typed_code(typed: str) -> str:
     """Return a typed code as we display it; empty if it cannot be a code."""
-    normal = codes.normalise(typed)
+    normal = find_letters(typed)
     return codes.format_user_code(normal) if normal else ""
 
 

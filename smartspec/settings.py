@@ -230,6 +230,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.BrowserLastSeenMiddleware",
     "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 

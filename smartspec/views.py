@@ -1,11 +1,12 @@
-"""The home page, and the health checks for a supervisor."""
+"""The home page, the choice of a language, and the health checks for a supervisor."""
 
 from django.conf import settings
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
+from django.views import i18n
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.database.faults import RETRY_AFTER_SECONDS
 from accounts.models import User
 from accounts.toolbox.dialects import ENVELOPE, speaks
+from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
@@ -36,6 +38,16 @@ def home(request: HttpRequest) -> HttpResponse:
 def favicon(request: HttpRequest) -> HttpResponse:
     """Redirect browsers that request the icon without having read its link in a page."""
     return redirect(static("smartspec/icon.svg"))
+
+
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """Set the language of this browser, then go back to the page in `next`."""
+    response = i18n.set_language(request)
+    if response.status_code == 302:
+        response["Location"] = (
+            resolve_address(request.POST.get("next") or request.headers.get("Referer")) or "/"
+        )
+    return response
 
 
 @speaks(ENVELOPE)
