@@ -50,6 +50,10 @@ class FactorAdapter(DefaultMFAAdapter):
         """Return the plain secret. Raises encryption.Unreadable."""
         return encryption.decrypt(encrypted_text, purpose=PURPOSE)
 
+    def _get_user_identifier(self, user: Any) -> str:
+        """Return what an authenticator app and a browser show as the name of the account."""
+        return str(user)
+
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
         """Name a new passkey after its browser; its owner can rename it."""
         return request_source.describe_user_agent(request_source.read_user_agent(context.request))[
