@@ -56,8 +56,12 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(  # type: ignore[type-var]
-    RefusesStalePages, FindsSpellings, CheckedActions, DjangoUserAdmin[User], ModelAdmin
+class UserAdmin(
+    RefusesStalePages,
+    FindsSpellings,
+    CheckedActions,
+    DjangoUserAdmin[User],  # type: ignore[type-var]
+    ModelAdmin,
 ):
     """The page of a user.
 
