@@ -9,8 +9,7 @@ from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.access import account_deletion
 from accounts.email_addresses import KnownAddressField, normalise_address
-from accounts.models import LIMITS, User
-from accounts.toolbox.credentials import checksum
+from accounts.models import User
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
@@ -39,29 +38,15 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
 
 
 class UserForm(UniqueAddressMixin, UserChangeForm):
-    """The form of a user's page.
-
-    It refuses to save if another request has changed the user since the page was shown. `seen`
-    holds the fingerprint of the user as shown.
-    """
-
-    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    """The form of a user's page. It keeps one superuser."""
 
     class Meta:
         model = User
         fields = ("email",)
         field_classes: ClassVar = {"email": KnownAddressField}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["seen"] = self._now = compute_fingerprint(self.instance)
-
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()
-        if self.cleaned_data.get("seen") != self._now:
-            raise forms.ValidationError(
-                _("Someone else has just changed this user. Reload the page and try again.")
-            )
         return dict(super().clean() or self.cleaned_data)
 
     def _keep_last_superuser(self) -> None:
@@ -72,9 +57,3 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
             raise forms.ValidationError(
                 _("You are the only administrator. Give this role to someone else first.")
             )
-
-
-def compute_fingerprint(user: User) -> str:
-    """Return a digest of all columns that the user's page can change, except the groups."""
-    columns = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
-    return checksum(repr([getattr(user, column) for column in columns]))

@@ -12,7 +12,6 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db import connection
 from django.db.models import Model
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +23,7 @@ from accounts.access import done_by_administrators
 from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import CheckedActions
 from accounts.admin.filters import DebtFilter
+from accounts.admin.stale_pages import RefusesStalePages
 from accounts.admin.user_forms import NewUserForm, UserForm
 from accounts.email_addresses import show_address
 from accounts.models import LIMITS, User
@@ -56,13 +56,20 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(FindsSpellings, CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+class UserAdmin(
+    RefusesStalePages,
+    FindsSpellings,
+    CheckedActions,
+    DjangoUserAdmin[User],  # type: ignore[type-var]
+    ModelAdmin,
+):
     """The page of a user.
 
     Users are deactivated and never deleted, because their transactions stay.
     """
 
     form = UserForm
+    unwatched = ("password", *FACTS)
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = (
@@ -129,23 +136,10 @@ class UserAdmin(FindsSpellings, CheckedActions, DjangoUserAdmin[User], ModelAdmi
             obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
         )
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> User | None:
-        """Return the user, with the row locked if the request is about to change it.
-
-        Django has opened a transaction by then.
-        """
-        user: User | None = super().get_object(request, object_id, from_field)
-        if user is None or request.method != "POST" or not connection.in_atomic_block:
-            return user
-        return User.objects.locked(user.pk)
-
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         (title, first), *others = super().get_fieldsets(request, obj)
-        if obj and self.has_change_permission(request, obj):
-            first = {**first, "fields": (*first["fields"], "seen")}
-        elif obj:  # who may only look sees the address as it is shown, not as it is stored
+        if obj and not self.has_change_permission(request, obj):
+            # Who may only look sees the address as it is shown, not as it is stored.
             first = {**first, "fields": ("address", *first["fields"][1:])}
         return [(title, first), *others]
 

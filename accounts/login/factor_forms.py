@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import app_codes
 from accounts.access.second_factors import MAX_NAME
 from accounts.login import pending_app
+from accounts.login.code_fields import build_digits_field
 from accounts.login.forms import PlainLabelsMixin
 from accounts.models import User
 from accounts.toolbox.encryption import Unreadable
@@ -30,8 +31,13 @@ logger = logging.getLogger(__name__)
 class NumericCodeMixin(PlainLabelsMixin):
     """Shows the numeric keyboard of a phone, which has the characters of both kinds of code."""
 
+    takes_recovery_codes = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"] = build_digits_field(
+            self.fields["code"], recovery=self.takes_recovery_codes
+        )
         self.fields["code"].widget.attrs["inputmode"] = "numeric"
 
 
@@ -87,6 +93,8 @@ class ActivateTOTPForm(NumericCodeMixin, totp_forms.ActivateTOTPForm):
     """
 
     step: int | None = None
+
+    takes_recovery_codes = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

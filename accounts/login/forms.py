@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.email_addresses import AddressField, KnownAddressField
 from accounts.login import password_guess_limits
+from accounts.login.code_fields import MALFORMED, build_letters_field
 from accounts.models import User
 
 LABELS = {
@@ -113,7 +114,13 @@ class ReauthenticateForm(PlainLabelsMixin, allauth_forms.ReauthenticateForm):
 class EmailCodeForm(PlainLabelsMixin, allauth_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"] = build_letters_field(self.fields["code"])
         self.fields["code"].label = _("Code from our email")
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether nothing was compared, because the text cannot be a code."""
+        return bool(self.has_error("code", MALFORMED))
 
 
 class CloseForm(forms.Form):
