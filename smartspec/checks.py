@@ -15,7 +15,8 @@ from django.db import Error as DatabaseError
 from environ import urlparse
 
 from credits.database import roles
-from smartspec.postgresql import connection_url
+from smartspec.postgresql import connection_url, server_facts
+from smartspec.postgresql.options import LIMITS
 
 
 @register(Tags.security)
@@ -215,3 +216,38 @@ def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> 
             id="smartspec.W002",
         )
     ]
+
+
+@register(Tags.database, deploy=True)
+def check_database_server(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Warn if the server has too few connections, or a pooler hides the limits of waiting."""
+    if not databases:
+        return []
+    try:
+        return [*(_check_limits() if settings.DATABASE_POOLER else _check_room())]
+    except DatabaseError:
+        return []
+
+
+def _check_room() -> Iterator[CheckMessage]:
+    needed = server_facts.count_connections(settings.DATABASE_POOL_SIZE)
+    if needed > (room := server_facts.read_room()):
+        yield checks.Warning(
+            f"One machine opens up to {needed} connections to PostgreSQL, which grants {room}.",
+            hint="Lower DATABASE_POOL_SIZE or WEB_CONCURRENCY, or raise max_connections.",
+            id="smartspec.W020",
+        )
+
+
+def _check_limits() -> Iterator[CheckMessage]:
+    missing = list(server_facts.list_missing_limits(list(LIMITS)))
+    if missing:
+        wanted = "; ".join(f"ALTER ROLE … SET {name} = '{LIMITS[name]}'" for name in missing)
+        yield checks.Warning(
+            f"The role of the site has no {' and no '.join(missing)}, and behind a pooler the site"
+            " cannot set them: a request could wait for ever.",
+            hint=f"Run as a superuser: {wanted}",
+            id="smartspec.W021",
+        )

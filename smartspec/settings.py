@@ -262,7 +262,7 @@ DATABASE_IS_THERE = bool(DATABASE_URL or development.find_running_database(DATA_
 DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 # Whether DATABASE_URL is that of a pooler in transaction mode, such as PgBouncer.
 DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False) and not IS_DIRECT
 # Hosts of PostgreSQL in a private network, which may be reached without TLS.
