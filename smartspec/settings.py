@@ -180,6 +180,8 @@ LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in bas
 # provider that cannot count is asked again.
 LLM_COUNT_SECONDS = 5
 LLM_COUNT_RETRY_SECONDS = 600
+# Where settlements wait while the database takes none.
+SPOOL_DIR = Path(env.str("SPOOL_DIR", default="") or DATA_DIR / "spool")
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
 
@@ -213,6 +215,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
+    "smartspec.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",
@@ -227,6 +230,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.BrowserLastSeenMiddleware",
     "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 

@@ -49,6 +49,8 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
         ("SUPPORT_EMAIL", "Ann <ann@example.com>", "smartspec.E010"),
         ("SUPPORT_EMAIL", "", "smartspec.I002"),
+        ("SPOOL_DIR", "/dev/null/spool", "smartspec.E020"),
+        ("SPOOL_DIR", "/dev/null", "smartspec.E020"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
