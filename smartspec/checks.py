@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -18,6 +19,7 @@ from django.db import Error as DatabaseError
 from environ import urlparse
 
 from credits.database import roles
+from smartspec.postgresql import connection_url
 
 PROXY_SECONDS = 3  # for which the site that runs already is waited for
 MOST_BYTES = 10_000  # of its answer
@@ -32,6 +34,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_keys(),
         *_check_upstream(),
         *_check_waits(),
+        *_check_spool(),
         *_check_contact(),
         *(() if settings.DEBUG else _check_production()),
     ]
@@ -140,6 +143,19 @@ def _check_waits() -> Iterator[CheckMessage]:
         )
 
 
+def _check_spool() -> Iterator[CheckMessage]:
+    """Refuse a folder that cannot be written or made, before a charge has to wait there."""
+    folder = Path(settings.SPOOL_DIR).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)):
+        yield Error(
+            f"SPOOL_DIR is {folder}, and {existing} cannot be written.",
+            hint="Set it to a folder that this user can write, on a disk that outlives the process."
+            " Charges wait there while the database takes nothing.",
+            id="smartspec.E020",
+        )
+
+
 def _check_contact() -> Iterator[CheckMessage]:
     try:
         validate_email(settings.SUPPORT_EMAIL or "nobody@example.com")
@@ -157,6 +173,15 @@ def _check_production() -> Iterator[CheckMessage]:
             "SMARTSPEC_FAILPOINT is set: workers would kill themselves.",
             hint="Unset it. Only manage.py ledger_drill sets it, for processes of its own.",
             id="smartspec.E009",
+        )
+    if open_hosts := connection_url.list_open_hosts(
+        settings.DATABASES["default"], private=settings.DATABASE_PRIVATE_HOSTS
+    ):
+        yield Error(
+            f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
+            hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
+            " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
+            id="smartspec.E020",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(

@@ -1,6 +1,6 @@
 """The forms that create and change a user in the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from django import forms
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.access import account_deletion
-from accounts.email_addresses import normalise_address
+from accounts.email_addresses import KnownAddressField, normalise_address
 from accounts.models import User
 
 
@@ -17,7 +17,7 @@ class UniqueAddressMixin(forms.ModelForm[User]):
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
-        if not self.instance.pk or email != self.instance.email:
+        if email != self.instance.email:
             email = normalise_address(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if (
@@ -34,6 +34,7 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
     class Meta:
         model = User
         fields = ("email",)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
 
 class UserForm(UniqueAddressMixin, UserChangeForm):
@@ -42,6 +43,7 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
     class Meta:
         model = User
         fields = ("email",)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()

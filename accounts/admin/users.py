@@ -20,10 +20,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm
 
 from accounts.access import done_by_administrators
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import CheckedActions
 from accounts.admin.filters import DebtFilter
 from accounts.admin.stale_pages import RefusesStalePages
 from accounts.admin.user_forms import NewUserForm, UserForm
+from accounts.email_addresses import show_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.request_source import Source
 
@@ -38,9 +40,14 @@ class EmailAddressInline(TabularInline):
     """Shows the addresses of a user. The user's own field changes the address."""
 
     model = EmailAddress
-    fields = readonly_fields = ("email", "verified", "primary")
+    fields = readonly_fields = ("address", "verified", "primary")
     extra = 0
     can_delete = False
+    hide_title = True  # the address as it is stored
+
+    @admin.display(description=gettext_lazy("email address"))
+    def address(self, row: EmailAddress) -> str:
+        return show_address(row.email)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -49,7 +56,13 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(RefusesStalePages, CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+class UserAdmin(
+    RefusesStalePages,
+    FindsSpellings,
+    CheckedActions,
+    DjangoUserAdmin[User],  # type: ignore[type-var]
+    ModelAdmin,
+):
     """The page of a user.
 
     Users are deactivated and never deleted, because their transactions stay.
@@ -60,7 +73,7 @@ class UserAdmin(RefusesStalePages, CheckedActions, DjangoUserAdmin[User], ModelA
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = (
-        "email",
+        "address",
         "credits",
         "credits_held",
         "credits_debt",
@@ -76,7 +89,7 @@ class UserAdmin(RefusesStalePages, CheckedActions, DjangoUserAdmin[User], ModelA
     filter_horizontal = ()
     autocomplete_fields = ("groups",)
     inlines = (EmailAddressInline,)
-    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", *FACTS)
+    readonly_fields = ("address", "credits", "credits_held", "credits_debt", "public_id", *FACTS)
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
@@ -94,6 +107,10 @@ class UserAdmin(RefusesStalePages, CheckedActions, DjangoUserAdmin[User], ModelA
         (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
+
+    @admin.display(description=gettext_lazy("email address"), ordering="email")
+    def address(self, user: User) -> str:
+        return str(user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return (
@@ -118,6 +135,13 @@ class UserAdmin(RefusesStalePages, CheckedActions, DjangoUserAdmin[User], ModelA
         return obj is None or (
             obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
         )
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        (title, first), *others = super().get_fieldsets(request, obj)
+        if obj and not self.has_change_permission(request, obj):
+            # Who may only look sees the address as it is shown, not as it is stored.
+            first = {**first, "fields": ("address", *first["fields"][1:])}
+        return [(title, first), *others]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return False

@@ -123,6 +123,8 @@ def _propose_for(model: LanguageModel, rate: Rate, choice: str | None) -> Propos
     if any(isinstance(value, Decimal) and value > HIGHEST for value in columns.values()):
         too_high = _("A price would be too high to be stored.")
         return Proposal(model, candidates, None, (), too_high)
+    if model.context_tokens is None:  # an operator's own number stays
+        columns["context_tokens"] = chosen.context_tokens
     return Proposal(model, candidates, chosen, tuple(_compare(model, columns)), problem)
 
 

@@ -178,10 +178,18 @@ def test_an_operator_refuses_a_request(
     assert AuthEvent.objects.filter(kind="code_denied").count() == 1
 
 
-def test_a_request_that_was_redeemed_is_not_refused(operator: Client, logged_in: Device) -> None:
-    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
-    assert "Revoked 0 entries" in operator.post(CODES, chosen, follow=True).content.decode()
+def test_a_request_that_was_redeemed_is_not_offered(operator: Client, logged_in: Device) -> None:
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk)}
+    assert "DeviceCode #" not in operator.post(CODES, chosen).content.decode()
     assert logged_in.me().status_code == 200
+
+
+def test_a_request_redeemed_while_an_administrator_refuses_it_ends(
+    operator: Client, logged_in: Device
+) -> None:
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
+    assert "Revoked 1 entry" in operator.post(CODES, chosen, follow=True).content.decode()
+    assert logged_in.me().status_code == 401
 
 
 def test_events_are_shown_and_found(operator: Client, logged_in: Device, user: User) -> None:

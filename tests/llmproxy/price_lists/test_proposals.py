@@ -29,7 +29,7 @@ def make() -> Any:
     """Make a model that these providers serve, under their own names for it."""
 
     def make_model(name: str, *served: str | tuple[str, str], **fields: Any) -> LanguageModel:
-        model = LanguageModel.objects.create(name=name, **fields)
+        model = LanguageModel.objects.create(**{"name": name, "context_tokens": 1000, **fields})
         for order, one in enumerate(served):
             slug, own_name = one if isinstance(one, tuple) else (one, "")
             provider, _made = Provider.objects.get_or_create(
@@ -73,6 +73,12 @@ def test_a_model_gets_the_prices_of_its_provider(make: Any) -> None:
         "cached_prompt_price": Decimal("0.15"),
         "completion_price": Decimal("1.2"),
     }
+
+
+def test_an_unknown_context_is_filled_and_a_known_one_stays(make: Any) -> None:
+    unknown = proposal(make("gpt-4o", "openai", context_tokens=None))
+    assert changes(unknown)["context_tokens"] == 128_000
+    assert "context_tokens" not in changes(proposal(make("gpt-4o-mini", "openai")))
 
 
 def test_the_second_column_is_filled_and_emptied(make: Any) -> None:
