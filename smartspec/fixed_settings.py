@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
+    "SCRIPTS": [lambda request: static("smartspec/long_texts.js")],
     "SHOW_LANGUAGES": True,
     "SIDEBAR": {"navigation": "smartspec.admin.sidebar.build_navigation"},
     # The same blue as on the pages of the site.
