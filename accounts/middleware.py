@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
+from accounts.toolbox.shown_once import forget_expired_secrets
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
@@ -44,6 +45,7 @@ def _record_use(request: HttpRequest) -> None:
     now = int(time.time())
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
         UserSession.objects.create_from_request(request)
+        forget_expired_secrets(request)
         request.session[SEEN] = now
 
 

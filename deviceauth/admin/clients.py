@@ -7,7 +7,9 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import Application
@@ -15,8 +17,13 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
+from accounts.toolbox import shown_once
 
 admin.site.unregister(Application)
+
+
+def _name_secret(pk: int) -> str:
+    return f"client:{pk}"
 
 
 class ClientForm(forms.ModelForm[Application]):
@@ -88,7 +95,10 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         icon="key",
     )  # type: ignore[untyped-decorator]
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask for confirmation, then replace the secret. The old one stops working at once."""
+        """Ask for confirmation, then replace the secret. The old one stops working at once.
+
+        With `?shown` the page shows the new secret, as long as it is kept.
+        """
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
             return cast(
@@ -97,13 +107,20 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         if request.method == "POST":
             self.log_change(request, client, "New secret.")
             return self._with_new_secret(request, client)
-        return self._secret_page(request, client)
+        if "shown" not in request.GET:
+            return self._secret_page(request, client)
+        secret = shown_once.read_secret(request, name=_name_secret(client.pk))
+        if secret is None:
+            return redirect("admin:oauth2_provider_application_change", client.pk)
+        return self._secret_page(request, client, secret=secret)
 
     def _with_new_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
         secret = generate_client_secret()
         client.client_secret = secret
         client.save(update_fields=["client_secret"])
-        return self._secret_page(request, client, secret=secret)
+        shown_once.keep_secret(request, name=_name_secret(client.pk), secret=secret)
+        page = reverse("admin:oauth2_provider_application_new_secret", args=[client.pk])
+        return redirect(f"{page}?shown=1")
 
     def _secret_page(self, request: HttpRequest, client: Any, **more: Any) -> HttpResponse:
         context = self.admin_site.each_context(request) | {

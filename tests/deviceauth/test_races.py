@@ -5,7 +5,8 @@ from django.test import Client
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from accounts.models import User
-from deviceauth import codes, device_flow, device_sessions
+from accounts.toolbox.typed.codes import ALPHABET
+from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import UserCodeRefusal
 from deviceauth.models import DeviceSession
 from tests.concurrently import concurrently
@@ -72,7 +73,7 @@ def test_of_many_guesses_at_once_only_as_many_are_looked_at_as_may_be(user: User
         one = Client()
         one.cookies = cookies
         return int(
-            one.post("/auth/device", {"user_code": f"BBBB-BBB{codes.ALPHABET[number]}"}).status_code
+            one.post("/auth/device", {"user_code": f"BBBB-BBB{ALPHABET[number]}"}).status_code
         )
 
     answers = concurrently(guess, threads=16)

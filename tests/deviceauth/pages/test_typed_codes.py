@@ -10,7 +10,7 @@ from django.test import Client
 from playwright.sync_api import Browser
 
 from accounts.models import AuthEvent, User
-from accounts.toolbox.typed.codes import find_letters
+from accounts.toolbox.typed.codes import ALPHABET, find_letters
 from deviceauth import codes
 from deviceauth.models import DeviceCode
 from tests.deviceauth.conftest import Device
@@ -99,7 +99,7 @@ def test_the_code_is_found_in_what_was_typed(typed: str, code: str | None) -> No
 
 def test_each_letter_is_found_on_a_thai_keyboard() -> None:
     keys = dict(zip("BCDFGHJKLMNPQRSTVWXZ", "ิแกดเ้่าสทืยๆพหะอไปผ", strict=True))
-    for letter in codes.ALPHABET:
+    for letter in ALPHABET:
         word = f"{letter}BCDFGHJ"
         assert find_letters("".join(keys[each] for each in word)) == word
 
