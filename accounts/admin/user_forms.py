@@ -11,6 +11,7 @@ from accounts.access import account_deletion
 from accounts.email_addresses import normalise_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.credentials import checksum
+from accounts.toolbox.typed.names import clean_name
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
@@ -61,6 +62,9 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
                 _("Someone else has just changed this user. Reload the page and try again.")
             )
         return dict(super().clean() or self.cleaned_data)
+
+    def clean_name(self) -> str:
+        return clean_name(str(self.cleaned_data["name"]))
 
     def _keep_last_superuser(self) -> None:
         remains_superuser = all(

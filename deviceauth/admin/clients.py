@@ -18,6 +18,7 @@ from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
 from accounts.toolbox import shown_once
+from accounts.toolbox.typed.names import clean_name
 
 admin.site.unregister(Application)
 
@@ -34,7 +35,7 @@ class ClientForm(forms.ModelForm[Application]):
         fields = ("name", "client_id", "client_type")
 
     def clean_name(self) -> str:
-        name = " ".join(str(self.cleaned_data["name"]).split())
+        name = clean_name(str(self.cleaned_data["name"]))
         if not name:
             raise forms.ValidationError(
                 _("Enter a name. People see it when they connect this application.")
