@@ -7,12 +7,13 @@ from collections.abc import Callable
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
-from django.db import IntegrityError
+from django.db import Error, IntegrityError
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
+from accounts.database.faults import find_fault
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 from accounts.toolbox.shown_once import forget_expired_secrets
 
@@ -25,7 +26,7 @@ class BrowserLastSeenMiddleware:
     """Records when and where a browser session was last used, at most once in BROWSER_SEEN_SECONDS.
 
     The security page shows it. allauth's own middleware would write with every request. Routes that
-    programs call are skipped.
+    programs call are skipped. A database that can only be read shows its pages without the record.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -44,9 +45,15 @@ class BrowserLastSeenMiddleware:
 def _record_use(request: HttpRequest) -> None:
     now = int(time.time())
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
-        UserSession.objects.create_from_request(request)
+        try:
+            UserSession.objects.create_from_request(request)
+        except Error as error:
+            if (fault := find_fault(error)) is None or not fault.reads:
+                raise
+            logger.warning("the use of a browser session is not recorded: %s", fault.name)
+        else:
+            request.session[SEEN] = now
         forget_expired_secrets(request)
-        request.session[SEEN] = now
 
 
 class NoStoreMiddleware:

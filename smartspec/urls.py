@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts.login import factor_pages
 from accounts.login.entrance_pages import ConfirmAddress, LogIn
-from accounts.login.factor_pages import RemovePasskey, SecondStep
 from smartspec import openapi, views
 
 urlpatterns = [
@@ -30,8 +30,11 @@ urlpatterns = [
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", RedirectView.as_view(pattern_name="account_security")),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="account_security")),
-    path("accounts/2fa/authenticate/", SecondStep.as_view()),
-    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", RemovePasskey.as_view()),
+    path("accounts/2fa/authenticate/", factor_pages.SecondStep.as_view()),
+    path("accounts/2fa/totp/activate/", factor_pages.SetUpApp.as_view()),
+    path("accounts/2fa/recovery-codes/", factor_pages.ViewRecoveryCodes.as_view()),
+    path("accounts/2fa/recovery-codes/download/", factor_pages.DownloadRecoveryCodes.as_view()),
+    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", factor_pages.RemovePasskey.as_view()),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("accounts.urls")),
     path("", include("credits.urls")),

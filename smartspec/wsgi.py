@@ -19,11 +19,13 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
 from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
+from llmproxy.completion import late_settlements  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
 from smartspec import middleware  # noqa: E402
 from smartspec.middleware import EarlyRefusal  # noqa: E402
 
 call_command("check", stdout=StringIO(), stderr=StringIO())
+late_settlements.watch()
 
 if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
     from smartspec.drill.failpoints import FAILPOINTS

@@ -56,8 +56,12 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def clean_email(self, email: str) -> str:
-        """Return the normal form, because different spellings of an address are one mailbox."""
-        return normalise_address(str(super().clean_email(email)))
+        """Return the stored form, because different spellings of an address are one mailbox.
+
+        An address that is refused today is accepted if an account has it from earlier.
+        """
+        known = User.objects.find(str(super().clean_email(email)))
+        return known.email if known else normalise_address(email)
 
     def populate_username(self, request: Any, user: Any) -> None:
         """Do nothing: users have no user names."""

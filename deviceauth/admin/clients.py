@@ -1,12 +1,13 @@
 """OAuth clients in the admin, and the secrets of the confidential ones."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import oauth2_provider.admin  # noqa: F401 – it registers the admin that is replaced here
 from django import forms
 from django.conf import settings
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db.transaction import atomic
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -17,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages, StalePage
 from accounts.toolbox import shown_once
 from accounts.toolbox.typed.names import clean_name
 
@@ -44,10 +46,11 @@ class ClientForm(forms.ModelForm[Application]):
 
 
 @admin.register(Application)
-class ApplicationAdmin(CheckedActions, ModelAdmin):
+class ApplicationAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     """OAuth clients. A confidential client gets a random secret, shown once; its hash is stored."""
 
     form = ClientForm
+    sealed = ("client_secret",)
     list_display = ("name", "client_id", "client_type", "created")
     list_filter = ("client_type",)
     search_fields = ("name", "client_id")
@@ -102,12 +105,19 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         """
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
-            return cast(
-                HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-            )
-        if request.method == "POST":
-            self.log_change(request, client, "New secret.")
-            return self._with_new_secret(request, client)
+            return HttpResponseRedirect(reverse("admin:oauth2_provider_application_changelist"))
+        if request.method != "POST":
+            return self._show_secret(request, client)
+        try:
+            with atomic():
+                self.require_version(request, self.get_object(request, object_id))
+                self.log_change(request, client, "New secret.")
+                return self._with_new_secret(request, client)
+        except StalePage as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(request.path)
+
+    def _show_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
         if "shown" not in request.GET:
             return self._secret_page(request, client)
         secret = shown_once.read_secret(request, name=_name_secret(client.pk))
@@ -127,6 +137,7 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         context = self.admin_site.each_context(request) | {
             "title": client.name,
             "client": client,
+            "page_version": self.read_version(request, client).sign(client),
             **more,
         }
         response = TemplateResponse(request, "deviceauth/admin_secret.html", context)

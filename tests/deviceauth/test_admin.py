@@ -14,6 +14,7 @@ from oauth2_provider.models import Application, Grant, IDToken
 
 from accounts.models import AuthEvent, OutgoingMail, User
 from deviceauth.models import DeviceCode, DeviceSession
+from tests.admin_forms import confirm_page
 from tests.deviceauth.conftest import CODE, Device, send
 
 pytestmark = pytest.mark.django_db
@@ -152,7 +153,7 @@ def test_a_new_secret_is_asked_for_first_and_ends_the_old_one(operator: Client) 
     old, there = find_secret(page), f"{APPLICATIONS}{box.pk}/new-secret/"
     assert "stops working at once" in operator.get(there).content.decode()
     assert request_code(old) == 200
-    answer = operator.post(there, follow=True)
+    answer = operator.get(confirm_page(operator, there)["Location"])
     assert "no-store" in answer["Cache-Control"]
     assert (request_code(find_secret(answer.content.decode())), request_code(old)) == (200, 401)
 
@@ -174,7 +175,7 @@ def test_a_public_client_has_no_secret(operator: Client) -> None:
     box, page = make_client(operator, "public")
     assert "client_secret" not in page
     assert operator.post(f"{APPLICATIONS}{box.pk}/new-secret/").status_code == 302
-    operator.post(f"{APPLICATIONS}{box.pk}/delete/", {"post": "yes"})
+    confirm_page(operator, f"{APPLICATIONS}{box.pk}/delete/")
     assert not Application.objects.filter(pk=box.pk).exists()
 
 
