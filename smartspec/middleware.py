@@ -19,6 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.toolbox import headers
+from accounts.toolbox.diagnosis import request_ids
+from accounts.toolbox.diagnosis.causes import attach_cause, log_cause
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
@@ -97,14 +99,19 @@ def _find_by_prefix(path: str) -> Dialect:
 class AnswerInDialect:
     """Convert Django's own error responses to JSON for programs, in the dialect of the view.
 
-    Examples are a wrong host, a wrong method, and an exception in a view.
+    Examples are a wrong host, a wrong method, and an exception in a view. Every request gets its
+    id here, and what caused a response with 500 or more is logged.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_ids.start_request()
         response = self.get_response(request)
+        response[headers.REQUEST_ID] = request_ids.get_request_id()
+        if response.status_code >= 500:
+            log_cause(request, response)
         dialect = find_dialect(request)
         if not dialect.is_for_programs:
             return response
@@ -183,7 +190,7 @@ class RejectMalformedRequests:
         )
         response["Retry-After"] = "5"
         response[headers.SHOULD_RETRY] = "true"
-        return response
+        return attach_cause(response, exception)
 
 
 def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:

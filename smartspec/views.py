@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.shutdown import shutdown
 from credits import ledger
@@ -55,8 +56,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except Error:
-        return JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
+    except Error as error:
+        response = JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
+        return attach_cause(response, error)
     return JsonResponse({"status": "ok", "database": "ok"})
 
 

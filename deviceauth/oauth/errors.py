@@ -9,6 +9,7 @@ from oauthlib.oauth2 import OAuth2Error
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import Dialect
 from accounts.toolbox.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
@@ -47,9 +48,8 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
     if isinstance(refusal, OAuth2Error):
         return _add_challenge(Response(dict(refusal.twotuples), status=refusal.status_code))
     if isinstance(refusal, AWAY):
-        return _set_retry_after(
-            _build_oauth_error("temporarily_unavailable", "The service is busy.", 503), BUSY_SECONDS
-        )
+        busy = _build_oauth_error("temporarily_unavailable", "The service is busy.", 503)
+        return attach_cause(_set_retry_after(busy, BUSY_SECONDS), refusal)
     if isinstance(refusal, exceptions.Throttled):
         return _set_retry_after(
             _build_oauth_error("rate_limit_exceeded", "Too many requests.", 429),
