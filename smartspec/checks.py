@@ -193,7 +193,7 @@ def _check_production() -> Iterator[CheckMessage]:
             f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
             hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
             " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
-            id="smartspec.E020",
+            id="smartspec.E022",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
