@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 def add_passkey(user, host):
     """Store a passkey as a browser at this host makes it."""
-    data = AuthenticatorData.create(sha256(host.encode()).digest(), 1, 0)
+    data = AuthenticatorData.create(sha256(host.encode()).digest(), AuthenticatorData.FLAG.UP, 0)
     client = CollectedClientData.create("webauthn.create", b"x" * 16, f"https://{host}")
     response = {
         "attestationObject": websafe_encode(AttestationObject.create("none", data, {})),
