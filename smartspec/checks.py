@@ -20,7 +20,8 @@ from environ import urlparse
 
 from accounts.access import second_factors
 from credits.database import roles
-from smartspec.postgresql import connection_url
+from smartspec.postgresql import connection_url, server_facts
+from smartspec.postgresql.options import LIMITS
 
 PROXY_SECONDS = 3  # for which the site that runs already is waited for
 MOST_BYTES = 10_000  # of its answer
@@ -192,7 +193,7 @@ def _check_production() -> Iterator[CheckMessage]:
             f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
             hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
             " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
-            id="smartspec.E020",
+            id="smartspec.E022",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
@@ -278,6 +279,41 @@ def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> 
             id="smartspec.W002",
         )
     ]
+
+
+@register(Tags.database, deploy=True)
+def check_database_server(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Warn if the server has too few connections, or a pooler hides the limits of waiting."""
+    if not databases:
+        return []
+    try:
+        return [*(_check_limits() if settings.DATABASE_POOLER else _check_room())]
+    except DatabaseError:
+        return []
+
+
+def _check_room() -> Iterator[CheckMessage]:
+    needed = server_facts.count_connections(settings.DATABASE_POOL_SIZE)
+    if needed > (room := server_facts.read_room()):
+        yield checks.Warning(
+            f"One machine opens up to {needed} connections to PostgreSQL, which grants {room}.",
+            hint="Lower DATABASE_POOL_SIZE or WEB_CONCURRENCY, or raise max_connections.",
+            id="smartspec.W020",
+        )
+
+
+def _check_limits() -> Iterator[CheckMessage]:
+    missing = list(server_facts.list_missing_limits(list(LIMITS)))
+    if missing:
+        wanted = "; ".join(f"ALTER ROLE … SET {name} = '{LIMITS[name]}'" for name in missing)
+        yield checks.Warning(
+            f"The role of the site has no {' and no '.join(missing)}, and behind a pooler the site"
+            " cannot set them: a request could wait for ever.",
+            hint=f"Run as a superuser: {wanted}",
+            id="smartspec.W021",
+        )
 
 
 @register(Tags.database, deploy=True)

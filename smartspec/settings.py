@@ -266,7 +266,7 @@ DATABASE_IS_THERE = bool(DATABASE_URL or development.find_running_database(DATA_
 DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 # Whether DATABASE_URL is that of a pooler in transaction mode, such as PgBouncer.
 DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False) and not IS_DIRECT
 # Hosts of PostgreSQL in a private network, which may be reached without TLS.
@@ -316,7 +316,8 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# A log-in counts as a confirmation of the password for as long (accounts/login/freshness.py).
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_RATE_LIMITS = fixed_settings.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True

@@ -101,7 +101,7 @@ def test_https_binds_no_subdomain_unless_the_operator_asks() -> None:
         "DJANGO_SETTINGS_MODULE": "smartspec.settings",
         "PUBLIC_ORIGIN": "https://a.example",
     }
-    wishes: tuple[dict[str, str], ...] = ({}, {"HSTS_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"})
+    wishes: list[dict[str, str]] = [{}, {"HSTS_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}]
     said = [
         subprocess.run(
             [sys.executable, "-c", script],
