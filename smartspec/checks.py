@@ -233,7 +233,7 @@ def check_proxy(**_: Any) -> list[CheckMessage]:
 
     The site is asked at PUBLIC_ORIGIN as a browser asks it. Nothing is said while it is not there.
     """
-    if settings.DEBUG or not settings.SECURE_SSL_REDIRECT:
+    if settings.DEBUG or not settings.HTTPS:
         return []
     problem = _ask_for_proxy_problem(f"{settings.PUBLIC_ORIGIN}/healthz?deep")
     if not problem:
