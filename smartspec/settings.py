@@ -266,7 +266,7 @@ DATABASE_IS_THERE = bool(DATABASE_URL or development.find_running_database(DATA_
 DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
-DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=8)
 # Whether DATABASE_URL is that of a pooler in transaction mode, such as PgBouncer.
 DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False) and not IS_DIRECT
 # Hosts of PostgreSQL in a private network, which may be reached without TLS.
@@ -382,7 +382,8 @@ OAUTH2_PROVIDER = {
 }
 # E001 is about the library's own grace period, which reads stored tokens back. Here the
 # successors are derived instead (deviceauth/oauth/token_values.py).
-SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
+# W005 and W021 ask for HSTS on the whole domain, which is the operator's choice.
+SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001", "security.W005", "security.W021"]
 
 REST_FRAMEWORK = fixed_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = fixed_settings.SPECTACULAR_SETTINGS
@@ -421,7 +422,9 @@ SECURE_PROXY_SSL_HEADER = (
     (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
 )
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both bind the whole domain, so the operator has to ask for them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.bool("HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = HTTPS and env.bool("HSTS_PRELOAD", default=False)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES

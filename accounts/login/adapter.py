@@ -28,6 +28,7 @@ from accounts.email_addresses import normalise_address
 from accounts.login import password_guess_limits
 from accounts.login.freshness import has_proved, read_last_proof
 from accounts.models import User
+from accounts.passwords import normalise_password
 from accounts.toolbox import request_source
 from accounts.toolbox.connections import give_back
 from accounts.toolbox.request_source import Source
@@ -62,6 +63,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         known = User.objects.find(str(super().clean_email(email)))
         return known.email if known else normalise_address(email)
+
+    def clean_password(self, password: str, user: Any = None) -> str:
+        """Validate the form of a password that will be stored. Raises ValidationError."""
+        super().clean_password(normalise_password(password), user)
+        return password
 
     def populate_username(self, request: Any, user: Any) -> None:
         """Do nothing: users have no user names."""
