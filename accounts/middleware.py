@@ -1,4 +1,4 @@
-"""Middleware: last use of browser sessions, no caching of log-in pages, duplicate submissions."""
+"""Middleware: last use of browsers, caching of log-in pages, `next`, duplicate submissions."""
 
 import logging
 import time
@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
 from accounts.database.faults import find_fault
+from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
@@ -66,6 +67,28 @@ class NoStoreMiddleware:
         response = self.get_response(request)
         if request.path.startswith("/accounts/"):
             add_never_cache_headers(response)
+        return response
+
+
+class ReturnAddressMiddleware:
+    """Keeps the `next` of log-in and sign-up pages until their person has arrived.
+
+    See accounts/toolbox/return_addresses.py.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.path.startswith(ENTRANCE):
+            remember_address(request, response)
+        elif (
+            COOKIE in request.COOKIES
+            and not request.path.startswith(("/i18n/", *PROGRAM_PATHS))
+            and request.user.is_authenticated
+        ):
+            response.delete_cookie(COOKIE, samesite="Lax")
         return response
 
 

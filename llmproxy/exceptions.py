@@ -6,7 +6,8 @@ GatewayRefusal
 ├── ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
 └── UpstreamFailure
-    └── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
+    ├── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
+    └── ServerRestarting
 """
 
 from typing import Any
@@ -225,6 +226,14 @@ class CallerLeft(UpstreamFailure):
 
     status = 400
     code = "caller_left"
+
+
+class ServerRestarting(UpstreamFailure):
+    """This worker shuts down: it admits nothing more, or its completions have to end now."""
+
+    status = 503
+    code = "server_restarting"
+    should_retry = True
 
 
 class UpstreamRejected(UpstreamFailure):

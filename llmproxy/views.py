@@ -25,6 +25,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.toolbox import headers
 from accounts.toolbox.dialects import speaks
 from accounts.toolbox.exceptions import Refusal
+from accounts.toolbox.shutdown import shutdown
 from llmproxy import catalogue, lenient_json, token_counts
 from llmproxy.admission import callers, idempotency
 from llmproxy.admission.admit import Admission, admit, identify_caller
@@ -261,6 +262,8 @@ def _ask_for_caller(request: HttpRequest, ask: Callable[[PresentedCaller, bytes]
 
     Raises GatewayRefusal. An unknown caller learns only that it is unknown.
     """
+    if shutdown.has_begun:
+        raise running.build_restart()
     raw = _body(request)
     caller = callers.read_caller(request)
     coding = request.META.get("HTTP_CONTENT_ENCODING")

@@ -1,10 +1,13 @@
 """System checks that refuse harmful settings before the first request, with an id and a hint."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -16,6 +19,11 @@ from django.db import Error as DatabaseError
 from environ import urlparse
 
 from credits.database import roles
+from smartspec.postgresql import connection_url, server_facts
+from smartspec.postgresql.options import LIMITS
+
+PROXY_SECONDS = 3  # for which the site that runs already is waited for
+MOST_BYTES = 10_000  # of its answer
 
 
 @register(Tags.security)
@@ -167,6 +175,15 @@ def _check_production() -> Iterator[CheckMessage]:
             hint="Unset it. Only manage.py ledger_drill sets it, for processes of its own.",
             id="smartspec.E009",
         )
+    if open_hosts := connection_url.list_open_hosts(
+        settings.DATABASES["default"], private=settings.DATABASE_PRIVATE_HOSTS
+    ):
+        yield Error(
+            f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
+            hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
+            " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
+            id="smartspec.E020",
+        )
     if settings.EMBEDDED_DATABASE:
         yield Error(
             "DATABASE_URL is missing: the embedded PostgreSQL is for development.",
@@ -199,6 +216,37 @@ def _check_production() -> Iterator[CheckMessage]:
         )
 
 
+@register(Tags.security, deploy=True)
+def check_proxy(**_: Any) -> list[CheckMessage]:
+    """Warn if the proxy in front does not tell the scheme: each page would lead to itself.
+
+    The site is asked at PUBLIC_ORIGIN as a browser asks it. Nothing is said while it is not there.
+    """
+    if settings.DEBUG or not settings.SECURE_SSL_REDIRECT:
+        return []
+    problem = _ask_for_proxy_problem(f"{settings.PUBLIC_ORIGIN}/healthz?deep")
+    if not problem:
+        return []
+    return [
+        checks.Warning(
+            f"The site at {settings.PUBLIC_ORIGIN} says: {problem}",
+            hint="deploy/nginx.conf and deploy/Caddyfile show what a proxy has to send.",
+            id="smartspec.W007",
+        )
+    ]
+
+
+def _ask_for_proxy_problem(address: str) -> str:
+    """Return what a running site says about its proxy; empty if none answers."""
+    try:
+        with urlopen(address, timeout=PROXY_SECONDS) as response:  # noqa: S310 – https, from settings
+            said = json.loads(response.read(MOST_BYTES))
+    except (OSError, ValueError, HTTPException):
+        return ""
+    found = said.get("proxy", "ok") if isinstance(said, dict) else "ok"
+    return "" if found == "ok" else str(found)
+
+
 @register(Tags.database, deploy=True)
 def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Warn if the role of DATABASE_URL can write the tables of the ledger.
@@ -220,3 +268,38 @@ def check_database_role(*, databases: Sequence[str] | None = None, **_: Any) -> 
             id="smartspec.W002",
         )
     ]
+
+
+@register(Tags.database, deploy=True)
+def check_database_server(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Warn if the server has too few connections, or a pooler hides the limits of waiting."""
+    if not databases:
+        return []
+    try:
+        return [*(_check_limits() if settings.DATABASE_POOLER else _check_room())]
+    except DatabaseError:
+        return []
+
+
+def _check_room() -> Iterator[CheckMessage]:
+    needed = server_facts.count_connections(settings.DATABASE_POOL_SIZE)
+    if needed > (room := server_facts.read_room()):
+        yield checks.Warning(
+            f"One machine opens up to {needed} connections to PostgreSQL, which grants {room}.",
+            hint="Lower DATABASE_POOL_SIZE or WEB_CONCURRENCY, or raise max_connections.",
+            id="smartspec.W020",
+        )
+
+
+def _check_limits() -> Iterator[CheckMessage]:
+    missing = list(server_facts.list_missing_limits(list(LIMITS)))
+    if missing:
+        wanted = "; ".join(f"ALTER ROLE … SET {name} = '{LIMITS[name]}'" for name in missing)
+        yield checks.Warning(
+            f"The role of the site has no {' and no '.join(missing)}, and behind a pooler the site"
+            " cannot set them: a request could wait for ever.",
+            hint=f"Run as a superuser: {wanted}",
+            id="smartspec.W021",
+        )

@@ -8,8 +8,22 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from smartspec.postgresql import connection_url
+
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
 SHORTEST_SECRET = 32
+# The commands of manage.py that use DATABASE_DIRECT_URL: they lock a session, move the whole
+# schema, or read for longer than a pooler should wait.
+DIRECT_COMMANDS = {
+    *("prepare", "migrate", "seed", "seed_roles", "seed_packages", "tick", "audit_daily"),
+    *("audit_ledger", "dbshell", "rotate_keys", "createcachetable"),
+}
+
+
+def is_direct_command(arguments: list[str]) -> bool:
+    """True if this process is `manage.py` with one of DIRECT_COMMANDS."""
+    program, command = (*arguments, "", "")[:2]
+    return program.endswith("manage.py") and command in DIRECT_COMMANDS
 
 
 class Environment(environ.Env):
@@ -85,14 +99,18 @@ class Environment(environ.Env):
     def database(self, url: str) -> dict[str, Any]:
         """Return Django's DATABASES entry for a PostgreSQL URL.
 
-        The URL has a password, so it is never recorded in `bad`.
+        The URL has a password, so it is never recorded in `bad`; only names of options are.
         """
-        postgresql = {"ENGINE": "smartspec.postgresql"}
+        engine: dict[str, Any] = {"ENGINE": "smartspec.postgresql"}
+        nothing = {**engine, "OPTIONS": {}}
         if url.partition("://")[0] not in ("postgres", "postgresql"):
             self.bad["DATABASE_URL"] = "it does not begin with postgres://"
-            return postgresql
+            return nothing
         try:
-            return {**self.db_url_config(url), **postgresql}
+            config = self.db_url_config(url)
+            return {**connection_url.obey_options(config, url), **engine}
+        except connection_url.BadURL as error:
+            self.bad["DATABASE_URL"] = str(error)
         except ValueError as error:
             self.bad["DATABASE_URL"] = type(error).__name__
-            return postgresql
+        return nothing

@@ -19,12 +19,18 @@ OAUTH_ERRORS = {  # A description is printable ASCII, so it is never translated.
 }
 
 
+DESCRIPTIONS = {  # of refusals that a client can do something about, by their code
+    "https_required": "Use https.",
+    "proxy_misconfigured": "The proxy in front of this site must send X-Forwarded-Proto.",
+}
+
+
 class OAuthDialect(Dialect):
-    """RFC 6749 §5.2. Its errors are named by status alone."""
+    """RFC 6749 §5.2. Its errors are named by status, and described by their code."""
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
         error, description = OAUTH_ERRORS.get(
-            status, ("invalid_request", "The request is malformed.")
+            status, ("invalid_request", DESCRIPTIONS.get(code, "The request is malformed."))
         )
         return {"error": error, "error_description": description}
 

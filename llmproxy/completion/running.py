@@ -14,12 +14,14 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from accounts.toolbox.headers import TRACE_ID
+from accounts.toolbox.shutdown import shutdown
 from llmproxy import lenient_json
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects, settlement
 from llmproxy.completion.settlement import Outcome
 from llmproxy.exceptions import (
     CallerLeft,
+    ServerRestarting,
     UpstreamError,
     UpstreamFailure,
     UpstreamRejected,
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 Read = TypeVar("Read")
 Status = Completion.Status
 
+RESTART_SECONDS = 5  # after which a caller may ask again
 LEAST_SECONDS = 1  # with less time left, no other provider is tried
 
 
@@ -62,12 +65,14 @@ class Run:
         self.call = Call(self._turn_seconds)  # the present or the last one
         self.is_stopped = False
         self.has_left = False  # the caller has disconnected
+        self.is_restarting = False  # the worker shuts down and has stopped this completion
         self.status = Status.INTERRUPTED
         self.error = ""
         self.attempts: list[dict[str, Any]] = []
         self.target: Target | None = None  # the last one that was asked
         self.first_byte: float | None = None  # its moment, by the monotonic clock
         self.receipt: Receipt | None = None
+        shutdown.running.add(self)
 
     def ask(self, read: Callable[[Response, ProviderRequest], Waiting[Read]]) -> Waiting[Read]:
         """Ask the providers in order; return what `read` makes of the first good response.
@@ -88,6 +93,8 @@ class Run:
                     raise CallerLeft(
                         _("The connection was closed before the answer arrived.")
                     ) from failure
+                if self.is_restarting:
+                    raise build_restart() from failure
                 is_late = until - time.monotonic() < LEAST_SECONDS
                 if isinstance(failure, UpstreamRejected) or is_late or not left:
                     raise
@@ -122,9 +129,7 @@ class Run:
         except UpstreamFailure as failure:
             if failure.provider_status:
                 attempt["status"] = failure.provider_status
-            attempt["error"] = (
-                CallerLeft.code if self.is_stopped else failure.code[:MAX_ERROR_LENGTH]
-            )
+            attempt["error"] = self._name_stop() or failure.code[:MAX_ERROR_LENGTH]
             self._note_failure(target, failure)
             raise
         finally:
@@ -184,6 +189,12 @@ class Run:
             failure.provider_status = failure.provider_status or response.status
             raise
 
+    def _name_stop(self) -> str:
+        """The code of what has stopped the completion; empty if nothing has."""
+        if self.is_restarting and not self.has_left:
+            return ServerRestarting.code
+        return CallerLeft.code if self.is_stopped else ""
+
     def _note_failure(self, target: Target, failure: UpstreamFailure) -> None:
         """Count a provider's failure and log it with the provider's own message."""
         if self.is_stopped:
@@ -216,6 +227,12 @@ class Run:
         self.is_stopped = True
         self.call.stop()
 
+    def stop_for_restart(self) -> None:
+        """Stop the completion, because this worker shuts down. Any thread may call this."""
+        if not self.is_restarting:
+            self.is_restarting = True
+            self.stop()
+
     def observe(self, answer: Any) -> None:
         """Meter a chunk of the answer, or a whole JSON answer. Raises UpstreamError."""
         if self.first_byte is None:
@@ -246,7 +263,10 @@ class Run:
         A second call returns the same receipt.
         """
         if self.receipt is None:
-            self.receipt = settlement.settle(self._build_outcome(), answer)
+            try:
+                self.receipt = settlement.settle(self._build_outcome(), answer)
+            finally:
+                shutdown.running.discard(self)
             if self.status == Status.COMPLETED and self.target is not None:
                 # Only a whole answer counts: a provider whose answers break off should cool down.
                 targets.note_success(self.target)
@@ -284,6 +304,15 @@ class Run:
             reported["audio_seconds"] = things.get("audio_seconds", 0)
             source = Completion.UsageSource.CAPPED if source == "exact" else source
         return Reading(replace(reading.usage, **{**things, **reported}), source)
+
+
+def build_restart() -> ServerRestarting:
+    """The failure that a caller is told of while this worker shuts down."""
+    return ServerRestarting(
+        _("The server is restarting. Send the request again in a moment."),
+        detail="shutdown",
+        retry_after=RESTART_SECONDS,
+    )
 
 
 def complete(admission: Admission, sock: Any = None) -> tuple[dict[str, Any], Receipt]:

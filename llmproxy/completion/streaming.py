@@ -12,7 +12,7 @@ from llmproxy import lenient_json
 from llmproxy.admission.admit import Admission
 from llmproxy.completion import disconnects
 from llmproxy.completion.disconnects import Watch
-from llmproxy.completion.running import Run, Status
+from llmproxy.completion.running import Run, Status, build_restart
 from llmproxy.exceptions import UpstreamError, UpstreamFailure
 from llmproxy.http1.client import Response, Waiting
 from llmproxy.metering import operator_costs
@@ -152,11 +152,11 @@ class Relay:
                 return
             self.run.status = Status.COMPLETED
         except UpstreamFailure as caught:
-            failure = caught
+            failure = build_restart() if self.run.is_restarting else caught
             if self._events is None:
-                self.run.fail(caught)
+                self.run.fail(failure)
             else:
-                self.run.fail_midway(caught)
+                self.run.fail_midway(failure)
         yield self._end(failure)
         if self._events is not None:
             self._events.close()
@@ -187,6 +187,8 @@ class Relay:
             self._observe_rest(events)
         if self.stream.is_whole(self.run.meter, done=events.done):
             self.run.meter.is_whole = True
+        elif self.run.is_restarting and not self.run.has_left:
+            raise build_restart()
         elif not self.run.is_stopped:
             raise UpstreamError(_("The provider ended the answer early."), detail="stream cut")
 

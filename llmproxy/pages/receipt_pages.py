@@ -22,6 +22,7 @@ FAILURES = {
     "upstream_error": _("failed"),
     "upstream_unavailable": _("was not available"),
     "upstream_timeout": _("did not answer in time"),
+    "server_restarting": _("was stopped because the server was restarted"),
     "caller_left": _("was stopped because the caller disconnected"),
 }
 ESTIMATED = _("Estimated from the length of the texts")

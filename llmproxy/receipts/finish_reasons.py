@@ -43,6 +43,7 @@ ERRORS: dict[str, Any] = {
     "upstream_error": gettext_lazy("The provider failed"),
     "upstream_unavailable": gettext_lazy("No provider was available"),
     "upstream_timeout": gettext_lazy("The provider did not answer in time"),
+    "server_restarting": gettext_lazy("The server was restarted"),
     "context_length_exceeded": TOO_LONG,
     "exceed_context_size_error": TOO_LONG,  # llama.cpp's
     "invalid_request_error": gettext_lazy("The provider refused the request"),

@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from smartspec import server
 from smartspec.local import embedded_postgres, local_model, postgres_cluster, processes
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import Child, LaunchError, Site, say, tail
@@ -24,6 +25,7 @@ from smartspec.local.site import Child, LaunchError, Site, say, tail
 PROJECT = Path(__file__).resolve().parents[2]
 MODEL_SECONDS = 60
 WEB_SECONDS = 60
+STOP_SECONDS = 2  # of gunicorn after its last worker
 BACKLOG = 512
 SHARED_VARIABLES = (  # The variables that manage.py in another terminal needs.
     "LLM_UPSTREAM_BASE_URL",
@@ -46,7 +48,9 @@ def serve(site: Site) -> None:
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
-        as_application = {"env": {**site.environment, **choose_application_database(site)}}
+        as_application: dict[str, Any] = {
+            "env": {**site.environment, **choose_application_database(site)}
+        }
         gunicorn = (
             "-m",
             "gunicorn",
@@ -57,7 +61,13 @@ def serve(site: Site) -> None:
             "smartspec.wsgi",
         )
         web = running.enter_context(
-            site.child("web server", *gunicorn, pass_fds=(listener,), **as_application)
+            site.child(
+                "web server",
+                *gunicorn,
+                stop_seconds=choose_stop_seconds(site),
+                pass_fds=(listener,),
+                **as_application,
+            )
         )
         running.enter_context(
             site.child("tick", "manage.py", "tick", "--loop", "60", **as_application)
@@ -67,6 +77,13 @@ def serve(site: Site) -> None:
         running.callback(say, "\nStopping ...")
         say(format_welcome(site, demo))
         watch(site)
+
+
+def choose_stop_seconds(site: Site) -> float:
+    """Return the seconds within which the web server has ended its streams and itself."""
+    drain = site.environment["GRACEFUL_TIMEOUT"]
+    longest = server.SETTLE_SECONDS + STOP_SECONDS
+    return longest + (int(drain) if drain.isdecimal() else 0)
 
 
 @contextmanager

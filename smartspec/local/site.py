@@ -59,8 +59,13 @@ class Site:
         say(f"  {time.monotonic() - self.started:5.1f} s  {text}")
 
     @contextmanager
-    def child(self, name: str, *arguments: str, **options: Any) -> Iterator[Child]:
-        """Start a Python program, which is stopped at the end of the block."""
+    def child(
+        self, name: str, *arguments: str, stop_seconds: float = 5, **options: Any
+    ) -> Iterator[Child]:
+        """Start a Python program, which is stopped at the end of the block.
+
+        It gets SIGTERM, and SIGKILL if it has not ended after `stop_seconds`.
+        """
         with self.log(name).open("w") as log:
             process = processes.start(
                 [sys.executable, *arguments],
@@ -76,7 +81,7 @@ class Site:
             yield child
         finally:
             self.children.remove(child)
-            processes.stop(process)
+            processes.stop(process, seconds=stop_seconds)
 
     def manage(self, *arguments: str) -> str:
         """Run a management command and return its output, which is not logged (a password).

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class RawResponse:
 class Server:
     port: int
     log: Path
+    process: subprocess.Popen[str]
 
     def send(self, raw: bytes) -> RawResponse:
         """Send these bytes and read until the server closes the connection.
@@ -89,7 +91,7 @@ def serving(folder: Path, **variables: str) -> Iterator[Server]:
     site = Site(ROOT, port, environment)
     with site.child("web", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi") as child:
         launch.wait_for(child, site.address, "/readyz", START_SECONDS)
-        yield Server(port, child.log)
+        yield Server(port, child.log, child.process)
 
 
 def _database_url() -> str:

@@ -76,6 +76,7 @@ def test_a_bad_value_is_refused_with_an_id(
         ("DATABASE_URL", "sqlite:///file"),
         ("DATABASE_URL", "postgres://user:secret-password@host:port/name"),
         ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgres://user:secret-password@host/name?sslmod=require"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) -> None:

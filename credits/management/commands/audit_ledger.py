@@ -91,7 +91,7 @@ def _refuse_moment() -> Any:
 def _find_user(email: str | None) -> User | None:
     if email is None:
         return None
-    user = User.objects.filter(email=email.strip().lower()).first()
+    user = User.objects.find(email)
     if user is None:
         raise CommandError(f"There is no user with the address {email}.")
     return user

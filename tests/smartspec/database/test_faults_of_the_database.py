@@ -48,7 +48,7 @@ def test_a_database_that_is_read_only_is_503_in_the_dialect(
         client.force_login(user)
     token = {} if page else {"Authorization": f"Bearer {make_token(user)}"}
     refuse_writes()
-    kind = {} if page else {"content_type": "application/json"}
+    kind: dict[str, Any] = {} if page else {"content_type": "application/json"}
     answer: Any = client.post(path.replace("/1/", f"/{user.pk}/"), body, headers=token, **kind)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5")
     assert answer["Content-Type"].startswith("text/html" if page else "application/json")

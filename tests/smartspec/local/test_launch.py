@@ -12,7 +12,9 @@ from socket import create_server
 
 import pytest
 
+from smartspec import server
 from smartspec.local.embedded_postgres import find_free_port
+from smartspec.local.launch import choose_stop_seconds, make_site
 from tests.smartspec.processes import eventually, running_below
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -38,7 +40,9 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "smartspec").mkdir()
     (tmp_path / "smartspec/__init__.py").touch()
     (tmp_path / "smartspec/wsgi.py").write_text(WSGI)
-    shutil.copy(PROJECT / "gunicorn.conf.py", tmp_path)
+    for name in ("gunicorn.conf.py", "smartspec/server.py", "accounts/toolbox/shutdown.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
     return tmp_path
 
 
@@ -163,3 +167,9 @@ def test_a_killed_launcher_takes_its_children_along(launch: Launch, root: Path) 
     site.kill()
     site.wait()
     eventually(lambda: not running_below(root))
+
+
+def test_the_web_server_may_end_its_streams_before_it_is_killed() -> None:
+    """gunicorn itself kills a worker GRACEFUL_TIMEOUT and SETTLE_SECONDS after the signal."""
+    site = make_site(PROJECT, {"GRACEFUL_TIMEOUT": "20"})
+    assert choose_stop_seconds(site) > 20 + server.SETTLE_SECONDS
