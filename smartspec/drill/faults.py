@@ -304,7 +304,7 @@ FAULTS = (
         provider.COST,
     ),
     Fault(
-        "worker killed with a settlement on disk, while the database is away",
+        "worker killed with a settlement on disk, database away",
         _kill_worker_that_has_kept_a_settlement,
         provider.COST,
         None,

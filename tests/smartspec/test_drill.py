@@ -107,7 +107,7 @@ def test_a_restart_of_postgresql_does_not_stop_an_answer(drill: Table) -> None:
 
 
 def test_a_worker_killed_with_a_settlement_on_disk_has_charged_once(drill: Table) -> None:
-    step = "worker killed with a settlement on disk, while the database is away"
+    step = "worker killed with a settlement on disk, database away"
     assert drill.survived(step) == "2"
 
 

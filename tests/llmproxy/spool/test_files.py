@@ -196,9 +196,10 @@ print([record.text.split()[0] for record in SpoolFile.adopt(file.path).read(Foun
 
 def test_a_small_disk_that_fills_up_and_is_freed_has_all_that_it_took(tmp_path: Path) -> None:
     mount = 'mount -t tmpfs -o size=128k tmpfs "$1" && exec "$2" -c "$3" "$1"'
-    command = ["unshare", "--mount", "sh", "-c", mount, "sh", tmp_path, sys.executable, FILLER]
+    command = ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path)]
     if os.getuid() or not shutil.which("unshare"):
         pytest.skip("only root can mount a small disk")
+    command += [sys.executable, FILLER]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "mount" in done.stderr:
         pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
