@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
-import environ
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
@@ -26,7 +25,9 @@ env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` writes down the variables that `manage.py` in another terminal
 # must know.
-env.ENVIRON = ChainMap(os.environ, development.read_running_environment(DATA_DIR))
+env.ENVIRON = ChainMap(
+    env.read_secret_files(), os.environ, development.read_running_environment(DATA_DIR)
+)
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
@@ -41,10 +42,13 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 # --- Addresses of the site -------------------------------------------------------------------
 
 PORT = env.int("PORT", default=8000)
+# These two are read by gunicorn.conf.py, and checked here too.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
 PUBLIC_ORIGIN = env.str(
     "PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else ""
 ).rstrip("/")
-PUBLIC_HOST = environ.urlparse(PUBLIC_ORIGIN).hostname or ""
+PUBLIC_HOST = env.hostname(PUBLIC_ORIGIN)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=[*([PUBLIC_HOST] if PUBLIC_HOST else []), "localhost", "127.0.0.1", "[::1]"],
@@ -255,6 +259,7 @@ DATABASE_IS_THERE = bool(DATABASE_URL or development.find_running_database(DATA_
 DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
+DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
 DATABASES = {
     "default": {
         **env.database(DATABASE_URL or development.choose_database_url(DATA_DIR)),
@@ -264,7 +269,7 @@ DATABASES = {
             "connect_timeout": 5,
             "pool": {
                 "min_size": 1,
-                "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+                "max_size": max(DATABASE_POOL_SIZE, 1),  # A check refuses less.
                 "timeout": 10 if DATABASE_IS_THERE else 1,
             },
         },

@@ -55,7 +55,7 @@ def test_a_kind_is_written_once_a_minute_with_the_number_of_others(
     lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(causes.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     for _ in range(8):
         answer(raised(LockNotAvailable("locked")))
     answer(raised(AdminShutdown("away")))
