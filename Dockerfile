@@ -11,7 +11,10 @@ RUN SECRET_KEY=only-for-collectstatic DATABASE_URL=postgres://build@127.0.0.1/bu
 
 FROM python:3.11-slim
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DEBUG=false BIND_HOST=0.0.0.0 PORT=8000
-RUN useradd --system --uid 10001 --no-create-home smartspec
+# Charges wait in this folder while the database takes nothing: mount a volume there.
+ENV DATA_DIR=/var/lib/smartspec
+RUN useradd --system --uid 10001 --no-create-home smartspec \
+    && install --directory --owner=smartspec --mode=700 /var/lib/smartspec
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app

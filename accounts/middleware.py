@@ -1,4 +1,4 @@
-"""Middleware: last use of browser sessions, no caching of log-in pages, duplicate submissions."""
+"""Middleware: last use of browsers, caching of log-in pages, `next`, duplicate submissions."""
 
 import logging
 import time
@@ -7,11 +7,14 @@ from collections.abc import Callable
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
-from django.db import IntegrityError
+from django.db import Error, IntegrityError
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
+
+from accounts.database.faults import find_fault
+from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
@@ -22,7 +25,7 @@ class BrowserLastSeenMiddleware:
     """Records when and where a browser session was last used, at most once in BROWSER_SEEN_SECONDS.
 
     The security page shows it. allauth's own middleware would write with every request. Routes that
-    programs call are skipped.
+    programs call are skipped. A database that can only be read shows its pages without the record.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -41,8 +44,14 @@ class BrowserLastSeenMiddleware:
 def _record_use(request: HttpRequest) -> None:
     now = int(time.time())
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
-        UserSession.objects.create_from_request(request)
-        request.session[SEEN] = now
+        try:
+            UserSession.objects.create_from_request(request)
+        except Error as error:
+            if (fault := find_fault(error)) is None or not fault.reads:
+                raise
+            logger.warning("the use of a browser session is not recorded: %s", fault.name)
+        else:
+            request.session[SEEN] = now
 
 
 class NoStoreMiddleware:
@@ -58,6 +67,28 @@ class NoStoreMiddleware:
         response = self.get_response(request)
         if request.path.startswith("/accounts/"):
             add_never_cache_headers(response)
+        return response
+
+
+class ReturnAddressMiddleware:
+    """Keeps the `next` of log-in and sign-up pages until their person has arrived.
+
+    See accounts/toolbox/return_addresses.py.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if request.path.startswith(ENTRANCE):
+            remember_address(request, response)
+        elif (
+            COOKIE in request.COOKIES
+            and not request.path.startswith(("/i18n/", *PROGRAM_PATHS))
+            and request.user.is_authenticated
+        ):
+            response.delete_cookie(COOKIE, samesite="Lax")
         return response
 
 

@@ -1,17 +1,15 @@
-"""Device codes and user codes: creation, format, normal form, digests (RFC 8628 §6.1)."""
+"""Device codes and user codes: creation, format, digests (RFC 8628 §6.1).
 
-import re
+A user code in normal form is eight capital letters; find_letters of accounts.toolbox.typed.codes
+finds it in what a person typed.
+"""
+
 import secrets
 
 from django.utils.crypto import salted_hmac
 
 from accounts.toolbox.credentials import checksum
-
-# Without vowels a code forms no word; without digits no character looks like another. A user code
-# has 20^8 values, which are 34.6 bits.
-ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
-LENGTH = 8  # letters of a user code
-MAX_TYPED = 64  # characters of a typed code that are accepted
+from accounts.toolbox.typed.codes import ALPHABET, LENGTH
 
 
 def new_device_code() -> str:
@@ -22,22 +20,6 @@ def new_device_code() -> str:
 def new_user_code() -> str:
     """Return a new user code for a person to type: eight letters in normal form."""
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-
-
-def normalise(typed: str) -> str | None:
-    """Return a typed user code in normal form; None if it cannot be a code.
-
-    It may have any case, dashes and spaces.
-    """
-    if len(typed) > MAX_TYPED:
-        return None
-    normal = re.sub(r"[^A-Z0-9]", "", typed.upper())
-    return normal if len(normal) == LENGTH else None
-
-
-def is_possible(normal: str) -> bool:
-    """Return whether a code in normal form has only letters that we issue."""
-    return set(normal) <= set(ALPHABET)
 
 
 def format_user_code(normal: str) -> str:

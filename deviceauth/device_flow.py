@@ -1,9 +1,10 @@
 """The verbs of device codes: all changes of a device code (RFC 8628).
 
     start ─▶ pending ─▶ approve ─▶ authorized ─▶ consume ─▶ consumed, a session begins
-                └─────▶ deny ───▶ denied
+                └─────▶ deny ◀──────────┴─────▶ denied ◀──────┘ and the session ends
 
-Every step is one conditional UPDATE, so if two requests race, one wins and the other is refused.
+Every step is one conditional UPDATE, so if two requests race, one wins and the other is refused. A
+refusal by the person who approved wins at any time.
 """
 
 import uuid
@@ -23,7 +24,8 @@ from accounts.access import events
 from accounts.access.events import Kind
 from accounts.models import User
 from accounts.toolbox.request_source import UNKNOWN, Source
-from deviceauth import codes, mails, user_code_limits
+from accounts.toolbox.typed.codes import find_letters
+from deviceauth import codes, device_sessions, mails, user_code_limits
 from deviceauth.exceptions import (
     AccessDenied,
     AuthorizationPending,
@@ -32,6 +34,7 @@ from deviceauth.exceptions import (
     InvalidGrant,
     LoggedOut,
     MalformedUserCode,
+    RefusedUserCode,
     SlowDown,
     UnknownUserCode,
     UsedUserCode,
@@ -83,29 +86,40 @@ def _create(request: dict[str, Any], source: Source) -> Started:
 def find(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
     """Return the request of a typed user code. It is pending, approved or redeemed.
 
-    The attempt counts against the limits of `user` and `source` unless the code exists. Raises
-    MalformedUserCode, UnknownUserCode, UsedUserCode, ExpiredUserCode, TooManyTries.
+    Raises what `look_up` and `require_open` raise.
     """
-    normal = codes.normalise(user_code)
+    code = look_up(user_code=user_code, user=user, source=source)
+    require_open(code, user)
+    return code
+
+
+def look_up(*, user_code: str, user: User | None, source: Source = UNKNOWN) -> DeviceCode:
+    """Return the newest request of a typed user code, in any state.
+
+    The attempt counts against the limits of `user` and `source` unless the code exists, or the text
+    has no code that could exist. Raises MalformedUserCode, UnknownUserCode, TooManyTries.
+    """
+    normal = find_letters(user_code)
     if normal is None:
         raise MalformedUserCode
     attempt = user_code_limits.Attempt(user=user, source=source)
-    code = _find_by_user_code(normal)
+    code = DeviceCode.objects.select_related("application").of_person(normal).first()
     if code is None:
         attempt.fail()
         raise UnknownUserCode
     attempt.succeed()
-    if code.status == Status.DENIED:
-        raise UsedUserCode
-    if code.is_expired():
-        raise ExpiredUserCode
     return code
 
 
-def _find_by_user_code(normal: str) -> DeviceCode | None:
-    if not codes.is_possible(normal):
-        return None
-    return DeviceCode.objects.select_related("application").of_person(normal).first()
+def require_open(code: DeviceCode, user: User | None) -> None:
+    """Raise a refusal if the request was denied or has expired; it may be approved or redeemed.
+
+    Only the user who denied it is told so. Raises RefusedUserCode, UsedUserCode, ExpiredUserCode.
+    """
+    if code.status == Status.DENIED:
+        raise RefusedUserCode if user and code.user_id == user.pk else UsedUserCode
+    if code.is_expired():
+        raise ExpiredUserCode
 
 
 def note_opened(*, code: DeviceCode, user: User, source: Source) -> None:
@@ -118,7 +132,7 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
     """Allow the device to act for this user, and queue a mail about it.
 
     The request is bound to the user here and not earlier. A second approval by the same user has no
-    effect. Raises UsedUserCode, ExpiredUserCode, LoggedOut.
+    effect. Raises RefusedUserCode, UsedUserCode, ExpiredUserCode, LoggedOut.
     """
     with atomic():
         _require_unchanged(user)
@@ -137,7 +151,8 @@ def approve(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> Device
     if not won and not (
         code.user_id == user.pk and code.status in {Status.AUTHORIZED, Status.CONSUMED}
     ):
-        raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
+        require_open(code, user)
+        raise UsedUserCode
     return code
 
 
@@ -155,28 +170,37 @@ def _require_unchanged(user: User) -> None:
 
 
 def deny(*, code: DeviceCode, user: User, source: Source = UNKNOWN) -> DeviceCode:
-    """Deny the request, which the user did not start. Raises UsedUserCode, ExpiredUserCode."""
+    """Deny the request, which the user did not start. It wins over their own approval.
+
+    If the device has redeemed the code already, its session ends now: all its tokens are revoked. A
+    second refusal has no effect. Raises UsedUserCode, ExpiredUserCode.
+    """
     with atomic():
-        denied = (
-            DeviceCode.objects.pending().filter(pk=code.pk).update(status=Status.DENIED, user=user)
-        )
+        denied = DeviceCode.objects.deniable_by(user).filter(pk=code.pk)
+        won = denied.update(status=Status.DENIED, user=user)
         code.refresh_from_db()
-        if denied:
+        if won:
             _record(Kind.CODE_DENIED, code, source)
-    if not denied:
+        if won and code.consumed_at:
+            device_sessions.end_approved(approval=code.approval, source=source)
+    if not won and not (code.user_id == user.pk and code.status == Status.DENIED):
         raise ExpiredUserCode if code.status == Status.PENDING else UsedUserCode
     return code
 
 
 def withdraw(*, code: DeviceCode, source: Source = UNKNOWN) -> bool:
-    """Deny a request for an administrator. False if it was redeemed or denied before."""
-    open_ones = DeviceCode.objects.filter(
-        pk=code.pk, status__in=[Status.PENDING, Status.AUTHORIZED]
-    )
+    """Deny a request for an administrator. False if it was denied before.
+
+    If the device has redeemed the code meanwhile, its session ends now.
+    """
     with atomic():
-        withdrawn = open_ones.update(status=Status.DENIED)
+        undenied = DeviceCode.objects.filter(pk=code.pk).exclude(status=Status.DENIED)
+        withdrawn = undenied.update(status=Status.DENIED)
+        code.refresh_from_db()
         if withdrawn:
             _record(Kind.CODE_DENIED, code, source)
+        if withdrawn and code.consumed_at:
+            device_sessions.end_approved(approval=code.approval, source=source)
     return bool(withdrawn)
 
 

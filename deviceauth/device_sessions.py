@@ -130,8 +130,13 @@ def undo(*, approval: uuid.UUID, source: Source = UNKNOWN) -> bool:
     with atomic():
         approved = DeviceCode.objects.approved().filter(approval=approval)
         denied = approved.update(status=DeviceCode.Status.DENIED)
-        session = DeviceSession.objects.filter(approval=approval).first()
-        return bool(denied) or bool(session and revoke(session=session, source=source))
+        return bool(denied) or end_approved(approval=approval, source=source)
+
+
+def end_approved(*, approval: uuid.UUID | None, source: Source = UNKNOWN) -> bool:
+    """Revoke the session that an approval began. False if none began or it had ended before."""
+    session = DeviceSession.objects.filter(approval=approval, approval__isnull=False).first()
+    return bool(session and revoke(session=session, source=source))
 
 
 def end_replayed(*, token_checksum: str, source: Source = UNKNOWN) -> None:

@@ -6,7 +6,7 @@ OAuth2Error (RFC 6749 §5.2, RFC 8628 §3.5): for devices, as `{"error", "error_
 
 UserCodeRefusal (accounts.toolbox.exceptions.Refusal): for people and their browsers
 ├── MalformedUserCode
-├── UnknownUserCode, UsedUserCode, ExpiredUserCode
+├── UnknownUserCode, UsedUserCode (RefusedUserCode), ExpiredUserCode
 └── LoggedOut, TooManyTries
 
 Only the text of ExpiredToken may contain "expired", because the existing desktop application stops
@@ -95,7 +95,10 @@ class UserCodeRefusal(Refusal):
 class MalformedUserCode(UserCodeRefusal):
     code = "invalid_user_code"
     title = _("This is not a valid code")
-    text = _("A code has eight letters, like BCDF-GHJK.")
+    text = _(
+        "A code has eight letters, like BCDF-GHJK, and no digits or vowels. If other letters "
+        "appear when you type, switch the keyboard to English."
+    )
 
 
 class UnknownUserCode(UserCodeRefusal):
@@ -110,6 +113,13 @@ class UsedUserCode(UserCodeRefusal):
     code = "used_user_code"
     title = _("This code has already been used")
     text = _("Each code works once. If you still need one, ask for a new code on your device.")
+
+
+class RefusedUserCode(UsedUserCode):
+    """The user has denied this request before, perhaps in another window."""
+
+    title = _("You have refused this device")
+    text = _("It has no access to your account. To connect it, ask for a new code on your device.")
 
 
 class ExpiredUserCode(UserCodeRefusal):

@@ -30,6 +30,15 @@ class DeviceCodeQuerySet(models.QuerySet["DeviceCode"]):
             status=DeviceCode.Status.AUTHORIZED, expires__gt=timezone.now(), user__in=active
         )
 
+    def deniable_by(self, user: User) -> "DeviceCodeQuerySet":
+        """Return codes that this user can deny: pending ones, and those that they approved.
+
+        A code that they approved can be denied after its redemption and after its expiry, too.
+        """
+        pending = models.Q(status=DeviceCode.Status.PENDING, expires__gt=timezone.now())
+        approved = [DeviceCode.Status.AUTHORIZED, DeviceCode.Status.CONSUMED]
+        return self.filter(pending | models.Q(status__in=approved, user=user))
+
     def of_device(self, device_code: str) -> "DeviceCodeQuerySet":
         return self.filter(device_code=codes.digest_device_code(device_code))
 

@@ -11,6 +11,7 @@ urlpatterns = [
     path("api/auth/device/revoke", views.DeviceRevokeView.as_view(), name="device_revoke"),
     path("api/auth/me", views.MeView.as_view(), name="me"),
     path("auth/device", pages.device, name="device"),
+    path("auth/device/confirm/<str:token>", pages.confirm, name="device_confirm"),
     path("auth/device/undo/<str:token>", pages.undo, name="device_undo"),
     path(".well-known/oauth-authorization-server", metadata.document, name="oauth_metadata"),
 ]

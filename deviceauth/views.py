@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.toolbox.dialects import speaks
 from accounts.toolbox.rate_limits import AddressThrottle
 from accounts.toolbox.request_source import Source
+from accounts.toolbox.typed.codes import find_letters
 from deviceauth import codes, device_flow, freshness, openapi
 from deviceauth.exceptions import InvalidRequest, MalformedUserCode, UnknownUserCode, UsedUserCode
 from deviceauth.models import DeviceCode
@@ -196,7 +197,7 @@ class VerifyView(BrowserView):
         return Response(
             {
                 "status": "pending",
-                "user_code": codes.format_user_code(codes.normalise(typed[0]) or ""),
+                "user_code": codes.format_user_code(find_letters(typed[0]) or ""),
                 "scopes": code.scopes,
                 "expires_in": code.seconds_left,
             }

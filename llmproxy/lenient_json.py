@@ -1,6 +1,7 @@
 """JSON as providers write it. It may contain lone surrogates, when a token ends within an emoji."""
 
 import json
+import math
 from typing import Any
 
 import orjson
@@ -14,13 +15,20 @@ def decode(text: bytes | str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
-            value = json.loads(text)  # orjson refuses lone surrogates
+            # orjson refuses lone surrogates.
+            value = json.loads(text, parse_float=_parse_float, parse_constant=lambda _name: None)
         except (ValueError, RecursionError):
             return None
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
     if sum(map(text.count, brackets)) > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):  # type: ignore[arg-type]
         return None
     return value
+
+
+def _parse_float(digits: str) -> float | None:
+    """The number; None if it is too large for a float, because JSON has no infinity."""
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

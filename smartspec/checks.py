@@ -1,10 +1,14 @@
 """System checks that refuse harmful settings before the first request, with an id and a hint."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from email.utils import parseaddr
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -16,6 +20,10 @@ from django.db import Error as DatabaseError
 
 from credits.database import roles
 from smartspec.numbers import HINT, LIMITS, OUT_OF_RANGE, UNREADABLE, describe_problem
+from smartspec.postgresql import connection_url
+
+PROXY_SECONDS = 3  # for which the site that runs already is waited for
+MOST_BYTES = 10_000  # of its answer
 
 
 @register(Tags.security)
@@ -27,6 +35,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_keys(),
         *_check_upstream(),
         *_check_waits(),
+        *_check_spool(),
         *_check_contact(),
         *_check_sender(),
         *(() if settings.DEBUG else _check_production()),
@@ -115,6 +124,19 @@ def _check_waits() -> Iterator[CheckMessage]:
         )
 
 
+def _check_spool() -> Iterator[CheckMessage]:
+    """Refuse a folder that cannot be written or made, before a charge has to wait there."""
+    folder = Path(settings.SPOOL_DIR).absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.R_OK | os.W_OK | os.X_OK)):
+        yield Error(
+            f"SPOOL_DIR is {folder}, and {existing} cannot be written.",
+            hint="Set it to a folder that this user can write, on a disk that outlives the process."
+            " Charges wait there while the database takes nothing.",
+            id="smartspec.E020",
+        )
+
+
 def _check_contact() -> Iterator[CheckMessage]:
     try:
         validate_email(settings.SUPPORT_EMAIL or "nobody@example.com")
@@ -143,6 +165,15 @@ def _check_production() -> Iterator[CheckMessage]:
             "SMARTSPEC_FAILPOINT is set: workers would kill themselves.",
             hint="Unset it. Only manage.py ledger_drill sets it, for processes of its own.",
             id="smartspec.E009",
+        )
+    if open_hosts := connection_url.list_open_hosts(
+        settings.DATABASES["default"], private=settings.DATABASE_PRIVATE_HOSTS
+    ):
+        yield Error(
+            f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
+            hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
+            " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
+            id="smartspec.E020",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
@@ -174,6 +205,37 @@ def _check_production() -> Iterator[CheckMessage]:
             hint="Set EMAIL_URL to smtp+tls://user:password@host:587",
             id="smartspec.W003",
         )
+
+
+@register(Tags.security, deploy=True)
+def check_proxy(**_: Any) -> list[CheckMessage]:
+    """Warn if the proxy in front does not tell the scheme: each page would lead to itself.
+
+    The site is asked at PUBLIC_ORIGIN as a browser asks it. Nothing is said while it is not there.
+    """
+    if settings.DEBUG or not settings.SECURE_SSL_REDIRECT:
+        return []
+    problem = _ask_for_proxy_problem(f"{settings.PUBLIC_ORIGIN}/healthz?deep")
+    if not problem:
+        return []
+    return [
+        checks.Warning(
+            f"The site at {settings.PUBLIC_ORIGIN} says: {problem}",
+            hint="deploy/nginx.conf and deploy/Caddyfile show what a proxy has to send.",
+            id="smartspec.W007",
+        )
+    ]
+
+
+def _ask_for_proxy_problem(address: str) -> str:
+    """Return what a running site says about its proxy; empty if none answers."""
+    try:
+        with urlopen(address, timeout=PROXY_SECONDS) as response:  # noqa: S310 – https, from settings
+            said = json.loads(response.read(MOST_BYTES))
+    except (OSError, ValueError, HTTPException):
+        return ""
+    found = said.get("proxy", "ok") if isinstance(said, dict) else "ok"
+    return "" if found == "ok" else str(found)
 
 
 @register(Tags.database, deploy=True)

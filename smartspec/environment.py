@@ -11,12 +11,14 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from smartspec.numbers import read_whole
+from smartspec.postgresql import connection_url
 
 # Each of these can be in a file, whose path is in the variable with _FILE at the end of its name.
 SECRETS = (
     "SECRET_KEY",
     "ENCRYPTION_KEYS",
     "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
     "EMAIL_URL",
     "LLM_UPSTREAM_API_KEY",
     "SMARTSPEC_WEB_GATEWAY_TOKEN",
@@ -24,6 +26,18 @@ SECRETS = (
 MAX_SECRET_BYTES = 64 * 1024
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
 SHORTEST_SECRET = 32
+# The commands of manage.py that use DATABASE_DIRECT_URL: they lock a session, move the whole
+# schema, or read for longer than a pooler should wait.
+DIRECT_COMMANDS = {
+    *("prepare", "migrate", "seed", "seed_roles", "seed_packages", "tick", "audit_daily"),
+    *("audit_ledger", "dbshell", "rotate_keys", "createcachetable"),
+}
+
+
+def is_direct_command(arguments: list[str]) -> bool:
+    """True if this process is `manage.py` with one of DIRECT_COMMANDS."""
+    program, command = (*arguments, "", "")[:2]
+    return program.endswith("manage.py") and command in DIRECT_COMMANDS
 
 
 class Environment(environ.Env):
@@ -143,14 +157,18 @@ class Environment(environ.Env):
     def database(self, url: str) -> dict[str, Any]:
         """Return Django's DATABASES entry for a PostgreSQL URL.
 
-        The URL has a password, so it is never recorded in `bad`.
+        The URL has a password, so it is never recorded in `bad`; only names of options are.
         """
-        postgresql = {"ENGINE": "smartspec.postgresql"}
+        engine: dict[str, Any] = {"ENGINE": "smartspec.postgresql"}
+        nothing = {**engine, "OPTIONS": {}}
         if url.partition("://")[0] not in ("postgres", "postgresql"):
             self.bad["DATABASE_URL"] = "it does not begin with postgres://"
-            return postgresql
+            return nothing
         try:
-            return {**self.db_url_config(url), **postgresql}
+            config = self.db_url_config(url)
+            return {**connection_url.obey_options(config, url), **engine}
+        except connection_url.BadURL as error:
+            self.bad["DATABASE_URL"] = str(error)
         except ValueError as error:
             self.bad["DATABASE_URL"] = type(error).__name__
-            return postgresql
+        return nothing

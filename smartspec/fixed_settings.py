@@ -20,7 +20,7 @@ CORS_EXPOSE_HEADERS: list[str] = ["allow", "retry-after", "www-authenticate", *h
 GATEWAY_MIDDLEWARE: list[str] = [
     "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
-    "django.middleware.security.SecurityMiddleware",
+    "smartspec.plain_http.RefusePlainHttp",
     "smartspec.middleware.RejectMalformedRequests",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -5,19 +5,24 @@ Refusals of Django itself are written in the dialect that the view declares
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from django.core.paginator import InvalidPage
-from django.db import DataError, InterfaceError, OperationalError
+from django.core.signals import got_request_exception
+from django.db import DataError
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
 from accounts.toolbox import headers
 from accounts.toolbox.diagnosis import request_ids
 from accounts.toolbox.diagnosis.causes import attach_cause, log_cause
@@ -57,6 +62,8 @@ TOO_LARGE = EarlyRefusal(
     gettext_lazy("The request body is larger than this service accepts."),
 )
 
+# The attribute of a request that became a 500: the accounts.database.faults.Fault, or None.
+FAULT = "database_fault"
 # The exceptions of Django's admin for a year 0 or a page "x" in the URL.
 BAD_LOOKUP = (ValueError, OverflowError, DataError, InvalidPage)
 logger = logging.getLogger(__name__)
@@ -99,8 +106,9 @@ def _find_by_prefix(path: str) -> Dialect:
 class AnswerInDialect:
     """Convert Django's own error responses to JSON for programs, in the dialect of the view.
 
-    Examples are a wrong host, a wrong method, and an exception in a view. Every request gets its
-    id here, and what caused a response with 500 or more is logged.
+    Examples are a wrong host, a wrong method, and an exception in a view. If a middleware met a
+    database that cannot serve, such as the one that saves the session, the response is 503. Every
+    request gets its id here, and what caused a response with 500 or more is logged.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -109,6 +117,8 @@ class AnswerInDialect:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request_ids.start_request()
         response = self.get_response(request)
+        if response.status_code == 500 and (fault := getattr(request, FAULT, None)) is not None:
+            response = _refuse_for_fault(request, fault)
         response[headers.REQUEST_ID] = request_ids.get_request_id()
         if response.status_code >= 500:
             log_cause(request, response)
@@ -170,7 +180,7 @@ class RejectMalformedRequests:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponseBase | None:
-        """Answer 503 if the database is unavailable or a lock timed out: nothing was written."""
+        """Answer 503 if the database cannot serve now: what was begun is rolled back."""
         if (
             isinstance(exception, BAD_LOOKUP)
             and request.method == "GET"
@@ -183,14 +193,24 @@ class RejectMalformedRequests:
                 _("This address contains a search or filter that cannot be used."),
                 "bad_lookup",
             )
-        if not isinstance(exception, OperationalError | InterfaceError):
-            return None
-        response = _refuse(
-            request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
-        )
-        response["Retry-After"] = "5"
-        response[headers.SHOULD_RETRY] = "true"
-        return attach_cause(response, exception)
+        return None if find_fault(exception) is None else _refuse_for_fault(request, exception)
+
+
+@receiver(got_request_exception)
+def _note_fault(request: HttpRequest | None = None, **_: Any) -> None:
+    """Remember why a request became a 500. Django passes no exception of a middleware on."""
+    error = sys.exception()
+    if request is not None and error is not None and find_fault(error) is not None:
+        setattr(request, FAULT, error)
+
+
+def _refuse_for_fault(request: HttpRequest, fault: BaseException) -> HttpResponse:
+    response = _refuse(
+        request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
+    )
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    response[headers.SHOULD_RETRY] = "true"
+    return attach_cause(response, fault)
 
 
 def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:

@@ -38,6 +38,7 @@ APPS = (
 SECONDS = 3600  # a client may cache the document for this time
 
 _STATE = {"status": string(enum=["ok", "unavailable"])}
+_PROXY = {"proxy": string("With `?deep`: `ok`, or what the proxy in front has to send.")}
 _DATABASE = {"database": string(enum=["ok", "unreachable"])}
 
 
@@ -56,7 +57,9 @@ def _describe_get(operation: str, summary: str, responses: Node) -> Node:
 
 PATHS: Node = {
     "/healthz": _describe_get(
-        "healthz", "Does the process answer?", {"200": build_response("Yes.", record(_STATE))}
+        "healthz",
+        "Does the process answer?",
+        {"200": build_response("Yes.", record(_STATE | _PROXY, optional=_PROXY))},
     ),
     "/readyz": _describe_get(
         "readyz",

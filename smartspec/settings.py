@@ -6,6 +6,7 @@ variable changes and that are long are in fixed_settings.py.
 """
 
 import os
+import sys
 from collections import ChainMap
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
 from smartspec import fixed_settings
-from smartspec.environment import Environment
+from smartspec.environment import Environment, is_direct_command
 from smartspec.local import development
+from smartspec.postgresql import options
 
 django_stubs_ext.monkeypatch()
 
@@ -31,6 +33,11 @@ env.ENVIRON = ChainMap(
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# The same database without a pooler, for the commands that should not pass one.
+DATABASE_DIRECT_URL = env.str("DATABASE_DIRECT_URL", default="")
+IS_DIRECT = bool(DATABASE_DIRECT_URL) and is_direct_command(sys.argv)
+if IS_DIRECT:
+    DATABASE_URL = DATABASE_DIRECT_URL
 EMBEDDED_DATABASE = not DATABASE_URL
 SECRET_KEY = env.secret(
     "SECRET_KEY", default=development.load_secret_key(DATA_DIR) if DEBUG else ""
@@ -177,6 +184,8 @@ LLM_MAX_ANSWER_BYTES = 40 * 1024 * 1024  # 2,048 vectors of 3,072 numbers in bas
 # provider that cannot count is asked again.
 LLM_COUNT_SECONDS = 5
 LLM_COUNT_RETRY_SECONDS = 600
+# Where settlements wait while the database takes none.
+SPOOL_DIR = Path(env.str("SPOOL_DIR", default="") or DATA_DIR / "spool")
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
 
@@ -210,6 +219,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "smartspec.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
+    "smartspec.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.content_security.ContentSecurity",
@@ -224,6 +234,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.BrowserLastSeenMiddleware",
     "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
 ]
 
@@ -260,19 +271,21 @@ DATABASE_APP_ROLE = env.str(
     "DATABASE_APP_ROLE", default=development.APP_ROLE if EMBEDDED_DATABASE else ""
 )
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=20)
+# Whether DATABASE_URL is that of a pooler in transaction mode, such as PgBouncer.
+DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False) and not IS_DIRECT
+# Hosts of PostgreSQL in a private network, which may be reached without TLS.
+DATABASE_PRIVATE_HOSTS = env.list("DATABASE_PRIVATE_HOSTS", default=[])
+_database = env.database(DATABASE_URL or development.choose_database_url(DATA_DIR))
 DATABASES = {
     "default": {
-        **env.database(DATABASE_URL or development.choose_database_url(DATA_DIR)),
-        "OPTIONS": {
-            # Waiting is bounded: a request that cannot lock its row within 5 s is refused.
-            "options": "-c lock_timeout=5s -c statement_timeout=30s",
-            "connect_timeout": 5,
-            "pool": {
-                "min_size": 1,
-                "max_size": max(DATABASE_POOL_SIZE, 1),  # A check refuses less.
-                "timeout": 10 if DATABASE_IS_THERE else 1,
-            },
-        },
+        **_database,
+        "OPTIONS": options.build_options(
+            of_url=_database["OPTIONS"],
+            pool_size=max(DATABASE_POOL_SIZE, 1),  # A check refuses less.
+            pool_seconds=options.POOL_SECONDS if DATABASE_IS_THERE else 1,
+            has_pooler=DATABASE_POOLER,
+        ),
+        "DISABLE_SERVER_SIDE_CURSORS": DATABASE_POOLER,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -325,7 +338,7 @@ BROWSER_SEEN_SECONDS = 5 * 60
 # Rate limits must apply across all workers, which share only the database.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "accounts.database.cache.DatabaseCache",
         "LOCATION": "django_cache",
         # Above this number a third of the entries is deleted, even valid ones. With Django's
         # default of 300, an attacker could push the counters of rate limits out of the cache.

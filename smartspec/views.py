@@ -1,22 +1,31 @@
-"""The home page, and the health checks for a supervisor."""
+"""The home page, the choice of a language, and the health checks for a supervisor."""
 
 from django.conf import settings
-from django.db import Error, connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
+from django.views import i18n
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from accounts.database.faults import RETRY_AFTER_SECONDS
 from accounts.models import User
 from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
+from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
+from smartspec.plain_http import find_proxy_problem
+from smartspec.postgresql import readiness
+
+
+class NotReadyError(Exception):
+    """The database cannot be written. The message is what /readyz answers."""
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -36,13 +45,25 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return redirect(static("smartspec/icon.svg"))
 
 
+def set_language(request: HttpRequest) -> HttpResponseBase:
+    """Set the language of this browser, then go back to the page in `next`."""
+    response = i18n.set_language(request)
+    if response.status_code == 302:
+        response["Location"] = (
+            resolve_address(request.POST.get("next") or request.headers.get("Referer")) or "/"
+        )
+    return response
+
+
 @speaks(ENVELOPE)
 @csrf_exempt
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Respond 200: the process is running."""
-    return JsonResponse({"status": "ok"})
+    """Respond 200: the process is running. With `?deep`, also say what the proxy in front lacks."""
+    if "deep" not in request.GET:
+        return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "proxy": find_proxy_problem(request) or "ok"})
 
 
 @speaks(ENVELOPE)
@@ -50,16 +71,18 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Respond 200 if the database answers; 503 otherwise, and while this worker shuts down."""
+    """Respond 200 if the database can be written, otherwise 503, within two seconds.
+
+    It is 503 too while this worker shuts down.
+    """
     if shutdown.has_begun:
         return JsonResponse({"status": "draining", "database": "not asked"}, status=503)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Error as error:
-        response = JsonResponse({"status": "unavailable", "database": "unreachable"}, status=503)
-        return attach_cause(response, error)
-    return JsonResponse({"status": "ok", "database": "ok"})
+    found = readiness.probe.ask(connection.get_connection_params())
+    if found == readiness.READY:
+        return JsonResponse({"status": "ok", "database": found})
+    response = JsonResponse({"status": "unavailable", "database": found}, status=503)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return attach_cause(response, NotReadyError(found))
 
 
 @csrf_exempt  # Every method gets the same 404.

@@ -22,6 +22,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
 from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
+from llmproxy.completion import late_settlements  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
 from smartspec import middleware  # noqa: E402
 from smartspec.middleware import EarlyRefusal  # noqa: E402
@@ -31,6 +32,7 @@ try:
 except SystemCheckError as problems:
     sys.stderr.write(f"{problems}\n")
     raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+late_settlements.watch()
 
 if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
     from smartspec.drill.failpoints import FAILPOINTS

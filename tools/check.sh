@@ -19,7 +19,6 @@ step ruff check .
 step lint-imports
 step python tools/sql_rules.py
 step python tools/line_lengths.py
-step python tools/line_lengths.py
 step djlint templates --lint --quiet
 python -m smartspec.local.embedded_postgres -- sh -ec '
     echo "== python manage.py makemigrations --check --dry-run"

@@ -23,12 +23,36 @@ FACTOR_NAMES: dict[str, str | Promise] = {
 class FactorAdapter(DefaultMFAAdapter):
     """Encrypts the secrets of factors, and binds passkeys to our public host."""
 
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": _("This code is not correct. Check it, then try again."),
+        "code_used": _(
+            "This code has been used already. Wait until the app shows the next one, then enter "
+            "that."
+        ),
+        "picture_too_old": _(
+            "The picture was older than ten minutes. Scan the new picture with the app, then "
+            "enter its code."
+        ),
+        "clock_ahead": _(
+            "The clock of the device with the app is fast. Let the device set its clock by "
+            "itself, then enter a new code."
+        ),
+        "clock_behind": _(
+            "The clock of the device with the app is slow. Let the device set its clock by "
+            "itself, then enter a new code."
+        ),
+    }
+
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Return the plain secret. Raises encryption.Unreadable."""
         return encryption.decrypt(encrypted_text, purpose=PURPOSE)
+
+    def _get_user_identifier(self, user: Any) -> str:
+        """Return what an authenticator app and a browser show as the name of the account."""
+        return str(user)
 
     def generate_authenticator_name(self, user: Any, type: Any) -> str:
         """Name a new passkey after its browser; its owner can rename it."""

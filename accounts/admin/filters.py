@@ -13,6 +13,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.access import administrators_log
+from accounts.email_addresses import normalise_for_lookup
 from accounts.models import User
 from accounts.toolbox.keyset import find_first_key, parse_key
 
@@ -94,7 +95,7 @@ def find_chosen_user(chosen: str, term: str) -> int | None:
     term = term.strip()
     if "@" not in term and not term.startswith("usr_"):
         return None
-    condition = {"email": term.lower()} if "@" in term else {"public_id": term}
+    condition = {"email": normalise_for_lookup(term)} if "@" in term else {"public_id": term}
     return User.objects.filter(**condition).values_list("pk", flat=True).first() or 0
 
 

@@ -6,11 +6,12 @@ from django.contrib.auth.models import Group
 from unfold.admin import ModelAdmin
 
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages
 
 admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(CheckedActions, ModelAdmin):
+class GroupAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     search_fields = ("name",)
     filter_horizontal = ("permissions",)

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from accounts.access import administrators_log
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import ReadOnlyAdmin, SearchedByUser
 from accounts.admin.filters import (
     DateRangeFilter,
@@ -14,12 +15,13 @@ from accounts.admin.filters import (
     LoggedAdministratorFilter,
     OneUserFilter,
 )
+from accounts.email_addresses import show_address
 from accounts.models import AuthEvent, OutgoingMail
 from accounts.toolbox.request_source import describe_user_agent
 
 
 @admin.register(LogEntry)
-class LogEntryAdmin(ReadOnlyAdmin):
+class LogEntryAdmin(FindsSpellings, ReadOnlyAdmin):
     """The administrators' log: who changed what, when and why."""
 
     list_display = ("action_time", "user", "kind", "what", "text")
@@ -28,6 +30,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user", "content_type")
     search_fields = ("user__email", "object_repr", "change_message")
+    address_field = "user__email"
     search_help_text = gettext_lazy("Administrator, object or reason")
     fields = readonly_fields = ("action_time", "user", "kind", "what", "text")
 
@@ -74,5 +77,9 @@ class AuthEventAdmin(SearchedByUser, ReadOnlyAdmin):
 class OutgoingMailAdmin(ReadOnlyAdmin):
     """Mails that wait to be sent, without their text, because it may contain a secret link."""
 
-    list_display = ("created_at", "to", "subject", "tries", "next_try_at")
-    fields = readonly_fields = ("created_at", "to", "subject", "tries", "next_try_at")
+    list_display = ("created_at", "address", "subject", "tries", "next_try_at")
+    fields = readonly_fields = ("created_at", "address", "subject", "tries", "next_try_at")
+
+    @admin.display(description=gettext_lazy("email address"))
+    def address(self, mail: OutgoingMail) -> str:
+        return show_address(mail.to)

@@ -9,13 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
+from accounts.admin.stale_pages import RefusesStalePages
 from accounts.models import Plan
 
 FREE = "free"  # slug of the plan of new users
 
 
 @admin.register(Plan)
-class PlanAdmin(ModelAdmin):
+class PlanAdmin(RefusesStalePages, ModelAdmin):
     list_display = (
         "name",
         "slug",

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.access import done_by_administrators
 from accounts.access.second_factors import FACTOR_NAMES
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import ReadOnlyAdmin
 from accounts.toolbox.request_source import Source
 
@@ -18,12 +19,13 @@ admin.site.unregister(Authenticator)
 
 
 @admin.register(Authenticator)
-class FactorAdmin(ReadOnlyAdmin):
+class FactorAdmin(FindsSpellings, ReadOnlyAdmin):
     """Second factors, without their secrets. A superuser deletes one for a person who lost it."""
 
     list_display = ("user", "kind", "created_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("user__email",)
+    address_field = "user__email"
     fields = readonly_fields = ("user", "kind", "created_at", "last_used_at")
     actions = None
 

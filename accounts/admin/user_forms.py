@@ -1,6 +1,6 @@
 """The forms that create and change a user in the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.models import EmailAddress
 from django import forms
@@ -8,9 +8,8 @@ from django.utils.translation import gettext as _
 from unfold.forms import UserChangeForm, UserCreationForm
 
 from accounts.access import account_deletion
-from accounts.email_addresses import normalise_address
-from accounts.models import LIMITS, User
-from accounts.toolbox.credentials import checksum
+from accounts.email_addresses import KnownAddressField, normalise_address
+from accounts.models import User
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
@@ -18,7 +17,7 @@ class UniqueAddressMixin(forms.ModelForm[User]):
 
     def clean_email(self) -> str:
         email = str(self.cleaned_data["email"])
-        if not self.instance.pk or email != self.instance.email:
+        if email != self.instance.email:
             email = normalise_address(email)
         taken = EmailAddress.objects.filter(email__iexact=email).exclude(user_id=self.instance.pk)
         if (
@@ -35,31 +34,19 @@ class NewUserForm(UniqueAddressMixin, UserCreationForm):
     class Meta:
         model = User
         fields = ("email",)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
 
 class UserForm(UniqueAddressMixin, UserChangeForm):
-    """The form of a user's page.
-
-    It refuses to save if another request has changed the user since the page was shown. `seen`
-    holds the fingerprint of the user as shown.
-    """
-
-    seen = forms.CharField(widget=forms.HiddenInput, required=False)
+    """The form of a user's page. It keeps one superuser."""
 
     class Meta:
         model = User
         fields = ("email",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["seen"] = self._now = compute_fingerprint(self.instance)
+        field_classes: ClassVar = {"email": KnownAddressField}
 
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()
-        if self.cleaned_data.get("seen") != self._now:
-            raise forms.ValidationError(
-                _("Someone else has just changed this user. Reload the page and try again.")
-            )
         return dict(super().clean() or self.cleaned_data)
 
     def _keep_last_superuser(self) -> None:
@@ -70,9 +57,3 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
             raise forms.ValidationError(
                 _("You are the only administrator. Give this role to someone else first.")
             )
-
-
-def compute_fingerprint(user: User) -> str:
-    """Return a digest of all columns that the user's page can change, except the groups."""
-    columns = ("email", "name", "plan_id", "is_active", "is_staff", "is_superuser", *LIMITS)
-    return checksum(repr([getattr(user, column) for column in columns]))

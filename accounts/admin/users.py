@@ -12,7 +12,6 @@ from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.db import connection
 from django.db.models import Model
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
@@ -21,9 +20,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm
 
 from accounts.access import done_by_administrators
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.bases import CheckedActions
 from accounts.admin.filters import DebtFilter
+from accounts.admin.stale_pages import RefusesStalePages
 from accounts.admin.user_forms import NewUserForm, UserForm
+from accounts.email_addresses import show_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.request_source import Source
 
@@ -38,9 +40,14 @@ class EmailAddressInline(TabularInline):
     """Shows the addresses of a user. The user's own field changes the address."""
 
     model = EmailAddress
-    fields = readonly_fields = ("email", "verified", "primary")
+    fields = readonly_fields = ("address", "verified", "primary")
     extra = 0
     can_delete = False
+    hide_title = True  # the address as it is stored
+
+    @admin.display(description=gettext_lazy("email address"))
+    def address(self, row: EmailAddress) -> str:
+        return show_address(row.email)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -49,17 +56,24 @@ class EmailAddressInline(TabularInline):
         return False
 
 
-class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ignore[type-var]
+class UserAdmin(
+    RefusesStalePages,
+    FindsSpellings,
+    CheckedActions,
+    DjangoUserAdmin[User],  # type: ignore[type-var]
+    ModelAdmin,
+):
     """The page of a user.
 
     Users are deactivated and never deleted, because their transactions stay.
     """
 
     form = UserForm
+    unwatched = ("password", *FACTS)
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = (
-        "email",
+        "address",
         "credits",
         "credits_held",
         "credits_debt",
@@ -75,7 +89,7 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
     filter_horizontal = ()
     autocomplete_fields = ("groups",)
     inlines = (EmailAddressInline,)
-    readonly_fields = ("credits", "credits_held", "credits_debt", "public_id", *FACTS)
+    readonly_fields = ("address", "credits", "credits_held", "credits_debt", "public_id", *FACTS)
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
@@ -93,6 +107,10 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
         (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
+
+    @admin.display(description=gettext_lazy("email address"), ordering="email")
+    def address(self, user: User) -> str:
+        return str(user)
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         return (
@@ -118,22 +136,11 @@ class UserAdmin(CheckedActions, DjangoUserAdmin[User], ModelAdmin):  # type: ign
             obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
         )
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> User | None:
-        """Return the user, with the row locked if the request is about to change it.
-
-        Django has opened a transaction by then.
-        """
-        user: User | None = super().get_object(request, object_id, from_field)
-        if user is None or request.method != "POST" or not connection.in_atomic_block:
-            return user
-        return User.objects.locked(user.pk)
-
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         (title, first), *others = super().get_fieldsets(request, obj)
-        if obj and self.has_change_permission(request, obj):
-            first = {**first, "fields": (*first["fields"], "seen")}
+        if obj and not self.has_change_permission(request, obj):
+            # Who may only look sees the address as it is shown, not as it is stored.
+            first = {**first, "fields": ("address", *first["fields"][1:])}
         return [(title, first), *others]
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

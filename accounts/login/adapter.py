@@ -8,6 +8,9 @@ from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.email_verification_by_code import (
+    EMAIL_VERIFICATION_CODE_SESSION_KEY,
+)
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -26,6 +29,7 @@ from accounts.models import User
 from accounts.toolbox import request_source
 from accounts.toolbox.connections import give_back
 from accounts.toolbox.request_source import Source
+from accounts.toolbox.return_addresses import recall_address, resolve_address
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 – used for all unknown addresses, so limits count them as one
 PROVED = "proved_for"  # session key, set between the first and the last step of log-in
@@ -50,8 +54,12 @@ class AccountAdapter(DefaultAccountAdapter):
     }
 
     def clean_email(self, email: str) -> str:
-        """Return the normal form, because different spellings of an address are one mailbox."""
-        return normalise_address(str(super().clean_email(email)))
+        """Return the stored form, because different spellings of an address are one mailbox.
+
+        An address that is refused today is accepted if an account has it from earlier.
+        """
+        known = User.objects.find(str(super().clean_email(email)))
+        return known.email if known else normalise_address(email)
 
     def populate_username(self, request: Any, user: Any) -> None:
         """Do nothing: users have no user names."""
@@ -104,6 +112,19 @@ class AccountAdapter(DefaultAccountAdapter):
             usage.rollback()
         return user
 
+    # --- Where to go next -----------------------------------------------------------------
+
+    def is_safe_url(self, url: str) -> bool:
+        """Return whether `next` stays on this site. allauth would allow every ALLOWED_HOST."""
+        return resolve_address(url) is not None
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Return where to go after log-in without a `next`: where the browser was going before."""
+        return recall_address(request) or str(super().get_login_redirect_url(request))
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        return recall_address(request) or str(super().get_signup_redirect_url(request))
+
     # --- Log-in in steps ------------------------------------------------------------------
 
     def pre_login(self, request: HttpRequest, user: Any, **kwargs: Any) -> Any:
@@ -121,6 +142,9 @@ class AccountAdapter(DefaultAccountAdapter):
             clear_login(request)
             messages.error(request, CHANGED)
             raise ImmediateHttpResponse(redirect("account_login"))
+        # A sign-up that waits for its code in this browser is over, or would confirm an address of
+        # another user.
+        request.session.pop(EMAIL_VERIFICATION_CODE_SESSION_KEY, None)
         super().login(request, user)
 
     # --- Changes in one transaction -------------------------------------------------------

@@ -13,8 +13,9 @@ from django.forms import Field
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.email_addresses import normalise_address, normalise_for_lookup
+from accounts.email_addresses import AddressField, KnownAddressField
 from accounts.login import password_guess_limits
+from accounts.login.code_fields import MALFORMED, build_letters_field
 from accounts.models import User
 
 LABELS = {
@@ -29,12 +30,15 @@ class PlainLabelsMixin:
     """Gives fields labels instead of placeholders, which vanish while the user types."""
 
     fields: dict[str, Field]
+    address_field: type[AddressField] = AddressField
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
+        for name, field in list(self.fields.items()):
             field.widget.attrs.pop("placeholder", None)
             field.label = LABELS.get(name, field.label)
+            if isinstance(field, forms.EmailField):
+                self.fields[name] = self.address_field(widget=field.widget, label=field.label)
         if new_password := self.fields.get("password1"):
             new_password.help_text = _(
                 "Use at least 8 characters. Avoid passwords that are easy to guess."
@@ -44,8 +48,7 @@ class PlainLabelsMixin:
 
 
 class LoginForm(PlainLabelsMixin, allauth_forms.LoginForm):
-    def clean_login(self) -> str:
-        return normalise_for_lookup(self.cleaned_data["login"])
+    address_field = KnownAddressField
 
 
 class SignupForm(PlainLabelsMixin, allauth_forms.SignupForm):
@@ -72,8 +75,7 @@ class SignupForm(PlainLabelsMixin, allauth_forms.SignupForm):
 
 
 class ResetPasswordForm(PlainLabelsMixin, allauth_forms.ResetPasswordForm):
-    def clean_email(self) -> str:
-        return normalise_address(super().clean_email())
+    address_field = KnownAddressField
 
     def save(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Send the mail. Raises ImmediateHttpResponse with status 429 if too many were sent."""
@@ -111,13 +113,19 @@ class ReauthenticateForm(PlainLabelsMixin, allauth_forms.ReauthenticateForm):
 class EmailCodeForm(PlainLabelsMixin, allauth_forms.ConfirmEmailVerificationCodeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"] = build_letters_field(self.fields["code"])
         self.fields["code"].label = _("Code from our email")
+
+    @property
+    def is_malformed(self) -> bool:
+        """Whether nothing was compared, because the text cannot be a code."""
+        return bool(self.has_error("code", MALFORMED))
 
 
 class CloseForm(forms.Form):
     """Confirms the deletion of an account. The user types their address, not a translated word."""
 
-    email = forms.CharField(
+    email = KnownAddressField(
         label=_("Enter your email address to confirm"),
         widget=forms.EmailInput({"autocomplete": "off"}),
     )
@@ -127,7 +135,7 @@ class CloseForm(forms.Form):
         self.user = user
 
     def clean_email(self) -> str:
-        typed = normalise_for_lookup(self.cleaned_data["email"])
+        typed = str(self.cleaned_data["email"])
         if typed != self.user.email:
             raise forms.ValidationError(_("This is not the email address of this account."))
         return typed

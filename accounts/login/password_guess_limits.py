@@ -10,6 +10,7 @@ from typing import Any
 from allauth.core.internal import ratelimit
 from django.http import HttpRequest
 
+from accounts.email_addresses import normalise_for_lookup
 from accounts.models import AuthEvent, User
 from accounts.toolbox.request_source import network
 
@@ -23,7 +24,7 @@ class TooManyGuesses(Exception):
 
 def build_limit_key(email: str, address: str) -> str:
     """Return the key of a limit for one account from one network."""
-    return f"{email.lower()}:{network(address)}"
+    return f"{normalise_for_lookup(email)}:{network(address)}"
 
 
 def count_guess(request: HttpRequest, email: str, address: str) -> list[Any]:
@@ -36,7 +37,7 @@ def count_guess(request: HttpRequest, email: str, address: str) -> list[Any]:
     address_usage = _consume(request, action="guesses_of_address")
     if not address_usage:
         raise TooManyGuesses
-    account_usage = _consume(request, action="guesses_at_account", key=email.lower())
+    account_usage = _consume(request, action="guesses_at_account", key=normalise_for_lookup(email))
     if not account_usage and not _has_logged_in_from(email, address):
         raise TooManyGuesses
     return [address_usage, account_usage] if account_usage else [address_usage]
@@ -52,7 +53,7 @@ def count_reset(request: HttpRequest, email: str, address: str) -> None:
     if not _consume(request, action="resets_from_network", key=build_limit_key(email, address)):
         raise TooManyGuesses
     if not _consume(
-        request, action="resets_of_account", key=email.lower()
+        request, action="resets_of_account", key=normalise_for_lookup(email)
     ) and not _has_logged_in_from(email, address):
         raise TooManyGuesses
 
@@ -62,7 +63,12 @@ def clear_guesses(request: HttpRequest, user: User) -> None:
 
     This also clears the count of wrong codes of its second factor.
     """
-    ratelimit.clear(request, app="allauth.account", action="guesses_at_account", key=user.email)
+    ratelimit.clear(
+        request,
+        app="allauth.account",
+        action="guesses_at_account",
+        key=normalise_for_lookup(user.email),
+    )
     ratelimit.clear(
         request, app="allauth.account", action="login_failed", key=f"mfa-auth-user-{user.pk}"
     )
@@ -71,6 +77,6 @@ def clear_guesses(request: HttpRequest, user: User) -> None:
 def _has_logged_in_from(email: str, address: str) -> bool:
     """Return whether the owner recently logged in or reset the password from this network."""
     proofs = (AuthEvent.Kind.LOGGED_IN, AuthEvent.Kind.PASSWORD_RESET)
-    proven = AuthEvent.objects.filter(user__email=email.lower(), kind__in=proofs)
+    proven = AuthEvent.objects.filter(user__email=normalise_for_lookup(email), kind__in=proofs)
     recent = proven.order_by("-id").values_list("address", flat=True)[:RECENT]
     return network(address) in {network(each) for each in recent}

@@ -52,7 +52,7 @@ def _record_log_in(request: HttpRequest, user: User, **signal: Any) -> None:
 def _record_wrong_password(
     credentials: dict[str, Any], request: HttpRequest | None = None, **signal: Any
 ) -> None:
-    user = User.objects.filter(email=str(credentials.get("email", "")).lower()).first()
+    user = User.objects.find(str(credentials.get("email", "")))
     if user and request:
         _record(Kind.LOG_IN_FAILED, request, user)
 

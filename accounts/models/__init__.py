@@ -1,5 +1,6 @@
-"""Users, plans, API keys, access events, and mails that wait to be sent."""
+"""Users, plans, API keys, access events, waiting mails, and the jobs of `tick`."""
 
+from accounts.models.jobs import JobRun, Lease
 from accounts.models.keys import ApiKey
 from accounts.models.plans import LIMITS, MAX_CREDITS, Limits, Plan
 from accounts.models.records import AuthEvent, OutgoingMail
@@ -11,6 +12,8 @@ __all__ = [
     "MAX_CREDITS",
     "ApiKey",
     "AuthEvent",
+    "JobRun",
+    "Lease",
     "Limits",
     "OutgoingMail",
     "Plan",

@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from accounts.email_addresses import normalise_address, normalise_for_lookup
+from accounts.email_addresses import normalise_address, normalise_for_lookup, show_address
 from accounts.models.plans import Limits, Plan
 
 # The ledger writes these columns with its own statements. User.save() never writes them, because a
@@ -55,7 +55,12 @@ class UserManager(BaseUserManager["User"]):
         return self.select_for_update(no_key=True, of=("self",)).get(pk=pk)
 
     def get_by_natural_key(self, username: str | None) -> "User":
+        """Return the user with an address in any spelling. Raises User.DoesNotExist."""
         return self.get(email=normalise_for_lookup(username or ""))
+
+    def find(self, typed: str) -> "User | None":
+        """Return the user with an address in any spelling, or None."""
+        return self.filter(email=normalise_for_lookup(typed)).first()
 
 
 class User(Limits, AbstractBaseUser, PermissionsMixin):
@@ -135,7 +140,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         ]
 
     def __str__(self) -> str:
-        return self.email
+        return show_address(self.email)
 
     @classmethod
     def from_db(cls, *args: Any, **kwargs: Any) -> "User":
@@ -197,8 +202,18 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     def role(self) -> str:
         return "admin" if self.is_staff else "user"
 
+    def get_username(self) -> str:
+        """Return the address as the templates of libraries show it."""
+        return str(self)
+
+    def clean(self) -> None:
+        """Leave the address alone, which Django would replace by get_username()."""
+
+    def get_full_name(self) -> str:
+        return self.name
+
     def get_short_name(self) -> str:
-        return self.name or self.email
+        return self.name or str(self)
 
 
 class WelcomedAddress(models.Model):

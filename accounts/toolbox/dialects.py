@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
 
 from accounts.toolbox.errors import build_envelope
 
@@ -38,11 +39,13 @@ class EnvelopeDialect(Dialect):
 
 
 class PageDialect(Dialect):
-    """The dialect of pages for people: an error is plain text."""
+    """The dialect of pages for people: an error is plain text, and 503 a page."""
 
     is_for_programs = False
 
     def answer(self, status: int, message: str, code: str) -> HttpResponse:
+        if status == 503:
+            return HttpResponse(render_to_string("503.html"), status=status)
         return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
 
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
+from accounts.admin.address_search import FindsSpellings
 from accounts.admin.filters import DateRangeFilter
 from credits.admin.pages.decide_approval import (
     ApprovePage,
@@ -23,7 +24,7 @@ from credits.templatetags.amounts import format_signed
 
 
 @admin.register(Approval)
-class ApprovalAdmin(RowAdmin):
+class ApprovalAdmin(FindsSpellings, RowAdmin):
     list_display = (
         "created_at",
         "kind",
@@ -38,6 +39,7 @@ class ApprovalAdmin(RowAdmin):
     list_filter_submit = True
     list_select_related = ("requester", "decided_by", "refunds")
     search_fields = ("reason", "requester__email")
+    address_field = "requester__email"
     fields = readonly_fields = (
         "kind",
         "credits",

@@ -13,6 +13,7 @@ from unfold.decorators import action
 
 import accounts.admin.users
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages
 from accounts.models import User
 from credits.admin.pages.adjustment import MAX_USERS, serve_adjustment
 from credits.models import Package
@@ -73,7 +74,7 @@ def _redirect_to_list(model: str, **filters: str) -> HttpResponse:
 
 
 @admin.register(Package)
-class PackageAdmin(CheckedActions, ModelAdmin):
+class PackageAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
     list_filter = ("is_active",)
     search_fields = ("name",)

@@ -138,7 +138,7 @@ def _require_same_request(earlier: Approval, later: Approval, users: Sequence[Us
 
 def _join_emails(users: Sequence[User]) -> str:
     rest = f" and {len(users) - 3} others" if len(users) > 3 else ""
-    return ", ".join(user.email for user in users[:3]) + rest
+    return ", ".join(str(user) for user in users[:3]) + rest
 
 
 def approve(approval: Approval, *, actor: User, note: str) -> list[Transaction]:

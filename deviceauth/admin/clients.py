@@ -1,13 +1,15 @@
 """OAuth clients in the admin, and the secrets of the confidential ones."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import oauth2_provider.admin  # noqa: F401 – it registers the admin that is replaced here
 from django import forms
 from django.conf import settings
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db.transaction import atomic
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import Application
@@ -15,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages, StalePage
 
 admin.site.unregister(Application)
 
@@ -36,10 +39,11 @@ class ClientForm(forms.ModelForm[Application]):
 
 
 @admin.register(Application)
-class ApplicationAdmin(CheckedActions, ModelAdmin):
+class ApplicationAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     """OAuth clients. A confidential client gets a random secret, shown once; its hash is stored."""
 
     form = ClientForm
+    sealed = ("client_secret",)
     list_display = ("name", "client_id", "client_type", "created")
     list_filter = ("client_type",)
     search_fields = ("name", "client_id")
@@ -91,13 +95,17 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         """Ask for confirmation, then replace the secret. The old one stops working at once."""
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
-            return cast(
-                HttpResponse, self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
-            )
-        if request.method == "POST":
-            self.log_change(request, client, "New secret.")
-            return self._with_new_secret(request, client)
-        return self._secret_page(request, client)
+            return HttpResponseRedirect(reverse("admin:oauth2_provider_application_changelist"))
+        if request.method != "POST":
+            return self._secret_page(request, client)
+        try:
+            with atomic():
+                self.require_version(request, self.get_object(request, object_id))
+                self.log_change(request, client, "New secret.")
+                return self._with_new_secret(request, client)
+        except StalePage as refusal:
+            messages.error(request, str(refusal))
+            return HttpResponseRedirect(request.path)
 
     def _with_new_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
         secret = generate_client_secret()
@@ -109,6 +117,7 @@ class ApplicationAdmin(CheckedActions, ModelAdmin):
         context = self.admin_site.each_context(request) | {
             "title": client.name,
             "client": client,
+            "page_version": self.read_version(request, client).sign(client),
             **more,
         }
         response = TemplateResponse(request, "deviceauth/admin_secret.html", context)

@@ -40,10 +40,11 @@ class RevocableAdmin(CheckedActions, SearchedByUser, ReadOnlyAdmin):
 
     @admin.action(description=_("Revoke the selected entries"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[Any]) -> HttpResponse | None:
-        rows = self.open(chosen).select_related("user")
+        chosen = chosen.select_related("user")
         if "confirmed" not in request.POST:
-            return self._render_confirmation(request, rows)
-        ended = [row for row in rows if self.end(row, Source.from_administrator(request))]
+            return self._render_confirmation(request, self.open(chosen))
+        # Not `open`: a code that was redeemed since the confirmation page is refused all the same.
+        ended = [row for row in chosen if self.end(row, Source.from_administrator(request))]
         for row in ended:
             self.log_change(request, row, "Revoked.")
         message = ngettext("Revoked %d entry.", "Revoked %d entries.", len(ended)) % len(ended)

@@ -3,31 +3,35 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 from oauthlib.oauth2 import OAuth2Error
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
 from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import Dialect
 from accounts.toolbox.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
 
-BUSY_SECONDS = 5
-AWAY = (OperationalError, InterfaceError)  # PostgreSQL is down, or a lock timed out
 OAUTH_ERRORS = {  # A description is printable ASCII, so it is never translated.
     500: ("server_error", "Something went wrong here."),
     503: ("temporarily_unavailable", "The service is busy."),
 }
 
 
+DESCRIPTIONS = {  # of refusals that a client can do something about, by their code
+    "https_required": "Use https.",
+    "proxy_misconfigured": "The proxy in front of this site must send X-Forwarded-Proto.",
+}
+
+
 class OAuthDialect(Dialect):
-    """RFC 6749 §5.2. Its errors are named by status alone."""
+    """RFC 6749 §5.2. Its errors are named by status, and described by their code."""
 
     def error(self, status: int, message: str, code: str, **extra: Any) -> dict[str, Any]:
         error, description = OAUTH_ERRORS.get(
-            status, ("invalid_request", "The request is malformed.")
+            status, ("invalid_request", DESCRIPTIONS.get(code, "The request is malformed."))
         )
         return {"error": error, "error_description": description}
 
@@ -47,9 +51,9 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
     """Return `{"error", "error_description"}` (RFC 6749 §5.2); None for an unexpected exception."""
     if isinstance(refusal, OAuth2Error):
         return _add_challenge(Response(dict(refusal.twotuples), status=refusal.status_code))
-    if isinstance(refusal, AWAY):
+    if find_fault(refusal) is not None:
         busy = _build_oauth_error("temporarily_unavailable", "The service is busy.", 503)
-        return attach_cause(_set_retry_after(busy, BUSY_SECONDS), refusal)
+        return attach_cause(_set_retry_after(busy, None), refusal)
     if isinstance(refusal, exceptions.Throttled):
         return _set_retry_after(
             _build_oauth_error("rate_limit_exceeded", "Too many requests.", 429),
@@ -66,9 +70,9 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
 
 def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return `{"error": {"message"}}`, as the existing service had it; None if unexpected."""
-    if isinstance(refusal, AWAY):
+    if find_fault(refusal) is not None:
         return _set_retry_after(
-            _build_message(_("The service is busy. Try again in a moment."), 503), BUSY_SECONDS
+            _build_message(_("The service is busy. Try again in a moment."), 503), None
         )
     if isinstance(refusal, Refusal):
         response = _build_message(refusal.message, refusal.status)
@@ -113,5 +117,5 @@ def _read_wait(refusal: exceptions.Throttled) -> float | None:
 
 
 def _set_retry_after(response: Response, seconds: float | None) -> Response:
-    response["Retry-After"] = str(int(seconds or BUSY_SECONDS))
+    response["Retry-After"] = str(int(seconds or RETRY_AFTER_SECONDS))
     return response

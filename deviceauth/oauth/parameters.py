@@ -122,6 +122,8 @@ class Parameters:
 def read(request: Request, names: Iterable[str]) -> Parameters:
     """Return the named parameters and the client's credentials.
 
+    Of the Authorization header only Basic is read: no other scheme authenticates a client (RFC 6749
+    §2.3.1). The desktop application's interceptor adds an old `Bearer` token to every request.
     Raises InvalidRequest, InvalidClient, ParseError.
     """
     body = request.data
@@ -129,7 +131,7 @@ def read(request: Request, names: Iterable[str]) -> Parameters:
     header = str(request._request.META.get("HTTP_AUTHORIZATION", ""))
     values = _add_basic_credentials(values, header)
     is_json = str(request.content_type).partition(";")[0].strip().lower() == JSONParser.media_type
-    is_first_party = is_json and not header and "client_id" not in values
+    is_first_party = is_json and "client_id" not in values
     if is_first_party:
         values["client_id"] = settings.FIRST_PARTY_CLIENT_ID
     return Parameters(values, is_first_party)

@@ -19,6 +19,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages
 from llmproxy.admin.price_imports import PriceImportPage
 from llmproxy.metering.media import MEDIA
 from llmproxy.metering.price_kinds import (
@@ -80,7 +81,7 @@ class DeploymentInline(TabularInline):
 
 
 @admin.register(LanguageModel)
-class LanguageModelAdmin(CheckedActions, ModelAdmin):
+class LanguageModelAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     list_display = ("name", "served_by", *map(_build_column, LISTED), "sold")
     list_filter = ("is_active", "providers")
     search_fields = ("name", "deployments__upstream_name")

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
+from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -18,7 +19,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from llmproxy.models import LanguageModel
 from llmproxy.price_lists import published
-from llmproxy.price_lists.proposals import Proposal, Rate, propose
+from llmproxy.price_lists.proposals import PricesChanged, Proposal, Rate, propose
 from llmproxy.receipts.explain import format_decimal
 
 MOST_MODELS = 500
@@ -63,8 +64,8 @@ class PriceImportPage:
         proposals = self._propose(form) if form.is_valid() else []
         if "import" in self.sent and form.is_valid():
             chosen = [row for row in proposals if str(row.model.pk) in self._taken]
-            if chosen and all(self._was_shown(row) for row in chosen):
-                self._take(chosen, form.rate)
+            shown = bool(chosen) and all(self._was_shown(row) for row in chosen)
+            if shown and self._take(chosen, form.rate):
                 return HttpResponseRedirect(self.back)
             self._explain(chosen)
         return self._page(form, proposals)
@@ -101,16 +102,23 @@ class PriceImportPage:
         )
         messages.error(self.request, text)
 
-    def _take(self, chosen: Sequence[Proposal], rate: Rate) -> None:
-        for proposal in chosen:
-            proposal.apply()
-            self.model_admin.log_change(self.request, proposal.model, proposal.describe(rate))
+    def _take(self, chosen: Sequence[Proposal], rate: Rate) -> bool:
+        """Change all chosen models; False, and none is changed, if one has changed meanwhile."""
+        try:
+            with atomic():
+                for proposal in sorted(chosen, key=lambda one: one.model.pk):
+                    proposal.apply()
+                    text = proposal.describe(rate)
+                    self.model_admin.log_change(self.request, proposal.model, text)
+        except (PricesChanged, LanguageModel.DoesNotExist):
+            return False
         text = ngettext(
             "The prices of %d model have been changed.",
             "The prices of %d models have been changed.",
             len(chosen),
         )
         messages.success(self.request, text % len(chosen))
+        return True
 
     def _page(self, form: RateForm, proposals: Sequence[Proposal]) -> TemplateResponse:
         context = self.model_admin.admin_site.each_context(self.request) | {

@@ -20,6 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
+from accounts.admin.stale_pages import RefusesStalePages
 from llmproxy import provider_keys
 from llmproxy.admin import health
 from llmproxy.admin.imports import ImportPage
@@ -36,8 +37,9 @@ MOST_TESTS = 10  # in one action; each test can take model_listing.SECONDS
 
 
 @admin.register(Provider)
-class ProviderAdmin(CheckedActions, ModelAdmin):
+class ProviderAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     form = ProviderForm
+    sealed = ("encrypted_key", "encrypted_proxy_login")
     list_display = ("name", "address", "has_key", "health", "last_success", "failed", "is_active")
     list_filter = ("is_active",)
     search_fields = ("name", "slug")

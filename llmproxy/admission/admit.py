@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import orjson
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
-from psycopg.errors import LockNotAvailable
+from django.db import Error, connection
 
+from accounts.database.faults import find_fault
 from accounts.toolbox import headers
 from accounts.toolbox.diagnosis import request_ids
 from credits import ledger
@@ -271,19 +271,25 @@ def _decide(
 
 
 def repeat_if_broken(ask: Callable[[], T]) -> T:
-    """Call `ask`, and again if its connection breaks, before or after the commit."""
+    """Call `ask`, and again if its connection breaks, before or after the commit.
+
+    A fault that a repetition at once does not cure is raised: after a timeout of a lock or of the
+    pool, the request has waited long enough.
+    """
     until, pause = 0.0, 0.01
     while True:
         try:
             return ask()
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            fault = find_fault(error)
             until = until or time.monotonic() + RETRY_SECONDS
             if (
-                time.monotonic() > until
+                fault is None
+                or not fault.repeats
+                or time.monotonic() > until
                 or connection.in_atomic_block
-                or isinstance(error.__cause__, LockNotAvailable)
             ):
-                raise  # a timeout of a lock is not repeated: the request has waited long enough
+                raise
             time.sleep(pause)
             pause *= 2
 

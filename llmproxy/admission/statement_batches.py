@@ -13,6 +13,8 @@ from typing import Any, LiteralString
 import orjson
 from django.db import Error, connection
 
+from accounts.database.faults import find_fault
+
 MAX_BATCH, SMALL_BATCH = 16, 4  # calls
 # A batch that runs longer is assumed to wait for a row lock. The next call no longer waits for it.
 PATIENCE_SECONDS = 0.05
@@ -150,9 +152,9 @@ class Batches:
 
 
 def _is_rejection(error: Error) -> bool:
-    """True if PostgreSQL rejected the statement, also because of a lock timeout.
+    """True if each call should run alone: one of them was rejected, or could not get a lock.
 
-    False if the server (SQLSTATE 57P…) or the connection was lost.
+    False if the database cannot serve any of them, such as a lost connection or a full disk.
     """
-    state = getattr(error.__cause__, "sqlstate", None)
-    return state is not None and not state.startswith("57P")
+    fault = find_fault(error)
+    return fault is None or fault.is_of_one

@@ -23,26 +23,22 @@ from llmproxy import lenient_json
 from llmproxy.admission import idempotency
 from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
-from llmproxy.database.contract import Settled, SettlementRequest, UnusedRate
+from llmproxy.database.contract import WITHOUT_TEXTS, Settled, SettlementRequest, UnusedRate
 from llmproxy.metering.meter import Reading
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Completion
 from llmproxy.routes.base import Receipt
+from llmproxy.spool import folder
 
 logger = logging.getLogger(__name__)
 
 # The first two: the database or the connection was lost. The others: `migrate` replaces functions,
 # and this call looked for one that is gone; nothing of it was committed.
 REPEATABLE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
-SETTLE_TRIES = 7  # within more than six seconds, in which a database restarts
-# What replaces the provider's texts if PostgreSQL cannot store one of them.
-WITHOUT_TEXTS: dict[str, Any] = {
-    "upstream_id": "",
-    "finish_reason": "",
-    "error": "unreadable",
-    "attempts": [],
-    "answer": "",
-}
+# After so many seconds of tries, the settlement is written to the spool, so that the end of this
+# process loses nothing. After the longer span the caller has waited long enough for the balance.
+KEEP_SECONDS, SETTLE_SECONDS = 1, 10
+LONGEST_PAUSE = 1.0  # seconds between two tries
 _settlements = Batches("gateway_settle")
 
 
@@ -70,8 +66,9 @@ def settle(outcome: Outcome, answer: Any) -> Receipt:
     """Charge a completion or release its hold, and write its row; return the receipt.
 
     The statement is repeated if the database restarts or the reply to a commit is lost. It is
-    repeated without the provider's texts if PostgreSQL cannot store one of them. `answer` is stored
-    for a repetition with the same Idempotency-Key; it is None for a stream or a failure.
+    repeated without the provider's texts if PostgreSQL cannot store one of them. If the database
+    stays away, the statement waits in the spool. `answer` is stored for a repetition with the same
+    Idempotency-Key; it is None for a stream or a failure.
     """
     counts, prices = outcome.reading.usage.columns, outcome.admission.prices.columns
     request = {**_build_request(outcome, answer), **counts, **prices}
@@ -86,18 +83,54 @@ def settle(outcome: Outcome, answer: Any) -> Receipt:
 
 
 def _settle_repeatedly(outcome: Outcome, request: str) -> Receipt:
-    for attempt in range(SETTLE_TRIES):
+    started, pause, is_kept = time.monotonic(), 0.1, False
+    while True:
         try:
             return _settle_once(outcome, request)
         except REPEATABLE:
-            if attempt == SETTLE_TRIES - 1:
-                logger.critical(
-                    "completion %s could not be settled: its hold will expire",
-                    outcome.admission.generation_id,
-                )
-                raise
-            time.sleep(0.1 * 2**attempt)
-    raise AssertionError("unreachable")
+            waited = time.monotonic() + pause - started
+            is_kept = is_kept or (waited > KEEP_SECONDS and _keep(outcome, request))
+            if waited > SETTLE_SECONDS:
+                return _promise_receipt(outcome, is_kept=is_kept)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _keep(outcome: Outcome, request: str) -> bool:
+    """Write the settlement to the spool; False if the disk does not take it."""
+    try:
+        folder.keep(request)
+    except OSError as error:
+        logger.error(  # noqa: TRY400 – what the disk says is enough
+            "completion %s could not be kept: %s", outcome.admission.generation_id, error
+        )
+        return False
+    return True
+
+
+def _promise_receipt(outcome: Outcome, *, is_kept: bool) -> Receipt:
+    """The receipt of a completion that is settled later: the most that it will be charged.
+
+    If the disk takes nothing either, the hold expires, and nothing is charged
+    (docs/decisions/00S1-what-cannot-be-settled-waits-on-disk.md).
+    """
+    admission = outcome.admission
+    if is_kept:
+        logger.error("completion %s is not settled yet: it waits on disk", admission.generation_id)
+    else:
+        logger.critical(
+            "completion %s could not be settled or kept: its hold will expire",
+            admission.generation_id,
+        )
+    return Receipt(
+        generation_id=admission.generation_id,
+        model=admission.model,
+        upstream_id=outcome.upstream_id,
+        usage=outcome.reading.usage,
+        charged=_compute_cost(outcome),
+        balance_after=None,
+        created=int(time.time()),
+    )
 
 
 def _settle_once(outcome: Outcome, request: str) -> Receipt:
@@ -163,7 +196,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "dropped_parameters": admission.request.not_sent or None,
         "provider_cost": outcome.provider_cost,
         "held": admission.held,
-        "cost": admission.prices.cost(usage) if admission.hold else 0,
+        "cost": _compute_cost(outcome),
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,
         "total_ms": milliseconds(admission.started, time.monotonic()),
         "most": ledger.MAX_AMOUNT,
@@ -181,6 +214,11 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "key": repeatable.key if repeatable else None,
         "answer": idempotency.sealed(answer) if repeatable and answer is not None else "",
     }
+
+
+def _compute_cost(outcome: Outcome) -> int:
+    admission = outcome.admission
+    return admission.prices.cost(outcome.reading.usage) if admission.hold else 0
 
 
 def _collect_extras(admission: Admission, usage: Usage) -> dict[str, Any] | None:

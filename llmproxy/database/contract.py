@@ -310,6 +310,16 @@ class SettlementRequest(CompletionColumns):
     answer: str
 
 
+# What replaces the provider's texts in a SettlementRequest if PostgreSQL cannot store one of them.
+WITHOUT_TEXTS: dict[str, Any] = {
+    "upstream_id": "",
+    "finish_reason": "",
+    "error": "unreadable",
+    "attempts": [],
+    "answer": "",
+}
+
+
 class Settled(TypedDict):
     """The result of `gateway_settle`, which is null if the completion was settled before.
 

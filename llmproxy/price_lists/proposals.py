@@ -19,6 +19,10 @@ HIGHEST = Decimal("999999.999999")
 Value = Decimal | int | None
 
 
+class PricesChanged(Exception):
+    """The prices of a model are not those that were compared. The message is the model's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What a US dollar is in credits, and the operator's margin in percent."""
@@ -78,10 +82,16 @@ class Proposal:
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
 
     def apply(self) -> None:
-        """Write the new prices. Completions that have begun keep theirs."""
+        """Write the new prices. Completions that have begun keep theirs.
+
+        Raises PricesChanged if one of the old values is no longer in the database.
+        """
+        columns = {change.column: change.new for change in self.changes}
         with atomic():
-            columns = {change.column: change.new for change in self.changes}
-            LanguageModel.objects.filter(pk=self.model.pk).update(**columns)
+            row = LanguageModel.objects.select_for_update(no_key=True).get(pk=self.model.pk)
+            if any(getattr(row, change.column) != change.old for change in self.changes):
+                raise PricesChanged(self.model.name)
+            LanguageModel.objects.filter(pk=row.pk).update(**columns)
 
     def describe(self, rate: Rate) -> str:
         """The change in the words of the administrators' log, which are not translated."""
@@ -113,6 +123,8 @@ def _propose_for(model: LanguageModel, rate: Rate, choice: str | None) -> Propos
     if any(isinstance(value, Decimal) and value > HIGHEST for value in columns.values()):
         too_high = _("A price would be too high to be stored.")
         return Proposal(model, candidates, None, (), too_high)
+    if model.context_tokens is None:  # an operator's own number stays
+        columns["context_tokens"] = chosen.context_tokens
     return Proposal(model, candidates, chosen, tuple(_compare(model, columns)), problem)
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest, Now
 
+from accounts.database.faults import find_fault
 from llmproxy import provider_keys
 from llmproxy.exceptions import UpstreamFailure
 from llmproxy.models import ENVIRONMENT, Deployment, Provider
@@ -212,13 +213,15 @@ def _update(target: Target, **values: Any) -> None:
 
 
 def _write(target: Target, rows: "QuerySet[Any]", **values: Any) -> None:
-    """Update the row; if the database is away, log that instead of failing the answer.
+    """Update the row; if the database cannot, log that instead of failing the answer.
 
     The connection goes back to the pool.
     """
     try:
         rows.update(**values)
-    except (OperationalError, InterfaceError) as error:
+    except Error as error:
+        if find_fault(error) is None:
+            raise
         logger.warning("how provider %s is doing could not be noted: %r", target.slug, error)
     finally:
         if not connection.in_atomic_block:

@@ -1,5 +1,6 @@
 """The figures on the first page of the admin."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from accounts.toolbox.keyset import find_first_key
 from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
+from llmproxy.spool import folder
+from smartspec import status
 
 DAYS = 30
 NEWEST = 10
@@ -73,6 +76,7 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     context["title"] = gettext_lazy("Overview")
     if request.user.has_perm("credits.view_transaction"):
         context["audit"] = build_audit_tile()
+        context["alerts"] = list(_list_alerts())
         context["figures"] = [*_count_current(), *_sum_recent()]
         context["newest"] = _list_newest()
         if request.user.has_perm("llmproxy.view_provider"):
@@ -96,6 +100,35 @@ def build_audit_tile() -> AuditTile:
             run,
         )
     return AuditTile("success", _("The ledger is correct."), run)
+
+
+def _list_alerts() -> Iterator[str]:
+    """Yield what somebody should do something about at once."""
+    silence = status.find_silence()
+    if silence == timedelta.max:
+        yield _("No regular job has run yet. Start manage.py tick --loop 60.")
+    elif silence:
+        yield _(
+            "No regular job has run for %(time)s: mails, expired holds and audits wait. Look at the"
+            " log of manage.py tick, or start it with --loop 60."
+        ) % {"time": format_duration(silence)}
+    waiting = folder.count_waiting()
+    if waiting.records:
+        text = ngettext(
+            "%(number)s charge waits on the disk of this machine until the database takes it. Run"
+            " manage.py status.",
+            "%(number)s charges wait on the disk of this machine until the database takes them. Run"
+            " manage.py status.",
+            waiting.records,
+        )
+        yield text % _format_number(waiting.records)
+    if waiting.damaged:
+        text = ngettext(
+            "%(number)s file with charges is damaged. Look into the folder SPOOL_DIR.",
+            "%(number)s files with charges are damaged. Look into the folder SPOOL_DIR.",
+            waiting.damaged,
+        )
+        yield text % _format_number(waiting.damaged)
 
 
 def _count_current() -> list[Figure]:

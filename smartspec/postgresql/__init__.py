@@ -1,1 +1,4 @@
-"""Django's PostgreSQL backend with a pool that recovers at once from a restart of the server."""
+"""Django's PostgreSQL backend: DATABASE_URL, the pool of connections, and readiness.
+
+The pool recovers at once from a restart of the server.
+"""

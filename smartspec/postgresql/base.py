@@ -3,7 +3,9 @@ from typing import Any
 from django.db.backends.postgresql import base
 from gevent.monkey import get_original
 from psycopg import Connection, OperationalError
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from smartspec.postgresql.connecting import ReportedConnection, reasons, try_again
 
 POLLIN = 1
 poll: Any = get_original("select", "poll")  # gevent's version would switch to its hub.
@@ -18,11 +20,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
     is dead, the pool checks all others before the next one is taken.
     """
 
+    @property
+    def pool(self) -> ConnectionPool | None:
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if options and self.alias not in self._connection_pools:  # type: ignore[attr-defined]
+            options |= {"connection_class": ReportedConnection, "reconnect_failed": try_again}
+        pool: ConnectionPool | None = super().pool  # type: ignore[misc]
+        return pool
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
-        pool: ConnectionPool | None = self.pool  # type: ignore[attr-defined]
+        pool = self.pool
         if pool:
             pool._pool.rotate(1)  # Take the latest first: its server process has warm caches.
-        connection: Connection = super().get_new_connection(conn_params)
+        connection = self._take_connection(conn_params)
         if not pool or not _has_input(connection):
             return connection
         try:
@@ -30,7 +40,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         except OperationalError:
             pool.putconn(connection)  # The pool replaces the dead connection.
             pool.check()
-            connection = super().get_new_connection(conn_params)
+            connection = self._take_connection(conn_params)
+        return connection
+
+    def _take_connection(self, conn_params: dict[str, Any]) -> Connection:
+        """Take a connection of the pool. Raises PoolTimeout, with the last reason."""
+        try:
+            connection: Connection = super().get_new_connection(conn_params)
+        except PoolTimeout as error:
+            raise PoolTimeout(": ".join(filter(None, [str(error), reasons.find_last()]))) from None
         return connection
 
 

@@ -91,10 +91,10 @@ def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
     Fields that `sent` does not name are emptied.
     """
     path = f"/admin/accounts/user/{user.pk}/change/"
-    seen = client.get(path).context["adminform"].form.initial["seen"]
+    seen = client.get(path).context["adminform"].form.page_version
     formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     return client.post(
-        path, {"email": user.email, "plan": user.plan_id, "seen": seen, **formset, **sent}
+        path, {"email": user.email, "plan": user.plan_id, "page_version": seen, **formset, **sent}
     )
 
 

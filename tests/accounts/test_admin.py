@@ -8,6 +8,7 @@ from accounts.models import Plan, User
 from credits import ledger
 from credits.models import Package, Transaction
 from tests.accounts.conftest import change_in_admin
+from tests.admin_forms import confirm_page, save_page
 
 pytestmark = pytest.mark.django_db
 LISTS = [
@@ -165,7 +166,7 @@ def test_a_plan_in_use_is_kept_and_an_unused_one_goes(client, operator, make_use
     answer = client.post("/admin/accounts/plan/gold/delete/", {"post": "yes"}, follow=True)
     assert "1 user is on this plan" in answer.content.decode()
     User.objects.filter(pk=user.pk).update(plan="free")
-    client.post("/admin/accounts/plan/gold/delete/", {"post": "yes"})
+    confirm_page(client, "/admin/accounts/plan/gold/delete/")
     assert not Plan.objects.filter(slug="gold").exists()
 
 
@@ -176,7 +177,7 @@ def test_a_plans_slug_is_not_changed(client, operator):
         "monthly_credits": "0",
         "max_concurrent": "3",
     }
-    client.post("/admin/accounts/plan/free/change/", sent)
+    save_page(client, "/admin/accounts/plan/free/change/", sent)
     assert list(Plan.objects.values_list("slug", "name")) == [("free", "Free of charge")]
 
 

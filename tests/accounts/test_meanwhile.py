@@ -111,19 +111,17 @@ def operator(client, make_user):
 )
 def test_an_outdated_page_of_the_admin_changes_nothing(client, operator, ann, meanwhile):
     seen = (
-        client.get(f"/admin/accounts/user/{ann.pk}/change/")
-        .context["adminform"]
-        .form.initial["seen"]
+        client.get(f"/admin/accounts/user/{ann.pk}/change/").context["adminform"].form.page_version
     )
     User.objects.filter(pk=ann.pk).update(**meanwhile)
-    answer = change_in_admin(client, ann, seen=seen, is_active="on")
-    assert "has just changed this user" in answer.content.decode()
+    answer = change_in_admin(client, ann, page_version=seen, is_active="on")
+    assert "was changed after you had opened" in answer.content.decode()
     assert User.objects.filter(pk=ann.pk, **meanwhile).exists()
 
 
-def test_the_page_has_a_hidden_fingerprint_of_the_user(client, operator, ann):
+def test_the_page_has_a_hidden_version_of_the_user(client, operator, ann):
     assert (
-        '<input type="hidden" name="seen"'
+        '<input type="hidden" name="page_version"'
         in client.get(f"/admin/accounts/user/{ann.pk}/change/").content.decode()
     )
     assert change_in_admin(client, ann, is_active="on", name="Ann").status_code == 302

@@ -11,6 +11,7 @@ from oauth2_provider.models import Application, Grant, IDToken
 
 from accounts.models import AuthEvent, OutgoingMail, User
 from deviceauth.models import DeviceCode, DeviceSession
+from tests.admin_forms import confirm_page
 from tests.deviceauth.conftest import CODE, Device, send
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +150,7 @@ def test_a_new_secret_is_asked_for_first_and_ends_the_old_one(operator: Client) 
     old, there = find_secret(page), f"{APPLICATIONS}{box.pk}/new-secret/"
     assert "stops working at once" in operator.get(there).content.decode()
     assert request_code(old) == 200
-    answer = operator.post(there)
+    answer = confirm_page(operator, there)
     assert "no-store" in answer["Cache-Control"]
     assert (request_code(find_secret(answer.content.decode())), request_code(old)) == (200, 401)
 
@@ -158,7 +159,7 @@ def test_a_public_client_has_no_secret(operator: Client) -> None:
     box, page = make_client(operator, "public")
     assert "client_secret" not in page
     assert operator.post(f"{APPLICATIONS}{box.pk}/new-secret/").status_code == 302
-    operator.post(f"{APPLICATIONS}{box.pk}/delete/", {"post": "yes"})
+    confirm_page(operator, f"{APPLICATIONS}{box.pk}/delete/")
     assert not Application.objects.filter(pk=box.pk).exists()
 
 
@@ -177,10 +178,18 @@ def test_an_operator_refuses_a_request(
     assert AuthEvent.objects.filter(kind="code_denied").count() == 1
 
 
-def test_a_request_that_was_redeemed_is_not_refused(operator: Client, logged_in: Device) -> None:
-    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
-    assert "Revoked 0 entries" in operator.post(CODES, chosen, follow=True).content.decode()
+def test_a_request_that_was_redeemed_is_not_offered(operator: Client, logged_in: Device) -> None:
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk)}
+    assert "DeviceCode #" not in operator.post(CODES, chosen).content.decode()
     assert logged_in.me().status_code == 200
+
+
+def test_a_request_redeemed_while_an_administrator_refuses_it_ends(
+    operator: Client, logged_in: Device
+) -> None:
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
+    assert "Revoked 1 entry" in operator.post(CODES, chosen, follow=True).content.decode()
+    assert logged_in.me().status_code == 401
 
 
 def test_events_are_shown_and_found(operator: Client, logged_in: Device, user: User) -> None:

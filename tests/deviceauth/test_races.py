@@ -5,9 +5,10 @@ from django.test import Client
 from oauth2_provider.models import AccessToken, RefreshToken
 
 from accounts.models import User
-from deviceauth import codes, device_flow, device_sessions
+from accounts.toolbox.typed.codes import ALPHABET
+from deviceauth import device_flow, device_sessions
 from deviceauth.exceptions import UserCodeRefusal
-from deviceauth.models import DeviceCode, DeviceSession
+from deviceauth.models import DeviceSession
 from tests.concurrently import concurrently
 from tests.deviceauth.conftest import Device
 
@@ -49,21 +50,6 @@ def test_a_session_revoked_during_refreshes_is_over(logged_in: Device) -> None:
         assert logged_in.refresh(token).json()["error"] == "invalid_grant"
 
 
-def test_of_allow_and_deny_at_once_one_wins(desktop: Device, user: User) -> None:
-    def answer(number: int) -> str:
-        try:
-            act = device_flow.approve if number % 2 else device_flow.deny
-            return act(code=desktop.row, user=user).status
-        except UserCodeRefusal:
-            return "refused"
-
-    desktop.start()
-    outcomes = concurrently(answer, threads=4)
-    final = DeviceCode.objects.get().status
-    assert final in outcomes
-    assert set(outcomes) <= {final, "refused"}
-
-
 def test_of_two_users_with_one_code_one_gets_the_device(desktop: Device, user: User) -> None:
     users = [user, User.objects.create_user("bob@example.com")]
 
@@ -87,7 +73,7 @@ def test_of_many_guesses_at_once_only_as_many_are_looked_at_as_may_be(user: User
         one = Client()
         one.cookies = cookies
         return int(
-            one.post("/auth/device", {"user_code": f"BBBB-BBB{codes.ALPHABET[number]}"}).status_code
+            one.post("/auth/device", {"user_code": f"BBBB-BBB{ALPHABET[number]}"}).status_code
         )
 
     answers = concurrently(guess, threads=16)

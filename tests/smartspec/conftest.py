@@ -12,6 +12,7 @@ from oauth2_provider.models import Application
 from accounts.access import api_keys
 from accounts.models import User
 from accounts.toolbox.request_source import Source
+from accounts.toolbox.typed.codes import find_letters
 from deviceauth import codes, openapi
 from deviceauth.models import DeviceCode
 from llmproxy.models import Completion
@@ -90,7 +91,7 @@ def rows(ann: User) -> None:
     desktop = Application.objects.get(client_id="smartspec-desktop")
     later = timezone.now() + timedelta(minutes=10)
     waiting = {"application": desktop, "scope": "llm:chat", "expires": later}
-    normal = codes.normalise(openapi.USER_CODE) or ""
+    normal = find_letters(openapi.USER_CODE) or ""
     DeviceCode.objects.create(
         device_code="of another", user_code=codes.digest_user_code(normal), **waiting
     )

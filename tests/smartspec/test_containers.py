@@ -57,6 +57,15 @@ def test_the_site_knows_the_password_of_its_own_role_alone(
     assert not re.search("pa1|pa2", str(services[name]))
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_the_database_needs_no_tls_in_the_network_of_the_services(
+    services: dict[str, Any], name: str
+) -> None:
+    environment = services[name]["environment"]
+    assert environment["DATABASE_PRIVATE_HOSTS"] == "postgres"
+    assert "@postgres:" in environment["DATABASE_URL"]
+
+
 def test_the_owner_migrates_once_before_the_site_starts(services: dict[str, Any]) -> None:
     environment = services["migrate"]["environment"]
     assert environment["DATABASE_URL"].startswith("postgres://smartspec:pa2@")

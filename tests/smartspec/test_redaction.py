@@ -40,6 +40,8 @@ def written():
         f"Cookie: sessionid={SECRET}; a=b",
         f"password1=!!{SECRET}",
         f"GET /auth/device/undo/{SECRET}",
+        f"GET /auth/device/confirm/{SECRET}",
+        f"GET /accounts/reauthenticate/?next=%2Fauth%2Fdevice%2Fconfirm%2F{SECRET}",
         f"GET /accounts/password/reset/key/1-{SECRET}/",
     ],
 )

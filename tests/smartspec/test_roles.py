@@ -10,6 +10,7 @@ from accounts.access.administrators_log import Act
 from accounts.models import Plan, User
 from credits.models import Package
 from llmproxy.models import Provider
+from tests.admin_forms import save_page
 
 pytestmark = pytest.mark.django_db
 LOG = "/admin/admin/logentry/"
@@ -147,10 +148,8 @@ def test_the_log_is_narrowed_by_kind_administrator_day_and_words(client, operato
 
 
 def test_a_change_in_a_form_is_in_the_log(client, operator):
-    client.post(
-        "/admin/accounts/plan/free/change/",
-        {"name": "Gratis", "monthly_credits": "0", "max_concurrent": "3"},
-    )
+    sent = {"name": "Gratis", "monthly_credits": "0", "max_concurrent": "3"}
+    save_page(client, "/admin/accounts/plan/free/change/", sent)
     page = client.get(LOG).content.decode()
     assert "Gratis" in page
     assert "Changed" in page

@@ -67,6 +67,8 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("ALLOWED_HOSTS", ["*"], "smartspec.E006"),
         ("SUPPORT_EMAIL", "Ann <ann@example.com>", "smartspec.E010"),
         ("SUPPORT_EMAIL", "", "smartspec.I002"),
+        ("SPOOL_DIR", "/dev/null/spool", "smartspec.E020"),
+        ("SPOOL_DIR", "/dev/null", "smartspec.E020"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
@@ -92,6 +94,7 @@ def test_a_bad_value_is_refused_with_an_id(
         ("DATABASE_URL", "sqlite:///file"),
         ("DATABASE_URL", "postgres://user:secret-password@host:port/name"),
         ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "postgres://user:secret-password@host/name?sslmod=require"),
     ],
 )
 def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) -> None:

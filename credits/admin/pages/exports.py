@@ -135,7 +135,7 @@ def _make_cells(row: Transaction) -> list[Any]:
     return [
         row.pk,
         row.created_at.isoformat(),
-        row.user.email,
+        str(row.user),
         row.user.public_id,
         row.seq,
         row.type,
@@ -143,7 +143,7 @@ def _make_cells(row: Transaction) -> list[Any]:
         row.balance_after,
         row.description,
         row.reference_id,
-        row.actor.email if row.actor else "",
+        str(row.actor) if row.actor else "",
         row.reverses_id or "",
     ]
 

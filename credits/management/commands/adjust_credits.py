@@ -25,7 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(email=options["email"].strip().lower()).first()
+        user = User.objects.find(options["email"])
         if user is None:
             raise CommandError(f"There is no user with the address {options['email']}.")
         try:
@@ -38,6 +38,4 @@ class Command(BaseCommand):
             )
         except LedgerRefusal as refusal:
             raise CommandError(refusal.message) from refusal
-        self.stdout.write(
-            f"{user.email}: {posted.amount:+} credits, balance {posted.balance_after}."
-        )
+        self.stdout.write(f"{user}: {posted.amount:+} credits, balance {posted.balance_after}.")

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -12,6 +13,7 @@ from accounts.models import User
 from credits.models import AuditRun
 from credits.proof import audit
 
+READ_ONLY = 3  # The exit code if the result cannot be written down; 1 is for problems.
 SHOWN = 20  # Findings on the terminal; --json has up to 1,000.
 
 
@@ -29,12 +31,24 @@ class Command(BaseCommand):
             metavar="TIME",
             help="only users with a transaction since then",
         )
+        parser.add_argument(
+            "--no-record",
+            action="store_true",
+            help="do not write the result down, as on a standby, which takes no writes",
+        )
         parser.add_argument("--json", action="store_true", help="the whole report for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        started = timezone.now()
+        started, is_whole = timezone.now(), options["user"] is None and options["since"] is None
+        is_recorded = is_whole and not options["no_record"]
+        if is_recorded and _is_read_only():
+            raise CommandError(
+                "This database takes no writes: run audit_ledger --no-record, which prints the"
+                " result only.",
+                returncode=READ_ONLY,
+            )
         report = audit.run(user=_find_user(options["user"]), since=options["since"])
-        if options["user"] is None and options["since"] is None:
+        if is_recorded:
             _record(started, report)
         if options["json"]:
             self.stdout.write(json.dumps(_as_json(report), indent=2))
@@ -77,10 +91,16 @@ def _refuse_moment() -> Any:
 def _find_user(email: str | None) -> User | None:
     if email is None:
         return None
-    user = User.objects.filter(email=email.strip().lower()).first()
+    user = User.objects.find(email)
     if user is None:
         raise CommandError(f"There is no user with the address {email}.")
     return user
+
+
+def _is_read_only() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('transaction_read_only') = 'on'")
+        return bool(cursor.fetchone()[0])
 
 
 def _record(started: datetime, report: audit.Report) -> None:

@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError
 from django.db.transaction import atomic
 
-from accounts.email_addresses import normalise_address
+from accounts.email_addresses import normalise_address, show_address
 from accounts.models import Plan, User
 from credits import ledger
 from credits.exceptions import LedgerRefusal
@@ -50,21 +50,24 @@ class Command(BaseCommand):
                 EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
                 self._fund(user, options["credits"])
         except IntegrityError:
-            raise CommandError(f"There is already a user with the address {email}.") from None
+            raise CommandError(
+                f"There is already a user with the address {show_address(email)}."
+            ) from None
         except LedgerRefusal as refusal:
             raise CommandError(refusal.message) from None
         balance = ledger.balance(user).credits
         amount = "1 credit" if balance == 1 else f"{balance} credits"
-        self.stdout.write(f"Created {email} with {amount} on plan {plan.slug}.")
+        self.stdout.write(f"Created {user} with {amount} on plan {plan.slug}.")
         if not options["password"]:
             self.stdout.write(f"Password, shown only this once: {password}")
 
     def _normalise(self, email: str) -> str:
         try:
-            validate_email(email.strip())
-            return normalise_address(email)
+            normal = normalise_address(email)
+            validate_email(normal)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
+        return normal
 
     def _check(self, email: str, password: str | None, slug: str, credits: int | None) -> Plan:
         self._warn_of_weak_password(password, email)

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=sorted(FORMATS), default="json")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(email=options["email"].strip().lower()).first()
+        user = User.objects.find(options["email"])
         if user is None:
             raise CommandError(f"There is no user with the address {options['email']}.")
         self.stdout.ending = ""

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from llmproxy.models import LanguageModel
 from llmproxy.price_lists import published
-from llmproxy.price_lists.proposals import Change, Proposal, Rate, propose
+from llmproxy.price_lists.proposals import Change, PricesChanged, Proposal, Rate, propose
 
 
 class Command(BaseCommand):
@@ -53,8 +53,12 @@ class Command(BaseCommand):
         if options["dry_run"]:
             self.stdout.write(f"{len(changed)} of {len(proposals)} models would be changed.")
             return
-        for proposal in changed:
-            proposal.apply()
+        try:
+            for proposal in changed:
+                proposal.apply()
+        except PricesChanged as name:
+            message = f"The prices of {name} were changed meanwhile. Run the command again."
+            raise CommandError(message) from None
         self.stdout.write(f"{len(changed)} of {len(proposals)} models have been changed.")
 
     def _report(self, proposal: Proposal) -> bool:

@@ -5,33 +5,31 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
-from accounts.access import browsers
-from accounts.toolbox import rate_limits
-from llmproxy.admission import idempotency
-from llmproxy.models import Rate
+from accounts import jobs
+from accounts.database.faults import find_fault
+from smartspec.jobs import LEASE, LEASE_SECONDS, OF_EACH_MACHINE, OF_ONE_MACHINE
 
 logger = logging.getLogger(__name__)
 
-LOCK = 0x534D5254  # The key of the advisory lock; any number that all processes share.
-JOBS = (
-    "expire_holds",
-    "grant_allowances",
-    "send_mail",
-    "purge_device_codes",
-    "purge_api_keys",
-    "purge_unverified",
-    "purge_auth_events",
-    "clearsessions",
-    "audit_daily",
-)
+SKIPPED = 75  # The exit code of a round that another process does (EX_TEMPFAIL of sysexits.h).
+
+
+class Skipped(CommandError):
+    """Another process does this round."""
+
+    def __init__(self) -> None:
+        lease = jobs.find_holder(LEASE)
+        holder = f"{lease.holder} until {lease.until:%H:%M:%S} UTC" if lease else "another process"
+        super().__init__(f"skipped: {holder} is at work.", returncode=SKIPPED)
 
 
 class Command(BaseCommand):
     help = (
         "Do what is due: expire holds and credits, give monthly credits, audit daily, send mails,"
-        " clean up. Run it every minute, or with --loop."
+        " settle what waits on this machine, clean up. Run it every minute, or with --loop, on as"
+        f" many machines as you like. The exit code {SKIPPED} says that another process is at work."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,49 +39,63 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["loop"] is None:
-            self._tick()
+            self._tick_once()
             return
         if options["loop"] < 1:
             raise CommandError("--loop takes a number of seconds from 1.")
         while True:
-            try:
-                self._tick()
-            except (OperationalError, InterfaceError) as error:
-                logger.warning(
-                    "tick: the database is away, next try in %s s: %s", options["loop"], error
-                )
-            except CommandError as error:
-                logger.error("tick: %s", error)  # noqa: TRY400 – the job's exception has been logged
+            self._tick_and_go_on(options["loop"])
             connection.close()
             time.sleep(options["loop"])
 
+    def _tick_once(self) -> None:
+        try:
+            self._tick()
+        except Error as error:
+            raise CommandError(f"The database takes nothing now: {error}") from error
+
+    def _tick_and_go_on(self, seconds: int) -> None:
+        try:
+            self._tick()
+        except Error as error:
+            logger.warning("tick: the database is away, next try in %s s: %s", seconds, error)
+        except Skipped as skipped:
+            logger.info("tick: %s", skipped)
+        except CommandError as error:
+            logger.error("tick: %s", error)  # noqa: TRY400 – the job's exception has been logged
+
     def _tick(self) -> None:
-        """Run all jobs once, unless another process is running them now."""
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-            if not cursor.fetchone()[0]:
-                return
-            try:
-                failed = [job for job in JOBS if not self._run_job(job)]
-                rate_limits.forget_idle()
-                browsers.delete_ended()
-                idempotency.forget_old()
-                Rate.objects.idle().delete()
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        """Run all jobs once; those of one machine only with the lease, which each job renews.
+
+        Raises Skipped if another process has the lease, also if it took it meanwhile, because this
+        process was stopped for longer than the lease.
+        """
+        holder = jobs.make_holder()
+        failed = [] if self._run_job(OF_EACH_MACHINE) else [OF_EACH_MACHINE]
+        try:
+            for job in OF_ONE_MACHINE:
+                if not jobs.take_lease(LEASE, holder=holder, seconds=LEASE_SECONDS):
+                    raise Skipped
+                if not self._run_job(job):
+                    failed.append(job)
+        finally:
+            jobs.give_back_lease(LEASE, holder=holder)
         if failed:
             raise CommandError(f"not done: {', '.join(failed)}; the log says why.")
 
     def _run_job(self, job: str) -> bool:
-        """Run one job; False if it raised. The exception is logged, so that the other jobs run.
+        """Run one job and note its end; False if it raised, which is logged: the other jobs run.
 
-        Raises OperationalError or InterfaceError if the database is away.
+        Raises django.db.Error if the database cannot take even the note.
         """
         try:
             call_command(job, stdout=self.stdout)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
-            logger.exception("tick: %s failed", job)
+        except Exception as error:
+            if find_fault(error):
+                logger.warning("tick: %s was not done: %s", job, error)
+            else:
+                logger.exception("tick: %s failed", job)
+            jobs.note_run(job, is_done=False)
             return False
+        jobs.note_run(job, is_done=True)
         return True

@@ -86,11 +86,6 @@ def test_a_form_without_client_is_not_taken_for_the_desktop() -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_json_with_an_authorization_header_is_not_taken_for_the_desktop() -> None:
-    answer = send(CODE, {}, HTTP_AUTHORIZATION="Bearer abc")
-    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
-
-
 @pytest.mark.parametrize("form", [True, False])
 def test_an_unknown_client_is_refused(form: bool) -> None:
     answer = send(CODE, {"client_id": "nobody"}, form=form)

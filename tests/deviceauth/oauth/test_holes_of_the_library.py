@@ -49,7 +49,7 @@ def later(**ahead: float) -> time_machine.travel:
 def page(user: User, **posted: str) -> Any:
     browser = Client()
     browser.force_login(user)
-    return browser.post("/auth/device", posted)
+    return browser.post("/auth/device", posted, follow=True)
 
 
 # Requests for a device code

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from deviceauth import codes, device_flow
+from accounts.toolbox.typed.codes import find_letters
+from deviceauth import device_flow
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.deviceauth.conftest import make_application
 
@@ -56,7 +57,7 @@ class Script:
     def answer_code(self, act: Callable[..., Any], user: User) -> dict[str, Any]:
         """Approve or deny the code that the client shows; return the output of both steps."""
         first = self.read_output()
-        normal = codes.normalise(first["user_code"]) or ""
+        normal = find_letters(first["user_code"]) or ""
         act(code=DeviceCode.objects.of_person(normal).get(), user=user)
         assert self.process.stdin
         self.process.stdin.write("go on\n")

@@ -157,16 +157,17 @@ def test_the_link_in_the_mail_asks_and_then_disconnects_without_log_in(
     assert "Disconnect the device?" in read_text(question)
     assert (question["Cache-Control"], question["Referrer-Policy"]) == ("no-store", "strict-origin")
     assert device.me().status_code == 200
-    assert "The device has been disconnected" in read_text(stranger.post(link))
+    assert "The device has been disconnected" in read_text(stranger.post(link, follow=True))
     assert device.me().status_code == 401
-    assert "no longer connected" in read_text(stranger.post(link))
+    assert "no longer connected" in read_text(stranger.post(link, follow=True))
     assert "no longer connected" in read_text(stranger.get(link))
 
 
 def test_the_link_stops_a_device_that_has_not_redeemed_yet(person: Client, user: User) -> None:
     device = Device().start()
     person.post("/auth/device", {"user_code": device.codes["user_code"], "decision": "allow"})
-    assert "The device has been disconnected" in read_text(Client().post(read_undo_link()))
+    undone = Client().post(read_undo_link(), follow=True)
+    assert "The device has been disconnected" in read_text(undone)
     assert device.poll().json()["error"] == "access_denied"
     assert DeviceCode.objects.get().status == DeviceCode.Status.DENIED
 

@@ -16,6 +16,7 @@ from accounts.models import ApiKey, User
 from deviceauth.models import DeviceSession
 from llmproxy import catalogue
 from llmproxy.models import Completion, LanguageModel, Provider
+from tests.admin_forms import save_page
 from tests.llmproxy.scripted_upstream import Upstream
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,8 @@ def test_a_providers_key_is_kept_encrypted_and_never_shown(admin: Client) -> Non
 def test_an_empty_key_field_keeps_the_key(admin: Client) -> None:
     admin.post(f"{PROVIDERS}add/", {**NEW, "new_key": "sk-first"})
     provider = Provider.objects.get(slug="cloud")
-    admin.post(f"{PROVIDERS}{provider.pk}/change/", {**NEW, "name": "Sky", "new_key": ""})
+    sent = {**NEW, "name": "Sky", "new_key": ""}
+    assert save_page(admin, f"{PROVIDERS}{provider.pk}/change/", sent).status_code == 302
     provider.refresh_from_db()
     assert (provider.name, provider.key) == ("Sky", "sk-first")
 
@@ -83,10 +85,8 @@ def test_an_impossible_lookup_is_400(admin: Client, query: str) -> None:
 def test_the_environments_provider_keeps_its_address(admin: Client, upstream: Upstream) -> None:
     catalogue.adopt_environment()
     provider = Provider.objects.get(slug="environment")
-    admin.post(
-        f"{PROVIDERS}{provider.pk}/change/",
-        {**REST, "name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"},
-    )
+    sent = {**REST, "name": "Ours", "is_active": "on", "slug": "x", "base_url": "y"}
+    save_page(admin, f"{PROVIDERS}{provider.pk}/change/", sent)
     provider.refresh_from_db()
     assert (provider.name, provider.slug, provider.url) == ("Ours", "environment", upstream.url)
     assert provider.base_url == ""

@@ -23,6 +23,7 @@ from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Pro
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
 from llmproxy.upstream.targets import Target
+from tests.admin_forms import confirm_page, save_page
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.admin.test_admin import NEW
 from tests.llmproxy.conftest import text_of
@@ -138,11 +139,11 @@ def test_a_login_for_a_proxy_is_stored_encrypted_and_never_shown(admin: Client) 
     assert "s3cret" not in page
     assert row.encrypted_proxy_login not in page
     kept = {**NEW, "proxy": row.proxy}
-    admin.post(address, kept)
+    save_page(admin, address, kept)
     assert Provider.objects.get().encrypted_proxy_login == row.encrypted_proxy_login
-    admin.post(address, {**kept, "new_proxy_login": "bob:other"})
+    save_page(admin, address, {**kept, "new_proxy_login": "bob:other"})
     assert Target.from_provider(Provider.objects.get()).proxy_url.startswith("http://bob:other@")
-    admin.post(address, {**NEW, "proxy": "direct"})
+    save_page(admin, address, {**NEW, "proxy": "direct"})
     assert Provider.objects.get().encrypted_proxy_login == ""
 
 
@@ -217,7 +218,7 @@ def test_health_says_that_a_test_went_well(
         "Not used yet. Tested less than a minute ago: it works"
         in admin.get(address).content.decode()
     )
-    admin.post(address, {**NEW, "base_url": "https://other.example/v1"})
+    save_page(admin, address, {**NEW, "base_url": "https://other.example/v1"})
     page = admin.get(address).content.decode()
     assert "Not used yet" in page
     assert "it works" not in page
@@ -570,7 +571,7 @@ def test_a_provider_that_serves_models_says_so_instead_of_being_deleted(
     admin.post(address, {"post": "yes"})
     assert "This provider serves 1 model: small." in read_messages(admin)
     model.delete()
-    assert admin.post(address, {"post": "yes"}).status_code == 302
+    assert confirm_page(admin, address).status_code == 302
     assert not Provider.objects.exists()
 
 

@@ -44,7 +44,7 @@ def model(openai: Provider) -> LanguageModel:
 
 
 def make_model(name: str, *providers: Provider, **fields: Any) -> LanguageModel:
-    model = LanguageModel.objects.create(name=name, **fields)
+    model = LanguageModel.objects.create(**{"name": name, "context_tokens": 1000, **fields})
     for provider in providers:
         Deployment.objects.create(model=model, provider=provider)
     return model

@@ -18,6 +18,7 @@ from django.db.backends.signals import connection_created
 from django.db.transaction import atomic
 from django.test import Client
 from django.utils import timezone
+from psycopg_pool import PoolTimeout
 
 from accounts.models import User
 from credits import ledger
@@ -257,3 +258,16 @@ def test_a_hold_whose_reply_was_lost_is_asked_for_again_by_the_same_reference(
     assert references[0] == references[1]
     assert Hold.objects.count() == 1
     charged_once(user, 1)
+
+
+def test_a_refusal_waits_for_the_pool_once(
+    chat: Chat, user: User, upstream: Upstream, monkeypatch: Any
+) -> None:
+    away = OperationalError("couldn't get a connection after 3.00 sec")
+    away.__cause__ = PoolTimeout()
+    ask = mock.Mock(side_effect=away)
+    monkeypatch.setattr(admit, "_ask", ask)
+    answer = chat(user)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert ask.call_count == 1
+    assert settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] <= 3

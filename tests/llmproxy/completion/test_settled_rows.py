@@ -1,12 +1,14 @@
 """The row of a completion is written in the order that its table has, whatever that is."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
-from django.db.utils import IntegrityError, InternalError, ProgrammingError
+from django.db.utils import IntegrityError, InternalError, OperationalError, ProgrammingError
 
 from accounts.models import User
 from credits import ledger
@@ -99,4 +101,24 @@ def test_a_settlement_is_repeated_while_functions_are_replaced(
     monkeypatch.setattr(settlement._settlements, "ask", fail_first)
     assert chat(user).status_code == 200
     assert Completion.objects.get().charged == 1
+    assert ledger.balance(user).held == 0
+
+
+def test_a_settlement_waits_by_the_clock_however_many_tries_that_takes(
+    chat: Callable[..., Any], user: User, upstream: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, clock = settlement._settlements.ask, Mock(slept=0.0)
+
+    def ask_when_it_is_back(text: str, *, user: int) -> Any:
+        if clock.slept < 8:
+            raise OperationalError("the database is away, which is known at once")
+        return ask(text, user=user)
+
+    def sleep(seconds: float) -> None:
+        clock.slept += seconds
+
+    clock.monotonic, clock.sleep = lambda: time.monotonic() + clock.slept, sleep
+    monkeypatch.setattr(settlement, "time", clock)
+    monkeypatch.setattr(settlement._settlements, "ask", ask_when_it_is_back)
+    assert chat(user).status_code == 200
     assert ledger.balance(user).held == 0

@@ -136,13 +136,13 @@ def test_a_users_page_from_before_does_not_undo_a_limit(
     form = client.get(page).context["adminform"].form
     User.objects.filter(pk=user.pk).update(max_concurrent=7)
     seen = {
-        "seen": form.initial["seen"],
+        "page_version": form.page_version,
         "email": user.email,
         "plan": "free",
         "is_active": "on",
         "max_concurrent": "",
     }
-    assert "has just changed this user" in client.post(page, seen).content.decode()
+    assert "was changed after you had opened" in client.post(page, seen).content.decode()
     user.refresh_from_db()
     assert user.max_concurrent == 7
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llmproxy.models import Deployment, LanguageModel, Provider
 from llmproxy.price_lists import published
-from llmproxy.price_lists.proposals import Proposal, Rate, propose
+from llmproxy.price_lists.proposals import PricesChanged, Proposal, Rate, propose
 from llmproxy.price_lists.published import CERTAIN, Published
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def make() -> Any:
     """Make a model that these providers serve, under their own names for it."""
 
     def make_model(name: str, *served: str | tuple[str, str], **fields: Any) -> LanguageModel:
-        model = LanguageModel.objects.create(name=name, **fields)
+        model = LanguageModel.objects.create(**{"name": name, "context_tokens": 1000, **fields})
         for order, one in enumerate(served):
             slug, own_name = one if isinstance(one, tuple) else (one, "")
             provider, _made = Provider.objects.get_or_create(
@@ -75,6 +75,12 @@ def test_a_model_gets_the_prices_of_its_provider(make: Any) -> None:
     }
 
 
+def test_an_unknown_context_is_filled_and_a_known_one_stays(make: Any) -> None:
+    unknown = proposal(make("gpt-4o", "openai", context_tokens=None))
+    assert changes(unknown)["context_tokens"] == 128_000
+    assert "context_tokens" not in changes(proposal(make("gpt-4o-mini", "openai")))
+
+
 def test_the_second_column_is_filled_and_emptied(make: Any) -> None:
     found = proposal(make("claude-sonnet-4-5", "anthropic"))
     assert changes(found) == {
@@ -102,6 +108,16 @@ def test_what_is_the_same_is_no_change(make: Any) -> None:
     model.refresh_from_db()
     again = proposal(model)
     assert (again.changes, again.is_possible, again.chosen is not None) == ((), False, True)
+
+
+def test_prices_that_were_edited_after_the_comparison_are_not_overwritten(make: Any) -> None:
+    model = make("gpt-4o", "openai")
+    found = proposal(model)
+    LanguageModel.objects.filter(pk=model.pk).update(prompt_price=77)
+    with pytest.raises(PricesChanged, match="gpt-4o"):
+        found.apply()
+    model.refresh_from_db()
+    assert (model.prompt_price, model.completion_price) == (77, None)
 
 
 def test_the_name_at_the_provider_counts(make: Any) -> None:

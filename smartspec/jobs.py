@@ -1,0 +1,23 @@
+"""The jobs of `manage.py tick`, by the names of their commands.
+
+Each may run twice at once, and again at any time: a process that was stopped for longer than its
+lease does no harm when it goes on.
+"""
+
+LEASE = "tick"
+# A process that ends without giving its lease back keeps the others waiting for so long. Each job
+# renews it.
+LEASE_SECONDS = 300
+OF_EACH_MACHINE = "settle_spool"  # What waits is on this machine's disk, so no lease is needed.
+OF_ONE_MACHINE = (
+    "expire_holds",
+    "grant_allowances",
+    "send_mail",
+    "purge_device_codes",
+    "purge_api_keys",
+    "purge_unverified",
+    "purge_auth_events",
+    "clearsessions",
+    "forget_idle",
+    "audit_daily",
+)

@@ -1,0 +1,152 @@
+"""PostgreSQL goes away and comes back: refusals are quick, and so is the return."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.test import Client
+
+from accounts.database.faults import find_fault
+from smartspec.drill.wire import Wire
+from smartspec.postgresql import connecting, readiness
+from smartspec.postgresql.base import DatabaseWrapper
+from smartspec.postgresql.connecting import Reasons
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """A line to the database that can be cut."""
+    wire = Wire(lambda: int(settings.DATABASES["default"]["PORT"]))
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def other(wire: Wire) -> Iterator[Any]:
+    """Another connection of its own pool, by the wire."""
+    other: Any = connection.copy("by_wire")
+    pool = {**other.settings_dict["OPTIONS"]["pool"], "timeout": 0.9}
+    changed = {**other.settings_dict["OPTIONS"], "pool": pool}
+    other.settings_dict = {**other.settings_dict, "PORT": wire.port, "OPTIONS": changed}
+    yield other
+    other.close_pool()
+
+
+def go_away(wire: Wire) -> None:
+    wire.target = lambda: 1
+    wire.cut()
+
+
+def test_the_first_call_after_the_return_is_quick(wire: Wire, other: Any) -> None:
+    """The pool by itself would try again after 1, 2, 4 … seconds, for five minutes."""
+    other.ensure_connection()
+    other.close()
+    server = wire.target
+    go_away(wire)
+    with pytest.raises(OperationalError, match=r"couldn't get a connection after 0\.90 sec: "):
+        other.ensure_connection()
+    time.sleep(0.4)
+    wire.target = server
+    started = time.monotonic()
+    other.ensure_connection()
+    assert time.monotonic() - started < 0.8
+    other.close()
+
+
+def test_who_waits_meanwhile_gets_a_connection_at_the_return(wire: Wire, other: Any) -> None:
+    """Also after the pool has given up once: it tries again as long as somebody waits."""
+    other.settings_dict["OPTIONS"]["pool"]["timeout"] = 5
+    server, tried = wire.target, 0
+
+    def come_back_at_the_fourth_try() -> int:
+        nonlocal tried
+        tried += 1
+        return server() if tried > 3 else 1
+
+    wire.target = come_back_at_the_fourth_try
+    started = time.monotonic()
+    other.ensure_connection()
+    assert time.monotonic() - started < 2.5
+    other.close()
+
+
+def test_readiness_tells_that_the_database_is_read_only(
+    refuse_writes: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "probe", readiness.Probe())
+    refuse_writes()
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert answer.json() == {"status": "unavailable", "database": "read only"}
+
+
+def test_readiness_does_not_wait_for_a_busy_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "probe", readiness.Probe())
+    busy = mock.Mock(side_effect=AssertionError("the pool was asked"))
+    monkeypatch.setattr(DatabaseWrapper, "get_new_connection", busy)
+    connection.close()
+    assert Client().get("/readyz").status_code == 200
+
+
+def test_readiness_is_asked_once_a_second_and_once_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = mock.Mock(return_value=readiness.READY)
+    monkeypatch.setattr(readiness, "_ask_once", asked)
+    probe = readiness.Probe()
+    assert [probe.ask({}) for _ in range(5)] == [readiness.READY] * 5
+    assert asked.call_count == 1
+
+
+def test_readiness_answers_although_the_server_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.1)
+    slow = mock.Mock(side_effect=lambda _: time.sleep(0.5))
+    monkeypatch.setattr(readiness, "_ask_once", slow)
+    probe = readiness.Probe()
+    started = time.monotonic()
+    assert [probe.ask({}) for _ in range(3)] == [readiness.UNREACHABLE] * 3
+    assert time.monotonic() - started < 0.45
+    assert slow.call_count == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"PASSWORD": "wrong-s3cret"}, "password authentication failed"),
+        ({"NAME": "nowhere"}, 'database "nowhere" does not exist'),
+        ({"PORT": 1}, "onnection refused"),
+    ],
+)
+def test_the_log_says_why_there_is_no_connection(
+    other: Any,
+    changes: dict[str, Any],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connecting.reasons, "_logged", {})
+    port = settings.DATABASES["default"]["PORT"]
+    other.settings_dict = {**other.settings_dict, "PORT": port, **changes}
+    with pytest.raises(OperationalError, match=reason) as raised:
+        other.ensure_connection()
+    assert (fault := find_fault(raised.value)) is not None
+    assert fault.name == "no connection"
+    lines = [record.message for record in caplog.records if reason in record.message]
+    assert len(lines) == 1
+    assert "s3cret" not in caplog.text
+
+
+def test_each_reason_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = mock.Mock(**{"monotonic.side_effect": [0, 1, 59, 61]})
+    with mock.patch.object(connecting, "time", clock), caplog.at_level(logging.ERROR):
+        reasons = Reasons()
+        for text in ("refused\n", "refused", "refused", "refused"):
+            reasons.note(Exception(text))
+    assert len(caplog.records) == 2
