@@ -3,10 +3,11 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from email.utils import parseaddr
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
@@ -16,12 +17,11 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import Error as DatabaseError
-from environ import urlparse
 
 from accounts.access import second_factors
 from credits.database import roles
-from smartspec.postgresql import connection_url, server_facts
-from smartspec.postgresql.options import LIMITS
+from smartspec.numbers import HINT, LIMITS, OUT_OF_RANGE, UNREADABLE, describe_problem
+from smartspec.postgresql import connection_url, options, server_facts
 
 PROXY_SECONDS = 3  # for which the site that runs already is waited for
 MOST_BYTES = 10_000  # of its answer
@@ -39,6 +39,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_waits(),
         *_check_spool(),
         *_check_contact(),
+        *_check_sender(),
         *(() if settings.DEBUG else _check_production()),
     ]
 
@@ -47,14 +48,14 @@ def _check_variables() -> Iterator[CheckMessage]:
     for name, problem in settings.BAD_VARIABLES.items():
         yield Error(
             f"{name} cannot be read: {problem}.",
-            hint="Correct it in the environment.",
-            id="smartspec.E007",
+            hint=HINT,
+            id=UNREADABLE,
         )
 
 
 def _check_origin() -> Iterator[CheckMessage]:
-    parts = urlparse(settings.PUBLIC_ORIGIN)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
+    parts = _split_url(settings.PUBLIC_ORIGIN)
+    if parts is None or parts.path or parts.query or parts.fragment or parts.username:
         yield Error(
             "PUBLIC_ORIGIN is not an origin.",
             hint="Set it to scheme and host as people type it, such as https://smartspec.example",
@@ -71,39 +72,21 @@ def _check_hsts() -> Iterator[CheckMessage]:
         )
 
 
+def _split_url(url: str) -> SplitResult | None:
+    """Return the parts of an http or https URL with a host and a valid port; else None."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_usable else None
+
+
 def _check_numbers() -> Iterator[CheckMessage]:
-    least = {
-        "WEB_LLM_MIN_CREDITS": 0,
-        "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
-        "CREDITS_PER_USD": Decimal("0.000001"),
-        "PRICE_MARGIN_PERCENT": -99,
-        "WEB_LLM_MAX_BODY_BYTES": 1024,
-        "LLM_DEFAULT_MAX_TOKENS": 1,
-        "LLM_FIRST_BYTE_SECONDS": 1,
-        "LLM_IDLE_SECONDS": 1,
-        "LLM_COMPLETION_SECONDS": 1,
-        "WEB_LLM_RPM": 1,
-        "WEB_LLM_TPM": 1,
-        "DEVICE_CODE_RPM": 1,
-        "DEVICE_CODE_RPH": 1,
-        "DEVICE_VERIFY_RPM": 1,
-        "DEVICE_SESSION_MAX_DAYS": 0,
-        "AUTH_EVENT_KEEP_DAYS": 1,
-        "SIGNUP_BONUS_CREDITS": 0,
-        "SIGNUP_BONUS_DAYS": 0,
-        "ADJUST_APPROVAL_CREDITS": 0,
-        "SUPPORT_ADJUST_CREDITS": 0,
-        "EXPORT_MAX_ROWS": 1,
-        "TRUSTED_PROXIES": 0,
-    }
-    for name, low in least.items():
+    for name in LIMITS:
         value = getattr(settings, name)
-        if value is not None and not value >= low:
-            yield Error(
-                f"{name} is below {low}.",
-                hint="Correct it in the environment.",
-                id="smartspec.E002",
-            )
+        if value is not None and (problem := describe_problem(name, value)):
+            yield Error(problem, hint=HINT, id=OUT_OF_RANGE)
 
 
 def _check_keys() -> Iterator[CheckMessage]:
@@ -119,10 +102,7 @@ def _check_keys() -> Iterator[CheckMessage]:
 
 
 def _check_upstream() -> Iterator[CheckMessage]:
-    upstream = urlparse(settings.LLM_UPSTREAM_BASE_URL)
-    if settings.LLM_UPSTREAM_BASE_URL and (
-        upstream.scheme not in ("http", "https") or not upstream.hostname
-    ):
+    if settings.LLM_UPSTREAM_BASE_URL and _split_url(settings.LLM_UPSTREAM_BASE_URL) is None:
         yield Error(
             "LLM_UPSTREAM_BASE_URL is not an address.",
             hint="Set it to the provider's address up to and including /v1, such as"
@@ -176,6 +156,17 @@ def _check_contact() -> Iterator[CheckMessage]:
             "SUPPORT_EMAIL is not an email address.",
             hint="Set it to one address, without a name, or leave it empty.",
             id="smartspec.E010",
+        )
+
+
+def _check_sender() -> Iterator[CheckMessage]:
+    try:
+        validate_email(parseaddr(settings.DEFAULT_FROM_EMAIL)[1])
+    except ValidationError:
+        yield Error(
+            "DEFAULT_FROM_EMAIL is not an email address.",
+            hint="Set it to an address, such as noreply@example.com or Name <noreply@example.com>",
+            id="smartspec.E011",
         )
 
 
@@ -305,9 +296,11 @@ def _check_room() -> Iterator[CheckMessage]:
 
 
 def _check_limits() -> Iterator[CheckMessage]:
-    missing = list(server_facts.list_missing_limits(list(LIMITS)))
+    missing = list(server_facts.list_missing_limits(list(options.LIMITS)))
     if missing:
-        wanted = "; ".join(f"ALTER ROLE … SET {name} = '{LIMITS[name]}'" for name in missing)
+        wanted = "; ".join(
+            f"ALTER ROLE … SET {name} = '{options.LIMITS[name]}'" for name in missing
+        )
         yield checks.Warning(
             f"The role of the site has no {' and no '.join(missing)}, and behind a pooler the site"
             " cannot set them: a request could wait for ever.",

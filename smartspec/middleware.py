@@ -201,8 +201,8 @@ class RejectMalformedRequests:
 def _note_fault(request: HttpRequest | None = None, **_: Any) -> None:
     """Remember why a request became a 500. Django passes no exception of a middleware on."""
     error = sys.exception()
-    if request is not None:
-        setattr(request, FAULT, error if find_fault(error) else None)
+    if request is not None and error is not None and find_fault(error) is not None:
+        setattr(request, FAULT, error)
 
 
 def _refuse_for_fault(request: HttpRequest, fault: BaseException) -> HttpResponse:

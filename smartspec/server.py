@@ -7,8 +7,11 @@ of the application at its top.
 import os
 import resource
 import signal
+import sys
 from types import FrameType
 from typing import Any
+
+from smartspec.numbers import HINT, find_problem
 
 # The seconds that the master waits for a worker after the date at which its completions are
 # stopped: these report that to their callers, and are settled, for which a lost database is waited.
@@ -33,6 +36,29 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
 }
+
+
+DEFAULTS = {"PORT": "8000", "WEB_CONCURRENCY": "2", "GRACEFUL_TIMEOUT": "30"}
+
+
+def main() -> None:
+    """Replace this process by gunicorn, unless a variable cannot work.
+
+    gunicorn reads WEB_CONCURRENCY before its own settings, and fails there with a traceback.
+    """
+    read_numbers()
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *sys.argv[1:]]
+    os.execv(sys.executable, [*command, "smartspec.wsgi"])  # noqa: S606
+
+
+def read_numbers() -> dict[str, int]:
+    """Return the variables of the web server. Exits with the problems if one cannot work."""
+    texts = {name: os.environ.get(name, default) for name, default in DEFAULTS.items()}
+    problems = [problem for name, text in texts.items() if (problem := find_problem(name, text))]
+    if problems:
+        lines = "\n".join(f"{problem}\n\tHINT: {HINT}" for problem in problems)
+        raise SystemExit(f"The web server cannot start:\n{lines}")
+    return {name: int(text) for name, text in texts.items()}
 
 
 def raise_open_files() -> None:
@@ -88,3 +114,7 @@ def end_quickly() -> None:
 
     shutdown.begin(seconds=0)
     shutdown.wait(seconds=QUICK_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

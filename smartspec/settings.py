@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
-import environ
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
@@ -28,7 +27,9 @@ env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` writes down the variables that `manage.py` in another terminal
 # must know.
-env.ENVIRON = ChainMap(os.environ, development.read_running_environment(DATA_DIR))
+env.ENVIRON = ChainMap(
+    env.read_secret_files(), os.environ, development.read_running_environment(DATA_DIR)
+)
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
@@ -48,10 +49,13 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 # --- Addresses of the site -------------------------------------------------------------------
 
 PORT = env.int("PORT", default=8000)
+# These two are read by gunicorn.conf.py, and checked here too.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
 PUBLIC_ORIGIN = env.str(
     "PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else ""
 ).rstrip("/")
-PUBLIC_HOST = environ.urlparse(PUBLIC_ORIGIN).hostname or ""
+PUBLIC_HOST = env.hostname(PUBLIC_ORIGIN)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=[*([PUBLIC_HOST] if PUBLIC_HOST else []), "localhost", "127.0.0.1", "[::1]"],
@@ -277,7 +281,7 @@ DATABASES = {
         **_database,
         "OPTIONS": options.build_options(
             of_url=_database["OPTIONS"],
-            pool_size=DATABASE_POOL_SIZE,
+            pool_size=max(DATABASE_POOL_SIZE, 1),  # A check refuses less.
             pool_seconds=options.POOL_SECONDS if DATABASE_IS_THERE else 1,
             has_pooler=DATABASE_POOLER,
         ),

@@ -23,6 +23,10 @@ from smartspec.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
 
 
+class NotReadyError(Exception):
+    """The database cannot be written. The message is what /readyz answers."""
+
+
 def home(request: HttpRequest) -> HttpResponse:
     """Show the home page: what the service is, and where to continue."""
     user = request.user
@@ -77,7 +81,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "ok", "database": found})
     response = JsonResponse({"status": "unavailable", "database": found}, status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return attach_cause(response, NotReadyError(found))
 
 
 @csrf_exempt  # Every method gets the same 404.

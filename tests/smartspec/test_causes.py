@@ -68,9 +68,7 @@ def test_a_kind_is_written_once_a_minute_with_the_number_of_others(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "path", ["/v1/models", "/readyz", "/api/credits/history", "/api/auth/device/token"]
-)
+@pytest.mark.parametrize("path", ["/v1/models", "/api/credits/history", "/api/auth/device/token"])
 def test_the_cause_of_a_503_is_logged_instead_of_its_address(
     client: Client,
     make_user: Callable[..., User],

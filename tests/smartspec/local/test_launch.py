@@ -34,6 +34,7 @@ if sys.argv[1] == "tick":
 COPIED = (
     "gunicorn.conf.py",
     "smartspec/server.py",
+    "smartspec/numbers.py",
     "smartspec/redaction.py",
     "accounts/toolbox/shutdown.py",
     "accounts/toolbox/diagnosis/request_ids.py",
