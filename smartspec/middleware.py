@@ -23,7 +23,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
-from accounts.toolbox import headers
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
@@ -197,12 +196,7 @@ def _note_fault(request: HttpRequest | None = None, **_: Any) -> None:
 
 
 def _refuse_for_fault(request: HttpRequest) -> HttpResponse:
-    response = _refuse(
-        request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
-    )
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    response[headers.SHOULD_RETRY] = "true"
-    return response
+    return find_dialect(request).answer_busy(seconds=RETRY_AFTER_SECONDS)
 
 
 def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:
