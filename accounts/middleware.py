@@ -13,7 +13,8 @@ from django.shortcuts import redirect
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
-from accounts.database.faults import find_fault
+from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
+from accounts.toolbox.dialects import PAGE
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 from accounts.toolbox.shown_once import forget_expired_secrets
 
@@ -33,26 +34,25 @@ class BrowserLastSeenMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if (
-            not request.path.startswith(PROGRAM_PATHS)
-            and request.session.session_key
-            and request.user.is_authenticated
-        ):
-            _record_use(request)
+        if not request.path.startswith(PROGRAM_PATHS):
+            try:
+                _record_use(request)
+            except Error as error:
+                if (fault := find_fault(error)) is None:
+                    raise
+                if not fault.reads:
+                    return PAGE.answer_busy(seconds=RETRY_AFTER_SECONDS)
+                logger.warning("the use of a browser session is not recorded: %s", fault.name)
         return self.get_response(request)
 
 
 def _record_use(request: HttpRequest) -> None:
+    if not (request.session.session_key and request.user.is_authenticated):
+        return
     now = int(time.time())
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
-        try:
-            UserSession.objects.create_from_request(request)
-        except Error as error:
-            if (fault := find_fault(error)) is None or not fault.reads:
-                raise
-            logger.warning("the use of a browser session is not recorded: %s", fault.name)
-        else:
-            request.session[SEEN] = now
+        UserSession.objects.create_from_request(request)
+        request.session[SEEN] = now
         forget_expired_secrets(request)
 
 

@@ -206,12 +206,8 @@ def _note_fault(request: HttpRequest | None = None, **_: Any) -> None:
 
 
 def _refuse_for_fault(request: HttpRequest, fault: BaseException) -> HttpResponse:
-    response = _refuse(
-        request, 503, _("The service is busy. Try again in a moment."), "service_unavailable"
-    )
-    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    response[headers.SHOULD_RETRY] = "true"
-    return attach_cause(response, fault)
+    busy = find_dialect(request).answer_busy(seconds=RETRY_AFTER_SECONDS)
+    return attach_cause(busy, fault)
 
 
 def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.database.faults import RETRY_AFTER_SECONDS
 from accounts.models import User
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown

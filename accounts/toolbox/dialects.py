@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
+from accounts.toolbox import headers
 from accounts.toolbox.errors import build_envelope
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -26,6 +28,14 @@ class Dialect:
 
     def answer(self, status: int, message: str, code: str) -> HttpResponse:
         return JsonResponse(self.error(status, message, code), status=status)
+
+    def answer_busy(self, *, seconds: int) -> HttpResponse:
+        """Return 503, because the database cannot serve, to be repeated after `seconds`."""
+        message = _("The service is busy. Try again in a moment.")
+        response = self.answer(503, message, "service_unavailable")
+        response["Retry-After"] = str(seconds)
+        response[headers.SHOULD_RETRY] = "true"
+        return response
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         """Add the headers of this dialect that the view has not set, or could not set."""

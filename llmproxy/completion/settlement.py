@@ -13,6 +13,7 @@ from django.db import (
     IntegrityError,
     InterfaceError,
     InternalError,
+    NotSupportedError,
     OperationalError,
     ProgrammingError,
 )
@@ -34,7 +35,13 @@ logger = logging.getLogger(__name__)
 
 # The first two: the database or the connection was lost. The others: `migrate` replaces functions,
 # and this call looked for one that is gone; nothing of it was committed.
-REPEATABLE = (OperationalError, InterfaceError, ProgrammingError, InternalError)
+REPEATABLE = (
+    OperationalError,
+    InterfaceError,
+    ProgrammingError,
+    InternalError,
+    NotSupportedError,  # of a standby, whose tables that are not logged cannot be read
+)
 # After so many seconds of tries, the settlement is written to the spool, so that the end of this
 # process loses nothing. After the longer span the caller has waited long enough for the balance.
 KEEP_SECONDS, SETTLE_SECONDS = 1, 10

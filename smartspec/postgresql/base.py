@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 from django.db.backends.postgresql import base
@@ -8,6 +9,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from smartspec.postgresql.connecting import ReportedConnection, reasons, try_again
 
 POLLIN = 1
+REFUSED_SECONDS = 1
 poll: Any = get_original("select", "poll")  # gevent's version would switch to its hub.
 
 
@@ -19,6 +21,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     give up first. So this class looks whether the server has closed the socket. If one connection
     is dead, the pool checks all others before the next one is taken.
     """
+
+    _refusal, _refused_until = "", 0.0
 
     @property
     def pool(self) -> ConnectionPool | None:
@@ -43,12 +47,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection = self._take_connection(conn_params)
         return connection
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Begin or end a request (Django calls this): a new one waits for the pool again."""
+        self._refused_until = 0.0
+        super().close_if_unusable_or_obsolete()
+
     def _take_connection(self, conn_params: dict[str, Any]) -> Connection:
-        """Take a connection of the pool. Raises PoolTimeout, with the last reason."""
+        """Take a connection of the pool. Raises PoolTimeout, with the last reason.
+
+        A request that asks again in the same second does not wait a second time: a page asks for
+        its session, for its user and for its contents.
+        """
+        if time.monotonic() < self._refused_until:
+            raise PoolTimeout(self._refusal)
         try:
             connection: Connection = super().get_new_connection(conn_params)
         except PoolTimeout as error:
-            raise PoolTimeout(": ".join(filter(None, [str(error), reasons.find_last()]))) from None
+            self._refusal = ": ".join(filter(None, [str(error), reasons.find_last()]))
+            self._refused_until = time.monotonic() + REFUSED_SECONDS
+            raise PoolTimeout(self._refusal) from None
         return connection
 
 

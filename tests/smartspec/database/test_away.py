@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.database.faults import find_fault
+from accounts.models import User
 from smartspec.drill.wire import Wire
 from smartspec.postgresql import connecting, readiness
 from smartspec.postgresql.base import DatabaseWrapper
@@ -54,6 +55,7 @@ def test_the_first_call_after_the_return_is_quick(wire: Wire, other: Any) -> Non
         other.ensure_connection()
     time.sleep(0.4)
     wire.target = server
+    other.close_if_unusable_or_obsolete()  # as a new request does
     started = time.monotonic()
     other.ensure_connection()
     assert time.monotonic() - started < 0.8
@@ -75,6 +77,28 @@ def test_who_waits_meanwhile_gets_a_connection_at_the_return(wire: Wire, other: 
     other.ensure_connection()
     assert time.monotonic() - started < 2.5
     other.close()
+
+
+def test_a_page_waits_for_the_pool_once(
+    make_user: Callable[..., User], wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with DEBUG, whose page about an error asks for the user again and again."""
+    client = Client(raise_request_exception=False)
+    client.force_login(make_user())
+    config = connection.settings_dict
+    pool = {**config["OPTIONS"]["pool"], "timeout": 0.5}
+    go_away(wire)
+    with monkeypatch.context() as patch:
+        patch.setitem(config, "PORT", wire.port)
+        patch.setitem(config, "OPTIONS", {**config["OPTIONS"], "pool": pool})
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
+        started = time.monotonic()
+        answer = client.get("/account")
+        assert time.monotonic() - started < 0.9
+        connection.close_if_unusable_or_obsolete()
+        connection.close_pool()  # type: ignore[attr-defined]
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
 
 def test_readiness_tells_that_the_database_is_read_only(
