@@ -14,8 +14,9 @@ from typing import Any
 from smartspec.numbers import HINT, find_problem
 
 # The seconds that the master waits for a worker after the date at which its completions are
-# stopped: these report that to their callers, and are settled, for which a lost database is waited.
-SETTLE_SECONDS = 10
+# stopped: these report that to their callers, and are settled. Settling waits for a lost database
+# for ten seconds (llmproxy/completion/settlement.py), and then leaves the charge in the spool.
+SETTLE_SECONDS = 20
 # So long before the master would kill it, a worker ends by itself, and closes what is left.
 MARGIN_SECONDS = 4
 QUICK_SECONDS = 1.5  # gunicorn kills a worker two seconds after SIGINT or SIGQUIT

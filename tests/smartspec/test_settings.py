@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import runpy
 import subprocess
 import sys
@@ -269,3 +270,24 @@ def test_an_empty_limit_is_none(
     monkeypatch.setattr(Environment, "ENVIRON", variables)
     env = Environment()
     assert (env.limit("LIMIT", default=10_000), env.bad) == (limit, {})
+
+
+def test_a_container_is_not_killed_before_its_completions_are_settled() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    web = compose[compose.index("\n  web:") :]
+    grace = int(re.findall(r"stop_grace_period: (\d+)s", web)[0])
+    assert grace > int(EXAMPLE["GRACEFUL_TIMEOUT"]) + server.SETTLE_SECONDS
+
+
+def test_the_web_server_may_open_as_many_files_as_it_is_allowed() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, {hard}))\n"
+        "import runpy; conf = runpy.run_path('gunicorn.conf.py')\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE), conf['worker_tmp_dir'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "None"
+    assert done.stdout.split() == [str(hard), str(hard), folder]
