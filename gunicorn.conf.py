@@ -21,6 +21,7 @@ worker_tmp_dir = server.choose_heartbeat_folder()
 control_socket_disable = True  # Two instances of one user would delete each other's socket.
 accesslog = None  # Query strings contain user codes, which must not be logged.
 errorlog = "-"
+logconfig_dict = server.LOGGING
 
 forwarder_headers = ""  # No request header may set the path at which the site is mounted.
 limit_request_line = 4094

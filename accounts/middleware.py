@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts.database.faults import find_fault
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
+from accounts.toolbox.shown_once import forget_expired_secrets
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
@@ -52,6 +53,7 @@ def _record_use(request: HttpRequest) -> None:
             logger.warning("the use of a browser session is not recorded: %s", fault.name)
         else:
             request.session[SEEN] = now
+        forget_expired_secrets(request)
 
 
 class NoStoreMiddleware:

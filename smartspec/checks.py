@@ -18,6 +18,7 @@ from django.core.validators import validate_email
 from django.db import Error as DatabaseError
 from environ import urlparse
 
+from accounts.access import second_factors
 from credits.database import roles
 from smartspec.postgresql import connection_url, server_facts
 from smartspec.postgresql.options import LIMITS
@@ -31,6 +32,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return [
         *_check_variables(),
         *_check_origin(),
+        *_check_hsts(),
         *_check_numbers(),
         *_check_keys(),
         *_check_upstream(),
@@ -57,6 +59,15 @@ def _check_origin() -> Iterator[CheckMessage]:
             "PUBLIC_ORIGIN is not an origin.",
             hint="Set it to scheme and host as people type it, such as https://smartspec.example",
             id="smartspec.E001",
+        )
+
+
+def _check_hsts() -> Iterator[CheckMessage]:
+    if settings.SECURE_HSTS_PRELOAD and not settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        yield Error(
+            "HSTS_PRELOAD is set without HSTS_SUBDOMAINS: no browser lists such a host.",
+            hint="Set both, if every subdomain has https, or none.",
+            id="smartspec.E021",
         )
 
 
@@ -182,7 +193,7 @@ def _check_production() -> Iterator[CheckMessage]:
             f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
             hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
             " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
-            id="smartspec.E020",
+            id="smartspec.E022",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
@@ -303,3 +314,26 @@ def _check_limits() -> Iterator[CheckMessage]:
             hint=f"Run as a superuser: {wanted}",
             id="smartspec.W021",
         )
+
+
+@register(Tags.database, deploy=True)
+def check_passkeys(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Warn if passkeys belong to another host than that of PUBLIC_ORIGIN: they are dead here.
+
+    The check runs with `check --deploy --database default`.
+    """
+    try:
+        dead = second_factors.count_passkeys_of_other_hosts() if databases else 0
+    except DatabaseError:  # The database is away or has no tables: other checks report that.
+        return []
+    if settings.DEBUG or not dead:
+        return []
+    return [
+        checks.Warning(
+            f"{dead} passkeys belong to another host than {settings.PUBLIC_HOST}, the host of"
+            " PUBLIC_ORIGIN. Browsers do not offer them here.",
+            hint="Keep the old host, or tell their owners to log in with the password and a"
+            " recovery code, and to add a new passkey.",
+            id="smartspec.W012",
+        )
+    ]

@@ -20,6 +20,20 @@ KEEP_ALIVE_SECONDS = 1  # for connections without a request, after SIGTERM
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 – for the file of the heartbeat, whose name is random
 MOST_FILES = 1_048_576  # where the hard limit is infinite
 
+# One format for the lines of Django and of gunicorn.
+LINES: dict[str, Any] = {
+    "()": "smartspec.redaction.RedactingFormatter",
+    "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
+}
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": LINES},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
+}
+
 
 def raise_open_files() -> None:
     """Raise the soft limit of open files to the hard one: a stream takes two.

@@ -316,7 +316,8 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# A log-in counts as a confirmation of the password for as long (accounts/login/freshness.py).
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_RATE_LIMITS = fixed_settings.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
@@ -381,7 +382,8 @@ OAUTH2_PROVIDER = {
 }
 # E001 is about the library's own grace period, which reads stored tokens back. Here the
 # successors are derived instead (deviceauth/oauth/token_values.py).
-SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
+# W005 and W021 ask for HSTS on the whole domain, which is the operator's choice.
+SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001", "security.W005", "security.W021"]
 
 REST_FRAMEWORK = fixed_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = fixed_settings.SPECTACULAR_SETTINGS
@@ -420,7 +422,9 @@ SECURE_PROXY_SSL_HEADER = (
     (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
 )
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both bind the whole domain, so the operator has to ask for them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.bool("HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = HTTPS and env.bool("HSTS_PRELOAD", default=False)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES

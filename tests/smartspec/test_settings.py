@@ -51,6 +51,7 @@ def test_env_example_names_every_variable_that_is_read() -> None:
         ("SUPPORT_EMAIL", "", "smartspec.I002"),
         ("SPOOL_DIR", "/dev/null/spool", "smartspec.E020"),
         ("SPOOL_DIR", "/dev/null", "smartspec.E020"),
+        ("SECURE_HSTS_PRELOAD", True, "smartspec.E021"),
         ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "smartspec.W003"),
     ],
 )
@@ -89,6 +90,30 @@ def test_a_value_that_cannot_be_read_is_named_by_a_check(name: str, value: str) 
     assert f"(smartspec.E007) {name} cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret-password" not in done.stderr
+
+
+def test_https_binds_no_subdomain_unless_the_operator_asks() -> None:
+    script = (
+        "import django; django.setup(); from django.conf import settings as s;"
+        "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    )
+    settings = {
+        "DJANGO_SETTINGS_MODULE": "smartspec.settings",
+        "PUBLIC_ORIGIN": "https://a.example",
+    }
+    wishes: list[dict[str, str]] = [{}, {"HSTS_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}]
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, **settings, **wish},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for wish in wishes
+    ]
+    assert said == [["31536000", "False", "False"], ["31536000", "True", "True"]]
 
 
 def test_the_tests_own_settings_are_sound() -> None:
