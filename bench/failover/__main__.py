@@ -156,9 +156,8 @@ def fail_over(
     ended = load.wait()
     connection.close()
     rest = verdict.wait_for_the_rest()
-    checks = verdict.make_checks(
-        load, ended=ended, closed=books.close_books(0), rest=rest, has_killed=False
-    )
+    closed = books.close_books(0)
+    checks = verdict.make_checks(load, ended=ended, closed=closed, rest=rest, has_killed=False)
     for text in verdict.format_report(load, [killed, promoted], checks):
         say(text)
     return all(check.passed for check in checks)
