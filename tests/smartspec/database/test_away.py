@@ -96,6 +96,19 @@ def test_a_page_waits_for_the_pool_once(
     assert waited.call_count == 1
 
 
+def test_a_request_that_was_refused_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    waited = mock.Mock(side_effect=PoolTimeout("couldn't get a connection after 3.00 sec"))
+    with monkeypatch.context() as patch:
+        patch.setattr(ConnectionPool, "getconn", waited)
+        for new_requests in (1, 2):
+            for _ in range(3):
+                with pytest.raises(OperationalError, match="couldn't get"):
+                    connection.ensure_connection()
+            assert waited.call_count == new_requests
+            connection.close_if_unusable_or_obsolete()
+
+
 def test_readiness_tells_that_the_database_is_read_only(
     refuse_writes: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
