@@ -5,22 +5,24 @@ from typing import Any
 
 from smartspec import server
 
-bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+numbers = server.read_numbers()
+bind = f"{os.environ.get('BIND_HOST', '127.0.0.1')}:{numbers['PORT']}"
 # The gevent worker patches the standard library before it loads the application. psycopg is loaded
 # after that, so it also waits through gevent.
 worker_class = "gevent"
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+workers = numbers["WEB_CONCURRENCY"]
 worker_connections = 5000  # Above this number, not even /healthz gets a response.
 preload_app = False  # A connection pool must not be opened before the fork.
 keepalive = 5
 timeout = 60  # Seconds for which a worker may block its event loop.
-drain_seconds = int(os.environ.get("GRACEFUL_TIMEOUT", "30"))
+drain_seconds = numbers["GRACEFUL_TIMEOUT"]
 graceful_timeout = drain_seconds + server.SETTLE_SECONDS  # After this the master kills workers.
 worker_tmp_dir = server.choose_heartbeat_folder()
 
 control_socket_disable = True  # Two instances of one user would delete each other's socket.
 accesslog = None  # Query strings contain user codes, which must not be logged.
 errorlog = "-"
+logconfig_dict = server.LOGGING
 
 forwarder_headers = ""  # No request header may set the path at which the site is mounted.
 limit_request_line = 4094

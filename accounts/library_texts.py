@@ -1,12 +1,29 @@
-"""Texts of Django, allauth and Unfold that have no Thai there, or a wrong one.
+"""Texts of Django, allauth and Unfold that have no Thai there, a wrong one, or other words.
 
-Django looks for a translation in our catalogue first. `manage.py translations` collects only
-texts that are marked in our code, so these are marked here. No module imports this one.
+Django looks for a translation in our catalogues first. `manage.py translations` collects only
+texts that are marked in our code, so these are marked here. Our English for them is in
+locale/en/LC_MESSAGES/django.po. No module imports this one.
 """
 
 from django.utils.translation import gettext_noop, ngettext_lazy
 
 PASSWORDS = (
+    gettext_noop("Current Password"),
+    gettext_noop("New Password"),
+    gettext_noop("New Password (again)"),
+    gettext_noop("Password (again)"),
+    gettext_noop("Password confirmation"),
+    gettext_noop("Your password can’t be too similar to your other personal information."),
+    gettext_noop("Your password can’t be a commonly used password."),
+    gettext_noop("Your password can’t be entirely numeric."),
+    ngettext_lazy(
+        "Your password must contain at least %(min_length)d character.",
+        "Your password must contain at least %(min_length)d characters.",
+    ),
+    gettext_noop("Please type your current password."),
+    gettext_noop("Incorrect password."),
+    gettext_noop("The email address and/or password you specified are not correct."),
+    gettext_noop("Invalid login."),
     gettext_noop(
         "Raw passwords are not stored, so there is no way to see this user’s password, but you "
         "can change the password using "
@@ -24,10 +41,25 @@ PASSWORDS = (
     ),
 )
 CODES = (
+    gettext_noop("Be patient, you are sending too many requests."),
+    gettext_noop(
+        "You cannot activate two-factor authentication until you have verified your email address."
+    ),
+    gettext_noop(
+        "You cannot add an email address to an account protected by two-factor authentication."
+    ),
+    gettext_noop(
+        "You cannot generate recovery codes without having two-factor authentication enabled."
+    ),
+    gettext_noop("You cannot deactivate two-factor authentication."),
     gettext_noop("Invalid or expired key."),
     gettext_noop("Incorrect code."),
 )
 FIELDS = (
+    gettext_noop("This field is required."),
+    gettext_noop("Enter a valid email address."),
+    gettext_noop("Ensure this value is greater than or equal to %(limit_value)s."),
+    gettext_noop("Ensure this value is less than or equal to %(limit_value)s."),
     gettext_noop("Enter a valid integer."),
     gettext_noop("Null characters are not allowed."),
     ngettext_lazy(

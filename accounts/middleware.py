@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
 from accounts.toolbox.dialects import PAGE
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
+from accounts.toolbox.shown_once import forget_expired_secrets
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
@@ -52,6 +53,7 @@ def _record_use(request: HttpRequest) -> None:
     if now - request.session.get(SEEN, 0) >= settings.BROWSER_SEEN_SECONDS:
         UserSession.objects.create_from_request(request)
         request.session[SEEN] = now
+        forget_expired_secrets(request)
 
 
 class NoStoreMiddleware:

@@ -5,7 +5,7 @@ tables; the workers run as the application's role.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ CREDITS = 1_000_000_000
 MANY = 1_000_000_000  # Requests or tokens a minute, so that no rate limit applies.
 START_SECONDS = 60
 MODEL = "bench"
+GUNICORN = ("-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi")
 
 
 @dataclass
@@ -115,20 +116,29 @@ def make_users(users: int = USERS, credits: int = CREDITS) -> list[str]:
 
 @contextmanager
 def run_gateway(
-    opened: Scratch, upstream: str, url: str, tokens: list[str], *, workers: int = 1
+    opened: Scratch,
+    upstream: str,
+    url: str,
+    tokens: list[str],
+    *,
+    workers: int = 1,
+    command: Sequence[str] = GUNICORN,
+    **more: str,
 ) -> Iterator[Gateway]:
-    """Run gunicorn with gunicorn.conf.py; yield it once it is ready."""
+    """Run gunicorn with gunicorn.conf.py; yield it once it is ready.
+
+    `more` are further variables of its environment.
+    """
     port = embedded_postgres.find_free_port()
     variables = {
         "PORT": str(port),
         "PUBLIC_ORIGIN": f"http://127.0.0.1:{port}",
         "WEB_CONCURRENCY": str(workers),
         "PGAPPNAME": scratch.WORKER,
+        **more,
     }
     site = Site(scratch.ROOT, port, make_environment(opened, upstream, url, **variables))
-    with site.child(
-        f"web server {port}", "-m", "gunicorn", "-c", "gunicorn.conf.py", "smartspec.wsgi"
-    ) as master:
+    with site.child(f"web server {port}", *command) as master:
         gateway = Gateway(opened, site, master, tokens)
         gateway.wait_until_ready()
         yield gateway

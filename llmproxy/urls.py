@@ -40,6 +40,7 @@ urlpatterns = [
     path("account/keys", key_pages.keys, name="account_keys"),
     path("account/keys/new", key_pages.new, name="account_key_new"),
     path("account/keys/<int:pk>", key_pages.change, name="account_key"),
+    path("account/keys/<int:pk>/created", key_pages.created, name="account_key_created"),
     path("account/keys/<int:pk>/revoke", key_pages.revoke, name="account_key_revoke"),
     path("v1/credits", speaks(GATEWAY)(CreditsView.as_view()), name="credits"),
     path("api/v1/credits/balance", CreditsView.as_view()),

@@ -23,6 +23,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.toolbox import headers
+from accounts.toolbox.diagnosis import traces
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import speaks
 from accounts.toolbox.exceptions import Refusal
 from accounts.toolbox.shutdown import shutdown
@@ -49,7 +51,7 @@ from llmproxy.exceptions import (
 from llmproxy.models import Completion
 from llmproxy.receipts import explain
 from llmproxy.routes import model_lists
-from llmproxy.routes.base import Route, choose_trace_id, make_request_id
+from llmproxy.routes.base import Route
 from llmproxy.routes.bodies import content_coding
 from llmproxy.routes.chat import CHAT, DesktopChat
 from llmproxy.routes.compaction import COMPACTION
@@ -82,7 +84,7 @@ def gateway(
         @csrf_exempt  # bearer callers have no cookie; callers.authenticate checks sessions
         @wraps(view)
         def wrapped(request: HttpRequest, **captured: str) -> HttpResponseBase:
-            request.trace_id = choose_trace_id(request)  # type: ignore[attr-defined]
+            request.trace_id = traces.choose_trace_id(request)  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise _build_method_refusal(methods)
@@ -121,7 +123,7 @@ def _render_refusal(refusal: Refusal, route: Route) -> HttpResponse:
             response["WWW-Authenticate"] = refusal.challenge
         for name, value in refusal.headers.items():
             response[name] = value
-    return response
+    return attach_cause(response, refusal) if refusal.status >= 500 else response
 
 
 def _render_replay(first: Replayed) -> HttpResponse:
@@ -132,7 +134,6 @@ def _render_replay(first: Replayed) -> HttpResponse:
 
 
 def _add_headers(request: HttpRequest, response: HttpResponseBase) -> None:
-    response[headers.REQUEST_ID] = make_request_id()
     response[headers.TRACE_ID] = request.trace_id  # type: ignore[attr-defined]
     admission: Admission | FreeAdmission | None = getattr(request, "admission", None)
     for name, value in (admission.headers if admission else {}).items():
@@ -183,7 +184,8 @@ def _build_token_count_view(route: TokenCount) -> View:
             parsed,
             route=route,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
-            passed_headers=route.passed_headers(request.headers, parsed),
+            passed_headers=route.passed_headers(request.headers, parsed)
+            | traces.continue_trace(request),
         )
         response = JsonResponse(route.build_answer(count.tokens))
         if count.is_estimated:
@@ -249,7 +251,8 @@ def _admit(request: HttpRequest, route: Route, *, stream: bool | None) -> Admiss
             path=request.path,
             trace_id=request.trace_id,  # type: ignore[attr-defined]
             repeatable=_repeatable(request, raw),
-            passed_headers=route.passed_headers(request.headers, parsed),
+            passed_headers=route.passed_headers(request.headers, parsed)
+            | traces.continue_trace(request),
         )
 
     admission = _ask_for_caller(request, ask)

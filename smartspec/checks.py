@@ -3,10 +3,11 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from email.utils import parseaddr
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
 
 from cryptography.fernet import Fernet
@@ -16,11 +17,11 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import Error as DatabaseError
-from environ import urlparse
 
+from accounts.access import second_factors
 from credits.database import roles
-from smartspec.postgresql import connection_url, server_facts
-from smartspec.postgresql.options import LIMITS
+from smartspec.numbers import HINT, LIMITS, OUT_OF_RANGE, UNREADABLE, describe_problem
+from smartspec.postgresql import connection_url, options, server_facts
 
 PROXY_SECONDS = 3  # for which the site that runs already is waited for
 MOST_BYTES = 10_000  # of its answer
@@ -31,12 +32,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     return [
         *_check_variables(),
         *_check_origin(),
+        *_check_hsts(),
         *_check_numbers(),
         *_check_keys(),
         *_check_upstream(),
         *_check_waits(),
         *_check_spool(),
         *_check_contact(),
+        *_check_sender(),
         *(() if settings.DEBUG else _check_production()),
     ]
 
@@ -45,14 +48,14 @@ def _check_variables() -> Iterator[CheckMessage]:
     for name, problem in settings.BAD_VARIABLES.items():
         yield Error(
             f"{name} cannot be read: {problem}.",
-            hint="Correct it in the environment.",
-            id="smartspec.E007",
+            hint=HINT,
+            id=UNREADABLE,
         )
 
 
 def _check_origin() -> Iterator[CheckMessage]:
-    parts = urlparse(settings.PUBLIC_ORIGIN)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
+    parts = _split_url(settings.PUBLIC_ORIGIN)
+    if parts is None or parts.path or parts.query or parts.fragment or parts.username:
         yield Error(
             "PUBLIC_ORIGIN is not an origin.",
             hint="Set it to scheme and host as people type it, such as https://smartspec.example",
@@ -60,39 +63,30 @@ def _check_origin() -> Iterator[CheckMessage]:
         )
 
 
+def _check_hsts() -> Iterator[CheckMessage]:
+    if settings.SECURE_HSTS_PRELOAD and not settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        yield Error(
+            "HSTS_PRELOAD is set without HSTS_SUBDOMAINS: no browser lists such a host.",
+            hint="Set both, if every subdomain has https, or none.",
+            id="smartspec.E021",
+        )
+
+
+def _split_url(url: str) -> SplitResult | None:
+    """Return the parts of an http or https URL with a host and a valid port; else None."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_usable else None
+
+
 def _check_numbers() -> Iterator[CheckMessage]:
-    least = {
-        "WEB_LLM_MIN_CREDITS": 0,
-        "WEB_LLM_CREDIT_PER_1K_TOKENS": 0,
-        "CREDITS_PER_USD": Decimal("0.000001"),
-        "PRICE_MARGIN_PERCENT": -99,
-        "WEB_LLM_MAX_BODY_BYTES": 1024,
-        "LLM_DEFAULT_MAX_TOKENS": 1,
-        "LLM_FIRST_BYTE_SECONDS": 1,
-        "LLM_IDLE_SECONDS": 1,
-        "LLM_COMPLETION_SECONDS": 1,
-        "WEB_LLM_RPM": 1,
-        "WEB_LLM_TPM": 1,
-        "DEVICE_CODE_RPM": 1,
-        "DEVICE_CODE_RPH": 1,
-        "DEVICE_VERIFY_RPM": 1,
-        "DEVICE_SESSION_MAX_DAYS": 0,
-        "AUTH_EVENT_KEEP_DAYS": 1,
-        "SIGNUP_BONUS_CREDITS": 0,
-        "SIGNUP_BONUS_DAYS": 0,
-        "ADJUST_APPROVAL_CREDITS": 0,
-        "SUPPORT_ADJUST_CREDITS": 0,
-        "EXPORT_MAX_ROWS": 1,
-        "TRUSTED_PROXIES": 0,
-    }
-    for name, low in least.items():
+    for name in LIMITS:
         value = getattr(settings, name)
-        if value is not None and not value >= low:
-            yield Error(
-                f"{name} is below {low}.",
-                hint="Correct it in the environment.",
-                id="smartspec.E002",
-            )
+        if value is not None and (problem := describe_problem(name, value)):
+            yield Error(problem, hint=HINT, id=OUT_OF_RANGE)
 
 
 def _check_keys() -> Iterator[CheckMessage]:
@@ -108,10 +102,7 @@ def _check_keys() -> Iterator[CheckMessage]:
 
 
 def _check_upstream() -> Iterator[CheckMessage]:
-    upstream = urlparse(settings.LLM_UPSTREAM_BASE_URL)
-    if settings.LLM_UPSTREAM_BASE_URL and (
-        upstream.scheme not in ("http", "https") or not upstream.hostname
-    ):
+    if settings.LLM_UPSTREAM_BASE_URL and _split_url(settings.LLM_UPSTREAM_BASE_URL) is None:
         yield Error(
             "LLM_UPSTREAM_BASE_URL is not an address.",
             hint="Set it to the provider's address up to and including /v1, such as"
@@ -168,6 +159,17 @@ def _check_contact() -> Iterator[CheckMessage]:
         )
 
 
+def _check_sender() -> Iterator[CheckMessage]:
+    try:
+        validate_email(parseaddr(settings.DEFAULT_FROM_EMAIL)[1])
+    except ValidationError:
+        yield Error(
+            "DEFAULT_FROM_EMAIL is not an email address.",
+            hint="Set it to an address, such as noreply@example.com or Name <noreply@example.com>",
+            id="smartspec.E011",
+        )
+
+
 def _check_production() -> Iterator[CheckMessage]:
     if os.environ.get("SMARTSPEC_FAILPOINT"):
         yield Error(
@@ -182,7 +184,7 @@ def _check_production() -> Iterator[CheckMessage]:
             f"PostgreSQL at {', '.join(open_hosts)} may be reached without TLS.",
             hint="Add ?sslmode=verify-full&sslrootcert=system to DATABASE_URL, or sslmode=require"
             " at least. In a private network, name the host in DATABASE_PRIVATE_HOSTS.",
-            id="smartspec.E020",
+            id="smartspec.E022",
         )
     if settings.EMBEDDED_DATABASE:
         yield Error(
@@ -222,7 +224,7 @@ def check_proxy(**_: Any) -> list[CheckMessage]:
 
     The site is asked at PUBLIC_ORIGIN as a browser asks it. Nothing is said while it is not there.
     """
-    if settings.DEBUG or not settings.SECURE_SSL_REDIRECT:
+    if settings.DEBUG or not settings.HTTPS:
         return []
     problem = _ask_for_proxy_problem(f"{settings.PUBLIC_ORIGIN}/healthz?deep")
     if not problem:
@@ -294,12 +296,37 @@ def _check_room() -> Iterator[CheckMessage]:
 
 
 def _check_limits() -> Iterator[CheckMessage]:
-    missing = list(server_facts.list_missing_limits(list(LIMITS)))
+    missing = list(server_facts.list_missing_limits(list(options.LIMITS)))
     if missing:
-        wanted = "; ".join(f"ALTER ROLE … SET {name} = '{LIMITS[name]}'" for name in missing)
+        wanted = "; ".join(
+            f"ALTER ROLE … SET {name} = '{options.LIMITS[name]}'" for name in missing
+        )
         yield checks.Warning(
             f"The role of the site has no {' and no '.join(missing)}, and behind a pooler the site"
             " cannot set them: a request could wait for ever.",
             hint=f"Run as a superuser: {wanted}",
             id="smartspec.W021",
         )
+
+
+@register(Tags.database, deploy=True)
+def check_passkeys(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Warn if passkeys belong to another host than that of PUBLIC_ORIGIN: they are dead here.
+
+    The check runs with `check --deploy --database default`.
+    """
+    try:
+        dead = second_factors.count_passkeys_of_other_hosts() if databases else 0
+    except DatabaseError:  # The database is away or has no tables: other checks report that.
+        return []
+    if settings.DEBUG or not dead:
+        return []
+    return [
+        checks.Warning(
+            f"{dead} passkeys belong to another host than {settings.PUBLIC_HOST}, the host of"
+            " PUBLIC_ORIGIN. Browsers do not offer them here.",
+            hint="Keep the old host, or tell their owners to log in with the password and a"
+            " recovery code, and to add a new passkey.",
+            id="smartspec.W012",
+        )
+    ]

@@ -3,13 +3,27 @@
 import builtins
 import secrets
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from smartspec.numbers import read_whole
 from smartspec.postgresql import connection_url
 
+# Each of these can be in a file, whose path is in the variable with _FILE at the end of its name.
+SECRETS = (
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "EMAIL_URL",
+    "LLM_UPSTREAM_API_KEY",
+    "SMARTSPEC_WEB_GATEWAY_TOKEN",
+)
+MAX_SECRET_BYTES = 64 * 1024
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")
 SHORTEST_SECRET = 32
 # The commands of manage.py that use DATABASE_DIRECT_URL: they lock a session, move the whole
@@ -36,6 +50,38 @@ class Environment(environ.Env):
         super().__init__()
         self.bad: dict[str, str] = {}
 
+    def read_secret_files(self) -> dict[str, str]:
+        """Return the secrets that are in files, as container engines mount them.
+
+        The newline at the end of a file is no part of its secret. A file that cannot be read is
+        recorded as bad, and so is a secret that is set twice.
+        """
+        named = {name: self.ENVIRON.get(f"{name}_FILE", "").strip() for name in SECRETS}
+        secrets_read: dict[str, str] = {}
+        for name, path in named.items():
+            try:
+                if path:
+                    secrets_read[name] = self._read_secret(name, Path(path))
+            except (OSError, ValueError) as error:
+                self.bad[f"{name}_FILE"] = getattr(error, "strerror", None) or str(error)
+        return secrets_read
+
+    def _read_secret(self, name: str, path: Path) -> str:
+        """Raises OSError, and ValueError for a file that has no text, or too much."""
+        if self.ENVIRON.get(name):
+            raise ValueError(f"{name} is set too")
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        if len(content) > MAX_SECRET_BYTES:
+            raise ValueError(f"the file is larger than {MAX_SECRET_BYTES} bytes")
+        try:
+            text = content.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ValueError("the file is not UTF-8 text") from None
+        if not text or "\0" in text:
+            raise ValueError("the file has no text")
+        return text
+
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any
     ) -> Any:
@@ -52,16 +98,28 @@ class Environment(environ.Env):
             self.bad[var] = f"{word!r} is neither true nor false"
         return word in YES
 
-    def limit(self, var: str, default: int) -> int | None:
+    def limit(self, var: str, default: builtins.int) -> builtins.int | None:
         """Read a whole number; None, which means no limit, if the variable is set but empty."""
         text: str = str(self.get_value(var, cast=str, default=str(default))).strip()
         if not text:
             return None
         try:
-            return int(text)
+            return read_whole(text)
         except ValueError as error:
             self.bad[var] = str(error)
             return default
+
+    def int(self, var: str, default: builtins.int) -> builtins.int:
+        """Read a whole number."""
+        value: builtins.int = self.get_value(var, cast=read_whole, default=default)
+        return value
+
+    def hostname(self, url: str) -> str:
+        """Return the host of a URL; empty if there is none, which a check refuses."""
+        try:
+            return urlsplit(url).hostname or ""
+        except ValueError:
+            return ""
 
     def secret(self, var: str, default: str) -> str:
         """Read a key of at least 32 characters.

@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
+from smartspec.server import LINES
 
 # For a preflight that names no header; smartspec/cors.py allows those that it names.
 CORS_ALLOW_HEADERS: list[str] = ["accept", "authorization", "content-type", *headers.RECEIVED]
@@ -90,6 +91,7 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "STYLES": [lambda request: static("smartspec/admin.css")],
+    "SCRIPTS": [lambda request: static("smartspec/long_texts.js")],
     "SHOW_LANGUAGES": True,
     "SIDEBAR": {"navigation": "smartspec.admin.sidebar.build_navigation"},
     # The same blue as on the pages of the site.
@@ -114,12 +116,7 @@ UNFOLD: dict[str, Any] = {
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "smartspec.redaction.RedactingFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
-    },
+    "formatters": {"line": LINES},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

@@ -23,6 +23,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
+from accounts.toolbox import headers
+from accounts.toolbox.diagnosis import request_ids
+from accounts.toolbox.diagnosis.causes import attach_cause, log_cause
 from accounts.toolbox.dialects import ENVELOPE, PAGE, Dialect
 from llmproxy.routes.base import GATEWAY, MESSAGES
 
@@ -104,16 +107,22 @@ class AnswerInDialect:
     """Convert Django's own error responses to JSON for programs, in the dialect of the view.
 
     Examples are a wrong host, a wrong method, and an exception in a view. If a middleware met a
-    database that cannot serve, such as the one that saves the session, the response is 503.
+    database that cannot serve, such as the one that saves the session, the response is 503. Every
+    request gets its id here, and what caused a response with 500 or more is logged.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request_ids.start_request()
         response = self.get_response(request)
-        if response.status_code == 500 and getattr(request, FAULT, None) is not None:
-            response = _refuse_for_fault(request)
+        fault: BaseException | None = getattr(request, FAULT, None)
+        if response.status_code == 500 and fault is not None:
+            response = _refuse_for_fault(request, fault)
+        response[headers.REQUEST_ID] = request_ids.get_request_id()
+        if response.status_code >= 500:
+            log_cause(request, response)
         dialect = find_dialect(request)
         if not dialect.is_for_programs:
             return response
@@ -185,18 +194,20 @@ class RejectMalformedRequests:
                 _("This address contains a search or filter that cannot be used."),
                 "bad_lookup",
             )
-        return None if find_fault(exception) is None else _refuse_for_fault(request)
+        return None if find_fault(exception) is None else _refuse_for_fault(request, exception)
 
 
 @receiver(got_request_exception)
 def _note_fault(request: HttpRequest | None = None, **_: Any) -> None:
     """Remember why a request became a 500. Django passes no exception of a middleware on."""
-    if request is not None:
-        setattr(request, FAULT, find_fault(sys.exception()))
+    error = sys.exception()
+    if request is not None and error is not None and find_fault(error) is not None:
+        setattr(request, FAULT, error)
 
 
-def _refuse_for_fault(request: HttpRequest) -> HttpResponse:
-    return find_dialect(request).answer_busy(seconds=RETRY_AFTER_SECONDS)
+def _refuse_for_fault(request: HttpRequest, fault: BaseException) -> HttpResponse:
+    busy = find_dialect(request).answer_busy(seconds=RETRY_AFTER_SECONDS)
+    return attach_cause(busy, fault)
 
 
 def _refuse(request: HttpRequest, status: int, message: str, code: str) -> HttpResponse:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 def find_proxy_problem(request: HttpRequest) -> str:
     """Say what the proxy in front has to send; empty if nothing is wrong with this request."""
-    if not settings.SECURE_SSL_REDIRECT or request.is_secure():
+    if not settings.HTTPS or request.is_secure():
         return ""
     proto = request.META.get(_PROTO)
     if settings.TRUSTED_PROXIES and proto is None:

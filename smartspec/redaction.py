@@ -3,6 +3,8 @@
 import logging
 import re
 
+from accounts.toolbox.diagnosis.request_ids import get_request_id
+
 SECRETS = re.compile(
     r"(?P<name>(?:user_code|device_code|access_token|refresh_token|client_secret|password\d?|token|sessionid)"
     r"[\\'\"]{0,2}\s*(?:[=:]|%3D)\s*[\[\\'\"]{0,3}"
@@ -17,7 +19,11 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """A formatter that redacts tracebacks, too, which a logging filter would not see."""
+    """A formatter that redacts tracebacks, too, which a logging filter would not see.
+
+    It adds `request_id`, which is `-` outside of requests.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
+        record.request_id = get_request_id() or "-"
         return redact(super().format(record))

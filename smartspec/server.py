@@ -7,18 +7,59 @@ of the application at its top.
 import os
 import resource
 import signal
+import sys
 from types import FrameType
 from typing import Any
 
+from smartspec.numbers import HINT, find_problem
+
 # The seconds that the master waits for a worker after the date at which its completions are
-# stopped: these report that to their callers, and are settled, for which a lost database is waited.
-SETTLE_SECONDS = 10
+# stopped: these report that to their callers, and are settled. Settling waits for a lost database
+# for ten seconds (llmproxy/completion/settlement.py), and then leaves the charge in the spool.
+SETTLE_SECONDS = 20
 # So long before the master would kill it, a worker ends by itself, and closes what is left.
 MARGIN_SECONDS = 4
 QUICK_SECONDS = 1.5  # gunicorn kills a worker two seconds after SIGINT or SIGQUIT
 KEEP_ALIVE_SECONDS = 1  # for connections without a request, after SIGTERM
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 – for the file of the heartbeat, whose name is random
 MOST_FILES = 1_048_576  # where the hard limit is infinite
+
+# One format for the lines of Django and of gunicorn.
+LINES: dict[str, Any] = {
+    "()": "smartspec.redaction.RedactingFormatter",
+    "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
+}
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": LINES},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},
+}
+
+
+DEFAULTS = {"PORT": "8000", "WEB_CONCURRENCY": "2", "GRACEFUL_TIMEOUT": "30"}
+
+
+def main() -> None:
+    """Replace this process by gunicorn, unless a variable cannot work.
+
+    gunicorn reads WEB_CONCURRENCY before its own settings, and fails there with a traceback.
+    """
+    read_numbers()
+    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *sys.argv[1:]]
+    os.execv(sys.executable, [*command, "smartspec.wsgi"])  # noqa: S606
+
+
+def read_numbers() -> dict[str, int]:
+    """Return the variables of the web server. Exits with the problems if one cannot work."""
+    texts = {name: os.environ.get(name, default) for name, default in DEFAULTS.items()}
+    problems = [problem for name, text in texts.items() if (problem := find_problem(name, text))]
+    if problems:
+        lines = "\n".join(f"{problem}\n\tHINT: {HINT}" for problem in problems)
+        raise SystemExit(f"The web server cannot start:\n{lines}")
+    return {name: int(text) for name, text in texts.items()}
 
 
 def raise_open_files() -> None:
@@ -74,3 +115,7 @@ def end_quickly() -> None:
 
     shutdown.begin(seconds=0)
     shutdown.wait(seconds=QUICK_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

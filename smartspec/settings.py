@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
-import environ
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
@@ -28,7 +27,9 @@ env = Environment()
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data")))
 # A server started by `make run` writes down the variables that `manage.py` in another terminal
 # must know.
-env.ENVIRON = ChainMap(os.environ, development.read_running_environment(DATA_DIR))
+env.ENVIRON = ChainMap(
+    env.read_secret_files(), os.environ, development.read_running_environment(DATA_DIR)
+)
 
 DEBUG = env.bool("DEBUG", default=True)
 DATABASE_URL = env.str("DATABASE_URL", default="")
@@ -48,10 +49,13 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 # --- Addresses of the site -------------------------------------------------------------------
 
 PORT = env.int("PORT", default=8000)
+# These two are read by gunicorn.conf.py, and checked here too.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+GRACEFUL_TIMEOUT = env.int("GRACEFUL_TIMEOUT", default=30)
 PUBLIC_ORIGIN = env.str(
     "PUBLIC_ORIGIN", default=f"http://127.0.0.1:{PORT}" if DEBUG else ""
 ).rstrip("/")
-PUBLIC_HOST = environ.urlparse(PUBLIC_ORIGIN).hostname or ""
+PUBLIC_HOST = env.hostname(PUBLIC_ORIGIN)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
     default=[*([PUBLIC_HOST] if PUBLIC_HOST else []), "localhost", "127.0.0.1", "[::1]"],
@@ -277,7 +281,7 @@ DATABASES = {
         **_database,
         "OPTIONS": options.build_options(
             of_url=_database["OPTIONS"],
-            pool_size=DATABASE_POOL_SIZE,
+            pool_size=max(DATABASE_POOL_SIZE, 1),  # A check refuses less.
             pool_seconds=options.POOL_SECONDS if DATABASE_IS_THERE else 1,
             has_pooler=DATABASE_POOLER,
         ),
@@ -316,7 +320,8 @@ ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/security"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 5 * 60
+# A log-in counts as a confirmation of the password for as long (accounts/login/freshness.py).
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60
 ACCOUNT_RATE_LIMITS = fixed_settings.ACCOUNT_RATE_LIMITS
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
@@ -381,7 +386,8 @@ OAUTH2_PROVIDER = {
 }
 # E001 is about the library's own grace period, which reads stored tokens back. Here the
 # successors are derived instead (deviceauth/oauth/token_values.py).
-SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
+# W005 and W021 ask for HSTS on the whole domain, which is the operator's choice.
+SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001", "security.W005", "security.W021"]
 
 REST_FRAMEWORK = fixed_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = fixed_settings.SPECTACULAR_SETTINGS
@@ -420,7 +426,9 @@ SECURE_PROXY_SSL_HEADER = (
     (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
 )
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# Both bind the whole domain, so the operator has to ask for them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.bool("HSTS_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = HTTPS and env.bool("HSTS_PRELOAD", default=False)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.database.faults import RETRY_AFTER_SECONDS
 from accounts.models import User
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
@@ -21,6 +22,10 @@ from credits.models import Package
 from smartspec.middleware import find_dialect
 from smartspec.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
+
+
+class NotReadyError(Exception):
+    """The database cannot be written. The message is what /readyz answers."""
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -77,7 +82,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "ok", "database": found})
     response = JsonResponse({"status": "unavailable", "database": found}, status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response
+    return attach_cause(response, NotReadyError(found))
 
 
 @csrf_exempt  # Every method gets the same 404.

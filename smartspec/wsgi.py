@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from io import BytesIO, StringIO
 from typing import Any
@@ -10,10 +11,12 @@ import gevent
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from django.http import HttpRequest
 from django.urls import ResolverMatch, resolve
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
@@ -24,7 +27,11 @@ from llmproxy.urls import METERED  # noqa: E402
 from smartspec import middleware  # noqa: E402
 from smartspec.middleware import EarlyRefusal  # noqa: E402
 
-call_command("check", stdout=StringIO(), stderr=StringIO())
+try:
+    call_command("check", stdout=StringIO(), stderr=StringIO())
+except SystemCheckError as problems:
+    sys.stderr.write(f"{problems}\n")
+    raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 late_settlements.watch()
 
 if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):

@@ -1,11 +1,13 @@
 """Second factors: the MFA adapter of django-allauth, and the names of the kinds of factor."""
 
+from hashlib import sha256
 from typing import Any
 
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -70,3 +72,20 @@ class FactorAdapter(DefaultMFAAdapter):
             context.request.get_host().partition(":")[0] if settings.DEBUG else settings.PUBLIC_HOST
         )
         return {"id": host, "name": "SmartSpec"}
+
+
+def count_passkeys_of_other_hosts() -> int:
+    """Return how many passkeys were made for another host than PUBLIC_HOST.
+
+    A passkey stores the SHA-256 of the host that it was made for (WebAuthn §6.1, rpIdHash).
+    """
+    ours = sha256(settings.PUBLIC_HOST.encode()).digest()
+    passkeys = Authenticator.objects.filter(type=Authenticator.Type.WEBAUTHN)
+    return sum(_read_host_digest(row) not in (ours, None) for row in passkeys.iterator())
+
+
+def _read_host_digest(passkey: Authenticator) -> bytes | None:
+    try:
+        return bytes(passkey.wrap().authenticator_data.rp_id_hash)
+    except (ValidationError, TypeError, ValueError, LookupError, AttributeError):
+        return None

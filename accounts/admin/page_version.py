@@ -20,6 +20,8 @@ from django.utils.crypto import salted_hmac
 from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext as _
 
+from accounts.email_addresses import show_address
+
 SALT = "accounts.admin.page_version"
 MOST_SHOWN = 80  # characters of a value in a message
 MOST_NAMES = 3  # administrators in a message
@@ -180,4 +182,4 @@ def name_authors(obj: Model, since: Version | None) -> str:
     if since is None:
         return ""
     names = dict.fromkeys(entries.order_by("-pk").values_list("user__email", flat=True))
-    return ", ".join(list(names)[:MOST_NAMES])
+    return ", ".join(show_address(name) for name in list(names)[:MOST_NAMES])

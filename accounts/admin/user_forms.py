@@ -10,6 +10,7 @@ from unfold.forms import UserChangeForm, UserCreationForm
 from accounts.access import account_deletion
 from accounts.email_addresses import KnownAddressField, normalise_address
 from accounts.models import User
+from accounts.toolbox.typed.names import clean_name
 
 
 class UniqueAddressMixin(forms.ModelForm[User]):
@@ -48,6 +49,9 @@ class UserForm(UniqueAddressMixin, UserChangeForm):
     def clean(self) -> dict[str, Any]:
         self._keep_last_superuser()
         return dict(super().clean() or self.cleaned_data)
+
+    def clean_name(self) -> str:
+        return clean_name(str(self.cleaned_data["name"]))
 
     def _keep_last_superuser(self) -> None:
         remains_superuser = all(

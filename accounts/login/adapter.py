@@ -11,6 +11,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.email_verification_by_code import (
     EMAIL_VERIFICATION_CODE_SESSION_KEY,
 )
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.stagekit import clear_login
 from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -25,7 +26,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.access import end_of_access
 from accounts.email_addresses import normalise_address
 from accounts.login import password_guess_limits
+from accounts.login.freshness import has_proved, read_last_proof
 from accounts.models import User
+from accounts.passwords import normalise_password
 from accounts.toolbox import request_source
 from accounts.toolbox.connections import give_back
 from accounts.toolbox.request_source import Source
@@ -60,6 +63,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         known = User.objects.find(str(super().clean_email(email)))
         return known.email if known else normalise_address(email)
+
+    def clean_password(self, password: str, user: Any = None) -> str:
+        """Validate the form of a password that will be stored. Raises ValidationError."""
+        super().clean_password(normalise_password(password), user)
+        return password
 
     def populate_username(self, request: Any, user: Any) -> None:
         """Do nothing: users have no user names."""
@@ -146,6 +154,15 @@ class AccountAdapter(DefaultAccountAdapter):
         # another user.
         request.session.pop(EMAIL_VERIFICATION_CODE_SESSION_KEY, None)
         super().login(request, user)
+        if read_last_proof(request, user) is None:  # a sign-up, which chose its password just now
+            record_authentication(request, user, "code")
+
+    def is_reauthentication_required(self, *, app: str = "", **kwargs: Any) -> bool:
+        """Return whether to ask for the password again. A recent log-in counts as an answer."""
+        request, seconds = current.request, settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+        return bool(super().is_reauthentication_required(app=app, **kwargs)) and not has_proved(
+            request, request.user, seconds=seconds
+        )
 
     # --- Changes in one transaction -------------------------------------------------------
 

@@ -13,6 +13,7 @@ from allauth.mfa.totp import forms as totp_forms
 from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
 from allauth.mfa.webauthn import forms as passkey_forms
 from django import forms
+from django.core.exceptions import ValidationError
 from django.forms import Field
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,7 @@ from accounts.login.code_fields import build_digits_field
 from accounts.login.forms import PlainLabelsMixin
 from accounts.models import User
 from accounts.toolbox.encryption import Unreadable
+from accounts.toolbox.typed.names import NameField
 
 MALFORMED_CREDENTIAL = (TypeError, ValueError, LookupError, AttributeError)
 logger = logging.getLogger(__name__)
@@ -151,15 +153,31 @@ class ReauthenticatePasskeyForm(MalformedCredentialMixin, passkey_forms.Reauthen
     pass
 
 
+class OptionalNameField(NameField):
+    """Takes no name for one that is refused, so that the passkey is named after its browser.
+
+    The device has stored the passkey already when the form is sent, so the form must not fail.
+    """
+
+    def to_python(self, value: Any) -> str:
+        try:
+            return super().to_python(value)
+        except ValidationError:
+            return ""
+
+
 class PasskeyNameMixin:
+    name_field: type[NameField] = NameField
     fields: dict[str, Field]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["name"] = forms.CharField(label=_("Name"), max_length=MAX_NAME, required=False)
+        self.fields["name"] = self.name_field(label=_("Name"), max_length=MAX_NAME, required=False)
 
 
 class AddPasskeyForm(PasskeyNameMixin, passkey_forms.AddWebAuthnForm):
+    name_field = OptionalNameField
+
     def clean(self) -> Any:
         try:
             return super().clean()

@@ -66,7 +66,8 @@ class SignupForm(PlainLabelsMixin, allauth_forms.SignupForm):
             raise ImmediateHttpResponse(respond_429(request))
         if self.account_already_exists:
             # Hash a password here too, so that the response time does not reveal existing accounts.
-            User().set_password(self.cleaned_data["password1"])
+            user = User(email=self.cleaned_data["email"])
+            user.set_password(self.cleaned_data["password1"])
         try:
             return super().try_save(request)
         except IntegrityError:  # another sign-up at the same time was faster

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.email_addresses import normalise_address, normalise_for_lookup, show_address
 from accounts.models.plans import Limits, Plan
+from accounts.passwords import list_spellings
 
 # The ledger writes these columns with its own statements. User.save() never writes them, because a
 # stale object would restore old values.
@@ -201,6 +203,27 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     @property
     def role(self) -> str:
         return "admin" if self.is_staff else "user"
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Store the hash of a password in its normal form.
+
+        The log-in hashes for a user who does not exist, too, with an object that has no address.
+        That takes as long as check_password for a wrong password.
+        """
+        spellings = [None] if raw_password is None else list_spellings(raw_password)
+        super().set_password(spellings[0])
+        if not self.email:
+            for other in spellings[1:]:
+                make_password(other)
+
+    def check_password(self, raw_password: str) -> bool:
+        """Return whether the password is right, however its characters are composed.
+
+        A hash from before passwords were normalised stays, because a new one would log out the
+        user's other browsers.
+        """
+        check = super().check_password
+        return any(check(spelling) for spelling in list_spellings(raw_password))
 
     def get_username(self) -> str:
         """Return the address as the templates of libraries show it."""

@@ -18,6 +18,8 @@ REQUEST_ID = "x-request-id"
 REQUEST_ID_OF_ANTHROPIC = "request-id"
 SHOULD_RETRY = "x-should-retry"
 TOKEN_COUNT = "x-token-count"  # noqa: S105 – a name
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 TRACE_ID = "x-trace-id"
 TRPC_ACCEPT = "trpc-accept"
 USER_TOKEN = "x-user-token"  # noqa: S105 – a name
@@ -48,9 +50,9 @@ RATE_LIMITS = {
 # Response headers. Pages of other origins can read all of them (CORS).
 SENT = {
     **RATE_LIMITS,
-    REQUEST_ID: "The id of this request, for questions to the operator.",
+    REQUEST_ID: "The id of this request, for questions to the operator: it is in the log.",
     REQUEST_ID_OF_ANTHROPIC: "The same as `x-request-id`.",
-    TRACE_ID: "The trace id of the request, or a new one.",
+    TRACE_ID: "The `x-trace-id` of the request, else that of `traceparent`, else a new one.",
     GENERATION_ID: "The id of the completion, for `GET /v1/generation`.",
     CLAMPED_BY_CREDITS: "The limit of the answer in tokens, if the balance or a budget reduced it.",
     CLAMPED_BY_MODEL: "The model's limit of the answer in tokens, if more was requested.",
@@ -65,6 +67,8 @@ SENT = {
 RECEIVED = {
     API_KEY: "A token or API key, as Anthropic's clients send it.",
     IDEMPOTENCY_KEY: "The same key and body again get the first answer, without a charge.",
+    TRACEPARENT: "Passed on to the provider with a new parent-id (W3C Trace Context).",
+    TRACESTATE: "Passed on to the provider together with `traceparent`.",
     TRACE_ID: "Returned in the response, and forwarded to the provider.",
     TRPC_ACCEPT: "`application/jsonl` asks for httpBatchStreamLink's format.",
     USER_TOKEN: "With the backend's own token: the token of the user who pays.",

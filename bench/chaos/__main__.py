@@ -1,11 +1,12 @@
-"""Send streams and JSON calls of many users while workers, provider and PostgreSQL are killed.
+"""Send streams and JSON calls of many users while everything around them goes wrong.
 
     .venv/bin/python -m bench.chaos [--seconds 90] [--streams 200] [--json 20] [--patience 60]
-        [--seed 1]
+        [--seed 1] [--only drain,read-only,pooler,failover,disk,clock,kill,frozen]
 
 The program starts its own temporary site with two workers. The exit code is 1 if a check fails:
-every client must get a response in time that is complete or clearly incomplete; afterwards no hold
-may be open, and the ledger must be exact.
+every client must get a response in time that is complete or clearly incomplete; afterwards nothing
+may wait on disk, no hold may be open, and the ledger must be exact. As root it mounts a small disk
+for itself, which it fills. PgBouncer is found in the folder PROGRAMS.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from bench import books, isolated
+from bench.chaos import stage
 from bench.isolated import Gateway
 from smartspec.drill import scratch
 from smartspec.drill.signals import signals
@@ -36,6 +38,7 @@ MAX_SECONDS = 900  # For the whole program.
 
 def main() -> int:
     options = make_parser().parse_args()
+    stage.enter_small_disk()
     processes.end_with_parent()
     signals.watch(MAX_SECONDS)
     try:
@@ -50,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--seconds", type=float, default=90, help="the duration of the calls and faults"
+        "--seconds", type=float, default=240, help="the duration of the calls and faults"
     )
     parser.add_argument("--streams", type=int, default=200, help="concurrent callers with streams")
     parser.add_argument("--json", type=int, default=20, help="concurrent callers without streams")
@@ -60,6 +63,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=secrets.randbelow(10**6), help="the seed of random choices"
     )
+    parser.add_argument(
+        "--only", default="", help="words in the names of the faults, separated by commas"
+    )
     return parser
 
 
@@ -67,10 +73,15 @@ def run(options: argparse.Namespace) -> bool:
     """Start the site, run the faults, and return True if all checks hold."""
     with ExitStack() as running:
         opened = running.enter_context(scratch.open_scratch())
-        port = find_free_port()
+        port, spool = find_free_port(), os.environ.get("SPOOL_DIR", str(opened.folder / "spool"))
+        ours = {name: os.environ[name] for name in stage.OURS if name in os.environ}
         others = isolated.make_bare_site(opened.folder, dict(os.environ))
         upstream = f"http://127.0.0.1:{port}/v1"
         isolated.make_tables(opened, upstream)
+        from django.conf import settings
+
+        os.environ |= ours
+        settings.SPOOL_DIR = spool
         from bench.chaos.faults import Provider
 
         provider = Provider(others, port)
@@ -79,34 +90,49 @@ def run(options: argparse.Namespace) -> bool:
         tokens = isolated.make_users()
         # The proxy connects to the database's new port after each restart.
         url = opened.database.site_url(opened.wire)
+        clock = stage.MovedClock(opened.folder)
+        more = {"SPOOL_DIR": spool, **clock.environment}
         gateway = running.enter_context(
-            isolated.run_gateway(opened, upstream, url, tokens, workers=WORKERS)
+            isolated.run_gateway(
+                opened, upstream, url, tokens, workers=WORKERS, command=stage.GUNICORN, **more
+            )
         )
-        return run_faults(gateway, provider, options)
+        return run_faults(gateway, provider, clock, options)
 
 
-def run_faults(gateway: Gateway, provider: "Provider", options: argparse.Namespace) -> bool:
+def run_faults(
+    gateway: Gateway, provider: "Provider", clock: stage.MovedClock, options: argparse.Namespace
+) -> bool:
     """Start the callers, cause one fault after the other, and check the result."""
     from bench.chaos import faults, verdict
     from bench.chaos.load import Load
 
+    kinds, skipped = faults.choose_kinds([word for word in options.only.split(",") if word])
+    for text in skipped:
+        say(f"left out: {text}")
     say(
         f"{options.streams} streams and {options.json} JSON callers for {options.seconds:g} s,"
         f" seed {options.seed}"
     )
     load = Load(gateway.port, gateway.tokens, patience=options.patience, seed=options.seed)
-    scene = faults.Scene(gateway, provider, Random(options.seed))
+    scene = faults.Scene(gateway, provider, Random(options.seed), clock)
     until = time.monotonic() + options.seconds
     load.start(options.streams, options.json, options.seconds)
-    events = list(
-        faults.cause_faults(
-            scene, until=until, apart=APART_SECONDS, streams_open=lambda: load.count.begun
+    with scene.running:
+        events = list(
+            faults.cause_faults(
+                scene,
+                kinds,
+                until=until,
+                apart=APART_SECONDS,
+                streams_open=lambda: load.count.begun,
+            )
         )
-    )
-    ended = load.wait()
-    left, expired = verdict.expire_holds()
+        ended = load.wait()
+        rest = verdict.wait_for_the_rest()
+    has_killed = any(kinds[event.name] in faults.KILLERS for event in events)
     checks = verdict.make_checks(
-        load, ended=ended, closed=books.close_books(0), left=left, expired=expired
+        load, ended=ended, closed=books.close_books(0), rest=rest, has_killed=has_killed
     )
     for text in verdict.format_report(load, events, checks):
         say(text)

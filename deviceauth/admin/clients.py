@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -18,8 +19,14 @@ from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
 from accounts.admin.stale_pages import RefusesStalePages, StalePage
+from accounts.toolbox import shown_once
+from accounts.toolbox.typed.names import clean_name
 
 admin.site.unregister(Application)
+
+
+def _name_secret(pk: int) -> str:
+    return f"client:{pk}"
 
 
 class ClientForm(forms.ModelForm[Application]):
@@ -30,7 +37,7 @@ class ClientForm(forms.ModelForm[Application]):
         fields = ("name", "client_id", "client_type")
 
     def clean_name(self) -> str:
-        name = " ".join(str(self.cleaned_data["name"]).split())
+        name = clean_name(str(self.cleaned_data["name"]))
         if not name:
             raise forms.ValidationError(
                 _("Enter a name. People see it when they connect this application.")
@@ -92,12 +99,15 @@ class ApplicationAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
         icon="key",
     )  # type: ignore[untyped-decorator]
     def new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Ask for confirmation, then replace the secret. The old one stops working at once."""
+        """Ask for confirmation, then replace the secret. The old one stops working at once.
+
+        With `?shown` the page shows the new secret, as long as it is kept.
+        """
         client = self.get_object(request, object_id)
         if client is None or client.client_type != Application.CLIENT_CONFIDENTIAL:
             return HttpResponseRedirect(reverse("admin:oauth2_provider_application_changelist"))
         if request.method != "POST":
-            return self._secret_page(request, client)
+            return self._show_secret(request, client)
         try:
             with atomic():
                 self.require_version(request, self.get_object(request, object_id))
@@ -107,11 +117,21 @@ class ApplicationAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
             messages.error(request, str(refusal))
             return HttpResponseRedirect(request.path)
 
+    def _show_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
+        if "shown" not in request.GET:
+            return self._secret_page(request, client)
+        secret = shown_once.read_secret(request, name=_name_secret(client.pk))
+        if secret is None:
+            return redirect("admin:oauth2_provider_application_change", client.pk)
+        return self._secret_page(request, client, secret=secret)
+
     def _with_new_secret(self, request: HttpRequest, client: Any) -> HttpResponse:
         secret = generate_client_secret()
         client.client_secret = secret
         client.save(update_fields=["client_secret"])
-        return self._secret_page(request, client, secret=secret)
+        shown_once.keep_secret(request, name=_name_secret(client.pk), secret=secret)
+        page = reverse("admin:oauth2_provider_application_new_secret", args=[client.pk])
+        return redirect(f"{page}?shown=1")
 
     def _secret_page(self, request: HttpRequest, client: Any, **more: Any) -> HttpResponse:
         context = self.admin_site.each_context(request) | {

@@ -9,6 +9,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
+from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import Dialect
 from accounts.toolbox.exceptions import Refusal
 from deviceauth.exceptions import TooManyTries
@@ -51,9 +52,8 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
     if isinstance(refusal, OAuth2Error):
         return _add_challenge(Response(dict(refusal.twotuples), status=refusal.status_code))
     if find_fault(refusal) is not None:
-        return _set_retry_after(
-            _build_oauth_error("temporarily_unavailable", "The service is busy.", 503), None
-        )
+        busy = _build_oauth_error("temporarily_unavailable", "The service is busy.", 503)
+        return attach_cause(_set_retry_after(busy, None), refusal)
     if isinstance(refusal, exceptions.Throttled):
         return _set_retry_after(
             _build_oauth_error("rate_limit_exceeded", "Too many requests.", 429),
@@ -71,9 +71,8 @@ def render_to_device(refusal: Exception, context: Mapping[str, Any]) -> Response
 def render_to_browser(refusal: Exception, context: Mapping[str, Any]) -> Response | None:
     """Return `{"error": {"message"}}`, as the existing service had it; None if unexpected."""
     if find_fault(refusal) is not None:
-        return _set_retry_after(
-            _build_message(_("The service is busy. Try again in a moment."), 503), None
-        )
+        busy = _build_message(_("The service is busy. Try again in a moment."), 503)
+        return attach_cause(_set_retry_after(busy, None), refusal)
     if isinstance(refusal, Refusal):
         response = _build_message(refusal.message, refusal.status)
         return (

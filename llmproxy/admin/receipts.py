@@ -75,7 +75,7 @@ class CompletionAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("user",)
     search_fields = ("generation_id",)
-    search_help_text = _("Full email address, public ID, completion ID or trace ID")
+    search_help_text = _("Full email address, public ID, completion ID, request ID or trace ID")
     change_form_before_template = "llmproxy/admin_receipt.html"
 
     @admin.display(description=_("provider"))
@@ -151,4 +151,6 @@ class CompletionAdmin(ReadOnlyAdmin):
             return queryset.filter(user=user), False
         if keys := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
             return queryset.filter(pk__in=list(keys)), False
+        if term.startswith("req_"):
+            return queryset.filter(request_id=term), False
         return queryset.filter(trace_id=term), False

@@ -15,6 +15,7 @@ from django.db import Error, connection
 
 from accounts.database.faults import find_fault
 from accounts.toolbox import headers
+from accounts.toolbox.diagnosis import request_ids
 from credits import ledger
 from llmproxy import catalogue
 from llmproxy.admission import callers, needs, refusals
@@ -56,6 +57,7 @@ class Admission:
     path: str
     request: CompletionRequest
     trace_id: str
+    request_id: str
     generation_id: str
     repeatable: Repeatable | None
     user: int | None
@@ -134,6 +136,7 @@ def admit(
         path=path,
         request=request,
         trace_id=trace_id,
+        request_id=request_ids.get_request_id(),
         generation_id=generation_id,
         repeatable=repeatable,
         user=granted["account"],

@@ -20,7 +20,7 @@ from llmproxy.spool.files import Record
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0  # Seconds between two looks while something waits.
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 15.0  # Seconds between two looks while something waits.
 # A record whose hold is not that of its completion is from before a restore, or of another
 # database: it must not capture a hold that has got the same number since.
 _SETTLE = """

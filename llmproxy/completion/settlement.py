@@ -188,6 +188,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "model": admission.model,
         "upstream_id": outcome.upstream_id,
         "trace_id": admission.trace_id,
+        "request_id": admission.request_id,
         "route": admission.path,
         "is_stream": admission.request.stream,
         "status": outcome.status,

@@ -266,6 +266,7 @@ class CompletionColumns(TypedDict):
     model: str
     upstream_id: str
     trace_id: str
+    request_id: str
     route: str
     is_stream: bool
     status: str

@@ -11,6 +11,8 @@ from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
+import idna
+
 from llmproxy.http1.sockets import NotReachableError, Proxy
 
 DIRECT = "direct"  # a provider's own setting: no proxy, whatever the environment says
@@ -52,7 +54,7 @@ def parse_proxy(url: str) -> Proxy:
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         port = parts.port or DEFAULT_PORT
-        host = parts.hostname or ""
+        host = encode_host(parts.hostname or "")
     except ValueError as error:
         raise NotReachableError("the proxy is not an address") from error
     if parts.scheme != "http" or not host:
@@ -61,7 +63,15 @@ def parse_proxy(url: str) -> Proxy:
     if parts.username is not None:
         plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         login = f"Basic {b64encode(plain.encode()).decode()}"
-    return Proxy(host if host.isascii() else host.encode("idna").decode(), port, login)
+    return Proxy(host, port, login)
+
+
+def encode_host(host: str) -> str:
+    """Return a host in ASCII form by IDNA 2008, in which "straße" is not "strasse".
+
+    Raises ValueError.
+    """
+    return host if host.isascii() else idna.encode(host, uts46=True, std3_rules=True).decode()
 
 
 def is_excepted(host: str, port: int, exceptions: str) -> bool:

@@ -72,6 +72,8 @@ class Completion(models.Model):
     model = models.CharField(_("model"), max_length=200)
     upstream_id = models.CharField(_("ID at the provider"), max_length=200, blank=True)
     trace_id = models.CharField(_("trace ID"), max_length=128)
+    # NULL in rows from before, and in those of a worker of the last version.
+    request_id = models.CharField(_("request ID"), max_length=40, null=True)  # noqa: DJ001
     route = models.CharField(_("route"), max_length=40)
     is_stream = models.BooleanField(_("stream"))
     status = models.CharField(_("status"), max_length=12, choices=Status)
@@ -125,6 +127,13 @@ class Completion(models.Model):
             BrinIndex(
                 fields=["provider"],
                 name="completions_by_provider",
+                opclasses=["text_bloom_ops"],
+                autosummarize=True,
+            ),
+            # For the search of an operator, who has the id from a user or from the log.
+            BrinIndex(
+                fields=["request_id"],
+                name="completions_by_request",
                 opclasses=["text_bloom_ops"],
                 autosummarize=True,
             ),

@@ -89,6 +89,9 @@ RECEIPT = record(
             description="The device or API key; null for a browser.",
         ),
         **{name: string() for name in ("upstream_id", "trace_id", "route")},
+        "request_id": allow_null(
+            "string", description="The `x-request-id` of the answer; null for old completions."
+        ),
         "stream": {"type": "boolean"},
         "status": string(enum=list(Completion.Status.values)),
         "error": allow_null("string"),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access.authentication import require_user
 from accounts.toolbox import rate_limits
 from accounts.toolbox.request_source import Source
+from accounts.toolbox.typed.names import NameField
 from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
@@ -26,7 +26,7 @@ MOST = 200  # devices on the page
 
 
 class DeviceForm(LimitsForm):
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
+    name = NameField(label=gettext_lazy("Name"), max_length=device_sessions.MAX_NAME)
     monthly_budget = budget_field(
         gettext_lazy(
             "The most this device can use in a calendar month (UTC). Leave empty for no "

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import ApiKey, User
+from accounts.toolbox.typed.names import NameField
 from llmproxy import catalogue
 from llmproxy.pages.limit_forms import LimitsForm, budget_field, get_rates
 
@@ -20,7 +21,7 @@ ISO = "%Y-%m-%d"
 class KeyForm(LimitsForm):
     """`form` is a random id of the form, so that sending it twice makes one key."""
 
-    name = forms.CharField(
+    name = NameField(
         label=gettext_lazy("Name"),
         max_length=100,
         help_text=gettext_lazy("For example, the program that will use this key."),

@@ -1,7 +1,7 @@
 """The pages on which a person makes, limits and revokes API keys.
 
-Only one page shows a key: the response to the form that made it. No address, message, session or
-log contains it.
+Only one page shows a key, right after the form that made it. No address, message or log contains
+it; the session does until then, encrypted (accounts/toolbox/shown_once.py).
 """
 
 import json
@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.access import api_keys
 from accounts.access.authentication import require_user
 from accounts.models import ApiKey
+from accounts.toolbox import shown_once
 from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.toolbox.request_source import Source
 from credits import budgets
@@ -34,6 +35,7 @@ page = require_http_methods(["GET", "HEAD", "POST"])
 def keys(request: HttpRequest) -> HttpResponse:
     """`/account/keys`: the user's keys, with what each has spent this month."""
     user = require_user(request)
+    shown_once.forget_secrets(request)
     spent = budgets.read_spending(user)
     live = ApiKey.objects.live().filter(user=user)
     rows = [(key, spent.get(key.credential, 0), get_last_day(key)) for key in live]
@@ -45,7 +47,7 @@ def keys(request: HttpRequest) -> HttpResponse:
 @login_required
 @reauthentication_required  # type: ignore[untyped-decorator]  # because a key outlives an open browser
 def new(request: HttpRequest) -> HttpResponse:
-    """`/account/keys/new`: the form, and after it the key, once."""
+    """`/account/keys/new`: the form, and after it a redirect to the key."""
     user = require_user(request)
     form = KeyForm(user, request.POST or None)
     if not form.is_valid():
@@ -53,7 +55,7 @@ def new(request: HttpRequest) -> HttpResponse:
             request, "llmproxy/key_new.html", {"form": form}, status=400 if form.is_bound else 200
         )
     try:
-        created = api_keys.create(
+        made = api_keys.create(
             user=user,
             source=Source.from_request(request),
             form=form.cleaned_data["form"],
@@ -63,11 +65,25 @@ def new(request: HttpRequest) -> HttpResponse:
         form.add_error(None, refusal.message)
         return render(request, "llmproxy/key_new.html", {"form": form}, status=refusal.status)
     except AlreadyCreated as refusal:
-        return render(
-            request, "llmproxy/key_created.html", {"key": refusal.key}, status=refusal.status
-        )
-    context = {"key": created.key, "plain": created.plain, "curl": _write_curl(created.key)}
+        return redirect("account_key_created", refusal.key.pk)
+    name = _name_secret(made.key.pk)
+    shown_once.keep_secret(request, name=name, secret=made.plain)
+    return redirect("account_key_created", made.key.pk)
+
+
+@require_safe
+@never_cache
+@login_required
+def created(request: HttpRequest, pk: int) -> HttpResponse:
+    """`/account/keys/1/created`: a new key, for ten minutes or until the list is opened."""
+    key = get_object_or_404(ApiKey, user=require_user(request), pk=pk)
+    plain = shown_once.read_secret(request, name=_name_secret(key.pk))
+    context = {"key": key, "plain": plain, "curl": _write_curl(key)}
     return render(request, "llmproxy/key_created.html", context)
+
+
+def _name_secret(pk: int) -> str:
+    return f"key:{pk}"
 
 
 def _write_curl(key: ApiKey) -> str:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import LIMITS, MAX_CREDITS, Limits
@@ -30,15 +29,6 @@ class LimitsForm(forms.Form):
     requests_per_minute = _limit_field(_("Requests per minute"))
     tokens_per_minute = _limit_field(_("Tokens per minute"))
     max_concurrent = _limit_field(_("Simultaneous answers"))
-
-    def clean_name(self) -> str:
-        """Put the name on one line: mails contain it, some in the subject."""
-        name = " ".join(self.cleaned_data["name"].split())
-        if not name.isprintable():
-            raise forms.ValidationError(
-                gettext("A name can contain only letters, digits and symbols.")
-            )
-        return name
 
     @property
     def main_fields(self) -> list[forms.BoundField]:

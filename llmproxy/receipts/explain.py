@@ -57,6 +57,7 @@ def explain(completion: Completion) -> dict[str, Any]:
         "called_by": _describe_credential(completion),
         "upstream_id": completion.upstream_id,
         "trace_id": completion.trace_id,
+        "request_id": completion.request_id,
         "route": completion.route,
         "stream": completion.is_stream,
         "status": completion.status,

@@ -1,7 +1,5 @@
 """The interface of a metered route: the same code admits, relays and charges all of them."""
 
-import re
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,6 +7,7 @@ from typing import Any, ClassVar
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts.toolbox import headers
+from accounts.toolbox.diagnosis import request_ids, traces
 from accounts.toolbox.dialects import Dialect, EnvelopeDialect
 from llmproxy import lenient_json
 from llmproxy.exceptions import GatewayRefusal, UpstreamFailure
@@ -21,8 +20,6 @@ from llmproxy.upstream.event_stream import Event
 # Our comments are lines before an event, never a block of their own: several clients take a blank
 # line for the end of an event, and fail on one without data (openai-go until 3.42).
 KEEP_ALIVE = b": keep-alive\n"
-TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_TRACE_ID = headers.wsgi_name(headers.TRACE_ID)
 ANTHROPIC_TYPES = {
     401: "authentication_error",
     402: "billing_error",
@@ -41,9 +38,8 @@ class GatewayDialect(EnvelopeDialect):
     """OpenAI's error format."""
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
-        if headers.REQUEST_ID not in response:  # refused before the view ran
-            response[headers.REQUEST_ID] = make_request_id()
-            response[headers.TRACE_ID] = choose_trace_id(request)
+        if headers.TRACE_ID not in response:  # refused before the view ran
+            response[headers.TRACE_ID] = traces.choose_trace_id(request)
 
 
 class MessagesDialect(GatewayDialect):
@@ -56,22 +52,11 @@ class MessagesDialect(GatewayDialect):
 
     def add_headers(self, request: HttpRequest, response: HttpResponseBase) -> None:
         super().add_headers(request, response)
-        response[headers.REQUEST_ID_OF_ANTHROPIC] = response[headers.REQUEST_ID]
+        response[headers.REQUEST_ID_OF_ANTHROPIC] = request_ids.get_request_id()
 
 
 GATEWAY = GatewayDialect()
 MESSAGES = MessagesDialect()
-
-
-def make_request_id() -> str:
-    """Return a new x-request-id, which identifies one response in questions to the operator."""
-    return f"req_{secrets.token_hex(12)}"
-
-
-def choose_trace_id(request: HttpRequest) -> str:
-    """Return the caller's x-trace-id if it is short printable ASCII, else a new one."""
-    sent = request.META.get(_TRACE_ID, "")
-    return sent if TRACE_ID.match(sent) else secrets.token_hex(16)
 
 
 class Route:

@@ -51,8 +51,7 @@ def _locate(url: str, proxy: str, environment: tuple[str, str]) -> Place:
     try:
         parts = urlsplit(url)
         is_secure, default_port = PORTS[parts.scheme]
-        host = str(parts.hostname)
-        host = host if host.isascii() else host.encode("idna").decode()
+        host = proxies.encode_host(str(parts.hostname))
         port = default_port if parts.port is None else parts.port
     except (ValueError, KeyError) as error:  # KeyError: the scheme is neither http nor https
         raise NotReachableError("the base URL is not an address") from error

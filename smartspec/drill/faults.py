@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from django.db import OperationalError, connection
 
@@ -179,6 +180,24 @@ def _stop_database_for_capture(scene: Scene) -> Answer:
         return answer()
 
 
+def _kill_worker_that_has_kept_a_settlement(scene: Scene) -> Answer:
+    """Stop the database before the capture, and kill the worker once the capture is on its disk."""
+    scratch, spool = scene.scratch, scene.scratch.folder / "spool"
+
+    def list_kept() -> list[Path]:
+        return [file for file in spool.glob("*.records") if file.stat().st_size]
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = _act_before_capture(scene, pool, scratch.database.kill)
+        database.wait_for(lambda: bool(list_kept()), "a settlement on disk")
+        _kill(scene)
+        scratch.database.start()
+        connection.close()
+        database.wait_for(lambda: not list_kept(), "the next worker's settlement")
+        scene.worker.wait_until_ready()
+        return answer()
+
+
 def _lock_until_timeout(scene: Scene) -> Answer:
     with hold_lock(scene.caller.user):
         return scene.chat()
@@ -283,6 +302,12 @@ FAULTS = (
         "postmaster killed before the capture, restarted during it",
         _stop_database_for_capture,
         provider.COST,
+    ),
+    Fault(
+        "worker killed with a settlement on disk, database away",
+        _kill_worker_that_has_kept_a_settlement,
+        provider.COST,
+        None,
     ),
     Fault("reply to the hold lost", _break_at(HOLD, "reply"), provider.COST),
     Fault("reply to the capture lost", _break_at(CAPTURE, "reply"), provider.COST),

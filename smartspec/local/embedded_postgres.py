@@ -183,7 +183,7 @@ def _is_ready(pid: int, data: Path) -> bool:
         lines = (data / "postmaster.pid").read_text().split()
     except FileNotFoundError:
         return False
-    return lines[:1] == [str(pid)] and lines[-1:] == ["ready"]
+    return lines[:1] == [str(pid)] and lines[-1:] in (["ready"], ["standby"])
 
 
 def _end_leftover(data: Path) -> None:

@@ -53,12 +53,9 @@ def serve(site: Site) -> None:
         }
         gunicorn = (
             "-m",
-            "gunicorn",
-            "-c",
-            "gunicorn.conf.py",
+            "smartspec.server",
             "-b",
             f"fd://{listener}",
-            "smartspec.wsgi",
         )
         web = running.enter_context(
             site.child(
@@ -130,7 +127,7 @@ def start_database(site: Site, running: ExitStack) -> None:
 
     The children find it by its data directory, as manage.py in another terminal does.
     """
-    if site.environment.get("DATABASE_URL"):
+    if site.has_database:
         site.progress("database is the one of DATABASE_URL")
         return
     running.enter_context(embedded_postgres.run_server(site.data / "postgres"))
@@ -139,7 +136,7 @@ def start_database(site: Site, running: ExitStack) -> None:
 
 def choose_application_database(site: Site) -> dict[str, str]:
     """Return the DATABASE_URL of the web server: a role that owns no tables (docs/roles.md)."""
-    if site.environment.get("DATABASE_URL"):
+    if site.has_database:
         return {}
     data = site.data / "postgres"
     if url := embedded_postgres.find_running_url(data):
@@ -203,7 +200,7 @@ def responds(host: str, port: int, path: str) -> bool:
 
 def watch(site: Site) -> NoReturn:
     """Watch the processes. A signal raises SystemExit, a dead process LaunchError."""
-    embedded = not site.environment.get("DATABASE_URL")
+    embedded = not site.has_database
     while True:
         time.sleep(0.5)
         if site.on_terminal and not os.isatty(0):  # Closed; make does not forward SIGHUP.

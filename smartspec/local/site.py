@@ -45,6 +45,11 @@ class Site:
     started: float = field(default_factory=time.monotonic)
 
     @property
+    def has_database(self) -> bool:
+        """True if the environment names a database, so that none is started."""
+        return any(self.environment.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE"))
+
+    @property
     def data(self) -> Path:
         return Path(self.environment.get("DATA_DIR") or self.root / ".data")
 

@@ -1,10 +1,14 @@
 """Deleting an account: access ends, personal data is erased, the ledger stays."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils import timezone
 
 from accounts.access import account_deletion, end_of_access
 from accounts.models import AuthEvent, User
@@ -41,8 +45,9 @@ def person(client, ann):
 
 def test_deleting_an_account_needs_the_password_again(client, ann):
     log_in(client)
-    assert client.get(PAGE)["Location"].startswith("/accounts/reauthenticate/")
-    assert "/reauthenticate/" in client.post(PAGE, YES)["Location"]
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        assert client.get(PAGE)["Location"].startswith("/accounts/reauthenticate/")
+        assert "/reauthenticate/" in client.post(PAGE, YES)["Location"]
     assert User.objects.get().is_active
 
 

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 from oauth2_provider.models import Application, Grant, IDToken
 
 from accounts.models import AuthEvent, OutgoingMail, User
@@ -150,9 +153,22 @@ def test_a_new_secret_is_asked_for_first_and_ends_the_old_one(operator: Client) 
     old, there = find_secret(page), f"{APPLICATIONS}{box.pk}/new-secret/"
     assert "stops working at once" in operator.get(there).content.decode()
     assert request_code(old) == 200
-    answer = confirm_page(operator, there)
+    answer = operator.get(confirm_page(operator, there)["Location"])
     assert "no-store" in answer["Cache-Control"]
     assert (request_code(find_secret(answer.content.decode())), request_code(old)) == (200, 401)
+
+
+def test_a_new_secret_stays_in_view_in_another_language_for_ten_minutes(
+    operator: Client,
+) -> None:
+    box, page = make_client(operator, "confidential")
+    there = f"{APPLICATIONS}{box.pk}/new-secret/?shown=1"
+    operator.post("/i18n/set", {"language": "th", "next": there})
+    assert find_secret(operator.get(there).content.decode()) == find_secret(page)
+    kept = dict(operator.session)
+    assert find_secret(page) not in str(kept)
+    with time_machine.travel(timezone.now() + timedelta(seconds=601)):
+        assert operator.get(there)["Location"] == f"{APPLICATIONS}{box.pk}/change/"
 
 
 def test_a_public_client_has_no_secret(operator: Client) -> None:

@@ -106,6 +106,11 @@ def test_a_restart_of_postgresql_does_not_stop_an_answer(drill: Table) -> None:
     assert drill.survived("postmaster killed before the capture, restarted during it") == "2"
 
 
+def test_a_worker_killed_with_a_settlement_on_disk_has_charged_once(drill: Table) -> None:
+    step = "worker killed with a settlement on disk, database away"
+    assert drill.survived(step) == "2"
+
+
 def test_a_lost_reply_to_a_commit_charges_once(drill: Table) -> None:
     assert drill.survived("reply to the hold lost") == "2"
     assert drill.survived("reply to the capture lost") == "2"

@@ -111,8 +111,9 @@ def test_pages_allow_nothing_but_our_own_files(client):
     policy = answer["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+    page = answer.content.replace(b'<script src="/static/', b"")
     assert not any(
-        mark in answer.content for mark in (b"style=", b"<script", b"<style", b"onclick", b"//cdn")
+        mark in page for mark in (b"style=", b"<script", b"<style", b"onclick", b"//cdn")
     )
 
 

@@ -25,7 +25,7 @@ PROGRAMS = [
 @pytest.fixture
 def secure(settings: Any) -> Any:
     """The settings of a site at https, behind one proxy."""
-    settings.SECURE_SSL_REDIRECT = True
+    settings.HTTPS = settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.TRUSTED_PROXIES = 1
     settings.PUBLIC_ORIGIN = ORIGIN
@@ -152,6 +152,15 @@ def test_the_deployment_check_asks_the_site_that_runs(
     monkeypatch.setattr(checks, "urlopen", answer)
     assert [message.id for message in checks.check_proxy()] == found
     assert asked == [f"{ORIGIN}/healthz?deep"]
+
+
+def test_without_a_redirect_the_deep_health_check_still_sees_the_scheme(
+    browser: Client, secure: Any
+) -> None:
+    """The proxy redirects by itself, but cookies and forms need to know the scheme."""
+    secure.SECURE_SSL_REDIRECT = False
+    assert browser.get("/").status_code == 200
+    assert "X-Forwarded-Proto" in browser.get("/healthz?deep").json()["proxy"]
 
 
 def test_the_deployment_check_is_silent_while_nothing_runs(secure: Any) -> None:

@@ -206,6 +206,12 @@ def test_while_the_site_is_away_programs_are_told_in_json_when_to_come_back(
         require_dialect(path, response, body)
 
 
+def test_headers_that_are_too_long_are_refused_without_html(proxy: Proxy) -> None:
+    response, body = proxy.ask("GET", "/v1/echo", headers={"x": "y" * 40_000})
+    assert response.status == (400 if proxy.name == "nginx" else 431)
+    assert b"<" not in body
+
+
 def test_only_tls_1_2_and_later_is_spoken(proxy: Proxy) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(proxy.certificate)

@@ -188,6 +188,28 @@ def test_an_inline_row_that_was_added_meanwhile_is_shown(two: tuple[Client, Clie
     assert Deployment.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"page_version": "é:é:é"},
+        {"page_version": "x" * 100_000},
+        {"deployments-TOTAL_FORMS": "x"},
+        {"deployments-TOTAL_FORMS": "", "deployments-INITIAL_FORMS": "7"},
+        {"deployments-0-id": "nonsense"},
+        {"deployments-0-id": "9" * 30},
+        {"deployments-99999-id": "1", "deployments-٣-id": "1"},
+        {"deployments-0-weight": "-1", "prompt_price": "NaN"},
+    ],
+)
+def test_no_odd_form_is_more_than_refused(two: tuple[Client, Client], odd: dict[str, str]) -> None:
+    page = locate(row := make_row(LanguageModel))
+    shown = read_form(two[1].get(page))
+    Deployment.objects.update(upstream_name="m-2")
+    assert two[1].post(page, shown | {"completion_price": "9"} | odd).status_code == 200
+    row.refresh_from_db()
+    assert (row.completion_price, Deployment.objects.get().upstream_name) == (1, "m-2")
+
+
 def test_a_new_key_of_a_provider_makes_an_older_page_stale(two: tuple[Client, Client]) -> None:
     page = locate(row := make_row(Provider))
     (ann, bob), shown = two, [read_form(client.get(page)) for client in two]

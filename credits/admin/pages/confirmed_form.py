@@ -24,6 +24,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.access.authentication import require_user
 from accounts.models import User
+from credits.admin.pages import balance_changes
 from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerRefusal
 from credits.operators import approvals
 from credits.operators.actions import MAX_REASON
@@ -121,9 +122,23 @@ class ConfirmedFormPage:
         if self.request.method != "POST":
             return self._show(self.form())
         form = self.form(self.request.POST)
-        if form.is_valid() and "confirm" in self.request.POST and self._try_to_act(form):
+        is_confirmed = form.is_valid() and "confirm" in self.request.POST
+        if is_confirmed and self._is_current(form) and self._try_to_act(form):
             return HttpResponseRedirect(self.back())
         return self._show(form)
+
+    @property
+    def positions(self) -> str:
+        """How far the page has read the transactions of its users, for its hidden field."""
+        return balance_changes.write_positions(self.users())
+
+    def _is_current(self, form: ReasonForm) -> bool:
+        """False, with an error in the form, if another administrator has changed a balance."""
+        positions = self.request.POST.get("positions", "")
+        changes = balance_changes.list_changes(positions, self.users(), actor=self.actor)
+        if changes:
+            form.add_error(None, balance_changes.describe_changes(changes))
+        return not changes
 
     def _try_to_act(self, form: ReasonForm) -> bool:
         """Carry out the act; False if the ledger refused it, which is shown as a form error."""

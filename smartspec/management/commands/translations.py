@@ -1,4 +1,4 @@
-"""The Thai catalogue without the gettext programs: collect the texts, update and build it.
+"""The catalogues without the gettext programs: collect the texts, update and build it.
 
 The command needs polib from requirements-dev.txt. A running service reads only the built file.
 """
@@ -16,6 +16,8 @@ from django.utils.translation.template import templatize
 
 APPS = ("accounts", "credits", "deviceauth", "llmproxy", "smartspec")
 CATALOGUE = settings.BASE_DIR / "locale/th/LC_MESSAGES/django.po"
+# Our English for texts of libraries. It is written by hand.
+ENGLISH = settings.BASE_DIR / "locale/en/LC_MESSAGES/django.po"
 MARKS = {"_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
 STRING = r"""u?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 CALL = re.compile(rf"\b(?:n?gettext|_)\({STRING}(?:,\s*{STRING})?", re.DOTALL)
@@ -30,8 +32,8 @@ class Text(NamedTuple):
 
 class Command(BaseCommand):
     help = (
-        "Bring locale/th/…/django.po up to date with the code and build django.mo. Fails while a"
-        " text has no Thai translation."
+        "Bring locale/th/…/django.po up to date with the code and build both files django.mo. Fails"
+        " while a text has no Thai translation."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,9 +46,12 @@ class Command(BaseCommand):
         update(catalogue, collect())
         if not options["check"]:
             catalogue.save(str(CATALOGUE))
-            catalogue.save_as_mofile(str(CATALOGUE.with_suffix(".mo")))
-        elif catalogue.to_binary() != CATALOGUE.with_suffix(".mo").read_bytes():
-            raise CommandError("The built catalogue is old. Run: manage.py translations")
+        for path, texts in ((CATALOGUE, catalogue), (ENGLISH, polib.pofile(str(ENGLISH)))):
+            built = path.with_suffix(".mo")
+            if not options["check"]:
+                texts.save_as_mofile(str(built))
+            elif texts.to_binary() != built.read_bytes():
+                raise CommandError("The built catalogue is old. Run: manage.py translations")
         if missing := [entry.msgid for entry in catalogue.untranslated_entries()]:
             raise CommandError("No Thai yet for:\n" + "\n".join(missing))
         self.stdout.write(f"{len(catalogue)} texts, all in Thai.")

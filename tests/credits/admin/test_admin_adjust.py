@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.access.administrators_log import Act
+from credits import ledger
 from credits.models import Grant, Transaction
 from tests.accounts.conftest import change_in_admin
 from tests.concurrently import concurrently
@@ -33,6 +34,11 @@ def form(client, *users, **changes):
         "confirm": "1",
         **changes,
     }
+
+
+def read_positions(answer):
+    [positions] = re.findall(r'name="positions" value="([^"]+)"', answer.content.decode())
+    return positions
 
 
 def balance(user):
@@ -110,6 +116,35 @@ def test_a_wrong_adjustment_is_an_error_on_the_form(client, operator, ann, wrong
     assert answer.status_code == 200
     assert "text-red-" in answer.content.decode()
     assert Transaction.objects.filter(user=ann).count() == 1
+
+
+def test_a_balance_that_another_administrator_has_changed_is_looked_at_again(
+    client, operator, ann, make_user
+):
+    positions = read_positions(client.get(page(ann)))
+    other = Client()
+    other.force_login(make_user("other@example.com", is_staff=True, is_superuser=True))
+    other.post(page(ann), form(other, ann, reason="Ticket 7"))
+    sent = form(client, ann, reason="Ticket 7", positions=positions)
+    answer = client.post(page(ann), sent)
+    assert "other@example.com: ann@example.com +50 (Ticket 7)" in answer.content.decode()
+    assert balance(ann) == 150
+    positions = read_positions(answer)
+    assert client.post(page(ann), {**sent, "positions": positions}).status_code == 302
+    assert balance(ann) == 200
+
+
+def test_own_adjustments_and_usage_make_no_page_old(client, operator, ann):
+    positions = read_positions(client.get(page(ann)))
+    ledger.capture(hold=ledger.hold(user=ann, amount=5, reference_id="x", seconds=60), cost=5)
+    client.post(page(ann), form(client, ann))
+    assert client.post(page(ann), form(client, ann, positions=positions)).status_code == 302
+    assert balance(ann) == 195
+
+
+@pytest.mark.parametrize("positions", ["", "x", "1:2:3 :", "9" * 30 + ":1", "\u0661:\u0661"])
+def test_odd_positions_are_no_error(client, operator, ann, positions):
+    assert client.post(page(ann), form(client, ann, positions=positions)).status_code == 302
 
 
 def test_many_users_are_adjusted_together_or_not_at_all(client, operator, ann, make_user):

@@ -191,3 +191,20 @@ def test_a_double_click_on_allow_is_one_approval(page: Page, user: User) -> None
         device_flow.find(user_code=device.codes["user_code"], user=user).status
         == DeviceCode.Status.AUTHORIZED
     )
+
+
+def test_back_and_another_language_after_allow_send_nothing_again(page: Page, user: User) -> None:
+    device = start_device()
+    answer_code(page, device, "allow")
+    there = page.url
+    follow(page.locator("header button[lang]"))
+    assert page.url == there
+    follow(page.locator("header button[lang]"))
+    page.reload()
+    page.go_back()
+    page.go_forward()
+    expect(page.locator("p[role=status]")).to_be_visible()
+    assert device.row.status == DeviceCode.Status.AUTHORIZED
+    follow(page.locator("button[value=deny]"))
+    assert device.row.status == DeviceCode.Status.DENIED
+    check_page(page, "6-refused-after-allow")

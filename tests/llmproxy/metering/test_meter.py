@@ -111,6 +111,26 @@ def test_nobody_pays_for_more_than_the_answer_was_allowed() -> None:
     assert reading(delta(content="x" * 100_000))[2:] == (500, "estimated")
 
 
+@pytest.mark.parametrize(
+    ("reported", "counted", "source"),
+    [
+        (30, 30, "exact"),
+        (40_000, 40_000, "exact"),  # pages that a model found by itself
+        (50_120, 50_120, "exact"),
+        (50_121, 30, "capped"),
+        (10**9, 30, "capped"),
+    ],
+)
+def test_a_prompt_is_believed_up_to_what_a_provider_may_add(
+    reported: int, counted: int, source: str
+) -> None:
+    meter = Meter(prompt_bytes=30, max_completion_tokens=500)
+    usage = {"prompt_tokens": reported, "completion_tokens": 5, "total_tokens": reported + 5}
+    meter.observe({"choices": [{"message": {"content": "text"}}], "usage": usage})
+    reading = meter.reading()
+    assert (reading.usage.prompt_tokens, reading.source) == (counted, source)
+
+
 def test_an_answer_nested_without_end_is_survived() -> None:
     nested: Any = "x"
     for _ in range(5000):

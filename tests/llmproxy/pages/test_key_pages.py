@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
@@ -55,7 +56,7 @@ def form_of(person: Client) -> str:
 
 
 def make(person: Client, **fields: Any) -> Any:
-    return person.post(NEW, {"name": "CI", "form": form_of(person), **fields})
+    return person.post(NEW, {"name": "CI", "form": form_of(person), **fields}, follow=True)
 
 
 def plain_in(answer: Any) -> str:
@@ -82,24 +83,74 @@ def test_a_key_is_made_and_shown_once(person: Client, user: User) -> None:
     assert plain not in shown
 
 
-def test_the_key_is_in_no_session_address_message_or_event(person: Client) -> None:
+def test_the_key_is_readable_in_no_session_address_message_or_event(person: Client) -> None:
     answer = make(person)
     plain = plain_in(answer)
-    kept = str([session.get_decoded() for session in Session.objects.all()]) + str(
-        AuthEvent.objects.values()
-    )
+    kept = str([dict(person.session), *Session.objects.values(), *AuthEvent.objects.values()])
     assert plain not in kept
-    assert "Location" not in answer
-    assert plain not in str(answer.cookies)
+    assert plain not in str(answer.redirect_chain)
+    assert plain not in str(person.cookies)
 
 
-def test_a_reload_makes_no_second_key_and_says_so(person: Client) -> None:
+def test_a_key_stays_in_view_in_another_language_and_after_a_reload(person: Client) -> None:
+    answer = make(person)
+    there, plain = answer.redirect_chain[-1][0], plain_in(answer)
+    assert person.post("/i18n/set", {"language": "th", "next": there})["Location"] == there
+    assert plain_in(person.get(there)) == plain_in(person.get(there)) == plain
+    assert 'lang="th"' in page(person.get(there))
+
+
+def test_a_key_is_gone_after_ten_minutes(person: Client) -> None:
+    there = make(person).redirect_chain[-1][0]
+    with time_machine.travel(timezone.now() + timedelta(seconds=601)):
+        assert "not shown again" in page(person.get(there))
+    person.get(KEYS)
+
+
+def test_a_key_is_gone_once_its_page_has_been_left(person: Client) -> None:
+    answer = make(person)
+    there, plain = answer.redirect_chain[-1][0], plain_in(answer)
+    person.get(KEYS)
+    assert plain not in page(person.get(there))
+    assert "not shown again" in page(person.get(there))
+
+
+def test_a_key_is_shown_to_its_browser_only(
+    person: Client, user: User, make_user: Callable[..., User]
+) -> None:
+    answer = make(person)
+    there, plain, other, stranger = (
+        answer.redirect_chain[-1][0],
+        plain_in(answer),
+        Client(),
+        Client(),
+    )
+    other.force_login(user)
+    stranger.force_login(make_user("bob@example.com"))
+    assert plain not in page(other.get(there))
+    assert stranger.get(there).status_code == 404
+    assert Client().get(there).status_code == 302
+
+
+def test_a_form_that_is_sent_twice_makes_one_key_and_shows_it(person: Client) -> None:
     form = form_of(person)
-    first = person.post(NEW, {"name": "CI", "form": form})
-    again = person.post(NEW, {"name": "CI", "form": form})
-    assert (first.status_code, again.status_code, ApiKey.objects.count()) == (200, 409, 1)
-    assert "already created the key" in page(again)
-    assert plain_in(first) not in page(again)
+    first, again = (person.post(NEW, {"name": "CI", "form": form}, follow=True) for _ in range(2))
+    assert ApiKey.objects.count() == 1
+    assert plain_in(first) == plain_in(again)
+
+
+def test_a_log_in_of_the_last_15_minutes_is_not_asked_for_the_password(
+    client: Client, user: User, upstream: Upstream
+) -> None:
+    client.post("/accounts/login/", {"login": user.email, **PASSWORD})
+    now = timezone.now()
+    with time_machine.travel(now + timedelta(minutes=14), tick=False):
+        assert client.get(NEW).status_code == 200
+    with time_machine.travel(now + timedelta(minutes=16), tick=False):
+        assert client.get(NEW)["Location"].startswith("/accounts/reauthenticate/")
+        client.post("/accounts/reauthenticate/", PASSWORD)
+    with time_machine.travel(now + timedelta(minutes=30), tick=False):
+        assert client.get(NEW).status_code == 200
 
 
 def test_making_a_key_asks_for_the_password_first_and_goes_on_afterwards(
@@ -118,7 +169,7 @@ def test_a_form_that_was_open_for_long_is_done_after_the_password(
     suspended = client.post(NEW, {"name": "CI", "form": "f1"})
     assert suspended["Location"].startswith("/accounts/reauthenticate/")
     assert not ApiKey.objects.exists()
-    answer = client.post("/accounts/reauthenticate/", {**PASSWORD, "next": NEW})
+    answer = client.post("/accounts/reauthenticate/", {**PASSWORD, "next": NEW}, follow=True)
     assert identify(plain_in(answer)).key == ApiKey.objects.get()
     assert "no-store" in answer["Cache-Control"]
 

@@ -46,3 +46,29 @@ def test_a_key_is_made_changed_and_revoked(
         check_page(page, "keys-revoked")
     context.close()
     assert ApiKey.objects.get().revoked_at
+
+
+def test_a_change_of_language_loses_neither_what_is_typed_nor_the_new_key(
+    browser: Browser, live_server: Any, make_user: Callable[..., User]
+) -> None:
+    context = browser.new_context(**DESKTOP, base_url=live_server.url)
+    log_in(context, make_user(), live_server.url)
+    with open_strict_page(context, live_server.url) as page:
+        page.goto("/account/keys/new")
+        page.locator("input[type=password]").fill("correct horse battery")
+        follow(page.locator("main button[type=submit]"))
+        page.locator("#id_name").fill("เครื่องของฉัน")
+        page.locator("#id_monthly_budget").fill("5000")
+        follow(page.locator("button[lang=th]"))
+        assert page.locator("html").get_attribute("lang") == "th"
+        assert page.locator("#id_name").input_value() == "เครื่องของฉัน"
+        assert page.locator("#id_monthly_budget").input_value() == "5000"
+        follow(page.locator("main button[type=submit]"))
+        plain = page.locator("code.secret").inner_text()
+        follow(page.locator("button[lang=en]"))
+        page.reload()
+        assert page.locator("code.secret").inner_text() == plain
+        check_page(page, "key-created-in-another-language")
+        page.go_back()
+        assert ApiKey.objects.count() == 1
+    context.close()

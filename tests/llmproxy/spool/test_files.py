@@ -3,6 +3,7 @@
 import io
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -168,6 +169,44 @@ def test_a_full_file_is_followed_by_another(spool: Path, monkeypatch: pytest.Mon
         folder.keep(f"record {number}")
     assert len(folder.list_files()) >= 4
     assert take_all() == [f"record {number}" for number in range(20)]
+
+
+FILLER = """
+import sys
+from pathlib import Path
+from llmproxy.spool.files import Found, SpoolFile
+folder = Path(sys.argv[1])
+ballast = folder / "ballast"
+ballast.write_bytes(bytes(64 * 1024))
+file, kept, refused = SpoolFile.create(folder), 0, 0
+while refused < 3:
+    try:
+        file.append(f"{kept} " + "x" * 7000)
+        kept += 1
+    except OSError as error:
+        assert error.errno == 28, error
+        refused += 1
+        if refused == 2:
+            ballast.unlink()
+file.close()
+print(kept)
+print([record.text.split()[0] for record in SpoolFile.adopt(file.path).read(Found())])
+"""
+
+
+def test_a_small_disk_that_fills_up_and_is_freed_has_all_that_it_took(tmp_path: Path) -> None:
+    mount = 'mount -t tmpfs -o size=128k tmpfs "$1" && exec "$2" -c "$3" "$1"'
+    command = ["unshare", "--mount", "sh", "-c", mount, "sh", str(tmp_path)]
+    if os.getuid() or not shutil.which("unshare"):
+        pytest.skip("only root can mount a small disk")
+    command += [sys.executable, FILLER]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "mount" in done.stderr:
+        pytest.skip(f"no small disk can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    kept, numbers = done.stdout.splitlines()
+    assert numbers == str([str(number) for number in range(int(kept))])
+    assert int(kept) > 10
 
 
 WRITER = """

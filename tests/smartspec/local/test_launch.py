@@ -31,6 +31,14 @@ if sys.argv[1] == "tick":
     time.sleep(60)
 """
 
+COPIED = (
+    "gunicorn.conf.py",
+    "smartspec/server.py",
+    "smartspec/numbers.py",
+    "smartspec/redaction.py",
+    "accounts/toolbox/shutdown.py",
+    "accounts/toolbox/diagnosis/request_ids.py",
+)
 Launch = Callable[..., subprocess.Popen[str]]
 
 
@@ -40,7 +48,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "smartspec").mkdir()
     (tmp_path / "smartspec/__init__.py").touch()
     (tmp_path / "smartspec/wsgi.py").write_text(WSGI)
-    for name in ("gunicorn.conf.py", "smartspec/server.py", "accounts/toolbox/shutdown.py"):
+    for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / name)
     return tmp_path
