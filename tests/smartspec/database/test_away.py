@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from accounts.database.faults import find_fault
 from accounts.models import User
@@ -80,25 +81,32 @@ def test_who_waits_meanwhile_gets_a_connection_at_the_return(wire: Wire, other: 
 
 
 def test_a_page_waits_for_the_pool_once(
-    make_user: Callable[..., User], wire: Wire, monkeypatch: pytest.MonkeyPatch
+    make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with DEBUG, whose page about an error asks for the user again and again."""
     client = Client(raise_request_exception=False)
     client.force_login(make_user())
-    config = connection.settings_dict
-    pool = {**config["OPTIONS"]["pool"], "timeout": 0.5}
-    go_away(wire)
+    connection.close()
+    waited = mock.Mock(side_effect=PoolTimeout("couldn't get a connection after 3.00 sec"))
     with monkeypatch.context() as patch:
-        patch.setitem(config, "PORT", wire.port)
-        patch.setitem(config, "OPTIONS", {**config["OPTIONS"], "pool": pool})
-        connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]
-        started = time.monotonic()
+        patch.setattr(ConnectionPool, "getconn", waited)
         answer = client.get("/account")
-        assert time.monotonic() - started < 0.9
-        connection.close_if_unusable_or_obsolete()
-        connection.close_pool()  # type: ignore[attr-defined]
+    connection.close_if_unusable_or_obsolete()
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert waited.call_count == 1
+
+
+def test_a_request_that_was_refused_does_not_wait_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    waited = mock.Mock(side_effect=PoolTimeout("couldn't get a connection after 3.00 sec"))
+    with monkeypatch.context() as patch:
+        patch.setattr(ConnectionPool, "getconn", waited)
+        for new_requests in (1, 2):
+            for _ in range(3):
+                with pytest.raises(OperationalError, match="couldn't get"):
+                    connection.ensure_connection()
+            assert waited.call_count == new_requests
+            connection.close_if_unusable_or_obsolete()
 
 
 def test_readiness_tells_that_the_database_is_read_only(
