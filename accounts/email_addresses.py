@@ -2,7 +2,7 @@
 
 One mailbox must not count as several people, and two mailboxes must not count as one. The stored
 form is in lower case and has the domain in ASCII (xn--…), as mail servers need it. Pages and mails
-show Unicode (docs/decisions/00E2-one-form-of-an-email-address.md).
+show Unicode (docs/decisions/0039-one-form-of-an-email-address.md).
 """
 
 import unicodedata

@@ -1,6 +1,6 @@
 """One form of a password, however a keyboard composes its characters.
 
-docs/decisions/00E3-passwords-are-normalised.md has the reasons.
+docs/decisions/0040-passwords-are-normalised.md has the reasons.
 """
 
 import re

@@ -11,16 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from accounts.toolbox import headers
 from smartspec.server import LINES
 
-# For a preflight that names no header; smartspec/cors.py allows those that it names.
+# For a preflight that names no header; smartspec/policies/cors.py allows those that it names.
 CORS_ALLOW_HEADERS: list[str] = ["accept", "authorization", "content-type", *headers.RECEIVED]
 
 # All that we send and browsers hide without this (Fetch standard, CORS-safelisted headers).
 CORS_EXPOSE_HEADERS: list[str] = ["allow", "retry-after", "www-authenticate", *headers.SENT]
 
 GATEWAY_MIDDLEWARE: list[str] = [
-    "smartspec.cors.ReflectingCorsMiddleware",
+    "smartspec.policies.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
-    "smartspec.plain_http.RefusePlainHttp",
+    "smartspec.policies.plain_http.RefusePlainHttp",
     "smartspec.middleware.RejectMalformedRequests",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -217,12 +217,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "smartspec.cors.ReflectingCorsMiddleware",
+    "smartspec.policies.cors.ReflectingCorsMiddleware",
     "smartspec.middleware.AnswerInDialect",
-    "smartspec.plain_http.RefusePlainHttp",
+    "smartspec.policies.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "smartspec.content_security.ContentSecurity",
+    "smartspec.policies.content_security.ContentSecurity",
     "smartspec.middleware.RejectMalformedRequests",
     "accounts.login.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

@@ -20,7 +20,7 @@ from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
 from smartspec.middleware import find_dialect
-from smartspec.plain_http import find_proxy_problem
+from smartspec.policies.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
+import hypothesis
 import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
@@ -34,6 +35,10 @@ settings.PASSWORD_HASHERS = [
 # Every test client builds the middleware, and WhiteNoise would list all static files each time.
 settings.WHITENOISE_AUTOREFRESH = True
 
+
+# A limit of time for one example would fail on a busy machine.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # All tests' browsers are such as know our sessions.
 Client.session = Browser.session  # type: ignore[assignment]

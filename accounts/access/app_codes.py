@@ -1,6 +1,6 @@
 """Codes of authenticator apps (RFC 6238): which code is accepted, and that it works once.
 
-docs/decisions/00E1-codes-of-an-authenticator-app.md has the reasons.
+docs/decisions/0038-codes-of-an-authenticator-app.md has the reasons.
 """
 
 import time

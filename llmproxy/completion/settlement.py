@@ -119,7 +119,7 @@ def _promise_receipt(outcome: Outcome, *, is_kept: bool) -> Receipt:
     """The receipt of a completion that is settled later: the most that it will be charged.
 
     If the disk takes nothing either, the hold expires, and nothing is charged
-    (docs/decisions/00S1-what-cannot-be-settled-waits-on-disk.md).
+    (docs/decisions/0033-what-cannot-be-settled-waits-on-disk.md).
     """
     admission = outcome.admission
     if is_kept:

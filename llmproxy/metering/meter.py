@@ -10,7 +10,7 @@ from llmproxy.metering.spellings import Counts
 from llmproxy.metering.usage import LONGEST_TOKEN, Estimates
 
 # What a provider may add to a prompt: templates, prompts of its own, pages that a model found by
-# itself (docs/decisions/00E5-how-large-a-prompt-is-believed.md).
+# itself (docs/decisions/0042-how-large-a-prompt-is-believed.md).
 PROMPT_SLACK_TOKENS = 50_000
 # Chunks without text are allowed too, but not without a limit.
 CHUNKS_SLACK, CHUNKS_A_TOKEN = 10_000, 8

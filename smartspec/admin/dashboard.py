@@ -23,7 +23,7 @@ from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
 from llmproxy.spool import folder
-from smartspec import status
+from smartspec.upkeep import status
 
 DAYS = 30
 NEWEST = 10

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from smartspec import status
+from smartspec.upkeep import status
 
 
 class Command(BaseCommand):

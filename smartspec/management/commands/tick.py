@@ -9,7 +9,7 @@ from django.db import Error, connection
 
 from accounts import jobs
 from accounts.database.faults import find_fault
-from smartspec.jobs import LEASE, LEASE_SECONDS, OF_EACH_MACHINE, OF_ONE_MACHINE
+from smartspec.upkeep.jobs import LEASE, LEASE_SECONDS, OF_EACH_MACHINE, OF_ONE_MACHINE
 
 logger = logging.getLogger(__name__)
 

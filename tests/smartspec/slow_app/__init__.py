@@ -1,1 +1,1 @@
-"""An application whose only migration is slow, for tests/smartspec/test_migrate.py."""
+"""An application whose only migration is slow, for tests/smartspec/operation/test_migrate.py."""

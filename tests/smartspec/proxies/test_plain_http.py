@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from smartspec import checks
-from smartspec.plain_http import REDIRECTED
+from smartspec.policies.plain_http import REDIRECTED
 
 pytestmark = pytest.mark.django_db
 HTTPS = {"X-Forwarded-Proto": "https"}
@@ -171,6 +171,6 @@ def test_the_deployment_check_is_silent_while_nothing_runs(secure: Any) -> None:
 def test_a_problem_is_logged_once_a_minute(browser: Client, caplog: Any) -> None:
     for _time in range(3):
         browser.get("/")
-    lines = [line for line in caplog.records if line.name == "smartspec.plain_http"]
+    lines = [line for line in caplog.records if line.name == "smartspec.policies.plain_http"]
     assert len(lines) == 1
     assert json.dumps("X-Forwarded-Proto")[1:-1] in lines[0].getMessage()

@@ -20,9 +20,9 @@ from credits import ledger
 from credits.models import AuditRun, Hold
 from credits.proof import audit
 from llmproxy.spool import folder
-from smartspec import status
-from smartspec.jobs import OF_ONE_MACHINE
 from smartspec.management.commands import tick
+from smartspec.upkeep import status
+from smartspec.upkeep.jobs import OF_ONE_MACHINE
 from tests.clock import control_clock
 from tests.concurrently import concurrently
 from tests.pooler import pooled

@@ -26,7 +26,7 @@ from smartspec.management.commands.rotate_keys import SECRETS, turn_factor
 
 pytestmark = pytest.mark.django_db
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 

@@ -20,7 +20,7 @@ from accounts.models import OutgoingMail
 from credits.countdown import format_duration
 from credits.models import AuditRun, Hold
 from llmproxy.spool import folder
-from smartspec.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
+from smartspec.upkeep.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
 
 LATE = timedelta(minutes=15)  # `tick` runs every minute; the daily audit takes some of them.
 

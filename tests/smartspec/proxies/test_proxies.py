@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from tests.smartspec import proxies
 from tests.smartspec.gunicorn import ROOT
-from tests.smartspec.proxies import Proxy
+from tests.smartspec.proxies import proxies
+from tests.smartspec.proxies.proxies import Proxy
 
 SPOOFED = {
     "X-Forwarded-For": "203.0.113.9",

@@ -18,7 +18,7 @@ from accounts.models import JobRun, OutgoingMail, User
 from credits import ledger
 from credits.models import AuditRun, Hold
 from llmproxy.spool import folder
-from smartspec.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
+from smartspec.upkeep.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
 from tests.clock import control_clock
 
 pytestmark = pytest.mark.django_db(transaction=True)

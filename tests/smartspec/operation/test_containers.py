@@ -15,7 +15,7 @@ from psycopg import errors
 
 from smartspec.local import embedded_postgres, postgres_binaries, postgres_cluster, processes
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.long
 SECRETS = {

@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings
 
 from tests.programs import find_program
-from tests.smartspec import proxies
 from tests.smartspec.gunicorn import Server, serving
-from tests.smartspec.proxies import Proxy
+from tests.smartspec.proxies import proxies
+from tests.smartspec.proxies.proxies import Proxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEARER = {"Authorization": "Bearer no-such-token", "Content-Type": "application/json"}
