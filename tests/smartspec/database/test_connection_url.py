@@ -119,7 +119,7 @@ def test_a_server_elsewhere_is_reached_by_tls_in_production(
     monkeypatch.setitem(config, "OPTIONS", {**config["OPTIONS"], "sslmode": mode})
     settings.DATABASE_PRIVATE_HOSTS = private
     settings.DEBUG = False
-    assert ("smartspec.E020" in {message.id for message in run_checks()}) == is_refused
+    assert ("smartspec.E022" in {message.id for message in run_checks()}) == is_refused
 
 
 @pytest.mark.parametrize(
