@@ -219,7 +219,8 @@ def test_the_pages_around_an_account_open(client, make_user, path):
     answer = client.get(f"/accounts/{path}/")
     assert answer.status_code == 200
     assert b"style=" not in answer.content
-    assert b"<script" not in answer.content
+    scripts = re.findall(rb"<script([^>]*)>", answer.content)
+    assert all(b'src="/static/smartspec/' in attributes for attributes in scripts), scripts
 
 
 def test_logging_out_needs_a_post(client, make_user):
