@@ -2,6 +2,7 @@
 
 import gc
 import secrets
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from playwright import sync_api
 from accounts.models import User
 from bench.browser import Browser
 from credits import ledger
+from llmproxy.spool import folder
 from smartspec.local import pytest_postgres
 from tests import pages
 
@@ -35,6 +37,8 @@ settings.PASSWORD_HASHERS = [
 # Every test client builds the middleware, and WhiteNoise would list all static files each time.
 settings.WHITENOISE_AUTOREFRESH = True
 
+
+settings.SPOOL_DIR = tempfile.mkdtemp(prefix="smartspec-spool-")
 
 # A limit of time for one example would fail on a busy machine.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -90,6 +94,15 @@ def _empty_tables(self: TransactionTestCase) -> None:
         _delete_rows()
     except IntegrityError:
         _delete_rows()
+    _empty_spool()
+
+
+def _empty_spool() -> None:
+    """Remove what a test with a broken database has left to be settled later."""
+    if files := folder.list_files():
+        folder.release_files()
+        for path in files:
+            path.unlink(missing_ok=True)
 
 
 def _delete_rows() -> None:

@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models import Sum
 from django.db.transaction import atomic
@@ -76,7 +77,8 @@ def test_many_at_once_spend_the_budget_to_the_credit_and_no_more(make_user: Make
 @truly
 def test_many_that_are_connected_already_spend_the_budget_exactly(make_user: MakeUser) -> None:
     """As above, but all threads are connected before they start."""
-    user, threads = make_user(credits=1000), 16
+    user = make_user(credits=1000)
+    threads = settings.DATABASE_POOL_SIZE - 1  # one connection is that of this thread
     connected = Barrier(threads)
 
     def calls(number: int) -> int:

@@ -69,9 +69,12 @@ class Desktop:
             raise Expired(text)
         return {}
 
-    def refresh(self) -> None:
-        """Refresh. A response that is not 2xx deletes the tokens; a broken connection does not."""
-        if not (token := self.keychain.get("refresh_token")):
+    def refresh(self, token: str | None = None) -> None:
+        """Refresh. A response that is not 2xx deletes the tokens; a broken connection does not.
+
+        `token` is the refresh token, if it was read before.
+        """
+        if not (token := token or self.keychain.get("refresh_token")):
             return
         try:
             answer = self.send(TOKEN, {"grant_type": "refresh_token", "refresh_token": token})
@@ -83,9 +86,10 @@ class Desktop:
             self.keychain.clear()
 
     def start(self) -> None:
-        """Start the application: every component refreshes at the same time."""
+        """Start the application: every component refreshes at once, all with the same token."""
+        tokens = [self.keychain.get("refresh_token")] * COMPONENTS
         with ThreadPoolExecutor(COMPONENTS) as components:
-            list(components.map(lambda _: self.refresh(), range(COMPONENTS)))
+            list(components.map(self.refresh, tokens))
 
     def get(self, path: str) -> Any:
         """Return the JSON of a route, after one refresh if the access token has expired."""

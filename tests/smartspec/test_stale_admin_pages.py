@@ -283,7 +283,8 @@ def test_a_secret_is_not_replaced_from_a_page_that_is_older_than_the_last_one(
     row = make_row(Application)
     address = f"{locate(row).removesuffix('change/')}new-secret/"
     questions = [read_question(client.get(address)) for client in two]
-    assert 'id="client_secret"' in two[0].post(address, questions[0]).content.decode()
+    answer = two[0].post(address, questions[0], follow=True)
+    assert 'id="client_secret"' in answer.content.decode()
     row.refresh_from_db()
     stored = row.client_secret
     answer = two[1].post(address, questions[1], follow=True)

@@ -16,6 +16,7 @@ from credits import ledger
 from credits.models import AuditRun, Package, Transaction
 from credits.proof import audit
 from tests.accounts.conftest import find_code
+from tests.admin_forms import confirm_page
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -105,7 +106,7 @@ def test_an_administrator_changes_and_deletes_rows(administrator: Client) -> Non
     administrator.post(reverse("admin:credits_package_add"), package)
     for row in (Group.objects.get(), Package.objects.get()):
         address = f"admin:{row._meta.app_label}_{row._meta.model_name}_delete"
-        administrator.post(reverse(address, args=[row.pk]), {"post": "yes"})
+        confirm_page(administrator, reverse(address, args=[row.pk]))
     assert not Group.objects.exists()
     assert not Package.objects.exists()
 

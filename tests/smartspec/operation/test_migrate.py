@@ -19,8 +19,8 @@ LIMITS = "SELECT current_setting('statement_timeout'), current_setting('lock_tim
 
 
 @pytest.fixture(autouse=True)
-def slow_app(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Add the application, and limit each statement of the session to a tenth of a second.
+def slow_migration(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Add a slow migration, and limit each statement of the session to a tenth of a second.
 
     Signals are left out: they make functions and permissions, which another test looks at.
     """
@@ -29,13 +29,13 @@ def slow_app(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             f"django.core.management.commands.migrate.{name}", lambda *_, **__: None
         )
     monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.05)
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "tests.smartspec.slow_app"]
+    settings.MIGRATION_MODULES = {"unfold": "tests.smartspec.operation.migrations"}
     options = connection.settings_dict["OPTIONS"]
     limited = {**options, "options": "-c statement_timeout=100ms"}
     _reconnect(limited)
     yield
     _reconnect(options)
-    MigrationRecorder(connection).migration_qs.filter(app="slow_app").delete()
+    MigrationRecorder(connection).migration_qs.filter(app="unfold").delete()
 
 
 def _reconnect(options: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def _reconnect(options: dict[str, Any]) -> None:
 
 def run() -> str:
     said = StringIO()
-    call_command("migrate", "slow_app", stdout=StringIO(), stderr=said, verbosity=0)
+    call_command("migrate", "unfold", stdout=StringIO(), stderr=said, verbosity=0)
     return said.getvalue()
 
 

@@ -1,0 +1,1 @@
+"""One slow migration, for tests/smartspec/operation/test_migrate.py."""
