@@ -49,7 +49,9 @@ def busy_neighbours(port: int) -> Iterator[None]:
     name, user = connection.settings_dict["NAME"], connection.settings_dict["USER"]
 
     def ask() -> None:
-        with psycopg.connect(f"host=127.0.0.1 port={port} dbname={name} user={user}") as own:
+        address = f"host=127.0.0.1 port={port} dbname={name} user={user}"
+        # A prepared statement would stay on one server connection.
+        with psycopg.connect(address, prepare_threshold=None) as own:
             while not over.is_set():
                 own.execute("SELECT pg_sleep(0.003)")
                 own.commit()
@@ -140,7 +142,8 @@ def test_each_machine_settles_its_own_disk_also_without_the_lease(
 
 @pytest.mark.parametrize("job", sorted({*OF_ONE_MACHINE} - {"audit_daily"}))
 def test_a_job_that_two_processes_do_at_once_is_done_once(job: str, user: User) -> None:
-    Plan.objects.update(monthly_credits=5)
+    user.plan = Plan.objects.create(slug="pro", name="Pro", monthly_credits=5)
+    user.save()
     mails.queue_mail(user, "account/email/password_changed")
     ledger.hold(user=user, amount=10, reference_id="gen_1", seconds=60)
     Hold.objects.update(expires_at="2020-01-01T00:00Z")
