@@ -80,6 +80,9 @@ def find_root(cause: BaseException) -> BaseException:
 
 
 def describe(cause: BaseException) -> str:
-    """Return the first line of the message. PostgreSQL's second line quotes values of rows."""
-    text = str(getattr(cause, "detail", "") or cause).strip()
-    return text.partition("\n")[0][:MAX_LENGTH]
+    """Return the first line of the message. PostgreSQL's second line quotes values of rows.
+
+    What a provider said is left out, because it may repeat our key: the line of the completion has
+    it without the key, and the same request id.
+    """
+    return str(cause).strip().partition("\n")[0][:MAX_LENGTH]

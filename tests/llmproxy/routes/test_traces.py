@@ -137,5 +137,7 @@ def test_the_failure_of_a_provider_is_logged_as_the_cause_of_the_answer(
     upstream.script = script.error(500, "it burns")
     assert chat(user).status_code == 502
     written = [record.getMessage() for record in caplog.records]
-    assert any("answered 502: UpstreamError: " in line and "it burns" in line for line in written)
+    assert any("answered 502: UpstreamError: " in line for line in written)
+    # What the provider said is in the line of the completion only, without our key.
+    assert ["completion gen_" in line for line in written if "it burns" in line] == [True]
     assert not any(line.startswith("Bad Gateway") for line in written)
