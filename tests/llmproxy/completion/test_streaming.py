@@ -246,7 +246,7 @@ def test_a_refusal_before_the_first_byte_is_plain_json(
 def test_an_idle_stream_is_kept_alive_and_then_ended(
     chat: Chat, user: User, upstream: Upstream, settings: Any
 ) -> None:
-    settings.LLM_KEEP_ALIVE_SECONDS, settings.LLM_IDLE_SECONDS = 0.1, 0.5
+    settings.LLM_KEEP_ALIVE_SECONDS, settings.LLM_IDLE_SECONDS = 0.3, 1.5
     never = threading.Event()
     upstream.script = script.events(script.chunk("Hi"), never)
     started = time.monotonic()
