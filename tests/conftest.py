@@ -94,15 +94,15 @@ def _empty_tables(self: TransactionTestCase) -> None:
         _delete_rows()
     except IntegrityError:
         _delete_rows()
-    _empty_spool()
 
 
-def _empty_spool() -> None:
+@pytest.fixture(autouse=True)
+def _empty_spool() -> Iterator[None]:
     """Remove what a test with a broken database has left to be settled later."""
-    if files := folder.list_files():
-        folder.release_files()
-        for path in files:
-            path.unlink(missing_ok=True)
+    yield
+    folder.release_files()
+    for path in folder.list_files():
+        path.unlink(missing_ok=True)
 
 
 def _delete_rows() -> None:
