@@ -1,6 +1,5 @@
 # Three test processes share two cores, because each of them waits for a third of its time. A
-# selection of tests (ARGS) runs in one process, which starts sooner. What fails among all tests runs
-# once more by itself: some tests measure time, and a machine can stand still for a second.
+# selection of tests (ARGS) runs in one process, which starts sooner.
 ALL_TESTS = -n 3 --dist worksteal
 
 # Python and pytest keep the modules that they have compiled. Without them a run takes twice as long
@@ -21,9 +20,7 @@ test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
 	EVENT_CLIENTS=$$(tools/node_clients.sh tests/llmproxy/wild event_clients) && \
 	PROGRAMS=$$(tools/programs.sh nginx-light caddy pgbouncer) && \
-	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS PROGRAMS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS)) || \
-	{ [ -z "$(ARGS)" ] && echo "== What has failed runs once more, by itself" && \
-	.venv/bin/python -m pytest --last-failed --last-failed-no-failures none; }
+	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS PROGRAMS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh
