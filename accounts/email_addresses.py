@@ -15,6 +15,9 @@ from django.core.validators import EmailValidator
 from django.utils.translation import gettext_lazy as _
 
 MAX_LENGTH = 254  # characters of the stored form (RFC 5321 §4.5.3.1.3, without the brackets)
+# Characters that are looked at of what was typed. To normalise many combining marks in a row takes
+# a time that grows with the square of their number: seconds, in which a worker does nothing else.
+MAX_TYPED = 1000
 PREFIX = "xn--"  # of a label in ASCII form (RFC 5890 §2.3.2.1)
 REFUSED = _(
     "This kind of email address is not accepted. Use another one, with a domain and without "
@@ -36,7 +39,7 @@ def normalise_address(email: str) -> str:
     Raises ValidationError for an address that is refused.
     """
     name, _at, host = _fold(email).rpartition("@")
-    if not name or not host:
+    if not name or not host or len(email) > MAX_TYPED:
         raise ValidationError(MALFORMED)
     if '"' in name or host.startswith("["):
         raise ValidationError(REFUSED)
@@ -86,7 +89,7 @@ def _fold(email: str) -> str:
     NFKC makes one character of "ｅ" and "e", and the same characters of the ways to type a Thai
     vowel. Invisible characters come along when an address is copied.
     """
-    name, at, host = unicodedata.normalize("NFKC", email).strip().rpartition("@")
+    name, at, host = unicodedata.normalize("NFKC", email[:MAX_TYPED]).strip().rpartition("@")
     visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
     return f"{visible.lower()}{at}{host.lower() if host.isascii() else host}"
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import unicodedata
 from io import StringIO
 from pathlib import Path
 from unittest.mock import ANY
@@ -106,6 +107,31 @@ def test_a_refused_address_is_refused_with_the_reason(client, email, reason):
     for path, sent in (("signup", {"password1": PASSWORD}), ("password/reset", {})):
         page = client.post(f"/accounts/{path}/", {"email": email, **sent})
         assert (page.status_code, reason in page.content.decode()) == (200, True)
+
+
+MARKS = "a" + "\u0301\u0316" * 5000  # ten thousand of them take a tenth of a second
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("login", "login"),
+        ("login", "password"),
+        ("signup", "email"),
+        ("signup", "password1"),
+        ("password/reset", "email"),
+    ],
+)
+def test_what_takes_long_to_normalise_is_cut_before(client, monkeypatch, path, field):
+    lengths, normalize = [0], unicodedata.normalize
+    monkeypatch.setattr(
+        "unicodedata.normalize",
+        lambda form, text: (lengths.append(len(text)), normalize(form, text))[1],
+    )
+    whole = {"login": "a@b.example", "password": "x", "email": "a@b.example", "password1": "x"}
+    typed = f"{MARKS}@{MARKS}.example" if field in ("login", "email") else MARKS
+    assert client.post(f"/accounts/{path}/", {**whole, field: typed}).status_code in (200, 302)
+    assert max(lengths) <= 1000
 
 
 @pytest.mark.parametrize("typed", SPELLINGS)
