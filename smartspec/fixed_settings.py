@@ -9,13 +9,60 @@ from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
-from smartspec.server import LINES
+from smartspec import server
 
 # For a preflight that names no header; smartspec/policies/cors.py allows those that it names.
 CORS_ALLOW_HEADERS: list[str] = ["accept", "authorization", "content-type", *headers.RECEIVED]
 
 # All that we send and browsers hide without this (Fetch standard, CORS-safelisted headers).
 CORS_EXPOSE_HEADERS: list[str] = ["allow", "retry-after", "www-authenticate", *headers.SENT]
+
+INSTALLED_APPS: list[str] = [
+    "accounts",
+    "credits",
+    "deviceauth",
+    "llmproxy",
+    "smartspec",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "corsheaders",
+    "drf_spectacular",
+    "oauth2_provider",
+    "rest_framework",
+]
+
+MIDDLEWARE: list[str] = [
+    "smartspec.policies.cors.ReflectingCorsMiddleware",
+    "smartspec.middleware.AnswerInDialect",
+    "smartspec.policies.plain_http.RefusePlainHttp",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "smartspec.policies.content_security.ContentSecurity",
+    "smartspec.middleware.RejectMalformedRequests",
+    "accounts.login.sessions.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.BrowserLastSeenMiddleware",
+    "accounts.middleware.NoStoreMiddleware",
+    "accounts.middleware.ReturnAddressMiddleware",
+    "accounts.middleware.DuplicateSubmissionMiddleware",
+]
 
 GATEWAY_MIDDLEWARE: list[str] = [
     "smartspec.policies.cors.ReflectingCorsMiddleware",
@@ -25,6 +72,39 @@ GATEWAY_MIDDLEWARE: list[str] = [
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
+
+SCOPES: dict[str, Any] = {
+    "llm:chat": _("Use language models with your credits"),
+    "mcp:read": _("Read from your connected tools"),
+    "mcp:write": _("Make changes through your connected tools"),
+}
+
+OAUTH2_PROVIDER: dict[str, Any] = {
+    "SCOPES": SCOPES,
+    "DEFAULT_SCOPES": ["llm:chat", "mcp:read"],
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 15 * 60,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,
+    "ROTATE_REFRESH_TOKEN": True,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
+    "OAUTH2_SERVER_CLASS": "deviceauth.oauth.server.Server",
+    "OAUTH2_VALIDATOR_CLASS": "deviceauth.oauth.validator.Validator",
+    "CLIENT_SECRET_HASHER": "client_secret",
+    "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_access_token",
+    "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_refresh_token",
+    # The hook of django-oauth-toolkit looks a device code up by its raw value, which is not stored.
+    # deviceauth/oauth/validator.py does this check instead.
+    "OAUTH_PRE_TOKEN_VALIDATION": [],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+}
 
 ACCOUNT_FORMS: dict[str, Any] = {
     "login": "accounts.login.forms.LoginForm",
@@ -113,12 +193,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "smartspec.admin.dashboard.fill_dashboard",
 }
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": LINES},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
+LOGGING: dict[str, Any] = server.LOGGING | {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # Every poll of a waiting device is a 4xx response. The important ones are stored as events.

@@ -25,14 +25,15 @@ SHARED_MEMORY = "/dev/shm"  # noqa: S108 – for the file of the heartbeat, whos
 MOST_FILES = 1_048_576  # where the hard limit is infinite
 
 # One format for the lines of Django and of gunicorn.
-LINES: dict[str, Any] = {
-    "()": "smartspec.redaction.RedactingFormatter",
-    "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
-}
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": LINES},
+    "formatters": {
+        "line": {
+            "()": "smartspec.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(request_id)s %(message)s",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False}},

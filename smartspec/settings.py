@@ -9,10 +9,8 @@ import os
 import sys
 from collections import ChainMap
 from pathlib import Path
-from typing import Any
 
 import django_stubs_ext
-from django.utils.translation import gettext_lazy as _
 
 from accounts.toolbox import headers
 from smartspec import fixed_settings
@@ -106,11 +104,7 @@ DEVICE_UNDO_SECONDS = 30 * 24 * 3600
 # A user who logged in longer ago than this must authenticate again before approving a device.
 DEVICE_FRESH_LOG_IN_SECONDS = 7 * 24 * 3600
 AUTH_EVENT_KEEP_DAYS = env.int("AUTH_EVENT_KEEP_DAYS", default=400)
-SCOPES: dict[str, Any] = {
-    "llm:chat": _("Use language models with your credits"),
-    "mcp:read": _("Read from your connected tools"),
-    "mcp:write": _("Make changes through your connected tools"),
-}
+SCOPES = fixed_settings.SCOPES
 
 API_KEYS_PER_HOUR = 30
 API_KEYS_PER_USER = 20  # Without revoked ones.
@@ -191,52 +185,9 @@ HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
 
 # --- Django -------------------------------------------------------------------------------
 
-INSTALLED_APPS = [
-    "accounts",
-    "credits",
-    "deviceauth",
-    "llmproxy",
-    "smartspec",
-    "unfold",
-    "unfold.contrib.filters",
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.humanize",
-    "django.contrib.messages",
-    "django.contrib.sessions",
-    "django.contrib.staticfiles",
-    "allauth",
-    "allauth.account",
-    "allauth.mfa",
-    "allauth.usersessions",
-    "corsheaders",
-    "drf_spectacular",
-    "oauth2_provider",
-    "rest_framework",
-]
+INSTALLED_APPS = fixed_settings.INSTALLED_APPS
 
-MIDDLEWARE = [
-    "smartspec.policies.cors.ReflectingCorsMiddleware",
-    "smartspec.middleware.AnswerInDialect",
-    "smartspec.policies.plain_http.RefusePlainHttp",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "smartspec.policies.content_security.ContentSecurity",
-    "smartspec.middleware.RejectMalformedRequests",
-    "accounts.login.sessions.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "allauth.account.middleware.AccountMiddleware",
-    "accounts.middleware.BrowserLastSeenMiddleware",
-    "accounts.middleware.NoStoreMiddleware",
-    "accounts.middleware.ReturnAddressMiddleware",
-    "accounts.middleware.DuplicateSubmissionMiddleware",
-]
+MIDDLEWARE = fixed_settings.MIDDLEWARE
 
 # The middleware for completions of programs, which send a token and need neither a session nor
 # pages (smartspec/wsgi.py).
@@ -358,32 +309,7 @@ SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
 # The default is written out, because makemigrations crashes on a foreign key to it otherwise.
 OAUTH2_PROVIDER_APPLICATION_MODEL = "oauth2_provider.Application"
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "deviceauth.DeviceCode"
-OAUTH2_PROVIDER = {
-    "SCOPES": SCOPES,
-    "DEFAULT_SCOPES": ["llm:chat", "mcp:read"],
-    "ACCESS_TOKEN_EXPIRE_SECONDS": 15 * 60,
-    "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,
-    "ROTATE_REFRESH_TOKEN": True,
-    "REFRESH_TOKEN_REUSE_PROTECTION": True,
-    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60,
-    "OAUTH2_SERVER_CLASS": "deviceauth.oauth.server.Server",
-    "OAUTH2_VALIDATOR_CLASS": "deviceauth.oauth.validator.Validator",
-    "CLIENT_SECRET_HASHER": "client_secret",
-    "ACCESS_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_access_token",
-    "REFRESH_TOKEN_GENERATOR": "deviceauth.oauth.token_values.create_refresh_token",
-    # The hook of django-oauth-toolkit looks a device code up by its raw value, which is not stored.
-    # deviceauth/oauth/validator.py does this check instead.
-    "OAUTH_PRE_TOKEN_VALIDATION": [],
-    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
-    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
-    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
-    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
-    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
-    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
-    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
-    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
-    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
-}
+OAUTH2_PROVIDER = fixed_settings.OAUTH2_PROVIDER
 # E001 is about the library's own grace period, which reads stored tokens back. Here the
 # successors are derived instead (deviceauth/oauth/token_values.py).
 # W005 and W021 ask for HSTS on the whole domain, which is the operator's choice.
