@@ -18,16 +18,16 @@ from smartspec.local.embedded_postgres import find_free_port
 
 CONFIGURATION = """
 [databases]
-* = host={host} port={target} user={user} password={password}
+* = host={host} port={target} {login}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
-auth_type = any
 pool_mode = transaction
 default_pool_size = {size}
-ignore_startup_parameters = options, extra_float_digits
 """
+LENIENT = "auth_type = any\nignore_startup_parameters = options, extra_float_digits\n"
+STRICT = "auth_type = scram-sha-256\nauth_file = {users}\n"
 START_SECONDS = 10
 
 
@@ -60,22 +60,26 @@ def find_pgbouncer() -> Path | None:
 
 @contextmanager
 def run_pgbouncer(
-    program: Path, server: Server, *, size: int, port: int | None = None
+    program: Path,
+    server: Server,
+    *,
+    size: int,
+    port: int | None = None,
+    is_strict: bool = False,
 ) -> Iterator[int]:
-    """Run PgBouncer with `size` connections to the server; yield its port."""
+    """Run PgBouncer with `size` connections to the server; yield its port.
+
+    It lets everybody in and ignores `options`. If it `is_strict`, as Debian's package is, clients
+    log in as the role of the server, and `options` are refused.
+    """
     port = port or find_free_port()
     with TemporaryDirectory(prefix="smartspec-pooler-") as folder:
-        file = Path(folder, "pgbouncer.ini")
-        file.write_text(
-            CONFIGURATION.format(
-                host=server.host,
-                target=server.port,
-                user=server.user,
-                password=server.password,
-                port=port,
-                size=size,
-            )
-        )
+        file, users = Path(folder, "pgbouncer.ini"), Path(folder, "users")
+        users.write_text(f'"{server.user}" "{server.password}"\n')
+        login = "" if is_strict else f"user={server.user} password={server.password}"
+        place = {"host": server.host, "target": server.port, "port": port, "size": size}
+        rules = STRICT.format(users=users) if is_strict else LENIENT
+        file.write_text(CONFIGURATION.format(login=login, **place) + rules)
         process = processes.start(
             [str(program), "--quiet", *_drop_root(Path(folder)), str(file)],
             env=_make_environment(program),

@@ -10,12 +10,13 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import User
+from bench.pooler import Server, run_pgbouncer
 from credits import ledger
 from credits.models import Transaction
 from credits.proof import audit
 from smartspec.postgresql import connecting, options
 from smartspec.postgresql.connecting import ReportedConnection
-from tests.smartspec.database.pooler import running_pgbouncer
+from tests.programs import find_program
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ASK = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
@@ -27,7 +28,9 @@ def pooled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     config = connection.settings_dict
     monkeypatch.setattr(ReportedConnection, "sends_limits", True)
     monkeypatch.setattr(connecting.reasons, "_logged", {})
-    with running_pgbouncer(config) as port, monkeypatch.context() as patch:
+    server = Server("127.0.0.1", int(config["PORT"]), config["USER"], config["PASSWORD"])
+    running = run_pgbouncer(find_program("pgbouncer"), server, size=4, is_strict=True)
+    with running as port, monkeypatch.context() as patch:
         patch.setitem(config, "PORT", port)
         _end_connections()
         yield
