@@ -7,7 +7,6 @@ whoever looks first: a worker that starts, a worker that settles what is its own
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,10 @@ on_keep: list[Callable[[], None]] = []  # called after a record was kept
 
 @dataclass(slots=True)
 class Waiting:
-    """How many records wait, since when (Unix time in seconds), and how many files are damaged."""
+    """How many records wait, since when (Unix time in seconds), and how many files are damaged.
+
+    A file that cannot be opened counts as damaged.
+    """
 
     records: int = 0
     since: int | None = None
@@ -70,8 +72,17 @@ def _open_files() -> Iterator[SpoolFile]:
         own = list(_own)
     yield from own
     for path in list_files():
-        if all(path != file.path for file in own) and (adopted := SpoolFile.adopt(path)):
+        if all(path != file.path for file in own) and (adopted := _adopt(path)):
             yield adopted
+
+
+def _adopt(path: Path) -> SpoolFile | None:
+    """Take a file over; None for one that cannot be opened, so that the others are settled."""
+    try:
+        return SpoolFile.adopt(path)
+    except OSError as error:  # for example, it belongs to another account
+        logger.critical("%s cannot be opened: %s", path.name, error)
+        return None
 
 
 def _process_file(file: SpoolFile, process: Callable[[Record], bool]) -> int:
@@ -117,12 +128,20 @@ def count_waiting() -> Waiting:
     """Count what waits in all files, also in those of processes that run. Takes no lock."""
     waiting = Waiting(damaged=len(list_files(DAMAGED)))
     for path in list_files():
-        # A file whose last record has just been settled is gone.
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            for record in read_records(file, Found()):
-                waiting.records += 1
-                waiting.since = min(waiting.since or record.since, record.since)
+        try:
+            _count_file(path, waiting)
+        except FileNotFoundError:
+            continue  # its last record has just been settled
+        except OSError:
+            waiting.damaged += 1
     return waiting
+
+
+def _count_file(path: Path, waiting: Waiting) -> None:
+    with path.open("rb") as file:
+        for record in read_records(file, Found()):
+            waiting.records += 1
+            waiting.since = min(waiting.since or record.since, record.since)
 
 
 def release_files() -> None:

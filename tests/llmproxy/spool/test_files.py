@@ -142,6 +142,15 @@ def test_a_damaged_record_is_set_aside_and_counted(spool: Path) -> None:
     assert (folder.count_waiting().records, folder.count_waiting().damaged) == (0, 1)
 
 
+def test_a_file_that_cannot_be_opened_keeps_no_other_one_waiting(spool: Path) -> None:
+    (spool / "0-0-a.records").mkdir(parents=True)  # root may open every file, but no folder
+    file = SpoolFile.create(spool)
+    file.append("one")
+    file.close()
+    assert (folder.count_waiting().records, folder.count_waiting().damaged) == (1, 1)
+    assert take_all() == ["one"]
+
+
 def test_the_file_of_a_process_that_runs_is_left_to_it(spool: Path) -> None:
     other = SpoolFile.create(spool)
     other.append("theirs")
