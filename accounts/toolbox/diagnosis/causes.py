@@ -62,7 +62,7 @@ def log_cause(request: HttpRequest, response: HttpResponseBase) -> None:
     logger.error(
         "%s %s answered %d: %s%s: %s%s",
         request.method,
-        request.path,
+        _escape(request.path),
         response.status_code,
         name,
         f" (SQLSTATE {sqlstate})" if sqlstate else "",
@@ -85,4 +85,9 @@ def describe(cause: BaseException) -> str:
     What a provider said is left out, because it may repeat our key: the line of the completion has
     it without the key, and the same request id.
     """
-    return str(cause).strip().partition("\n")[0][:MAX_LENGTH]
+    return _escape(str(cause).strip().partition("\n")[0][:MAX_LENGTH])
+
+
+def _escape(text: str) -> str:
+    """Return a text on one line: a line feed in an address must not begin a line of the log."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -51,6 +51,14 @@ def test_a_cause_has_class_and_sqlstate_but_no_query_and_no_values(lines: Any) -
     ]
 
 
+def test_no_address_and_no_message_begins_a_line_of_its_own(lines: Any) -> None:
+    answer(raised(LockNotAvailable("locked\r\x1b[2J")), "/v1/a%0Aโมเดล%0D%E2%80%A8ERROR")
+    assert lines() == [
+        r"GET /v1/a\nโมเดล\r\u2028ERROR answered 503: LockNotAvailable (SQLSTATE 55P03): "
+        r"locked\r\x1b[2J"
+    ]
+
+
 def test_a_kind_is_written_once_a_minute_with_the_number_of_others(
     lines: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
