@@ -22,6 +22,8 @@ SECRETS = (
     "EMAIL_URL",
     "LLM_UPSTREAM_API_KEY",
     "SMARTSPEC_WEB_GATEWAY_TOKEN",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
 )
 MAX_SECRET_BYTES = 64 * 1024
 YES, NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "")

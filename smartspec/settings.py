@@ -13,7 +13,7 @@ from pathlib import Path
 import django_stubs_ext
 
 from accounts.toolbox import headers
-from smartspec import fixed_settings
+from smartspec import buying, fixed_settings
 from smartspec.environment import Environment, is_direct_command
 from smartspec.local import development
 from smartspec.postgresql import options
@@ -182,6 +182,10 @@ LLM_COUNT_RETRY_SECONDS = 600
 SPOOL_DIR = Path(env.str("SPOOL_DIR", default="") or DATA_DIR / "spool")
 # The longest completion and a margin: the worker of an older hold has died.
 HOLD_SECONDS = LLM_FIRST_BYTE_SECONDS + LLM_COMPLETION_SECONDS + 300
+
+# --- Buying credits -----------------------------------------------------------------------
+
+vars().update(buying.read_settings(env, debug=DEBUG, origin=PUBLIC_ORIGIN))
 
 # --- Django -------------------------------------------------------------------------------
 

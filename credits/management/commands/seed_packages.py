@@ -5,11 +5,12 @@ from django.core.management.base import BaseCommand
 
 from credits.models import Package
 
+# Name, description, credits, price in cents and in satang, and whether it is marked as popular.
 PACKAGES = (
-    ("Starter", "To try it out", 100, "5.00", False),
-    ("Basic", "For occasional use", 500, "20.00", False),
-    ("Pro", "For every working day", 1500, "50.00", True),
-    ("Enterprise", "For teams", 5000, "150.00", False),
+    ("Starter", "To try it out", 100, 500, 179_00, False),
+    ("Basic", "For occasional use", 500, 2000, 699_00, False),
+    ("Pro", "For every working day", 1500, 5000, 1_790_00, True),
+    ("Enterprise", "For teams", 5000, 15000, 5_290_00, False),
 )
 
 
@@ -20,15 +21,20 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for position, (name, description, credits, price, popular) in enumerate(PACKAGES, start=1):
+        for position, (name, description, credits, cents, satang, popular) in enumerate(
+            PACKAGES, start=1
+        ):
             package, created = Package.objects.get_or_create(
                 name=name,
                 defaults={
                     "description": description,
                     "credits": credits,
-                    "price_usd": Decimal(price),
+                    "price_usd": Decimal(cents) / 100,
                     "is_popular": popular,
                     "sort_order": position,
                 },
             )
+            if created:
+                package.prices.create(currency="usd", amount=cents)
+                package.prices.create(currency="thb", amount=satang)
             self.stdout.write(f"{package.name}: {'created' if created else 'already there'}")

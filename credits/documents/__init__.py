@@ -1,0 +1,1 @@
+"""Receipts, tax invoices and credit notes: frozen facts, numbers without gaps, pages to print."""

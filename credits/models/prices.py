@@ -1,0 +1,73 @@
+"""What packages and plans cost, in each currency on sale."""
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Plan
+from credits.models.packages import Package
+
+validate_currency = RegexValidator(
+    r"\A[a-z]{3}\Z", _("Enter three small letters, such as usd or thb.")
+)
+
+
+class Price(models.Model):
+    """An amount in minor units: cents, satang; whole yen, because the yen has no smaller unit.
+
+    The amount is what a buyer pays. TAX_MODE says whether it includes a tax.
+    """
+
+    currency = models.CharField(_("currency"), max_length=3, validators=[validate_currency])
+    amount = models.PositiveBigIntegerField(
+        _("amount in minor units"), validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        abstract = True
+
+
+class PackagePrice(Price):
+    """The price of a package in one currency. Without one, it is not sold in that currency."""
+
+    package = models.ForeignKey(
+        Package, on_delete=models.CASCADE, related_name="prices", verbose_name=_("package")
+    )
+
+    class Meta:
+        db_table = "package_prices"
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["package", "currency"], name="package_prices_one_per_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.amount}"
+
+
+class PlanPrice(Price):
+    """The monthly price of a plan in one currency. A plan that has one is sold by subscription.
+
+    Such a plan gives `Plan.monthly_credits` for each paid invoice, not by calendar month.
+    """
+
+    plan = models.ForeignKey(
+        Plan, on_delete=models.CASCADE, related_name="prices", verbose_name=_("plan")
+    )
+    is_active = models.BooleanField(_("on sale"), default=True)
+
+    class Meta:
+        db_table = "plan_prices"
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["plan", "currency"], name="plan_prices_one_per_currency"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.currency} {self.amount}"

@@ -1,0 +1,1 @@
+"""Money that goes back: refunds, disputes, fraud warnings, and what they do to the ledger."""
