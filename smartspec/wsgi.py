@@ -26,6 +26,8 @@ from llmproxy.completion import late_settlements  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
 from smartspec import middleware  # noqa: E402
 from smartspec.middleware import EarlyRefusal  # noqa: E402
+from smartspec.postgresql.connecting import ReportedConnection  # noqa: E402
+from smartspec.postgresql.options import SILENCE_SECONDS  # noqa: E402
 
 try:
     call_command("check", stdout=StringIO(), stderr=StringIO())
@@ -33,6 +35,7 @@ except SystemCheckError as problems:
     sys.stderr.write(f"{problems}\n")
     raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 late_settlements.watch()
+ReportedConnection.silence_seconds = SILENCE_SECONDS
 
 if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):
     from smartspec.drill.failpoints import FAILPOINTS

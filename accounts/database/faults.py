@@ -15,6 +15,13 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 RETRY_AFTER_SECONDS = 5
 
 
+class ServerSilent(DriverOperationalError):
+    """The server has sent nothing for longer than any statement may take, though it is there.
+
+    Its machine or its process was stopped, or a proxy keeps the connection to a server that died.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A reason why the database cannot serve now. `name` is for the log and for /readyz.
@@ -32,6 +39,7 @@ class Fault:
 
 LOST = Fault("connection lost", repeats=True)
 NO_CONNECTION = Fault("no connection")
+SILENT = Fault("no answer")
 READ_ONLY = Fault("read only", reads=True)
 DISK_FULL = Fault("disk full", reads=True)
 
@@ -82,6 +90,8 @@ def _classify(error: DriverError) -> Fault | None:
     if state is not None:
         found = (FAULTS.get(state[:length]) for length in LENGTHS)
         return next(filter(None, found), READ_ONLY if _is_of_standby(error) else None)
+    if isinstance(error, ServerSilent):
+        return SILENT
     if isinstance(error, PoolTimeout | TooManyRequests):
         return NO_CONNECTION
     return LOST if isinstance(error, DriverOperationalError | DriverInterfaceError) else None

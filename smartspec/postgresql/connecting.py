@@ -6,8 +6,10 @@ import time
 from typing import Any, Self
 
 from psycopg import Connection, OperationalError
+from psycopg.errors import _WaitTimeout
 from psycopg_pool import ConnectionPool
 
+from accounts.database.faults import ServerSilent
 from smartspec.postgresql.options import LIMITS_AT_START
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,23 @@ class ReportedConnection(Connection[Any]):
     """A connection whose failure is logged, also if the pool makes it in the background."""
 
     sends_limits = True
+    silence_seconds: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server for `silence_seconds` at most, if the caller gives no time itself.
+
+        After that the connection is closed, because what it was asked may still be done. Raises
+        ServerSilent.
+        """
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.silence_seconds)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise ServerSilent(
+                f"PostgreSQL has not answered for {self.silence_seconds:g} s"
+            ) from None
 
     @classmethod
     def connect(cls, conninfo: str = "", **options: Any) -> Self:

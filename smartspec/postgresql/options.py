@@ -5,6 +5,9 @@ from typing import Any
 # Waiting is bounded: a request that cannot lock its row within 5 s is refused.
 LIMITS = {"lock_timeout": "5s", "statement_timeout": "30s"}
 LIMITS_AT_START = " ".join(f"-c {name}={value}" for name, value in LIMITS.items())
+# A web worker waits a little longer than that for an answer: a server that was stopped, with its
+# limits, would let a request wait for as long as it stands still.
+SILENCE_SECONDS = 35
 # A request waits that long for a connection of the pool, and a new connection for its server.
 POOL_SECONDS = 3
 CONNECT_SECONDS = 3

@@ -1,6 +1,8 @@
 """PostgreSQL goes away and comes back: refusals are quick, and so is the return."""
 
 import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +14,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from accounts.database.faults import find_fault
+from accounts.database.faults import SILENT, find_fault
 from accounts.models import User
 from smartspec.drill.wire import Wire
 from smartspec.postgresql import connecting, readiness
@@ -182,3 +184,21 @@ def test_each_reason_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -
         for text in ("refused\n", "refused", "refused", "refused"):
             reasons.note(Exception(text))
     assert len(caplog.records) == 2
+
+
+def test_a_server_that_stands_still_is_not_waited_for(
+    other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting.ReportedConnection, "silence_seconds", 0.3)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        process = cursor.fetchone()[0]
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(OperationalError, match=r"has not answered for 0\.3 s") as silent:
+                cursor.execute("SELECT 1")
+        finally:
+            os.kill(process, signal.SIGCONT)
+    assert find_fault(silent.value) == SILENT
+    other.close()
+    other.ensure_connection()
