@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 from django.db.transaction import atomic
 from django.test import Client, TransactionTestCase
-from django.utils import timezone
+from django.utils import timezone, translation
 from oauth2_provider.models import AccessToken
 from playwright import sync_api
 
@@ -103,6 +103,13 @@ def _empty_spool() -> Iterator[None]:
     folder.release_files()
     for path in folder.list_files():
         path.unlink(missing_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _default_language() -> Iterator[None]:
+    """End the language of the last request, which would be that of the next test's mails."""
+    yield
+    translation.deactivate()
 
 
 def _delete_rows() -> None:
