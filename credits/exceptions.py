@@ -78,7 +78,7 @@ class TooManyHolds(LedgerRefusal):
 
 
 class NotRefundable(LedgerRefusal):
-    """The transaction is neither a usage nor a purchase, or it belongs to another user."""
+    """The transaction is neither a usage nor paid for, or it belongs to another user."""
 
     status = 409
     code = "not_refundable"
@@ -89,6 +89,13 @@ class AlreadyRefunded(LedgerRefusal):
 
     status = 409
     code = "already_refunded"
+
+
+class NoDebt(LedgerRefusal):
+    """The user owes nothing that could be written off."""
+
+    status = 409
+    code = "no_debt"
 
 
 class HoldEnded(LedgerRefusal):
@@ -135,7 +142,12 @@ _REFUSALS: dict[str, tuple[type[LedgerRefusal], str]] = {
         "This idempotency key was used for another request.",
     ),
     "payment_used": (IdempotencyConflict, "This payment has bought credits before."),
-    "not_refundable": (NotRefundable, "Only a usage or a purchase can be taken back."),
+    "not_refundable": (
+        NotRefundable,
+        "Only a usage, a purchase or a paid subscription can be taken back.",
+    ),
     "already_refunded": (AlreadyRefunded, "All of it has been taken back before."),
+    "no_debt": (NoDebt, "This account owes nothing."),
+    "more_than_owed": (InvalidAmount, "Only {owed} credits are owed."),
     "more_than_left": (InvalidAmount, "Only {left} credits of it are left to take back."),
 }

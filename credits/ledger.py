@@ -202,10 +202,11 @@ def add(
 ) -> Transaction:
     """Grant credits for a purchase, a bonus or a subscription; return the transaction.
 
-    The same request with the same `idempotency_key` is done once. Purchased credits never expire,
-    and first pay the debt of a lost dispute. `reference_id` is the payment of a purchase, which can
-    buy only once. Grants with the lowest `priority` are burned first, then those that expire
-    soonest. `allowance` is the name of a monthly allowance (plan/year-month).
+    The same request with the same `idempotency_key` is done once. Purchased credits never expire.
+    `reference_id` is the payment of a purchase or the paid invoice of a subscription, which can buy
+    only once. What was paid for first pays the debt of a lost dispute. Grants with the lowest
+    `priority` are burned first, then those that expire soonest. `allowance` is the name of a
+    monthly allowance (plan/year-month).
 
     Raises InvalidAmount, UnknownAccount, and IdempotencyConflict if the key was used for another
     request or the payment for another purchase.
@@ -272,13 +273,14 @@ def refund(
     actor: User | None,
     idempotency_key: str,
 ) -> Transaction:
-    """Reverse a usage or a purchase, or a part of it; return the new transaction.
+    """Reverse a usage or what was paid for, or a part of it; return the new transaction.
 
-    The credits of a usage return to the grants that they came from; those of a purchase are taken
-    from the balance. `amount` is None for all that has not been reversed yet.
+    The credits of a usage return to the grants that they came from; those of a purchase or of a
+    paid subscription are taken from the balance. `amount` is None for all that has not been
+    reversed yet.
 
     Raises NotRefundable, AlreadyRefunded, InvalidAmount (more than is left), InsufficientCredits
-    (a purchase whose credits are used or held), MissingReason, IdempotencyConflict.
+    (the credits are used or held), MissingReason, IdempotencyConflict.
     """
     return _reverse("refund", transaction, amount, reason, actor, idempotency_key)
 
@@ -291,11 +293,11 @@ def claw_back(
     idempotency_key: str,
     actor: User | None = None,
 ) -> Transaction:
-    """Reverse a purchase after its payment was disputed; return the new transaction.
+    """Reverse a purchase or paid subscription after a dispute; return the new transaction.
 
     The available credits are taken, and the rest becomes the user's debt. `amount` is None for all
-    that has not been reversed yet. Raises NotRefundable (not a purchase), AlreadyRefunded,
-    InvalidAmount, MissingReason, IdempotencyConflict.
+    that has not been reversed yet. Raises NotRefundable (nothing was paid for the transaction),
+    AlreadyRefunded, InvalidAmount, MissingReason, IdempotencyConflict.
     """
     return _reverse("claw_back", transaction, amount, reason, actor, idempotency_key)
 
@@ -303,22 +305,72 @@ def claw_back(
 def restore(
     *, transaction: Transaction, reason: str, idempotency_key: str, actor: User | None = None
 ) -> Transaction:
-    """Undo the reversal of a purchase after the dispute was won; return the new transaction.
+    """Undo the reversal of a payment after the dispute was won; return the new transaction.
 
     `transaction` is the reversal. The debt that is still owed is cancelled first, and the rest
-    returns as credits. Raises NotRefundable (not the reversal of a purchase), AlreadyRefunded,
-    MissingReason, IdempotencyConflict.
+    returns as credits, except debt of the reversal that was written off since then. Raises
+    NotRefundable (not the reversal of a payment), AlreadyRefunded, MissingReason,
+    IdempotencyConflict.
     """
     return _reverse("restore", transaction, None, reason, actor, idempotency_key)
 
 
+def write_off(
+    *, user: User, amount: int | None, reason: str, actor: User | None, idempotency_key: str
+) -> Transaction:
+    """Lower the user's debt without a payment; return the new transaction, which moves no credits.
+
+    `amount` is None for all of the debt. The user reads the `reason`. `actor` is the administrator.
+    Raises NoDebt, InvalidAmount (more than is owed), MissingReason, IdempotencyConflict,
+    UnknownAccount.
+    """
+    _require_amount_or_none(amount)
+    request = {"amount": amount, "actor": _get_id(actor)}
+    return _post(user, "write_off", idempotency_key, request, _require_reason(reason))
+
+
+def lock(user: User) -> Balance:
+    """Lock the user's row until the transaction of the caller ends; return the balance.
+
+    Credits and holds that have expired end first, as in every verb. So amounts that are computed
+    from this balance, `refundable`, `reversed_so_far` and `restorable` stay true until a verb is
+    called. Raises UnknownAccount, and TransactionManagementError outside `atomic()`.
+    """
+    if not User.objects.select_for_update(no_key=True, of=("self",)).filter(pk=user.pk):
+        raise build_refusal({"code": UnknownAccount.code})
+    _fetch_row("SELECT ledger_sweep(%s)", [user.pk])
+    return balance(user)
+
+
 def refundable(transaction: Transaction) -> int:
-    """Return how many credits of a usage or purchase can be refunded; 0 for other transactions."""
-    if transaction.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
-        return 0
-    return int(
-        _fetch_row("SELECT ledger_refundable(%s, %s)", [transaction.user_id, transaction.pk])[0]
-    )
+    """Return how many credits of a usage, purchase or paid subscription have not been reversed.
+
+    A reversal that was itself reversed does not count. It is 0 for other transactions.
+    """
+    is_refundable = transaction.is_paid or transaction.type == Transaction.Type.USAGE
+    return _fetch_not_reversed(transaction) if is_refundable else 0
+
+
+def reversed_so_far(transaction: Transaction) -> int:
+    """Return how many credits the reversals of a transaction took that are still in force.
+
+    The part that became a debt is included.
+    """
+    return transaction.moved - _fetch_not_reversed(transaction)
+
+
+def restorable(reversal: Transaction) -> int:
+    """Return how many credits `restore` would give back; 0 if the reversal was undone before.
+
+    The debt that it would cancel is included. It is 0 for other transactions.
+    """
+    original = reversal.reverses
+    return _fetch_not_reversed(reversal) if original and original.is_paid else 0
+
+
+def _fetch_not_reversed(transaction: Transaction) -> int:
+    statement = "SELECT ledger_refundable(%s, %s)"
+    return int(_fetch_row(statement, [transaction.user_id, transaction.pk])[0])
 
 
 def _reverse(
@@ -329,8 +381,7 @@ def _reverse(
     actor: User | None,
     key: str,
 ) -> Transaction:
-    if amount is not None and not 1 <= amount <= MAX_AMOUNT:
-        raise InvalidAmount(f"An amount to take back is between 1 and {MAX_AMOUNT} credits.")
+    _require_amount_or_none(amount)
     request = {"transaction": transaction.pk, "amount": amount, "actor": _get_id(actor)}
     return _post(transaction.user, verb, key, request, _require_reason(reason))
 
@@ -365,6 +416,12 @@ def _post(
 
 
 _POST = "SELECT transaction_id, refusal::text FROM ledger_post(%s, %s, %s, %s, %s)"
+
+
+def _require_amount_or_none(amount: int | None) -> None:
+    """Raise InvalidAmount for an amount out of bounds. None stands for everything."""
+    if amount is not None and not 1 <= amount <= MAX_AMOUNT:
+        raise InvalidAmount(f"An amount to take back is between 1 and {MAX_AMOUNT} credits.")
 
 
 def _require_reason(reason: str) -> str:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
@@ -54,9 +55,12 @@ def split_triggers(text: str) -> tuple[str, list[Guard]]:
 def replace_triggers(cursor: CursorWrapper, guards: list[Guard]) -> None:
     """Make the triggers of the database those of the file, and set all to ENABLE ALWAYS.
 
-    Missing and changed triggers are created. Triggers that an earlier version of the file made and
-    that are no longer in it are dropped; triggers of other origin stay.
+    Tables that do not exist, after a `migrate` to an older state, need no trigger. Missing and
+    changed triggers are created. Triggers that an earlier version of the file made and that are no
+    longer in it are dropped; triggers of other origin stay.
     """
+    tables = set(connection.introspection.table_names(cursor))
+    guards = [guard for guard in guards if guard.table in tables]
     present = _read_triggers(cursor)
     written = {(guard.table, guard.name) for guard in guards}
     dropped = [key for key in present.keys() - written if present[key].comment.startswith(MARK)]
@@ -123,7 +127,8 @@ DECLARE
 BEGIN
     FOR guard IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger
                   WHERE NOT tgisinternal AND tgenabled <> 'A'
-                    AND (tgrelid = 'users'::regclass
+                    AND (tgrelid::regclass::text IN ('users', 'payment_events', 'documents',
+                                                     'document_counters')
                          OR starts_with(tgrelid::regclass::text, 'credit_'))
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.name, guard.tgname);

@@ -2,6 +2,9 @@
 
 Months are counted since the year 0, so that code can add and compare them as numbers. Months that
 were missed during a downtime are granted later if unused credits of the plan roll over.
+
+A plan that has a price gives its credits for each paid invoice instead (credits/subscriptions/):
+somebody who paid on the 31st would otherwise have two allowances on the next day.
 """
 
 import logging
@@ -9,12 +12,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Plan, User
 from credits import ledger, months
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
-from credits.models import Transaction
+from credits.models import Subscription, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,8 @@ def grant_due() -> int:
 
 
 def _grant_plan(plan: Plan, current: int) -> int:
-    users = _find_due_users(plan, current) if plan.monthly_credits else []
+    is_given = plan.monthly_credits and not plan.prices.exists()
+    users = _find_due_users(plan, current) if is_given else []
     granted = sum(
         _grant(user, plan, month) for user in users for month in _list_months(user, plan, current)
     )
@@ -48,11 +52,15 @@ def _read_clock() -> datetime:
 def _find_due_users(plan: Plan, current: int) -> list[User]:
     """Return active users of the plan whose last allowance is not the current one.
 
-    The condition is written as two ranges, so that PostgreSQL reads an index and not all users.
+    Users who still pay for the plan by a subscription are left out: its price may have been
+    deleted since then. The condition is written as two ranges, so that PostgreSQL reads an index
+    and not all users.
     """
     latest = _name_allowance(plan, current)
     another = Q(allowance__lt=latest) | Q(allowance__gt=latest)
-    return list(User.objects.filter(another, plan=plan, is_active=True)[:MAX_USERS])
+    paying = Subscription.objects.filter(user=OuterRef("pk"), plan=plan, ended_at=None)
+    users = User.objects.filter(another, plan=plan, is_active=True)
+    return list(users.exclude(Exists(paying.exclude(stripe_id="")))[:MAX_USERS])
 
 
 def _list_months(user: User, plan: Plan, current: int) -> Iterator[int]:

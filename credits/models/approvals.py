@@ -14,7 +14,8 @@ class Approval(models.Model):
     """One administrator's request to move many credits, which another one approves or rejects.
 
     Nothing is posted while the request is pending. `amount` is in credits per user; for a refund it
-    is the part of the transaction `refunds` that is taken back. A request that is still pending
+    is the part of the transaction `refunds` that is taken back, for a write-off a part of the
+    user's debt. A request that is still pending
     after `expires_at` counts as expired and can only be viewed.
     """
 
@@ -22,6 +23,7 @@ class Approval(models.Model):
         ADJUSTMENT = "adjustment", _("Adjustment")
         BONUS = "bonus", _("Bonus")
         REFUND = "refund", _("Refund")
+        WRITE_OFF = "write_off", _("Write-off of a debt")
 
     class State(models.TextChoices):
         PENDING = "pending", _("Waiting")
@@ -43,6 +45,11 @@ class Approval(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("refunded transaction"),
+    )
+    # In minor units of the purchase's currency; null if no money is sent back.
+    money = models.BigIntegerField(_("money"), null=True, blank=True)
+    takes_debt = models.BooleanField(
+        _("what is spent becomes a debt"), default=False, db_default=False
     )
     reason = models.CharField(_("reason"), max_length=500)
     requester = models.ForeignKey(
@@ -81,6 +88,7 @@ class Approval(models.Model):
             ),
             ("refund_usage", _("Can refund usage")),
             ("refund_purchase", _("Can refund purchases")),
+            ("write_off_debt", _("Can write off debts")),
             ("cancel_hold", _("Can cancel holds")),
             ("export_transaction", _("Can export transactions")),
         ]

@@ -114,7 +114,8 @@ class Transaction(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["reference_id"],
-                condition=Q(type="purchase") & ~Q(reference_id=""),
+                # A subscription without a reference is the monthly allowance of a plan.
+                condition=Q(type__in=["purchase", "subscription"]) & ~Q(reference_id=""),
                 name="credit_transactions_once_per_payment",
             ),
             models.CheckConstraint(
@@ -139,3 +140,15 @@ class Transaction(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.type} {self.amount:+}"
+
+    @property
+    def is_paid(self) -> bool:
+        """True for a purchase, and for a subscription that names its invoice."""
+        return self.type == self.Type.PURCHASE or (
+            self.type == self.Type.SUBSCRIPTION and self.reference_id != ""
+        )
+
+    @property
+    def moved(self) -> int:
+        """Credits and debt that this row moved, and that a complete reversal moves back."""
+        return abs(self.amount - self.debt)

@@ -15,8 +15,11 @@ from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.models import User
 from credits import ledger
+from credits.currencies import format_amount
 from credits.exceptions import HoldEnded
-from credits.models import Hold, Operation, Transaction
+from credits.models import Hold, Operation, Purchase, Refund, Transaction
+from credits.reversals import refund_acts
+from credits.reversals.refund_acts import Request
 
 MAX_REASON = 500  # Characters, as in the ledger's description.
 
@@ -99,7 +102,7 @@ def was_done(user: User, verb: str, key: str) -> bool:
 def refund(
     original: Transaction, amount: int, reason: str, *, by: ActedBy, key: str
 ) -> Transaction:
-    """Return `amount` credits of a usage, or take back those of a purchase.
+    """Return `amount` credits of a usage, or take back those of a payment.
 
     Raises LedgerRefusal.
     """
@@ -112,6 +115,39 @@ def refund(
         if not already_done:
             text = by.log_text(f"{amount} {_choose_noun(amount)}", reason)
             administrators_log.record(by.log_author, Act.REFUNDED, original, text)
+    return posted
+
+
+def take_refund(purchase: Purchase, request: Request, *, by: ActedBy) -> Refund:
+    """Take the credits of a refund of money and write it down. Raises LedgerRefusal.
+
+    The caller sends it after the commit.
+    """
+    with atomic():
+        list(lock_users([purchase.user]))
+        already_done = Refund.objects.filter(form_key=request.key).exists()
+        written = refund_acts.take(purchase, request)
+        if not already_done:
+            amount = format_amount(request.amount, purchase.currency, "en")
+            act = f"{amount} for {written.credits} {_choose_noun(written.credits)}"
+            text = by.log_text(act, request.reason)
+            administrators_log.record(
+                by.log_author, Act.REFUNDED, purchase.transaction or purchase, text
+            )
+    return written
+
+
+def write_off(user: User, amount: int, reason: str, *, by: ActedBy, key: str) -> Transaction:
+    """Lower the debt of a user by `amount` credits without a payment. Raises LedgerRefusal."""
+    with atomic():
+        list(lock_users([user]))
+        already_done = was_done(user, "write_off", key)
+        posted = ledger.write_off(
+            user=user, amount=amount, reason=reason, actor=by.actor, idempotency_key=key
+        )
+        if not already_done:
+            text = by.log_text(f"{amount} {_choose_noun(amount)} of debt", reason)
+            administrators_log.record(by.log_author, Act.WROTE_OFF, user, text)
     return posted
 
 

@@ -5,6 +5,7 @@ database transaction as the effect, so the second of two concurrent decisions ra
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -17,9 +18,11 @@ from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.models import User
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
-from credits.models import Approval, Operation, Transaction
+from credits.models import Approval, Operation, Purchase, Refund, Transaction
 from credits.operators import actions
 from credits.operators.actions import ActedBy, Adjustment
+from credits.reversals import proposals, sending
+from credits.reversals.refund_acts import Request
 
 MAY_APPROVE = "credits.approve_adjustment"
 State = Approval.State
@@ -94,6 +97,57 @@ def refund_or_ask(
         return None
 
 
+def refund_payment_or_ask(
+    purchase: Purchase, request: Request, *, actor: User
+) -> Approval | Refund:
+    """Refund a payment with its credits, or request an approval; return what was made.
+
+    Stripe is asked after the commit. Raises OwnAccount, IdempotencyConflict, RefundRefusal, or what
+    the ledger refuses.
+    """
+    _refuse_own_account([purchase.user], actor)
+    chosen = replace(request, key=f"admin:{request.key}")
+    with atomic():
+        list(actions.lock_users([purchase.user]))
+        if not Refund.objects.filter(form_key=chosen.key).exists():
+            credits = proposals.count_refund(purchase, request.amount, request.credits)
+            if needs_approval(credits):
+                return _request_refund(purchase, request, credits, actor)
+            _refuse_requested_key(request.key)
+        written = actions.take_refund(purchase, chosen, by=ActedBy(actor))
+    return sending.send(written)
+
+
+def _request_refund(purchase: Purchase, request: Request, credits: int, actor: User) -> Approval:
+    proposals.require_refundable(purchase, request.amount)
+    approval = Approval(
+        kind=Approval.Kind.REFUND,
+        amount=credits,
+        refunds=purchase.transaction,
+        money=request.amount,
+        takes_debt=request.as_debt,
+    )
+    return _request_approval(approval, [purchase.user], request.reason, actor, request.key)
+
+
+def write_off_or_ask(
+    user: User, amount: int, reason: str, *, actor: User, key: str
+) -> Approval | None:
+    """Write off `amount` credits of the user's debt, or request an approval.
+
+    Returns and raises the same as `adjust_or_ask`.
+    """
+    _refuse_own_account([user], actor)
+    with atomic():
+        list(actions.lock_users([user]))
+        if needs_approval(amount):
+            approval = Approval(kind=Approval.Kind.WRITE_OFF, amount=amount)
+            return _request_approval(approval, [user], reason, actor, key)
+        _refuse_requested_key(key)
+        actions.write_off(user, amount, reason, by=ActedBy(actor), key=f"admin:{key}")
+        return None
+
+
 def _refuse_own_account(users: Sequence[User], actor: User) -> None:
     if actor in users and not actor.has_perm(MAY_APPROVE):
         raise OwnAccount("Another administrator must adjust your own account.")
@@ -109,9 +163,14 @@ def _request_approval(
 ) -> Approval:
     approval.requester, approval.reason, approval.key = actor, reason, key
     approval.expires_at = timezone.now() + timedelta(seconds=settings.APPROVAL_SECONDS)
-    if Operation.objects.filter(
-        user__in=users, idempotency_key=f"admin:{key}", verb__in=("adjust", "refund")
-    ).exists():
+    if (
+        Operation.objects.filter(
+            user__in=users,
+            idempotency_key=f"admin:{key}",
+            verb__in=("adjust", "refund", "write_off"),
+        ).exists()
+        or Refund.objects.filter(form_key=f"admin:{key}").exists()
+    ):
         raise IdempotencyConflict("This form was used for another request.")
     try:
         with atomic():
@@ -130,7 +189,10 @@ def _request_approval(
 
 
 def _require_same_request(earlier: Approval, later: Approval, users: Sequence[User]) -> None:
-    facts = ("kind", "amount", "reason", "credits_expire_at", "refunds_id", "requester_id")
+    facts = (
+        *("kind", "amount", "reason", "credits_expire_at", "refunds_id", "requester_id"),
+        *("money", "takes_debt"),
+    )
     differs = any(getattr(earlier, name) != getattr(later, name) for name in facts)
     if differs or set(earlier.users.all()) != set(users):
         raise IdempotencyConflict("This form was used for another request.")
@@ -144,14 +206,23 @@ def _join_emails(users: Sequence[User]) -> str:
 def approve(approval: Approval, *, actor: User, note: str) -> list[Transaction]:
     """Carry out the request once and return its transactions.
 
-    Raises OwnRequest, NotPending, or what the ledger refuses. The request then stays pending.
+    The money of a refund is sent after the commit; `find_refund` tells what became of it. Raises
+    OwnRequest, NotPending, or what the ledger refuses. The request then stays pending.
     """
     with atomic():
         _decide(approval, State.APPROVED, actor, note)
         posted = _carry_out(approval, ActedBy(actor=approval.requester, approver=actor))
         approval.transactions.set(posted)
         administrators_log.record(actor, Act.APPROVED, approval, _describe_decision(approval, note))
+    written = find_refund(approval)
+    if written is not None:
+        sending.send(written)
     return posted
+
+
+def find_refund(approval: Approval) -> Refund | None:
+    """Return the refund of money that this approval led to; None if there is none."""
+    return Refund.objects.filter(form_key=_make_key(approval)).first()
 
 
 def reject(approval: Approval, *, actor: User, note: str) -> None:
@@ -176,13 +247,39 @@ def _decide(approval: Approval, state: str, actor: User, note: str) -> None:
 
 
 def _carry_out(approval: Approval, by: ActedBy) -> list[Transaction]:
-    key = f"approval:{approval.pk}"
+    key = _make_key(approval)
+    if approval.money is not None:
+        return _take_refund(approval, approval.money, by)
     if approval.refunds is not None:
         return [actions.refund(approval.refunds, approval.amount, approval.reason, by=by, key=key)]
+    if approval.kind == Approval.Kind.WRITE_OFF:
+        return [
+            actions.write_off(user, approval.amount, approval.reason, by=by, key=key)
+            for user in actions.lock_users(approval.users.all())
+        ]
     adjustment = Adjustment(
         approval.amount, approval.kind, approval.reason, approval.credits_expire_at
     )
     return actions.adjust(approval.users.all(), adjustment, by=by, key=key)
+
+
+def _make_key(approval: Approval) -> str:
+    return f"approval:{approval.pk}"
+
+
+def _take_refund(approval: Approval, money: int, by: ActedBy) -> list[Transaction]:
+    """Take the credits that were approved. Raises CreditsChanged if the money takes others now."""
+    purchase = Purchase.objects.get(transaction=approval.refunds)
+    request = Request(
+        amount=money,
+        reason=approval.reason,
+        key=_make_key(approval),
+        actor=by.actor,
+        credits=approval.amount,
+        as_debt=approval.takes_debt,
+    )
+    written = actions.take_refund(purchase, request, by=by)
+    return [written.transaction] if written.transaction else []
 
 
 def _describe_decision(approval: Approval, note: str) -> str:

@@ -12,9 +12,13 @@ from typing import Any
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 GRACE = timedelta(days=7)  # how long an expired grant is valid again after a refund into it
-REVERSIBLE = ("usage", "purchase")
 
 Allocations = list[tuple[int, int]]  # (number of the grant, credits), negative if they were taken
+
+
+def is_paid(type: str, reference_id: str) -> bool:
+    """True for a purchase, and for a subscription that names its invoice."""
+    return type == "purchase" or (type == "subscription" and reference_id != "")
 
 
 class Refused(Exception):
@@ -66,6 +70,7 @@ class Row:
     reverses: int | None = None
     grant: int | None = None  # the number of the grant that this row created
     allocations: Allocations = field(default_factory=list)
+    is_paid: bool = False  # a purchase, or a subscription that names its invoice
 
     @property
     def moved(self) -> int:
@@ -131,9 +136,9 @@ class Account:
 
     def add(self, request: Mapping[str, Any]) -> Row:
         row = self._write(request["type"], request["amount"])
-        is_paid = row.type == "purchase"
-        self._grant(row, row.amount, is_paid=is_paid, request=request)
-        if is_paid and (debt_paid := min(self.debt, row.amount)):
+        row.is_paid = is_paid(row.type, request.get("reference_id", ""))
+        self._grant(row, row.amount, is_paid=row.is_paid, request=request)
+        if row.is_paid and (debt_paid := min(self.debt, row.amount)):
             self._burn(self._write("adjustment", -debt_paid, debt=-debt_paid), first=row.grant)
         return row
 
@@ -151,10 +156,10 @@ class Account:
     def refund(self, seq: int, amount: int | None, now: datetime) -> Row:
         original = self.rows[seq]
         left = self.refundable(seq)
-        if original.type not in REVERSIBLE:
+        if not (original.type == "usage" or original.is_paid):
             raise Refused("not_refundable")
         amount = self._check_amount(left, amount)
-        if original.type == "purchase":
+        if original.is_paid:
             if self.available < amount:
                 raise Refused("insufficient_credits", required=amount, available=self.available)
             row = self._write("refund", -amount, reverses=seq)
@@ -167,7 +172,7 @@ class Account:
 
     def claw_back(self, seq: int, amount: int | None) -> Row:
         original = self.rows[seq]
-        if original.type != "purchase":
+        if not original.is_paid:
             raise Refused("not_refundable")
         amount = self._check_amount(self.refundable(seq), amount)
         taken = min(amount, self.available)
@@ -177,9 +182,11 @@ class Account:
 
     def restore(self, seq: int, now: datetime) -> Row:
         original = self.rows[seq]
-        if original.reverses is None or self.rows[original.reverses].type != "purchase":
+        if original.reverses is None or not self.rows[original.reverses].is_paid:
             raise Refused("not_refundable")
         amount = self._check_amount(self.refundable(seq), None)
+        if written_off := min(self._sum_written_off(seq), original.debt):
+            self._write("adjustment", 0, debt=written_off)
         forgiven = min(self.debt, amount)
         back = amount - forgiven
         row = self._write("refund", back, debt=-forgiven, reverses=seq)
@@ -188,6 +195,13 @@ class Account:
         )
         self._grant(row, rest, is_paid=True)
         return row
+
+    def write_off(self, amount: int | None) -> Row:
+        if self.debt == 0:
+            raise Refused("no_debt")
+        if amount is not None and amount > self.debt:
+            raise Refused("more_than_owed", owed=self.debt)
+        return self._write("adjustment", 0, debt=-(self.debt if amount is None else amount))
 
     def refundable(self, seq: int) -> int:
         """Return how many credits of a row have not been reversed.
@@ -217,6 +231,13 @@ class Account:
         if amount is not None and amount > left:
             raise Refused("more_than_left", left=left)
         return left if amount is None else amount
+
+    def _sum_written_off(self, seq: int) -> int:
+        """Return the debt written off after a row, without what is owed again."""
+        later = (row for row in self.rows.values() if row.seq > seq)
+        return max(
+            -sum(row.debt for row in later if row.type == "adjustment" and not row.amount), 0
+        )
 
     def _reversals(self, seq: int) -> Iterator[Row]:
         return (row for row in self.rows.values() if row.reverses == seq)

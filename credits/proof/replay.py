@@ -16,7 +16,7 @@ from accounts.models import User
 from credits.models import Allocation, Operation, Transaction
 from credits.models import Grant as GrantRow
 from credits.models import Hold as HoldRow
-from credits.proof.ledger_in_memory import Account, Grant, Hold, Refused, Row
+from credits.proof.ledger_in_memory import Account, Grant, Hold, Refused, Row, is_paid
 
 MAX_OPERATIONS = 200_000  # of one user, unless the user is audited alone
 # These refusals can depend on another account, so they cannot be replayed.
@@ -93,7 +93,7 @@ def _read(
 
 _ROW = (
     *("id", "seq", "op", "type", "amount", "balance_after", "debt", "debt_after", "created_at"),
-    *("hold_id", "reverses_id", "expired_grant_id"),
+    *("hold_id", "reverses_id", "expired_grant_id", "reference_id"),
 )
 _HOLD = (
     *("id", "requested", "at_least", "amount", "captured", "cost", "state", "pins"),
@@ -139,6 +139,7 @@ def make_opening_account(records: UserRecords) -> Account:
                 row.amount,
                 row.balance_after,
                 reverses=records.seqs.get(row.reverses_id or 0),
+                is_paid=is_paid(row.type, row.reference_id),
             )
     for number, grant in enumerate(records.grants, start=1):
         if grant.source == GrantRow.Source.OPENING:
@@ -205,7 +206,8 @@ def _make_row_replay(
 ) -> Callable[[], object] | None:
     """Return what replays a transaction; None if another event replays it.
 
-    Those are the transaction of a capture, and the one that pays a debt after a purchase.
+    Those are the transaction of a capture, the one that pays a debt after a purchase, and the one
+    that makes a debt owed again before it is cancelled.
     """
     if row.expired_grant_id:
         number = records.grant_numbers[row.expired_grant_id]
@@ -226,6 +228,8 @@ def _make_verb_replay(
 ) -> Callable[[], object]:
     if verb in ("add", "adjust"):
         return lambda: getattr(account, verb)(request)
+    if verb == "write_off":
+        return lambda: account.write_off(request["amount"])
     seq = records.seqs.get(request["transaction"], 0)
     if seq == 0:
         return _refuse_unknown_transaction

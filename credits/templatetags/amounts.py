@@ -16,6 +16,14 @@ TRANSLATED = {
     "Starting balance": _("Starting balance"),
     "Credits expired": _("Credits expired"),
     "Debt of a disputed payment paid": _("Debt of a disputed payment paid"),
+    "Payment refunded": _("Payment refunded"),
+    "Payment disputed": _("Payment disputed"),
+    "Refund failed": _("Refund failed"),
+    "Refund refused": _("Refund refused"),
+    "Disputed money returned": _("Disputed money returned"),
+    "Returned by the buyer": _("Returned by the buyer"),
+    "Reported as fraud by the bank": _("Reported as fraud by the bank"),
+    "Debt written off before is owed again": _("Debt written off before is owed again"),
     "Free": _("Free"),
     "To try it out": _("To try it out"),
     "For occasional use": _("For occasional use"),
@@ -37,7 +45,9 @@ def describe_type(row: Transaction) -> str:
     `_TYPES` is built once; `get_type_display` builds its table again for every row.
     """
     if row.type == Transaction.Type.REFUND and row.amount <= 0 and row.debt >= 0:
-        return gettext("Purchase taken back")
+        return gettext("Payment taken back")
+    if row.type == Transaction.Type.ADJUSTMENT and not row.amount:
+        return gettext("Debt written off") if row.debt < 0 else gettext("Debt owed again")
     return str(_TYPES[row.type])
 
 

@@ -12,6 +12,7 @@ from credits.models import Hold, Transaction
 
 WINDOW = 0.1  # Seconds in which all processes use the same keys.
 RECENT = 8  # The rows from which one is chosen.
+PAID = ("purchase", "subscription")
 
 Verb = Callable[[Random, User], object]
 
@@ -48,6 +49,22 @@ def buy(rng: Random, user: User) -> None:
     )
 
 
+def pay_invoice(rng: Random, user: User) -> None:
+    """Post a paid invoice that all processes report in the same window. Its credits expire."""
+    number = _read_window()
+    key = f"in-{user.pk}-{number}"
+    until = datetime.fromtimestamp((number + 30) * WINDOW, UTC)
+    ledger.add(
+        user=user,
+        amount=25,
+        type="subscription",
+        description="",
+        idempotency_key=key,
+        reference_id=key,
+        expires_at=until,
+    )
+
+
 def give(rng: Random, user: User) -> None:
     """Post a gift that all processes give in the same window. It expires a second later."""
     number = _read_window()
@@ -63,7 +80,7 @@ def adjust(rng: Random, user: User) -> None:
 
 
 def refund(rng: Random, user: User) -> None:
-    if row := _choose_recent(rng, user, type__in=("usage", "purchase")):
+    if row := _choose_recent(rng, user, type__in=("usage", *PAID)):
         amount = rng.choice((None, 1, 2))
         ledger.refund(
             transaction=row,
@@ -75,20 +92,26 @@ def refund(rng: Random, user: User) -> None:
 
 
 def claw_back(rng: Random, user: User) -> None:
-    if row := _choose_recent(rng, user, type="purchase"):
+    if row := _choose_recent(rng, user, type__in=PAID):
         ledger.claw_back(
             transaction=row, amount=None, reason="Race", idempotency_key=f"dispute-{row.pk}"
         )
 
 
 def restore(rng: Random, user: User) -> None:
-    if row := _choose_recent(rng, user, reverses__type="purchase"):
+    if row := _choose_recent(rng, user, reverses__type__in=PAID):
         ledger.restore(transaction=row, reason="Race", idempotency_key=f"won-{row.pk}")
+
+
+def write_off(rng: Random, user: User) -> None:
+    amount = rng.choice((None, 1, 5))
+    key = f"write-off-{_read_window()}-{amount}"
+    ledger.write_off(user=user, amount=amount, reason="Race", actor=None, idempotency_key=key)
 
 
 ALL: tuple[Verb, ...] = (
     *(spend, spend, spend, abandon, abandon, cancel, capture_late, capture_late),
-    *(sweep, buy, give, adjust, adjust, refund, claw_back, restore),
+    *(sweep, buy, pay_invoice, give, adjust, adjust, refund, claw_back, restore, write_off),
 )
 
 

@@ -182,8 +182,10 @@ def test_a_dispute_is_won_once(poor: User) -> None:
     [
         ("refund", "bonus"),
         ("refund", "refund"),
+        ("refund", "subscription"),
         ("claw_back", "usage"),
         ("claw_back", "bonus"),
+        ("claw_back", "subscription"),
         ("restore", "purchase"),
         ("restore", "refund"),
     ],
@@ -191,11 +193,12 @@ def test_a_dispute_is_won_once(poor: User) -> None:
 def test_only_what_can_be_reversed_is(poor: User, verb: str, kind: str) -> None:
     give(poor, 50, "purchase")
     give(poor, 10, "bonus")
+    give(poor, 10, "subscription")
     reverse("refund", spend(poor, 5))
     row = Transaction.objects.filter(user=poor, type=kind).earliest("seq")
     with pytest.raises(NotRefundable):
         reverse(verb, row)
-    assert Transaction.objects.filter(user=poor).count() == 4
+    assert Transaction.objects.filter(user=poor).count() == 5
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ BEGIN
         WHEN 'refund' THEN outcome := ledger_refund(account, p_key, p_request, p_note);
         WHEN 'claw_back' THEN outcome := ledger_claw_back(account, p_key, p_request, p_note);
         WHEN 'restore' THEN outcome := ledger_restore(account, p_key, p_request, p_note);
+        WHEN 'write_off' THEN outcome := ledger_write_off(account, p_key, p_request, p_note);
     END CASE;
     transaction_id := outcome.transaction_id;
     refusal := outcome.refusal;
@@ -50,7 +51,14 @@ BEGIN
     END IF;
 END $$;
 
--- Adds a purchase, bonus or subscription. A purchase first pays the debt of a lost dispute, with a
+-- Returns whether a transaction of this type and reference was paid for: a purchase, or a
+-- subscription that names its invoice. The monthly credits of a free plan have no reference.
+CREATE OR REPLACE FUNCTION ledger_is_paid(p_type text, p_reference text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_type = 'purchase' OR p_type = 'subscription' AND p_reference <> ''
+$$;
+
+-- Adds a purchase, bonus or subscription. Paid credits first pay the debt of a lost dispute, with a
 -- second transaction. A payment (the reference) can buy credits only once, even with another key.
 CREATE OR REPLACE FUNCTION ledger_add(
     account users, p_key text, p_request jsonb, p_note jsonb,
@@ -58,7 +66,7 @@ CREATE OR REPLACE FUNCTION ledger_add(
 ) LANGUAGE plpgsql AS $$
 DECLARE
     v_type text := p_request ->> 'type';
-    v_is_paid boolean := v_type = 'purchase';
+    v_is_paid boolean := ledger_is_paid(v_type, p_request ->> 'reference_id');
     posted credit_transactions;
     v_grant bigint;
     v_debt_paid bigint := CASE WHEN v_is_paid THEN
@@ -66,7 +74,7 @@ DECLARE
 BEGIN
     IF v_is_paid AND EXISTS (
         SELECT FROM credit_transactions
-         WHERE type = 'purchase' AND reference_id <> ''
+         WHERE type IN ('purchase', 'subscription') AND reference_id <> ''
            AND reference_id = p_request ->> 'reference_id') THEN
         refusal := '{"code": "payment_used"}';
         RETURN;
@@ -150,14 +158,14 @@ BEGIN
     END IF;
 END $$;
 
--- Returns the id of the grant that a purchase created.
+-- Returns the id of the grant that a paid transaction created.
 CREATE OR REPLACE FUNCTION ledger_grant_of(p_account bigint, p_transaction bigint) RETURNS bigint
 LANGUAGE sql STABLE AS $$
     SELECT id FROM credit_grants WHERE user_id = p_account AND transaction_id = p_transaction
 $$;
 
--- Reverses a usage (its credits return to the grants that it burned) or a purchase (its credits are
--- taken from the balance).
+-- Reverses a usage (its credits return to the grants that it burned) or a paid transaction (its
+-- credits are taken from the balance).
 CREATE OR REPLACE FUNCTION ledger_refund(
     account users, p_key text, p_request jsonb, p_note jsonb,
     OUT transaction_id bigint, OUT refusal jsonb
@@ -165,14 +173,15 @@ CREATE OR REPLACE FUNCTION ledger_refund(
 DECLARE
     reversal record := ledger_reversible(account, p_request);
     original credit_transactions := reversal.original;
+    v_is_paid boolean := ledger_is_paid(original.type, original.reference_id);
     v_sign integer;
     posted credit_transactions;
     v_without_grant bigint;
 BEGIN
     refusal := reversal.refusal;
-    IF original.type IS NOT NULL AND original.type NOT IN ('usage', 'purchase') THEN
+    IF original.type IS NOT NULL AND NOT (original.type = 'usage' OR v_is_paid) THEN
         refusal := '{"code": "not_refundable"}';
-    ELSIF refusal IS NULL AND original.type = 'purchase'
+    ELSIF refusal IS NULL AND v_is_paid
           AND account.credits - account.credits_held < reversal.amount THEN
         refusal := ledger_short(account, reversal.amount);
     END IF;
@@ -194,8 +203,8 @@ BEGIN
     transaction_id := posted.id;
 END $$;
 
--- Reverses a purchase after its payment was disputed: takes the available credits and records the
--- rest as debt.
+-- Reverses a paid transaction after its payment was disputed: takes the available credits and
+-- records the rest as debt.
 CREATE OR REPLACE FUNCTION ledger_claw_back(
     account users, p_key text, p_request jsonb, p_note jsonb,
     OUT transaction_id bigint, OUT refusal jsonb
@@ -206,8 +215,8 @@ DECLARE
     v_taken bigint := LEAST(reversal.amount, account.credits - account.credits_held);
     posted credit_transactions;
 BEGIN
-    refusal := CASE WHEN original.type <> 'purchase' THEN '{"code": "not_refundable"}'::jsonb
-                    ELSE reversal.refusal END;
+    refusal := CASE WHEN NOT ledger_is_paid(original.type, original.reference_id)
+                    THEN '{"code": "not_refundable"}'::jsonb ELSE reversal.refusal END;
     IF refusal IS NOT NULL THEN
         RETURN;
     END IF;
@@ -222,8 +231,9 @@ BEGIN
     transaction_id := posted.id;
 END $$;
 
--- Reverses the reversal of a purchase after the dispute was won: cancels the debt that is still
--- owed, then returns the rest as credits.
+-- Reverses the reversal of a paid transaction after the dispute was won: cancels the debt that is
+-- still owed, then returns the rest as credits. A part of the debt that was written off was never
+-- paid, so it is not returned: it is owed again first, and then cancelled.
 CREATE OR REPLACE FUNCTION ledger_restore(
     account users, p_key text, p_request jsonb, p_note jsonb,
     OUT transaction_id bigint, OUT refusal jsonb
@@ -231,20 +241,29 @@ CREATE OR REPLACE FUNCTION ledger_restore(
 DECLARE
     reversal record := ledger_reversible(account, p_request);
     original credit_transactions := reversal.original;
-    v_debt_cancelled bigint := LEAST(account.credits_debt, reversal.amount);
-    v_returned bigint := reversal.amount - v_debt_cancelled;
+    v_written_off bigint;
+    v_debt_cancelled bigint;
+    v_returned bigint;
     v_without_grant bigint;
     posted credit_transactions;
 BEGIN
     refusal := reversal.refusal;
     IF original.id IS NOT NULL AND NOT EXISTS (
         SELECT FROM credit_transactions t
-         WHERE t.user_id = account.id AND t.id = original.reverses_id AND t.type = 'purchase') THEN
+         WHERE t.user_id = account.id AND t.id = original.reverses_id
+           AND ledger_is_paid(t.type, t.reference_id)) THEN
         refusal := '{"code": "not_refundable"}';
     END IF;
     IF refusal IS NOT NULL THEN
         RETURN;
     END IF;
+    v_written_off := LEAST(ledger_written_off(account.id, original.seq), original.debt);
+    IF v_written_off > 0 THEN
+        PERFORM ledger_write(account.id, 'adjustment', 0, 'Debt written off before is owed again',
+                             p_reference => original.reference_id, p_debt => v_written_off);
+    END IF;
+    v_debt_cancelled := LEAST(account.credits_debt + v_written_off, reversal.amount);
+    v_returned := reversal.amount - v_debt_cancelled;
     posted := ledger_write(
         account.id, 'refund', v_returned, p_note ->> 'description',
         p_reference => original.reference_id, p_key => p_key,
@@ -255,4 +274,34 @@ BEGIN
     v_without_grant := v_without_grant + v_returned - LEAST(v_returned, -original.amount);
     PERFORM ledger_grant(posted, v_without_grant, 'refund', true) WHERE v_without_grant > 0;
     transaction_id := posted.id;
+END $$;
+
+-- Returns how much debt was written off after the transaction with the number `p_seq`, without what
+-- is owed again.
+CREATE OR REPLACE FUNCTION ledger_written_off(p_account bigint, p_seq bigint) RETURNS bigint
+LANGUAGE sql STABLE AS $$
+    SELECT GREATEST(-COALESCE(sum(debt), 0), 0)::bigint FROM credit_transactions
+     WHERE user_id = p_account AND seq > p_seq AND type = 'adjustment' AND amount = 0
+$$;
+
+-- Lowers the debt of an account without a payment, as a decision of an administrator: by the
+-- requested amount, or by all of it if the request has none. The balance stays.
+CREATE OR REPLACE FUNCTION ledger_write_off(
+    account users, p_key text, p_request jsonb, p_note jsonb,
+    OUT transaction_id bigint, OUT refusal jsonb
+) LANGUAGE plpgsql AS $$
+DECLARE
+    v_amount bigint := COALESCE((p_request ->> 'amount')::bigint, account.credits_debt);
+BEGIN
+    IF account.credits_debt = 0 THEN
+        refusal := '{"code": "no_debt"}';
+    ELSIF v_amount > account.credits_debt THEN
+        refusal := jsonb_build_object('code', 'more_than_owed', 'owed', account.credits_debt);
+    END IF;
+    IF refusal IS NOT NULL THEN
+        RETURN;
+    END IF;
+    transaction_id := (ledger_write(
+        account.id, 'adjustment', 0, p_note ->> 'description', p_key => p_key,
+        p_actor => (p_request ->> 'actor')::bigint, p_debt => -v_amount)).id;
 END $$;

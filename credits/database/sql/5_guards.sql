@@ -32,6 +32,26 @@ CREATE TRIGGER credit_spending_stay
     BEFORE DELETE OR TRUNCATE OR UPDATE OF user_id, credential, month
     ON credit_spending FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
 
+-- An event stays as Stripe sent it, and a document as it was issued. What became of an event can
+-- change, and a document is cancelled once.
+CREATE TRIGGER payment_events_stay
+    BEFORE DELETE OR TRUNCATE OR UPDATE OF stripe_id, type, livemode, object_id, payload,
+        received_at
+    ON payment_events FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER documents_stay
+    BEFORE DELETE OR TRUNCATE OR UPDATE OF public_id, kind, year, serial, number, user_id,
+        purchase_id, reversal_id, corrects_id, facts, issued_at
+    ON documents FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER documents_stay_cancelled
+    BEFORE UPDATE ON documents FOR EACH ROW
+    WHEN (OLD.cancelled_at IS NOT NULL
+          AND (NEW.cancelled_at, NEW.cancelled_because)
+              IS DISTINCT FROM (OLD.cancelled_at, OLD.cancelled_because))
+    EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER document_counters_stay
+    BEFORE DELETE OR TRUNCATE OR UPDATE OF kind, year
+    ON document_counters FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+
 -- The next two triggers together ensure that the balance, debt and digest of a user are those of
 -- the user's last transaction. The first one checks each new transaction against the row of the
 -- user.

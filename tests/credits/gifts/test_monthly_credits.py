@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from accounts.models import Plan, User
 from credits import ledger
 from credits.gifts import monthly_credits
-from credits.models import Grant, Transaction
+from credits.models import Grant, PlanPrice, Subscription, Transaction
 from credits.proof import audit
 from tests.concurrently import concurrently
 
@@ -144,3 +144,44 @@ def test_a_job_that_fails_does_not_stop_the_tick(
 def test_the_tick_grants(member: User) -> None:
     call_command("tick")
     assert ledger.balance(member).credits == 100
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_plan_with_a_price_gives_its_credits_for_paid_invoices_only(
+    member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch, is_active: bool
+) -> None:
+    price = PlanPrice.objects.create(plan=plan, currency="usd", amount=900, is_active=is_active)
+    assert grant(monkeypatch, NOVEMBER) == 0
+    price.delete()
+    assert grant(monkeypatch, NOVEMBER) == 1
+
+
+def test_months_that_were_paid_for_are_not_made_up_for_as_a_gift(
+    member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Plan.objects.update(credits_roll_over=True)
+    grant(monkeypatch, datetime(2026, 8, 1, tzinfo=UTC))
+    price = PlanPrice.objects.create(plan=plan, currency="usd", amount=900)
+    for month in (9, 10):
+        assert grant(monkeypatch, datetime(2026, month, 1, tzinfo=UTC)) == 0
+    price.delete()
+    assert grant(monkeypatch, NOVEMBER) == 1
+
+
+def test_somebody_whose_subscription_still_runs_gets_no_gift_besides(
+    member: User, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The price of the plan was deleted, and the subscription goes on as agreed."""
+    running = Subscription.objects.create(
+        user=member,
+        plan=plan,
+        credits=100,
+        currency="usd",
+        amount=900,
+        livemode=False,
+        stripe_id="sub_1",
+        status="active",
+    )
+    assert grant(monkeypatch, NOVEMBER) == 0
+    Subscription.objects.filter(pk=running.pk).update(ended_at=NOVEMBER)
+    assert grant(monkeypatch, NOVEMBER) == 1

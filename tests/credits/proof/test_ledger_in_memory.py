@@ -29,6 +29,7 @@ SOON = datetime(2090, 1, 1, tzinfo=UTC)
 numbers = itertools.count()
 amounts = st.integers(1, 30)
 DETAILS = {"required", "available", "left"}
+TOO_MUCH = {"more_than_left", "more_than_owed"}  # both are InvalidAmount
 
 
 class LedgerAndAccount(RuleBasedStateMachine):
@@ -174,12 +175,14 @@ class LedgerAndAccount(RuleBasedStateMachine):
         amount=amounts,
         expires=st.booleans(),
         priority=st.sampled_from([50, 100]),
+        is_paid=st.booleans(),
     )
     def grant(
-        self, type: str, amount: int, expires: bool, priority: int
+        self, type: str, amount: int, expires: bool, priority: int, is_paid: bool
     ) -> tuple[str, dict[str, Any]]:
+        """Grant credits. A subscription is paid if it names an invoice."""
         until = SOON if expires and type != "purchase" else None
-        return self.add(type, amount, until, priority)
+        return self.add(type, amount, until, priority, f"in_{next(numbers)}" if is_paid else "")
 
     @rule(key=keys)
     def the_same_grant_again(self, key: tuple[str, dict[str, Any]]) -> None:
@@ -198,6 +201,23 @@ class LedgerAndAccount(RuleBasedStateMachine):
             lambda: self.account.adjust(request),
         )
 
+    @rule(amount=st.none() | amounts)
+    def write_off(self, amount: int | None) -> None:
+        self.both(
+            lambda: ledger.write_off(
+                user=self.user, amount=amount, reason="why", actor=None, idempotency_key=self.key()
+            ),
+            lambda: self.account.write_off(amount),
+        )
+
+    @rule(data=st.data())
+    def lose_what_was_paid_for(self, data: Any) -> None:
+        """Dispute a payment whose credits are still there, or are spent."""
+        paid = [row for row in self.account.rows.values() if row.is_paid]
+        if paid:
+            chosen = data.draw(st.sampled_from(paid))
+            self.reverse_row(self.user.transactions.get(seq=chosen.seq), "claw_back", None)
+
     @rule(
         data=st.data(),
         verb=st.sampled_from(["refund", "claw_back", "restore"]),
@@ -207,7 +227,9 @@ class LedgerAndAccount(RuleBasedStateMachine):
         rows = list(Transaction.objects.filter(user=self.user).order_by("seq"))
         if not rows:
             return
-        row = data.draw(st.sampled_from(rows))
+        self.reverse_row(data.draw(st.sampled_from(rows)), verb, amount)
+
+    def reverse_row(self, row: Transaction, verb: str, amount: int | None) -> None:
         real: dict[str, Any] = {
             "transaction": row,
             "reason": "why",
@@ -245,15 +267,27 @@ class LedgerAndAccount(RuleBasedStateMachine):
             (row.seq, row.type, row.amount, row.balance_after, row.debt)
             for row in self.account.rows.values()
         ]
-        grants = self.user.grants.order_by("id").values_list("remaining", "pinned")
+        grants = self.user.grants.order_by("id").values_list("remaining", "pinned", "is_paid")
         assert list(grants) == [
-            (grant.remaining, grant.pinned) for grant in self.account.grants.values()
+            (grant.remaining, grant.pinned, grant.is_paid) for grant in self.account.grants.values()
         ]
+        self.reversals_agree()
         assert real.available >= 0
         for held, spent, credential in self.user.spending.values_list(
             "held", "spent", "credential"
         ):
             assert held + spent == self.counted(credential)
+
+    def reversals_agree(self) -> None:
+        for row in self.user.transactions.select_related("reverses"):
+            pure = self.account.rows[row.seq]
+            left = self.account.refundable(row.seq)
+            assert row.is_paid == pure.is_paid
+            assert ledger.reversed_so_far(row) == pure.moved - left
+            if row.is_paid or row.type == "usage":
+                assert ledger.refundable(row) == left
+            if row.reverses and row.reverses.is_paid:
+                assert ledger.restorable(row) == left
 
     def teardown(self) -> None:
         if hasattr(self, "user"):
@@ -275,7 +309,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
                 "code": getattr(refused, "code", ""),
                 **vars(refused),
             }
-            code = {"more_than_left": "invalid_amount"}.get(facts["code"], facts["code"])
+            code = "invalid_amount" if facts["code"] in TOO_MUCH else facts["code"]
             return {
                 "code": code,
                 **{name: facts[name] for name in DETAILS - {"left"} if name in facts},
@@ -293,7 +327,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
             self.account.end(reference, "expired")
 
     def add(
-        self, type: str, amount: int, until: datetime | None, priority: int
+        self, type: str, amount: int, until: datetime | None, priority: int, reference: str = ""
     ) -> tuple[str, dict[str, Any]]:
         key = self.key()
         request: dict[str, Any] = {
@@ -301,6 +335,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
             "amount": amount,
             "expires_at": until,
             "priority": priority,
+            "reference_id": reference,
         }
         iso = until.isoformat() if until else None
         self.both(
