@@ -15,6 +15,7 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import translation
 
+from accounts.languages import choose_language
 from accounts.models import OutgoingMail, User
 from accounts.toolbox import encryption
 
@@ -29,10 +30,10 @@ def queue_mail(
 ) -> None:
     """Store a mail to the user, made from `<template>_subject.txt` and `<template>_message.txt`.
 
-    `to` is used instead of the user's address, `language` instead of the active language. `context`
-    is passed to both templates.
+    `to` is used instead of the user's address, `language` instead of the one that choose_language
+    finds. `context` is passed to both templates.
     """
-    with translation.override(language or translation.get_language()):
+    with translation.override(language or choose_language(user)):
         facts = {"user": user, "origin": settings.PUBLIC_ORIGIN, **context}
         subject = " ".join(render_to_string(f"{template}_subject.txt", facts).split())
         body = render_to_string(f"{template}_message.txt", facts).strip() + "\n"

@@ -129,7 +129,7 @@ def _forget(user: User) -> None:
     user.groups.clear()
     user.user_permissions.clear()
     user.email = f"deleted-{user.public_id.lower()}@{DELETED_DOMAIN}"
-    user.name = ""
+    user.name = user.language = user.time_zone = user.currency = ""
     user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
@@ -137,6 +137,9 @@ def _forget(user: User) -> None:
         update_fields=[
             "email",
             "name",
+            "language",
+            "time_zone",
+            "currency",
             "closed_at",
             "is_active",
             "is_staff",

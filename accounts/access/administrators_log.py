@@ -24,6 +24,9 @@ class Act(IntegerChoices):
     REJECTED = 16, _("Rejected")
     WITHDREW = 17, _("Withdrew a request")
     EXPORTED = 18, _("Exported")
+    WROTE_OFF = 19, _("Wrote off a debt")
+    THAWED = 20, _("Allowed to buy again")
+    REPLACED = 21, _("Replaced a document")
 
 
 KINDS = (*ACTION_FLAG_CHOICES, *Act.choices)

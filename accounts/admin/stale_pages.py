@@ -177,7 +177,12 @@ class RefusesStalePages:
             return options
         present = self.read_version(request, obj).inlines[label]
         if present != shown.inlines[label]:
-            options["data"] = merge_rows(options["data"], prefix, shown.inlines[label], present)
+            write = getattr(inline, "write_columns", dict)
+            then, now = (
+                {key: write(columns) for key, columns in rows.items()}
+                for rows in (shown.inlines[label], present)
+            )
+            options["data"] = merge_rows(options["data"], prefix, then, now)
         return options
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:

@@ -33,6 +33,7 @@ from accounts.toolbox.request_source import Source
 admin.site.unregister((EmailAddress, UserSession))
 
 FACTS = ("date_joined", "last_login", "closed_at")
+CHOICES = ("language", "time_zone", "currency")  # which the user makes
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups", *LIMITS)
 
 
@@ -69,7 +70,7 @@ class UserAdmin(
     """
 
     form = UserForm
-    unwatched = ("password", *FACTS)
+    unwatched = ("password", *CHOICES, *FACTS)
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
     list_display = (
@@ -89,7 +90,11 @@ class UserAdmin(
     filter_horizontal = ()
     autocomplete_fields = ("groups",)
     inlines = (EmailAddressInline,)
-    readonly_fields = ("address", "credits", "credits_held", "credits_debt", "public_id", *FACTS)
+    readonly_fields = (
+        *("address", "credits", "credits_held", "credits_debt", "public_id"),
+        *CHOICES,
+        *FACTS,
+    )
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
         (gettext_lazy("Credits"), {"fields": ("credits", "credits_held", "credits_debt", "plan")}),
@@ -104,7 +109,7 @@ class UserAdmin(
             },
         ),
         (gettext_lazy("Access"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        (gettext_lazy("Details"), {"fields": ("public_id", *FACTS)}),
+        (gettext_lazy("Details"), {"fields": ("public_id", *CHOICES, *FACTS)}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "plan", "password1", "password2")}),)
 

@@ -21,10 +21,12 @@ from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts.access import end_of_access
 from accounts.email_addresses import normalise_address
+from accounts.languages import names_language
 from accounts.login import password_guess_limits
 from accounts.login.freshness import has_proved, read_last_proof
 from accounts.models import User
@@ -78,6 +80,8 @@ class AccountAdapter(DefaultAccountAdapter):
         Raises IntegrityError if the address was taken by another sign-up in the meantime.
         """
         super().save_user(request, user, form, commit=False)
+        if names_language(request):
+            user.language = translation.get_language() or ""
         if commit:
             with atomic():
                 user.save()

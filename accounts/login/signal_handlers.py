@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from accounts import mails
 from accounts.access import events
+from accounts.languages import remember_language
 from accounts.login import password_guess_limits
 from accounts.models import AuthEvent, User
 from accounts.toolbox.request_source import Source
@@ -47,6 +48,7 @@ def _record_sign_up(request: HttpRequest, user: User, **signal: Any) -> None:
 
 def _record_log_in(request: HttpRequest, user: User, **signal: Any) -> None:
     _record(Kind.LOGGED_IN, request, user)
+    remember_language(user, request)
 
 
 def _record_wrong_password(

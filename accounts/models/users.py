@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
@@ -73,7 +74,8 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     the user's transactions and `ledger_ops` all operations of the ledger for the user;
     `ledger_digest` is the digest of the last transaction. No grant expires before
     `grants_expire_at`. `allowance` names the last monthly allowance, as plan/YYYY-MM. A limit that
-    is set replaces the plan's limit.
+    is set replaces the plan's limit. `time_zone` is an IANA name, such as Asia/Bangkok, and
+    `currency` the code in small letters in which the user last chose to pay.
     """
 
     public_id = models.CharField(
@@ -84,6 +86,19 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("has access to the admin"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    # What is empty is not known. accounts/languages.py learns the language from the pages.
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        blank=True,
+        choices=settings.LANGUAGES,
+        default="",
+        db_default="",
+    )
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, blank=True, default="", db_default=""
+    )
+    currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
     # Set when the user deletes the account, which cannot be undone.
     closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)
     plan = models.ForeignKey(

@@ -76,7 +76,7 @@ def test_the_account_says_what_is_owed_and_what_expires(client, make_user, amoun
     page = client.get("/account").content.decode()
     assert all(text in page for text in OWED[amount])
     assert "9 credits expire on 1 May 2090" in page
-    assert "Purchase taken back" in page
+    assert "Payment taken back" in page
 
 
 def test_nobody_with_enough_credits_is_warned(client, make_user):

@@ -11,6 +11,8 @@ from tests.accounts.conftest import change_in_admin
 from tests.admin_forms import confirm_page, save_page
 
 pytestmark = pytest.mark.django_db
+# What a browser sends for a page of a plan or package without prices.
+NO_PRICES = {"prices-TOTAL_FORMS": "0", "prices-INITIAL_FORMS": "0"}
 LISTS = [
     "accounts/user",
     "accounts/plan",
@@ -48,6 +50,22 @@ def test_the_first_page_counts_credits(client, operator, ann):
     assert figures["Outstanding"] == figures["Credits granted"] == 100
     assert figures["Users"] == 2
     assert (figures["Credits sold"], figures["Credits used"]) == (0, 0)
+
+
+def test_paid_subscriptions_are_sold_and_allowances_are_granted(client, operator, ann):
+    for key, reference in (("in_1", "in_1"), ("allowance", "")):
+        ledger.add(
+            user=ann,
+            amount=40,
+            type="subscription",
+            description="Pro",
+            idempotency_key=key,
+            reference_id=reference,
+        )
+    figures = {
+        str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]
+    }
+    assert (figures["Credits sold"], figures["Credits granted"]) == (40, 140)
 
 
 def test_without_permission_for_transactions_no_figures_are_shown(client, make_user):
@@ -176,6 +194,7 @@ def test_a_plans_slug_is_not_changed(client, operator):
         "name": "Free of charge",
         "monthly_credits": "0",
         "max_concurrent": "3",
+        **NO_PRICES,
     }
     save_page(client, "/admin/accounts/plan/free/change/", sent)
     assert list(Plan.objects.values_list("slug", "name")) == [("free", "Free of charge")]
@@ -185,7 +204,7 @@ def test_a_plans_slug_is_not_changed(client, operator):
 def test_a_package_with_odd_credits_is_refused(client, operator, amount):
     client.post(
         "/admin/credits/package/add/",
-        {"name": "P", "credits": amount, "price_usd": "5", "sort_order": "0"},
+        {"name": "P", "credits": amount, "price_usd": "5", "sort_order": "0", **NO_PRICES},
     )
     assert not Package.objects.exists()
 
