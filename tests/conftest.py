@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -27,6 +27,9 @@ from credits import ledger
 from llmproxy.spool import folder
 from smartspec.local import pytest_postgres
 from tests import pages
+
+if TYPE_CHECKING:
+    from tests.stripe import FakeStripe
 
 # A password is not hashed for safety here, and the real hasher takes half a second.
 settings.PASSWORD_HASHERS = [
@@ -64,6 +67,9 @@ GUARDS = {
     "credit_holds": "credit_holds_stay",
     "credit_grants": "credit_grants_stay",
     "credit_spending": "credit_spending_stay",
+    "payment_events": "payment_events_stay",
+    "documents": "documents_stay",
+    "document_counters": "document_counters_stay",
 }
 
 
@@ -192,6 +198,15 @@ def make_token() -> Callable[..., str]:
         return token
 
     return make
+
+
+@pytest.fixture
+def fake_stripe(settings: Any) -> "Iterator[FakeStripe]":
+    """A fake Stripe that the settings name."""
+    from tests.stripe import run_fake_stripe  # The SDK takes more than a second to import.
+
+    with run_fake_stripe(settings) as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -3,11 +3,20 @@
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from smartspec.local import embedded_postgres
 from smartspec.local.postgres_cluster import APP_ROLE as APP_ROLE
+
+# What means yes in a variable (django-environ). Everything else means no.
+TRUE = ("true", "on", "ok", "y", "yes", "1")
+
+
+def is_debug(variables: Mapping[str, str]) -> bool:
+    """Return what the settings make of DEBUG: on if it is not set."""
+    return variables.get("DEBUG", "true").lower() in TRUE
 
 
 def read_running_environment(data_dir: Path) -> dict[str, str]:

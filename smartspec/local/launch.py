@@ -8,31 +8,38 @@ import argparse
 import fcntl
 import http.client
 import os
+import secrets
 import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from smartspec import server
 from smartspec.local import embedded_postgres, local_model, postgres_cluster, processes
+from smartspec.local.development import is_debug
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import Child, LaunchError, Site, say, tail
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODEL_SECONDS = 60
+STRIPE_SECONDS = 30
 WEB_SECONDS = 60
 STOP_SECONDS = 2  # of gunicorn after its last worker
 BACKLOG = 512
+STRIPE_KEYS = ("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_FILE")
 SHARED_VARIABLES = (  # The variables that manage.py in another terminal needs.
     "LLM_UPSTREAM_BASE_URL",
     "LLM_UPSTREAM_API_KEY",
     "LLM_UPSTREAM_MODELS",
     "LLM_DEFAULT_MAX_TOKENS",
     "PUBLIC_ORIGIN",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRETS",
+    "STRIPE_API_BASE",
 )
 
 
@@ -42,12 +49,18 @@ def serve(site: Site) -> None:
         running.enter_context(claim(site))
         listener = running.enter_context(listen(site))
         start_database(site, running)
+        fake_stripe = start_fake_stripe(site, running)
         model = start_model(site, running)
+        running.enter_context(share_environment(site))
         demo = site.manage("prepare").strip()
         site.progress("tables, packages and the demo login are there")
         if model:
             wait_for(model, site.environment["LLM_UPSTREAM_BASE_URL"], "/health", MODEL_SECONDS)
             site.progress("local model smollm2 is loaded")
+        if fake_stripe:
+            base = site.environment["STRIPE_API_BASE"]
+            wait_for(fake_stripe, base, "/_fake/state", STRIPE_SECONDS)
+            site.progress("fake Stripe is ready: no money moves")
         as_application: dict[str, Any] = {
             "env": {**site.environment, **choose_application_database(site)}
         }
@@ -158,8 +171,45 @@ def start_model(site: Site, running: ExitStack) -> Child | None:
         model = running.enter_context(
             site.child("local model", "-m", "smartspec.local.local_model", "--port", str(port))
         )
-    running.enter_context(share_environment(site))
     return model
+
+
+def start_fake_stripe(site: Site, running: ExitStack) -> Child | None:
+    """Start a Stripe of our own, unless a key of the real one is set. It keeps what it knows.
+
+    With DEBUG off nothing is started: nobody shall get credits for nothing.
+    """
+    given = any(site.environment.get(name) for name in STRIPE_KEYS)
+    if given or not is_debug(site.environment):
+        return None
+    port = choose_stripe_port(site.data / "fake_stripe.port")
+    site.environment |= {
+        "STRIPE_SECRET_KEY": "sk_test_fakeStripeOfThisMachine",
+        "STRIPE_WEBHOOK_SECRETS": f"whsec_{secrets.token_hex(16)}",
+        "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+    }
+    arguments = {
+        "--port": str(port),
+        "--webhook": f"{site.address}/stripe/webhook",
+        "--secret": site.environment["STRIPE_WEBHOOK_SECRETS"],
+        "--data": str(site.data / "fake_stripe.jsonl"),
+    }
+    words = [word for pair in arguments.items() for word in pair]
+    return running.enter_context(
+        site.child("fake Stripe", "-m", "smartspec.local.fake_stripe", *words)
+    )
+
+
+def choose_stripe_port(path: Path) -> int:
+    """Return the port of the last start if it is free, because pages in browsers know it."""
+    with suppress(FileNotFoundError, ValueError), socket.socket() as probe:
+        port = int(path.read_text())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.connect_ex(("127.0.0.1", port)) != 0:
+            return port
+    port = embedded_postgres.find_free_port()
+    path.write_text(str(port))
+    return port
 
 
 @contextmanager
@@ -219,12 +269,14 @@ def format_welcome(site: Site, demo: str) -> str:
         else "printed at the first start; new password: "
         "\n                  .venv/bin/python manage.py changepassword demo@example.com"
     )
+    fake = site.environment.get("STRIPE_API_BASE", "")
+    payments = f"\n  Payments        no money moves: {fake}" if "127.0.0.1" in fake else ""
     return f"""
 SmartSpec runs at {site.environment["PUBLIC_ORIGIN"]}
 
   Demo login      {login}
   Administrator   .venv/bin/python manage.py create_user you@example.com --admin
-  Data and logs   {site.data}
+  Data and logs   {site.data}{payments}
   Stop            Ctrl-C
 """
 

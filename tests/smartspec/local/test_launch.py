@@ -7,14 +7,21 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from socket import create_server
 
 import pytest
+import stripe
 
 from smartspec import server
 from smartspec.local.embedded_postgres import find_free_port
-from smartspec.local.launch import choose_stop_seconds, make_site
+from smartspec.local.launch import (
+    choose_stop_seconds,
+    choose_stripe_port,
+    make_site,
+    start_fake_stripe,
+)
 from tests.smartspec.processes import eventually, running_below
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -69,6 +76,8 @@ def launch(root: Path, port: int) -> Iterator[Launch]:
             "DATA_DIR": "",
             "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
             "LLM_UPSTREAM_BASE_URL": "http://127.0.0.1:1/v1",
+            "STRIPE_SECRET_KEY": "sk_test_given",
+            "STRIPE_API_BASE": "",
             "WEB_CONCURRENCY": "1",
             "PORT": str(port),
             **variables,
@@ -131,6 +140,42 @@ def test_the_site_runs_as_a_role_that_is_not_the_owner(
         assert answer.read().startswith(b"postgres://smartspec_app:")
     site.send_signal(signal.SIGINT)
     assert site.wait(60) == 0
+
+
+def test_without_a_key_of_stripe_a_fake_one_takes_the_payments(
+    launch: Launch, root: Path, port: int
+) -> None:
+    shutil.copytree(PROJECT / "smartspec/local", root / "smartspec/local")
+    site = launch(STRIPE_SECRET_KEY="")
+    assert "no money moves: http://127.0.0.1:" in read_until(site, "Ctrl-C")
+    lines = (root / ".data/running.env").read_text().splitlines()
+    shared = dict(line.split("=", 1) for line in lines)
+    assert shared["STRIPE_SECRET_KEY"].startswith("sk_test_")
+    endpoints = stripe.StripeClient(
+        shared["STRIPE_SECRET_KEY"], base_addresses={"api": shared["STRIPE_API_BASE"]}
+    ).v1.webhook_endpoints.list()
+    assert [one.url for one in endpoints.data] == [f"http://127.0.0.1:{port}/stripe/webhook"]
+    site.send_signal(signal.SIGINT)
+    assert site.wait(60) == 0
+    assert not running_below(root)
+
+
+@pytest.mark.parametrize("given", [{"STRIPE_SECRET_KEY": "sk_test_given"}, {"DEBUG": "false"}])
+def test_no_fake_stripe_beside_a_key_or_without_debug(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    site = make_site(tmp_path, given)
+    with ExitStack() as running:
+        assert start_fake_stripe(site, running) is None
+    assert "STRIPE_API_BASE" not in site.environment
+
+
+def test_the_fake_stripe_keeps_its_port_while_it_is_free(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    first = choose_stripe_port(file)
+    assert choose_stripe_port(file) == first
+    with create_server(("127.0.0.1", first)):
+        assert choose_stripe_port(file) != first
 
 
 def test_a_second_launcher_says_where_the_first_is(launch: Launch, port: int) -> None:

@@ -1,0 +1,1 @@
+"""Subscriptions, their invoices, months and dunning, and the billing portal."""

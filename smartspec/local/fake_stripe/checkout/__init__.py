@@ -1,0 +1,1 @@
+"""Checkout: sessions, and what a buyer does on their page."""

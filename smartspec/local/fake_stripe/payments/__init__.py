@@ -1,0 +1,1 @@
+"""Payments and what undoes them: intents, charges, refunds, disputes, early fraud warnings."""
