@@ -30,6 +30,10 @@ LIMITS: Mapping[str, tuple[int | Decimal, int]] = {
     "ADJUST_APPROVAL_CREDITS": (0, CREDITS),
     "SUPPORT_ADJUST_CREDITS": (0, CREDITS),
     "EXPORT_MAX_ROWS": (1, 10**8),
+    "BUY_RPH": (1, 10**6),
+    "BUY_RPD": (1, 10**6),
+    "BUY_NETWORK_RPH": (1, 10**6),
+    "NEW_ACCOUNT_DAYS": (0, 100 * YEAR),
     "SELF_REFUND_DAYS": (0, 10 * YEAR),
     "WEB_LLM_MIN_CREDITS": (0, CREDITS),
     "WEB_LLM_CREDIT_PER_1K_TOKENS": (0, 10**6 - 1),  # as many digits as a model's own price has

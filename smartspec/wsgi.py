@@ -22,6 +22,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smartspec.settings")
 django_application = get_wsgi_application()
 from accounts.toolbox import headers  # noqa: E402 – Django has to be set up
+from credits.stripe_api import client as stripe_client  # noqa: E402
 from llmproxy.completion import late_settlements  # noqa: E402
 from llmproxy.urls import METERED  # noqa: E402
 from smartspec import middleware  # noqa: E402
@@ -35,6 +36,7 @@ except SystemCheckError as problems:
     sys.stderr.write(f"{problems}\n")
     raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 late_settlements.watch()
+stripe_client.load()
 ReportedConnection.silence_seconds = SILENCE_SECONDS
 
 if failpoint := os.environ.get("SMARTSPEC_FAILPOINT"):

@@ -10,13 +10,16 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
 from accounts.toolbox.keyset import MAX_KEY, cut_page
 from credits import ledger
-from credits.models import Package, Transaction
+from credits.currencies import count_decimals
+from credits.models import Package, PackagePrice, Transaction
 from credits.models.transactions import TransactionQuerySet
+from credits.purchases import prices
 
 
 def read_balance(user: User) -> dict[str, Any]:
@@ -102,21 +105,42 @@ def _skip(rows: TransactionQuerySet, cursor: int | None, offset: int) -> int | N
     return next(iter(keys[offset - 1 : offset]), 0)
 
 
+class PriceSerializer(serializers.ModelSerializer[PackagePrice]):
+    amount = serializers.IntegerField(read_only=True, help_text="In minor units.")
+    decimals = serializers.SerializerMethodField(
+        help_text="How many digits of the amount are decimals."
+    )
+
+    class Meta:
+        model = PackagePrice
+        fields = ["currency", "amount", "decimals"]
+        read_only_fields = fields
+
+    def get_decimals(self, price: PackagePrice) -> int:
+        return count_decimals(price.currency)
+
+
 class PackageSerializer(serializers.ModelSerializer[Package]):
     priceUsd = serializers.DecimalField(  # noqa: N815
         source="price_usd", max_digits=10, decimal_places=2, coerce_to_string=False, read_only=True
     )
+    prices = serializers.SerializerMethodField()
     isPopular = serializers.BooleanField(source="is_popular", read_only=True)  # noqa: N815
 
     class Meta:
         model = Package
-        fields = ["id", "name", "description", "credits", "priceUsd", "isPopular"]
+        fields = ["id", "name", "description", "credits", "priceUsd", "prices", "isPopular"]
         read_only_fields = fields
+
+    @extend_schema_field(PriceSerializer(many=True))
+    def get_prices(self, package: Package) -> Any:
+        return PriceSerializer(prices.list_prices(package), many=True).data
 
 
 def list_packages() -> list[dict[str, Any]]:
     """Return the packages on sale, in the order that the operator chose."""
-    return list(PackageSerializer(Package.objects.filter(is_active=True), many=True).data)
+    packages = Package.objects.filter(is_active=True).prefetch_related("prices")
+    return list(PackageSerializer(packages, many=True).data)
 
 
 class StatsQuery(serializers.Serializer[Any]):

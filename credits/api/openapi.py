@@ -40,6 +40,10 @@ PACKAGE = {
     "description": "",
     "credits": 1500,
     "priceUsd": 50.0,
+    "prices": [
+        {"currency": "usd", "amount": 5000, "decimals": 2},
+        {"currency": "thb", "amount": 179000, "decimals": 2},
+    ],
     "isPopular": True,
 }
 STATS = {"totalUsage": 30, "totalPurchased": 100, "transactionCount": 12, "periodDays": 30}

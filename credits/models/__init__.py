@@ -6,6 +6,7 @@ written by the code that they belong to.
 """
 
 from credits.models.approvals import Approval
+from credits.models.comparisons import PaymentComparison
 from credits.models.customers import Customer
 from credits.models.documents import Document, DocumentCounter
 from credits.models.grants import Allocation, Grant
@@ -17,7 +18,7 @@ from credits.models.purchases import PackageRequest, PaymentEvent, Purchase
 from credits.models.refills import Refill, RefillAttempt
 from credits.models.reversals import Dispute, PaymentReversal, Refund
 from credits.models.spending import Spending
-from credits.models.subscriptions import Subscription, SubscriptionPeriod
+from credits.models.subscriptions import Subscription, SubscriptionPeriod, SubscriptionPrice
 from credits.models.transactions import Transaction
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Package",
     "PackagePrice",
     "PackageRequest",
+    "PaymentComparison",
     "PaymentEvent",
     "PaymentReversal",
     "PlanPrice",
@@ -44,5 +46,6 @@ __all__ = [
     "Spending",
     "Subscription",
     "SubscriptionPeriod",
+    "SubscriptionPrice",
     "Transaction",
 ]

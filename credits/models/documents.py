@@ -11,15 +11,19 @@ from credits.models.reversals import PaymentReversal
 
 
 class DocumentKind(models.TextChoices):
-    RECEIPT = "receipt", _("Receipt")
+    RECEIPT = "receipt", _("Payment receipt")
     TAX_INVOICE = "tax_invoice", _("Tax invoice")
+    ABBREVIATED = "abbreviated", _("Abbreviated tax invoice")
     CREDIT_NOTE = "credit_note", _("Credit note")
+    REFUND_NOTE = "refund_note", _("Refund note")
 
 
 class Document(models.Model):
     """One document with all its facts frozen. A wrong one is cancelled and issued anew.
 
-    `facts` holds what is printed: seller, buyer, lines, amounts in minor units, date of payment.
+    `facts` holds what is printed: credits/documents/facts.py says which keys it has. `corrects` is
+    the document that this one replaces, or that a credit note or refund note names. `year` is that
+    of the date on the document.
     """
 
     Kind = DocumentKind
@@ -74,6 +78,11 @@ class Document(models.Model):
                 fields=["reversal"],
                 condition=Q(reversal__isnull=False, cancelled_at__isnull=True),
                 name="documents_one_credit_note",
+            ),
+            models.UniqueConstraint(
+                fields=["purchase"],
+                condition=Q(reversal__isnull=True, cancelled_at__isnull=True),
+                name="documents_one_per_purchase",
             ),
         ]
 

@@ -1,10 +1,14 @@
 """What packages and plans cost, in each currency on sale."""
 
+from typing import Any
+
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Plan
+from credits.currencies import find_problem, to_decimal
 from credits.models.packages import Package
 
 validate_currency = RegexValidator(
@@ -26,6 +30,12 @@ class Price(models.Model):
     class Meta:
         abstract = True
 
+    def clean(self) -> None:
+        """Raise ValidationError for an amount that Stripe would not charge."""
+        super().clean()
+        if self.amount is not None and (problem := find_problem(self.amount, self.currency)):
+            raise ValidationError(problem)
+
 
 class PackagePrice(Price):
     """The price of a package in one currency. Without one, it is not sold in that currency."""
@@ -46,6 +56,13 @@ class PackagePrice(Price):
 
     def __str__(self) -> str:
         return f"{self.currency} {self.amount}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the price; `Package.price_usd` follows that in US dollars."""
+        super().save(*args, **kwargs)
+        if self.currency == "usd":
+            price = to_decimal(self.amount, "usd")
+            Package.objects.filter(pk=self.package_id).update(price_usd=price)
 
 
 class PlanPrice(Price):

@@ -117,6 +117,8 @@ class Purchase(models.Model):
     payment_intent = models.CharField(_("Stripe payment"), max_length=100, blank=True, default="")
     invoice = models.CharField(_("Stripe invoice"), max_length=100, blank=True, default="")
     method = models.CharField(_("payment method"), max_length=50, blank=True, default="")
+    # The card is kept at Stripe for later payments, because the buyer asked for it.
+    saves_card = models.BooleanField(_("keeps the card"), default=False, db_default=False)
     problem = models.TextField(_("problem"), blank=True, default="")
     transaction = models.OneToOneField(
         Transaction,
@@ -208,6 +210,9 @@ class PaymentEvent(models.Model):
                 fields=["next_try_at"], condition=Q(state="waiting"), name="payment_events_due"
             ),
             models.Index(fields=["object_id"], name="payment_events_by_object"),
+            models.Index(
+                fields=["received_at"], condition=Q(state="failed"), name="payment_events_failed"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -14,8 +14,8 @@ class Refill(models.Model):
     """The refill that a user has agreed to. It is off unless `enabled_at` is set.
 
     The amounts are in minor units of `currency`: `price` was agreed for one package, `monthly_cap`
-    limits a calendar month (UTC). `is_due` is set when the posted balance falls below `threshold`
-    credits, so that no job has to look at every user.
+    limits a calendar month (UTC). A refill is due while the posted balance is below `threshold`
+    credits; an index has the refills that are on, so that no job has to look at every user.
     """
 
     user = models.OneToOneField(
@@ -37,7 +37,6 @@ class Refill(models.Model):
     consent = models.TextField(_("words of the consent"), blank=True, default="")
     payment_method = models.CharField(max_length=100, blank=True, default="")
     card = models.CharField(_("card"), max_length=50, blank=True, default="")
-    is_due = models.BooleanField(default=False, db_default=False)
     paused_because = models.TextField(_("paused because"), blank=True, default="")
     failures = models.PositiveIntegerField(_("failures in a row"), default=0)
     last_attempt_at = models.DateTimeField(_("last attempt"), null=True, blank=True)
@@ -46,14 +45,23 @@ class Refill(models.Model):
         db_table = "refills"
         verbose_name = _("automatic refill")
         verbose_name_plural = _("automatic refills")
-        indexes = [models.Index(fields=["user"], condition=Q(is_due=True), name="refills_due")]
+        indexes = [
+            models.Index(
+                fields=["user"],
+                condition=Q(enabled_at__isnull=False, paused_because=""),
+                name="refills_that_are_on",
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.user)
 
 
 class RefillAttempt(models.Model):
-    """One attempt to charge a card; its `purchase` has the payment."""
+    """One attempt to charge a card; its `purchase` has the payment.
+
+    `payment_method` is the card as it was at the claim, so that a repeated request is the same.
+    """
 
     class State(models.TextChoices):
         CLAIMED = "claimed", _("Under way")
@@ -70,6 +78,7 @@ class RefillAttempt(models.Model):
         verbose_name=_("purchase"),
     )
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.CLAIMED)
+    payment_method = models.CharField(max_length=100, blank=True, default="", db_default="")
     problem = models.CharField(_("problem"), max_length=200, blank=True, default="")
     claimed_at = models.DateTimeField(_("begun"), db_default=Now())
     first_sent_at = models.DateTimeField(_("first sent"), null=True, blank=True)

@@ -52,6 +52,8 @@ class Refund(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.TAKEN)
     stripe_id = models.CharField(_("Stripe refund"), max_length=100, blank=True, default="")
     problem = models.TextField(_("problem"), blank=True, default="")
+    # Written before Stripe is asked: a request that is repeated must be the same.
+    instructions_email = models.CharField(max_length=254, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
     first_sent_at = models.DateTimeField(_("first sent"), null=True, blank=True)
     next_try_at = models.DateTimeField(_("next try"), null=True, blank=True)
@@ -73,7 +75,11 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A dispute, an inquiry or an early fraud warning about a payment, as Stripe last told it."""
+    """A dispute, an inquiry or an early fraud warning about a payment, as Stripe last told it.
+
+    `is_freezing`: the buyer may not buy because of it. `movements` is the number of its balance
+    transactions that are known.
+    """
 
     class Kind(models.TextChoices):
         DISPUTE = "dispute", _("Dispute")
@@ -89,6 +95,8 @@ class Dispute(models.Model):
     reason = models.CharField(_("reason"), max_length=100, blank=True, default="")
     amount = models.PositiveBigIntegerField(_("amount"), default=0)
     evidence_due_by = models.DateTimeField(_("evidence until"), null=True, blank=True)
+    is_freezing = models.BooleanField(_("freezes the buyer"), default=False, db_default=False)
+    movements = models.IntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
 

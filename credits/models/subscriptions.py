@@ -14,8 +14,17 @@ class Subscription(models.Model):
     """One subscription: what was agreed at its start, and how it stands at Stripe.
 
     `credits` and `amount` (minor units of `currency`, a month) are frozen: an edit of the plan
-    changes no running subscription. `status` is Stripe's, or `new` before Stripe has one.
+    changes no running subscription. `status` is Stripe's, or `new` before Stripe has one, `open`
+    while a session can be paid, `expired` after one that was not. `changes` counts the requests
+    that change it at Stripe, for their idempotency keys. `invoice_url` is Stripe's page of an
+    invoice that waits to be paid, and `reminded` names the attempt to collect it that the buyer had
+    a mail about.
     """
+
+    # Stripe's states of a subscription that still runs, and those in which its plan applies.
+    RUNNING = ("incomplete", "trialing", "active", "past_due", "unpaid", "paused")
+    IN_FORCE = ("trialing", "active", "past_due")
+    ENDED = ("canceled", "incomplete_expired", "expired")
 
     public_id = models.CharField(
         _("number"), max_length=40, unique=True, default=make_public_id, editable=False
@@ -55,6 +64,9 @@ class Subscription(models.Model):
         related_name="+",
         verbose_name=_("plan from the next period"),
     )
+    changes = models.PositiveIntegerField(default=1, db_default=1)
+    invoice_url = models.TextField(blank=True, default="", db_default="")
+    reminded = models.CharField(max_length=120, blank=True, default="", db_default="")
     problem = models.TextField(_("problem"), blank=True, default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
     checked_at = models.DateTimeField(_("last compared with Stripe"), null=True, blank=True)
@@ -75,6 +87,49 @@ class Subscription(models.Model):
         return self.public_id
 
 
+class SubscriptionPrice(models.Model):
+    """A price that the buyer agreed to, at the start or by a change of the plan.
+
+    `number` is that of the change. An invoice gives credits only if it has one of these prices, and
+    then the `credits` that were agreed with it. `amount` is in minor units of the subscription's
+    currency.
+    """
+
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.PROTECT,
+        related_name="prices",
+        verbose_name=_("subscription"),
+    )
+    number = models.PositiveIntegerField(_("number"))
+    plan = models.ForeignKey(
+        Plan, on_delete=models.PROTECT, related_name="+", verbose_name=_("plan")
+    )
+    credits = models.PositiveBigIntegerField(_("credits a month"))
+    amount = models.PositiveBigIntegerField(_("amount a month"))
+    stripe_price = models.CharField(_("Stripe price"), max_length=100, blank=True, default="")
+    form_key = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    agreed_at = models.DateTimeField(_("agreed"), db_default=Now())
+
+    class Meta:
+        db_table = "subscription_prices"
+        verbose_name = _("agreed price")
+        verbose_name_plural = _("agreed prices")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscription", "number"], name="subscription_prices_by_number"
+            ),
+            models.UniqueConstraint(
+                fields=["stripe_price"],
+                condition=~Q(stripe_price=""),
+                name="subscription_prices_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} {self.amount}"
+
+
 class SubscriptionPeriod(models.Model):
     """A paid invoice of a subscription: the purchase that it is, and the period that it pays."""
 
@@ -89,6 +144,14 @@ class SubscriptionPeriod(models.Model):
         on_delete=models.PROTECT,
         related_name="subscription_period",
         verbose_name=_("purchase"),
+    )
+    price = models.ForeignKey(
+        SubscriptionPrice,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("agreed price"),
     )
     starts_at = models.DateTimeField(_("from"))
     ends_at = models.DateTimeField(_("until"))

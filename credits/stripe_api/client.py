@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection
 
+from accounts.toolbox import connections
+
 if TYPE_CHECKING:
     from stripe import StripeClient, StripeObject
 
@@ -41,14 +43,22 @@ def is_configured() -> bool:
     return bool(settings.STRIPE_SECRET_KEY)
 
 
+def is_live() -> bool:
+    """True if the key moves real money."""
+    key: str = settings.STRIPE_SECRET_KEY
+    return key.startswith(("sk_live_", "rk_live_"))
+
+
 def ask(action: "Callable[[StripeClient], StripeObject]") -> Answer:
     """Call Stripe and return its answer as a dictionary.
 
+    The database connection is given back meanwhile.
     Raises StripeRefused, StripeAway, and CalledInTransaction if a transaction is open.
     """
     import stripe
 
     _refuse_transaction()
+    connections.give_back()
     try:
         return action(_make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)).to_dict()
     except stripe.StripeError as error:
@@ -56,9 +66,17 @@ def ask(action: "Callable[[StripeClient], StripeObject]") -> Answer:
 
 
 def load() -> None:
-    """Import the SDK, which takes over a second: before the first request, not in it."""
-    if is_configured():
-        import stripe  # noqa: F401
+    """Import the SDK before the first request, in which it would stop all others of the worker.
+
+    The SDK imports what a name needs when the name is used, so the names are used here.
+    """
+    if not is_configured():
+        return
+    import stripe
+
+    services = _make_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1
+    _ = services.checkout.sessions, services.customers, services.payment_intents, services.refunds
+    _ = stripe.checkout.Session, stripe.Customer, stripe.PaymentIntent, stripe.Charge, stripe.Refund
 
 
 @cache

@@ -12,6 +12,8 @@ OF_EACH_MACHINE = "settle_spool"  # What waits is on this machine's disk, so no 
 OF_ONE_MACHINE = (
     "expire_holds",
     "grant_allowances",
+    "run_refills",
+    "sync_subscriptions",
     "send_mail",
     "purge_device_codes",
     "purge_api_keys",
@@ -19,5 +21,7 @@ OF_ONE_MACHINE = (
     "purge_auth_events",
     "clearsessions",
     "forget_idle",
+    "settle_purchases",
+    "settle_refunds",
     "audit_daily",
 )

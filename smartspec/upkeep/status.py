@@ -18,7 +18,16 @@ from django.utils import timezone
 from accounts import jobs, mails
 from accounts.models import OutgoingMail
 from credits.countdown import format_duration
-from credits.models import AuditRun, Hold
+from credits.models import (
+    AuditRun,
+    Customer,
+    Hold,
+    PaymentComparison,
+    PaymentEvent,
+    Purchase,
+    Subscription,
+)
+from credits.stripe_api.client import is_configured
 from llmproxy.spool import folder
 from smartspec.upkeep.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
 
@@ -153,6 +162,49 @@ def check_audit() -> Iterator[Fact]:
     yield Fact("audit", not (is_late or problems), says, values)
 
 
+def check_payments() -> Iterator[Fact]:
+    """The events and purchases that need somebody, and the last comparison with Stripe."""
+    now, events = read_clock(), PaymentEvent.objects
+    last = PaymentComparison.objects.order_by("-id").first()
+    counts = {
+        "failed_events": events.filter(state=PaymentEvent.State.FAILED).count(),
+        "late_events": events.filter(
+            state=PaymentEvent.State.WAITING, received_at__lt=now - LATE
+        ).count(),
+        "in_review": Purchase.objects.filter(state=Purchase.State.REVIEW).count(),
+        "problems": last.problems if last else 0,
+    }
+    if not is_configured() and not any(counts.values()):
+        yield Fact("payments", is_fine=True, says="nothing can be paid online", values=counts)
+        return
+    finished = last.finished_at if last else None
+    stale = timedelta(seconds=settings.AUDIT_STALE_SECONDS)
+    is_late = is_configured() and (finished is None or now - finished > stale)
+    says = (
+        f"{counts['failed_events']} events failed, {counts['late_events']} are late,"
+        f" {counts['in_review']} purchases are in review; compared with Stripe"
+        f" {_describe_age(now, finished)}, {counts['problems']} problems"
+    )
+    values = {**counts, "compared_at": finished.timestamp() if finished else None}
+    yield Fact("payments", not (is_late or any(counts.values())), says, values)
+
+
+def check_subscriptions() -> Iterator[Fact]:
+    """The closed accounts that Stripe has not forgotten yet, and plans that differ from Stripe."""
+    running = Subscription.objects.filter(ended_at=None)
+    counts = {
+        "to_forget": Customer.objects.filter(forget_since__isnull=False).count(),
+        "problems": running.exclude(problem="").count(),
+        "past_due": running.filter(status__in=["past_due", "unpaid"]).count(),
+        "running": running.filter(status__in=Subscription.IN_FORCE).count(),
+    }
+    says = (
+        f"{counts['running']} run, {counts['past_due']} are past due, {counts['problems']} differ"
+        f" from Stripe; {counts['to_forget']} closed accounts are not forgotten at Stripe"
+    )
+    yield Fact("subscriptions", not (counts["to_forget"] or counts["problems"]), says, counts)
+
+
 def _describe_age(now: datetime, then: datetime | None) -> str:
     return f"{format_duration(max(now - then, timedelta()))} ago" if then else "never"
 
@@ -163,4 +215,6 @@ QUESTIONS: dict[str, Callable[[], Iterator[Fact]]] = {
     "holds": check_holds,
     "mails": check_mails,
     "audit": check_audit,
+    "payments": check_payments,
+    "subscriptions": check_subscriptions,
 }

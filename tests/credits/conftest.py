@@ -14,11 +14,13 @@ from django.db import connection
 from accounts.models import User
 from credits import ledger
 from credits.models import Grant, Hold, Transaction
+from credits.purchases import settlement
 from tests.credits.application import (  # noqa: F401 – fixtures
     application,
     site_as_application,
     temporary_objects,
 )
+from tests.credits.payments import make_purchase
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 LATER = datetime(2090, 1, 1, tzinfo=UTC)
@@ -159,3 +161,13 @@ def filled():
         return {"key": key[1], "reason": "Goodwill", "confirm": "1", **fields}
 
     return form
+
+
+@pytest.fixture
+def pay(db, fake_stripe):
+    """Return a function that makes and settles a purchase: 500 credits for 10 dollars."""
+
+    def make(user, **fields):
+        return settlement.settle(make_purchase(fake_stripe, user, **fields))
+
+    return make
