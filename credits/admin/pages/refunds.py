@@ -1,4 +1,4 @@
-"""The page on which an administrator refunds a usage or a purchase."""
+"""The page on which an administrator refunds a usage, a purchase or a paid subscription."""
 
 from typing import Any
 
@@ -25,10 +25,8 @@ from credits.models import Transaction
 from credits.operators import approvals
 from credits.templatetags.amounts import format_signed
 
-PERMISSIONS = {
-    Transaction.Type.USAGE: "credits.refund_usage",
-    Transaction.Type.PURCHASE: "credits.refund_purchase",
-}
+REFUND_USAGE = "credits.refund_usage"
+REFUND_PAYMENT = "credits.refund_purchase"
 
 
 class RefundForm(ReasonForm):
@@ -113,8 +111,11 @@ class RefundPage(ConfirmedFormPage):
 
 def may_refund(user: Any, row: Transaction | None) -> bool:
     """True if the administrator may refund this type of row, even if nothing is left to refund."""
-    return (
-        row is not None
-        and row.type in PERMISSIONS
-        and bool(user.has_perm(PERMISSIONS[Transaction.Type(row.type)]))
-    )
+    if row is None or not is_refundable(row):
+        return False
+    return bool(user.has_perm(REFUND_PAYMENT if row.is_paid else REFUND_USAGE))
+
+
+def is_refundable(row: Transaction) -> bool:
+    """True for a type of row that can be refunded, even if nothing is left to refund."""
+    return row.is_paid or row.type == Transaction.Type.USAGE
