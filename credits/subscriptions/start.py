@@ -1,0 +1,155 @@
+"""The start of a plan: a row with what was agreed, then Stripe's page."""
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db.transaction import atomic
+from django.utils import timezone
+
+from accounts.models import Plan, User
+from accounts.toolbox.request_source import Source
+from credits.models import Subscription, SubscriptionPrice
+from credits.purchases import limits, sessions
+from credits.purchases.refusals import PaymentPageFailed
+from credits.purchases.taxes import is_calculated_by_stripe
+from credits.stripe_api import checkout
+from credits.stripe_api.client import StripeRefused, is_live
+from credits.subscriptions import following, prices
+from credits.subscriptions.refusals import AlreadySubscribed
+
+if TYPE_CHECKING:
+    from stripe.params.checkout import SessionCreateParams
+
+logger = logging.getLogger(__name__)
+
+
+def start(
+    *,
+    user: User,
+    plan: Plan,
+    currency: str,
+    form_key: str,
+    shown_price: int,
+    language: str,
+    source: Source,
+) -> Subscription:
+    """Begin a plan; the row's `checkout_url` leads to Stripe's page.
+
+    The same form again leads to the same page. `shown_price` is what the buyer saw, in minor units.
+    Raises a ShopRefusal (AlreadySubscribed, NotOnSale, PriceChanged, …) and StripeAway.
+    """
+    key = prices.make_form_key(user, form_key, plan, currency)
+    row = _find_form(key)
+    if row is None:
+        limits.refuse_closed(user)
+        amount = prices.check_shown(plan, currency, shown_price)
+        if find_running(user) is not None:
+            raise AlreadySubscribed
+        limits.check(user, total=amount, currency=currency, source=source)
+        row = _write(user, plan, currency, amount, key)
+    return open_page(row, language=language)
+
+
+def _find_form(key: str | None) -> Subscription | None:
+    return Subscription.objects.filter(form_key=key).first() if key else None
+
+
+def _write(
+    user: User, plan: Plan, currency: str, amount: int, form_key: str | None
+) -> Subscription:
+    """Write what is agreed. Of two requests with the same form, the second gets the first's row."""
+    with atomic():
+        User.objects.locked(user.pk)
+        if row := _find_form(form_key):
+            return row
+        if find_running(user) is not None:
+            raise AlreadySubscribed
+        row = Subscription.objects.create(
+            user=user,
+            plan=plan,
+            credits=plan.monthly_credits,
+            currency=currency,
+            amount=amount,
+            livemode=is_live(),
+            form_key=form_key,
+            expires_at=timezone.now() + timedelta(seconds=settings.STRIPE_SESSION_SECONDS),
+        )
+        row.prices.create(number=1, plan=plan, credits=row.credits, amount=amount)
+    return row
+
+
+def find_running(user: User) -> Subscription | None:
+    """Return the subscription of a user that Stripe still bills; None if there is none."""
+    running = Subscription.objects.filter(
+        user=user, livemode=is_live(), status__in=Subscription.RUNNING
+    )
+    return running.order_by("id").first()
+
+
+def open_page(row: Subscription, *, language: str = "") -> Subscription:
+    """Open Stripe's page for a row that has none, and return the row.
+
+    Raises PaymentPageFailed and StripeAway.
+    """
+    if row.checkout_session:
+        return row
+    try:
+        price = prices.make_at_stripe(row.prices.get(number=1))
+        session = sessions.ask_as_customer(
+            row.user,
+            lambda customer: checkout.open_session(
+                build_parameters(row, price, customer, language),
+                key=f"subscription:{row.public_id}:{customer}",
+            ),
+        )
+    except StripeRefused as refusal:
+        logger.error("the page of subscription %s is refused: %s", row.public_id, refusal)  # noqa: TRY400
+        raise PaymentPageFailed from None
+    Subscription.objects.filter(pk=row.pk, checkout_session="").update(
+        checkout_session=session["id"], checkout_url=session["url"], status="open"
+    )
+    row.refresh_from_db()
+    return row
+
+
+def build_parameters(
+    row: Subscription, price: SubscriptionPrice, customer: str, language: str
+) -> "SessionCreateParams":
+    """Return the parameters of the session. Only cards can pay by the month without the buyer."""
+    assert row.expires_at is not None  # noqa: S101 – is set when the row is made
+    metadata = prices.describe(price)
+    page = f"{settings.PUBLIC_ORIGIN}/account/credits"
+    parameters: SessionCreateParams = {
+        "mode": "subscription",
+        "customer": customer,
+        "client_reference_id": row.public_id,
+        "metadata": metadata,
+        "subscription_data": {"metadata": metadata},
+        "line_items": [{"price": price.stripe_price, "quantity": 1}],
+        "allowed_payment_method_types": ["card"],
+        "adaptive_pricing": {"enabled": False},
+        "locale": "th" if language.startswith("th") else "auto",
+        "expires_at": int(row.expires_at.timestamp()),
+        "success_url": f"{page}/return?session={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{page}/plan",
+    }
+    if is_calculated_by_stripe():
+        parameters["automatic_tax"] = {"enabled": True}
+        parameters["billing_address_collection"] = "required"
+        parameters["customer_update"] = {"address": "auto"}
+    return parameters
+
+
+def give_up(row: Subscription) -> Subscription:
+    """End an open page, so that nobody can pay it; return the row as it is then.
+
+    If it was paid meanwhile, the plan begins. Raises StripeAway and StripeRefused.
+    """
+    if row.checkout_session and not row.stripe_id:
+        try:
+            checkout.expire_session(row.checkout_session)
+        except StripeRefused as refusal:  # It has ended before: the next line tells how.
+            logger.info("the page of subscription %s stays: %s", row.public_id, refusal)
+    return following.refresh(row)
