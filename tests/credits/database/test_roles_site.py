@@ -102,6 +102,8 @@ def test_an_administrator_changes_and_deletes_rows(administrator: Client) -> Non
         "price_usd": "1.00",
         "sort_order": 1,
         "is_active": "on",
+        "prices-TOTAL_FORMS": "0",
+        "prices-INITIAL_FORMS": "0",
     }
     administrator.post(reverse("admin:credits_package_add"), package)
     for row in (Group.objects.get(), Package.objects.get()):

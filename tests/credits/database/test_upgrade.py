@@ -62,7 +62,11 @@ def database(django_db_blocker: object) -> Iterator[str]:
     """The URL of a new database on the server of the tests."""
     url = urlsplit(os.environ["DATABASE_URL"])
     name = f"upgrade_{os.getpid()}"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+    with psycopg.connect(
+        os.environ["DATABASE_URL"],
+        dbname="postgres",  # The other one is a template, which nobody may be connected to.
+        autocommit=True,
+    ) as server:
         server.execute(f"CREATE DATABASE {name}")
         try:
             yield urlunsplit(url._replace(path=f"/{name}"))

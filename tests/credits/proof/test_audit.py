@@ -55,7 +55,7 @@ def test_a_sound_ledger_has_no_findings(busy: User) -> None:
     report = audit.run()
     assert report.findings == []
     assert (report.users, report.transactions, report.holds) == (1, 9, 2)
-    assert sorted(audit.list_invariants()) == list(range(1, 15))
+    assert sorted(audit.list_invariants()) == list(range(1, 18))
 
 
 def new_row(type: str, amount: int, **values: str) -> str:
@@ -75,6 +75,7 @@ def new_row(type: str, amount: int, **values: str) -> str:
 
 
 USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
+ALLOWANCE = "(SELECT id FROM credit_transactions WHERE type = 'subscription')"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,13 @@ USAGE = "(SELECT id FROM credit_transactions WHERE type = 'usage')"
         ),
         (8, new_row("refund", 26, reverses_id=USAGE), "transaction 4"),
         (8, new_row("refund", -1, reverses_id=USAGE), "goes its way"),
+        (
+            8,
+            new_row("refund", -5, reverses_id=ALLOWANCE),
+            "was given for nothing",
+        ),
         (9, new_row("purchase", 100, reference_id="'pi_1'"), "by payment pi_1"),
+        (9, new_row("subscription", 100, reference_id="'pi_1'"), "a subscription by payment pi_1"),
         (
             10,
             "INSERT INTO credit_operations"
@@ -239,7 +246,7 @@ def test_the_command_keeps_its_result_and_says_it(busy: User) -> None:
     call_command("audit_ledger", stdout=out)
     assert (
         out.getvalue()
-        == "1 users, 9 transactions, 2 holds, 14 invariants checked: the ledger is sound.\n"
+        == "1 users, 9 transactions, 2 holds, 17 invariants checked: the ledger is sound.\n"
     )
     last = AuditRun.objects.get()
     assert (last.transactions, last.problems, last.first_problem) == (9, 0, "")
@@ -260,7 +267,7 @@ def test_the_report_for_programs_lists_all_invariants(busy: User) -> None:
     call_command("audit_ledger", "--json", "--user", busy.email, stdout=out)
     report = json.loads(out.getvalue())
     assert report["sound"]
-    assert [one["number"] for one in report["invariants"]] == list(range(1, 15))
+    assert [one["number"] for one in report["invariants"]] == list(range(1, 18))
     assert not AuditRun.objects.exists()
 
 

@@ -158,3 +158,13 @@ def test_long_statements_are_read_in_parts(busy: User, monkeypatch: pytest.Monke
 def test_an_unknown_address_is_named() -> None:
     with pytest.raises(CommandError, match="no user"):
         call_command("statement", "nobody@example.com")
+
+
+def test_a_statement_with_a_debt_and_its_write_off_verifies(user: User, tmp_path: Path) -> None:
+    invoice = give(user, 100, "subscription", reference_id="in_1")
+    spend(user, 150)
+    lost = reverse("claw_back", invoice)
+    ledger.write_off(user=user, amount=60, reason="Our mistake", actor=None, idempotency_key="w1")
+    reverse("restore", lost)
+    code, output = verify(write(user, tmp_path / "statement.csv"))
+    assert (code, "7 transactions, balance 0" in output) == (0, True), output
