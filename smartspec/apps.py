@@ -7,4 +7,4 @@ class SmartspecConfig(AppConfig):
     verbose_name = _("SmartSpec")
 
     def ready(self) -> None:
-        from smartspec import checks  # noqa: F401 – registers them
+        from smartspec import checks, payment_checks, tax_checks  # noqa: F401 – registers them

@@ -55,6 +55,7 @@ MIDDLEWARE: list[str] = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.languages.CurrentReaderMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -202,6 +203,7 @@ LOGGING: dict[str, Any] = server.LOGGING | {
         # These two libraries log tokens at DEBUG.
         "oauthlib": {"level": "INFO"},
         "oauth2_provider": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},  # It notes each request at INFO.
     },
 }
 

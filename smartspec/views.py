@@ -1,7 +1,9 @@
 """The home page, the choice of a language, and the health checks for a supervisor."""
 
+import logging
+
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
@@ -11,7 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from accounts.database.faults import RETRY_AFTER_SECONDS
+from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
+from accounts.languages import store_language
 from accounts.models import User
 from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
@@ -19,9 +22,12 @@ from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
 from credits import ledger
 from credits.models import Package
+from credits.stripe_api.client import is_configured
 from smartspec.middleware import find_dialect
 from smartspec.policies.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
+
+logger = logging.getLogger(__name__)
 
 
 class NotReadyError(Exception):
@@ -35,6 +41,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "balance": ledger.balance(user) if isinstance(user, User) else None,
         "bonus": settings.SIGNUP_BONUS_CREDITS,
         "contact": settings.SUPPORT_EMAIL,
+        "can_pay": is_configured(),
         "packages": Package.objects.filter(is_active=True),
     }
     return render(request, "smartspec/home.html", context)
@@ -46,13 +53,26 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 def set_language(request: HttpRequest) -> HttpResponseBase:
-    """Set the language of this browser, then go back to the page in `next`."""
+    """Set the language of this browser and of who is logged in, then go back to `next`."""
     response = i18n.set_language(request)
+    _remember_language(request)
     if response.status_code == 302:
         response["Location"] = (
             resolve_address(request.POST.get("next") or request.headers.get("Referer")) or "/"
         )
     return response
+
+
+def _remember_language(request: HttpRequest) -> None:
+    """Store the language of who is logged in. A database that can only be read changes nothing."""
+    try:
+        if isinstance(request.user, User):
+            store_language(request.user, request.POST.get("language", ""))
+    except Error as error:
+        fault = find_fault(error)
+        if fault is None or not fault.reads:
+            raise
+        logger.warning("the language of a user is not stored: %s", fault.name)
 
 
 @speaks(ENVELOPE)

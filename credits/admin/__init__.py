@@ -1,3 +1,10 @@
 """The ledger in the admin. Administrators view it, and correct it with a reason."""
 
-from credits.admin import approvals, holds, keys, transactions, users  # noqa: F401 – they register
+from credits.admin import (  # noqa: F401 – they register
+    approvals,
+    holds,
+    keys,
+    payments,
+    transactions,
+    users,
+)

@@ -15,12 +15,11 @@ from credits.admin.pages.decide_approval import (
     ApprovePage,
     RejectPage,
     WithdrawPage,
-    get_balance_change,
+    describe_change,
 )
 from credits.admin.rows import RowAdmin, link_rows
 from credits.countdown import format_countdown
 from credits.models import Approval
-from credits.templatetags.amounts import format_signed
 
 
 @admin.register(Approval)
@@ -64,7 +63,7 @@ class ApprovalAdmin(FindsSpellings, RowAdmin):
 
     @admin.display(description=_("credits per user"))
     def credits(self, approval: Approval) -> str:
-        return format_signed(get_balance_change(approval))
+        return describe_change(approval)
 
     @admin.display(description=_("users"))
     def for_users(self, approval: Approval) -> str:

@@ -23,9 +23,11 @@ from accounts.admin.filters import (
 from credits import ledger
 from credits.admin import lookup
 from credits.admin.pages.exports import ExportPage
-from credits.admin.pages.refunds import RefundPage, may_refund
+from credits.admin.pages.payment_refunds import PaymentRefundPage, find_online_purchase
+from credits.admin.pages.refunds import RefundPage, is_refundable, may_refund
 from credits.admin.rows import RowAdmin, link_rows
 from credits.models import Transaction
+from credits.reversals import proposals
 from credits.templatetags.amounts import format_signed
 
 
@@ -91,7 +93,10 @@ class TransactionAdmin(RowAdmin):
 
     @admin.display(description=_("amount"))
     def moved(self, row: Transaction) -> str:
-        return format_signed(row.amount)
+        """Return the amount; for a write-off, which moves no credits, the change of the debt."""
+        if row.amount or not row.debt:
+            return format_signed(row.amount)
+        return gettext("debt %(change)s") % {"change": format_signed(row.debt)}
 
     @admin.display(description=_("balance after"))
     def left(self, row: Transaction) -> str:
@@ -127,21 +132,33 @@ class TransactionAdmin(RowAdmin):
         return ExportPage(request, self, listed).respond()
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the refund only while credits are left to refund."""
+        """Offer the refund only while something is left to refund."""
         row = self.get_object(request, str(object_id))
-        offered = may_refund(request.user, row) and ledger.refundable(row) > 0
+        offered = may_refund(request.user, row) and is_left(row)
         return super().get_actions_detail(request, object_id) if offered else []
 
     @action(description=_("Refund"), url_path="refund", icon="undo")  # type: ignore[untyped-decorator]
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
             return self.redirect_back()
-        if row.type not in (Transaction.Type.USAGE, Transaction.Type.PURCHASE):
-            messages.error(request, gettext("Only usage and purchases can be refunded."))
+        if not is_refundable(row):
+            messages.error(
+                request, gettext("Only usage, purchases and paid subscriptions can be refunded.")
+            )
             return self.redirect_back(row)
         if not may_refund(request.user, row):
             raise PermissionDenied
-        if request.method != "POST" and not ledger.refundable(row):
+        if request.method != "POST" and not is_left(row):
             messages.error(request, gettext("There is nothing left to refund."))
             return self.redirect_back(row)
+        if (purchase := find_online_purchase(row)) is not None:
+            return PaymentRefundPage(request, self, purchase).respond()
         return RefundPage(request, self, row).respond()
+
+
+def is_left(row: Transaction) -> bool:
+    """True while something of a transaction can be refunded: money of a payment, else credits."""
+    purchase = find_online_purchase(row)
+    if purchase is not None:
+        return proposals.propose(purchase).most_amount > 0
+    return ledger.refundable(row) > 0

@@ -156,7 +156,7 @@ def _refuse_credits(decision: HoldRefused, why: str) -> OutOfCredits:
         "required": decision["required"],
         "available": decision["available"],
     }
-    page = f"{settings.PUBLIC_ORIGIN}/#packages"
+    page = f"{settings.PUBLIC_ORIGIN}/account/credits"
     return OutOfCredits(
         words + why + " " + _("Get more credits: %(page)s") % {"page": page},
         **_build_facts(decision, page),

@@ -23,6 +23,7 @@ from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
 from llmproxy.spool import folder
+from smartspec.admin.payment_tasks import build_payment_tile
 from smartspec.upkeep import status
 
 DAYS = 30
@@ -77,6 +78,7 @@ def fill_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     if request.user.has_perm("credits.view_transaction"):
         context["audit"] = build_audit_tile()
         context["alerts"] = list(_list_alerts())
+        context["payments"] = build_payment_tile(request)
         context["figures"] = [*_count_current(), *_sum_recent()]
         context["newest"] = _list_newest()
         if request.user.has_perm("llmproxy.view_provider"):
@@ -192,12 +194,13 @@ def _count_failing_providers() -> Figure:
 
 def _sum_recent() -> list[Figure]:
     since = timezone.now() - timedelta(days=DAYS)
+    paid = Q(type=Type.PURCHASE) | (Q(type=Type.SUBSCRIPTION) & ~Q(reference_id=""))
     granted = Q(type__in=[Type.BONUS, Type.SUBSCRIPTION]) | Q(type=Type.ADJUSTMENT, amount__gt=0)
     # The primary key bounds the rows to read, because the time has no index.
     first = find_first_key(Transaction.objects.all(), "id", "created_at", since - MARGIN)
     sums = Transaction.objects.filter(pk__gte=first, created_at__gte=since).aggregate(
-        sold=Sum("amount", filter=Q(type=Type.PURCHASE), default=0),
-        granted=Sum("amount", filter=granted, default=0),
+        sold=Sum("amount", filter=paid, default=0),
+        granted=Sum("amount", filter=granted & ~paid, default=0),
         used=Sum("amount", filter=Q(type=Type.USAGE), default=0),
         answers=Count("pk", filter=Q(type=Type.USAGE)),
     )

@@ -35,6 +35,23 @@ SECTIONS: tuple[tuple[str | Promise, tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     (
+        _("Payments"),
+        (
+            ("credits.purchase", "shopping_cart"),
+            ("credits.packagerequest", "contact_support"),
+            ("credits.subscription", "autorenew"),
+            ("credits.refill", "battery_charging_full"),
+            ("credits.refillattempt", "bolt"),
+            ("credits.refund", "undo"),
+            ("credits.paymentreversal", "keyboard_return"),
+            ("credits.dispute", "gavel"),
+            ("credits.document", "description"),
+            ("credits.customer", "badge"),
+            ("credits.paymentevent", "webhook"),
+            ("credits.paymentcomparison", "compare_arrows"),
+        ),
+    ),
+    (
         _("Language models"),
         (
             ("llmproxy.completion", "chat"),

@@ -37,7 +37,8 @@ def test_no_other_module_spells_a_header() -> None:
         path
         for app in APPS
         for path in (ROOT / app).rglob("*.py")
-        if "migrations" not in path.parts
+        # The fake Stripe speaks Stripe's dialect, some of whose headers have the names of ours.
+        if not {"migrations", "fake_stripe"} & set(path.parts)
     ]
     found = {
         path: retyped(path.read_text())

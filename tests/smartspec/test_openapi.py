@@ -13,8 +13,8 @@ from rest_framework.schemas.generators import EndpointEnumerator
 
 from smartspec.views import not_found
 
-# The routes for browsers. All others are for programs and must be in the document.
-PAGES = re.compile(r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*)?\Z")
+# The routes for browsers and for Stripe. All others are for programs and must be in the document.
+PAGES = re.compile(r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*|stripe/.*)?\Z")
 CONVERTERS = EndpointEnumerator()
 Node = dict[str, Any]
 

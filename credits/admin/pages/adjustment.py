@@ -112,6 +112,10 @@ class AdjustmentPage(ConfirmedFormPage):
     def form(self, data: Any = None) -> AdjustmentForm:
         return AdjustmentForm(data, initial=self.initial(), most=get_limit_per_user(self.actor))
 
+    def initial(self) -> dict[str, Any]:
+        """Begin with the number of credits that the link to this page names."""
+        return {**super().initial(), "amount": self.request.GET.get("amount", "")[:20]}
+
     def users(self) -> Sequence[User]:
         return self.chosen
 

@@ -189,6 +189,8 @@ def _format_value(field: forms.BoundField, cleaned: dict[str, Any]) -> object:
     value = cleaned[field.name]
     if isinstance(field.field, forms.ChoiceField):
         return dict(field.field.choices)[value]  # type: ignore[arg-type]
+    if isinstance(value, bool):
+        return _("Yes")
     if isinstance(value, int):
         return intcomma(value)
     return formats.date_format(value) if isinstance(value, date) else value

@@ -16,10 +16,12 @@ from credits.admin.pages.confirmed_form import (
     make_reason_field,
 )
 from credits.countdown import format_countdown
-from credits.exceptions import LedgerRefusal
-from credits.models import Approval
+from credits.currencies import format_amount
+from credits.exceptions import InvalidAmount, LedgerRefusal, NoDebt
+from credits.models import Approval, Purchase, Refund
 from credits.operators import approvals
 from credits.operators.approvals import NotPending, OwnRequest
+from credits.reversals.refusals import RefusedByStripe
 from credits.templatetags.amounts import format_signed
 
 
@@ -45,12 +47,10 @@ class DecisionPage(ConfirmedFormPage):
         approval = self.approval
         last = approval.credits_expire_at
         return (
-            (
-                _("Change"),
-                f"{approval.get_kind_display()} {format_signed(get_balance_change(approval))}",
-            ),
+            (_("Change"), f"{approval.get_kind_display()} {describe_change(approval)}"),
             (_("Reason"), approval.reason),
             *([(_("Refunded transaction"), approval.refunds)] if approval.refunds else []),
+            *([(_("Money"), describe_money(approval))] if approval.money is not None else []),
             *(
                 [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
                 if last
@@ -65,7 +65,10 @@ class DecisionPage(ConfirmedFormPage):
         return self.chosen
 
     def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
-        return [Preview(user, get_balance_change(self.approval)) for user in self.chosen]
+        change = get_balance_change(self.approval)
+        if self.approval.takes_debt:  # What is not available becomes a debt.
+            return [Preview(user, max(change, -user.available)) for user in self.chosen]
+        return [Preview(user, change) for user in self.chosen]
 
     def explain(self, refusal: LedgerRefusal) -> str:
         if isinstance(refusal, NotPending):
@@ -75,6 +78,10 @@ class DecisionPage(ConfirmedFormPage):
             )
         if isinstance(refusal, OwnRequest):
             return _("Another administrator must decide on your request.")
+        if self.approval.kind == Approval.Kind.WRITE_OFF and isinstance(
+            refusal, InvalidAmount | NoDebt
+        ):
+            return _("The user owes less than that by now. Nothing was changed.")
         return super().explain(refusal)
 
     def back(self) -> str:
@@ -90,6 +97,11 @@ class ApprovePage(DecisionPage):
 
     def act(self, cleaned: dict[str, Any]) -> str:
         approvals.approve(self.approval, actor=self.actor, note=cleaned["reason"])
+        refund = approvals.find_refund(self.approval)
+        if refund is not None and refund.state == Refund.State.REFUSED:
+            return _("The request has been approved. %(refusal)s") % {
+                "refusal": RefusedByStripe(refund.problem).message
+            }
         return _("The request has been approved and carried out.")
 
 
@@ -119,5 +131,23 @@ class WithdrawPage(RejectPage):
 
 
 def get_balance_change(approval: Approval) -> int:
-    """Return by how many credits each balance changes; negative for the refund of a purchase."""
+    """Return by how many credits each balance changes.
+
+    It is negative for the refund of a payment, and 0 for a write-off.
+    """
+    if approval.kind == Approval.Kind.WRITE_OFF:
+        return 0
     return -approval.amount if approval.refunds and approval.refunds.amount > 0 else approval.amount
+
+
+def describe_money(approval: Approval) -> str:
+    """Return the money of a refund; say so if spent credits become a debt."""
+    purchase = Purchase.objects.get(transaction=approval.refunds)
+    money = format_amount(approval.money or 0, purchase.currency)
+    return f"{money} · {_('Take the rest as debt')}" if approval.takes_debt else money
+
+
+def describe_change(approval: Approval) -> str:
+    """Return the signed change of each balance; of the debt, for a write-off."""
+    is_write_off = approval.kind == Approval.Kind.WRITE_OFF
+    return format_signed(-approval.amount if is_write_off else get_balance_change(approval))

@@ -7,7 +7,8 @@ from django.db.transaction import atomic
 
 SUPPORT = "Support"
 # Support views rows, adjusts up to SUPPORT_ADJUST_CREDITS and refunds usage. It cannot change
-# prices, plans, providers or users, and cannot approve.
+# prices, plans, providers or users, cannot approve, pays nobody back, and lets nobody buy again
+# whose purchases are frozen. It may ask Stripe again, because that only finds out what is true.
 PERMISSIONS = (
     "accounts.view_user",
     "accounts.view_plan",
@@ -18,6 +19,20 @@ PERMISSIONS = (
     "credits.view_hold",
     "credits.view_package",
     "credits.view_approval",
+    "credits.view_purchase",
+    "credits.change_purchase",
+    "credits.view_packagerequest",
+    "credits.change_packagerequest",
+    "credits.view_subscription",
+    "credits.change_subscription",
+    "credits.view_refill",
+    "credits.view_refillattempt",
+    "credits.view_refund",
+    "credits.view_paymentreversal",
+    "credits.view_dispute",
+    "credits.view_document",
+    "credits.view_customer",
+    "credits.view_paymentcomparison",
     "credits.add_transaction",
     "credits.refund_usage",
     "llmproxy.view_completion",

@@ -243,7 +243,7 @@ def test_a_free_model_answers_when_the_budget_is_used_up(
 def test_without_credits_it_is_the_balance_that_is_named(make_user: Callable[..., User]) -> None:
     poor = make_user("poor@example.com")
     error = call(new_key(poor, monthly_budget=5).plain).json()["error"]
-    assert error["top_up_url"].endswith("#packages")
+    assert error["top_up_url"].endswith("/account/credits")
     assert "budget" not in error
 
 

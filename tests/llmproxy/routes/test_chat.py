@@ -153,7 +153,7 @@ def test_without_credits_the_provider_is_not_called(
         0,
     )
     assert error["message"].endswith(error["top_up_url"])
-    assert error["top_up_url"] == "http://127.0.0.1:8000/#packages"
+    assert error["top_up_url"] == "http://127.0.0.1:8000/account/credits"
     assert upstream.requests == []
     assert not Hold.objects.exists()
     assert not Completion.objects.exists()

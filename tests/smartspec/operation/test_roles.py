@@ -149,7 +149,8 @@ def test_the_log_is_narrowed_by_kind_administrator_day_and_words(client, operato
 
 def test_a_change_in_a_form_is_in_the_log(client, operator):
     sent = {"name": "Gratis", "monthly_credits": "0", "max_concurrent": "3"}
-    save_page(client, "/admin/accounts/plan/free/change/", sent)
+    prices = {"prices-TOTAL_FORMS": "0", "prices-INITIAL_FORMS": "0"}
+    save_page(client, "/admin/accounts/plan/free/change/", sent | prices)
     page = client.get(LOG).content.decode()
     assert "Gratis" in page
     assert "Changed" in page

@@ -73,7 +73,7 @@ def test_after_a_tick_everything_is_fine_and_written_a_line_each() -> None:
     written = StringIO()
     call_command("status", stdout=written)
     lines = written.getvalue().splitlines()
-    assert len(lines) == 6 + 1 + len(OF_ONE_MACHINE)
+    assert len(lines) == 8 + 1 + len(OF_ONE_MACHINE)
     assert all(line.startswith("ok ") for line in lines)
     assert any("job audit_daily" in line and "less than a minute ago" in line for line in lines)
 
