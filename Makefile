@@ -1,6 +1,6 @@
-# Four test processes share two cores, because each of them waits for a third of its time. A
+# Three test processes share two cores, because each of them waits for a third of its time. A
 # selection of tests (ARGS) runs in one process, which starts sooner.
-ALL_TESTS = -n 4 --dist worksteal
+ALL_TESTS = -n 3 --dist worksteal
 
 # Python and pytest keep the modules that they have compiled. Without them a run takes twice as long
 # to start.
@@ -15,13 +15,7 @@ run: install ## Install what is missing and serve on PORT (8000)
 	@.venv/bin/python -m smartspec.local.launch
 
 test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
-	@CHROMIUM=$$(tools/browser.sh) && \
-	TRPC_CLIENTS=$$(tools/node_clients.sh tests/credits/trpc_client v10 v11) && \
-	OAUTH_CLIENTS=$$(tools/node_clients.sh tests/deviceauth oauth_clients) && \
-	EVENT_CLIENTS=$$(tools/node_clients.sh tests/llmproxy/wild event_clients) && \
-	STRIPE_CLI=$$(tools/node_clients.sh tests/smartspec/local/fake_stripe stripe_cli) && \
-	PROGRAMS=$$(tools/programs.sh nginx-light caddy pgbouncer) && \
-	export CHROMIUM TRPC_CLIENTS OAUTH_CLIENTS EVENT_CLIENTS STRIPE_CLI PROGRAMS && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
+	@parts=$$(tools/test_parts.sh) && eval "$$parts" && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 check: install-dev ## Format, lint, types, layers, migrations, deployment settings
 	@tools/check.sh

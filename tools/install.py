@@ -20,7 +20,10 @@ FILES = {
     "run": ("requirements.txt", "requirements-local.txt"),
     "dev": ("requirements-dev.txt",),
 }
-PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
+PIP = (
+    *("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"),
+    "--no-compile",  # Python compiles what it imports, which is a small part of all modules.
+)
 # The lock files are complete, and some dependencies are left out on purpose.
 LOCKED = ("--only-binary", ":all:", "--no-deps")
 
