@@ -110,7 +110,13 @@ def buy(user: Any, key: str) -> Any:
 
     asked = {"currency": "usd", "form_key": key, "shown_price": 5000, "language": "en"}
     package: Any = Package.objects.get()
-    row = checkout.start(user=user, package=package, source=UNKNOWN, **asked)  # type: ignore[arg-type]
+    row = checkout.start(
+        user=user,
+        package=package,
+        source=UNKNOWN,
+        shown_credits=package.credits,
+        **asked,  # type: ignore[arg-type]
+    )
     pay(row.checkout_session)
     return row
 

@@ -29,12 +29,14 @@ def load() -> None:
 
 def buy(email: str) -> None:
     """Send the form of the page; the same form again leads to the same payment."""
+    package = Package.objects.get(name="Drilled")
     checkout.start(
         user=User.objects.get(email=email),
-        package=Package.objects.get(name="Drilled"),
+        package=package,
         currency="usd",
         form_key=email,
         shown_price=PRICE,
+        shown_credits=package.credits,
         language="en",
         source=Source(),
     )

@@ -53,10 +53,10 @@ def say(languages: list[str], text: str | Promise, **values: Any) -> Text:
 
 def _say_in(language: str, text: str | Promise, values: dict[str, Any]) -> str:
     with translation.override(language):
-        said = str(text)
+        words = str(text)
     if not values:
-        return said
-    return said % {
+        return words
+    return words % {
         name: value[language] if isinstance(value, dict) else value
         for name, value in values.items()
     }

@@ -19,7 +19,7 @@ from credits.models import Package, Purchase
 from credits.models.purchases import PurchaseState
 from credits.purchases import limits, prices, sessions, settlement
 from credits.purchases.facts import Finding
-from credits.purchases.refusals import NotOnSale, PaymentPageFailed, PriceChanged
+from credits.purchases.refusals import CreditsChanged, NotOnSale, PaymentPageFailed, PriceChanged
 from credits.stripe_api import checkout
 from credits.stripe_api.client import StripeAway, StripeRefused, is_configured, is_live
 
@@ -33,6 +33,7 @@ def start(
     currency: str,
     form_key: str,
     shown_price: int,
+    shown_credits: int,
     language: str,
     source: Source,
     save_card: bool = False,
@@ -40,9 +41,9 @@ def start(
     """Begin to buy a package; return the purchase, whose `checkout_url` leads to Stripe's page.
 
     The same `form_key` of a user again returns the same purchase of the same package and currency,
-    whatever became of it. An empty one is always new.
-    `shown_price` is what the page showed, in minor units. With `save_card`, the buyer asked Stripe
-    to keep the card.
+    whatever became of it. An empty one is always new. `shown_price`, in minor units, and
+    `shown_credits` are what the page showed. With `save_card`, the buyer asked Stripe to keep the
+    card.
 
     Raises ShopRefusal, and StripeAway: then the same form goes on where this call ended.
     """
@@ -55,6 +56,7 @@ def start(
         package=package,
         currency=currency,
         shown_price=shown_price,
+        shown_credits=shown_credits,
         language=language,
         source=source,
         saves_card=save_card,
@@ -100,6 +102,7 @@ def _write_row(
     package: Package,
     currency: str,
     shown_price: int,
+    shown_credits: int,
     language: str,
     source: Source,
     saves_card: bool,
@@ -116,6 +119,8 @@ def _write_row(
         price = prices.find_price(package, currency)
         if price != shown_price:
             raise PriceChanged(price=price, currency=currency)
+        if package.credits != shown_credits:
+            raise CreditsChanged(credits=package.credits)
         limits.check(buyer, total=price, currency=currency, source=source)
         net, tax, percent = prices.split(price, now)
         return Purchase.objects.create(

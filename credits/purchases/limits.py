@@ -28,6 +28,7 @@ from credits.purchases.refusals import (
 
 DAY = timedelta(days=1)
 HOUR_SECONDS, DAY_SECONDS = 3600, 86_400
+ASKS_PER_MINUTE = 30
 DECLINES = 3  # in a day, after which the shop is closed for a day
 DECLINED = "A card was declined."
 COUNTED = (
@@ -86,6 +87,14 @@ def _check_first_days(user: User, *, total: int, currency: str) -> None:
     ).aggregate(total=Sum("total", default=0))["total"]
     if today + total > most:
         raise TooMuchForToday(most=most, currency=currency)
+
+
+def may_ask_stripe(user: User) -> bool:
+    """Count a page of this user that asks Stripe; False if there were too many in this minute.
+
+    Stripe limits the requests of the whole site, so that one user could stop the others.
+    """
+    return take(f"ask:{user.pk}", limit=ASKS_PER_MINUTE).allowed
 
 
 def _take(key: str, *, limit: int, period: int) -> None:

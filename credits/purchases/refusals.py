@@ -23,7 +23,11 @@ class NotOnSale(ShopRefusal):
         super().__init__(_("This is not on sale any more. Choose another package."))
 
 
-class PriceChanged(ShopRefusal):
+class OfferChanged(ShopRefusal):
+    """What is sold is not what the page showed."""
+
+
+class PriceChanged(OfferChanged):
     """The price is not the one that the page showed; `price` is the new one, in minor units."""
 
     code = "price_changed"
@@ -35,6 +39,19 @@ class PriceChanged(ShopRefusal):
             % {"price": new_price}
         )
         self.price, self.currency = price, currency
+
+
+class CreditsChanged(OfferChanged):
+    """The number of credits is not the one that the page showed; `credits` is the new one."""
+
+    code = "credits_changed"
+
+    def __init__(self, *, credits: int) -> None:
+        super().__init__(
+            _("This changed: you get %(credits)s credits now. Buy again if you agree.")
+            % {"credits": f"{credits:,}"}
+        )
+        self.credits = credits
 
 
 class AddressNotVerified(ShopRefusal):

@@ -1,6 +1,7 @@
 """The saved card that refills are charged to."""
 
 import hashlib
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -39,11 +40,19 @@ def start_setup(*, user: User, currency: str, form_key: str, source: Source) -> 
     return str(session["url"])
 
 
-def follow_setup(session: str) -> Refill | None:
-    """Take over the card that was saved in a session; return the refill of its owner.
+@dataclass(frozen=True, slots=True)
+class SavedCard:
+    """A card that `owner` has saved on Stripe's page. `name` is what its owner calls it."""
 
-    The refill stays off if it was off. None if the session is not ours, saved nothing yet, or its
-    owner has no refill: then `switch_on` finds the card. Raises StripeAway and StripeRefused.
+    owner: User
+    payment_method: str
+    name: str
+
+
+def find_saved(session: str) -> SavedCard | None:
+    """Return the card that was saved in a session; None if it is not ours, or not finished.
+
+    Raises StripeAway and StripeRefused.
     """
     answer = cards.fetch_setup(session)
     metadata = dict(answer.get("metadata") or {})
@@ -52,11 +61,20 @@ def follow_setup(session: str) -> Refill | None:
     if not is_ours or answer["status"] != "complete" or not method.get("card"):
         return None
     user = User.objects.filter(public_id=metadata.get("user", ""), closed_at=None).first()
-    owner = as_object(answer.get("customer")).get("id", "")
-    if user is None or not Customer.objects.filter(user=user, stripe_customer=owner).exists():
+    customer = as_object(answer.get("customer")).get("id", "")
+    if user is None or not Customer.objects.filter(user=user, stripe_customer=customer).exists():
         return None
-    Refill.objects.filter(user=user).update(payment_method=method["id"], card=describe_card(method))
-    return Refill.objects.filter(user=user).first()
+    return SavedCard(user, method["id"], describe_card(method))
+
+
+def take_over(saved: SavedCard) -> Refill | None:
+    """Charge this card from now on; return the refill of its owner, which stays off if it was off.
+
+    None if the owner has no refill yet: `switch_on` finds the card.
+    """
+    refills = Refill.objects.filter(user=saved.owner)
+    refills.update(payment_method=saved.payment_method, card=saved.name)
+    return refills.first()
 
 
 def find_card(user: User) -> tuple[str, str] | None:

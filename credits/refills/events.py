@@ -11,7 +11,8 @@ from credits.refills import card, charging, ends
 def follow_setup(event: PaymentEvent, hint: Object) -> str:
     if hint.get("mode") != "setup":
         raise Ignored("No card is saved in this session.")
-    refill = card.follow_setup(event.object_id)
+    saved = card.find_saved(event.object_id)
+    refill = card.take_over(saved) if saved else None
     if refill is None:
         raise Ignored("The card belongs to no refill of this site.")
     return f"The card of user {refill.user_id} is {refill.card}."

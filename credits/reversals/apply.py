@@ -21,16 +21,16 @@ def refresh(purchase: Purchase) -> Purchase:
     Returns the purchase as it is then. Raises StripeAway, StripeRefused.
     """
     if purchase.payment_intent:
-        said = facts.fetch(purchase.payment_intent)
-        records.record(purchase, said)
+        known = facts.fetch(purchase.payment_intent)
+        records.record(purchase, known)
         if settings.REFUND_FRAUD_WARNINGS:
-            _refund_warned(purchase, said)
+            _refund_warned(purchase, known)
     return Purchase.objects.get(pk=purchase.pk)
 
 
-def _refund_warned(purchase: Purchase, said: Facts) -> None:
+def _refund_warned(purchase: Purchase, known: Facts) -> None:
     """Refund a payment that was reported as fraud in full: that costs less than a dispute."""
-    for warning in said.warnings:
+    for warning in known.warnings:
         if warning.is_actionable:
             _refund_rest(purchase, f"warning:{warning.id}")
 

@@ -16,11 +16,15 @@ class PageQuery(forms.Form):
 
 
 class BuyForm(forms.Form):
-    """The hidden fields of a Buy button. `price` is what the page showed, in minor units."""
+    """The hidden fields of a Buy button.
+
+    `price`, in minor units, and `credits` are what the page showed.
+    """
 
     package = forms.IntegerField(min_value=1, max_value=MAX_KEY)
     currency = forms.CharField(validators=[validate_currency])
     price = forms.IntegerField(min_value=1, max_value=MAX_KEY)
+    credits = forms.IntegerField(min_value=1, max_value=MAX_KEY)
     form_key = forms.CharField(validators=[FORM_KEY])
 
 
@@ -38,9 +42,10 @@ class GiveBackForm(forms.Form):
 
 
 class PlanForm(forms.Form):
-    """The hidden fields of a button of a plan. `price` is what the page showed, in minor units."""
+    """The hidden fields of a button of a plan: as those of a Buy button."""
 
     plan = forms.SlugField(max_length=50)
     currency = forms.CharField(validators=[validate_currency])
     price = forms.IntegerField(min_value=1, max_value=MAX_KEY)
+    credits = forms.IntegerField(min_value=1, max_value=MAX_KEY)
     form_key = forms.CharField(validators=[FORM_KEY])

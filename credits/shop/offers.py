@@ -58,9 +58,10 @@ def list_offers(user: User, currency: str) -> list[Offer]:
     """Return the packages that are on sale in this currency, in the order of the operator."""
     prices = PackagePrice.objects.filter(currency=currency, package__is_active=True)
     rows = prices.select_related("package").order_by("package__sort_order", "package_id")
-    asked = _read_requests(user, (row.package_id for row in rows))
+    requested_at = _read_requests(user, (row.package_id for row in rows))
     return [
-        Offer(row.package, row.amount, currency, asked_at=asked.get(row.package_id)) for row in rows
+        Offer(row.package, row.amount, currency, asked_at=requested_at.get(row.package_id))
+        for row in rows
     ]
 
 

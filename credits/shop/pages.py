@@ -21,7 +21,7 @@ from accounts.toolbox.request_source import Source
 from credits import ledger
 from credits.models import Package, Purchase, Refill, Subscription
 from credits.purchases import checkout, frozen, limits, requests
-from credits.purchases.refusals import PriceChanged, ShopClosed, ShopRefusal
+from credits.purchases.refusals import OfferChanged, ShopClosed, ShopRefusal
 from credits.shop import offers
 from credits.shop.forms import AskForm, BuyForm, PageQuery
 from credits.shop.policy import leads_to_stripe
@@ -93,10 +93,11 @@ def buy(request: HttpRequest) -> HttpResponse:
             currency=sent["currency"],
             form_key=sent["form_key"],
             shown_price=sent["price"],
+            shown_credits=sent["credits"],
             language=get_language() or "en",
             source=Source.from_request(request),
         )
-    except PriceChanged as refusal:
+    except OfferChanged as refusal:
         messages.warning(request, refusal.message)
         return redirect_to_offers(currency=sent["currency"], changed=str(package.pk))
     except ShopRefusal as refusal:
@@ -119,7 +120,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         return redirect_to_offers()
     package = get_object_or_404(Package, pk=form.cleaned_data["package"], is_active=True)
     requests.ask(user=require_user(request), package=package)
-    messages.success(request, _("We were told, and will write to you."))
+    messages.success(request, _("We have your request and will write to you."))
     return redirect_to_offers()
 
 

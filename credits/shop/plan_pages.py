@@ -20,7 +20,7 @@ from accounts.access.authentication import require_user
 from accounts.models import Plan, User
 from accounts.toolbox.request_source import Source
 from credits.models import PlanPrice, Subscription
-from credits.purchases.refusals import PriceChanged, ShopRefusal
+from credits.purchases.refusals import OfferChanged, ShopRefusal
 from credits.shop import offers
 from credits.shop.forms import PlanForm
 from credits.shop.pages import explain_closed, explain_silence
@@ -90,6 +90,7 @@ def begin(request: HttpRequest) -> HttpResponse:
             currency=sent["currency"],
             form_key=sent["form_key"],
             shown_price=sent["price"],
+            shown_credits=sent["credits"],
             language=get_language() or "en",
             source=Source.from_request(request),
         )
@@ -118,6 +119,7 @@ def upgrade(request: HttpRequest, slug: str) -> HttpResponse:
             plan=plan,
             form_key=sent["form_key"],
             shown_price=sent["price"],
+            shown_credits=sent["credits"],
         )
         if row.invoice_url:
             messages.warning(request, _("Your bank has to confirm this payment. Pay it below."))
@@ -142,6 +144,7 @@ def downgrade(request: HttpRequest, slug: str) -> HttpResponse:
             plan=plan,
             form_key=sent["form_key"],
             shown_price=sent["price"],
+            shown_credits=sent["credits"],
         )
         text = _("Your plan changes on %(day)s. Until then you keep the present one.")
         messages.success(request, text % {"day": show_day(row)})
@@ -200,7 +203,7 @@ def attempt(
     changed: dict[str, str] = {}
     try:
         return act(require_user(request))
-    except PriceChanged as refusal:
+    except OfferChanged as refusal:
         messages.warning(request, refusal.message)
         changed = {"changed": sent["plan"].pk}
     except ShopRefusal as refusal:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.access.authentication import require_user
 from accounts.models import User
 from credits.models import Purchase, Subscription
-from credits.purchases import checkout, settlement
+from credits.purchases import checkout, limits, settlement
 from credits.reversals import proposals
 from credits.shop import plan_pages
 from credits.shop.pages import note_refusal
@@ -50,13 +50,16 @@ def come_back(request: HttpRequest) -> HttpResponse:
     if not SESSION.fullmatch(session):
         raise Http404
     user = require_user(request)
+    may_ask = limits.may_ask_stripe(user)
     plan = Subscription.objects.filter(user=user, checkout_session=session).first()
     if plan is not None:
+        if not may_ask:
+            return HttpResponseRedirect(reverse("account_plan"))
         return plan_pages.come_back(request, plan)
     purchase = get_object_or_404(Purchase, user=user, checkout_session=session)
     is_away = False
     try:
-        purchase = settlement.settle(purchase)
+        purchase = settlement.settle(purchase) if may_ask else purchase
     except (StripeAway, StripeRefused) as error:
         note_refusal(error)
         is_away = True
@@ -77,7 +80,11 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
 @login_required
 def check(request: HttpRequest, public_id: str) -> HttpResponse:
     """Ask Stripe about one purchase, and show it again."""
-    purchase = find_purchase(require_user(request), public_id)
+    user = require_user(request)
+    purchase = find_purchase(user, public_id)
+    if not limits.may_ask_stripe(user):
+        messages.warning(request, _("You asked too often. Try again in a minute."))
+        return lead_to(purchase)
     try:
         settlement.check(purchase)
     except (StripeAway, StripeRefused) as error:

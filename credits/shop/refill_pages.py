@@ -18,6 +18,7 @@ from accounts.access.authentication import require_user
 from accounts.models import User
 from accounts.toolbox.request_source import Source
 from credits.models import Refill, RefillAttempt
+from credits.purchases.limits import may_ask_stripe
 from credits.purchases.refusals import ShopRefusal
 from credits.refills import card, consent
 from credits.refills.ends import PAUSES
@@ -42,7 +43,7 @@ def show(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = make_form(request, user, request.POST)
         return _ask_consent(request, form) if form.is_valid() else _show(request, form)
-    if SESSION.fullmatch(session := request.GET.get("session", "")):
+    if SESSION.fullmatch(session := request.GET.get("session", "")) and may_ask_stripe(user):
         return _follow_card(request, session)
     return _show(request, make_form(request, user))
 
@@ -167,12 +168,16 @@ def _keep_and_ask_for_card(
 
 
 def _follow_card(request: HttpRequest, session: str) -> HttpResponse:
-    """Take over the card from whose page the reader comes back."""
+    """Take over the card from whose page the reader comes back; never that of somebody else."""
     try:
-        card.follow_setup(session)
+        saved = card.find_saved(session)
     except (StripeAway, StripeRefused) as error:
         messages.warning(request, explain_silence(error))
+        return lead_back()
+    if saved is None or saved.owner != require_user(request):
+        messages.warning(request, _("No card was saved. Try again."))
     else:
+        card.take_over(saved)
         messages.success(request, _("The card is saved. Now switch the refill on."))
     return lead_back()
 

@@ -88,8 +88,8 @@ def find_problems(bill: Bill, price: SubscriptionPrice | None) -> Iterator[str]:
         yield f"The invoice was made because of {bill.reason!r}."
     if price is None:
         yield "The invoice has no price that the buyer agreed to."
-    elif (asked := bill.subtotal if is_calculated_by_stripe() else bill.total) != price.amount:
-        yield f"The invoice is over {asked} and {price.amount} was agreed."
+    elif (billed := bill.subtotal if is_calculated_by_stripe() else bill.total) != price.amount:
+        yield f"The invoice is over {billed} and {price.amount} was agreed."
     if bill.amount_paid != bill.total:
         yield f"{bill.amount_paid} of {bill.total} was paid with the card."
     if not bill.payment_intent:

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def upgrade(
-    *, subscription: Subscription, plan: Plan, form_key: str, shown_price: int
+    *, subscription: Subscription, plan: Plan, form_key: str, shown_price: int, shown_credits: int
 ) -> Subscription:
     """Begin a dearer plan now, with a new period that is paid in full; return the row.
 
@@ -45,7 +45,9 @@ def upgrade(
     price = _find_agreed(subscription, key)
     if price is None:
         limits.refuse_closed(subscription.user)
-        amount = prices.check_shown(plan, subscription.currency, shown_price)
+        amount = prices.check_shown(
+            plan, subscription.currency, shown_price=shown_price, shown_credits=shown_credits
+        )
         row = _check_changeable(subscription)
         if amount <= row.amount:
             raise NotHigher
@@ -61,7 +63,7 @@ def upgrade(
 
 
 def downgrade(
-    *, subscription: Subscription, plan: Plan, form_key: str, shown_price: int
+    *, subscription: Subscription, plan: Plan, form_key: str, shown_price: int, shown_credits: int
 ) -> Subscription:
     """Let a plan that does not cost more begin with the next period; return the row.
 
@@ -70,7 +72,9 @@ def downgrade(
     key = prices.make_form_key(subscription.user, form_key, plan, subscription.public_id)
     price = _find_agreed(subscription, key)
     if price is None:
-        amount = prices.check_shown(plan, subscription.currency, shown_price)
+        amount = prices.check_shown(
+            plan, subscription.currency, shown_price=shown_price, shown_credits=shown_credits
+        )
         row = _check_changeable(subscription)
         if amount > row.amount:
             raise NotLower

@@ -10,7 +10,7 @@ from django.db.transaction import atomic
 
 from accounts.models import Plan, User
 from credits.models import PlanPrice, Subscription, SubscriptionPrice
-from credits.purchases.refusals import NotOnSale, PriceChanged
+from credits.purchases.refusals import CreditsChanged, NotOnSale, PriceChanged
 from credits.purchases.taxes import is_calculated_by_stripe
 from credits.stripe_api import subscriptions as stripe
 from credits.stripe_api.client import Answer
@@ -26,11 +26,16 @@ def find_price(plan: Plan, currency: str) -> int:
     return price.amount
 
 
-def check_shown(plan: Plan, currency: str, shown: int) -> int:
-    """Return the price if it is the one that the buyer saw. Raises NotOnSale and PriceChanged."""
+def check_shown(plan: Plan, currency: str, *, shown_price: int, shown_credits: int) -> int:
+    """Return the price if price and credits are those that the buyer saw.
+
+    Raises NotOnSale, PriceChanged and CreditsChanged.
+    """
     amount = find_price(plan, currency)
-    if amount != shown:
+    if amount != shown_price:
         raise PriceChanged(price=amount, currency=currency)
+    if plan.monthly_credits != shown_credits:
+        raise CreditsChanged(credits=plan.monthly_credits)
     return amount
 
 

@@ -32,19 +32,23 @@ def start(
     currency: str,
     form_key: str,
     shown_price: int,
+    shown_credits: int,
     language: str,
     source: Source,
 ) -> Subscription:
     """Begin a plan; the row's `checkout_url` leads to Stripe's page.
 
-    The same form again leads to the same page. `shown_price` is what the buyer saw, in minor units.
+    The same form again leads to the same page. `shown_price`, in minor units, and
+    `shown_credits` are what the buyer saw.
     Raises a ShopRefusal (AlreadySubscribed, NotOnSale, PriceChanged, …) and StripeAway.
     """
     key = prices.make_form_key(user, form_key, plan, currency)
     row = _find_form(key)
     if row is None:
         limits.refuse_closed(user)
-        amount = prices.check_shown(plan, currency, shown_price)
+        amount = prices.check_shown(
+            plan, currency, shown_price=shown_price, shown_credits=shown_credits
+        )
         if find_running(user) is not None:
             raise AlreadySubscribed
         limits.check(user, total=amount, currency=currency, source=source)

@@ -20,10 +20,11 @@ from django.utils import formats
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
 from accounts.access.authentication import require_user
 from accounts.models import User
+from credits import ledger
 from credits.admin.pages import balance_changes
 from credits.exceptions import IdempotencyConflict, InsufficientCredits, LedgerRefusal
 from credits.operators import approvals
@@ -47,6 +48,36 @@ class ReasonForm(forms.Form):
         if "key" in self.errors:
             self.add_error(None, _("This form is incomplete. Open it again."))
         return self.cleaned_data
+
+
+class CreditsForm(ReasonForm):
+    """A form about some credits, at most `most`. Subclasses say in words what the limit is."""
+
+    amount = forms.IntegerField(
+        label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
+    )
+    reason = make_reason_field(
+        help_text=gettext_lazy("The user and other administrators can read this.")
+    )
+    field_order = ("amount", "reason", "key")
+
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.most = most
+
+    def describe_limit(self) -> str:
+        raise NotImplementedError
+
+    def clean_amount(self) -> int:
+        """Refuse more than `most`, before the confirmation only.
+
+        When a form is sent twice, nothing is left at the second time, but its key must get the
+        first outcome again. So on confirmation only the ledger checks it, which knows the key.
+        """
+        amount = int(self.cleaned_data["amount"])
+        if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
+            raise forms.ValidationError(self.describe_limit())
+        return amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,19 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
+    CreditsForm,
     Facts,
     Preview,
-    ReasonForm,
     describe_needed_approval,
     describe_requested_approval,
-    make_reason_field,
 )
 from credits.exceptions import AlreadyRefunded, InvalidAmount, LedgerRefusal
 from credits.models import Transaction
@@ -29,31 +25,13 @@ REFUND_USAGE = "credits.refund_usage"
 REFUND_PAYMENT = "credits.refund_purchase"
 
 
-class RefundForm(ReasonForm):
-    amount = forms.IntegerField(
-        label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
-    )
-    reason = make_reason_field(
-        help_text=gettext_lazy("The user and other administrators can read this.")
-    )
-    field_order = ("amount", "reason", "key")
-
-    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+class RefundForm(CreditsForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.most = most
-        self.fields["amount"].help_text = _("At most %(most)d credits can be refunded.") % {
-            "most": most
-        }
+        self.fields["amount"].help_text = self.describe_limit()
 
-    def clean_amount(self) -> int:
-        amount = int(self.cleaned_data["amount"])
-        # When a form is sent twice, nothing is left at the second time, but its key must get the
-        # first outcome again. So on confirmation only the ledger checks it, which knows the key.
-        if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.most):
-            raise forms.ValidationError(
-                _("At most %(most)d credits can be refunded.") % {"most": self.most}
-            )
-        return amount
+    def describe_limit(self) -> str:
+        return _("At most %(most)d credits can be refunded.") % {"most": self.most}
 
 
 class RefundPage(ConfirmedFormPage):

@@ -2,51 +2,27 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
-from unfold.widgets import UnfoldAdminIntegerFieldWidget
+from django.utils.translation import ngettext
 
 from accounts.models import User
-from credits import ledger
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
+    CreditsForm,
     Facts,
     Preview,
-    ReasonForm,
     describe_needed_approval,
     describe_requested_approval,
-    make_reason_field,
 )
 from credits.exceptions import InvalidAmount, LedgerRefusal, NoDebt
 from credits.operators import approvals
 
 
-class WriteOffForm(ReasonForm):
-    amount = forms.IntegerField(
-        label=gettext_lazy("Credits"), min_value=1, widget=UnfoldAdminIntegerFieldWidget
-    )
-    reason = make_reason_field(
-        help_text=gettext_lazy("The user and other administrators can read this.")
-    )
-    field_order = ("amount", "reason", "key")
-
-    def __init__(self, *args: Any, owed: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.owed = owed
-
-    def clean_amount(self) -> int:
-        """Compare with the debt before the confirmation only.
-
-        When a form is sent twice, nothing is owed at the second time, but its key must get the
-        first outcome again.
-        """
-        amount = int(self.cleaned_data["amount"])
-        if amount > (ledger.MAX_AMOUNT if "confirm" in self.data else self.owed):
-            raise forms.ValidationError(describe_limit(self.owed))
-        return amount
+class WriteOffForm(CreditsForm):
+    def describe_limit(self) -> str:
+        return describe_limit(self.most)
 
 
 class WriteOffPage(ConfirmedFormPage):
@@ -56,7 +32,7 @@ class WriteOffPage(ConfirmedFormPage):
         self.title, self.verb = _("Write off debt"), _("Write off")
 
     def form(self, data: Any = None) -> WriteOffForm:
-        return WriteOffForm(data, initial=self.initial(), owed=self.user.credits_debt)
+        return WriteOffForm(data, initial=self.initial(), most=self.user.credits_debt)
 
     def initial(self) -> dict[str, Any]:
         return {**super().initial(), "amount": self.user.credits_debt}

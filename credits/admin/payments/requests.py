@@ -32,22 +32,22 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset.filter(answered_at=None) if self.value() == "yes" else queryset
 
 
-def mark_answered(request: HttpRequest, asked: PackageRequest) -> str:
+def mark_answered(request: HttpRequest, row: PackageRequest) -> str:
     """Mark a request as answered. Raises ActRefused if another administrator was faster."""
-    if not requests.answer(asked, actor=require_user(request)):
+    if not requests.answer(row, actor=require_user(request)):
         raise ActRefused(gettext("Another administrator has answered this request."))
     return gettext("The request is marked as answered.")
 
 
-def give_credits(request: HttpRequest, asked: PackageRequest) -> HttpResponseBase:
+def give_credits(request: HttpRequest, row: PackageRequest) -> HttpResponseBase:
     """Mark a request as answered, and lead to the page that adjusts the credits of its user."""
-    mark_answered(request, asked)
-    query = urlencode({"user": asked.user_id, "amount": asked.package.credits})
+    mark_answered(request, row)
+    query = urlencode({"user": row.user_id, "amount": row.package.credits})
     return HttpResponseRedirect(f"{reverse('admin:accounts_user_adjust')}?{query}")
 
 
-def is_waiting(asked: PackageRequest) -> bool:
-    return asked.answered_at is None
+def is_waiting(row: PackageRequest) -> bool:
+    return row.answered_at is None
 
 
 @admin.register(PackageRequest)

@@ -415,7 +415,13 @@ def test_a_payment_in_review_can_be_refunded(client, operator, fake_stripe, make
 
 def test_a_document_is_printed_and_issued_anew(client, operator, fake_stripe, buyer, package):
     client.force_login(buyer)
-    sent = {"package": package.pk, "currency": "usd", "price": "2000", "form_key": "k" * 24}
+    sent = {
+        "package": package.pk,
+        "currency": "usd",
+        "price": "2000",
+        "credits": package.credits,
+        "form_key": "k" * 24,
+    }
     client.post("/account/credits/buy", sent)
     bought = Purchase.objects.get()
     fake_stripe.pay(bought.checkout_session)

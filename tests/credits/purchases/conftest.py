@@ -40,9 +40,12 @@ def buy(ann: User, package: Package, fake_stripe: FakeStripe) -> Callable[..., P
             "currency": "usd",
             "form_key": "form",
             "shown_price": 5000,
+            "shown_credits": package.credits,
             "language": "en",
             "source": UNKNOWN,
         }
+        if "package" in changes:
+            asked["shown_credits"] = changes["package"].credits
         return checkout.start(**{**asked, **changes})
 
     return begin

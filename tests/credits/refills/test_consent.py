@@ -61,6 +61,7 @@ def test_a_card_that_was_kept_with_a_purchase_can_be_refilled_from(
         currency="usd",
         form_key="form",
         shown_price=PRICE,
+        shown_credits=package.credits,
         language="en",
         source=UNKNOWN,
         save_card=True,
@@ -112,7 +113,9 @@ def test_a_card_that_is_saved_later_switches_nothing_on(switch_on, ann, save_car
     customer = Customer.objects.get(user=ann).stripe_customer
     session = start_setup(ann, fake_stripe)
     fake_stripe.pay(session["id"], "mastercard")
-    assert card.follow_setup(session["id"]) == refill
+    saved = card.find_saved(session["id"])
+    assert saved is not None
+    assert (saved.owner, card.take_over(saved)) == (ann, refill)
     refill.refresh_from_db()
     assert (refill.enabled_at, refill.card) == (None, "Mastercard •••• 4444")
     assert session["customer"] == customer

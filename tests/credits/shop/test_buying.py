@@ -1,6 +1,7 @@
 """From the packages to Stripe's page and back, as pages: what a buyer reads at each step."""
 
 import re
+from unittest import mock
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -8,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from credits.models import Customer, PackageRequest, Purchase
+from credits.purchases import limits
 from tests.pages import extract_text
 
 pytestmark = pytest.mark.django_db
@@ -75,9 +77,32 @@ def test_a_price_that_rose_asks_for_one_more_click(client, fake_stripe, buyer, p
     refused = client.post(f"{CREDITS}/buy", old, follow=True)
     text = extract_text(refused)
     assert "The price changed: it is $25.00 now" in text
-    assert "This is the new price." in text
+    assert "This has changed." in text
     assert not Purchase.objects.exists()
     assert buy(client)["Location"].startswith(fake_stripe.url)
+
+
+def test_fewer_credits_for_the_price_ask_for_one_more_click(client, fake_stripe, buyer, package):
+    (old,) = read_buttons(client)
+    package.credits = 400
+    package.save()
+    text = extract_text(client.post(f"{CREDITS}/buy", old, follow=True))
+    assert "you get 400 credits now. Buy again if you agree." in text
+    assert not Purchase.objects.exists()
+    assert buy(client)["Location"].startswith(fake_stripe.url)
+    assert Purchase.objects.get().credits == 400
+
+
+def test_a_buyer_who_asks_without_end_does_not_ask_stripe(client, fake_stripe, buyer, package):
+    buy(client)
+    session = Purchase.objects.get().checkout_session
+    with mock.patch.object(limits, "ASKS_PER_MINUTE", 2):
+        for _ in range(2):
+            client.get(f"{CREDITS}/return", {"session": session})
+        fake_stripe.pay(session)
+        page = client.get(f"{CREDITS}/return", {"session": session})
+    assert "A payment is open" in extract_text(page)
+    assert Purchase.objects.get().state == "open"
 
 
 def test_a_withdrawn_package_says_what_to_do(client, fake_stripe, buyer, package):
@@ -218,7 +243,7 @@ def test_without_a_key_one_button_asks_the_operator(client, buyer, package, sett
         asked = client.post(f"{CREDITS}/ask", {"package": package.pk}, follow=True)
     assert PackageRequest.objects.count() == 1
     text = extract_text(asked)
-    assert "We were told, and will write to you." in text
+    assert "We have your request and will write to you." in text
     assert "Asked on" in text
 
 

@@ -23,7 +23,7 @@ def plans(buyer):
 
 def read_fields(page, action):
     form = page.content.decode().partition(f'action="{action}"')[2].partition("</form>")[0]
-    return dict(re.findall(r'name="(plan|currency|price|form_key)" value="([^"]*)"', form))
+    return dict(re.findall(r'name="(plan|currency|price|credits|form_key)" value="([^"]*)"', form))
 
 
 def press(client, action, **changed):
@@ -63,7 +63,7 @@ def test_a_dearer_plan_is_confirmed_and_paid_at_once(client, fake_stripe, buyer)
     preview = client.get(f"{PLAN}/pro/upgrade")
     assert "You pay today $29.00" in extract_text(preview)
     form = re.findall(
-        r'name="(plan|currency|price|form_key)" value="([^"]*)"', preview.content.decode()
+        r'name="(plan|currency|price|credits|form_key)" value="([^"]*)"', preview.content.decode()
     )
     for _ in range(2):
         done = client.post(f"{PLAN}/pro/upgrade", dict(form), follow=True)
@@ -121,7 +121,7 @@ def test_a_price_that_rose_asks_for_one_more_click(client, fake_stripe):
     refused = press(client, f"{PLAN}/begin", price="1")
     text = extract_text(client.get(refused["Location"]))
     assert "The price changed: it is $9.00 now" in text
-    assert "This is the new price." in text
+    assert "This has changed." in text
     assert not Subscription.objects.exists()
 
 

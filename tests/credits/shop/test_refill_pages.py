@@ -46,6 +46,24 @@ def test_without_a_card_the_settings_are_kept_and_a_card_is_asked_for(
     assert (refill.enabled_at, refill.threshold, refill.monthly_cap) == (None, 100, 10_000)
 
 
+def test_the_card_of_somebody_else_is_not_taken_over(client, fake_stripe, buyer, make_user, sent):
+    client.post(f"{REFILL}", sent)
+    save_card(client, fake_stripe)
+    Refill.objects.update(payment_method="", card="")
+    (session,) = fake_stripe.list_objects("checkout.session", mode="setup")
+    client.force_login(make_user("stranger@example.com"))
+    text = extract_text(client.get(REFILL, {"session": session["id"]}, follow=True))
+    assert "No card was saved." in text
+    assert Refill.objects.get().card == ""
+
+
+def test_a_card_that_was_not_saved_yet_is_not_called_saved(client, fake_stripe, buyer):
+    client.post(f"{REFILL}/card", {"form_key": "k" * 20})
+    (session,) = fake_stripe.list_objects("checkout.session", mode="setup")
+    text = extract_text(client.get(REFILL, {"session": session["id"]}, follow=True))
+    assert "No card was saved." in text
+
+
 def test_the_consent_is_shown_before_anything_is_switched_on(client, fake_stripe, make_user, sent):
     user = make_user("rich@example.com", credits=1000)
     client.force_login(user)

@@ -45,6 +45,7 @@ def begin(ann: User, plans: dict[str, Plan], fake_stripe: FakeStripe) -> Callabl
             "currency": "usd",
             "form_key": "form",
             "shown_price": PRICES[slug][1],
+            "shown_credits": plans[slug].monthly_credits,
             "language": "en",
             "source": UNKNOWN,
         }

@@ -41,6 +41,7 @@ def ask(row, plans, slug, changes):
         "plan": plans[slug],
         "form_key": f"change to {slug}",
         "shown_price": PRICES[slug][1],
+        "shown_credits": plans[slug].monthly_credits,
         **changes,
     }
 

@@ -233,7 +233,13 @@ def test_a_restored_database_finds_an_upgrade_again(begin, fake_stripe, plans, a
     row = begin()
     fake_stripe.pay(row.checkout_session)
     row = following.refresh(row)
-    change.upgrade(subscription=row, plan=plans["team"], form_key="up", shown_price=5000)
+    change.upgrade(
+        subscription=row,
+        plan=plans["team"],
+        form_key="up",
+        shown_price=5000,
+        shown_credits=plans["team"].monthly_credits,
+    )
     SubscriptionPeriod.objects.filter(price__plan="team").update(price=None)
     row.prices.filter(plan="team").delete()
     following.refresh(row)

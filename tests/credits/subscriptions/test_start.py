@@ -5,7 +5,7 @@ import pytest
 from accounts.models import User
 from credits.models import Grant, Purchase, Subscription, SubscriptionPeriod, Transaction
 from credits.purchases.frozen import freeze
-from credits.purchases.refusals import NotOnSale, PriceChanged, ShopClosed
+from credits.purchases.refusals import CreditsChanged, NotOnSale, PriceChanged, ShopClosed
 from credits.subscriptions import following, start
 from credits.subscriptions.invoices import GRACE
 from credits.subscriptions.refusals import AlreadySubscribed
@@ -73,6 +73,12 @@ def test_what_is_not_on_sale_is_refused(begin, plans, changes):
 def test_a_price_that_the_page_did_not_show_is_refused(begin):
     with pytest.raises(PriceChanged):
         begin(shown_price=1999)
+
+
+def test_other_credits_than_the_page_showed_are_refused(begin, plans):
+    with pytest.raises(CreditsChanged) as raised:
+        begin(shown_credits=plans["pro"].monthly_credits + 1)
+    assert raised.value.credits == plans["pro"].monthly_credits
 
 
 def test_a_frozen_buyer_begins_no_plan(begin, ann):

@@ -2,7 +2,7 @@
 
 Every operation is called without credentials, with a device's token and by a logged-in browser.
 The requests are the examples, the limits of every schema, values just outside them, and some
-random ones. They are the same in every run; `bench.fuzz` sends others, for longer.
+random ones. They are the same in every run.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ CHECKS = [
     checks.allow_header_conformance,
 ]
 SOME = settings(
-    max_examples=10,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,
