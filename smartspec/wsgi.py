@@ -3,8 +3,11 @@
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BytesIO, StringIO
+from itertools import islice
 from typing import Any
 
 import gevent
@@ -80,38 +83,46 @@ CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 
 
 TRANSFER_CODING = "HTTP_TRANSFER_ENCODING"
+PIECE_BYTES = 64 * 1024
+MOST_DISCARDED = 32 * 1024 * 1024
 
 
 def _refuse_early(environ: dict[str, Any]) -> EarlyRefusal | None:
-    """Return why a request is refused before Django sees it. Reads the body."""
+    """Return why a request is refused before Django sees it. Reads the body first in every case.
+
+    A client or proxy that still sends loses the response when the connection is closed (RFC 9112
+    §9.6), and gunicorn itself reads no more than 64 KiB of what is left.
+    """
+    is_chunked = TRANSFER_CODING in environ and "gunicorn.socket" in environ
+    receive = _receive_chunks if is_chunked else _receive
+    return receive(environ) or _refuse_head(environ)
+
+
+def _refuse_head(environ: dict[str, Any]) -> EarlyRefusal | None:
     charset = CHARSET.search(environ.get("CONTENT_TYPE", ""))
     if charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii"):
         # Django decodes with any codec that is named, even base64, before a middleware runs.
         return middleware.NOT_UTF_8
     if "gunicorn.socket" not in environ:
-        return _receive(environ)
+        return None
     if environ["SERVER_PROTOCOL"] == "HTTP/1.1" and "HTTP_HOST" not in environ:
         return middleware.NO_HOST  # RFC 9112 §3.2
-    is_chunked, has_length = TRANSFER_CODING in environ, "CONTENT_LENGTH" in environ
-    if not (is_chunked or has_length) and environ["PATH_INFO"] in METERED:
-        return middleware.NO_LENGTH if environ["REQUEST_METHOD"] == "POST" else None
-    return _receive_chunks(environ) if is_chunked else _receive(environ)
+    is_metered_post = environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"] in METERED
+    return middleware.NO_LENGTH if is_metered_post and "CONTENT_LENGTH" not in environ else None
 
 
 def _receive(environ: dict[str, Any]) -> EarlyRefusal | None:
     """Read the body before the request is processed, for at most REQUEST_BODY_SECONDS.
 
     gunicorn limits the time of the headers by `keepalive`, but not that of the body. A body that is
-    too long is not read, and is refused later.
+    too long is discarded.
     """
     length = environ.get("CONTENT_LENGTH") or "0"
-    if not (
-        length.isdecimal()
-        and len(length) < 16
-        and 0 < int(length) <= settings.WEB_LLM_MAX_BODY_BYTES
-    ):
+    if not (length.isdecimal() and len(length) < 16 and int(length)):
         return None
-    body = _read(environ, int(length))
+    if int(length) > settings.WEB_LLM_MAX_BODY_BYTES:
+        return _discard(environ)
+    body = _within_time(partial(environ["wsgi.input"].read, int(length)))
     if isinstance(body, EarlyRefusal):
         return body
     environ["wsgi.input"] = BytesIO(body)
@@ -122,23 +133,36 @@ def _receive_chunks(environ: dict[str, Any]) -> EarlyRefusal | None:
     """Read a body whose length is not known before, and give it one (RFC 9112 §7.1)."""
     if environ[TRANSFER_CODING].strip().lower() != "chunked":
         return middleware.UNKNOWN_CODING
-    body = _read(environ, settings.WEB_LLM_MAX_BODY_BYTES + 1)
-    if isinstance(body, EarlyRefusal):
-        # Where the next request begins is unknown now, so gunicorn must close the connection.
+    most = settings.WEB_LLM_MAX_BODY_BYTES
+    body = _within_time(partial(environ["wsgi.input"].read, most + 1))
+    if isinstance(body, EarlyRefusal) or len(body) > most:
+        refusal = body if isinstance(body, EarlyRefusal) else _discard(environ)
+        # Where the next request begins may be unknown now: gunicorn must close the connection.
         environ["wsgi.input"].failed = True
-        return body
-    if len(body) > settings.WEB_LLM_MAX_BODY_BYTES:
-        return middleware.TOO_LARGE
+        return refusal
     del environ[TRANSFER_CODING]
     environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return None
 
 
-def _read(environ: dict[str, Any], most: int) -> bytes | EarlyRefusal:
-    """Read at most so many bytes of the body, for at most REQUEST_BODY_SECONDS."""
+def _discard(environ: dict[str, Any]) -> EarlyRefusal:
+    """Read the rest of a body that is too long, up to MOST_DISCARDED bytes, and refuse it."""
+    rest = environ["wsgi.input"]
+
+    def read() -> bytes:
+        pieces = iter(lambda: rest.read(PIECE_BYTES), b"")
+        deque(islice(pieces, MOST_DISCARDED // PIECE_BYTES), maxlen=0)
+        return b""
+
+    discarded = _within_time(read)
+    return discarded if isinstance(discarded, EarlyRefusal) else middleware.TOO_LARGE
+
+
+def _within_time(read: Callable[[], bytes]) -> bytes | EarlyRefusal:
+    """Read from the connection for at most REQUEST_BODY_SECONDS."""
     timeout = gevent.Timeout.start_new(settings.REQUEST_BODY_SECONDS)
     try:
-        received: bytes = environ["wsgi.input"].read(most)
+        return read()
     except gevent.Timeout as passed:
         if passed is not timeout:
             raise
@@ -147,7 +171,6 @@ def _read(environ: dict[str, Any], most: int) -> bytes | EarlyRefusal:
         return middleware.BROKEN_BODY
     finally:
         timeout.close()
-    return received
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from accounts.models import User
 from credits.models import Hold
@@ -102,7 +103,7 @@ DEEP = {"messages": [{"role": "user", "content": "x"}], "metadata": None}
     [
         (json.dumps(DEEP).replace("null", "[" * 1000 + "]" * 1000).encode(), (400,)),
         (b'{"messages": ' + b"[" * 1000 + b"]" * 1000 + b"}", (400,)),
-        (b'{"messages": [' + b'{"role":"user","content":"x"},' * 1_000_000 + b"null]}", (413, 0)),
+        (b'{"messages": [' + b'{"role":"user","content":"x"},' * 1_000_000 + b"null]}", (413,)),
         (b'{"messages": [' + b'{"role":"u"},' * 100_000 + b"null]}", (400,)),
         (b'{"messages": [' + b"[]," * 600_000 + b"null]}", (400,)),
     ],
@@ -122,6 +123,23 @@ def test_what_is_too_deep_or_too_many_is_refused_and_nothing_held(
     assert time.monotonic() - started < 5
     assert not Hold.objects.exists()
     assert User.objects.get().credits_held == 0
+
+
+@pytest.mark.parametrize("excess", [1, 100_000, 20_000_000])
+def test_a_refused_body_is_read_so_that_its_sender_gets_the_answer(
+    server: Server, login: str, excess: int
+) -> None:
+    body = b" " * (settings.WEB_LLM_MAX_BODY_BYTES + excess)
+    assert send(server, login, body).status == 413
+    chunked = f"{HEAD}{login}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{len(body):x}"
+    assert server.send(b"%b\r\n%b\r\n0\r\n\r\n" % (chunked.encode(), body)).status == 413
+
+
+def test_a_body_of_another_charset_is_read_before_it_is_refused(server: Server, login: str) -> None:
+    head = HEAD.replace("application/json", "application/json; charset=koi8-r")
+    body = b" " * settings.WEB_LLM_MAX_BODY_BYTES
+    request = f"{head}{login}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    assert server.send(request.encode() + body).status == 400
 
 
 def test_a_header_of_100_kb_is_refused(server: Server, login: str) -> None:
