@@ -27,6 +27,8 @@ class Act(IntegerChoices):
     WROTE_OFF = 19, _("Wrote off a debt")
     THAWED = 20, _("Allowed to buy again")
     REPLACED = 21, _("Replaced a document")
+    ACCEPTED = 22, _("Accepted a payment")
+    LEFT = 23, _("Left a payment without credits")
 
 
 KINDS = (*ACTION_FLAG_CHOICES, *Act.choices)

@@ -15,8 +15,8 @@ class Approval(models.Model):
 
     Nothing is posted while the request is pending. `amount` is in credits per user; for a refund it
     is the part of the transaction `refunds` that is taken back, for a write-off a part of the
-    user's debt. A request that is still pending
-    after `expires_at` counts as expired and can only be viewed.
+    user's debt, for an acceptance the credits of the purchase `accepts`. A request that is still
+    pending after `expires_at` counts as expired and can only be viewed.
     """
 
     class Kind(models.TextChoices):
@@ -24,6 +24,7 @@ class Approval(models.Model):
         BONUS = "bonus", _("Bonus")
         REFUND = "refund", _("Refund")
         WRITE_OFF = "write_off", _("Write-off of a debt")
+        ACCEPT = "accept", _("Acceptance of a payment")
 
     class State(models.TextChoices):
         PENDING = "pending", _("Waiting")
@@ -50,6 +51,15 @@ class Approval(models.Model):
     money = models.BigIntegerField(_("money"), null=True, blank=True)
     takes_debt = models.BooleanField(
         _("what is spent becomes a debt"), default=False, db_default=False
+    )
+    ends_plan = models.BooleanField(_("ends the plan"), default=False, db_default=False)
+    accepts = models.ForeignKey(
+        "credits.Purchase",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("accepted payment"),
     )
     reason = models.CharField(_("reason"), max_length=500)
     requester = models.ForeignKey(
@@ -89,6 +99,7 @@ class Approval(models.Model):
             ("refund_usage", _("Can refund usage")),
             ("refund_purchase", _("Can refund purchases")),
             ("write_off_debt", _("Can write off debts")),
+            ("accept_payment", _("Can accept payments in review")),
             ("cancel_hold", _("Can cancel holds")),
             ("export_transaction", _("Can export transactions")),
         ]

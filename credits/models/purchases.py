@@ -65,7 +65,8 @@ class Purchase(models.Model):
     The amounts are in minor units of `currency`, and `total` = `net` + `tax`. Everything that the
     buyer agreed to is written before Stripe is asked and does not change afterwards, so the page,
     the payment and the credits always agree. `transaction` is the ledger's row that gave the
-    credits.
+    credits. An administrator decides about a payment in review, and `decision` is why: if it is
+    accepted, the amounts become those that came.
     """
 
     class Kind(models.TextChoices):
@@ -120,6 +121,22 @@ class Purchase(models.Model):
     # The card is kept at Stripe for later payments, because the buyer asked for it.
     saves_card = models.BooleanField(_("keeps the card"), default=False, db_default=False)
     problem = models.TextField(_("problem"), blank=True, default="")
+    # What came for a payment in review, where it is not what was agreed.
+    received = models.BigIntegerField(_("received"), null=True, blank=True)
+    received_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("decided by"),
+    )
+    decision = models.CharField(
+        _("decision"), max_length=500, blank=True, default="", db_default=""
+    )
     transaction = models.OneToOneField(
         Transaction,
         on_delete=models.PROTECT,
@@ -165,12 +182,22 @@ class Purchase(models.Model):
     def __str__(self) -> str:
         return self.public_id
 
+    @property
+    def paid_total(self) -> int:
+        """Return what came for it, in minor units of `paid_currency`; else what was agreed."""
+        return self.total if self.received is None else self.received
+
+    @property
+    def paid_currency(self) -> str:
+        return self.received_currency or self.currency
+
 
 class PaymentEvent(models.Model):
     """One event that Stripe sent: the raw text, and what became of it.
 
     An event is a hint only: its object is fetched again before anything changes. `done_at` is set
-    by the effect, so an event whose handling failed is tried again.
+    by the effect, so an event whose handling failed is tried again. Since `reduced_at`, the
+    payload has numbers and states only, and no personal data any more.
     """
 
     class State(models.TextChoices):
@@ -192,6 +219,7 @@ class PaymentEvent(models.Model):
     tries = models.PositiveIntegerField(_("tries"), default=0, db_default=0)
     next_try_at = models.DateTimeField(_("next try"), null=True, blank=True, db_default=Now())
     done_at = models.DateTimeField(_("done"), null=True, blank=True)
+    reduced_at = models.DateTimeField(_("personal data removed"), null=True, blank=True)
     purchase = models.ForeignKey(
         Purchase,
         on_delete=models.PROTECT,
@@ -212,6 +240,9 @@ class PaymentEvent(models.Model):
             models.Index(fields=["object_id"], name="payment_events_by_object"),
             models.Index(
                 fields=["received_at"], condition=Q(state="failed"), name="payment_events_failed"
+            ),
+            models.Index(
+                fields=["received_at"], condition=Q(reduced_at=None), name="payment_events_whole"
             ),
         ]
 

@@ -52,6 +52,8 @@ class Refund(models.Model):
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.TAKEN)
     stripe_id = models.CharField(_("Stripe refund"), max_length=100, blank=True, default="")
     problem = models.TextField(_("problem"), blank=True, default="")
+    # The plan that was paid ends with the refund, by the choice of the administrator.
+    ends_plan = models.BooleanField(_("ends the plan"), default=False, db_default=False)
     # Written before Stripe is asked: a request that is repeated must be the same.
     instructions_email = models.CharField(max_length=254, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())

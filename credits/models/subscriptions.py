@@ -71,6 +71,11 @@ class Subscription(models.Model):
     created_at = models.DateTimeField(_("created"), db_default=Now())
     checked_at = models.DateTimeField(_("last compared with Stripe"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    # It has to end at Stripe at once: `sync_subscriptions` does it, and asks again until it is so.
+    end_asked_at = models.DateTimeField(_("has to end since"), null=True, blank=True)
+    end_because = models.CharField(
+        _("ends because"), max_length=200, blank=True, default="", db_default=""
+    )
 
     class Meta:
         db_table = "subscriptions"

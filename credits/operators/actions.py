@@ -18,6 +18,9 @@ from credits import ledger
 from credits.currencies import format_amount
 from credits.exceptions import HoldEnded
 from credits.models import Hold, Operation, Purchase, Refund, Transaction
+from credits.purchases import reviews, settlement
+from credits.purchases.facts import Finding
+from credits.purchases.reviews import Decision
 from credits.reversals import refund_acts
 from credits.reversals.refund_acts import Request
 
@@ -128,7 +131,7 @@ def take_refund(purchase: Purchase, request: Request, *, by: ActedBy) -> Refund:
         already_done = Refund.objects.filter(form_key=request.key).exists()
         written = refund_acts.take(purchase, request)
         if not already_done:
-            amount = format_amount(request.amount, purchase.currency, "en")
+            amount = format_amount(request.amount, purchase.paid_currency, "en")
             act = f"{amount} for {written.credits} {_choose_noun(written.credits)}"
             text = by.log_text(act, request.reason)
             administrators_log.record(
@@ -149,6 +152,33 @@ def write_off(user: User, amount: int, reason: str, *, by: ActedBy, key: str) ->
             text = by.log_text(f"{amount} {_choose_noun(amount)} of debt", reason)
             administrators_log.record(by.log_author, Act.WROTE_OFF, user, text)
     return posted
+
+
+def accept_payment(
+    purchase: Purchase, finding: Finding, reason: str, *, by: ActedBy
+) -> Transaction | None:
+    """Give the credits of a payment in review. Raises LedgerRefusal.
+
+    `finding` is what Stripe said just now, because it cannot be asked in a transaction.
+    """
+    with atomic():
+        before = settlement.lock(purchase)
+        row = reviews.accept(purchase, finding, Decision(by.actor, reason))
+        if before.state != row.state:
+            amount = format_amount(row.total, row.currency, "en")
+            act = f"{row.credits} {_choose_noun(row.credits)} for {amount} ({before.problem})"
+            administrators_log.record(by.log_author, Act.ACCEPTED, row, by.log_text(act, reason))
+    return row.transaction
+
+
+def leave_payment(purchase: Purchase, reason: str, *, actor: User) -> None:
+    """Note that a payment in review stays without credits. Raises NotInReview."""
+    with atomic():
+        before = settlement.lock(purchase)
+        row = reviews.leave(purchase, Decision(actor, reason))
+        if before.decided_at is None:
+            text = f"Without credits ({row.problem}): {reason}"
+            administrators_log.record(actor, Act.LEFT, row, text)
 
 
 def cancel(hold: Hold, reason: str, *, actor: User) -> None:

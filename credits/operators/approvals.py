@@ -21,6 +21,9 @@ from credits.exceptions import IdempotencyConflict, LedgerRefusal
 from credits.models import Approval, Operation, Purchase, Refund, Transaction
 from credits.operators import actions
 from credits.operators.actions import ActedBy, Adjustment
+from credits.purchases import reviews
+from credits.purchases.facts import Finding
+from credits.purchases.reviews import Decision
 from credits.reversals import proposals, sending
 from credits.reversals.refund_acts import Request
 
@@ -148,6 +151,29 @@ def write_off_or_ask(
         return None
 
 
+def accept_payment_or_ask(
+    purchase: Purchase, reason: str, *, actor: User, key: str
+) -> Approval | None:
+    """Give the credits of a payment in review, or request an approval.
+
+    Stripe is asked what came. Returns and raises the same as `adjust_or_ask`, and NotInReview,
+    NotAcceptable and NoAnswer.
+    """
+    _refuse_own_account([purchase.user], actor)
+    if needs_approval(purchase.credits):
+        reviews.ask(purchase)
+        approval = Approval(kind=Approval.Kind.ACCEPT, amount=purchase.credits, accepts=purchase)
+        with atomic():
+            list(actions.lock_users([purchase.user]))
+            return _request_approval(approval, [purchase.user], reason, actor, key)
+    _refuse_requested_key(key)
+    if reviews.was_accepted(purchase, Decision(actor, reason)):
+        return None
+    finding = reviews.ask(purchase)
+    actions.accept_payment(purchase, finding, reason, by=ActedBy(actor))
+    return None
+
+
 def _refuse_own_account(users: Sequence[User], actor: User) -> None:
     if actor in users and not actor.has_perm(MAY_APPROVE):
         raise OwnAccount("Another administrator must adjust your own account.")
@@ -193,6 +219,7 @@ def _require_same_request(earlier: Approval, later: Approval, users: Sequence[Us
         *("kind", "amount", "reason", "credits_expire_at", "refunds_id", "requester_id"),
         *("money", "takes_debt"),
     )
+    facts = (*facts, "ends_plan", "accepts_id")
     differs = any(getattr(earlier, name) != getattr(later, name) for name in facts)
     if differs or set(earlier.users.all()) != set(users):
         raise IdempotencyConflict("This form was used for another request.")
@@ -206,12 +233,14 @@ def _join_emails(users: Sequence[User]) -> str:
 def approve(approval: Approval, *, actor: User, note: str) -> list[Transaction]:
     """Carry out the request once and return its transactions.
 
-    The money of a refund is sent after the commit; `find_refund` tells what became of it. Raises
-    OwnRequest, NotPending, or what the ledger refuses. The request then stays pending.
+    The money of a refund is sent after the commit; `find_refund` tells what became of it. About a
+    payment that is accepted, Stripe is asked before. Raises OwnRequest, NotPending, NoAnswer, or
+    what the ledger refuses. The request then stays pending.
     """
+    finding = reviews.ask(approval.accepts) if approval.accepts is not None else None
     with atomic():
         _decide(approval, State.APPROVED, actor, note)
-        posted = _carry_out(approval, ActedBy(actor=approval.requester, approver=actor))
+        posted = _carry_out(approval, ActedBy(actor=approval.requester, approver=actor), finding)
         approval.transactions.set(posted)
         administrators_log.record(actor, Act.APPROVED, approval, _describe_decision(approval, note))
     written = find_refund(approval)
@@ -246,8 +275,11 @@ def _decide(approval: Approval, state: str, actor: User, note: str) -> None:
         raise NotPending("This was decided, withdrawn or expired before.")
 
 
-def _carry_out(approval: Approval, by: ActedBy) -> list[Transaction]:
+def _carry_out(approval: Approval, by: ActedBy, finding: Finding | None) -> list[Transaction]:
     key = _make_key(approval)
+    if approval.accepts is not None and finding is not None:
+        given = actions.accept_payment(approval.accepts, finding, approval.reason, by=by)
+        return [given] if given else []
     if approval.money is not None:
         return _take_refund(approval, approval.money, by)
     if approval.refunds is not None:

@@ -67,9 +67,8 @@ def check(purchase: Purchase) -> Purchase:
 def apply(purchase: Purchase, finding: Finding) -> Purchase:
     """Write down what Stripe says about a purchase, and give the credits of a paid one."""
     with atomic():
-        user = User.objects.locked(purchase.user_id)
-        row = Purchase.objects.select_for_update(no_key=True, of=("self",)).get(pk=purchase.pk)
-        row.user, row.checked_at = user, timezone.now()
+        row = lock(purchase)
+        row.checked_at = timezone.now()
         state, problem = _choose_state(row, finding)
         has_moved = state in STATE_FOLLOWS[PurchaseState(row.state)]
         if has_moved:
@@ -80,11 +79,21 @@ def apply(purchase: Purchase, finding: Finding) -> Purchase:
     return row
 
 
+def lock(purchase: Purchase) -> Purchase:
+    """Lock the row of the user, then that of the purchase; return the purchase as stored now."""
+    user = User.objects.locked(purchase.user_id)
+    row = Purchase.objects.select_for_update(no_key=True, of=("self",)).get(pk=purchase.pk)
+    row.user = user
+    return row
+
+
 def _choose_state(row: Purchase, finding: Finding) -> tuple[PurchaseState, str]:
     """Return the state that follows from what Stripe says, and the problem if there is one."""
     if finding.state != PurchaseState.PAID:
         return finding.state, finding.problem
-    problem = " ".join(facts.find_differences(row, finding)) or _find_other_use(row, finding)
+    if row.decided_at is not None:  # An administrator has left it without credits.
+        return PurchaseState.REVIEW, row.problem
+    problem = " ".join(facts.find_differences(row, finding)) or find_other_use(row, finding)
     if problem:
         return PurchaseState.REVIEW, problem
     if row.user.closed_at is not None:
@@ -94,7 +103,7 @@ def _choose_state(row: Purchase, finding: Finding) -> tuple[PurchaseState, str]:
     return PurchaseState.PAID, ""
 
 
-def _find_other_use(row: Purchase, finding: Finding) -> str:
+def find_other_use(row: Purchase, finding: Finding) -> str:
     """Say which other purchase has the payment or invoice already; empty if none has."""
     same = Q(payment_intent=finding.payment_intent) & ~Q(payment_intent="")
     same |= Q(invoice=finding.invoice) & ~Q(invoice="")
@@ -106,16 +115,19 @@ def _move(row: Purchase, state: PurchaseState, problem: str, finding: Finding) -
     """Change the state and what belongs to it. The rows are locked."""
     row.state, row.problem = state, problem
     row.method = finding.method or row.method
-    if not _find_other_use(row, finding):
+    if not find_other_use(row, finding):
         row.payment_intent = finding.payment_intent or row.payment_intent
         row.invoice = finding.invoice or row.invoice
     if finding.state == PurchaseState.PAID:
         row.paid_at = finding.paid_at or row.checked_at
-    if state == PurchaseState.PAID:
+    if state in (PurchaseState.PAID, PurchaseState.RETURNED):
         row.tax, row.total = row.tax + finding.tax, row.total + finding.tax
+    if state == PurchaseState.PAID:
         _give_credits(row, finding)
     elif state == PurchaseState.RETURNED:
         returned.ask_refund(row)
+    elif state == PurchaseState.REVIEW and finding.state == PurchaseState.PAID:
+        row.received, row.received_currency = finding.total, finding.currency
     if row.state == PurchaseState.REVIEW:
         logger.error("purchase %s needs a review: %s", row.public_id, row.problem)
 

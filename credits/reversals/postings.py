@@ -92,7 +92,7 @@ def _read(purchase: Purchase, rows: list[PaymentReversal]) -> tuple[Payment, lis
     if purchase.transaction is not None:
         reversed_before = ledger.reversed_so_far(purchase.transaction)
         credits -= max(reversed_before - sum(each.credits for each in known), 0)
-    return Payment(purchase.total, credits), known
+    return Payment(purchase.paid_total, credits), known
 
 
 def _count(row: PaymentReversal) -> int:

@@ -43,7 +43,9 @@ def propose(purchase: Purchase) -> Proposal:
     any. What the user owes is set off.
     """
     reversed_amount = sum_in_force(purchase)
-    most = max(purchase.total - reversed_amount, 0)
+    most = max(purchase.paid_total - reversed_amount, 0)
+    if purchase.transaction is None:  # In review, it gave nothing that could be spent.
+        return Proposal(most, 0, most)
     payment, taken = read_payment(purchase)
     target = min(taken + _count_unspent(purchase), payment.credits)
     amount = min(max(_find_amount(payment, target) - reversed_amount, 0), most)
@@ -81,7 +83,7 @@ def require_refundable(purchase: Purchase, amount: int) -> None:
         raise NotPaidOnline
     if disputes.is_disputed(purchase):
         raise PaymentDisputed
-    most = max(purchase.total - sum_in_force(purchase), 0)
+    most = max(purchase.paid_total - sum_in_force(purchase), 0)
     if not 1 <= amount <= most:
         raise TooMuchMoney(most=most)
 

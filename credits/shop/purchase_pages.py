@@ -126,7 +126,7 @@ def show(request: HttpRequest, purchase: Purchase, *, is_away: bool = False) -> 
         "may_buy_again": purchase.state in (State.FAILED, State.EXPIRED),
         "may_give_back": proposals.can_be_given_back(purchase),
         "method": METHODS.get(purchase.method, purchase.method.replace("_", " ").capitalize()),
-        "needs_contact": standing.name in ("review", "disputed", "inquiry", "dispute_lost"),
+        "needs_contact": standing.name in ("review", "left", "disputed", "inquiry", "dispute_lost"),
         "refreshes": may_refresh(request, purchase),
         "contact": settings.SUPPORT_EMAIL,
     }

@@ -84,7 +84,21 @@ RETURNED = Standing(
     QUIET,
     _("Sent back"),
     _("Your payment is sent back"),
-    _("The account was closed before the payment came. You get all of the money back."),
+    _("Nothing was added for it. You get all of the money back, within some days."),
+)
+SENT_BACK = Standing(
+    "sent_back",
+    QUIET,
+    _("Sent back"),
+    _("Your payment is sent back"),
+    _("It was not what was agreed. You get all of the money back, within some days."),
+)
+LEFT = Standing(
+    "left",
+    QUIET,
+    _("Closed"),
+    _("We have looked at your payment"),
+    _("No credits were added for it. If you have a question, write to us."),
 )
 DISPUTED = Standing(
     "disputed",
@@ -171,6 +185,8 @@ def describe_standing(purchase: Purchase) -> Standing:
 
     A list of purchases loads them before, with `prefetch_related(*RELATED)`.
     """
+    if purchase.state == State.REVIEW:
+        return _describe_review(purchase)
     if purchase.state != State.PAID:
         return BY_STATE[purchase.state]
     return _describe_dispute(purchase) or _describe_refund(purchase) or PAID
@@ -179,6 +195,14 @@ def describe_standing(purchase: Purchase) -> Standing:
 def explain_failure(purchase: Purchase) -> Words:
     """Return why a payment failed, for its buyer; empty if nothing useful is known."""
     return DECLINES.get(purchase.problem, "") if purchase.state == State.FAILED else ""
+
+
+def _describe_review(purchase: Purchase) -> Standing:
+    """Return how a payment stands that is not what was agreed: it waits, went back, or is closed."""
+    refund = _describe_refund(purchase)
+    if refund is REFUNDED:
+        return SENT_BACK
+    return refund or (REVIEW if purchase.decided_at is None else LEFT)
 
 
 def _describe_dispute(purchase: Purchase) -> Standing | None:
@@ -201,4 +225,4 @@ def _describe_refund(purchase: Purchase) -> Standing | None:
         return REFUND_PENDING
     if not (amount := sum(one.amount for one in back)):
         return None
-    return REFUNDED if amount >= purchase.total else PARTLY_REFUNDED
+    return REFUNDED if amount >= purchase.paid_total else PARTLY_REFUNDED

@@ -34,7 +34,7 @@ def list_steps(purchase: Purchase) -> list[Step]:
 
 def _list_payment(purchase: Purchase) -> Iterator[Step]:
     if purchase.paid_at:
-        amount = format_amount(purchase.total, purchase.currency)
+        amount = format_amount(purchase.paid_total, purchase.paid_currency)
         yield Step(purchase.paid_at, _("Paid: %(amount)s") % {"amount": amount})
     elif purchase.checked_at and purchase.state in (Purchase.State.FAILED, Purchase.State.EXPIRED):
         yield Step(purchase.checked_at, purchase.get_state_display())

@@ -50,6 +50,7 @@ class DecisionPage(ConfirmedFormPage):
             (_("Change"), f"{approval.get_kind_display()} {describe_change(approval)}"),
             (_("Reason"), approval.reason),
             *([(_("Refunded transaction"), approval.refunds)] if approval.refunds else []),
+            *([(_("Payment"), describe_payment(approval.accepts))] if approval.accepts else []),
             *([(_("Money"), describe_money(approval))] if approval.money is not None else []),
             *(
                 [(_("Credits expire"), formats.date_format(last, "DATETIME_FORMAT"))]
@@ -138,6 +139,12 @@ def get_balance_change(approval: Approval) -> int:
     if approval.kind == Approval.Kind.WRITE_OFF:
         return 0
     return -approval.amount if approval.refunds and approval.refunds.amount > 0 else approval.amount
+
+
+def describe_payment(purchase: Purchase) -> str:
+    """Return the payment in review that would be accepted, and what differs."""
+    received = format_amount(purchase.paid_total, purchase.paid_currency)
+    return f"{purchase.public_id} · {received} · {purchase.problem}"
 
 
 def describe_money(approval: Approval) -> str:

@@ -52,9 +52,9 @@ class PaymentRefundForm(ReasonForm):
     def __init__(self, *args: Any, purchase: Purchase, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.purchase, self.most = purchase, most
-        self.decimals = count_decimals(purchase.currency)
+        self.decimals = count_decimals(purchase.paid_currency)
         self.fields["money"].label = _("Money (%(currency)s)") % {
-            "currency": purchase.currency.upper()
+            "currency": purchase.paid_currency.upper()
         }
         self.fields["money"].help_text = describe_limit(purchase, most)
 
@@ -94,7 +94,7 @@ class PaymentRefundPage(ConfirmedFormPage):
 
     def initial(self) -> dict[str, Any]:
         """Propose the money of the unspent credits."""
-        money = to_decimal(self.proposal.amount, self.purchase.currency)
+        money = to_decimal(self.proposal.amount, self.purchase.paid_currency)
         return {**super().initial(), "money": money if self.proposal.amount else None}
 
     def facts(self) -> Facts:
@@ -102,9 +102,9 @@ class PaymentRefundPage(ConfirmedFormPage):
         paid_at = formats.date_format(row.paid_at, "DATETIME_FORMAT") if row.paid_at else "–"
         return (
             (_("Purchase"), f"{row.public_id} · {row.name}"),
-            (_("Paid"), f"{format_amount(row.total, row.currency)} · {paid_at}"),
+            (_("Paid"), f"{format_amount(row.paid_total, row.paid_currency)} · {paid_at}"),
             (_("Credits"), intcomma(row.credits)),
-            (_("Sent back so far"), format_amount(sum_in_force(row), row.currency)),
+            (_("Sent back so far"), format_amount(sum_in_force(row), row.paid_currency)),
             (_("Not spent"), self._describe(proposal.credits, proposal.amount)),
         )
 
@@ -112,7 +112,7 @@ class PaymentRefundPage(ConfirmedFormPage):
         text = ngettext(
             "%(credits)s credit for %(amount)s", "%(credits)s credits for %(amount)s", credits
         )
-        money = format_amount(amount, self.purchase.currency)
+        money = format_amount(amount, self.purchase.paid_currency)
         return text % {"credits": intcomma(credits), "amount": money}
 
     def users(self) -> list[Any]:
@@ -134,7 +134,7 @@ class PaymentRefundPage(ConfirmedFormPage):
     def notice(self, cleaned: dict[str, Any]) -> str:
         credits, debt = self._count(cleaned), self._count_debt(cleaned)
         text = _("The refund of %(amount)s takes %(credits)s credits.") % {
-            "amount": format_amount(cleaned["money"], self.purchase.currency),
+            "amount": format_amount(cleaned["money"], self.purchase.paid_currency),
             "credits": intcomma(credits),
         }
         owed = _("%(debt)s of them are spent and become a debt.") % {"debt": intcomma(debt)}
@@ -171,7 +171,7 @@ class PaymentRefundPage(ConfirmedFormPage):
 
 def describe_limit(purchase: Purchase, most: int) -> str:
     text = _("At most %(most)s can be refunded.")
-    return text % {"most": format_amount(most, purchase.currency)}
+    return text % {"most": format_amount(most, purchase.paid_currency)}
 
 
 def describe_refund(refund: Refund) -> str:

@@ -14,6 +14,7 @@ from unfold.decorators import action
 
 from accounts.admin.filters import DateRangeFilter, OneUserFilter
 from credits.admin.pages.payment_refunds import PaymentRefundPage
+from credits.admin.pages.reviews import AcceptPage, LeavePage, ReviewPage
 from credits.admin.payments.acts import ActRefused, HasActs, RowAct
 from credits.admin.payments.rows import (
     CurrencyFilter,
@@ -24,7 +25,7 @@ from credits.admin.payments.rows import (
 from credits.admin.rows import RowAdmin, link_row
 from credits.currencies import format_amount
 from credits.models import Purchase
-from credits.purchases import settlement
+from credits.purchases import reviews, settlement
 from credits.reversals import proposals
 from credits.stripe_api.client import StripeAway, StripeRefused
 
@@ -72,6 +73,11 @@ def is_money_left(purchase: Purchase) -> bool:
     return proposals.propose(purchase).most_amount > 0
 
 
+def in_review(purchase: Purchase) -> bool:
+    """True while a payment waits for an administrator's decision."""
+    return reviews.list_open().filter(pk=purchase.pk).exists()
+
+
 @admin.register(Purchase)
 class PurchaseAdmin(HasActs, RowAdmin):
     list_display = (
@@ -95,6 +101,7 @@ class PurchaseAdmin(HasActs, RowAdmin):
             {
                 "fields": (
                     *("public_id", "person", "kind", "state", "problem", "name", "package"),
+                    *("came", "decision", "decided_by", "decided_at"),
                     *("credits_bought", "net_amount", "tax_amount", "amount", "tax_percent"),
                     *("method", "language", "posted", "livemode"),
                 )
@@ -122,16 +129,44 @@ class PurchaseAdmin(HasActs, RowAdmin):
     watched = ()
     row_acts = (RowAct("check", _("Check again"), "sync", "credits.change_purchase", check_again),)
 
-    actions_detail = ("refund",)
+    actions_detail = ("accept", "refund", "leave")
 
     def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("credits.refund_purchase")
 
+    def has_accept_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("credits.accept_payment")
+
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the refund only while money of the payment is left."""
-        row = self.get_object(request, str(object_id))
-        offered = row is not None and is_money_left(row)
-        return super().get_actions_detail(request, object_id) if offered else []
+        """Offer the refund while money is left, and the decisions while the payment waits."""
+        if (row := self.get_object(request, str(object_id))) is None:
+            return []
+        fits = {"refund": is_money_left(row), "accept": in_review(row), "leave": in_review(row)}
+        offered = super().get_actions_detail(request, object_id)
+        return [each for each in offered if fits[each.action_name.rpartition("_")[2]]]
+
+    @action(description=_("Accept"), url_path="accept", permissions=["accept"], icon="check")  # type: ignore[untyped-decorator]
+    def accept(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return self._decide(request, object_id, AcceptPage)
+
+    @action(
+        description=_("Leave without credits"),
+        url_path="leave",
+        permissions=["accept"],
+        icon="block",
+    )  # type: ignore[untyped-decorator]
+    def leave(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        return self._decide(request, object_id, LeavePage)
+
+    def _decide(
+        self, request: HttpRequest, object_id: str, page: type[ReviewPage]
+    ) -> HttpResponseBase:
+        if (row := self.row(request, object_id)) is None:
+            return self.redirect_back()
+        if request.method != "POST" and not in_review(row):
+            messages.error(request, reviews.NotInReview(row).message)
+            return self.redirect_back(row)
+        return page(request, self, row).respond()
 
     @action(description=_("Refund"), url_path="refund", permissions=["refund"], icon="undo")  # type: ignore[untyped-decorator]
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
@@ -171,6 +206,10 @@ class PurchaseAdmin(HasActs, RowAdmin):
     @admin.display(description=_("transaction"))
     def posted(self, row: Purchase) -> str:
         return link_row(row.transaction, row.transaction) if row.transaction else "–"
+
+    @admin.display(description=_("received"))
+    def came(self, row: Purchase) -> str:
+        return format_amount(row.received, row.paid_currency) if row.received is not None else "–"
 
     @admin.display(description=_("Stripe payment"))
     def payment(self, row: Purchase) -> str:
