@@ -16,10 +16,12 @@ class CreditsConfig(AppConfig):
         from credits.documents import receivers
         from credits.gifts.signup_bonus import on_email_confirmed
         from credits.refills import events as refill_events
+        from credits.subscriptions import endings
         from credits.subscriptions import events as plan_events
 
         refill_events.register()
         plan_events.register()
+        endings.register()
         receivers.register()
         pre_migrate.connect(before_migrate, sender=self)
         email_confirmed.connect(on_email_confirmed, dispatch_uid="credits.gifts.signup_bonus")

@@ -27,6 +27,7 @@ urlpatterns = [
     path(f"{PURCHASE}/refund", refund_pages.give_back, name="account_purchase_refund"),
     path("account/credits/plan", plan_pages.show, name="account_plan"),
     path("account/credits/plan/begin", plan_pages.begin, name="account_plan_begin"),
+    path("account/credits/plan/give-up", plan_pages.give_up, name="account_plan_give_up"),
     path("account/credits/plan/cancel", plan_pages.cancel, name="account_plan_cancel"),
     path("account/credits/plan/resume", plan_pages.resume, name="account_plan_resume"),
     path("account/credits/plan/portal", plan_pages.open_portal, name="account_plan_portal"),

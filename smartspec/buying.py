@@ -52,6 +52,8 @@ def read_settings(env: Environment, *, debug: bool, origin: str) -> dict[str, An
         "NEW_ACCOUNT_DAY_LIMITS": env.get_value(
             "NEW_ACCOUNT_DAY_LIMITS", cast=read_amounts, default=read_amounts("usd=200,thb=7000")
         ),
+        # For so many days, events of Stripe are kept with the names and addresses in them.
+        "PAYMENT_EVENT_DAYS": env.int("PAYMENT_EVENT_DAYS", default=90),
         "SELF_REFUND_DAYS": env.int("SELF_REFUND_DAYS", default=14),
         # A payment that a bank reports as fraud is refunded, which costs less than a dispute.
         "REFUND_FRAUD_WARNINGS": env.bool("REFUND_FRAUD_WARNINGS", default=True),

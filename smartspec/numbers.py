@@ -35,6 +35,7 @@ LIMITS: Mapping[str, tuple[int | Decimal, int]] = {
     "BUY_NETWORK_RPH": (1, 10**6),
     "NEW_ACCOUNT_DAYS": (0, 100 * YEAR),
     "SELF_REFUND_DAYS": (0, 10 * YEAR),
+    "PAYMENT_EVENT_DAYS": (1, 10 * YEAR),
     "WEB_LLM_MIN_CREDITS": (0, CREDITS),
     "WEB_LLM_CREDIT_PER_1K_TOKENS": (0, 10**6 - 1),  # as many digits as a model's own price has
     "CREDITS_PER_USD": (LEAST_PRICE, 10**8),

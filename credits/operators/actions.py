@@ -133,6 +133,7 @@ def take_refund(purchase: Purchase, request: Request, *, by: ActedBy) -> Refund:
         if not already_done:
             amount = format_amount(request.amount, purchase.paid_currency, "en")
             act = f"{amount} for {written.credits} {_choose_noun(written.credits)}"
+            act += ", ends the plan" if request.ends_plan else ""
             text = by.log_text(act, request.reason)
             administrators_log.record(
                 by.log_author, Act.REFUNDED, purchase.transaction or purchase, text

@@ -129,6 +129,7 @@ def _request_refund(purchase: Purchase, request: Request, credits: int, actor: U
         refunds=purchase.transaction,
         money=request.amount,
         takes_debt=request.as_debt,
+        ends_plan=request.ends_plan,
     )
     return _request_approval(approval, [purchase.user], request.reason, actor, request.key)
 
@@ -309,6 +310,7 @@ def _take_refund(approval: Approval, money: int, by: ActedBy) -> list[Transactio
         actor=by.actor,
         credits=approval.amount,
         as_debt=approval.takes_debt,
+        ends_plan=approval.ends_plan,
     )
     written = actions.take_refund(purchase, request, by=by)
     return [written.transaction] if written.transaction else []

@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from credits.models import PaymentEvent
+from credits.purchases import retention
 from credits.stripe_api.client import StripeAway, is_configured, is_live
 from credits.stripe_api.webhooks import BadEvent, read_event
 
@@ -141,6 +142,7 @@ def apply(event: PaymentEvent) -> PaymentEvent:
     event.state, event.outcome = state, outcome
     event.done_at = None if state in (State.WAITING, State.FAILED) else timezone.now()
     event.save(update_fields=["state", "outcome", "done_at", "purchase"])
+    retention.reduce_of_closed(event)
     return event
 
 

@@ -90,8 +90,8 @@ def ask(purchase: Purchase) -> Finding:
 def accept(purchase: Purchase, finding: Finding, decision: Decision) -> Purchase:
     """Give the credits of a payment in review; return its row.
 
-    `finding` is what `ask` returned. The same decision again changes nothing. Joins the transaction of the caller. Raises NotInReview,
-    NotAcceptable, and what the ledger refuses.
+    `finding` is what `ask` returned. The same decision again changes nothing. Joins the transaction
+    of the caller. Raises NotInReview, NotAcceptable, and what the ledger refuses.
     """
     with atomic():
         row = settlement.lock(purchase)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from credits.models import Package, Purchase, Refill, RefillAttempt
 from credits.purchases import prices
 from credits.purchases.refusals import NotOnSale
+from credits.purchases.taxes import is_calculated_by_stripe
 from credits.refills import ends
 from credits.stripe_api.client import is_live
 
@@ -86,9 +87,9 @@ def _begin(refill: Refill) -> RefillAttempt | None:
     """Write the attempt and its purchase, or pause a refill that the buyer has to agree to anew."""
     package = refill.package
     try:
-        price = prices.find_price(package, refill.currency)
+        price = prices.find_refill_price(package, refill.currency)
     except NotOnSale:
-        ends.pause(refill, ends.NOT_ON_SALE)
+        ends.pause(refill, ends.TAXED if is_calculated_by_stripe() else ends.NOT_ON_SALE)
         return None
     if price > refill.price or package.credits < refill.credits:
         ends.pause(refill, ends.DEARER)

@@ -101,7 +101,7 @@ def _check(package: Package, currency: str, threshold: int, cap: int, shown_pric
 
     A package that does not lift the balance over the threshold would be bought again every hour.
     """
-    price = prices.find_price(package, currency)
+    price = prices.find_refill_price(package, currency)
     if price != shown_price:
         raise PriceChanged(price=price, currency=currency)
     if not 1 <= threshold <= package.credits:

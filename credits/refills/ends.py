@@ -12,10 +12,12 @@ from credits.models import Purchase, Refill, RefillAttempt
 MOST_FAILURES = 3  # in a row, after which the refill is off
 # Why a refill is paused, as in Refill.paused_because.
 AUTHENTICATION, DEARER, NOT_ON_SALE = "authentication_required", "dearer", "not_on_sale"
+TAXED = "taxed"
 PAUSES = {
     AUTHENTICATION: _("Your bank wants to see you for each payment, so you have to pay yourself."),
     DEARER: _("The package gives less for its price than you agreed to."),
     NOT_ON_SALE: _("The package is not on sale any more."),
+    TAXED: _("Tax is added to each purchase for your address, so you have to pay yourself."),
 }
 # These end an attempt without a try to charge the card, so they are nobody's failure.
 NOT_SENT, NEVER_ARRIVED = "not_sent", "never_arrived"

@@ -17,6 +17,8 @@ from credits.reversals.postings import move_credits
 reversed_receivers: list[Callable[[PaymentReversal], None]] = []
 # Called at the end of `record`, in its transaction: a dispute may be decided, without moving money.
 recorded_receivers: list[Callable[[Purchase], None]] = []
+# Called after its commit, so they may ask Stripe. They raise nothing.
+committed_receivers: list[Callable[[Purchase], None]] = []
 
 
 def lock(purchase: Purchase) -> Purchase:
@@ -30,21 +32,27 @@ def record(purchase: Purchase, facts: Facts) -> None:
     """Apply what is new. Facts that are repeated, stale or out of order change nothing."""
     with atomic():
         purchase = lock(purchase)
-        for refund in facts.refunds:
-            if (row := _note_refund(purchase, refund)) is not None:
-                move_credits(purchase)
-                _finish(row)
-        for dispute in facts.disputes:
-            for row in disputes.note_dispute(purchase, dispute):
-                move_credits(purchase, reinstated_by=dispute.reinstated_by)
-                _finish(row)
-        for warning in facts.warnings:
-            disputes.note_warning(purchase, warning)
+        _note_facts(purchase, facts)
         if purchase.transaction is not None:
             # What was noted before the credits were given takes its share now.
             move_credits(purchase)
         for receiver in recorded_receivers:
             receiver(purchase)
+    for receiver in committed_receivers:
+        receiver(purchase)
+
+
+def _note_facts(purchase: Purchase, facts: Facts) -> None:
+    for refund in facts.refunds:
+        if (row := _note_refund(purchase, refund)) is not None:
+            move_credits(purchase)
+            _finish(row)
+    for dispute in facts.disputes:
+        for row in disputes.note_dispute(purchase, dispute):
+            move_credits(purchase, reinstated_by=dispute.reinstated_by)
+            _finish(row)
+    for warning in facts.warnings:
+        disputes.note_warning(purchase, warning)
 
 
 def _finish(row: PaymentReversal) -> None:

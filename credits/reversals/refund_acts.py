@@ -37,7 +37,8 @@ class Request:
     """A refund of `amount` minor units, which takes `credits`; None for what it takes then.
 
     `key` names the form: the same key refunds once. With `as_debt`, credits that are spent become
-    a debt of the user; otherwise the refund is refused if too few are available.
+    a debt of the user; otherwise the refund is refused if too few are available. With `ends_plan`,
+    the plan that was paid ends as soon as Stripe has accepted the refund.
     """
 
     amount: int
@@ -46,6 +47,7 @@ class Request:
     actor: User | None = None
     credits: int | None = None
     as_debt: bool = False
+    ends_plan: bool = False
 
 
 def refund(
@@ -111,6 +113,7 @@ def take(purchase: Purchase, request: Request) -> Refund:
             reason=request.reason,
             actor=request.actor,
             form_key=request.key,
+            ends_plan=request.ends_plan,
             instructions_email=_choose_email(locked),
             next_try_at=timezone.now() + SHORTEST_WAIT,
         )

@@ -8,10 +8,12 @@ from datetime import datetime
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from credits.currencies import format_amount
 from credits.models import Package, PackagePrice, PackageRequest
+from credits.purchases.taxes import is_calculated_by_stripe
 
 THAI_CURRENCY = "thb"
 
@@ -32,6 +34,11 @@ class Offer:
     @property
     def shown_price(self) -> str:
         return format_amount(self.price, self.currency)
+
+
+def describe_tax() -> str:
+    """Return what a shown price lacks, for the reader; empty if it is all that is paid."""
+    return _("plus tax") if is_calculated_by_stripe() else ""
 
 
 def choose_currency(request: HttpRequest, sold: list[str]) -> str:

@@ -57,6 +57,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "currency": currency,
         "offers": offers.list_offers(user, currency),
         "changed": request.GET.get("changed", ""),
+        "plus_tax": offers.describe_tax(),
         "has_promptpay": settings.PROMPTPAY and currency == offers.THAI_CURRENCY,
         "refund_days": settings.SELF_REFUND_DAYS,
         "open_payments": list_open(user),

@@ -57,6 +57,7 @@ def render_plans(request: HttpRequest) -> HttpResponse:
             for price in prices.list_plans(currency)
         ],
         "changed": request.GET.get("changed", ""),
+        "plus_tax": offers.describe_tax(),
         "has_promptpay": settings.PROMPTPAY and currency == offers.THAI_CURRENCY,
     }
     return render(request, "credits/shop/plan.html", context)
@@ -100,6 +101,22 @@ def begin(request: HttpRequest) -> HttpResponse:
     return attempt(request, act, sent)
 
 
+@require_POST
+@never_cache
+@login_required
+def give_up(request: HttpRequest) -> HttpResponse:
+    """End the payment page that is open. What was paid meanwhile begins the plan."""
+
+    def act(user: User) -> HttpResponse:
+        for row in following.list_open(user):
+            following.give_up(row)
+        if start.find_running(user) is None:
+            messages.success(request, _("The payment is cancelled. You were not charged."))
+        return lead_back()
+
+    return attempt(request, act)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
@@ -109,7 +126,12 @@ def upgrade(request: HttpRequest, slug: str) -> HttpResponse:
     plan = get_object_or_404(Plan, pk=slug)
     if request.method != "POST":
         price = get_object_or_404(PlanPrice, plan=plan, currency=running.currency, is_active=True)
-        context = {"price": price, "running": running, "form_key": secrets.token_urlsafe(24)}
+        context = {
+            "price": price,
+            "running": running,
+            "form_key": secrets.token_urlsafe(24),
+            "plus_tax": offers.describe_tax(),
+        }
         return render(request, "credits/shop/upgrade.html", context)
     sent = read_form(request)
 
@@ -243,8 +265,8 @@ def require_running(request: HttpRequest) -> Subscription:
 
 def find_open(user: User) -> Subscription | None:
     """Return the subscription whose first payment is open, if there is one."""
-    rows = Subscription.objects.filter(user=user, status="open").exclude(checkout_url="")
-    return rows.select_related("plan").order_by("-id").first()
+    rows = following.list_open(user).filter(status="open").exclude(checkout_url="")
+    return rows.select_related("plan").first()
 
 
 def list_currencies() -> list[str]:

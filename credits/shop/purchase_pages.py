@@ -20,7 +20,7 @@ from accounts.models import User
 from credits.models import Purchase, Subscription
 from credits.purchases import checkout, limits, settlement
 from credits.reversals import proposals
-from credits.shop import plan_pages
+from credits.shop import offers, plan_pages
 from credits.shop.pages import note_refusal
 from credits.shop.standing import describe_standing, explain_failure
 from credits.shop.timeline import list_steps
@@ -120,6 +120,7 @@ def show(request: HttpRequest, purchase: Purchase, *, is_away: bool = False) -> 
         "documents": purchase.documents.order_by("id"),
         "is_away": is_away,
         "may_continue": purchase.state == State.OPEN and bool(purchase.checkout_url),
+        "plus_tax": offers.describe_tax() if purchase.state in (State.NEW, State.OPEN) else "",
         "may_cancel": purchase.state in (State.NEW, State.OPEN),
         "may_check": purchase.state in UNSETTLED
         or standing.name in ("refunding", "refund_waiting"),

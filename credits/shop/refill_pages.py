@@ -20,6 +20,7 @@ from accounts.toolbox.request_source import Source
 from credits.models import Refill, RefillAttempt
 from credits.purchases.limits import may_ask_stripe
 from credits.purchases.refusals import ShopRefusal
+from credits.purchases.taxes import is_calculated_by_stripe
 from credits.refills import card, consent
 from credits.refills.ends import PAUSES
 from credits.refills.refusals import NoCard, WouldChargeNow
@@ -110,7 +111,8 @@ def make_form(request: HttpRequest, user: User, data: Any = None) -> RefillForm:
     sold = offers.list_currencies()
     wanted = refill.currency if refill and "currency" not in request.GET else None
     currency = wanted if wanted in sold else offers.choose_currency(request, sold)
-    return RefillForm(data, offers=offers.list_offers(user, currency), refill=refill)
+    sold_here = [] if is_calculated_by_stripe() else offers.list_offers(user, currency)
+    return RefillForm(data, offers=sold_here, refill=refill)
 
 
 def _show(request: HttpRequest, form: RefillForm) -> HttpResponse:
@@ -124,6 +126,7 @@ def _show(request: HttpRequest, form: RefillForm) -> HttpResponse:
         "paused": PAUSES.get(refill.paused_because, refill.paused_because) if refill else "",
         "attempts": attempts.order_by("-pk")[:MOST_ATTEMPTS],
         "can_pay": is_configured(),
+        "plus_tax": offers.describe_tax(),
         "closed": explain_closed(user),
         "contact": settings.SUPPORT_EMAIL,
     }

@@ -198,7 +198,7 @@ def explain_failure(purchase: Purchase) -> Words:
 
 
 def _describe_review(purchase: Purchase) -> Standing:
-    """Return how a payment stands that is not what was agreed: it waits, went back, or is closed."""
+    """Return how a payment that is not what was agreed stands: waiting, sent back, or closed."""
     refund = _describe_refund(purchase)
     if refund is REFUNDED:
         return SENT_BACK

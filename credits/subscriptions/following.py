@@ -7,7 +7,7 @@ of transactions. An answer is applied only if no later one was.
 import logging
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.transaction import atomic
 from django.utils import timezone
 
@@ -19,7 +19,7 @@ from credits.purchases import settlement
 from credits.purchases.facts import Object, as_object
 from credits.stripe_api import checkout
 from credits.stripe_api import subscriptions as stripe
-from credits.stripe_api.client import StripeRefused
+from credits.stripe_api.client import StripeRefused, is_live
 from credits.subscriptions import invoices, prices, states
 from credits.subscriptions.bills import Bill, read_invoice
 
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 def refresh(subscription: Subscription) -> Subscription:
     """Ask Stripe about a subscription and apply the answer; return the row as it is then.
 
-    Its latest invoice is settled. Raises StripeAway and StripeRefused.
+    Its latest invoice is settled, and while it runs, no other page can begin a plan. Raises
+    StripeAway and StripeRefused.
     """
     row = _follow_session(Subscription.objects.get(pk=subscription.pk))
     if not row.stripe_id:
@@ -53,7 +54,41 @@ def follow(row: Subscription, answer: Object, asked_at: datetime) -> Subscriptio
     if isinstance(invoice, dict):
         follow_invoice(row, read_invoice(invoice))
     row.refresh_from_db()
+    if row.status in Subscription.RUNNING:
+        _close_other_pages(row)
     return row
+
+
+def list_open(user: User) -> QuerySet[Subscription]:
+    """Return what can be paid on a page of Stripe to begin a plan, the newest first."""
+    rows = Subscription.objects.filter(
+        user=user, stripe_id="", ended_at=None, livemode=is_live(), expires_at__gt=timezone.now()
+    )
+    return rows.order_by("-pk")
+
+
+def give_up(row: Subscription) -> Subscription:
+    """End an open page, so that nobody can pay it; return the row as it is then.
+
+    If it was paid meanwhile, the plan begins. A page that Stripe is just asked for is ended by
+    whoever gets the answer. Raises StripeAway and StripeRefused.
+    """
+    row = states.note_unopened(row)
+    if row.checkout_session and not row.stripe_id:
+        try:
+            checkout.expire_session(row.checkout_session)
+        except StripeRefused as refusal:  # It has ended before: the next line tells how.
+            logger.info("the page of subscription %s stays: %s", row.public_id, refusal)
+    return refresh(row)
+
+
+def _close_other_pages(row: Subscription) -> None:
+    """End the pages of other tabs, so that a second plan is not paid and then sent back."""
+    for other in list_open(row.user).exclude(pk=row.pk):
+        try:
+            give_up(other)
+        except StripeRefused as refusal:
+            logger.warning("the page of subscription %s stays: %s", other.public_id, refusal)
 
 
 def _follow_session(row: Subscription) -> Subscription:

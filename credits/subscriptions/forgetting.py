@@ -3,10 +3,11 @@
 import logging
 
 from credits.models import Customer, Subscription
+from credits.purchases import retention
 from credits.stripe_api import cards
 from credits.stripe_api import subscriptions as stripe
 from credits.stripe_api.client import StripeRefused
-from credits.subscriptions import closing, following, start
+from credits.subscriptions import closing, following
 
 logger = logging.getLogger(__name__)
 
@@ -30,18 +31,21 @@ def forget_due(limit: int = 100) -> int:
 def forget(customer: Customer) -> None:
     """End all subscriptions of a customer, whatever their state, and detach all cards.
 
+    Personal data is removed from the stored events, too.
+
     Doing it again has no further effect. Raises StripeAway and StripeRefused.
     """
     for row in Subscription.objects.filter(user=customer.user_id, ended_at=None):
         _end(row)
     if customer.stripe_customer:
         _forget_at_stripe(customer.stripe_customer)
+    retention.reduce_of(customer.user)
     Customer.objects.filter(pk=customer.pk).update(forget_since=None)
 
 
 def _end(row: Subscription) -> None:
     """End what a row has at Stripe: the page on which it can be paid, or the subscription."""
-    row = start.give_up(row)
+    row = following.give_up(row)
     if row.stripe_id and row.ended_at is None:
         following.end_at_stripe(row)
 

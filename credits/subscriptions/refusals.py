@@ -12,6 +12,17 @@ class AlreadySubscribed(ShopRefusal):
         super().__init__(_("You have a plan already. Change it instead of buying a second one."))
 
 
+class AnotherBegun(ShopRefusal):
+    """Another tab has begun another plan while this page was opened."""
+
+    code = "another_begun"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _("You have begun another plan in another window. Nothing was charged for this one.")
+        )
+
+
 class NotSubscribed(ShopRefusal):
     code = "not_subscribed"
 

@@ -97,6 +97,15 @@ def note_expiry(row: Subscription) -> Subscription:
     return row
 
 
+def note_unopened(row: Subscription) -> Subscription:
+    """End a row whose page is not open yet; whoever opens it then ends the page, too."""
+    Subscription.objects.filter(pk=row.pk, stripe_id="", checkout_session="").update(
+        status="expired", ended_at=timezone.now()
+    )
+    row.refresh_from_db()
+    return row
+
+
 def note_unknown(row: Subscription) -> Subscription:
     Subscription.objects.filter(pk=row.pk).update(
         problem="Stripe does not know this subscription.", checked_at=timezone.now()

@@ -28,6 +28,7 @@ from credits.models import (
 )
 from credits.purchases import reviews
 from credits.stripe_api.client import is_configured
+from credits.subscriptions import endings
 from llmproxy.spool import folder
 from smartspec.upkeep.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
 
@@ -193,6 +194,7 @@ def check_subscriptions() -> Iterator[Fact]:
     """The closed accounts that Stripe has not forgotten yet, and plans that differ from Stripe."""
     running = Subscription.objects.filter(ended_at=None)
     counts = {
+        "to_end": endings.list_waiting().filter(end_asked_at__lt=read_clock() - LATE).count(),
         "to_forget": Customer.objects.filter(forget_since__isnull=False).count(),
         "problems": running.exclude(problem="").count(),
         "past_due": running.filter(status__in=["past_due", "unpaid"]).count(),
@@ -200,9 +202,11 @@ def check_subscriptions() -> Iterator[Fact]:
     }
     says = (
         f"{counts['running']} run, {counts['past_due']} are past due, {counts['problems']} differ"
-        f" from Stripe; {counts['to_forget']} closed accounts are not forgotten at Stripe"
+        f" from Stripe; {counts['to_forget']} closed accounts are not forgotten at Stripe,"
+        f" {counts['to_end']} plans have not ended that must"
     )
-    yield Fact("subscriptions", not (counts["to_forget"] or counts["problems"]), says, counts)
+    is_fine = not (counts["to_forget"] or counts["problems"] or counts["to_end"])
+    yield Fact("subscriptions", is_fine, says, counts)
 
 
 def _describe_age(now: datetime, then: datetime | None) -> str:

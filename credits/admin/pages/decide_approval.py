@@ -151,7 +151,11 @@ def describe_money(approval: Approval) -> str:
     """Return the money of a refund; say so if spent credits become a debt."""
     purchase = Purchase.objects.get(transaction=approval.refunds)
     money = format_amount(approval.money or 0, purchase.currency)
-    return f"{money} · {_('Take the rest as debt')}" if approval.takes_debt else money
+    choices = [
+        _("Take the rest as debt") if approval.takes_debt else "",
+        _("End the plan now") if approval.ends_plan else "",
+    ]
+    return " · ".join(filter(None, [money, *choices]))
 
 
 def describe_change(approval: Approval) -> str:

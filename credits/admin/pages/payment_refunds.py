@@ -22,7 +22,7 @@ from credits.admin.pages.confirmed_form import (
 )
 from credits.currencies import count_decimals, format_amount, to_decimal
 from credits.exceptions import LedgerRefusal
-from credits.models import Approval, Purchase, Refund
+from credits.models import Approval, Purchase, Refund, Subscription
 from credits.operators import approvals
 from credits.reversals import proposals
 from credits.reversals.postings import count_credits, sum_in_force
@@ -43,15 +43,26 @@ class PaymentRefundForm(ReasonForm):
         required=False,
         widget=UnfoldBooleanWidget,
     )
+    ends_plan = forms.BooleanField(
+        label=gettext_lazy("End the plan now"),
+        help_text=gettext_lazy(
+            "The plan that this paid for ends as soon as Stripe has accepted the refund. Without"
+            " it, the plan goes on, and is paid again at the next period."
+        ),
+        required=False,
+        widget=UnfoldBooleanWidget,
+    )
     reason = make_reason_field(
         help_text=gettext_lazy("The user and other administrators can read this.")
     )
     credits = forms.IntegerField(required=False, min_value=0, widget=forms.HiddenInput)
-    field_order = ("money", "as_debt", "reason", "key", "credits")
+    field_order = ("money", "as_debt", "ends_plan", "reason", "key", "credits")
 
     def __init__(self, *args: Any, purchase: Purchase, most: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.purchase, self.most = purchase, most
+        if find_running_plan(purchase) is None:
+            del self.fields["ends_plan"]
         self.decimals = count_decimals(purchase.paid_currency)
         self.fields["money"].label = _("Money (%(currency)s)") % {
             "currency": purchase.paid_currency.upper()
@@ -138,9 +149,22 @@ class PaymentRefundPage(ConfirmedFormPage):
             "credits": intcomma(credits),
         }
         owed = _("%(debt)s of them are spent and become a debt.") % {"debt": intcomma(debt)}
-        return " ".join(
-            filter(None, [text, owed if debt else "", describe_needed_approval(credits)])
-        )
+        plan, approval = self._describe_plan(cleaned), describe_needed_approval(credits)
+        return " ".join(filter(None, [text, owed if debt else "", plan, approval]))
+
+    def _describe_plan(self, cleaned: dict[str, Any]) -> str:
+        """Say what becomes of the plan that was paid; empty if none runs."""
+        running = find_running_plan(self.purchase)
+        if running is None:
+            return ""
+        if cleaned["ends_plan"]:
+            return _("The plan %(plan)s ends now.") % {"plan": running.plan}
+        if running.cancels_at_end or running.period_end is None:
+            return _("The plan %(plan)s ends with its period.") % {"plan": running.plan}
+        return _("The plan %(plan)s goes on: its next payment is on %(day)s.") % {
+            "plan": running.plan,
+            "day": formats.date_format(running.period_end),
+        }
 
     def button(self, cleaned: dict[str, Any]) -> str:
         needs_approval = approvals.needs_approval(self._count(cleaned))
@@ -154,6 +178,7 @@ class PaymentRefundPage(ConfirmedFormPage):
             actor=self.actor,
             credits=cleaned["credits"],
             as_debt=cleaned["as_debt"],
+            ends_plan=cleaned.get("ends_plan", False),
         )
         done = approvals.refund_payment_or_ask(self.purchase, request, actor=self.actor)
         return (
@@ -167,6 +192,12 @@ class PaymentRefundPage(ConfirmedFormPage):
 
     def back(self) -> str:
         return reverse("admin:credits_transaction_change", args=[self.purchase.transaction_id])
+
+
+def find_running_plan(purchase: Purchase) -> Subscription | None:
+    """Return the subscription that this paid for, while it has not ended; else None."""
+    rows = Subscription.objects.filter(periods__purchase=purchase, ended_at=None)
+    return rows.select_related("plan").first()
 
 
 def describe_limit(purchase: Purchase, most: int) -> str:

@@ -64,7 +64,7 @@ class PaymentEventAdmin(SearchedByPayment, HasActs, RowAdmin):
     list_filter_submit = True
     fields = readonly_fields = (
         *("stripe_id", "type", "state", "outcome", "tries", "next_try_at", "received_at"),
-        *("done_at", "object_id", "payment", "livemode", "raw"),
+        *("done_at", "object_id", "payment", "livemode", "reduced_at", "raw"),
     )
     row_acts = (RowAct("replay", _("Replay"), "replay", "credits.change_paymentevent", replay),)
 

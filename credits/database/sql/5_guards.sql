@@ -33,11 +33,16 @@ CREATE TRIGGER credit_spending_stay
     ON credit_spending FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
 
 -- An event stays as Stripe sent it, and a document as it was issued. What became of an event can
--- change, and a document is cancelled once.
+-- change, its payload is reduced once after that, and a document is cancelled once.
 CREATE TRIGGER payment_events_stay
-    BEFORE DELETE OR TRUNCATE OR UPDATE OF stripe_id, type, livemode, object_id, payload,
-        received_at
+    BEFORE DELETE OR TRUNCATE OR UPDATE OF stripe_id, type, livemode, object_id, received_at
     ON payment_events FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER payment_events_are_reduced_once
+    BEFORE UPDATE OF payload, reduced_at ON payment_events FOR EACH ROW
+    WHEN (OLD.reduced_at IS NOT NULL OR NEW.reduced_at IS NULL OR OLD.state = 'waiting'
+          OR length(NEW.payload) > length(OLD.payload)
+          OR NEW.payload::jsonb ->> 'id' IS DISTINCT FROM OLD.stripe_id)
+    EXECUTE FUNCTION credit_transactions_append_only();
 CREATE TRIGGER documents_stay
     BEFORE DELETE OR TRUNCATE OR UPDATE OF public_id, kind, year, serial, number, user_id,
         purchase_id, reversal_id, corrects_id, facts, issued_at

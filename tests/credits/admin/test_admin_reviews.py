@@ -52,7 +52,7 @@ def test_an_accepted_payment_gives_its_credits_and_a_receipt_over_what_came(
     entry = LogEntry.objects.get()
     assert entry.action_flag == Act.ACCEPTED
     assert "500 credits for $9.90 (The total is 990" in entry.change_message
-    assert audit.check().problems.total() == 0
+    assert audit.run().findings == []
     assert page(odd) not in client.get(f"/admin/credits/purchase/{odd.pk}/change/").content.decode()
 
 

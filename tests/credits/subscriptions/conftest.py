@@ -114,3 +114,13 @@ def spoil_card(fake: FakeStripe, row: Subscription, card: str = "chargeCustomerF
     customer = fake.get("subscription", row.stripe_id)["customer"]
     method = fake.api.payment_methods.attach(f"pm_card_{card}", {"customer": customer})
     fake.api.subscriptions.update(row.stripe_id, {"default_payment_method": method.id})
+
+
+def open_two_pages(begin: Callable[..., Subscription], second: str = "pro") -> list[Subscription]:
+    """Open two pages at Stripe for one buyer, as a database with a wrong clock would."""
+    first = begin(form_key="one")
+    until = first.expires_at
+    Subscription.objects.filter(pk=first.pk).update(expires_at=first.created_at)
+    other = begin(second, form_key="two")
+    Subscription.objects.filter(pk=first.pk).update(expires_at=until)
+    return [Subscription.objects.get(pk=row.pk) for row in (first, other)]

@@ -5,12 +5,13 @@ import pytest
 from credits.models import Purchase, Transaction
 from credits.subscriptions import following
 from tests.concurrently import concurrently
+from tests.credits.subscriptions.conftest import open_two_pages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_of_two_plans_that_are_settled_at_once_one_gives_credits(begin, fake_stripe, ann):
-    rows = [begin(form_key="one"), begin(form_key="two")]
+    rows = open_two_pages(begin)
     for row in rows:
         fake_stripe.pay(row.checkout_session)
     concurrently(lambda number: following.refresh(rows[number % 2]), threads=6)

@@ -6,10 +6,10 @@ from accounts.models import User
 from credits.models import Grant, Purchase, Subscription, SubscriptionPeriod, Transaction
 from credits.purchases.frozen import freeze
 from credits.purchases.refusals import CreditsChanged, NotOnSale, PriceChanged, ShopClosed
-from credits.subscriptions import following, start
+from credits.subscriptions import following
 from credits.subscriptions.invoices import GRACE
 from credits.subscriptions.refusals import AlreadySubscribed
-from tests.credits.subscriptions.conftest import find_plan, list_grants
+from tests.credits.subscriptions.conftest import find_plan, list_grants, open_two_pages
 
 
 def test_a_plan_that_is_paid_gives_credits_that_expire_after_its_period(subscribe, ann):
@@ -132,7 +132,7 @@ def test_a_page_that_nobody_pays_expires(begin, pass_time):
 
 
 def test_a_page_that_its_buyer_gives_up_cannot_be_paid(begin, fake_stripe):
-    row = start.give_up(begin())
+    row = following.give_up(begin())
     assert row.status == "expired"
     assert fake_stripe.get("checkout.session", row.checkout_session)["status"] == "expired"
 
@@ -140,12 +140,12 @@ def test_a_page_that_its_buyer_gives_up_cannot_be_paid(begin, fake_stripe):
 def test_a_page_that_was_paid_before_it_is_given_up_begins_the_plan(begin, fake_stripe, ann):
     row = begin()
     fake_stripe.pay(row.checkout_session)
-    assert start.give_up(row).status == "active"
+    assert following.give_up(row).status == "active"
     assert find_plan(ann) == "pro"
 
 
 def test_a_plan_paid_twice_from_two_tabs_is_paid_back_once(begin, fake_stripe, tell, ann):
-    rows = [begin(form_key="one"), begin(form_key="two")]
+    rows = open_two_pages(begin)
     for row in rows:
         fake_stripe.pay(row.checkout_session)
     tell()

@@ -5,6 +5,7 @@ from typing import Any
 
 import stripe
 
+from smartspec.local.fake_stripe.billing import taxes
 from smartspec.local.fake_stripe.memory import answers
 from smartspec.local.fake_stripe.memory.state import Entry, State, make_token
 from smartspec.local.fake_stripe.objects import events
@@ -24,9 +25,14 @@ def make_invoice(
     subscription: Entry | None = None,
     **values: Any,
 ) -> Entry:
-    """Write a draft. Its total is the sum of the lines, and never below zero."""
+    """Write a draft. Its total is the sum of the lines, and never below zero.
+
+    The tax is added if the subscription has automatic tax.
+    """
     object_id = state.make_id("in")
-    total = sum(line["amount"] for line in lines)
+    subtotal = max(sum(line["amount"] for line in lines), 0)
+    has_tax = bool(subscription and subscription.object["automatic_tax"]["enabled"])
+    tax = taxes.add_tax(state, lines) if has_tax else 0
     for line in lines:
         line["invoice"] = object_id
     url = f"/v1/invoices/{object_id}/lines"
@@ -34,7 +40,8 @@ def make_invoice(
         complete(
             stripe.Invoice,
             {
-                **_describe_amounts(max(total, 0)),
+                **_describe_amounts(subtotal, subtotal + tax),
+                **taxes.describe_tax(subtotal, tax, enabled=has_tax),
                 **_describe_buyer(customer),
                 "id": object_id,
                 "account_country": "TH",
@@ -42,7 +49,6 @@ def make_invoice(
                 "attempt_count": 0,
                 "attempted": False,
                 "auto_advance": True,
-                "automatic_tax": {"enabled": False},
                 "billing_reason": reason,
                 "collection_method": "charge_automatically",
                 "created": state.now(),
@@ -65,9 +71,9 @@ def make_invoice(
     return invoice
 
 
-def _describe_amounts(total: int) -> Json:
-    names = ("amount_due", "amount_remaining", "subtotal", "total")
-    others = ("subtotal_excluding_tax", "total_excluding_tax")
+def _describe_amounts(subtotal: int, total: int) -> Json:
+    names = ("amount_due", "amount_remaining", "total")
+    others = ("subtotal", "subtotal_excluding_tax", "total_excluding_tax")
     nothing = (
         "amount_overpaid",
         "amount_paid",
@@ -76,7 +82,8 @@ def _describe_amounts(total: int) -> Json:
         "pre_payment_credit_notes_amount",
         "starting_balance",
     )
-    return {**dict.fromkeys((*names, *others), total), **dict.fromkeys(nothing, 0)}
+    amounts = {**dict.fromkeys(names, total), **dict.fromkeys(others, subtotal)}
+    return {**amounts, **dict.fromkeys(nothing, 0)}
 
 
 def _describe_buyer(customer: Entry) -> Json:

@@ -141,7 +141,7 @@ def _start_subscription(state: State, session: Entry, intent: Entry, method: Ent
     once = [
         invoices.make_line(
             state,
-            amount=item["amount_total"],
+            amount=item["amount_subtotal"],
             currency=item["currency"],
             description=item["description"],
             period=now,
@@ -158,6 +158,7 @@ def _start_subscription(state: State, session: Entry, intent: Entry, method: Ent
         [(item["price"], item["quantity"]) for item in items if item["price"]["recurring"]],
         once,
         intent=intent,
+        automatic_tax={"enabled": obj["automatic_tax"]["enabled"]},
         default_payment_method=method.id,
         description=data.get("description"),
         metadata=dict(data.get("metadata") or {}),
