@@ -21,7 +21,7 @@ from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
 from credits import ledger
-from credits.models import Package
+from credits.shop import offers
 from credits.stripe_api.client import is_configured
 from smartspec.middleware import find_dialect
 from smartspec.policies.plain_http import find_proxy_problem
@@ -36,13 +36,17 @@ class NotReadyError(Exception):
 
 def home(request: HttpRequest) -> HttpResponse:
     """Show the home page: what the service is, and where to continue."""
-    user = request.user
+    reader = request.user if isinstance(request.user, User) else None
+    currency = offers.choose_currency(request, offers.list_currencies())
     context = {
-        "balance": ledger.balance(user) if isinstance(user, User) else None,
+        "balance": ledger.balance(reader) if reader else None,
         "bonus": settings.SIGNUP_BONUS_CREDITS,
         "contact": settings.SUPPORT_EMAIL,
         "can_pay": is_configured(),
-        "packages": Package.objects.filter(is_active=True),
+        "packages": [
+            (offer.package, offer.shown_price) for offer in offers.list_offers(reader, currency)
+        ],
+        "plus_tax": offers.describe_tax(),
     }
     return render(request, "smartspec/home.html", context)
 

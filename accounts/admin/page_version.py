@@ -142,10 +142,15 @@ def list_inline_changes(rows: Any, *, old: Version, new: Version) -> Iterator[st
 def _compare(meta: Any, old: Columns, new: Columns) -> Iterator[Change]:
     for name in new:
         if name in old and old[name] != new[name]:
-            field = meta.get_field(name)
-            yield Change(
-                name, _get_label(meta, name), show(field, old[name]), show(field, new[name])
-            )
+            then, now = (_describe(meta, name, columns) for columns in (old, new))
+            yield Change(name, _get_label(meta, name), then, now)
+
+
+def _describe(meta: Any, name: str, columns: Columns) -> str:
+    """Return a column in words. A model says by itself what depends on another column."""
+    describe = getattr(meta.model, "describe_column", None)
+    words: str | None = describe(name, columns) if describe else None
+    return show(meta.get_field(name), columns[name]) if words is None else words
 
 
 def _get_label(meta: Any, name: str) -> str:

@@ -129,8 +129,17 @@ def _redirect_to_list(model: str, **filters: str) -> HttpResponse:
 
 @admin.register(Package)
 class PackageAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
-    list_display = ("name", "credits", "price_usd", "is_popular", "is_active", "sort_order")
+    list_display = ("name", "credits", "priced", "is_popular", "is_active", "sort_order")
     list_filter = ("is_active",)
+    exclude = ("price_usd",)  # It follows the price in US dollars, which stands below.
     search_fields = ("name",)
     readonly_fields = ("created_at",)
     inlines = (PackagePriceInline,)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Package]:
+        rows: QuerySet[Package] = super().get_queryset(request)
+        return rows.prefetch_related("prices")
+
+    @admin.display(description=_("prices"))
+    def priced(self, row: Package) -> str:
+        return row.describe_prices()

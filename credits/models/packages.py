@@ -12,14 +12,19 @@ class Package(models.Model):
     """A number of credits that can be bought; `prices` has what it costs in each currency.
 
     `price_usd` is the price in US dollars for clients that know no other currency. It is always
-    that of `prices`: who saves one of them changes both.
+    that of `prices`, which administrators edit: who saves one of them changes both.
     """
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     description = models.CharField(_("description"), max_length=300, blank=True)
     credits = models.PositiveIntegerField(_("credits"), validators=[MinValueValidator(1)])
     price_usd = models.DecimalField(
-        _("price (USD)"), max_digits=10, decimal_places=2, validators=[MinValueValidator(0)]
+        _("price (USD)"),
+        max_digits=10,
+        decimal_places=2,
+        default=0,
+        db_default=0,
+        validators=[MinValueValidator(0)],
     )
     is_popular = models.BooleanField(_("popular"), default=False)
     is_active = models.BooleanField(_("on sale"), default=True)
@@ -51,3 +56,7 @@ class Package(models.Model):
             price.update(amount=cents)
         else:
             price.delete()
+
+    def describe_prices(self) -> str:
+        """Return the prices in all currencies, in words; "–" without any."""
+        return " · ".join(sorted(map(str, self.prices.all()))) or "–"

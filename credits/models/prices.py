@@ -1,5 +1,6 @@
 """What packages and plans cost, in each currency on sale."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,7 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Plan
-from credits.currencies import find_problem, to_decimal
+from credits.currencies import find_problem, format_amount, to_decimal
 from credits.models.packages import Package
 
 validate_currency = RegexValidator(
@@ -23,12 +24,20 @@ class Price(models.Model):
     """
 
     currency = models.CharField(_("currency"), max_length=3, validators=[validate_currency])
-    amount = models.PositiveBigIntegerField(
-        _("amount in minor units"), validators=[MinValueValidator(1)]
-    )
+    amount = models.PositiveBigIntegerField(_("price"), validators=[MinValueValidator(1)])
 
     class Meta:
         abstract = True
+
+    def __str__(self) -> str:
+        return format_amount(self.amount, self.currency)
+
+    @staticmethod
+    def describe_column(name: str, columns: Mapping[str, Any]) -> str | None:
+        """Return the price in words, for a message about a changed row; None for other columns."""
+        if name != "amount":
+            return None
+        return format_amount(int(columns["amount"]), columns["currency"])
 
     def clean(self) -> None:
         """Raise ValidationError for an amount that Stripe would not charge."""
@@ -54,15 +63,18 @@ class PackagePrice(Price):
             )
         ]
 
-    def __str__(self) -> str:
-        return f"{self.currency} {self.amount}"
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the price; `Package.price_usd` follows that in US dollars."""
         super().save(*args, **kwargs)
         if self.currency == "usd":
             price = to_decimal(self.amount, "usd")
             Package.objects.filter(pk=self.package_id).update(price_usd=price)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete the price; without one in US dollars, `Package.price_usd` is 0."""
+        if self.currency == "usd":
+            Package.objects.filter(pk=self.package_id).update(price_usd=0)
+        return super().delete(*args, **kwargs)
 
 
 class PlanPrice(Price):
@@ -85,6 +97,3 @@ class PlanPrice(Price):
                 fields=["plan", "currency"], name="plan_prices_one_per_currency"
             )
         ]
-
-    def __str__(self) -> str:
-        return f"{self.currency} {self.amount}"

@@ -218,9 +218,8 @@ def _request_approval(
 def _require_same_request(earlier: Approval, later: Approval, users: Sequence[User]) -> None:
     facts = (
         *("kind", "amount", "reason", "credits_expire_at", "refunds_id", "requester_id"),
-        *("money", "takes_debt"),
+        *("money", "takes_debt", "ends_plan", "accepts_id"),
     )
-    facts = (*facts, "ends_plan", "accepts_id")
     differs = any(getattr(earlier, name) != getattr(later, name) for name in facts)
     if differs or set(earlier.users.all()) != set(users):
         raise IdempotencyConflict("This form was used for another request.")

@@ -16,7 +16,7 @@ from django.db.transaction import atomic
 from accounts.models import User
 from credits.models import Package, Purchase
 from credits.models.purchases import PurchaseState
-from credits.purchases import sessions
+from credits.purchases import sessions, taxes
 from credits.stripe_api import checkout, payments
 from credits.stripe_api.client import StripeRefused
 
@@ -68,15 +68,29 @@ def find_known(payment_intent: str, *, session: str = "", invoice: str = "") -> 
 
 def read_session(session: Object) -> Purchase | None:
     """Return the purchase that a Checkout session names, with the session written down."""
-    row = _find_named(session, total=session.get("amount_total"))
+    row = _find_named(session, total=_read_agreed(session))
     if row is not None and session.get("mode") == "payment":
         sessions.note_session(row, session["id"], url=session.get("url") or "")
         row.refresh_from_db()
     return row
 
 
+def _read_agreed(session: Object) -> int | None:
+    """Return the agreed total: that of the session, without the tax that Stripe adds to it."""
+    has_tax = (session.get("automatic_tax") or {}).get("enabled")
+    total: int | None = session.get("amount_subtotal" if has_tax else "amount_total")
+    return total
+
+
 def read_intent(intent: Object) -> Purchase | None:
-    """Return the purchase that a PaymentIntent names."""
+    """Return the purchase that a PaymentIntent names.
+
+    Where Stripe adds the tax, only the session of a lost purchase says how much it was.
+    """
+    if taxes.is_calculated_by_stripe() and is_ours(intent):
+        session = checkout.find_session(intent["id"])
+        if session is not None:
+            return read_session(session)
     return _find_named(intent, total=intent.get("amount"), payment_intent=intent.get("id", ""))
 
 

@@ -61,11 +61,14 @@ def list_currencies() -> list[str]:
     return [code for code in settings.CURRENCIES if code in priced]
 
 
-def list_offers(user: User, currency: str) -> list[Offer]:
-    """Return the packages that are on sale in this currency, in the order of the operator."""
+def list_offers(user: User | None, currency: str) -> list[Offer]:
+    """Return the packages that are on sale in this currency, in the order of the operator.
+
+    `user` is the reader, None for who has not logged in.
+    """
     prices = PackagePrice.objects.filter(currency=currency, package__is_active=True)
     rows = prices.select_related("package").order_by("package__sort_order", "package_id")
-    requested_at = _read_requests(user, (row.package_id for row in rows))
+    requested_at = _read_requests(user, (row.package_id for row in rows)) if user else {}
     return [
         Offer(row.package, row.amount, currency, asked_at=requested_at.get(row.package_id))
         for row in rows

@@ -24,6 +24,16 @@ def fetch_session(session: str) -> Answer:
     )
 
 
+def find_session(payment_intent: str) -> Answer | None:
+    """Return the session that a payment belongs to; None if there is none."""
+    found = ask(
+        lambda client: client.v1.checkout.sessions.list(
+            {"payment_intent": payment_intent, "limit": 1}
+        )
+    )
+    return next(iter(found["data"]), None)
+
+
 def expire_session(session: str) -> Answer:
     """End an open session, so that nothing can be paid on its page any more."""
     return ask(lambda client: client.v1.checkout.sessions.expire(session))

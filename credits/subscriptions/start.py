@@ -13,7 +13,7 @@ from accounts.models import Plan, User
 from accounts.toolbox.request_source import Source
 from credits.models import Subscription, SubscriptionPrice
 from credits.purchases import limits, sessions
-from credits.purchases.refusals import PaymentPageFailed
+from credits.purchases.refusals import PaymentPageFailed, TooManyAttempts
 from credits.purchases.taxes import is_calculated_by_stripe
 from credits.stripe_api import checkout
 from credits.stripe_api.client import StripeRefused, is_live
@@ -87,10 +87,13 @@ def _find_open(user: User, wanted: Wanted) -> Subscription | None:
     """Return the page on which this can be paid already; end those for other plans.
 
     Stripe is asked first: a page may have been paid just now, before its event came. Raises
-    AlreadySubscribed and StripeAway.
+    AlreadySubscribed, TooManyAttempts and StripeAway.
     """
     kept = None
-    for row in following.list_open(user):
+    opened = list(following.list_open(user))
+    if opened and not limits.may_ask_stripe(user):
+        raise TooManyAttempts(seconds=60)
+    for row in opened:
         row = following.refresh(row)
         if row.stripe_id or row.ended_at is not None:
             continue

@@ -7,6 +7,7 @@ from django.test import Client
 
 from accounts.models import Plan
 from credits.models import Package
+from tests.pages import extract_text
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +22,7 @@ def test_the_home_page_shows_packages_with_prices(client):
 
 def test_one_credit_is_one(client, settings, make_user):
     settings.SIGNUP_BONUS_CREDITS = 1
-    Package.objects.create(name="Taste", credits=1, price_usd="0.50")
+    Package.objects.create(name="Taste", credits=1).prices.create(currency="usd", amount=50)
     page = " ".join(client.get("/").content.decode().split())
     assert "<p> 1 credit </p>" in page
     assert "1 free credit to start" in page
@@ -29,6 +30,19 @@ def test_one_credit_is_one(client, settings, make_user):
     Plan.objects.filter(pk=user.plan_id).update(monthly_credits=1)
     client.force_login(user)
     assert "1 credit per month" in client.get("/account").content.decode()
+
+
+def test_packages_are_priced_in_the_currency_of_the_reader(client, settings):
+    settings.CURRENCIES = ["usd", "thb"]
+    package = Package.objects.create(name="Pro", credits=1500)
+    package.prices.create(currency="usd", amount=5000)
+    package.prices.create(currency="thb", amount=179000)
+    settings.TAX_MODE = "stripe"
+    assert "$50.00 plus tax" in extract_text(client.get("/"))
+    thai = extract_text(client.get("/", headers={"Accept-Language": "th"}))
+    assert "1,790.00 บาท" in thai
+    assert "$50" not in thai
+    assert "1,790.00" in extract_text(client.get("/", {"currency": "thb"}))
 
 
 def test_a_package_that_is_not_on_sale_is_not_shown(client):

@@ -87,6 +87,6 @@ class PackageRequestAdmin(SearchedByUser, HasActs, RowAdmin):
     def number(self, row: PackageRequest) -> str:
         return intcomma(row.package.credits)
 
-    @admin.display(description=_("price (USD)"))
+    @admin.display(description=_("prices"))
     def price(self, row: PackageRequest) -> str:
-        return f"{row.package.price_usd}"
+        return row.package.describe_prices()

@@ -75,7 +75,7 @@ class SubscriptionAdmin(SearchedByUser, HasActs, RowAdmin):
     fields = readonly_fields = (
         *("public_id", "person", "plan", "money", "number", "tax_percent", "state", "problem"),
         *("period_start", "period_end", "cancels_at_end", "next_plan", "at_stripe", "livemode"),
-        *("created_at", "checked_at", "ended_at", "payments"),
+        *("created_at", "checked_at", "end_asked_at", "end_because", "ended_at", "payments"),
     )
     row_acts = (
         RowAct("check", _("Check again"), "sync", "credits.change_subscription", check_again),

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -291,6 +292,29 @@ def test_prices_are_typed_as_people_write_them(client, operator, package):
     assert package.prices.get(currency="usd").amount == 1999
 
 
+def test_a_price_in_dollars_stands_once_in_the_form(client, operator, package):
+    address = f"/admin/credits/package/{package.pk}/change/"
+    sent = read_form(client.get(address))
+    assert "price_usd" not in sent
+    assert "$20.00 · ฿699.00" in client.get("/admin/credits/package/").content.decode()
+    usd = find_price(sent, "20.00")
+    client.post(address, sent | {usd: "19.99"})
+    assert Package.objects.get().price_usd == Decimal("19.99")
+    sent = read_form(client.get(address)) | {usd.replace("amount", "DELETE"): "on"}
+    client.post(address, sent)
+    assert package.prices.get().currency == "thb"
+    assert Package.objects.get().price_usd == 0
+
+
+def test_a_new_package_has_the_prices_of_its_form_only(client, operator):
+    sent = {"name": "New", "credits": "10", "sort_order": "0", "is_active": "on"}
+    inline = {"TOTAL_FORMS": "1", "INITIAL_FORMS": "0", "0-currency": "usd", "0-amount": "4.50"}
+    sent |= {f"prices-{name}": value for name, value in inline.items()}
+    client.post("/admin/credits/package/add/", sent)
+    made = Package.objects.get(name="New")
+    assert (made.price_usd, made.prices.get().amount) == (Decimal("4.50"), 450)
+
+
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
@@ -339,7 +363,7 @@ def test_a_price_of_another_administrator_is_not_overwritten(
     price.amount = 2500
     price.save()
     refused = client.post(address, stale | {"name": "Other"})
-    assert "2000 → 2500" in read_errors(refused)
+    assert "$20.00 → $25.00" in read_errors(refused)
     client.post(address, read_form(refused))
     assert package.prices.get(currency="usd").amount == 2500
     assert Package.objects.get().name == "Other"

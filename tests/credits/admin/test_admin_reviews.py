@@ -113,6 +113,7 @@ def test_a_request_that_was_overtaken_by_another_decision_gives_nothing_more(
 ):
     settings.ADJUST_APPROVAL_CREDITS = 499
     approval = approvals.accept_payment_or_ask(odd, "Fine", actor=operator, key="k1")
+    assert approval is not None
     settings.ADJUST_APPROVAL_CREDITS = None
     approvals.accept_payment_or_ask(odd, "Fine too", actor=second, key="k2")
     with pytest.raises(NotInReview):

@@ -116,3 +116,21 @@ def test_what_stripe_does_not_know_is_nobodys(db, fake_stripe):
     assert lookup.find_purchase(session="cs_test_nothing") is None
     assert lookup.find_purchase(payment_intent="pi_nothing") is None
     assert lookup.find_purchase() is None
+
+
+@pytest.mark.parametrize("type", ["checkout.session.completed", "payment_intent.succeeded", ""])
+def test_a_lost_purchase_comes_back_with_the_tax_that_stripe_added(
+    buy, fake_stripe, client, settings, ann, type
+):
+    settings.TAX_MODE = "stripe"
+    fake_stripe.pay(buy().checkout_session)
+    lose_rows()
+    if type:
+        fake_stripe.deliver(client)
+        PaymentEvent.objects.exclude(type=type).update(state="failed")
+        incoming_events.apply_due()
+    else:
+        assert comparison.compare().problems == 0
+    again = Purchase.objects.get()
+    assert (again.state, again.net, again.tax, again.total) == ("paid", 5000, 500, 5500)
+    assert count_credits(ann) == 1500

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import User
-from credits.models import Purchase
-from credits.purchases import settlement, taxes
+from credits.models import Document, Package, Purchase
+from credits.purchases import prices, settlement, taxes
+from credits.purchases.refusals import NotOnSale
 from smartspec.buying import read_rates
 from tests.credits.purchases.conftest import count_credits
 from tests.stripe import FakeStripe
@@ -141,6 +143,28 @@ def test_stripe_adds_its_tax_to_the_price(
     assert (paid.state, paid.net, paid.tax, paid.total) == ("paid", 5000, 500, 5500)
     assert count_credits(ann) == 1500
     assert settlement.settle(purchase).total == 5500
+
+
+def test_the_tax_that_stripe_added_stands_on_the_receipt_and_goes_back(
+    fake_stripe: FakeStripe, settings: Any, buy: Callable[..., Purchase], ann: User
+) -> None:
+    settings.TAX_MODE = "stripe"
+    purchase, second = buy(), buy(form_key="two")
+    for each in (purchase, second):
+        fake_stripe.pay(each.checkout_session)
+    settlement.settle(purchase)
+    facts = Document.objects.get().facts
+    assert (facts["net"], facts["tax"], facts["total"]) == (5000, 500, 5500)
+    User.objects.filter(pk=ann.pk).update(closed_at=timezone.now())
+    settlement.settle(second)
+    assert fake_stripe.list_objects("refund")[0]["amount"] == 5500
+
+
+def test_no_refill_is_sold_where_stripe_adds_the_tax(settings: Any, package: Package) -> None:
+    assert prices.find_refill_price(package, "usd") == 5000
+    settings.TAX_MODE = "stripe"
+    with pytest.raises(NotOnSale):
+        prices.find_refill_price(package, "usd")
 
 
 def test_another_price_below_the_tax_is_reviewed(

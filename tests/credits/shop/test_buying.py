@@ -314,3 +314,19 @@ def test_the_pages_want_a_login(client, path):
 )
 def test_a_wrong_method_is_refused(client, buyer, path, method):
     assert getattr(client, method)(CREDITS + path).status_code == 405
+
+
+def test_with_a_tax_of_stripe_packages_say_so_and_refills_are_not_offered(
+    client, fake_stripe, buyer, package, settings
+):
+    settings.TAX_MODE = "stripe"
+    text = extract_text(client.get(CREDITS))
+    assert "$20.00 plus tax" in text
+    assert "You see it there before you pay." in text
+    assert "Refills are not offered here" in extract_text(client.get(f"{CREDITS}/refill"))
+    purchase = Purchase.objects.get(checkout_url=buy(client)["Location"])
+    page = f"{CREDITS}/purchases/{purchase.public_id}"
+    assert "Amount $20.00 plus tax" in extract_text(client.get(page))
+    fake_stripe.pay(purchase.checkout_session)
+    client.get(f"{CREDITS}/return", {"session": purchase.checkout_session})
+    assert "Tax $2.00 Amount $22.00" in extract_text(client.get(page))

@@ -153,3 +153,23 @@ def test_without_a_key_plans_are_shown_without_buttons(client, buyer):
     page = client.get(PLAN).content.decode()
     assert "$9.00" in page
     assert "/begin" not in page
+
+
+def test_with_a_tax_of_stripe_every_price_says_so_before_the_click(client, fake_stripe, settings):
+    settings.TAX_MODE = "stripe"
+    text = extract_text(client.get(PLAN))
+    assert "$9.00 a month, plus tax" in text
+    assert "The tax depends on your address." in text
+    _row, running = subscribe(client, fake_stripe)
+    assert "$9.00 a month, plus tax" in running
+    assert "$9.90" in extract_text(client.get("/account/credits"))
+    assert "You pay today $29.00 plus tax" in extract_text(client.get(f"{PLAN}/pro/upgrade"))
+
+
+def test_an_open_payment_of_a_plan_is_cancelled_by_its_buyer(client, fake_stripe):
+    press(client, f"{PLAN}/begin")
+    text = extract_text(client.post(f"{PLAN}/give-up", follow=True))
+    assert "The payment is cancelled." in text
+    assert "A payment is open" not in text
+    session = Subscription.objects.get().checkout_session
+    assert fake_stripe.get("checkout.session", session)["status"] == "expired"

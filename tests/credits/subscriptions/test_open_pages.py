@@ -4,6 +4,8 @@ import pytest
 
 from accounts.models import User
 from credits.models import Purchase, Subscription
+from credits.purchases import limits
+from credits.purchases.refusals import TooManyAttempts
 from credits.subscriptions import following, start
 from credits.subscriptions.refusals import AlreadySubscribed, AnotherBegun
 from smartspec.local.fake_stripe.wire.refusals import RefusedAct
@@ -28,6 +30,15 @@ def test_another_plan_ends_the_page_of_the_first(begin, fake_stripe):
     again = begin(form_key="one")  # The old form, after the browser's Back.
     assert again.pk not in (first.pk, second.pk)
     assert list_pages(fake_stripe) == [again.checkout_session]
+
+
+def test_who_presses_without_end_asks_stripe_30_times_a_minute(begin, fake_stripe, monkeypatch):
+    begin(form_key="one")
+    monkeypatch.setattr(limits, "ASKS_PER_MINUTE", 2)
+    for number in range(2):
+        begin(form_key=f"again{number}")
+    with pytest.raises(TooManyAttempts):
+        begin(form_key="last")
 
 
 def test_a_new_price_opens_a_new_page(begin, fake_stripe, plans):

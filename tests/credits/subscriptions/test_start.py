@@ -3,10 +3,19 @@
 import pytest
 
 from accounts.models import User
-from credits.models import Grant, Purchase, Subscription, SubscriptionPeriod, Transaction
+from credits import ledger
+from credits.models import (
+    Document,
+    Grant,
+    Purchase,
+    Subscription,
+    SubscriptionPeriod,
+    Transaction,
+)
 from credits.purchases.frozen import freeze
 from credits.purchases.refusals import CreditsChanged, NotOnSale, PriceChanged, ShopClosed
-from credits.subscriptions import following
+from credits.reversals import refund_acts
+from credits.subscriptions import change, following
 from credits.subscriptions.invoices import GRACE
 from credits.subscriptions.refusals import AlreadySubscribed
 from tests.credits.subscriptions.conftest import find_plan, list_grants, open_two_pages
@@ -177,3 +186,30 @@ def close(user: User) -> None:
     from accounts.toolbox.request_source import UNKNOWN
 
     account_deletion.close(user=user, source=UNKNOWN)
+
+
+def test_a_plan_with_a_tax_that_stripe_adds_is_paid_renewed_upgraded_and_refunded(
+    subscribe, pass_time, fake_stripe, ann, settings, plans
+):
+    settings.TAX_MODE = "stripe"
+    row = subscribe()
+    pass_time()
+    change.upgrade(
+        subscription=row, plan=plans["team"], form_key="up", shown_price=5000, shown_credits=3000
+    )
+    paid = list(Purchase.objects.order_by("pk").values_list("state", "net", "tax", "total"))
+    assert paid == [("paid", 2000, 200, 2200)] * 2 + [("paid", 5000, 500, 5500)]
+    assert [each.facts["tax"] for each in Document.objects.order_by("pk")] == [200, 200, 500]
+    assert list_grants(ann)[-1] == (3000, "subscription")
+    last = Purchase.objects.latest("pk")
+    done = refund_acts.refund(last, 5500, None, "All of it", None, "k")
+    assert (done.state, ledger.balance(ann).credits) == ("accepted", 2000)
+
+
+def test_a_closed_account_gets_the_tax_back_too(begin, fake_stripe, tell, ann, settings):
+    settings.TAX_MODE = "stripe"
+    row = begin()
+    fake_stripe.pay(row.checkout_session)
+    close(ann)
+    tell()
+    assert fake_stripe.list_objects("refund")[0]["amount"] == 2200

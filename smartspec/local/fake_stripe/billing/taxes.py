@@ -5,8 +5,8 @@ Source: https://docs.stripe.com/api/invoices/object, version 2026-10-28.endive.
 
 from typing import Any
 
-from smartspec.local.fake_stripe.checkout.line_items import TAX_PERCENT
 from smartspec.local.fake_stripe.memory.state import State
+from smartspec.local.fake_stripe.wire.money import TAX_PERCENT
 
 Json = dict[str, Any]
 

@@ -7,11 +7,11 @@ import stripe
 
 from smartspec.local.fake_stripe.memory.calls import Call
 from smartspec.local.fake_stripe.objects.products import make_price
+from smartspec.local.fake_stripe.wire.money import TAX_PERCENT
 from smartspec.local.fake_stripe.wire.refusals import InvalidRequest
 from smartspec.local.fake_stripe.wire.shapes import complete
 
 Json = dict[str, Any]
-TAX_PERCENT = 10  # What automatic tax adds, wherever the buyer is.
 
 
 def make_items(call: Call, given: Json) -> list[Json]:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from smartspec.local.fake_stripe.api import Answer, Request
 from smartspec.local.fake_stripe.billing import portal
 from smartspec.local.fake_stripe.clockwork import catch_up
 from smartspec.local.fake_stripe.memory.state import Entry, State
-from smartspec.local.fake_stripe.pages import account_pages, bank_page, checkout_page
+from smartspec.local.fake_stripe.pages import account_pages, bank_page, checkout_page, thai
 from smartspec.local.fake_stripe.pages.html import answer_html, redirect, show_message
 from smartspec.local.fake_stripe.wire.forms import parse_form
 from smartspec.local.fake_stripe.wire.refusals import Refusal
@@ -56,7 +57,26 @@ PAGES: list[tuple[str, str, Act]] = [
 
 
 def answer_page(state: State, request: Request) -> Answer:
-    """Answer a request of a browser."""
+    """Answer a request of a browser, in Thai or English."""
+    answer = _answer(state, request)
+    languages = request.headers.get("accept-language", "")
+    if not answer.body or not thai.is_wanted(_find_locale(state, request.path), languages):
+        return answer
+    return replace(answer, body=thai.translate(answer.body))
+
+
+def _find_locale(state: State, path: str) -> str | None:
+    """Return the locale of the session to which a page belongs; None for the browser's choice."""
+    with state.lock:
+        session = state.find("checkout.session", path.split("/")[3]) if "/c/pay/" in path else None
+        if path.startswith("/3d_secure/"):
+            intent = state.find("payment_intent", path.split("/")[2])
+            name = intent.hidden.get("session") if intent else None
+            session = state.find("checkout.session", name)
+        return session.object["locale"] if session else None
+
+
+def _answer(state: State, request: Request) -> Answer:
     if request.path == "/":
         return redirect("/_fake/")
     method = "GET" if request.method == "HEAD" else request.method

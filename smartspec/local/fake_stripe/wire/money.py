@@ -22,6 +22,7 @@ WITHOUT_DECIMALS = frozenset(
         "xpf",
     ]
 )
+TAX_PERCENT = 10  # What automatic tax adds, wherever the buyer is.
 LEAST = {"eur": 50, "gbp": 30, "jpy": 50, "thb": 1000, "usd": 50}  # In minor units.
 MAX_AMOUNT = 99_999_999
 SIGNS = {"eur": "€", "gbp": "£", "jpy": "¥", "thb": "฿", "usd": "$"}

@@ -29,6 +29,27 @@ def test_the_page_shows_what_is_bought_and_that_it_is_a_test(fake_stripe: FakeSt
         assert text in page
 
 
+def test_a_thai_session_is_shown_in_thai(fake_stripe: FakeStripe) -> None:
+    session = make_session(fake_stripe, locale="th")
+    page = read(session.url)
+    for text in ('<html lang="th">', "ชำระด้วยบัตร", "ชำระ $12.00", "1,000 credits × 1"):
+        assert text in page
+    assert "Pay by" not in page
+    declined = send(session.url, number="4000000000000002")
+    assert "บัตรของคุณถูกปฏิเสธ" in declined.text
+    there = send(session.url, number="4000002760003184").headers["Location"]
+    assert "ธนาคารของบัตรต้องการยืนยันว่าคุณเป็นผู้ชำระ $12.00" in read(f"{fake_stripe.url}{there}")
+    fake_stripe.api.checkout.sessions.expire(session.id)
+    assert "หน้านี้หมดเวลาแล้ว" in read(session.url)
+
+
+def test_a_session_without_a_locale_follows_the_browser(fake_stripe: FakeStripe) -> None:
+    for locale, language, word in (("auto", "th-TH,th", "บัตร"), ("en", "th", "Pay by card")):
+        session = make_session(fake_stripe, locale=locale)
+        shown = requests.get(session.url, headers={"Accept-Language": language}, timeout=10)
+        assert word in shown.text
+
+
 def test_names_are_escaped(fake_stripe: FakeStripe) -> None:
     price = {"currency": "usd", "unit_amount": 1200, "product_data": {"name": "<script>x"}}
     session = make_session(fake_stripe, line_items=[{"price_data": price, "quantity": 1}])
