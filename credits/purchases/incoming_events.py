@@ -142,7 +142,7 @@ def apply(event: PaymentEvent) -> PaymentEvent:
     event.state, event.outcome = state, outcome
     event.done_at = None if state in (State.WAITING, State.FAILED) else timezone.now()
     event.save(update_fields=["state", "outcome", "done_at", "purchase"])
-    retention.reduce_of_closed(event)
+    retention.reduce_applied(event)
     return event
 
 

@@ -1,8 +1,9 @@
 """Removes personal data from the stored events of Stripe, which have names, addresses and cards.
 
-An event is kept as it came for PAYMENT_EVENT_DAYS, or until its buyer's account is closed. Then its
-payload is reduced to numbers of Stripe, states, amounts and our own metadata. That is all that the
-handlers read, so a reduced event can still be replayed.
+An event is kept as it came for PAYMENT_EVENT_DAYS, or until its buyer's account is closed; one that
+belongs to no purchase here, only until it was applied. Then its payload is reduced to numbers of
+Stripe, states, amounts and our own metadata. That is all that the handlers read, so a reduced event
+can still be replayed.
 """
 
 from datetime import timedelta
@@ -10,11 +11,11 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import User
-from credits.models import PaymentEvent, Purchase, Subscription
+from credits.models import PaymentEvent
 
 # The names whose values stay, wherever they stand. Everything else is left out.
 KEPT = frozenset(
@@ -42,21 +43,17 @@ def reduce_due(limit: int = 500) -> int:
 
 
 def reduce_of(user: User) -> int:
-    """Reduce all events about the payments and plans of a user; return how many."""
-    plans = Subscription.objects.filter(user=user)
-    names = {
-        *Purchase.objects.filter(user=user).values_list("checkout_session", flat=True),
-        *Purchase.objects.filter(user=user).values_list("payment_intent", flat=True),
-        *Purchase.objects.filter(user=user).values_list("invoice", flat=True),
-        *plans.values_list("checkout_session", flat=True),
-        *plans.values_list("stripe_id", flat=True),
-    } - {""}
-    return _reduce(_list_whole().filter(Q(purchase__user=user) | Q(object_id__in=names)))
+    """Reduce the events about the payments of a user; return how many."""
+    return _reduce(_list_whole().filter(purchase__user=user))
 
 
-def reduce_of_closed(event: PaymentEvent) -> None:
-    """Reduce an event that was applied just now, if the account of its buyer is closed."""
-    if event.purchase is not None and event.purchase.user.closed_at is not None:
+def reduce_applied(event: PaymentEvent) -> None:
+    """Reduce an event that was applied just now, unless it is about a purchase of an open account.
+
+    What belongs to no purchase would not be found when its buyer's account is closed.
+    """
+    is_kept = event.purchase is not None and event.purchase.user.closed_at is None
+    if event.done_at is not None and not is_kept:
         _reduce(_list_whole().filter(pk=event.pk))
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.access import account_deletion
 from accounts.models import User
+from accounts.toolbox.request_source import UNKNOWN
 from credits.models import Document, Package, Purchase
 from credits.purchases import prices, settlement, taxes
 from credits.purchases.refusals import NotOnSale
@@ -155,7 +156,7 @@ def test_the_tax_that_stripe_added_stands_on_the_receipt_and_goes_back(
     settlement.settle(purchase)
     facts = Document.objects.get().facts
     assert (facts["net"], facts["tax"], facts["total"]) == (5000, 500, 5500)
-    User.objects.filter(pk=ann.pk).update(closed_at=timezone.now())
+    account_deletion.close(user=ann, source=UNKNOWN)
     settlement.settle(second)
     assert fake_stripe.list_objects("refund")[0]["amount"] == 5500
 
