@@ -21,7 +21,7 @@ from credits.admin.pages.thaw import ThawPage
 from credits.admin.pages.write_off import WriteOffPage
 from credits.admin.payments.prices import PackagePriceInline
 from credits.models import Package
-from credits.purchases import frozen
+from credits.reversals import frozen
 
 
 @admin.register(User)

@@ -1,11 +1,12 @@
 """Purchases: one row for each payment, and the events that Stripe sent about them."""
 
 import secrets
+from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import BigIntegerField, F, Q, Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from credits.models.packages import Package
@@ -57,6 +58,16 @@ STATE_FOLLOWS = {
     PurchaseState.RETURNED: set(),
     PurchaseState.PAID: set(),
 }
+
+
+class PurchaseQuerySet(models.QuerySet["Purchase"]):
+    def in_review(self) -> Self:
+        """Return the payments that wait for a decision: not decided, and not sent back."""
+        returned = Sum("reversals__amount", filter=Q(reversals__is_in_force=True))
+        waiting = self.filter(state=PurchaseState.REVIEW, decided_at=None)
+        return waiting.annotate(
+            returned=Coalesce(returned, 0, output_field=BigIntegerField())
+        ).filter(returned__lt=Coalesce("received", "total", output_field=BigIntegerField()))
 
 
 class Purchase(models.Model):
@@ -148,6 +159,8 @@ class Purchase(models.Model):
     created_at = models.DateTimeField(_("created"), db_default=Now())
     checked_at = models.DateTimeField(_("last compared with Stripe"), null=True, blank=True)
     paid_at = models.DateTimeField(_("paid"), null=True, blank=True)
+
+    objects = PurchaseQuerySet.as_manager()
 
     class Meta:
         db_table = "purchases"

@@ -18,9 +18,10 @@ from credits import ledger
 from credits.currencies import format_amount
 from credits.exceptions import HoldEnded
 from credits.models import Hold, Operation, Purchase, Refund, Transaction
-from credits.purchases import reviews, settlement
+from credits.operators import reviews
+from credits.operators.reviews import Decision
+from credits.purchases import settlement
 from credits.purchases.facts import Finding
-from credits.purchases.reviews import Decision
 from credits.reversals import refund_acts
 from credits.reversals.refund_acts import Request
 

@@ -19,11 +19,10 @@ from accounts.access.administrators_log import Act
 from accounts.models import User
 from credits.exceptions import IdempotencyConflict, LedgerRefusal
 from credits.models import Approval, Operation, Purchase, Refund, Transaction
-from credits.operators import actions
+from credits.operators import actions, reviews
 from credits.operators.actions import ActedBy, Adjustment
-from credits.purchases import reviews
+from credits.operators.reviews import Decision
 from credits.purchases.facts import Finding
-from credits.purchases.reviews import Decision
 from credits.reversals import proposals, sending
 from credits.reversals.refund_acts import Request
 

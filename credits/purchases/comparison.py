@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from credits.models import PaymentComparison, PaymentReversal, Purchase
 from credits.models.purchases import PurchaseState
-from credits.purchases import facts, lookup, returned, reviews, settlement
+from credits.purchases import facts, lookup, returned, settlement
 from credits.purchases.facts import Object
 from credits.stripe_api import payments
 from credits.stripe_api.client import StripeAway, StripeRefused, is_live
@@ -131,7 +131,7 @@ def _compare_intent(intent: Object, report: Report) -> list[str]:
 def _find_differences(purchase: Purchase, intent: Object) -> Iterator[str]:
     name = f"purchase {purchase.public_id} ({intent['id']})"
     if purchase.state == PurchaseState.REVIEW:
-        if not reviews.list_open().filter(pk=purchase.pk).exists():
+        if not Purchase.objects.in_review().filter(pk=purchase.pk).exists():
             return
         yield f"{name} is paid and gave no credits: {purchase.problem}"
     elif purchase.state not in ENDED:

@@ -64,16 +64,16 @@ def _list_whole() -> QuerySet[PaymentEvent]:
 def _reduce(events: QuerySet[PaymentEvent]) -> int:
     number = 0
     for event in events:
-        payload = reduce_payload(event.payload)
+        payload = reduce_payload(event.payload, stripe_id=event.stripe_id)
         number += PaymentEvent.objects.filter(pk=event.pk, reduced_at=None).update(
             payload=payload, reduced_at=timezone.now()
         )
     return number
 
 
-def reduce_payload(text: str) -> str:
+def reduce_payload(text: str, *, stripe_id: str) -> str:
     """Return the JSON of an event with the kept names only."""
-    return orjson.dumps(_keep(orjson.loads(text))).decode()
+    return orjson.dumps({**_keep(orjson.loads(text)), "id": stripe_id}).decode()
 
 
 def _keep(value: Any) -> Any:
@@ -82,6 +82,10 @@ def _keep(value: Any) -> Any:
         return {name: each for name, each in kept.items() if each not in ({}, [])}
     if isinstance(value, list):
         return [_keep(each) for each in value]
-    if isinstance(value, str) and (len(value) > LONGEST or "@" in value):
+    if isinstance(value, str) and not _is_harmless(value):
         return ""
     return value
+
+
+def _is_harmless(text: str) -> bool:
+    return len(text) <= LONGEST and text.isprintable() and "@" not in text

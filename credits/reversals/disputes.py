@@ -16,7 +16,7 @@ from accounts.access.administrators_log import Act
 from accounts.mails import queue_mail
 from accounts.models import User
 from credits.models import Dispute, PaymentReversal, Purchase
-from credits.purchases import frozen
+from credits.reversals import frozen
 from credits.reversals.facts import DisputeFact, WarningFact, count_in_force
 
 # What the buyer's bank has decided for good, or that nothing was decided.

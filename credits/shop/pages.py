@@ -20,8 +20,9 @@ from accounts.toolbox.keyset import Page, cut_page
 from accounts.toolbox.request_source import Source
 from credits import ledger
 from credits.models import Package, Purchase, Refill, Subscription
-from credits.purchases import checkout, frozen, limits, requests
+from credits.purchases import checkout, limits, requests
 from credits.purchases.refusals import OfferChanged, ShopClosed, ShopRefusal
+from credits.reversals import frozen
 from credits.shop import offers
 from credits.shop.forms import AskForm, BuyForm, PageQuery
 from credits.shop.policy import leads_to_stripe

@@ -17,9 +17,9 @@ from credits.models import (
     PackageRequest,
     PaymentComparison,
     PaymentEvent,
+    Purchase,
     Refund,
 )
-from credits.purchases import reviews
 from credits.stripe_api.client import is_configured
 
 REFUND_PATIENCE = timedelta(hours=1)  # before a refund without an answer is told
@@ -62,7 +62,7 @@ def _list_tasks() -> Iterator[Task]:
 
 def _list_waiting() -> Iterator[tuple[QuerySet[Any], Any, str]]:
     yield (
-        reviews.list_open(),
+        Purchase.objects.in_review(),
         ngettext_lazy(
             "%(number)s payment differs from what was agreed and gave no credits",
             "%(number)s payments differ from what was agreed and gave no credits",

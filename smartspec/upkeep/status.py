@@ -24,9 +24,9 @@ from credits.models import (
     Hold,
     PaymentComparison,
     PaymentEvent,
+    Purchase,
     Subscription,
 )
-from credits.purchases import reviews
 from credits.stripe_api.client import is_configured
 from credits.subscriptions import endings
 from llmproxy.spool import folder
@@ -172,7 +172,7 @@ def check_payments() -> Iterator[Fact]:
         "late_events": events.filter(
             state=PaymentEvent.State.WAITING, received_at__lt=now - LATE
         ).count(),
-        "in_review": reviews.list_open().count(),
+        "in_review": Purchase.objects.in_review().count(),
         "problems": last.problems if last else 0,
     }
     if not is_configured() and not any(counts.values()):

@@ -25,7 +25,8 @@ from credits.admin.payments.rows import (
 from credits.admin.rows import RowAdmin, link_row
 from credits.currencies import format_amount
 from credits.models import Purchase
-from credits.purchases import reviews, settlement
+from credits.operators import reviews
+from credits.purchases import settlement
 from credits.reversals import proposals
 from credits.stripe_api.client import StripeAway, StripeRefused
 
@@ -75,7 +76,7 @@ def is_money_left(purchase: Purchase) -> bool:
 
 def in_review(purchase: Purchase) -> bool:
     """True while a payment waits for an administrator's decision."""
-    return reviews.list_open().filter(pk=purchase.pk).exists()
+    return Purchase.objects.in_review().filter(pk=purchase.pk).exists()
 
 
 @admin.register(Purchase)

@@ -9,10 +9,10 @@ from accounts.access.administrators_log import Act
 from accounts.toolbox.request_source import UNKNOWN
 from credits import ledger
 from credits.models import Approval, Document, Purchase, Refund, Transaction
-from credits.operators import approvals
+from credits.operators import approvals, reviews
+from credits.operators.reviews import NotAcceptable, NotInReview
 from credits.proof import audit
-from credits.purchases import comparison, reviews, settlement
-from credits.purchases.reviews import NotAcceptable, NotInReview
+from credits.purchases import comparison, settlement
 from credits.shop.standing import describe_standing
 from tests.concurrently import concurrently
 from tests.credits.payments import make_purchase as make_payment
@@ -75,7 +75,7 @@ def test_money_in_review_goes_back_and_the_case_is_closed(client, operator, odd,
     assert 'value="9.90"' in client.get(refund).content.decode()
     client.post(refund, filled(client, refund, money="9.90", credits="0"))
     assert (Refund.objects.get().state, count_credits(ann)) == ("accepted", 100)
-    assert not reviews.list_open().exists()
+    assert not Purchase.objects.in_review().exists()
     assert describe_standing(Purchase.objects.get()).name in ("sent_back", "refunding")
     assert "does not wait" in client.get(page(odd), follow=True).content.decode()
     assert comparison.compare().problems == 0
@@ -86,7 +86,7 @@ def test_a_case_that_is_settled_otherwise_is_closed_without_credits(
 ):
     client.post(page(odd, "leave"), filled(client, page(odd, "leave")))
     assert (LogEntry.objects.get().action_flag, count_credits(ann)) == (Act.LEFT, 100)
-    assert not reviews.list_open().exists()
+    assert not Purchase.objects.in_review().exists()
     assert describe_standing(Purchase.objects.get()).name == "left"
     fake_stripe.get("payment_intent", odd.payment_intent)["amount_received"] = 1000
     assert (settlement.settle(odd).state, count_credits(ann)) == ("review", 100)

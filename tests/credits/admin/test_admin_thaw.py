@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from credits.purchases import frozen
+from credits.reversals import frozen
 
 pytestmark = pytest.mark.django_db
 

@@ -104,5 +104,10 @@ def test_the_database_lets_a_payload_be_reduced_once_and_in_no_other_way(db, sta
 
 
 def test_what_is_not_known_is_left_out():
-    text = json.dumps({"id": "evt_1", "new": {"id": "x"}, "status": "y" * 300, "code": "a@b.c"})
-    assert json.loads(retention.reduce_payload(text)) == {"id": "evt_1", "status": "", "code": ""}
+    text = json.dumps(
+        {"id": "evt_1", "new": {"id": "x"}, "status": "y" * 300, "code": "a@b.c", "mode": "\0"}
+    )
+    assert json.loads(retention.reduce_payload(text, stripe_id="evt_1")) == {
+        **dict.fromkeys(("status", "code", "mode"), ""),
+        "id": "evt_1",
+    }

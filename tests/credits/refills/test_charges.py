@@ -10,8 +10,8 @@ from accounts.models import User
 from accounts.toolbox.request_source import UNKNOWN
 from credits.models import Customer, Purchase, Refill, RefillAttempt, Transaction
 from credits.purchases import settlement
-from credits.purchases.frozen import freeze
 from credits.refills import charging, claims, consent
+from credits.reversals.frozen import freeze
 from tests.credits.conftest import hold
 from tests.credits.refills.conftest import (
     PRICE,

@@ -9,10 +9,10 @@ from accounts.models import User
 from accounts.toolbox.request_source import UNKNOWN
 from credits.models import Customer, Refill
 from credits.purchases import checkout, settlement
-from credits.purchases.frozen import freeze
 from credits.purchases.refusals import NotOnSale, PriceChanged, ShopClosed
 from credits.refills import card, charging, consent
 from credits.refills.refusals import BadCap, BadThreshold, NoCard, WouldChargeNow
+from credits.reversals.frozen import freeze
 from tests.credits.refills.conftest import PRICE, use_up
 
 

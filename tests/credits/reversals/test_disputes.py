@@ -8,9 +8,9 @@ from django.contrib.admin.models import LogEntry
 from accounts.models import JobRun, OutgoingMail
 from credits import ledger
 from credits.models import Customer, Dispute, PaymentEvent, PaymentReversal, Purchase, Refund
-from credits.purchases import frozen, incoming_events, settlement
+from credits.purchases import incoming_events, settlement
 from credits.purchases.refusals import ShopClosed
-from credits.reversals import catching_up, disputes, payments
+from credits.reversals import catching_up, disputes, frozen, payments
 from credits.reversals.apply import refresh
 from credits.reversals.refund_acts import refund
 from credits.reversals.refusals import NotPaidOnline

@@ -12,9 +12,9 @@ from credits.models import (
     SubscriptionPeriod,
     Transaction,
 )
-from credits.purchases.frozen import freeze
 from credits.purchases.refusals import CreditsChanged, NotOnSale, PriceChanged, ShopClosed
 from credits.reversals import refund_acts
+from credits.reversals.frozen import freeze
 from credits.subscriptions import change, following
 from credits.subscriptions.invoices import GRACE
 from credits.subscriptions.refusals import AlreadySubscribed

@@ -7,8 +7,6 @@ through a refund.
 
 from dataclasses import dataclass
 
-from django.db.models import Q, QuerySet, Sum
-from django.db.models.functions import Coalesce
 from django.db.transaction import atomic
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -61,17 +59,6 @@ class NoAnswer(LedgerRefusal):
             super().__init__(_("Stripe does not answer. Try again in a minute."))
         else:
             super().__init__(_("Stripe refused the question: %(message)s") % {"message": error})
-
-
-def list_open() -> QuerySet[Purchase]:
-    """Return the payments that wait for a decision: not decided, and not sent back."""
-    returned = Coalesce(Sum("reversals__amount", filter=Q(reversals__is_in_force=True)), 0)
-    rows = Purchase.objects.filter(state=PurchaseState.REVIEW, decided_at=None)
-    return rows.annotate(returned=returned).filter(
-        returned__lt=Coalesce(
-            "received", "total", output_field=Purchase._meta.get_field("received")
-        )
-    )
 
 
 def ask(purchase: Purchase) -> Finding:
