@@ -122,7 +122,7 @@ def show(request: HttpRequest, purchase: Purchase, *, is_away: bool = False) -> 
         "may_continue": purchase.state == State.OPEN and bool(purchase.checkout_url),
         "plus_tax": offers.describe_tax() if purchase.state in (State.NEW, State.OPEN) else "",
         "may_cancel": purchase.state in (State.NEW, State.OPEN),
-        "may_check": purchase.state in UNSETTLED
+        "may_check": (purchase.state in UNSETTLED and purchase.decided_at is None)
         or standing.name in ("refunding", "refund_waiting"),
         "may_buy_again": purchase.state in (State.FAILED, State.EXPIRED),
         "may_give_back": proposals.can_be_given_back(purchase),

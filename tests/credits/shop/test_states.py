@@ -55,6 +55,15 @@ def test_each_state_has_words_and_its_buttons(
     assert found == buttons
 
 
+def test_a_review_that_is_closed_says_so_and_asks_for_no_more_checks(client, make_purchase):
+    purchase = make_purchase("review", decided_at=timezone.now())
+    text = read(client, purchase)
+    assert "We have looked at your payment" in text
+    assert "Check again" not in text
+    give_money_back(purchase, "succeeded")
+    assert "Your payment is sent back" in read(client, purchase)
+
+
 def test_a_declined_card_is_explained(client, make_purchase):
     text = read(client, make_purchase("failed", problem="insufficient_funds"))
     assert "Your card has too little money on it. You were not charged." in text
