@@ -111,3 +111,19 @@ def test_what_is_not_known_is_left_out():
         **dict.fromkeys(("status", "code", "mode"), ""),
         "id": "evt_1",
     }
+
+
+def test_what_handlers_read_is_kept():
+    read = {
+        "id": "evt_1",
+        "data": {
+            "object": {
+                "id": "cs_1",
+                "mode": "subscription",
+                "payment_intent": "pi_1",
+                "charge": "ch_1",
+                "last_payment_error": {"payment_method": {"type": "card"}},
+            }
+        },
+    }
+    assert json.loads(retention.reduce_payload(json.dumps(read), stripe_id="evt_1")) == read

@@ -6,6 +6,7 @@ from accounts.models import User
 from credits.models import Purchase, Subscription
 from credits.purchases import limits
 from credits.purchases.refusals import TooManyAttempts
+from credits.stripe_api import checkout
 from credits.subscriptions import following, start
 from credits.subscriptions.refusals import AlreadySubscribed, AnotherBegun
 from smartspec.local.fake_stripe.wire.refusals import RefusedAct
@@ -76,6 +77,53 @@ def test_of_two_open_pages_the_first_that_is_paid_ends_the_other(
     tell(reverse=True)
     assert Purchase.objects.get().state == "paid"
     assert len(list_grants(ann)) == 1
+
+
+def test_a_plan_that_is_begun_while_a_page_is_opened_ends_that_page(
+    begin, fake_stripe, monkeypatch
+):
+    open_session = checkout.open_session
+
+    def open_late(parameters, *, key):
+        session = open_session(parameters, key=key)
+        monkeypatch.setattr(checkout, "open_session", open_session)
+        begin("team", form_key="two")
+        return session
+
+    monkeypatch.setattr(checkout, "open_session", open_late)
+    with pytest.raises(AnotherBegun):
+        begin(form_key="one")
+    assert list_pages(fake_stripe) == [Subscription.objects.get(status="open").checkout_session]
+    assert Subscription.objects.get(status="open").plan_id == "team"
+
+
+def test_a_page_that_is_opened_after_it_was_looked_for_is_ended(begin, fake_stripe, monkeypatch):
+    check = limits.check
+
+    def check_late(*args, **options):
+        monkeypatch.setattr(limits, "check", check)
+        begin(form_key="one")
+        check(*args, **options)
+
+    monkeypatch.setattr(limits, "check", check_late)
+    second = begin("team", form_key="two")
+    assert list_pages(fake_stripe) == [second.checkout_session]
+
+
+def test_a_row_whose_page_is_opened_after_another_plan_was_begun_is_ended(
+    begin, fake_stripe, monkeypatch, ann, plans
+):
+    check, rows = limits.check, []
+
+    def check_late(*args, **options):
+        rows.append(start._write(ann, start.Wanted(plans["pro"], "usd", 2000), None))
+        check(*args, **options)
+
+    monkeypatch.setattr(limits, "check", check_late)
+    second = begin("team", form_key="two")
+    with pytest.raises(AnotherBegun):
+        start.open_page(rows[0])
+    assert list_pages(fake_stripe) == [second.checkout_session]
 
 
 @pytest.mark.django_db(transaction=True)
