@@ -6,11 +6,12 @@ Locks are taken in the order user row → hold → grants. A verb that is called
 of the caller commits with it; otherwise the change is committed when the verb returns.
 
 Amounts are whole credits. A verb first takes away the expired credits of the user. If it refuses,
-it raises a LedgerRefusal (credits/exceptions.py) and changes nothing else.
+it raises a LedgerRefusal (credits/exceptions.py) and changes nothing else. What only reads is in
+credits/balances.py.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,13 +20,34 @@ from django.db import IntegrityError, connection
 from psycopg.types.json import Jsonb
 
 from accounts.models import MAX_CREDITS, User
-from credits.exceptions import (
-    InvalidAmount,
-    MissingReason,
-    UnknownAccount,
-    build_refusal,
-)
+from credits.balances import Balance, balance, fetch_row
+from credits.exceptions import InvalidAmount, MissingReason, UnknownAccount, build_refusal
 from credits.models import Hold, Transaction
+
+# The balance of a user is read through this module, because `lock` returns it, too.
+__all__ = [
+    "ADJUSTMENTS",
+    "GRANTS",
+    "MAX_AMOUNT",
+    "MAX_DESCRIPTION",
+    "MAX_KEY",
+    "MAX_OPEN_HOLDS",
+    "PRIORITY",
+    "Balance",
+    "Capture",
+    "add",
+    "adjust",
+    "balance",
+    "capture",
+    "claw_back",
+    "expire_holds",
+    "hold",
+    "lock",
+    "refund",
+    "release",
+    "restore",
+    "write_off",
+]
 
 MAX_AMOUNT = MAX_CREDITS
 MAX_OPEN_HOLDS = 10_000  # per user, if the caller gives no limit
@@ -36,23 +58,6 @@ GRANTS = frozenset(
     {Transaction.Type.PURCHASE, Transaction.Type.BONUS, Transaction.Type.SUBSCRIPTION}
 )
 ADJUSTMENTS = frozenset({Transaction.Type.ADJUSTMENT, Transaction.Type.BONUS})
-
-
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """The credits of one user at one moment: `available` = `credits` − `held`.
-
-    `plan` is the slug of the user's plan. `debt` is what the user owes after a lost dispute.
-    """
-
-    credits: int
-    held: int
-    plan: str
-    debt: int = 0
-
-    @property
-    def available(self) -> int:
-        return self.credits - self.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,6 @@ class Capture:
     balance_after: int
     available: int
     seq: int | None
-
-
-def balance(user: User) -> Balance:
-    """Return the current balance of the user. Raises UnknownAccount if the user is deleted."""
-    columns = ("credits", "credits_held", "plan_id", "credits_debt")
-    row = User.objects.filter(pk=user.pk).values_list(*columns).first()
-    if row is None:
-        raise build_refusal({"code": UnknownAccount.code})
-    return Balance(*row)
 
 
 def hold(
@@ -108,7 +104,7 @@ def hold(
     if budget is not None and not credential:
         raise InvalidAmount("A budget is that of a device or key.")
     parameters = [user.pk, amount, at_least, reference_id, seconds, max_open, credential, budget]
-    refusal, available, open_holds, month, held, spent, *columns = _fetch_row(_HOLD, parameters)
+    refusal, available, open_holds, month, held, spent, *columns = fetch_row(_HOLD, parameters)
     if refusal:
         facts = {
             "code": refusal,
@@ -143,7 +139,7 @@ def capture(
     """
     if not 0 <= cost <= MAX_AMOUNT:
         raise InvalidAmount(f"A cost is between 0 and {MAX_AMOUNT} credits.")
-    refusal, *captured = _fetch_row(
+    refusal, *captured = fetch_row(
         _CAPTURE, [hold.user_id, hold.pk, cost, description, Jsonb(dict(metadata or {}))]
     )
     if refusal:
@@ -159,7 +155,7 @@ SELECT refusal, charged, uncollected, balance_after, available, seq
 
 def release(*, hold: Hold) -> bool:
     """End a hold without a charge. Return False, and change nothing, if it has ended already."""
-    return bool(_fetch_row("SELECT ledger_release(%s, %s)", [hold.user_id, hold.pk])[0])
+    return bool(fetch_row("SELECT ledger_release(%s, %s)", [hold.user_id, hold.pk])[0])
 
 
 def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
@@ -172,7 +168,7 @@ def expire_holds(*, user: User | None = None, limit: int = 1000) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_DUE, {"user": user.pk if user else None, "limit": limit})
         user_ids = [user_id for (user_id,) in cursor.fetchall()]
-    return sum(_fetch_row("SELECT ledger_sweep(%s)", [user_id])[0] for user_id in user_ids)
+    return sum(fetch_row("SELECT ledger_sweep(%s)", [user_id])[0] for user_id in user_ids)
 
 
 _DUE = """
@@ -333,44 +329,13 @@ def lock(user: User) -> Balance:
     """Lock the user's row until the transaction of the caller ends; return the balance.
 
     Credits and holds that have expired end first, as in every verb. So amounts that are computed
-    from this balance, `refundable`, `reversed_so_far` and `restorable` stay true until a verb is
-    called. Raises UnknownAccount, and TransactionManagementError outside `atomic()`.
+    from this balance and from credits/balances.py stay true until a verb is called. Raises
+    UnknownAccount, and TransactionManagementError outside `atomic()`.
     """
     if not User.objects.select_for_update(no_key=True, of=("self",)).filter(pk=user.pk):
         raise build_refusal({"code": UnknownAccount.code})
-    _fetch_row("SELECT ledger_sweep(%s)", [user.pk])
+    fetch_row("SELECT ledger_sweep(%s)", [user.pk])
     return balance(user)
-
-
-def refundable(transaction: Transaction) -> int:
-    """Return how many credits of a usage, purchase or paid subscription have not been reversed.
-
-    A reversal that was itself reversed does not count. It is 0 for other transactions.
-    """
-    is_refundable = transaction.is_paid or transaction.type == Transaction.Type.USAGE
-    return _fetch_not_reversed(transaction) if is_refundable else 0
-
-
-def reversed_so_far(transaction: Transaction) -> int:
-    """Return how many credits the reversals of a transaction took that are still in force.
-
-    The part that became a debt is included.
-    """
-    return transaction.moved - _fetch_not_reversed(transaction)
-
-
-def restorable(reversal: Transaction) -> int:
-    """Return how many credits `restore` would give back; 0 if the reversal was undone before.
-
-    The debt that it would cancel is included. It is 0 for other transactions.
-    """
-    original = reversal.reverses
-    return _fetch_not_reversed(reversal) if original and original.is_paid else 0
-
-
-def _fetch_not_reversed(transaction: Transaction) -> int:
-    statement = "SELECT ledger_refundable(%s, %s)"
-    return int(_fetch_row(statement, [transaction.user_id, transaction.pk])[0])
 
 
 def _reverse(
@@ -402,7 +367,7 @@ def _post(
         raise InvalidAmount(f"An idempotency key has between 1 and {MAX_KEY} characters.")
     note = {"description": description[:MAX_DESCRIPTION], "metadata": dict(metadata or {})}
     try:
-        transaction_id, refusal = _fetch_row(
+        transaction_id, refusal = fetch_row(
             _POST, [user.pk, verb, key, Jsonb(dict(request)), Jsonb(note)]
         )
     except IntegrityError as error:
@@ -439,10 +404,3 @@ def _format_time(moment: datetime | None) -> str | None:
     if moment is not None and moment.tzinfo is None:
         raise InvalidAmount("A time has to say its zone.")
     return moment.astimezone(UTC).isoformat() if moment else None
-
-
-def _fetch_row(statement: str, parameters: Sequence[Any]) -> tuple[Any, ...]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        row: tuple[Any, ...] = cursor.fetchone()
-        return row

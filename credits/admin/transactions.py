@@ -20,7 +20,7 @@ from accounts.admin.filters import (
     OneUserFilter,
     find_chosen_user,
 )
-from credits import ledger
+from credits import balances
 from credits.admin import lookup
 from credits.admin.pages.exports import ExportPage
 from credits.admin.pages.payment_refunds import PaymentRefundPage, find_online_purchase
@@ -161,4 +161,4 @@ def is_left(row: Transaction) -> bool:
     purchase = find_online_purchase(row)
     if purchase is not None:
         return proposals.propose(purchase).most_amount > 0
-    return ledger.refundable(row) > 0
+    return balances.refundable(row) > 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -44,7 +45,7 @@ def pause(refill: Refill, because: str) -> None:
 
 def note_paid(purchase: Purchase) -> None:
     """Note that an attempt was paid. A receiver of settlement, in its transaction."""
-    attempt = _find_attempt(purchase)
+    attempt = _find_attempt(purchase) or _make_again(purchase)
     if attempt is not None:
         _end(attempt, RefillAttempt.State.PAID, "")
         Refill.objects.filter(pk=attempt.refill_id).update(failures=0)
@@ -70,6 +71,26 @@ def note_returned(purchase: Purchase) -> None:
 def _find_attempt(purchase: Purchase) -> RefillAttempt | None:
     attempts = RefillAttempt.objects.select_related("refill__user", "refill__package")
     return attempts.filter(purchase=purchase).first()
+
+
+def _make_again(purchase: Purchase) -> RefillAttempt | None:
+    """Write the attempt of a refill that a restored database has lost.
+
+    It counts for the monthly limit and for the hour between two attempts, as it did before.
+    """
+    refill = Refill.objects.filter(user=purchase.user_id).first()
+    if purchase.kind != Purchase.Kind.REFILL or refill is None:
+        return None
+    Refill.objects.filter(pk=refill.pk).update(
+        last_attempt_at=Greatest("last_attempt_at", purchase.created_at)
+    )
+    return RefillAttempt.objects.create(
+        refill=refill,
+        purchase=purchase,
+        claimed_at=purchase.created_at,
+        first_sent_at=purchase.created_at,
+        state=RefillAttempt.State.PAID,
+    )
 
 
 def _end(attempt: RefillAttempt, state: RefillAttempt.State, problem: str) -> None:

@@ -4,7 +4,7 @@ The caller holds the locks of the user's row and the purchase's row.
 """
 
 from accounts.models import User
-from credits import ledger
+from credits import balances, ledger
 from credits.models import Operation, PaymentReversal, Purchase, Refund, Transaction
 from credits.reversals.amounts import Payment, Reversal, Verb, compute_target, plan_steps
 
@@ -90,7 +90,7 @@ def _read(purchase: Purchase, rows: list[PaymentReversal]) -> tuple[Payment, lis
     ]
     credits = purchase.credits
     if purchase.transaction is not None:
-        reversed_before = ledger.reversed_so_far(purchase.transaction)
+        reversed_before = balances.reversed_so_far(purchase.transaction)
         credits -= max(reversed_before - sum(each.credits for each in known), 0)
     return Payment(purchase.paid_total, credits), known
 
@@ -105,7 +105,7 @@ def _get_held(row: PaymentReversal) -> int:
 
 
 def _take(bought: Transaction, row: PaymentReversal, credits: int) -> None:
-    credits = min(credits, ledger.refundable(bought))
+    credits = min(credits, balances.refundable(bought))
     if credits <= 0:
         return
     row.taken = ledger.claw_back(
@@ -119,7 +119,7 @@ def _take(bought: Transaction, row: PaymentReversal, credits: int) -> None:
 
 
 def _give_back(taken: Transaction, row: PaymentReversal, reinstated_by: str) -> None:
-    if ledger.restorable(taken) <= 0:
+    if balances.restorable(taken) <= 0:
         # Its debt was written off, so nothing is owed in either direction.
         row.credits = 0
         row.save(update_fields=["credits"])

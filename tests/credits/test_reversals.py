@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
-from credits import ledger
+from credits import balances, ledger
 from credits.exceptions import (
     AlreadyRefunded,
     IdempotencyConflict,
@@ -42,7 +42,7 @@ def test_a_refund_of_usage_returns_its_credits_and_names_it(user: User) -> None:
     usage = spend(user, 20)
     row = reverse("refund", usage, 5)
     assert (row.type, row.amount, row.balance_after, row.reverses) == ("refund", 5, 35, usage)
-    assert ledger.refundable(usage) == 15
+    assert balances.refundable(usage) == 15
 
 
 def test_several_refunds_return_no_more_than_the_original(user: User) -> None:
@@ -157,7 +157,7 @@ def test_a_won_dispute_brings_everything_back(poor: User) -> None:
     won = reverse("restore", lost)
     assert (won.amount, won.debt, won.reverses) == (30, -70, lost)
     assert ledger.balance(poor) == ledger.Balance(credits=30, held=0, plan="free", debt=0)
-    assert ledger.refundable(purchase) == 100
+    assert balances.refundable(purchase) == 100
 
 
 def test_a_dispute_won_after_the_debt_was_paid_brings_credits(poor: User) -> None:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
 
-from credits import ledger
+from credits import balances
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
     CreditsForm,
@@ -38,7 +38,7 @@ class RefundPage(ConfirmedFormPage):
     def __init__(self, request: Any, model_admin: Any, original: Transaction) -> None:
         super().__init__(request, model_admin)
         self.original = original
-        self.left = ledger.refundable(original)
+        self.left = balances.refundable(original)
         self.title, self.verb = _("Refund"), _("Refund")
 
     def form(self, data: Any = None) -> RefundForm:

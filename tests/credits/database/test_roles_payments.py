@@ -8,7 +8,7 @@ from django.db import connection
 from psycopg import errors
 
 from accounts.models import User
-from credits import ledger
+from credits import balances, ledger
 from credits.models import Document, Purchase
 from credits.proof import audit
 from tests.credits.application import Application
@@ -80,7 +80,7 @@ def test_the_site_writes_off_debts_and_audits_payments(make_user: MakeUser) -> N
     spend(user, 50)
     lost = reverse("claw_back", invoice)
     ledger.write_off(user=user, amount=20, reason="why", actor=None, idempotency_key="w1")
-    assert (ledger.restorable(lost), ledger.balance(user).debt) == (50, 30)
+    assert (balances.restorable(lost), ledger.balance(user).debt) == (50, 30)
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         assert cursor.fetchone() == (settings.DATABASE_APP_ROLE,)

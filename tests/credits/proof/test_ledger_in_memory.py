@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from accounts.models import User
-from credits import ledger
+from credits import balances, ledger
 from credits.exceptions import LedgerRefusal
 from credits.models import Grant, Hold, Transaction
 from credits.proof import audit
@@ -283,11 +283,11 @@ class LedgerAndAccount(RuleBasedStateMachine):
             pure = self.account.rows[row.seq]
             left = self.account.refundable(row.seq)
             assert row.is_paid == pure.is_paid
-            assert ledger.reversed_so_far(row) == pure.moved - left
+            assert balances.reversed_so_far(row) == pure.moved - left
             if row.is_paid or row.type == "usage":
-                assert ledger.refundable(row) == left
+                assert balances.refundable(row) == left
             if row.reverses and row.reverses.is_paid:
-                assert ledger.restorable(row) == left
+                assert balances.restorable(row) == left
 
     def teardown(self) -> None:
         if hasattr(self, "user"):
