@@ -9,12 +9,15 @@ import pytest
 import time_machine
 
 from accounts.models import User
+from credits import ledger
 from credits.documents import buyer_details
 from credits.documents.buyer_details import Buyer
 from credits.documents.issue import issue_document
-from credits.models import Dispute, Document, Package, PaymentReversal, Purchase
+from credits.models import Dispute, Document, Package, PaymentReversal, Purchase, Transaction
 from credits.purchases import taxes
+from credits.reversals.postings import move_credits
 from smartspec.buying import read_rates
+from tests.credits.audited import audited  # noqa: F401 – runs after each test
 
 PAID_AT = datetime(2026, 11, 30, 18, 30, tzinfo=UTC)  # 1 December in Bangkok
 COMPANY = Buyer(
@@ -52,7 +55,7 @@ def pay() -> Callable[..., Purchase]:
         package, _ = Package.objects.get_or_create(
             name="Starter", defaults={"credits": 500, "price_usd": 5}
         )
-        return Purchase.objects.create(
+        row = Purchase.objects.create(
             user=user,
             name="Starter: 500 credits",
             credits=500,
@@ -70,8 +73,24 @@ def pay() -> Callable[..., Purchase]:
                 **fields,
             },
         )
+        if row.state == "paid":
+            row.transaction = _give_credits(row)
+            row.save(update_fields=["transaction"])
+        return row
 
     return make
+
+
+def _give_credits(purchase: Purchase) -> Transaction:
+    is_plan = purchase.kind == Purchase.Kind.PLAN
+    return ledger.add(
+        user=purchase.user,
+        amount=purchase.credits,
+        type="subscription" if is_plan else "purchase",
+        description=purchase.name,
+        reference_id=purchase.invoice if is_plan else purchase.payment_intent,
+        idempotency_key=f"paid:{purchase.public_id}",
+    )
 
 
 @pytest.fixture
@@ -88,14 +107,17 @@ def issue(pay: Callable[..., Purchase]) -> Callable[..., Document]:
 
 @pytest.fixture
 def reverse() -> Callable[..., PaymentReversal]:
-    """Make a refund, or a dispute with the given status, of a document's purchase."""
+    """Make a refund, or a dispute with the given status, of a document's purchase.
+
+    It takes its share of the credits.
+    """
 
     def make(document: Document, amount: int, *, dispute: str = "") -> PaymentReversal:
         number = next(_numbers)
         disputed = dispute and Dispute.objects.create(
             stripe_id=f"dp_{number}", purchase=document.purchase, kind="dispute", status=dispute
         )
-        return PaymentReversal.objects.create(
+        reversal = PaymentReversal.objects.create(
             stripe_id=f"re_{number}",
             purchase=document.purchase,
             kind="dispute" if dispute else "refund",
@@ -103,6 +125,8 @@ def reverse() -> Callable[..., PaymentReversal]:
             amount=amount,
             dispute=disputed or None,
         )
+        move_credits(document.purchase)
+        return reversal
 
     return make
 

@@ -166,7 +166,7 @@ def test_numbers_begin_anew_each_year_and_for_each_kind(
 
 
 def test_a_plan_says_which_month_was_paid(seller: Any, poor: User, pay: Pay) -> None:
-    purchase = pay(poor, kind="plan", package=None)
+    purchase = pay(poor, kind="plan", package=None, invoice="in_1")
     purchase.name = "Pro"
     period = type("Period", (), {"starts_at": PAID_AT, "ends_at": PAID_AT.replace(month=12)})
     purchase.__dict__["_state"].fields_cache["subscription_period"] = period

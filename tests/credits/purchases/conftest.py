@@ -9,6 +9,7 @@ from accounts.models import User
 from accounts.toolbox.request_source import UNKNOWN
 from credits.models import Package, Purchase
 from credits.purchases import checkout
+from tests.credits.audited import audited  # noqa: F401 – runs after each test
 from tests.stripe import FakeStripe
 
 

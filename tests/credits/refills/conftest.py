@@ -11,6 +11,7 @@ from accounts.models import OutgoingMail, User
 from credits.models import Package, Refill, RefillAttempt
 from credits.purchases import sessions
 from credits.refills import charging, consent
+from tests.credits.audited import audited  # noqa: F401 – runs after each test
 from tests.credits.conftest import spend
 from tests.stripe import FakeStripe
 

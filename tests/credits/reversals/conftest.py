@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from accounts.models import User
+from tests.credits.audited import audited  # noqa: F401 – runs after each test
 
 _numbers = itertools.count(1)
 

@@ -255,6 +255,7 @@ def test_a_buyer_gives_back_within_some_days_only(buyer, pay, settings):
     assert net(buyer) == 500
 
 
+@pytest.mark.audit_finds(15, because="the purchase of a package is renamed a plan")
 def test_a_plan_is_not_given_back_by_its_buyer(buyer, pay):
     bought = pay(buyer)
     Purchase.objects.update(kind="plan")

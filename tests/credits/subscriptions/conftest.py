@@ -11,6 +11,7 @@ from accounts.toolbox.request_source import UNKNOWN
 from credits.models import Subscription, Transaction
 from credits.purchases import incoming_events
 from credits.subscriptions import start
+from tests.credits.audited import audited  # noqa: F401 – runs after each test
 from tests.stripe import FakeStripe
 
 DAY = 24 * 3600
