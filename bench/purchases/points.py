@@ -1,4 +1,4 @@
-"""The steps of buying, refunding and disputing between which something is killed."""
+"""The steps of payments, plans and refills between which something is killed."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ def kill_postmaster(data: Path) -> None:
 
 
 BUY, RETURN, REFUND, DISPUTE, TICK = "buy", "return", "refund", "dispute", "tick"
-POINTS = (
+PAYMENT_POINTS = (
     Point(BUY, AFTER, "credits.purchases.checkout", "_write_row"),
     Point(BUY, AFTER, "credits.purchases.sessions", "find_customer"),
     Point(BUY, BEFORE, "credits.purchases.sessions", "_create"),
@@ -94,3 +94,54 @@ POINTS = (
     Point(TICK, AFTER, "credits.stripe_api.refunds", "create_refund"),
     Point(TICK, AFTER, "credits.reversals.records", "record"),
 )
+
+START, FOLLOW, UPGRADE, DOWNGRADE, CANCEL = "start", "follow", "upgrade", "downgrade", "cancel"
+RENEW, PAST_DUE, END, REFILL = "renew", "past due", "end", "refill"
+PLAN_FORMS = (START, UPGRADE, DOWNGRADE, CANCEL)  # What a person sends, and may send again.
+_PLAN = "credits.subscriptions"
+_STRIPE = "credits.stripe_api"
+PLAN_POINTS = (
+    Point(START, AFTER, f"{_PLAN}.start", "_write"),
+    Point(START, AFTER, f"{_STRIPE}.subscriptions", "make_price"),
+    Point(START, AFTER, "credits.purchases.sessions", "find_customer"),
+    Point(START, BEFORE, f"{_STRIPE}.checkout", "open_session"),
+    Point(START, AFTER, f"{_STRIPE}.checkout", "open_session"),
+    Point(FOLLOW, AFTER, f"{_PLAN}.states", "note_stripe_id"),
+    Point(FOLLOW, AFTER, f"{_STRIPE}.subscriptions", "fetch"),
+    Point(FOLLOW, AFTER, f"{_PLAN}.states", "apply"),
+    Point(FOLLOW, AFTER, f"{_PLAN}.invoices", "record"),
+    Point(FOLLOW, AFTER, f"{_PLAN}.invoices", "_begin_period"),
+    Point(FOLLOW, AFTER, "credits.purchases.settlement", "apply"),
+    Point(UPGRADE, AFTER, f"{_PLAN}.change", "_agree"),
+    Point(UPGRADE, AFTER, f"{_STRIPE}.subscriptions", "make_price"),
+    Point(UPGRADE, BEFORE, f"{_STRIPE}.subscriptions", "update"),
+    Point(UPGRADE, AFTER, f"{_STRIPE}.subscriptions", "update"),
+    Point(UPGRADE, AFTER, f"{_PLAN}.invoices", "_write"),
+    Point(UPGRADE, AFTER, f"{_PLAN}.invoices", "_begin_period"),
+    Point(UPGRADE, AFTER, "credits.purchases.settlement", "apply"),
+    Point(DOWNGRADE, AFTER, f"{_PLAN}.change", "_agree"),
+    Point(DOWNGRADE, BEFORE, f"{_STRIPE}.subscriptions", "update"),
+    Point(DOWNGRADE, AFTER, f"{_STRIPE}.subscriptions", "update"),
+    Point(CANCEL, BEFORE, f"{_STRIPE}.subscriptions", "update"),
+    Point(CANCEL, AFTER, f"{_STRIPE}.subscriptions", "update"),
+    Point(RENEW, AFTER, f"{_STRIPE}.subscriptions", "fetch"),
+    Point(RENEW, AFTER, f"{_PLAN}.states", "apply"),
+    Point(RENEW, AFTER, f"{_PLAN}.invoices", "_write"),
+    Point(RENEW, AFTER, f"{_PLAN}.invoices", "_begin_period"),
+    Point(RENEW, AFTER, "credits.purchases.settlement", "apply"),
+    Point(PAST_DUE, AFTER, f"{_PLAN}.states", "apply"),
+    Point(PAST_DUE, AFTER, f"{_PLAN}.following", "_tell_about_unpaid"),
+    Point(END, AFTER, f"{_PLAN}.states", "_end_plan"),
+    Point(END, AFTER, f"{_PLAN}.states", "apply"),
+)
+REFILL_POINTS = (
+    Point(REFILL, AFTER, "credits.refills.claims", "_begin"),
+    Point(REFILL, AFTER, "credits.refills.claims", "claim_due"),
+    Point(REFILL, AFTER, "credits.refills.charging", "_catch_up"),
+    Point(REFILL, BEFORE, f"{_STRIPE}.cards", "charge"),
+    Point(REFILL, AFTER, f"{_STRIPE}.cards", "charge"),
+    Point(REFILL, AFTER, "credits.refills.charging", "_note_intent"),
+    Point(REFILL, AFTER, "credits.refills.ends", "_end"),
+    Point(REFILL, AFTER, "credits.purchases.settlement", "apply"),
+)
+POINTS = PAYMENT_POINTS + PLAN_POINTS + REFILL_POINTS

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ class Stage:
     web: Child
     stripe_port: int
     forks: subprocess.Popen[str]
+
+    @cached_property
+    def stripe(self) -> Any:
+        """Stripe's API for what buyers do: their cards, and the invoices that they pay."""
+        import stripe
+
+        base = f"http://127.0.0.1:{self.stripe_port}"
+        return stripe.StripeClient(KEY, base_addresses={"api": base})
 
     def control(self, name: str, **given: Any) -> dict[str, Any]:
         """Let the buyer, the bank or Stripe do something at the fake."""
