@@ -43,7 +43,7 @@ def read_session(session: Object) -> Finding:
         state=state,
         payment_intent=intent.get("id", ""),
         total=_read_total(session, intent),
-        tax=_read_added_tax(session),
+        tax=read_added_tax(session),
         currency=session.get("currency") or "",
         livemode=session["livemode"],
         reference=session.get("client_reference_id") or "",
@@ -128,7 +128,7 @@ def _read_total(session: Object, intent: Object) -> int | None:
     return session.get("amount_total") if received is None else received
 
 
-def _read_added_tax(session: Object) -> int:
+def read_added_tax(session: Object) -> int:
     """Return the tax that Stripe added; 0 if it is inside the price, or there is none."""
     if not (session.get("automatic_tax") or {}).get("enabled"):
         return 0

@@ -16,7 +16,7 @@ from django.db.transaction import atomic
 from accounts.models import User
 from credits.models import Package, Purchase
 from credits.models.purchases import PurchaseState
-from credits.purchases import sessions, taxes
+from credits.purchases import facts, sessions
 from credits.stripe_api import checkout, payments
 from credits.stripe_api.client import StripeRefused
 
@@ -67,31 +67,29 @@ def find_known(payment_intent: str, *, session: str = "", invoice: str = "") -> 
 
 
 def read_session(session: Object) -> Purchase | None:
-    """Return the purchase that a Checkout session names, with the session written down."""
-    row = _find_named(session, total=_read_agreed(session))
+    """Return the purchase that a Checkout session names, with the session written down.
+
+    A row that is made again has the agreed price; settling adds the tax that Stripe added to it.
+    """
+    row = _find_named(session) or _make_again(session, total=_read_price(session))
     if row is not None and session.get("mode") == "payment":
         sessions.note_session(row, session["id"], url=session.get("url") or "")
         row.refresh_from_db()
     return row
 
 
-def _read_agreed(session: Object) -> int | None:
-    """Return the agreed total: that of the session, without the tax that Stripe adds to it."""
-    has_tax = (session.get("automatic_tax") or {}).get("enabled")
-    total: int | None = session.get("amount_subtotal" if has_tax else "amount_total")
-    return total
-
-
 def read_intent(intent: Object) -> Purchase | None:
     """Return the purchase that a PaymentIntent names.
 
-    Where Stripe adds the tax, only the session of a lost purchase says how much it was.
+    A lost row is made from the session of the payment if there is one, because only the session
+    says how much of the amount is a tax that Stripe added.
     """
-    if taxes.is_calculated_by_stripe() and is_ours(intent):
+    if (row := _find_named(intent)) or not _is_worth_a_row(intent):
+        return row
+    if _read_kind(intent["metadata"]) == Purchase.Kind.PACKAGE:
         session = checkout.find_session(intent["id"])
-        if session is not None:
-            return read_session(session)
-    return _find_named(intent, total=intent.get("amount"), payment_intent=intent.get("id", ""))
+        row = read_session(session) if session else None
+    return row or _make_again(intent, total=intent.get("amount"), payment_intent=intent["id"])
 
 
 def is_ours(stripe_object: Object) -> bool:
@@ -110,20 +108,33 @@ def _fetch(fetch: Callable[[str], Object], name: str) -> Object:
         raise
 
 
-def _find_named(named: Object, *, total: int | None, payment_intent: str = "") -> Purchase | None:
-    metadata = named.get("metadata") or {}
-    if not is_ours(named) or "purchase" not in metadata:
+def _find_named(named: Object) -> Purchase | None:
+    if not is_ours(named):
         return None
-    row = Purchase.objects.filter(public_id=metadata["purchase"]).first()
-    if row is not None or "credits" not in metadata or named.get("status") not in WORTH_A_ROW:
-        return row
-    return _make_again(named, metadata, total, payment_intent)
+    return Purchase.objects.filter(public_id=named["metadata"].get("purchase", "")).first()
 
 
-def _make_again(
-    named: Object, metadata: dict[str, str], total: int | None, payment_intent: str
-) -> Purchase:
-    """Make the lost row of a package again. It is settled like one that was just begun."""
+def _is_worth_a_row(named: Object) -> bool:
+    """True if the metadata are ours and those of a purchase that may be, or was, paid."""
+    metadata = named.get("metadata") or {}
+    has_facts = "purchase" in metadata and "credits" in metadata
+    return is_ours(named) and has_facts and named.get("status") in WORTH_A_ROW
+
+
+def _read_price(session: Object) -> int | None:
+    """Return the price in a session, without a tax that Stripe added to it."""
+    total = session.get("amount_total")
+    return None if total is None else total - facts.read_added_tax(session)
+
+
+def _make_again(named: Object, *, total: int | None, payment_intent: str = "") -> Purchase | None:
+    """Make the lost row of a package or refill again; None if the object is worth none.
+
+    It is settled like one that was just begun. Raises Unusable.
+    """
+    if not _is_worth_a_row(named):
+        return None
+    metadata = named["metadata"]
     user = User.objects.filter(public_id=metadata.get("user", "")).first()
     if user is None or total is None:
         raise Unusable(f"purchase {metadata['purchase']} names no user, or has no amount.")

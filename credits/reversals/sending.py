@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.transaction import atomic
 from django.utils import timezone
 
-from credits import ledger
+from credits import balances, ledger
 from credits.models import Refund
 from credits.reversals import facts, records
 from credits.reversals.facts import Facts
@@ -121,7 +121,7 @@ def _return_credits(refund: Refund, problem: str) -> None:
         if refund.state not in UNSENT:
             return
         taken = refund.transaction
-        if taken is not None and ledger.restorable(taken) > 0:
+        if taken is not None and balances.restorable(taken) > 0:
             ledger.restore(
                 transaction=taken,
                 reason="Refund refused",

@@ -25,13 +25,18 @@ def fetch_session(session: str) -> Answer:
 
 
 def find_session(payment_intent: str) -> Answer | None:
-    """Return the session that a payment belongs to; None if there is none."""
-    found = ask(
+    """Return the session in which a payment was made; None if it was made without one."""
+    page = ask(
         lambda client: client.v1.checkout.sessions.list(
-            {"payment_intent": payment_intent, "limit": 1}
+            {
+                "payment_intent": payment_intent,
+                "limit": 1,
+                "expand": ["data.payment_intent.latest_charge"],
+            }
         )
     )
-    return next(iter(found["data"]), None)
+    sessions: list[Answer] = page["data"]
+    return sessions[0] if sessions else None
 
 
 def expire_session(session: str) -> Answer:

@@ -5,6 +5,7 @@ cheaper plan, and the end of the plan, come with the end of the period that is p
 """
 
 import logging
+import secrets
 from typing import TYPE_CHECKING
 
 from django.db.models import F
@@ -88,7 +89,7 @@ def cancel(subscription: Subscription) -> Subscription:
     Raises NotSubscribed, ChangeRefused and StripeAway.
     """
     row = _check_running(subscription)
-    return _update(row, {"cancel_at_period_end": True}, number=_count_change(row))
+    return _update(row, {"cancel_at_period_end": True}, key=_make_new_key(row))
 
 
 def resume(subscription: Subscription) -> Subscription:
@@ -102,7 +103,7 @@ def resume(subscription: Subscription) -> Subscription:
     if row.next_plan_id is not None and paid is not None:
         parameters["items"] = [{"id": row.stripe_item, "price": paid.stripe_price}]
         parameters["proration_behavior"] = "none"
-    return _update(row, parameters, number=_count_change(row))
+    return _update(row, parameters, key=_make_new_key(row))
 
 
 def _check_running(subscription: Subscription) -> Subscription:
@@ -158,13 +159,19 @@ def _change(price: SubscriptionPrice, parameters: "SubscriptionUpdateParams") ->
     except StripeRefused as refusal:
         raise _refuse(row, refusal) from None
     parameters["items"] = [{"id": row.stripe_item, "price": price.stripe_price}]
-    return _update(row, parameters, number=price.number)
+    return _update(row, parameters, key=f"subscription:{row.public_id}:{price.number}")
 
 
-def _update(
-    row: Subscription, parameters: "SubscriptionUpdateParams", *, number: int
-) -> Subscription:
-    key = f"subscription:{row.public_id}:{number}"
+def _make_new_key(row: Subscription) -> str:
+    """Return a key that was never used, for what does no harm if it is done twice.
+
+    A number would be used again in a restored database, and Stripe would repeat its old answer
+    without doing anything.
+    """
+    return f"subscription:{row.public_id}:{secrets.token_hex(8)}"
+
+
+def _update(row: Subscription, parameters: "SubscriptionUpdateParams", *, key: str) -> Subscription:
     asked_at = timezone.now()
     try:
         answer = stripe.update(row.stripe_id, parameters, key=key)

@@ -5,6 +5,7 @@ the paid invoices of the last two weeks are read, and rows that are missing here
 """
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db.models import Q, QuerySet
@@ -15,7 +16,7 @@ from credits.models import Purchase, Subscription
 from credits.stripe_api import subscriptions as stripe
 from credits.stripe_api.client import StripeRefused, is_live
 from credits.subscriptions import following, lookup
-from credits.subscriptions.bills import read_invoice
+from credits.subscriptions.bills import Bill, read_invoice
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +84,33 @@ def find_missing() -> int:
 
 def settle_missing() -> int:
     """Settle the paid invoices of two weeks that gave nothing yet; return their number."""
-    made = 0
+    return sum(_settle_invoice(bill) is not None for bill in _list_unsettled())
+
+
+def find_problems() -> Iterator[str]:
+    """Yield the paid invoices of this site of which nothing can be made, for the operator.
+
+    Their user or plan is not known here, as in a restored database. Called by the daily comparison
+    of payments, because an invoice's payment has no metadata of ours. Raises StripeAway.
+    """
+    for bill in _list_unsettled():
+        name = f"invoice {bill.invoice} over {bill.total} {bill.currency} is paid at Stripe"
+        try:
+            if _settle_invoice(bill) is None and lookup.is_ours(bill.metadata):
+                yield f"{name}, and its user or plan is not known here."
+        except StripeRefused as refusal:
+            yield f"{name}, and cannot be compared: {refusal}"
+
+
+def _list_unsettled() -> Iterator[Bill]:
+    settled = Q(state__in=[Purchase.State.PAID, Purchase.State.REVIEW, Purchase.State.RETURNED])
     for answer in stripe.list_paid_invoices(since=timezone.now() - INVOICES):
         bill = read_invoice(answer)
-        settled = Q(state__in=[Purchase.State.PAID, Purchase.State.REVIEW, Purchase.State.RETURNED])
-        if Purchase.objects.filter(settled, invoice=bill.invoice).exists() or not bill.total:
-            continue
-        row = lookup.find_subscription(bill.subscription)
-        if row is not None:
-            following.follow_invoice(row, bill)
-            made += 1
-    return made
+        if bill.total and not Purchase.objects.filter(settled, invoice=bill.invoice).exists():
+            yield bill
+
+
+def _settle_invoice(bill: Bill) -> Purchase | None:
+    """Settle an invoice; None if it belongs to no subscription of this site."""
+    row = lookup.find_subscription(bill.subscription)
+    return None if row is None else following.follow_invoice(row, bill)

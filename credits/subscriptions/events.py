@@ -2,13 +2,14 @@
 
 from accounts.access import account_deletion
 from credits.models import PaymentEvent, Purchase
+from credits.purchases import comparison as payment_comparison
 from credits.purchases import lookup as payments
 from credits.purchases import settlement
 from credits.purchases.facts import Object
 from credits.purchases.incoming_events import Ignored, handle
 from credits.stripe_api import subscriptions as stripe
 from credits.stripe_api.client import StripeRefused
-from credits.subscriptions import closing, following, invoices, lookup
+from credits.subscriptions import closing, comparison, following, invoices, lookup
 from credits.subscriptions.bills import read_invoice
 
 NOT_OURS = "No subscription of this site belongs to it."
@@ -86,5 +87,7 @@ def register() -> None:
     settlement.GIVERS[Purchase.Kind.PLAN] = invoices.give_credits
     settlement.OBJECTORS[Purchase.Kind.PLAN] = invoices.object_to
     account_deletion.register_forgetter(closing.ask_to_forget)
+    if comparison.find_problems not in payment_comparison.problem_finders:
+        payment_comparison.problem_finders.append(comparison.find_problems)
     if find_by_payment not in payments.payment_finders:
         payments.payment_finders.append(find_by_payment)

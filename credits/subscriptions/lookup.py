@@ -4,7 +4,7 @@ A database that was restored to yesterday does not know what began since. The me
 subscription and of its prices are enough to write the rows again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from django.conf import settings
 from django.db import IntegrityError
@@ -40,7 +40,7 @@ def find_or_make(answer: Object) -> Subscription | None:
     if row := Subscription.objects.filter(stripe_id=answer["id"]).first():
         return row
     metadata = dict(answer.get("metadata") or {})
-    if metadata.get("site") != settings.STRIPE_SITE or "subscription" not in metadata:
+    if not is_ours(metadata):
         return None
     row = Subscription.objects.filter(public_id=metadata["subscription"]).first()
     row = row or _make_again(answer, metadata)
@@ -49,6 +49,11 @@ def find_or_make(answer: Object) -> Subscription | None:
         if row.stripe_id != answer["id"]:
             return None  # A copy of our metadata: the row has another subscription.
     return row
+
+
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """True for the metadata of a subscription that this site has begun."""
+    return metadata.get("site") == settings.STRIPE_SITE and "subscription" in metadata
 
 
 def _fetch(fetch: Callable[[str], Object], name: str) -> Object:
@@ -102,7 +107,7 @@ def find_by_session(session: str) -> Subscription | None:
         return row
     answer = _fetch(checkout.fetch_session, session)
     metadata = dict(answer.get("metadata") or {})
-    if metadata.get("site") != settings.STRIPE_SITE or "subscription" not in metadata:
+    if not is_ours(metadata):
         return None
     stripe_id = as_object(answer.get("subscription")).get("id", "")
     if stripe_id:

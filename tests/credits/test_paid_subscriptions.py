@@ -8,7 +8,7 @@ from django.db.transaction import atomic
 from django.utils import timezone
 
 from accounts.models import User
-from credits import ledger
+from credits import balances, ledger
 from credits.exceptions import (
     IdempotencyConflict,
     InsufficientCredits,
@@ -46,7 +46,7 @@ def test_a_paid_subscription_is_refunded_from_its_own_credits_first(poor: User) 
     give(poor, 10, expires_at=in_days(1))
     row = pay_invoice(poor)
     assert reverse("refund", row, 30).amount == -30
-    assert (remaining(poor), ledger.refundable(row)) == ([10, 70], 70)
+    assert (remaining(poor), balances.refundable(row)) == ([10, 70], 70)
 
 
 def test_a_refund_of_a_paid_subscription_cannot_take_held_credits(poor: User) -> None:
@@ -63,7 +63,7 @@ def test_a_disputed_invoice_takes_what_is_there_and_books_the_rest_as_debt(poor:
     assert (lost.amount, lost.debt, lost.reference_id) == (-30, 70, "in_1")
     won = reverse("restore", lost)
     assert (won.amount, won.debt) == (30, -70)
-    assert ledger.refundable(row) == 100
+    assert balances.refundable(row) == 100
 
 
 def test_what_expired_comes_back_for_a_week_when_the_dispute_is_won(poor: User) -> None:
@@ -107,7 +107,7 @@ def test_allowances_without_an_invoice_never_collide(user: User) -> None:
 def test_a_dispute_after_a_partial_refund_takes_only_what_is_left(poor: User) -> None:
     row = pay_invoice(poor)
     reverse("refund", row, 40)
-    assert (reverse("claw_back", row).amount, ledger.reversed_so_far(row)) == (-60, 100)
+    assert (reverse("claw_back", row).amount, balances.reversed_so_far(row)) == (-60, 100)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -117,11 +117,11 @@ def test_reversals_are_restored_in_any_order(poor: User, order: tuple[int, ...])
     spend(poor, 30)
     reversals.append(reverse("claw_back", row))
     for number, chosen in enumerate(order, start=1):
-        assert ledger.restorable(reversals[chosen]) == (20, 50, 30)[chosen]
+        assert balances.restorable(reversals[chosen]) == (20, 50, 30)[chosen]
         reverse("restore", reversals[chosen])
         left = sum((20, 50, 30)[other] for other in order[number:])
-        assert (ledger.reversed_so_far(row), ledger.refundable(row)) == (left, 100 - left)
-        assert ledger.restorable(reversals[chosen]) == 0
+        assert (balances.reversed_so_far(row), balances.refundable(row)) == (left, 100 - left)
+        assert balances.restorable(reversals[chosen]) == 0
     assert ledger.balance(poor) == ledger.Balance(credits=70, held=0, plan="free", debt=0)
 
 
@@ -132,9 +132,9 @@ def test_amounts_computed_under_the_lock_are_never_refused(poor: User) -> None:
     let_expire(gift)
     with atomic():
         available = ledger.lock(poor).available
-        assert (available, ledger.refundable(row)) == (20, 100)
-        assert reverse("refund", row, min(available, ledger.refundable(row))).amount == -20
-        reverse("claw_back", row, ledger.refundable(row))
+        assert (available, balances.refundable(row)) == (20, 100)
+        assert reverse("refund", row, min(available, balances.refundable(row))).amount == -20
+        reverse("claw_back", row, balances.refundable(row))
     assert ledger.balance(poor).debt == 80
 
 
@@ -147,6 +147,6 @@ def test_only_a_reversal_of_a_payment_can_be_restored(poor: User) -> None:
     pay_invoice(poor)
     usage = spend(poor, 5)
     returned = reverse("refund", usage)
-    assert (ledger.restorable(returned), ledger.restorable(usage)) == (0, 0)
+    assert (balances.restorable(returned), balances.restorable(usage)) == (0, 0)
     with pytest.raises(NotRefundable):
         reverse("restore", returned)

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Permission
 from django.utils import translation
 
 from accounts.access.administrators_log import Act
-from credits import ledger
+from credits import balances, ledger
 from credits.models import Approval, Transaction
 from credits.operators import approvals
 
@@ -182,7 +182,7 @@ def test_a_paid_subscription_is_refunded_with_the_permission_for_payments(
     assert client.get(address).status_code == 403
     support.user_permissions.add(Permission.objects.get(codename="refund_purchase"))
     client.post(address, filled(client, address, amount="40"))
-    assert (ledger.balance(ann).credits, ledger.refundable(row)) == (160, 60)
+    assert (ledger.balance(ann).credits, balances.refundable(row)) == (160, 60)
 
 
 def test_an_allowance_is_not_refunded(client, operator, ann):

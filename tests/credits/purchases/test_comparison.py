@@ -47,9 +47,21 @@ PROBLEMS = {
     "in review": {"state": "review", "transaction": None},
     "given up": {"state": "returned", "transaction": None, "currency": "thb"},
 }
+# The ledger has given the credits of these already, and their rows deny it.
+DENIED = pytest.mark.audit_finds(15, because="the row of the payment is edited")
 
 
-@pytest.mark.parametrize("changes", PROBLEMS.values(), ids=PROBLEMS)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            changes,
+            id=name,
+            marks=DENIED if {"payment_intent", "transaction"} & set(changes) else (),
+        )
+        for name, changes in PROBLEMS.items()
+    ],
+)
 def test_a_purchase_that_differs_is_a_problem(paid, changes):
     Purchase.objects.update(**changes)
     compared = comparison.compare()
@@ -90,6 +102,7 @@ def test_who_knows_refunds_is_asked_before_it_is_a_problem(paid, fake_stripe, mo
     assert asked == [paid]
 
 
+@DENIED
 def test_purchases_of_the_other_mode_are_left_out(paid):
     Purchase.objects.update(livemode=True, payment_intent="pi_live")
     assert comparison.compare().purchases == 0

@@ -89,8 +89,8 @@ def test_a_lost_payment_of_nobody_is_a_problem(ann, paid, fake_stripe, client):
 @pytest.mark.parametrize("change", [{"credits": "many"}, {"tax": "1,5"}, {"tax_percent": "x"}])
 def test_metadata_that_cannot_be_read_is_a_problem(ann, paid, fake_stripe, change):
     lose_rows()
-    for intent in fake_stripe.list_objects("payment_intent"):
-        intent["metadata"].update(change)
+    for kind in ("payment_intent", "checkout.session"):
+        fake_stripe.list_objects(kind)[0]["metadata"].update(change)
     assert comparison.compare().problems == 1
     assert count_credits(ann) == 0
 
@@ -134,3 +134,16 @@ def test_a_lost_purchase_comes_back_with_the_tax_that_stripe_added(
     again = Purchase.objects.get()
     assert (again.state, again.net, again.tax, again.total) == ("paid", 5000, 500, 5500)
     assert count_credits(ann) == 1500
+@pytest.mark.parametrize("find", ["comparison", "session"])
+def test_a_lost_purchase_has_the_tax_that_stripe_added(settings, buy, ann, fake_stripe, find):
+    settings.TAX_MODE = "stripe"
+    session = fake_stripe.pay(buy().checkout_session)
+    lose_rows()
+    if find == "session":
+        settlement.settle(lookup.find_purchase(session=session["id"]))
+    compared = comparison.compare()
+    again = Purchase.objects.get()
+    assert (again.state, again.net, again.tax, again.total) == ("paid", 5000, 500, 5500)
+    assert again.documents.get().facts["tax"] == 500
+    assert (again.checkout_session, count_credits(ann)) == (session["id"], 1500)
+    assert compared.problems == 0

@@ -297,7 +297,8 @@ def test_a_restored_database_is_caught_up_before_the_card_is_charged_again(
     assert count_credits(ann) == 1550
     lost = Purchase.objects.get(public_id="lost")
     assert (lost.kind, lost.state) == ("refill", "paid")
-    assert due.attempts.get().problem == "not_sent"
+    assert due.attempts.get(state="failed").problem == "not_sent"
+    assert claims.count_spent(due) == PRICE  # as before, so the monthly limit holds
 
 
 def test_a_wrong_key_is_no_failure_of_the_card(due, fake_stripe):

@@ -18,6 +18,7 @@ from credits.models import (
     SubscriptionPeriod,
     SubscriptionPrice,
 )
+from credits.purchases import comparison as payments
 from credits.purchases import lookup
 from credits.subscriptions import closing, comparison, following, forgetting, states
 from smartspec.upkeep import status
@@ -225,6 +226,18 @@ def test_a_restored_database_finds_the_plan_and_its_invoices_again(
     )
     assert list_grants(ann) == [(1000, "subscription")]
     assert find_plan(ann) == "pro"
+
+
+def test_a_paid_month_of_a_lost_account_is_a_problem(begin, fake_stripe, ann):
+    row = begin()
+    fake_stripe.pay(row.checkout_session)
+    lose_rows()
+    User.objects.filter(pk=ann.pk).update(public_id="usr_new")
+    compared = payments.compare()
+    (invoice,) = fake_stripe.list_objects("invoice")
+    assert (compared.problems, invoice["id"] in compared.report) == (1, True)
+    User.objects.filter(pk=ann.pk).update(public_id=ann.public_id)
+    assert (payments.compare().problems, list_grants(ann)) == (0, [(1000, "subscription")])
 
 
 def test_a_restored_database_finds_an_upgrade_again(begin, fake_stripe, plans, ann):
