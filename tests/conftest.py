@@ -150,13 +150,17 @@ TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defin
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None]:
-    """Keep modules and tests, which all stay, out of the garbage collector's repeated search."""
+    """Keep modules and tests, which all stay, out of the garbage collector's repeated search.
+
+    It searches more seldom, too: a test makes many objects, and few of them are in cycles.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.enable()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
