@@ -19,7 +19,7 @@ from tests.smartspec.processes import eventually
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.drill
 
 
 class Table:
