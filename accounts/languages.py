@@ -31,6 +31,13 @@ class CurrentReaderMiddleware:
             _request.reset(token)
 
 
+def find_reader() -> User | None:
+    """Return who reads the page that is being made; None for a stranger, or if there is no page."""
+    request = _request.get()
+    reader = request.user if request is not None else None
+    return reader if isinstance(reader, User) else None
+
+
 def choose_language(user: User) -> str:
     """Return the code of the language in which to write to the user.
 
@@ -56,6 +63,25 @@ def store_language(user: User, language: str) -> None:
     if language in dict(settings.LANGUAGES) and language != user.language:
         user.language = language
         user.save(update_fields=["language"])
+
+
+def keep_language(response: HttpResponseBase, language: str) -> None:
+    """Keep the language in this browser, as Django's own switch does."""
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+    )
+
+
+def speak_language_of(request: HttpRequest) -> None:
+    """Answer in the language of the user, unless this browser has chosen one by the switch."""
+    chosen = settings.LANGUAGE_COOKIE_NAME in request.COOKIES
+    reader = None if chosen else request.user
+    if isinstance(reader, User) and reader.language in dict(settings.LANGUAGES):
+        translation.activate(reader.language)
+        request.LANGUAGE_CODE = reader.language
 
 
 def names_language(request: HttpRequest) -> bool:

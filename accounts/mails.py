@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from accounts.languages import choose_language
+from accounts.mail_html import build_mail
 from accounts.models import OutgoingMail, User
 from accounts.toolbox import encryption
 
@@ -81,7 +82,7 @@ def _claim() -> OutgoingMail | None:
 
 def _send(mail: OutgoingMail) -> bool:
     try:
-        EmailMessage(subject=mail.subject, body=decrypt_body(mail), to=[mail.to]).send()
+        build_mail(EmailMessage(mail.subject, decrypt_body(mail), to=[mail.to])).send()
     except (OSError, SMTPException, encryption.Unreadable) as error:
         logger.log(
             logging.ERROR if mail.tries == TRIES else logging.WARNING,

@@ -7,6 +7,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views import i18n
 from django.views.decorators.cache import never_cache
@@ -20,7 +21,6 @@ from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
-from credits import ledger
 from credits.shop import offers
 from credits.stripe_api.client import is_configured
 from smartspec.middleware import find_dialect
@@ -35,20 +35,26 @@ class NotReadyError(Exception):
 
 
 def home(request: HttpRequest) -> HttpResponse:
-    """Show the home page: what the service is, and where to continue."""
-    reader = request.user if isinstance(request.user, User) else None
+    """Show a stranger what the service is. Who is logged in gets to the account."""
+    if request.user.is_authenticated:
+        return redirect("account")
     currency = offers.choose_currency(request, offers.list_currencies())
     context = {
-        "balance": ledger.balance(reader) if reader else None,
         "bonus": settings.SIGNUP_BONUS_CREDITS,
         "contact": settings.SUPPORT_EMAIL,
         "can_pay": is_configured(),
         "packages": [
-            (offer.package, offer.shown_price) for offer in offers.list_offers(reader, currency)
+            (offer.package, offer.shown_price) for offer in offers.list_offers(None, currency)
         ],
         "plus_tax": offers.describe_tax(),
     }
     return render(request, "smartspec/home.html", context)
+
+
+def lead_on(request: HttpRequest, name: str) -> HttpResponse:
+    """Redirect from an address that people guess to the page with this name, with its query."""
+    query = request.META["QUERY_STRING"]
+    return redirect(f"{reverse(name)}?{query}" if query else reverse(name))
 
 
 def favicon(request: HttpRequest) -> HttpResponse:

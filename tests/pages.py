@@ -95,6 +95,13 @@ def follow(locator: Locator) -> None:
         locator.click()
 
 
+def switch_language(page: Page, language: str = "") -> None:
+    """Choose a language in the menu of the header, or the other one of two."""
+    page.locator("[data-menu] summary").click()
+    wanted = f"[lang={language}]" if language else "[lang][aria-pressed=false]"
+    follow(page.locator(f"[data-menu] button{wanted}"))
+
+
 def check_page(page: Page, name: str) -> None:
     """Require no axe violation and no horizontal scrolling; take a screenshot if wanted."""
     if SCREENSHOTS:

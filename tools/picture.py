@@ -59,7 +59,7 @@ def take_picture(url: str, picture: Path) -> None:
         log_in(page)
         for question in QUESTIONS:
             ask(page, question)
-        page.goto("/account/requests")
+        page.goto("/account/activity")
         page.locator("a[href^='/account/completions/']").first.click()
         page.get_by_role("heading", level=1).wait_for()
         picture.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ find_part TRPC_CLIENTS tools/node_clients.sh tests/credits/trpc_client v10 v11
 find_part OAUTH_CLIENTS tools/node_clients.sh tests/deviceauth oauth_clients
 find_part EVENT_CLIENTS tools/node_clients.sh tests/llmproxy/wild event_clients
 find_part STRIPE_CLI tools/node_clients.sh tests/smartspec/local/fake_stripe stripe_cli
-find_part PROGRAMS tools/programs.sh nginx-light caddy pgbouncer
+find_part PROGRAMS tools/programs.sh nginx-light caddy pgbouncer php-cli
 tools/browser.sh >"$parts/CHROMIUM"
 status=$?
 wait

@@ -17,6 +17,7 @@ from allauth.core import context as current
 from allauth.core.exceptions import ImmediateHttpResponse
 from django.conf import settings
 from django.contrib import messages
+from django.core.mail import EmailMultiAlternatives
 from django.db.transaction import atomic, on_commit
 from django.http import HttpRequest
 from django.shortcuts import redirect, render
@@ -29,6 +30,7 @@ from accounts.email_addresses import normalise_address
 from accounts.languages import names_language
 from accounts.login import password_guess_limits
 from accounts.login.freshness import has_proved, read_last_proof
+from accounts.mail_html import build_mail
 from accounts.models import User
 from accounts.passwords import normalise_password
 from accounts.toolbox import request_source
@@ -220,6 +222,10 @@ class AccountAdapter(DefaultAccountAdapter):
             raise ImmediateHttpResponse(
                 render(current.request, "accounts/no_mail.html", status=503)
             ) from None
+
+    def render_mail(self, *args: Any, **kwargs: Any) -> EmailMultiAlternatives:
+        """Return the mail with an HTML part."""
+        return build_mail(super().render_mail(*args, **kwargs))
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         """Send the mail after the transaction has committed."""

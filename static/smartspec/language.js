@@ -1,4 +1,4 @@
-// A change of language opens the page anew. What has been typed into its form is kept meanwhile, in
+// A change of language or theme opens the page anew. What has been typed into its form is kept meanwhile, in
 // this tab only; passwords, codes and hidden fields are not.
 const KEPT = "typed before a change of language";
 const fields = () => [...document.querySelectorAll("main form")].flatMap((form, number) =>
@@ -12,12 +12,16 @@ function isChecked(field) {
   return field.type === "checkbox" || field.type === "radio";
 }
 
-document.querySelector("form[data-language]")?.addEventListener("submit", (event) => {
+function keepTyped(event) {
   const typed = fields().map(([name, field]) =>
     [name, isChecked(field) ? field.checked : field.value]);
   const path = new URL(event.target.elements.next.value, location.href).pathname;
   sessionStorage.setItem(KEPT, JSON.stringify({ path, typed }));
-});
+}
+
+for (const form of document.querySelectorAll("form[data-language]")) {
+  form.addEventListener("submit", keepTyped);
+}
 
 const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
 sessionStorage.removeItem(KEPT);
