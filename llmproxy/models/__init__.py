@@ -1,6 +1,7 @@
 from llmproxy.models.choices import Endpoint, Problem
 from llmproxy.models.completions import Completion, IdempotencyKey, Rate
 from llmproxy.models.providers import ENVIRONMENT, Deployment, LanguageModel, Provider
+from llmproxy.models.usage import UsageFold, UsageHour, UsageQuarter
 
 __all__ = [
     "ENVIRONMENT",
@@ -12,4 +13,7 @@ __all__ = [
     "Problem",
     "Provider",
     "Rate",
+    "UsageFold",
+    "UsageHour",
+    "UsageQuarter",
 ]

@@ -50,6 +50,13 @@ class Provider(models.Model):
 
     slug = models.SlugField(_("slug"), unique=True)
     name = models.CharField(_("name"), max_length=100)
+    public_name = models.CharField(
+        _("name on the public page"),
+        max_length=100,
+        blank=True,
+        db_default="",
+        help_text=_("For visitors who are not logged in. If empty, they read “Provider 1”."),
+    )
     base_url = models.URLField(_("base URL"), blank=True, help_text=_("Up to and including /v1."))
     encrypted_key = models.TextField(_("encrypted key"), blank=True, editable=False)
     key_header = models.CharField(
