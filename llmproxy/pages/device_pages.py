@@ -1,4 +1,4 @@
-"""`/account/devices`: the connected devices of an account, to change or disconnect."""
+"""`/account/devices/…`: one connected device of an account, to change or disconnect."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from accounts.access.authentication import require_user
 from accounts.toolbox import rate_limits
@@ -19,10 +19,10 @@ from accounts.toolbox.typed.names import NameField
 from credits import budgets
 from deviceauth import device_sessions
 from deviceauth.models import DeviceSession
-from deviceauth.pages import describe_scopes
+from llmproxy.pages.access_pages import describe_device
 from llmproxy.pages.limit_forms import LimitsForm, budget_field, get_rates
 
-MOST = 200  # devices on the page
+MOST = 200  # devices that are named before all are disconnected
 
 
 class DeviceForm(LimitsForm):
@@ -35,20 +35,6 @@ class DeviceForm(LimitsForm):
     )
 
 
-@require_safe
-@never_cache
-@login_required
-def devices(request: HttpRequest) -> HttpResponse:
-    """All connected devices, the last used first."""
-    sessions = _list_connected(request).order_by("-last_used_at")[:MOST]
-    spent = budgets.read_spending(require_user(request))
-    return render(
-        request,
-        "llmproxy/devices.html",
-        {"devices": [_describe(session, spent) for session in sessions]},
-    )
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
@@ -58,7 +44,8 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     initial = {"name": session.name, "monthly_budget": session.monthly_budget, **get_rates(session)}
     form = DeviceForm(request.POST if request.method == "POST" else None, initial=initial)
     if not form.is_valid():
-        context = _describe(session, budgets.read_spending(require_user(request))) | {"form": form}
+        spent = budgets.read_spending(require_user(request))
+        context = {"session": session, "access": describe_device(session, spent), "form": form}
         return render(
             request, "llmproxy/device.html", context, status=400 if form.is_bound else 200
         )
@@ -66,7 +53,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
         f"devices:{session.user_id}", limit=settings.DEVICE_CHANGES_PER_HOUR, period=3600
     ).allowed:
         messages.error(request, _("Too many changes. Wait a few minutes, then try again."))
-        return redirect("account_devices")
+        return redirect("access")
     source = Source.from_request(request)
     device_sessions.rename(session=session, name=form.cleaned_data["name"], source=source)
     device_sessions.set_budget(
@@ -74,7 +61,7 @@ def device(request: HttpRequest, pk: int) -> HttpResponse:
     )
     device_sessions.set_rates(session=session, rates=form.rates, source=source)
     messages.success(request, _("Your changes have been saved."))
-    return redirect("account_devices")
+    return redirect("access")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -87,7 +74,7 @@ def disconnect(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "llmproxy/disconnect.html", {"devices": [session]})
     device_sessions.revoke(session=session, source=Source.from_request(request))
     messages.success(request, _("%(name)s has been disconnected.") % {"name": session.name})
-    return redirect("account_devices")
+    return redirect("access")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,7 +88,7 @@ def disconnect_all(request: HttpRequest) -> HttpResponse:
         )
     device_sessions.revoke_all(require_user(request), Source.from_request(request))
     messages.success(request, _("All your devices have been disconnected."))
-    return redirect("account_devices")
+    return redirect("access")
 
 
 def _list_connected(request: HttpRequest) -> Any:
@@ -110,12 +97,3 @@ def _list_connected(request: HttpRequest) -> Any:
         .filter(user=require_user(request))
         .select_related("application")
     )
-
-
-def _describe(session: DeviceSession, spent: dict[str, int]) -> dict[str, Any]:
-    permissions = describe_scopes(session.scopes)
-    return {
-        "session": session,
-        "permissions": permissions,
-        "spent": spent.get(session.credential, 0),
-    }

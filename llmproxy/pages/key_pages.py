@@ -1,14 +1,10 @@
-"""The pages on which a person makes, limits and revokes API keys.
+"""The pages on which a person makes, limits and revokes API keys; access_pages.py lists them.
 
 Only one page shows a key, right after the form that made it. No address, message or log contains
 it; the session does until then, encrypted (accounts/toolbox/shown_once.py).
 """
 
-import json
-import shlex
-
 from allauth.account.decorators import reauthentication_required
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -24,22 +20,12 @@ from accounts.toolbox import shown_once
 from accounts.toolbox.exceptions import AlreadyCreated, KeyRevoked, TooManyKeys
 from accounts.toolbox.request_source import Source
 from credits import budgets
-from llmproxy.pages.key_forms import KeyForm, get_last_day
+from llmproxy import catalogue
+from llmproxy.examples import VARIABLE, list_examples
+from llmproxy.pages.access_pages import describe_key
+from llmproxy.pages.key_forms import KeyForm
 
 page = require_http_methods(["GET", "HEAD", "POST"])
-
-
-@require_safe
-@never_cache
-@login_required
-def keys(request: HttpRequest) -> HttpResponse:
-    """`/account/keys`: the user's keys, with what each has spent this month."""
-    user = require_user(request)
-    shown_once.forget_secrets(request)
-    spent = budgets.read_spending(user)
-    live = ApiKey.objects.live().filter(user=user)
-    rows = [(key, spent.get(key.credential, 0), get_last_day(key)) for key in live]
-    return render(request, "llmproxy/keys.html", {"rows": rows, "most": settings.API_KEYS_PER_USER})
 
 
 @page
@@ -76,26 +62,21 @@ def new(request: HttpRequest) -> HttpResponse:
 @login_required
 def created(request: HttpRequest, pk: int) -> HttpResponse:
     """`/account/keys/1/created`: a new key, for ten minutes or until the list is opened."""
-    key = get_object_or_404(ApiKey, user=require_user(request), pk=pk)
+    user = require_user(request)
+    key = get_object_or_404(ApiKey, user=user, pk=pk)
     plain = shown_once.read_secret(request, name=_name_secret(key.pk))
-    context = {"key": key, "plain": plain, "curl": _write_curl(key)}
+    models = catalogue.list_models(user, key.allowed_models)
+    context = {
+        "key": key,
+        "plain": plain,
+        "examples": list_examples(models) if plain else (),
+        "variable": VARIABLE,
+    }
     return render(request, "llmproxy/key_created.html", context)
 
 
 def _name_secret(pk: int) -> str:
     return f"key:{pk}"
-
-
-def _write_curl(key: ApiKey) -> str:
-    """A command that works. The key is in a variable, because shells store command lines."""
-    model = {"model": key.allowed_models[0]} if key.allowed_models else {}
-    body = json.dumps({**model, "messages": [{"role": "user", "content": "Say hello."}]})
-    return (
-        f"curl {settings.PUBLIC_ORIGIN}/v1/chat/completions \\\n"
-        '  -H "Authorization: Bearer $SMARTSPEC_API_KEY" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        f"  -d {shlex.quote(body)}"
-    )
 
 
 @page
@@ -107,7 +88,8 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     key = get_object_or_404(ApiKey.objects.live(), user=user, pk=pk)
     form = KeyForm(user, request.POST or None, key=key)
     if not form.is_valid():
-        context = {"form": form, "key": key}
+        access = describe_key(key, budgets.read_spending(user))
+        context = {"form": form, "key": key, "access": access}
         return render(request, "llmproxy/key.html", context, status=400 if form.is_bound else 200)
     try:
         api_keys.change(key=key, source=Source.from_request(request), **form.settings)
@@ -115,7 +97,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, refusal.message)
     else:
         messages.success(request, _("The key “%(name)s” has been changed.") % {"name": key.name})
-    return redirect("account_keys")
+    return redirect("access")
 
 
 @page
@@ -128,4 +110,4 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "llmproxy/key_revoke.html", {"key": key})
     api_keys.revoke(key=key, source=Source.from_request(request))
     messages.success(request, _("The key “%(name)s” has been revoked.") % {"name": key.name})
-    return redirect("account_keys")
+    return redirect("access")

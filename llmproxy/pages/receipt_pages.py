@@ -1,10 +1,12 @@
 """The page of a completion's receipt, and the page of all cases of charging."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -14,7 +16,9 @@ from llmproxy.exceptions import UpstreamTimeout
 from llmproxy.metering.price_kinds import PARTS, TOKEN
 from llmproxy.metering.pricing import Line
 from llmproxy.models import Completion, Provider
-from llmproxy.receipts import explain, finish_reasons
+from llmproxy.pages.activity.query import BROWSER
+from llmproxy.receipts import explain, finish_reasons, states
+from llmproxy.receipts.callers import DEVICE, KEY, Caller, find_caller
 from llmproxy.receipts.charging_rules import CASES, find_cases
 
 FAILURES = {
@@ -27,6 +31,7 @@ FAILURES = {
 }
 ESTIMATED = _("Estimated from the length of the texts")
 REFUSED = _("refused the request")
+PAGES = {KEY: "account_key", DEVICE: "account_device"}  # of a caller that is live
 
 
 @require_safe
@@ -34,9 +39,19 @@ REFUSED = _("refused the request")
 @login_required
 def completion(request: HttpRequest, generation_id: str) -> HttpResponse:
     """`/account/completions/gen_…`: the receipt of one of the user's own completions."""
-    own = Completion.objects.filter(user=require_user(request)).select_related("hold")
+    own = Completion.objects.filter(user=require_user(request)).select_related("hold", "user")
     row = get_object_or_404(own, generation_id=generation_id)
-    return render(request, "llmproxy/completion.html", build_context(row))
+    context = build_context(row)
+    return render(request, "llmproxy/completion.html", context | _find_pages(context["caller"]))
+
+
+def _find_pages(caller: Caller) -> dict[str, str]:
+    """Return the addresses of a device or key: its page, empty if it has none, and its requests."""
+    credential = caller.credential or BROWSER
+    return {
+        "caller_page": reverse(PAGES[caller.kind], args=[caller.pk]) if caller.is_live else "",
+        "caller_requests": f"{reverse('activity')}?{urlencode({'credential': credential})}",
+    }
 
 
 @require_safe
@@ -48,6 +63,8 @@ def billing(request: HttpRequest) -> HttpResponse:
 def build_context(row: Completion) -> dict[str, Any]:
     """The context of the template llmproxy/receipt.html."""
     refunds, prices = explain.list_refunds(row), row.prices
+    refunded = sum(refund.amount for refund in refunds)
+    state = states.find_state(row, refunded)
     lines = [line for line in prices.lines(row.usage) if _is_shown(line, row)]
     return {
         "completion": row,
@@ -63,7 +80,10 @@ def build_context(row: Completion) -> dict[str, Any]:
         "sum": explain.format_decimal(prices.exact(row.usage)),
         "attempts": _describe_attempts(row),
         "refunds": refunds,
-        "refunded": sum(refund.amount for refund in refunds),
+        "refunded": refunded,
+        "state": state,
+        "state_word": states.describe_state(row, state),
+        "caller": find_caller(row.user, row.credential, row.credential_name),
     }
 
 

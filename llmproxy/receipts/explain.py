@@ -1,15 +1,17 @@
 """Explains a completion: the tokens, their prices, and how these became whole credits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+
+from django.db.models import Sum
 
 from accounts.models import User
 from credits.models import Transaction
 from llmproxy.metering.price_kinds import PRICE_KINDS, TOKEN
 from llmproxy.metering.pricing import Line, Prices
-from llmproxy.models import Completion
+from llmproxy.models import Completion, UsageQuarter
 
 ROUNDING = "up to whole credits, once"
 ATTEMPT_KEYS = ("provider", "error", "ms")  # the status of a provider is for the operator only
@@ -28,6 +30,18 @@ def list_refunds(completion: Completion) -> list[Transaction]:
         user=completion.user_id, hold=completion.hold_id, type=Transaction.Type.USAGE
     )
     return list(Transaction.objects.filter(reverses__in=usage).order_by("seq"))
+
+
+def sum_refunds(user: User, rows: Iterable[Completion]) -> dict[int, int]:
+    """Map the holds of the user's completions to the credits that were given back, if any were."""
+    holds = [row.hold_id for row in rows if row.hold_id and row.charged]
+    refunded = Transaction.objects.filter(
+        user=user,
+        type=Transaction.Type.USAGE,
+        hold__in=holds,
+        reversals__isnull=False,
+    ).values_list("hold")
+    return dict(refunded.annotate(Sum("reversals__amount"))) if holds else {}
 
 
 def get_ending(completion: Completion) -> str:
@@ -176,5 +190,6 @@ def format_decimal(price: Decimal) -> str:
 
 
 def forget_names(user: User) -> None:
-    """Erase the names of devices and API keys from the receipts of a deleted account."""
-    Completion.objects.filter(user=user).exclude(credential_name="").update(credential_name="")
+    """Erase the names of devices and API keys from the receipts and usage of a deleted account."""
+    for model in (Completion, UsageQuarter):
+        model.objects.filter(user=user).exclude(credential_name="").update(credential_name="")

@@ -20,7 +20,7 @@ from smartspec.drill.signals import signals
 from smartspec.local import processes
 from smartspec.local.postgres_binaries import DatabaseUnavailableError
 from smartspec.local.site import LaunchError, say
-from tests.clients import agents, sdks, tables
+from tests.clients import agents, examples, sdks, tables
 from tests.clients.client import Client
 from tests.clients.gateway import run_gateway
 from tests.clients.installing import AbsentError, install_node, install_python, locked
@@ -28,7 +28,7 @@ from tests.clients.runs import run_client
 from tests.clients.webview.client import WEBVIEW, install_webview
 
 MAX_SECONDS = 3600  # For the whole program.
-CLIENTS = [*sdks.PYTHON, *sdks.NODE, WEBVIEW, *agents.AGENTS]
+CLIENTS = [*sdks.PYTHON, *sdks.NODE, WEBVIEW, *agents.AGENTS, *examples.list_clients()]
 
 
 def main() -> int:

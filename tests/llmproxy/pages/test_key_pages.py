@@ -1,4 +1,4 @@
-"""The pages under /account/keys."""
+"""The pages of API keys, below /account/keys."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from llmproxy import catalogue
 from tests.llmproxy.scripted_upstream import Upstream
 
 pytestmark = pytest.mark.django_db
-KEYS, NEW = "/account/keys", "/account/keys/new"
+KEYS, EACH, NEW = "/account/access", "/account/keys", "/account/keys/new"
 PASSWORD = {"password": "correct horse battery"}
 SOURCE = Source()
 
@@ -211,7 +211,7 @@ def test_a_key_works_to_the_end_of_its_last_day(person: Client) -> None:
     make(person, until=today.isoformat())
     expires = ApiKey.objects.get().expires_at
     assert expires == datetime(today.year, today.month, today.day, tzinfo=UTC) + timedelta(days=1)
-    change = page(person.get(f"{KEYS}/{ApiKey.objects.get().pk}"))
+    change = page(person.get(f"{EACH}/{ApiKey.objects.get().pk}"))
     assert f'value="{today.isoformat()}"' in change
     assert f"Valid until the end of {date_format(today, 'j M Y')} (UTC)" in page(person.get(KEYS))
 
@@ -231,10 +231,11 @@ def test_the_list_shows_what_was_spent_of_which_budget(
         user=user, amount=3, reference_id="gen_1", seconds=60, credential=key.credential, budget=40
     )
     ledger.capture(hold=held, cost=3)
-    (row,) = person.get(KEYS).context["rows"]
-    assert row == (key, 3, None)
+    (row,) = person.get(KEYS).context["keys"]
+    assert (row.row, row.spent, row.budget, row.last_day) == (key, 3, 40, None)
     shown = page(person.get(KEYS))
-    assert "of 40" in shown
+    assert "3 of 40 credits" in shown
+    assert re.search(r'<progress class="bar"\s+value="3"\s+max="40"', shown)
     assert "Never used" in shown
     assert "budget used up" not in shown
 
@@ -248,7 +249,7 @@ def test_a_budget_that_is_used_up_is_marked(person: Client, user: User, key: Api
 
 
 def test_a_key_is_changed_on_its_page(person: Client, key: ApiKey) -> None:
-    there = f"{KEYS}/{key.pk}"
+    there = f"{EACH}/{key.pk}"
     shown = page(person.get(there))
     assert 'value="40"' in shown
     answer = person.post(
@@ -266,22 +267,22 @@ def test_a_key_is_changed_on_its_page(person: Client, key: ApiKey) -> None:
 
 def test_a_model_that_went_away_stays_chosen(person: Client, key: ApiKey) -> None:
     ApiKey.objects.update(allowed_models=["gone"])
-    form = person.get(f"{KEYS}/{key.pk}").context["form"]
+    form = person.get(f"{EACH}/{key.pk}").context["form"]
     assert ("gone", "gone") in form.fields["allowed_models"].choices
     assert (
-        person.post(f"{KEYS}/{key.pk}", {"name": "CI", "allowed_models": ["gone"]}).status_code
+        person.post(f"{EACH}/{key.pk}", {"name": "CI", "allowed_models": ["gone"]}).status_code
         == 302
     )
 
 
 def test_a_key_is_revoked_after_a_question(person: Client, key: ApiKey) -> None:
-    there = f"{KEYS}/{key.pk}/revoke"
+    there = f"{EACH}/{key.pk}/revoke"
     assert "cannot be undone" in page(person.get(there))
     assert ApiKey.objects.live().exists()
     for _ in range(2):
         assert person.post(there)["Location"] == KEYS
     assert not ApiKey.objects.live().exists()
-    assert person.get(f"{KEYS}/{key.pk}").status_code == 404
+    assert person.get(f"{EACH}/{key.pk}").status_code == 404
     assert [*AuthEvent.objects.filter(kind="key_revoked")] == [AuthEvent.objects.latest("id")]
 
 
@@ -296,7 +297,7 @@ def test_somebody_elses_key_is_404(
     person: Client, strangers: ApiKey, path: str, method: str
 ) -> None:
     assert (
-        getattr(person, method)(f"{KEYS}/{strangers.pk}{path}", {"name": "Mine"}).status_code == 404
+        getattr(person, method)(f"{EACH}/{strangers.pk}{path}", {"name": "Mine"}).status_code == 404
     )
     strangers.refresh_from_db()
     assert (strangers.name, strangers.revoked_at) == ("Bob's", None)
@@ -304,18 +305,18 @@ def test_somebody_elses_key_is_404(
 
 
 @pytest.mark.parametrize(
-    "path", [f"{KEYS}/0", f"{KEYS}/{10**30}", f"{KEYS}/{10**30}/revoke", f"{KEYS}/x"]
+    "path", [f"{EACH}/0", f"{EACH}/{10**30}", f"{EACH}/{10**30}/revoke", f"{EACH}/x"]
 )
 def test_a_key_that_is_not_there_is_404(person: Client, path: str) -> None:
     assert person.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", [KEYS, NEW, f"{KEYS}/1", f"{KEYS}/1/revoke"])
+@pytest.mark.parametrize("path", [KEYS, NEW, f"{EACH}/1", f"{EACH}/1/revoke"])
 def test_the_pages_ask_for_log_in(client: Client, path: str) -> None:
     assert client.get(path)["Location"].startswith("/accounts/login/")
 
 
-@pytest.mark.parametrize("path", [NEW, f"{KEYS}/{{}}", f"{KEYS}/{{}}/revoke"])
+@pytest.mark.parametrize("path", [NEW, f"{EACH}/{{}}", f"{EACH}/{{}}/revoke"])
 def test_every_change_needs_the_csrf_token(user: User, key: ApiKey, path: str) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(user)
@@ -325,7 +326,7 @@ def test_every_change_needs_the_csrf_token(user: User, key: ApiKey, path: str) -
 
 
 @pytest.mark.parametrize(
-    ("path", "method"), [(KEYS, "post"), (NEW, "delete"), (f"{KEYS}/1", "put")]
+    ("path", "method"), [(KEYS, "post"), (NEW, "delete"), (f"{EACH}/1", "put")]
 )
 def test_other_methods_are_405(person: Client, path: str, method: str) -> None:
     assert getattr(person, method)(path).status_code == 405

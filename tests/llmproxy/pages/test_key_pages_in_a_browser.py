@@ -8,7 +8,16 @@ from playwright.sync_api import Browser
 
 from accounts.access.authentication import identify
 from accounts.models import ApiKey, User
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, follow, log_in, open_strict_page
+from tests.pages import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    check_page,
+    follow,
+    log_in,
+    open_strict_page,
+    switch_language,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -24,7 +33,7 @@ def test_a_key_is_made_changed_and_revoked(
     context = browser.new_context(**kind, base_url=live_server.url)
     log_in(context, user, live_server.url)
     with open_strict_page(context, live_server.url) as page:
-        page.goto("/account/keys")
+        page.goto("/account/access")
         check_page(page, "keys-none")
         page.goto("/account/keys/new")
         page.locator("input[type=password]").fill("correct horse battery")
@@ -35,7 +44,7 @@ def test_a_key_is_made_changed_and_revoked(
         follow(page.locator(send))
         check_page(page, "key-created")
         assert identify(page.locator("code.secret").inner_text()).user == user
-        page.goto("/account/keys")
+        page.goto("/account/access")
         check_page(page, "keys")
         pk = ApiKey.objects.get().pk
         page.goto(f"/account/keys/{pk}")
@@ -59,13 +68,13 @@ def test_a_change_of_language_loses_neither_what_is_typed_nor_the_new_key(
         follow(page.locator("main button[type=submit]"))
         page.locator("#id_name").fill("เครื่องของฉัน")
         page.locator("#id_monthly_budget").fill("5000")
-        follow(page.locator("button[lang=th]"))
+        switch_language(page, "th")
         assert page.locator("html").get_attribute("lang") == "th"
         assert page.locator("#id_name").input_value() == "เครื่องของฉัน"
         assert page.locator("#id_monthly_budget").input_value() == "5000"
         follow(page.locator("main button[type=submit]"))
         plain = page.locator("code.secret").inner_text()
-        follow(page.locator("button[lang=en]"))
+        switch_language(page, "en")
         page.reload()
         assert page.locator("code.secret").inner_text() == plain
         check_page(page, "key-created-in-another-language")

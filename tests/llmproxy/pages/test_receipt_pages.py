@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -14,9 +15,12 @@ from accounts.models import User
 from credits import ledger
 from credits.models import Hold, Transaction
 from credits.operators import actions
+from deviceauth import device_sessions
+from deviceauth.models import DeviceSession
 from llmproxy.models import Completion, LanguageModel
 from llmproxy.receipts import charging_rules, explain, finish_reasons
 from llmproxy.upstream import exchange as provider
+from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_routes
 from tests.llmproxy import scripted_upstream as script
 from tests.llmproxy.conftest import text_of
@@ -167,6 +171,39 @@ def test_a_refund_is_on_the_receipt(person: Client, dear: Completion) -> None:
     assert "Refunded +4" in extract_text(person.get(page_of(dear)))
 
 
+def test_the_receipt_leads_to_the_device_and_back(
+    person: Client, dear: Completion, user: User
+) -> None:
+    Device().start().approved_by(user).redeem()
+    session = DeviceSession.objects.get()
+    Completion.objects.update(credential=session.credential, credential_name="Old name")
+    device_sessions.rename(session=session, name="Desk")
+    page, device = person.get(page_of(dear)), f"/account/devices/{session.pk}"
+    assert f'<a href="{device}">Desk</a>' in page.content.decode()
+    back = f"/account/activity?credential={quote(session.credential, safe='')}"
+    assert back in page.content.decode()
+    assert quote(session.credential) in person.get(device).content.decode()
+    assert dear.generation_id in person.get(back).content.decode()
+    device_sessions.revoke(session=session)
+    assert "Device Desk (disconnected) Its requests" in extract_text(person.get(page_of(dear)))
+
+
+@pytest.mark.parametrize("credential", ["", "key:99", "device:x", "odd"])
+def test_a_receipt_without_a_live_caller_has_no_link_to_one(
+    person: Client, dear: Completion, credential: str
+) -> None:
+    Completion.objects.update(credential=credential)
+    page = person.get(page_of(dear)).content.decode()
+    assert ("/account/devices/" in page, "/account/keys/" in page) == (False, False)
+
+
+def test_the_ids_can_be_copied(person: Client, dear: Completion) -> None:
+    page = person.get(page_of(dear)).content.decode()
+    for name, value in (("receipt", dear.generation_id), ("request", dear.request_id)):
+        assert f'<code id="{name}-id">{value}</code>' in page
+        assert f'data-copy="#{name}-id"' in page
+
+
 def test_the_providers_that_were_asked_are_named(
     person: Client, chat: Chat, user: User, upstream: Upstream
 ) -> None:
@@ -252,7 +289,7 @@ def test_who_is_logged_in_finds_it_among_the_pages_of_the_account(person: Client
     assert 'href="/account/billing"' in person.get("/account/transactions").content.decode()
     page = person.get("/account/billing").content.decode()
     assert re.search(
-        r'class="tabs".*href="/account/transactions"\s+aria-current="true"', page, re.DOTALL
+        r'class="tabs".*href="/account/credits"\s+aria-current="true"', page, re.DOTALL
     )
 
 
@@ -383,8 +420,15 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no browser: `make test` names one in CHROMIUM")
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("kind", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("kind", "theme"),
+    [
+        pytest.param(DESKTOP, "light", id="desktop-light"),
+        pytest.param(PHONE, "dark", id="phone-dark"),
+        pytest.param(DESKTOP, "dark", id="desktop-dark", marks=pytest.mark.drill),
+        pytest.param(PHONE, "light", id="phone-light", marks=pytest.mark.drill),
+    ],
+)
 def test_receipts_in_a_browser(
     kind: dict[str, Any],
     theme: str,

@@ -1,0 +1,1 @@
+"""`/account/activity`: all requests of a person, to filter, to search and to export."""
