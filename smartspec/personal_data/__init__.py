@@ -1,0 +1,1 @@
+"""`/account/data`: an archive of everything that the site keeps about a person."""
