@@ -5,6 +5,7 @@ from credits.admin import (  # noqa: F401 – they register
     holds,
     keys,
     payments,
+    redemption,
     transactions,
     users,
 )

@@ -150,7 +150,7 @@ def describe_payment(purchase: Purchase) -> str:
 def describe_money(approval: Approval) -> str:
     """Return the money of a refund; say so if spent credits become a debt."""
     purchase = Purchase.objects.get(transaction=approval.refunds)
-    money = format_amount(approval.money or 0, purchase.currency)
+    money = format_amount(approval.money or 0, purchase.paid_currency)
     choices = [
         _("Take the rest as debt") if approval.takes_debt else "",
         _("End the plan now") if approval.ends_plan else "",

@@ -4,7 +4,6 @@ The rows are read in chunks and streamed. So the memory of the process does not 
 no statement holds a long snapshot, and a slow reader does not keep a database connection.
 """
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.toolbox.keyset import BEFORE, KeysetChangeList, list_before
 from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
-from credits.csv_cells import escape_cell
+from credits.csv_cells import format_csv
 from credits.models import Transaction
 
 CHUNK = 1000  # Rows read by one statement.
@@ -146,18 +145,3 @@ def _make_cells(row: Transaction) -> list[Any]:
         str(row.actor) if row.actor else "",
         row.reverses_id or "",
     ]
-
-
-class _Line:
-    """A file object for csv.writer whose `write` returns the line instead of storing it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def format_csv(rows: Iterator[list[Any]]) -> Iterator[str]:
-    """Yield the lines of the file. Without the byte order mark, spreadsheets misread Thai."""
-    writer = csv.writer(_Line())
-    yield "\ufeff"
-    for row in rows:
-        yield writer.writerow(map(escape_cell, row))

@@ -46,8 +46,9 @@ class PaymentRefundForm(ReasonForm):
     ends_plan = forms.BooleanField(
         label=gettext_lazy("End the plan now"),
         help_text=gettext_lazy(
-            "The plan that this paid for ends as soon as Stripe has accepted the refund. Without"
-            " it, the plan goes on, and is paid again at the next period."
+            "The plan that this payment is for ends as soon as Stripe has accepted the refund. "
+            "If you do not choose this, the plan continues and is charged again for the next "
+            "period."
         ),
         required=False,
         widget=UnfoldBooleanWidget,
@@ -161,7 +162,7 @@ class PaymentRefundPage(ConfirmedFormPage):
             return _("The plan %(plan)s ends now.") % {"plan": running.plan}
         if running.cancels_at_end or running.period_end is None:
             return _("The plan %(plan)s ends with its period.") % {"plan": running.plan}
-        return _("The plan %(plan)s goes on: its next payment is on %(day)s.") % {
+        return _("The plan %(plan)s continues: its next payment is on %(day)s.") % {
             "plan": running.plan,
             "day": formats.date_format(running.period_end),
         }

@@ -62,7 +62,7 @@ class ReviewPage(ConfirmedFormPage):
 
 
 class AcceptPage(ReviewPage):
-    """Gives the credits of the payment, whatever differs."""
+    """Gives the agreed credits, although the payment differs from the agreement."""
 
     def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
         super().__init__(request, model_admin, purchase)
@@ -73,7 +73,8 @@ class AcceptPage(ReviewPage):
 
     def notice(self, cleaned: dict[str, Any]) -> str:
         row = self.purchase
-        text = _("The user gets %(credits)s credits for %(amount)s, and a receipt over it.") % {
+        text = _("The user gets %(credits)s credits for %(amount)s, and a receipt for this amount.")
+        text %= {
             "credits": intcomma(row.credits),
             "amount": format_amount(row.paid_total, row.paid_currency),
         }
@@ -91,7 +92,7 @@ class AcceptPage(ReviewPage):
 
 
 class LeavePage(ReviewPage):
-    """Closes a review where neither credits nor money have to move any more."""
+    """Closes a review in which no credits are given and no money is refunded."""
 
     def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
         super().__init__(request, model_admin, purchase)
@@ -105,4 +106,4 @@ class LeavePage(ReviewPage):
 
     def act(self, cleaned: dict[str, Any]) -> str:
         actions.leave_payment(self.purchase, cleaned["reason"], actor=self.actor)
-        return _("The payment stays without credits, and nobody is asked to decide any more.")
+        return _("The payment stays without credits, and the case is closed.")

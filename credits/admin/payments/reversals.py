@@ -42,7 +42,7 @@ class OfPayment(SearchedByPayment, HasActs, RowAdmin):
 
     @admin.display(description=_("amount"))
     def money(self, row: Any) -> str:
-        return format_amount(row.amount, row.purchase.currency)
+        return format_amount(row.amount, row.purchase.paid_currency)
 
     @admin.display(description=_("credits"))
     def number(self, row: Any) -> str:
