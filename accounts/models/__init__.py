@@ -1,15 +1,19 @@
-"""Users, plans, API keys, access events, waiting mails, and the jobs of `tick`."""
+"""Users, plans, API keys, access events, alerts, webhooks, waiting mails, the jobs of `tick`."""
 
+from accounts.models.alerts import AccountAlert, AlertChoice
 from accounts.models.jobs import JobRun, Lease
 from accounts.models.keys import ApiKey
 from accounts.models.plans import LIMITS, MAX_CREDITS, Limits, Plan
 from accounts.models.records import AuthEvent, OutgoingMail
-from accounts.models.users import LEDGER_FIELDS, User, WelcomedAddress, new_public_id
+from accounts.models.users import LEDGER_FIELDS, Theme, User, WelcomedAddress, new_public_id
+from accounts.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "LEDGER_FIELDS",
     "LIMITS",
     "MAX_CREDITS",
+    "AccountAlert",
+    "AlertChoice",
     "ApiKey",
     "AuthEvent",
     "JobRun",
@@ -17,7 +21,10 @@ __all__ = [
     "Limits",
     "OutgoingMail",
     "Plan",
+    "Theme",
     "User",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "WelcomedAddress",
     "new_public_id",
 ]

@@ -39,6 +39,12 @@ def new_public_id() -> str:
     return f"usr_{secrets.token_urlsafe(16)}"
 
 
+class Theme(models.TextChoices):
+    SYSTEM = "system", _("System")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Create a user. Raises ValidationError for an email address that is not accepted."""
@@ -75,7 +81,7 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     `ledger_digest` is the digest of the last transaction. No grant expires before
     `grants_expire_at`. `allowance` names the last monthly allowance, as plan/YYYY-MM. A limit that
     is set replaces the plan's limit. `time_zone` is an IANA name, such as Asia/Bangkok, and
-    `currency` the code in small letters in which the user last chose to pay.
+    `currency` the code in small letters in which the user wants to see prices.
     """
 
     public_id = models.CharField(
@@ -99,6 +105,9 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         _("time zone"), max_length=64, blank=True, default="", db_default=""
     )
     currency = models.CharField(_("currency"), max_length=3, blank=True, default="", db_default="")
+    theme = models.CharField(
+        _("theme"), max_length=6, blank=True, choices=Theme, default="", db_default=""
+    )
     # Set when the user deletes the account, which cannot be undone.
     closed_at = models.DateTimeField(_("deleted"), null=True, editable=False)
     plan = models.ForeignKey(
@@ -118,6 +127,11 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
     ledger_digest = models.BinaryField(default=b"", db_default=b"", editable=False)
     grants_expire_at = models.DateTimeField(null=True, editable=False)
     allowance = models.CharField(max_length=60, default="", db_default="", editable=False)
+    # An alert is due when the balance falls below this, once until it has risen again; 0 is off.
+    # accounts/alerts/threshold.py writes both, and the ledger disarms and arms.
+    alert_below = models.BigIntegerField(_("alert below"), default=0, db_default=0, editable=False)
+    alert_armed = models.BooleanField(default=False, db_default=False, editable=False)
+    used_up_armed = models.BooleanField(default=True, db_default=True, editable=False)
 
     _stored: Mapping[str, Any] = MappingProxyType({})  # columns as last read or written
 

@@ -299,11 +299,12 @@ class UnusedRate(TypedDict):
 class SettlementRequest(CompletionColumns):
     """The argument of `gateway_settle`, together with counts and prices.
 
-    `most` is the largest charge in credits, the keys of `unused` are credentials, and `answer` is
-    encrypted.
+    `most` is the largest charge in credits; a balance below `least` is used up. The keys of
+    `unused` are credentials, and `answer` is encrypted.
     """
 
     most: int
+    least: int
     metadata: dict[str, Any]
     unused: dict[str, UnusedRate]
     key: str | None

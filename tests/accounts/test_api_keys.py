@@ -217,7 +217,12 @@ def test_the_user_is_told_by_mail(user: User, settings: Any) -> None:
     body = str(letter.body)
     assert all(
         fact in body
-        for fact in (made.key.shown, "192.0.2.7", f"{settings.PUBLIC_ORIGIN}/account/keys", "(UTC)")
+        for fact in (
+            made.key.shown,
+            "192.0.2.7",
+            f"{settings.PUBLIC_ORIGIN}/account/access",
+            "(UTC)",
+        )
     )
     assert made.plain not in body
 
@@ -245,7 +250,7 @@ def test_keys_that_are_long_over_are_forgotten(user: User, settings: Any) -> Non
 
 def test_a_key_does_not_open_pages(user: User) -> None:
     headers = {"Authorization": f"Bearer {create(user).plain}"}
-    for path in ("/account", "/account/keys", "/admin/"):
+    for path in ("/account", "/account/access", "/admin/"):
         assert Client().get(path, headers=headers).status_code == 302
     answer = Client().post(
         "/api/auth/device/authorize", {}, content_type="application/json", headers=headers

@@ -46,8 +46,8 @@ FORMS_INSIDE = (
     *("/account/delete", "/auth/device", "/account/keys/new"),
 )
 PAGES_INSIDE = (
-    *("/", "/account", "/account/security", "/account/keys", "/account/devices"),
-    *("/account/requests", "/accounts/2fa/recovery-codes/", "/accounts/2fa/webauthn/add/"),
+    *("/", "/account", "/account/security", "/account/access", "/account/activity"),
+    *("/account/activity", "/accounts/2fa/recovery-codes/", "/accounts/2fa/webauthn/add/"),
     *("/accounts/reauthenticate/", "/accounts/logout/"),
 )
 

@@ -1,6 +1,8 @@
 """Mails wait in a table until they are sent, and each is sent once."""
 
+import re
 from contextlib import suppress
+from email import message_from_bytes, policy
 from smtplib import SMTPException
 
 import pytest
@@ -9,6 +11,7 @@ from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.db.transaction import atomic
 from django.utils import translation
+from django.utils.html import escape
 
 from accounts import mails
 from accounts.models import OutgoingMail
@@ -103,3 +106,43 @@ def test_the_text_of_a_waiting_mail_is_encrypted(waiting, settings, caplog):
     settings.SECRET_KEY = "x" * 50  # and with it the derived encryption key
     assert mails.send_due() == 0
     assert "was not sent" in caplog.text
+
+
+def read_parts(sent):
+    """Return the text, the HTML and the picture of a mail as it goes over the wire."""
+    parts = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
+    kinds = {part.get_content_type(): part for part in parts.walk() if not part.is_multipart()}
+    return (
+        kinds["text/plain"].get_content(),
+        kinds["text/html"].get_content(),
+        kinds["image/png"],
+    )
+
+
+def test_each_mail_says_the_same_in_html_with_the_mark(waiting):
+    mails.send_due()
+    text, html, picture = read_parts(mail.outbox[0])
+    for line in (line for line in text.splitlines() if line):
+        assert escape(line) in html
+    assert picture["Content-ID"] == "<mark>"
+    assert 'src="cid:mark"' in html
+    assert picture.get_content().startswith(b"\x89PNG")
+
+
+def test_a_name_in_a_mail_brings_neither_markup_nor_a_link(make_user):
+    name = "<b>x</b>\n\nhttps://evil.example/\n\nAB"
+    mails.queue_mail(make_user(), TEMPLATE, device=name)
+    mails.send_due()
+    _, html, _ = read_parts(mail.outbox[0])
+    assert "<b>" not in html
+    assert "evil.example" in html
+    assert 'href="https://evil' not in html
+
+
+def test_a_mail_that_is_sent_at_once_has_html_too(client):
+    client.post(
+        "/accounts/signup/", {"email": "new@example.com", "password1": "correct horse battery"}
+    )
+    text, html, _ = read_parts(mail.outbox[0])
+    [code] = re.findall(r"^[A-Z0-9-]{6,}$", text, re.MULTILINE)
+    assert f'<p class="code">{code}</p>' in html

@@ -207,16 +207,16 @@ def test_a_devices_link_survives_the_second_factor(
 @pytest.mark.django_db
 def test_who_has_arrived_is_not_sent_there_again(client: Client, make_user: Any) -> None:
     make_user()
-    client.get("/accounts/login/", {"next": "/account/keys"})
+    client.get("/accounts/login/", {"next": "/account/access"})
     assert client.cookies[COOKIE]["httponly"]
-    assert log_in(client)["Location"] == "/account/keys"
-    client.get("/account/keys")
+    assert log_in(client)["Location"] == "/account/access"
+    client.get("/account/access")
     client.post("/accounts/logout/")
     assert log_in(client)["Location"] == "/account"
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("forged", ["x", "/account/keys", "//evil.example/", "Ii8i:1:abc"])
+@pytest.mark.parametrize("forged", ["x", "/account/access", "//evil.example/", "Ii8i:1:abc"])
 def test_a_forged_memory_is_ignored(client: Client, make_user: Any, forged: str) -> None:
     make_user()
     client.cookies[COOKIE] = forged

@@ -168,8 +168,8 @@ def test_sign_up_shows_unicode_on_its_way(client, mails):
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/account",
+        "/account/settings",
         "/account/security",
         "/account/delete",
         "/accounts/email/",

@@ -57,8 +57,11 @@ END $$;
 -- `p_locked` is the row of the account if the caller has just read it under the lock. If another
 -- operation has been done since, the UPDATE matches no row, and the trigger on the inserted
 -- transaction raises an error.
+-- A balance that falls below the user's threshold, or to nothing, is an alert in this transaction,
+-- once: the threshold is armed again when the balance is a fifth above it, the other one when any
+-- credits come.
 -- The digest is the SHA-256 of the previous digest and all columns of the row as a JSON array;
--- tools/verify_statement.py computes the same.
+-- static/credits/verify_statement.py computes the same.
 CREATE OR REPLACE FUNCTION ledger_write(
     p_account bigint, p_type text, p_amount bigint, p_description text,
     p_metadata jsonb DEFAULT '{}', p_reference text DEFAULT '', p_debt bigint DEFAULT 0,
@@ -86,7 +89,12 @@ BEGIN
     UPDATE users
        SET credits = posted.balance_after, credits_debt = posted.debt_after,
            credits_held = credits_held - p_unhold, open_holds = open_holds - p_holds,
-           ledger_seq = posted.seq, ledger_ops = posted.op, ledger_digest = posted.digest
+           ledger_seq = posted.seq, ledger_ops = posted.op, ledger_digest = posted.digest,
+           alert_armed = CASE WHEN posted.balance_after < alert_below THEN false
+                              WHEN posted.balance_after * 5 >= alert_below * 6 THEN alert_below > 0
+                              ELSE alert_armed END,
+           used_up_armed = CASE WHEN posted.balance_after <= 0 THEN false
+                                ELSE used_up_armed OR p_amount > 0 END
      WHERE id = p_account AND ledger_ops = account.ledger_ops;
     INSERT INTO credit_transactions (
         user_id, seq, op, type, amount, balance_after, debt, debt_after, description, metadata,
@@ -97,5 +105,12 @@ BEGIN
         posted.debt_after, p_description, p_metadata, p_reference, p_key, v_now, p_actor, p_hold,
         p_reverses, p_expired_grant, posted.digest
     ) RETURNING * INTO posted;
+    IF account.alert_armed AND posted.balance_after < account.alert_below THEN
+        PERFORM accounts_alert(p_account, 'low', jsonb_build_object(
+            'balance', posted.balance_after, 'threshold', account.alert_below));
+    END IF;
+    IF account.used_up_armed AND posted.balance_after <= 0 AND p_amount < 0 THEN
+        PERFORM accounts_alert(p_account, 'used_up', '{"balance": 0}');
+    END IF;
     RETURN posted;
 END $$;

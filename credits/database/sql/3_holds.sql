@@ -94,6 +94,10 @@ BEGIN
             refusal := CASE
                 WHEN (COALESCE(hold.wanted, hold.requested), hold.at_least, hold.credential)
                      <> (p_amount, p_at_least, p_credential) THEN 'idempotency_conflict' END;
+        ELSIF refusal = 'insufficient_credits' AND account.credits < p_at_least
+              AND account.used_up_armed THEN
+            -- Credits that running completions hold are not used up.
+            PERFORM accounts_alert_used_up(p_account, account.credits, p_at_least);
         END IF;
         RETURN;
     END IF;

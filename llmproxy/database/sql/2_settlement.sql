@@ -28,6 +28,10 @@ BEGIN
         completion.charged := COALESCE(captured.charged, 0);
         completion.balance_after := COALESCE(
             captured.balance_after, (SELECT credits FROM users WHERE id = completion.user_id));
+        IF completion.balance_after < (p ->> 'least')::bigint THEN
+            PERFORM accounts_alert_used_up(
+                completion.user_id, completion.balance_after, (p ->> 'least')::bigint);
+        END IF;
     ELSE
         SELECT credits INTO completion.balance_after FROM users WHERE id = completion.user_id;
     END IF;

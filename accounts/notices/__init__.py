@@ -1,0 +1,1 @@
+"""The pages on which a user chooses alerts and manages webhooks."""

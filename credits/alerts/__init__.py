@@ -1,0 +1,1 @@
+"""Alerts that follow from credits: what expires soon, and when a low balance needs no mail."""
