@@ -15,7 +15,9 @@ class LlmproxyConfig(AppConfig):
         from credits.proof import audit
         from llmproxy.database import functions
         from llmproxy.receipts import explain
+        from llmproxy.usage import repair
 
         post_migrate.connect(functions.after_migrate, sender=self)
         account_deletion.register_forgetter(explain.forget_names)
         audit.load_checks(Path(__file__).parent / "database" / "audit")
+        audit.register_repair(repair.INVARIANT, repair.repair)

@@ -64,7 +64,20 @@ class ProviderAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
             address = "base_url"
         waits = ("connect_seconds", "first_byte_seconds", "idle_seconds")
         sets = [
-            (None, {"fields": ("name", "slug", address, *key, "endpoints", "is_active")}),
+            (
+                None,
+                {
+                    "fields": (
+                        "name",
+                        "public_name",
+                        "slug",
+                        address,
+                        *key,
+                        "endpoints",
+                        "is_active",
+                    )
+                },
+            ),
             (_("Requests"), {"fields": ("forwarded_parameters",)}),
             (
                 _("Timeouts"),

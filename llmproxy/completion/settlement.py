@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import (
     DataError,
     IntegrityError,
@@ -207,6 +208,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,
         "total_ms": milliseconds(admission.started, time.monotonic()),
         "most": ledger.MAX_AMOUNT,
+        "least": settings.WEB_LLM_MIN_CREDITS,
         "metadata": {
             "generationId": admission.generation_id,
             "model": admission.model,

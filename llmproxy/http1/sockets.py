@@ -41,12 +41,16 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a provider listens, and the proxy on the way to it, if there is one."""
+    """Where a provider listens, and the proxy on the way to it, if there is one.
+
+    With an `ip`, the connection goes there, and the host is only the name for TLS and HTTP.
+    """
 
     host: str
     port: int
     is_secure: bool
     proxy: Proxy | None = None
+    ip: str = ""
 
 
 @cache
@@ -63,7 +67,8 @@ def open_socket(address: Address, seconds: float) -> Any:
     until, last_error = time.monotonic() + seconds, OSError("the name has no address")
     place = address.proxy or address
     try:
-        candidates = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+        host = address.ip or place.host
+        candidates = socket.getaddrinfo(host, place.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: the name is not a valid host name
         raise NotReachableError(repr(error)) from error
     for left, (family, kind, protocol, _name, candidate) in zip(

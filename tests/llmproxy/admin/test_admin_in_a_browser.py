@@ -56,7 +56,12 @@ def check_page(page: Page, name: str) -> None:
 
 
 @pytest.fixture(
-    params=[DESKTOP, PHONE, WIDE_DARK, NARROW_LIGHT],
+    params=[
+        DESKTOP,
+        PHONE,
+        pytest.param(WIDE_DARK, marks=pytest.mark.drill),
+        pytest.param(NARROW_LIGHT, marks=pytest.mark.drill),
+    ],
     ids=["desktop", "phone", "wide-dark", "narrow-light"],
 )
 def page(

@@ -131,7 +131,7 @@ def test_whoever_sends_a_wrong_key_reads_that_it_is_the_key_and_where_to_get_one
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
     assert answer.json()["error"]["message"] == (
         "This API key is unknown, expired or revoked. Check that it is complete, or create one at "
-        "http://127.0.0.1:8000/account/keys."
+        "http://127.0.0.1:8000/account/access."
     )
 
 

@@ -41,7 +41,7 @@ def test_a_person_limits_a_key_and_takes_that_back(person: Client, key: api_keys
     assert get_rates(key.key) == SET
     page = f"/account/keys/{key.key.pk}"
     assert "<details open>" in person.get(page).content.decode()
-    listed = person.get("/account/keys").content.decode()
+    listed = person.get("/account/access").content.decode()
     assert all(limit in listed for limit in SHOWN)
     person.post(page, {"name": "CI", **SET, "max_concurrent": ""})
     assert get_rates(ApiKey.objects.get()) == {**SET, "max_concurrent": None}
@@ -64,7 +64,7 @@ def test_a_person_limits_a_device_and_the_log_says_so(
     person.post(page, {"name": "Laptop", **SET})
     session = DeviceSession.objects.get()
     assert get_rates(session) == SET
-    listed = person.get("/account/devices").content.decode()
+    listed = person.get("/account/access").content.decode()
     assert all(limit in listed for limit in SHOWN)
     assert AuthEvent.objects.get(kind="device_limited").details["max_concurrent"] == "None → 2"
     happened = person.get("/account/security").content.decode()
@@ -203,7 +203,7 @@ def test_a_device_whose_budget_is_used_up_is_marked(
     ledger.capture(hold=spent, cost=3, description="x")
     for budget, marked in ((4, False), (3, True)):
         device_sessions.set_budget(session=session, monthly_budget=budget)
-        assert ("budget used up" in client.get("/account/devices").content.decode()) == marked
+        assert ("budget used up" in client.get("/account/access").content.decode()) == marked
 
 
 def test_without_a_budget_nothing_is_added(
@@ -232,12 +232,12 @@ def test_limits_in_a_browser(
     with open_strict_page(context, live_server.url) as page:
         page.goto(f"/account/devices/{session.pk}")
         check_page(page, "limits-closed")
-        page.locator("summary").click()
+        page.locator("main summary").click()
         page.locator("#id_tokens_per_minute").fill("9000")
         check_page(page, "limits-open")
         follow(page.locator("main button[type=submit]"))
         check_page(page, "limits-devices")
-        page.goto("/account/keys")
+        page.goto("/account/access")
         check_page(page, "limits-keys")
     context.close()
     assert DeviceSession.objects.get().tokens_per_minute == 9000
