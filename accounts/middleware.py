@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
+from accounts.languages import speak_language_of
 from accounts.toolbox.dialects import PAGE
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 from accounts.toolbox.shown_once import forget_expired_secrets
@@ -54,6 +55,18 @@ def _record_use(request: HttpRequest) -> None:
         UserSession.objects.create_from_request(request)
         request.session[SEEN] = now
         forget_expired_secrets(request)
+
+
+class ReaderLanguageMiddleware:
+    """Shows pages in the language of the user to a browser in which nobody chose another."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(PROGRAM_PATHS) and request.session.session_key:
+            speak_language_of(request)
+        return self.get_response(request)
 
 
 class NoStoreMiddleware:

@@ -56,6 +56,7 @@ SMALLEST = {
 }
 LARGEST = 99_999_999  # eight digits
 SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "thb": "฿"}
+MOST_DECIMALS = 8  # of a fraction
 THAI_NAMES = {"thb": "บาท"}
 
 
@@ -75,12 +76,25 @@ def format_amount(amount: int, currency: str, language: str | None = None) -> st
     A currency whose sign several countries use is named by its code.
     """
     number = f"{abs(to_decimal(amount, currency)):,f}"
-    minus = "-" if amount < 0 else ""
+    return ("-" if amount < 0 else "") + _add_sign(number, currency, language)
+
+
+def format_fraction(amount: Decimal, currency: str) -> str:
+    """Return an amount in the main unit, of which small ones have three digits: $0.00123.
+
+    What has no more digits than the currency has decimals looks as in `format_amount`.
+    """
+    decimals = count_decimals(currency)
+    digits = min(max(decimals, 2 - amount.adjusted()), MOST_DECIMALS) if amount else decimals
+    whole, _point, fraction = f"{amount:,.{digits}f}".partition(".")
+    kept = fraction[:decimals] + fraction[decimals:].rstrip("0")
+    return _add_sign(f"{whole}.{kept}" if kept else whole, currency, None)
+
+
+def _add_sign(number: str, currency: str, language: str | None) -> str:
     if (language or get_language() or "en")[:2] == "th" and currency in THAI_NAMES:
-        return f"{minus}{number} {THAI_NAMES[currency]}"
-    if currency in SIGNS:
-        return f"{minus}{SIGNS[currency]}{number}"
-    return f"{minus}{number} {currency.upper()}"
+        return f"{number} {THAI_NAMES[currency]}"
+    return f"{SIGNS[currency]}{number}" if currency in SIGNS else f"{number} {currency.upper()}"
 
 
 def find_problem(amount: int, currency: str) -> str:

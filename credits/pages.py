@@ -1,7 +1,6 @@
-"""The pages on which users see their credits. They only read."""
+"""The page on which users see all transactions. It only reads."""
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -12,29 +11,9 @@ from django.views.decorators.http import require_safe
 from accounts.access.authentication import require_user
 from accounts.models import User
 from accounts.toolbox.keyset import MAX_KEY, Page, cut_page
-from credits import ledger
-from credits.models import Grant, Transaction
+from credits.models import Transaction
 
-NEWEST = 20  # Transactions on the account page.
-EXPIRING = 3  # Grants on the account page.
 PAGE = 50  # Transactions on one page of the list of all transactions.
-
-
-@require_safe
-@never_cache
-@login_required
-def account(request: HttpRequest) -> HttpResponse:
-    """Show the balance, the plan and the newest transactions."""
-    user = require_user(request)
-    balance = ledger.balance(user)
-    context = {
-        "balance": balance,
-        "plan": user.plan,
-        "low": balance.available < settings.LOW_BALANCE_CREDITS,
-        "expiring": Grant.objects.filter(user=user).expiring()[:EXPIRING],
-        "transactions": Transaction.objects.filter(user=user).newest_first()[:NEWEST],
-    }
-    return render(request, "credits/account.html", context)
 
 
 class TransactionsQuery(forms.Form):

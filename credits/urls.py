@@ -2,6 +2,7 @@ from django.urls import path
 
 from credits import pages
 from credits.api import rest
+from credits.codes import pages as codes
 from credits.shop import (
     document_pages,
     plan_pages,
@@ -11,15 +12,18 @@ from credits.shop import (
     webhook,
 )
 from credits.shop import pages as shop
+from credits.statements import pages as statements
 
 PURCHASE = "account/credits/purchases/<slug:public_id>"
 
 urlpatterns = [
-    path("account", pages.account, name="account"),
     path("account/transactions", pages.transactions, name="account_transactions"),
+    path("account/statements/whole.json", statements.download, name="statement_file"),
+    path("account/statements/<str:month>", statements.show, name="statement"),
     path("account/credits", shop.overview, name="account_credits"),
     path("account/credits/buy", shop.buy, name="account_buy"),
     path("account/credits/ask", shop.ask, name="account_ask"),
+    path("account/codes", codes.show, name="account_codes"),
     path("account/credits/return", purchase_pages.come_back, name="account_return"),
     path(PURCHASE, purchase_pages.detail, name="account_purchase"),
     path(f"{PURCHASE}/check", purchase_pages.check, name="account_purchase_check"),

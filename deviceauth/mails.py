@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from accounts import mails
-from accounts.models import User
+from accounts.models import AccountAlert, User
 from accounts.toolbox.request_source import Source, describe_user_agent
 from deviceauth.models import DeviceCode, DeviceSession
 
@@ -24,6 +24,8 @@ def queue_device_allowed(code: DeviceCode, user: User, source: Source) -> None:
         "link": build_undo_link(code.approval),
     }
     mails.queue_mail(user, "deviceauth/email/device_allowed", **_describe_approval(code), **facts)
+    device = AccountAlert.Kind.DEVICE
+    AccountAlert.objects.note(user, device, is_mailed=True, device=code.device)
 
 
 def queue_token_reused(session: DeviceSession, source: Source) -> None:

@@ -39,6 +39,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_waits(),
         *_check_spool(),
         *_check_contact(),
+        *_check_links(),
         *_check_sender(),
         *(() if settings.DEBUG else _check_production()),
     ]
@@ -157,6 +158,17 @@ def _check_contact() -> Iterator[CheckMessage]:
             hint="Set it to one address, without a name, or leave it empty.",
             id="smartspec.E010",
         )
+
+
+def _check_links() -> Iterator[CheckMessage]:
+    for name in ("TERMS_LINK", "PRIVACY_LINK"):
+        link = getattr(settings, name)
+        if link and not link.startswith(("https://", "http://", "/")):
+            yield Error(
+                f"{name} is not an address.",
+                hint="Set it to an https address or to a path of this host, or leave it empty.",
+                id="smartspec.E023",
+            )
 
 
 def _check_sender() -> Iterator[CheckMessage]:

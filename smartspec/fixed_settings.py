@@ -47,9 +47,11 @@ MIDDLEWARE: list[str] = [
     "smartspec.middleware.AnswerInDialect",
     "smartspec.policies.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
+    "smartspec.policies.compression.CompressPages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.policies.content_security.ContentSecurity",
     "smartspec.middleware.RejectMalformedRequests",
+    "smartspec.policies.slashes.OtherSlash",
     "accounts.login.sessions.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -60,6 +62,7 @@ MIDDLEWARE: list[str] = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.BrowserLastSeenMiddleware",
+    "accounts.middleware.ReaderLanguageMiddleware",
     "accounts.middleware.NoStoreMiddleware",
     "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
@@ -163,7 +166,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "SmartSpec",
     "SITE_HEADER": "SmartSpec",
     "SITE_SUBHEADER": _("Administration"),
-    "SITE_SYMBOL": "toll",
+    "SITE_ICON": lambda request: static("smartspec/icon.svg"),
     "SITE_FAVICONS": [
         {
             "rel": "icon",

@@ -125,6 +125,7 @@ class AnswerInDialect:
             log_cause(request, response)
         dialect = find_dialect(request)
         if not dialect.is_for_programs:
+            PAGE.explain(request, response)
             return response
         dialect.add_headers(request, response)
         if not response.has_header("Cache-Control"):

@@ -97,6 +97,9 @@ DEVICE_CHANGES_PER_HOUR = 60  # Changes of names and budgets by one user.
 DEVICE_WRONG_CODES_PER_USER = 5
 DEVICE_WRONG_CODES_PER_ADDRESS = 20
 DEVICE_WRONG_CODES_SECONDS = 15 * 60
+# Unknown redemption codes that one user or network may enter in an hour.
+WRONG_CODES_PER_USER = 10
+WRONG_CODES_PER_ADDRESS = 30
 # Days after which a device must be approved again, even if it is in use. 0: never.
 DEVICE_SESSION_MAX_DAYS = env.int("DEVICE_SESSION_MAX_DAYS", default=0)
 # How long the link in the mail about a new device works.
@@ -212,6 +215,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.preferences.describe_page",
             ]
         },
     }
@@ -307,6 +311,9 @@ EMAIL_TIMEOUT = 10  # Seconds.
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="SmartSpec <noreply@localhost>")
 # The address that users are told to ask for credits. Empty: no address is shown.
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="").strip()
+# The operator's terms and privacy notice, linked at the foot of each page. Empty: no link.
+TERMS_LINK = env.str("TERMS_LINK", default="").strip()
+PRIVACY_LINK = env.str("PRIVACY_LINK", default="").strip()
 
 # --- OAuth --------------------------------------------------------------------------------
 

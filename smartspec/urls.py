@@ -9,6 +9,24 @@ from django.views.generic import RedirectView
 from accounts.login import factor_pages
 from accounts.login.entrance_pages import ConfirmAddress, LogIn
 from smartspec import openapi, views
+from smartspec.handbook import pages as handbook
+from smartspec.personal_data import pages as personal_data
+
+# What people type, and the page that they mean.
+GUESSES = {
+    "login": "account_login",
+    "log-in": "account_login",
+    "signin": "account_login",
+    "sign-in": "account_login",
+    "signup": "account_signup",
+    "sign-up": "account_signup",
+    "register": "account_signup",
+    "logout": "account_logout",
+    "dashboard": "account",
+    "device": "device",
+    "settings": "account_settings",
+    "security": "account_security",
+}
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -16,7 +34,11 @@ urlpatterns = [
     path("healthz", views.healthz),
     path("readyz", views.readyz),
     path("api/schema", openapi.serve, name="schema"),
+    path("docs", handbook.docs, name="docs"),
+    path("docs/api/<slug:slug>", handbook.reference, name="docs_reference"),
+    path("docs/<slug:slug>", handbook.chapter, name="docs_chapter"),
     path("i18n/set", views.set_language, name="set_language"),
+    *(path(guess, views.lead_on, {"name": name}) for guess, name in GUESSES.items()),
     # Administrators log in on the same page as users, so that its rate limits and second factors
     # apply to them, too. Django's own login form would accept another password during a session,
     # and its password change would not notify the user.
@@ -36,6 +58,8 @@ urlpatterns = [
     path("accounts/2fa/recovery-codes/download/", factor_pages.DownloadRecoveryCodes.as_view()),
     path("accounts/2fa/webauthn/keys/<int:pk>/remove/", factor_pages.RemovePasskey.as_view()),
     path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("account/data", personal_data.show, name="personal_data"),
+    path("account/data/archive", personal_data.archive, name="personal_data_archive"),
     path("", include("accounts.urls")),
     path("", include("credits.urls")),
     path("", include("deviceauth.urls")),

@@ -184,6 +184,8 @@ def browser() -> Iterator[sync_api.Browser]:
 @pytest.fixture
 def make_user() -> Callable[..., User]:
     def make(email: str = "ann@example.com", *, credits: int = 0, **fields: Any) -> User:
+        # A known zone: pages in a browser do not send one, which could outlive their test.
+        fields = {"time_zone": "UTC", **fields}
         user = User.objects.create_user(email, "correct horse battery", **fields)
         EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         if credits:

@@ -15,9 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.access import api_keys, browsers, end_of_access, events
-from accounts.models import ApiKey, AuthEvent, OutgoingMail, User
+from accounts.models import AccountAlert, ApiKey, AuthEvent, OutgoingMail, User
 from accounts.toolbox.exceptions import Refusal
 from accounts.toolbox.request_source import Source
+from accounts.webhooks import endpoints
 
 DELETED_DOMAIN = "deleted.invalid"  # RFC 2606 §2: mail cannot be sent there
 
@@ -125,11 +126,14 @@ def _forget(user: User) -> None:
     Authenticator.objects.filter(user=user).delete()
     ApiKey.objects.filter(user=user).update(name="")
     OutgoingMail.objects.filter(to=user.email).delete()
+    # In the order in which alerts are sent, which writes messages to the endpoints.
+    AccountAlert.objects.filter(user=user).delete()
+    endpoints.remove_all(user)
     _forget_events(user)
     user.groups.clear()
     user.user_permissions.clear()
     user.email = f"deleted-{user.public_id.lower()}@{DELETED_DOMAIN}"
-    user.name = user.language = user.time_zone = user.currency = ""
+    user.name = user.language = user.time_zone = user.currency = user.theme = ""
     user.closed_at = timezone.now()
     user.is_active = user.is_staff = user.is_superuser = False
     user.set_unusable_password()
@@ -140,6 +144,7 @@ def _forget(user: User) -> None:
             "language",
             "time_zone",
             "currency",
+            "theme",
             "closed_at",
             "is_active",
             "is_staff",

@@ -29,6 +29,8 @@ class Act(IntegerChoices):
     REPLACED = 21, _("Replaced a document")
     ACCEPTED = 22, _("Accepted a payment")
     LEFT = 23, _("Left a payment without credits")
+    MADE_CODES = 31, _("Created a batch of codes")
+    REVOKED_CODES = 32, _("Revoked codes")
 
 
 KINDS = (*ACTION_FLAG_CHOICES, *Act.choices)

@@ -42,7 +42,7 @@ class InvalidKey(InvalidToken):
         return _(
             "This API key is unknown, expired or revoked. Check that it is complete, or create one "
             "at %(page)s."
-        ) % {"page": f"{settings.PUBLIC_ORIGIN}/account/keys"}
+        ) % {"page": f"{settings.PUBLIC_ORIGIN}/account/access"}
 
 
 @dataclass(frozen=True, slots=True)

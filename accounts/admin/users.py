@@ -33,7 +33,7 @@ from accounts.toolbox.request_source import Source
 admin.site.unregister((EmailAddress, UserSession))
 
 FACTS = ("date_joined", "last_login", "closed_at")
-CHOICES = ("language", "time_zone", "currency")  # which the user makes
+CHOICES = ("language", "time_zone", "currency", "theme")  # which the user makes
 ONLY_SUPERUSERS = ("is_staff", "is_superuser", "groups", *LIMITS)
 
 

@@ -1,7 +1,7 @@
 """Replaces the functions in the database with those of the SQL files, after every `migrate`.
 
-The functions of accounts/database/sql/ find the owner of a credential and count rates. They are
-functions because the statement that admits a completion (llmproxy/database/sql/) calls them too.
+The functions of accounts/database/sql/ find the owner of a credential, count rates and write
+alerts. They are functions because those of the ledger and of the gateway call them too.
 """
 
 from collections.abc import Iterable, Set
@@ -19,6 +19,7 @@ TABLES = frozenset(
         "oauth2_provider_accesstoken",
         "oauth2_provider_refreshtoken",
         "rate_limits",
+        "account_alerts",
     }
 )
 

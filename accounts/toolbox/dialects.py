@@ -58,6 +58,19 @@ class PageDialect(Dialect):
             return HttpResponse(render_to_string("503.html"), status=status)
         return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
 
+    def explain(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        """Put a page in the place of an empty or plain refusal, for browsers."""
+        if response.status_code < 400 or not isinstance(response, HttpResponse):
+            return
+        if "text/html" not in request.headers.get("Accept", ""):
+            return
+        text = response.content.decode(errors="replace")
+        if text and not response.get("Content-Type", "").startswith("text/plain"):
+            return
+        response.content = render_to_string("smartspec/refused.html", {"message": text})
+        response["Content-Type"] = "text/html; charset=utf-8"
+        response["Content-Length"] = str(len(response.content))
+
 
 ENVELOPE = EnvelopeDialect()
 PAGE = PageDialect()

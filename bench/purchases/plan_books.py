@@ -1,4 +1,4 @@
-"""What the drill reads and writes about plans, and what must be true of them."""
+"""How the drill reads and changes plans, and the checks of their state."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ def find_plan(email: str) -> Subscription:
 
 
 def make_due() -> None:
-    """Let every plan that runs be asked about now."""
+    """Make every running plan due for a comparison with Stripe."""
     Subscription.objects.filter(ended_at=None).update(checked_at=None)
 
 
 def spoil_card(staged: Stage, email: str) -> None:
-    """Let the next months be paid by a card that is declined."""
+    """Set a card that is declined for the next months."""
     row = find_plan(email)
     _use_card(staged, row, "chargeCustomerFail")
 
@@ -50,7 +50,7 @@ def _use_card(staged: Stage, row: Subscription, card: str) -> str:
 
 
 def end_plan(email: str) -> None:
-    """End the plan in Stripe's dashboard, so that it is not renewed while others are played."""
+    """End the plan in Stripe's dashboard, so that it is not renewed during other scripts."""
     row = find_plan(email)
     if row.stripe_id and row.ended_at is None:
         stripe.cancel_now(row.stripe_id)
@@ -63,7 +63,7 @@ def check_past_due(email: str) -> Iterator[str]:
 
 
 def check_plan(staged: Stage, email: str, given: list[int], plan: str = PRO) -> Iterator[str]:
-    """Yield what differs between what Stripe was paid for and what the buyer has.
+    """Yield the differences between the paid invoices at Stripe and the buyer's credits.
 
     `given` are the credits of each paid month; `plan` is the plan of the user in the end.
     """
@@ -92,7 +92,7 @@ def _compare_invoices(staged: Stage, row: Subscription) -> Iterator[str]:
 
 
 def compare_with_stripe(row: Subscription) -> Iterator[str]:
-    """Yield how a row differs from its subscription at Stripe."""
+    """Yield the differences between a row and its subscription at Stripe."""
     answer = stripe.fetch(row.stripe_id)
     item = answer["items"]["data"][0]
     theirs = (answer["status"], answer["cancel_at_period_end"], item["price"]["id"])

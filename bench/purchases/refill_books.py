@@ -1,4 +1,4 @@
-"""What the drill reads and writes about automatic refills, and what must be true of them."""
+"""How the drill reads and changes automatic refills, and the checks of their state."""
 
 from collections.abc import Iterator
 
@@ -30,12 +30,12 @@ def make_refill(staged: Stage, email: str) -> None:
 
 
 def make_due() -> None:
-    """Let every attempt without an answer be asked again now."""
+    """Make every attempt without a response due now."""
     RefillAttempt.objects.filter(state="claimed").update(next_try_at=None)
 
 
 def check_refill(staged: Stage, email: str) -> Iterator[str]:
-    """Yield what differs between the payments of the card and the credits: one of each."""
+    """Yield the differences between the payments of the card and the credits."""
     user = User.objects.get(email=email)
     customer = Customer.objects.get(user=user).stripe_customer
     intents = staged.stripe.v1.payment_intents.list({"customer": customer}).data

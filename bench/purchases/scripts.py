@@ -1,7 +1,6 @@
-"""The scripts of the drill: the acts in order, the point of the kill, what must be true then.
+"""The scripts of the drill: acts in order, the point at which a process is killed, the checks.
 
-A script is as short as its kill allows: it ends with the act that is killed, and what this act is
-for.
+A script is as short as possible: it ends with the killed act and the acts that depend on it.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +28,8 @@ from bench.purchases.points import (
 )
 from bench.purchases.stage import Stage
 
-# An act of ours by its name, or what a buyer, a bank or Stripe does; and the point of the kill.
+# The name of an act of ours, or a function for what a buyer, a bank or Stripe does; then the point
+# of the kill.
 Step = tuple[str | Callable[[], None], Point | None]
 Check = Callable[[], Iterator[str]]
 MONTH_SECONDS = 31 * 24 * 3600 + 2 * 3600  # A renewal is a draft for an hour.
@@ -58,8 +58,8 @@ def write_script(staged: Stage, email: str, point: Point) -> Script:
 def list_next_acts(point: Point) -> list[str]:
     """Return what is done after the kill.
 
-    A person sends the form again of which nothing was kept; the rest is left to `tick`. The forms
-    of plans are sent again after `tick` has done its part, which must not do anything twice.
+    If nothing of a form was stored, the person sends it again; `tick` does the rest. The forms of
+    plans are sent again after `tick` has run, and nothing may happen twice.
     """
     if point.act in PLAN_FORMS:
         return [TICK, point.act]
@@ -67,7 +67,7 @@ def list_next_acts(point: Point) -> list[str]:
 
 
 def _write_payment(staged: Stage, email: str, point: Point) -> Script:
-    """Bought, refunded in part, disputed and won."""
+    """Return the script of a payment: bought, refunded in part, disputed and won."""
     from bench.purchases import books
 
     def armed(act: str) -> Point | None:
@@ -102,11 +102,9 @@ def _write_payment(staged: Stage, email: str, point: Point) -> Script:
 
 
 def _write_plan(staged: Stage, email: str, point: Point) -> Script:
-    """Begun and paid; then renewed, changed, ended, or past due and paid after all."""
+    """Return the script of a plan: started, paid, then renewed, changed, ended or past due."""
     from bench.purchases import plan_books
-    from bench.purchases.acts import PLANS, PRO, TEAM
 
-    pro, team = PLANS[PRO][0], PLANS[TEAM][0]
     moved: list[int] = []
 
     def pay() -> None:
@@ -137,23 +135,9 @@ def _write_plan(staged: Stage, email: str, point: Point) -> Script:
         yield from plan_books.check_plan(staged, email, given, plan)
 
     problems: list[str] = []
-    changed: list[Step] = [(UPGRADE, point if point.act == UPGRADE else None)]
     month: list[Step] = [(pass_a_month, None)]
-    ended: list[Step] = [(CANCEL, point if point.act == CANCEL else None), *month]
-    steps, given, plan = {
-        START: ([], [pro], PRO),
-        FOLLOW: ([], [pro], PRO),
-        UPGRADE: (changed, [pro, team], TEAM),
-        DOWNGRADE: ([*changed, (DOWNGRADE, point), *month, (TICK, None)], [pro, team, pro], PRO),
-        RENEW: ([*month, (RENEW, point)], [pro, pro], PRO),
-        CANCEL: ([*ended, (TICK, None)], [pro], plan_books.FREE),
-        END: ([*ended, (END, point)], [pro], plan_books.FREE),
-        PAST_DUE: (
-            [(spoil, None), *month, (PAST_DUE, point), (pay_past_due, None), (TICK, None)],
-            [pro, pro],
-            PRO,
-        ),
-    }[point.act]
+    past_due: list[Step] = [(spoil, None), *month, (PAST_DUE, point), (pay_past_due, None)]
+    steps, given, plan = _list_plan_steps(point, month, past_due)
     begun: list[Step] = [
         (START, point if point.act == START else None),
         (pay, None),
@@ -162,8 +146,30 @@ def _write_plan(staged: Stage, email: str, point: Point) -> Script:
     return Script([*begun, *steps], check, close)
 
 
+def _list_plan_steps(
+    point: Point, month: list[Step], past_due: list[Step]
+) -> tuple[list[Step], list[int], str]:
+    """Return the steps after the first payment, the credits of each paid month, the final plan."""
+    from bench.purchases.acts import PLANS, PRO, TEAM
+    from bench.purchases.plan_books import FREE
+
+    pro, team = PLANS[PRO][0], PLANS[TEAM][0]
+    changed: list[Step] = [(UPGRADE, point if point.act == UPGRADE else None)]
+    ended: list[Step] = [(CANCEL, point if point.act == CANCEL else None), *month]
+    return {
+        START: ([], [pro], PRO),
+        FOLLOW: ([], [pro], PRO),
+        UPGRADE: (changed, [pro, team], TEAM),
+        DOWNGRADE: ([*changed, (DOWNGRADE, point), *month, (TICK, None)], [pro, team, pro], PRO),
+        RENEW: ([*month, (RENEW, point)], [pro, pro], PRO),
+        CANCEL: ([*ended, (TICK, None)], [pro], FREE),
+        END: ([*ended, (END, point)], [pro], FREE),
+        PAST_DUE: ([*past_due, (TICK, None)], [pro, pro], PRO),
+    }[point.act]
+
+
 def _write_refill(staged: Stage, email: str, point: Point) -> Script:
-    """The card of a buyer without credits is charged, once."""
+    """Return the script of a refill: the card of a buyer without credits is charged once."""
     from bench.purchases import refill_books
 
     return Script(

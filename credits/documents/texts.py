@@ -37,7 +37,7 @@ LABELS = {
     "amount": _("Amount"),
     "words": _("Amount in words"),
     "original": _("Original"),
-    "copy": _("Copy"),
+    "copy": _("Copy of a document"),  # "Copy" is what a button does; locale/en shortens this
     "cancelled": _("Cancelled"),
 }
 METHODS = {"card": _("Card"), "promptpay": _("PromptPay")}

@@ -99,6 +99,18 @@ class Transaction(models.Model):
                 condition=Q(reverses__isnull=False),
                 name="credit_transactions_reversals",
             ),
+            # For a person's usage by day. Like the one above, only the few reversals are in it.
+            models.Index(
+                fields=["user", "created_at"],
+                condition=Q(reverses__isnull=False),
+                name="credit_transactions_reversed",
+            ),
+            # For the first page of the admin, which would read millions of rows without it.
+            models.Index(
+                fields=["created_at"],
+                condition=~Q(type="usage"),
+                name="credit_transactions_not_usage",
+            ),
             models.Index(
                 fields=["actor", "id"],
                 condition=Q(actor__isnull=False),
@@ -140,6 +152,11 @@ class Transaction(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.type} {self.amount:+}"
+
+    @property
+    def short_digest(self) -> str:
+        """The first 16 of the 64 hexadecimal digits of the digest, for printed lists."""
+        return bytes(self.digest).hex()[:16]
 
     @property
     def is_paid(self) -> bool:

@@ -1,8 +1,8 @@
-"""Payments in review: what came is not what was agreed, so an administrator decides.
+"""Payments in review: they differ from what was agreed, so an administrator decides.
 
 An accepted payment gives the credits of its row, once, like every other. Its amounts become those
-that came, so its receipt and its refunds are about the money that is there. The money goes back
-through a refund.
+that were received, so its receipt and its refunds are about the money that was paid. To return the
+money, an administrator refunds the payment.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from credits.models import Purchase
 from credits.models.purchases import PurchaseState
 from credits.purchases import sessions, settlement, taxes
 from credits.purchases.facts import Finding
+from credits.reversals.postings import sum_in_force
 from credits.stripe_api.client import StripeAway, StripeRefused
 
 
@@ -29,7 +30,7 @@ class Decision:
 
 
 class NotInReview(LedgerRefusal):
-    """Somebody has decided about it, or Stripe says by now what was agreed."""
+    """The payment was decided or sent back meanwhile, or Stripe now reports what was agreed."""
 
     status = 409
     code = "not_in_review"
@@ -62,7 +63,7 @@ class NoAnswer(LedgerRefusal):
 
 
 def ask(purchase: Purchase) -> Finding:
-    """Ask Stripe what came for a payment in review. Raises NotInReview, NotAcceptable, NoAnswer."""
+    """Ask Stripe what was received. Raises NotInReview, NotAcceptable, NoAnswer."""
     row = Purchase.objects.select_related("user", "decided_by").get(pk=purchase.pk)
     _require_review(row)
     try:
@@ -122,7 +123,8 @@ def _decide(row: Purchase, decision: Decision) -> None:
 
 
 def _require_review(row: Purchase) -> None:
-    if row.state != PurchaseState.REVIEW or row.decided_at is not None:
+    is_returned = sum_in_force(row) >= row.paid_total
+    if row.state != PurchaseState.REVIEW or row.decided_at is not None or is_returned:
         raise NotInReview(row)
 
 
@@ -139,7 +141,7 @@ def _find_obstacle(row: Purchase, finding: Finding) -> str:
     if finding.livemode != row.livemode:
         return _("It was paid with a test card, or the key is one of test mode.")
     if not is_plan and not finding.payment_intent:
-        return _("There is no payment at Stripe that it could be accepted for.")
+        return _("Stripe has no payment for this purchase that could be accepted.")
     if settlement.find_other_use(row, finding):
         return _("This payment has given credits for another purchase already.")
     if not row.credits:
@@ -153,8 +155,8 @@ def _find_obstacle(row: Purchase, finding: Finding) -> str:
 
 
 def _write_what_came(row: Purchase, finding: Finding) -> None:
-    """Let the row say what was paid, with the tax in it. The row is locked."""
-    assert finding.total is not None  # noqa: S101 – _find_obstacle has looked
+    """Write the amount that was paid, tax included, into the row, which is locked."""
+    assert finding.total is not None  # noqa: S101 – _find_obstacle has checked it
     row.paid_at = finding.paid_at or timezone.now()
     row.payment_intent = finding.payment_intent or row.payment_intent
     row.method = finding.method or row.method

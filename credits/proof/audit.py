@@ -6,7 +6,7 @@ kept for long, because that would slow down rows that are updated often.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,8 @@ from django.db.transaction import atomic
 from accounts.models import User
 from credits.models import Transaction
 from credits.proof import replay
+
+Repair = Callable[[int], str]
 
 MAX_USERS = 1000  # in one part
 MAX_ROWS = 50_000  # transactions in one part
@@ -92,7 +94,16 @@ def load_checks(folder: Path) -> None:
         CHECKS[int(file.name[:2])] = Check(text.partition("\n")[0].removeprefix("-- "), text)
 
 
+def register_repair(number: int, repair: Repair) -> None:
+    """Register what corrects the violations of an invariant about rows that can be made again.
+
+    `repair(user_id)` says in words what it did, or returns nothing if it could not.
+    """
+    REPAIRS[number] = repair
+
+
 CHECKS: dict[int, Check] = {}
+REPAIRS: dict[int, Repair] = {}
 load_checks(Path(__file__).parent / "sql")
 
 
@@ -121,10 +132,18 @@ def run(*, user: User | None = None, since: datetime | None = None) -> Report:
             for number, check in sorted(CHECKS.items()):
                 cursor.execute(check.statement, _make_parameters(part))
                 for user_id, problem, remedy in cursor.fetchall():
-                    report.note(Finding(number, user_id, problem, remedy))
+                    done = REPAIRS[number](user_id) if number in REPAIRS else ""
+                    report.note(Finding(number, user_id, problem, done or remedy))
         if part.low == 1:
             _replay(part, report, at_any_size=user is not None)
     return report
+
+
+def find_problems(number: int, part: Part) -> list[Finding]:
+    """Return what one invariant finds in a part."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHECKS[number].statement, _make_parameters(part))
+        return [Finding(number, *found) for found in cursor.fetchall()]
 
 
 def _split(user: User | None, since: datetime | None) -> Iterator[Part]:

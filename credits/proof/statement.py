@@ -1,6 +1,6 @@
 """The statement of a user: every transaction with its digest.
 
-The user can check it without our software: tools/verify_statement.py needs only Python.
+The user can check it without our software: static/credits/verify_statement.py needs only Python.
 """
 
 import csv
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, TextIO
 
+from django.db import connection
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
@@ -40,13 +41,18 @@ COLUMNS = (
 
 def write_json(user: User, out: TextIO) -> None:
     """Write one JSON object with the account and its transactions, one transaction on each line."""
+    out.writelines(format_json(user))
+
+
+def format_json(user: User) -> Iterator[str]:
+    """Yield the texts that `write_json` writes."""
     account = {"id": user.pk, "publicId": user.public_id, "email": user.email}
-    out.write(f'{{"account": {json.dumps(account, ensure_ascii=False)}, "transactions": [')
+    yield f'{{"account": {json.dumps(account, ensure_ascii=False)}, "transactions": ['
     separator = "\n"
     for row in read_rows(user):
-        out.write(separator + json.dumps(row, ensure_ascii=False))
+        yield separator + json.dumps(row, ensure_ascii=False)
         separator = ",\n"
-    out.write("\n]}\n")
+    yield "\n]}\n"
 
 
 def write_csv(user: User, out: TextIO) -> None:
@@ -68,6 +74,8 @@ def read_rows(user: User) -> Iterator[dict[str, Any]]:
         .annotate(metadata_text=Cast("metadata", TextField()))
         .order_by("seq")[:CHUNK]
     ):
+        if not connection.in_atomic_block:
+            connection.close()  # It returns to the pool while the reader takes what was read.
         yield from map(_make_row, chunk)
         after = chunk[-1].seq
 

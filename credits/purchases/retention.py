@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from credits.models import PaymentEvent
 
-# The names whose values stay, wherever they stand. Everything else is left out.
+# Fields with these names are kept at every level. All other fields are left out.
 KEPT = frozenset(
     {
         *("id", "object", "type", "created", "livemode", "api_version", "request"),
@@ -32,7 +32,7 @@ KEPT = frozenset(
         *("last_payment_error", "payment_method", "parent", "subscription_details"),
     }
 )
-LONGEST = 200  # characters of a value; none of ours is longer
+LONGEST = 200  # characters of a value; no value of ours is longer
 DONE = (PaymentEvent.State.DONE, PaymentEvent.State.IGNORED, PaymentEvent.State.FAILED)
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.mails import queue_mail
+from accounts.models import AccountAlert
 from credits.models import Purchase, Refill, RefillAttempt
 
 MOST_FAILURES = 3  # in a row, after which the refill is off
@@ -114,6 +115,7 @@ def _count_failure(refill: Refill, problem: str) -> None:
 def _mail(refill: Refill, template: str, **context: Any) -> None:
     if refill.user.closed_at is None:
         queue_mail(refill.user, f"credits/email/{template}", refill=refill, **context)
+        AccountAlert.objects.note_payment_problem(refill.user, template)
 
 
 def is_running(refill: Refill) -> bool:

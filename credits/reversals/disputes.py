@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.mails import queue_mail
-from accounts.models import User
+from accounts.models import AccountAlert, User
 from credits.models import Dispute, PaymentReversal, Purchase
 from credits.reversals import frozen
 from credits.reversals.facts import DisputeFact, WarningFact, count_in_force
@@ -75,6 +75,8 @@ def note_dispute(purchase: Purchase, fact: DisputeFact) -> Iterator[PaymentRever
         _thaw(row)
     if is_opened or has_taken:
         _tell_operator(row)
+    if has_taken and row.purchase.user.closed_at is None:
+        _tell_buyer(row)
 
 
 def _is_news(row: Dispute, fact: DisputeFact) -> bool:
@@ -216,6 +218,17 @@ def _tell_operator(row: Dispute) -> None:
             dispute=row,
             purchase=row.purchase,
         )
+
+
+def _tell_buyer(row: Dispute) -> None:
+    """Tell the buyer once that their bank has taken the payment back."""
+    AccountAlert.objects.note(
+        row.purchase.user,
+        AccountAlert.Kind.PAYMENT,
+        key=f"dispute:{row.stripe_id}",
+        problem="dispute",
+        purchase=row.purchase.public_id,
+    )
 
 
 def is_disputed(purchase: Purchase) -> bool:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db.transaction import atomic
 
 from accounts.mails import queue_mail
+from accounts.models import AccountAlert
 from credits import ledger
 from credits.currencies import format_amount
 from credits.models import PaymentReversal, Purchase, Refund
@@ -114,5 +115,9 @@ def _note_failure(row: PaymentReversal, fact: RefundFact) -> None:
         language=language,
         purchase=purchase,
         reversal=row,
-        amount=format_amount(row.amount, purchase.currency, language),
+        amount=format_amount(row.amount, purchase.paid_currency, language),
     )
+    if purchase.user.closed_at is None:
+        AccountAlert.objects.note_payment_problem(
+            purchase.user, "refund_failed", purchase=purchase.public_id
+        )

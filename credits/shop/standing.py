@@ -84,14 +84,17 @@ RETURNED = Standing(
     QUIET,
     _("Sent back"),
     _("Your payment is sent back"),
-    _("Nothing was added for it. You get all of the money back, within some days."),
+    _("No credits were added for it. You get all of the money back within a few days."),
 )
 SENT_BACK = Standing(
     "sent_back",
     QUIET,
     _("Sent back"),
     _("Your payment is sent back"),
-    _("It was not what was agreed. You get all of the money back, within some days."),
+    _(
+        "The payment differed from what was agreed. You get all of the money back within a few "
+        "days."
+    ),
 )
 LEFT = Standing(
     "left",

@@ -42,7 +42,7 @@ def _list_payment(purchase: Purchase) -> Iterator[Step]:
 
 def _list_refunds(purchase: Purchase) -> Iterator[Step]:
     for refund in purchase.refunds.order_by("id"):
-        amount = format_amount(refund.amount, purchase.currency)
+        amount = format_amount(refund.amount, purchase.paid_currency)
         yield Step(refund.created_at, _("Refund asked for: %(amount)s") % {"amount": amount})
         if refund.state == Refund.State.REFUSED:
             yield Step(
@@ -53,7 +53,7 @@ def _list_refunds(purchase: Purchase) -> Iterator[Step]:
 
 def _list_money_back(purchase: Purchase) -> Iterator[Step]:
     for reversal in purchase.reversals.order_by("id"):
-        amount = {"amount": format_amount(reversal.amount, purchase.currency)}
+        amount = {"amount": format_amount(reversal.amount, purchase.paid_currency)}
         if reversal.kind == PaymentReversal.Kind.REFUND:
             text = _("Sent back: %(amount)s") % amount
         else:

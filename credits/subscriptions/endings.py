@@ -1,9 +1,9 @@
 """Plans that end at once, because of one of their payments.
 
-A payment that the bank reports as fraud, or takes back by a dispute, will not be the last one: each
-renewal would be charged to the same card. A refund ends the plan if its administrator chose so. A
-note is written with the fact, and Stripe is asked after the commit; `sync_subscriptions` asks again
-until the plan has ended.
+If the bank reports a payment as fraud, or takes it back by a dispute, the plan has to end, because
+each renewal would be charged to the same card. A refund ends the plan if the administrator chose
+so. The transaction that records the cause also notes that the plan has to end. Stripe is called
+after the commit; `sync_subscriptions` calls again until the plan has ended.
 """
 
 import logging
@@ -22,7 +22,7 @@ LOST = ("lost", "prevented")
 
 
 def note_reason(purchase: Purchase) -> None:
-    """Note that a plan has to end, in the transaction that wrote why. It is noted once."""
+    """Note that a plan has to end, in the transaction that records the cause. It is noted once."""
     if purchase.kind == Purchase.Kind.PLAN and (reason := _find_reason(purchase)):
         Subscription.objects.filter(
             periods__purchase=purchase, ended_at=None, end_asked_at=None
@@ -30,7 +30,7 @@ def note_reason(purchase: Purchase) -> None:
 
 
 def _find_reason(purchase: Purchase) -> str:
-    """Say why the plan of a payment has to end; empty if it goes on."""
+    """Return why the plan of a payment has to end; empty if it continues."""
     for dispute in purchase.disputes.order_by("pk"):
         if dispute.kind == Dispute.Kind.WARNING:
             return f"Fraud warning {dispute.stripe_id}"
@@ -41,7 +41,7 @@ def _find_reason(purchase: Purchase) -> str:
 
 
 def end_of(purchase: Purchase) -> None:
-    """End the plan of a payment if that was noted. Without an answer, the next tick does it."""
+    """End the plan of a payment if that was noted. If Stripe fails, `tick` tries again."""
     if purchase.kind == Purchase.Kind.PLAN:
         for row in list_waiting().filter(periods__purchase=purchase):
             _end(row)

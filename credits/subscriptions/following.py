@@ -12,7 +12,7 @@ from django.db.transaction import atomic
 from django.utils import timezone
 
 from accounts.mails import queue_mail
-from accounts.models import User
+from accounts.models import AccountAlert, User
 from credits.models import Purchase, Subscription
 from credits.models.purchases import PurchaseState
 from credits.purchases import settlement
@@ -157,3 +157,4 @@ def _tell_about_unpaid(row: Subscription, bill: Bill) -> None:
                 subscription=row,
                 url=bill.url,
             )
+            AccountAlert.objects.note_payment_problem(user, "plan_past_due")

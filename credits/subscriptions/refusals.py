@@ -19,7 +19,7 @@ class AnotherBegun(ShopRefusal):
 
     def __init__(self) -> None:
         super().__init__(
-            _("You have begun another plan in another window. Nothing was charged for this one.")
+            _("You have chosen another plan in another window. Nothing was charged for this one.")
         )
 
 

@@ -16,13 +16,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.admin.filters import MARGIN
 from accounts.models import User
-from accounts.toolbox.keyset import find_first_key
 from credits.countdown import format_duration
 from credits.models import Approval, AuditRun, Transaction
 from llmproxy.models import Provider
 from llmproxy.spool import folder
+from llmproxy.usage import operators
 from smartspec.admin.payment_tasks import build_payment_tile
 from smartspec.upkeep import status
 
@@ -196,23 +195,20 @@ def _sum_recent() -> list[Figure]:
     since = timezone.now() - timedelta(days=DAYS)
     paid = Q(type=Type.PURCHASE) | (Q(type=Type.SUBSCRIPTION) & ~Q(reference_id=""))
     granted = Q(type__in=[Type.BONUS, Type.SUBSCRIPTION]) | Q(type=Type.ADJUSTMENT, amount__gt=0)
-    # The primary key bounds the rows to read, because the time has no index.
-    first = find_first_key(Transaction.objects.all(), "id", "created_at", since - MARGIN)
-    sums = Transaction.objects.filter(pk__gte=first, created_at__gte=since).aggregate(
+    # Only what is not usage has an index by time; usage comes from the roll-up.
+    others = Transaction.objects.filter(~Q(type=Type.USAGE), created_at__gte=since)
+    sums = others.aggregate(
         sold=Sum("amount", filter=paid, default=0),
         granted=Sum("amount", filter=granted & ~paid, default=0),
-        used=Sum("amount", filter=Q(type=Type.USAGE), default=0),
-        answers=Count("pk", filter=Q(type=Type.USAGE)),
     )
-    moved = (
+    used = operators.sum_since(since)
+    figures = (
         (_("Credits sold"), sums["sold"]),
         (_("Credits granted"), sums["granted"]),
-        (_("Credits used"), -sums["used"]),
+        (_("Credits used"), used.charged),
+        (_("Answers"), used.answers),
     )
-    return [
-        *(Figure(title, value, _("in 30 days")) for title, value in moved),
-        Figure(_("Charged answers"), sums["answers"], _("in 30 days")),
-    ]
+    return [Figure(title, value, _("in 30 days")) for title, value in figures]
 
 
 def _list_newest() -> QuerySet[Transaction]:

@@ -14,14 +14,25 @@ OF_ONE_MACHINE = (
     "grant_allowances",
     "run_refills",
     "sync_subscriptions",
+    "find_expiring",
+    "send_alerts",
     "send_mail",
+    "send_webhooks",
     "purge_device_codes",
     "purge_api_keys",
     "purge_unverified",
     "purge_auth_events",
+    "purge_alerts",
     "clearsessions",
     "forget_idle",
     "settle_purchases",
     "settle_refunds",
+    "fold_usage",
+    "find_unusual",
     "audit_daily",
 )
+# With --loop, these are done every SHORT_SECONDS besides: a minute is long for somebody who has
+# just run out of credits. A long job of the minute does not hold them up.
+SHORT_LEASE = "tick_short"
+SHORT_SECONDS = 10
+OFTEN = ("run_refills", "send_alerts", "send_mail", "send_webhooks")

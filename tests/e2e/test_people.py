@@ -99,6 +99,7 @@ def log_in(page: Page, email: str) -> None:
 
 
 def log_out(page: Page) -> None:
+    page.locator("[data-menu] summary").click()
     page.get_by_role("banner").get_by_role("button", name="Log out").click()
     expect(page.get_by_role("banner").get_by_role("link", name="Log in")).to_be_visible()
 
@@ -131,7 +132,7 @@ def test_an_authenticator_app_and_a_recovery_code(person: Page, site: RunningSit
         check_page(person)
         person.get_by_label("Code").fill(code)
         press(person, "Log in")
-        expect(person.get_by_role("heading", level=1)).to_have_text("Account")
+        expect(person.get_by_role("heading", level=1)).to_have_text("Overview")
     person.goto("/account/security")
     expect(person.get_by_text("9 left")).to_be_visible()
     expect(person.get_by_text("Recovery code used")).to_be_visible()
@@ -157,7 +158,7 @@ def test_a_passkey_alone_and_as_the_second_step(person: Page, site: RunningSite)
     log_in(person, "key@people.example")
     expect(person.get_by_role("heading", level=1)).to_have_text("Second step")
     press(person, "Use a passkey")
-    expect(person.get_by_role("heading", level=1)).to_have_text("Account")
+    expect(person.get_by_role("heading", level=1)).to_have_text("Overview")
     log_out(person)
     devtools.send(
         "WebAuthn.setUserVerified",

@@ -29,7 +29,7 @@ LISTS = [
     "/admin/accounts/apikey/",
     "/admin/llmproxy/languagemodel/",
     "/admin/admin/logentry/",
-    "/account/keys",
+    "/account/access",
 ]
 BOTH = [DESKTOP, PHONE]
 

@@ -11,10 +11,14 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from jsonschema import Draft202012Validator
 from rest_framework.schemas.generators import EndpointEnumerator
 
+from smartspec.urls import GUESSES
 from smartspec.views import not_found
 
 # The routes for browsers and for Stripe. All others are for programs and must be in the document.
-PAGES = re.compile(r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*|stripe/.*)?\Z")
+PAGES = re.compile(
+    r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*|stripe/.*"
+    r"|chat|models|status|docs(/.*)?|" + "|".join(GUESSES) + r")?\Z"
+)
 CONVERTERS = EndpointEnumerator()
 Node = dict[str, Any]
 

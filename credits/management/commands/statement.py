@@ -11,8 +11,8 @@ FORMATS = {"csv": statement.write_csv, "json": statement.write_json}
 
 class Command(BaseCommand):
     help = (
-        "Write a user's whole statement to the output. tools/verify_statement.py checks it without"
-        " a database."
+        "Write a user's whole statement to the output. static/credits/verify_statement.py checks it"
+        " without a database."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,8 +9,9 @@ from django.db.models.functions import Now
 from accounts import mails
 from accounts.access import second_factors
 from accounts.login import sessions
-from accounts.models import OutgoingMail
+from accounts.models import OutgoingMail, WebhookEndpoint
 from accounts.toolbox.key_rotation import Reencrypt, Rotated, Secrets, rotate
+from accounts.webhooks import signing
 from llmproxy import provider_keys
 from llmproxy.admission import idempotency
 from llmproxy.models import IdempotencyKey, Provider
@@ -56,6 +57,12 @@ SECRETS = (
         lambda: Provider.objects.exclude(encrypted_proxy_login=""),
         "encrypted_proxy_login",
         provider_keys.PURPOSE,
+    ),
+    Secrets(WebhookEndpoint.objects.all, "encrypted_secret", signing.PURPOSE),
+    Secrets(
+        lambda: WebhookEndpoint.objects.exclude(encrypted_old_secret=""),
+        "encrypted_old_secret",
+        signing.PURPOSE,
     ),
     Secrets(_list_factors, "data", second_factors.PURPOSE, turn_factor),
     Secrets(OutgoingMail.objects.all, "body", mails.PURPOSE),

@@ -1,6 +1,8 @@
 import logging
+import threading
 import time
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management import call_command
@@ -9,7 +11,15 @@ from django.db import Error, connection
 
 from accounts import jobs
 from accounts.database.faults import find_fault
-from smartspec.upkeep.jobs import LEASE, LEASE_SECONDS, OF_EACH_MACHINE, OF_ONE_MACHINE
+from smartspec.upkeep.jobs import (
+    LEASE,
+    LEASE_SECONDS,
+    OF_EACH_MACHINE,
+    OF_ONE_MACHINE,
+    OFTEN,
+    SHORT_LEASE,
+    SHORT_SECONDS,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +29,8 @@ SKIPPED = 75  # The exit code of a round that another process does (EX_TEMPFAIL 
 class Skipped(CommandError):
     """Another process does this round."""
 
-    def __init__(self) -> None:
-        lease = jobs.find_holder(LEASE)
+    def __init__(self, name: str = LEASE) -> None:
+        lease = jobs.find_holder(name)
         holder = f"{lease.holder} until {lease.until:%H:%M:%S} UTC" if lease else "another process"
         super().__init__(f"skipped: {holder} is at work.", returncode=SKIPPED)
 
@@ -34,7 +44,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--loop", type=int, metavar="SECONDS", help="repeat for ever after this many seconds"
+            "--loop",
+            type=int,
+            metavar="SECONDS",
+            help="repeat for ever after this many seconds, and the short jobs every"
+            f" {SHORT_SECONDS} seconds",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -43,10 +57,18 @@ class Command(BaseCommand):
             return
         if options["loop"] < 1:
             raise CommandError("--loop takes a number of seconds from 1.")
+        # A daemon: it holds nothing that its end would lose.
+        threading.Thread(target=self._repeat_short_rounds, daemon=True).start()
         while True:
             self._tick_and_go_on(options["loop"])
             connection.close()
             time.sleep(options["loop"])
+
+    def _repeat_short_rounds(self) -> None:
+        while True:
+            time.sleep(SHORT_SECONDS)
+            self._tick_and_go_on(SHORT_SECONDS, is_short=True)
+            connection.close()
 
     def _tick_once(self) -> None:
         try:
@@ -54,9 +76,9 @@ class Command(BaseCommand):
         except Error as error:
             raise CommandError(f"The database takes nothing now: {error}") from error
 
-    def _tick_and_go_on(self, seconds: int) -> None:
+    def _tick_and_go_on(self, seconds: int, *, is_short: bool = False) -> None:
         try:
-            self._tick()
+            self.tick_often() if is_short else self._tick()
         except Error as error:
             logger.warning("tick: the database is away, next try in %s s: %s", seconds, error)
         except Skipped as skipped:
@@ -70,16 +92,27 @@ class Command(BaseCommand):
         Raises Skipped if another process has the lease, also if it took it meanwhile, because this
         process was stopped for longer than the lease.
         """
-        holder = jobs.make_holder()
         failed = [] if self._run_job(OF_EACH_MACHINE) else [OF_EACH_MACHINE]
+        self._run_with_lease(LEASE, OF_ONE_MACHINE, failed)
+
+    def tick_often(self) -> None:
+        """Run the jobs of the short round once. Raises as `_tick` does."""
+        self._run_with_lease(SHORT_LEASE, OFTEN, [])
+
+    def _run_with_lease(self, lease: str, names: Sequence[str], failed: list[str]) -> None:
+        """Run jobs that one machine does. `failed` names jobs that failed before.
+
+        Raises Skipped, and CommandError with the names of all jobs that failed.
+        """
+        holder = jobs.make_holder()
         try:
-            for job in OF_ONE_MACHINE:
-                if not jobs.take_lease(LEASE, holder=holder, seconds=LEASE_SECONDS):
-                    raise Skipped
+            for job in names:
+                if not jobs.take_lease(lease, holder=holder, seconds=LEASE_SECONDS):
+                    raise Skipped(lease)
                 if not self._run_job(job):
                     failed.append(job)
         finally:
-            jobs.give_back_lease(LEASE, holder=holder)
+            jobs.give_back_lease(lease, holder=holder)
         if failed:
             raise CommandError(f"not done: {', '.join(failed)}; the log says why.")
 

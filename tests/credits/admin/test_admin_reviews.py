@@ -71,13 +71,15 @@ def test_an_accepted_payment_is_refunded_by_what_came(client, operator, odd, ann
 
 
 def test_money_in_review_goes_back_and_the_case_is_closed(client, operator, odd, ann, filled):
-    refund = f"/admin/credits/purchase/{odd.pk}/refund/"
+    refund, accepting = f"/admin/credits/purchase/{odd.pk}/refund/", filled(client, page(odd))
     assert 'value="9.90"' in client.get(refund).content.decode()
     client.post(refund, filled(client, refund, money="9.90", credits="0"))
     assert (Refund.objects.get().state, count_credits(ann)) == ("accepted", 100)
     assert not Purchase.objects.in_review().exists()
     assert describe_standing(Purchase.objects.get()).name in ("sent_back", "refunding")
     assert "does not wait" in client.get(page(odd), follow=True).content.decode()
+    assert "does not wait" in client.post(page(odd), accepting).content.decode()
+    assert not Transaction.objects.filter(type="purchase").exists()
     assert comparison.compare().problems == 0
 
 

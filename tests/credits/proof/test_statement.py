@@ -19,7 +19,7 @@ from tests.credits.conftest import give, reverse, spend
 
 pytestmark = pytest.mark.django_db
 
-VERIFIER = Path(__file__).parents[3] / "tools" / "verify_statement.py"
+VERIFIER = Path(__file__).parents[3] / "static" / "credits" / "verify_statement.py"
 
 
 @pytest.fixture

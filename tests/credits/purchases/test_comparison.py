@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -40,7 +41,7 @@ def test_a_payment_whose_events_were_lost_is_caught_up(ann, buy, fake_stripe):
     assert count_credits(ann) == 1500
 
 
-PROBLEMS = {
+PROBLEMS: dict[str, dict[str, Any]] = {
     "no payment at Stripe": {"payment_intent": "pi_gone"},
     "another total": {"total": 4999, "net": 4999},
     "another currency": {"currency": "thb"},

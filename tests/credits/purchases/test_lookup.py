@@ -134,13 +134,17 @@ def test_a_lost_purchase_comes_back_with_the_tax_that_stripe_added(
     again = Purchase.objects.get()
     assert (again.state, again.net, again.tax, again.total) == ("paid", 5000, 500, 5500)
     assert count_credits(ann) == 1500
+
+
 @pytest.mark.parametrize("find", ["comparison", "session"])
 def test_a_lost_purchase_has_the_tax_that_stripe_added(settings, buy, ann, fake_stripe, find):
     settings.TAX_MODE = "stripe"
     session = fake_stripe.pay(buy().checkout_session)
     lose_rows()
     if find == "session":
-        settlement.settle(lookup.find_purchase(session=session["id"]))
+        found = lookup.find_purchase(session=session["id"])
+        assert found is not None
+        settlement.settle(found)
     compared = comparison.compare()
     again = Purchase.objects.get()
     assert (again.state, again.net, again.tax, again.total) == ("paid", 5000, 500, 5500)

@@ -107,7 +107,7 @@ def test_a_bank_that_wants_to_see_the_buyer_pauses_and_is_not_asked_again(
     refill.refresh_from_db()
     assert (intent["status"], refill.paused_because) == ("canceled", "authentication_required")
     assert refill.attempts.get().state == "failed"
-    assert list_subjects() == ["Your automatic refill needs you"]
+    assert list_subjects() == ["Your automatic refill needs your action"]
 
 
 def test_a_pause_ends_only_when_the_buyer_agrees_again(switch_on, ann, package):
@@ -123,7 +123,7 @@ def test_a_higher_price_is_not_charged_but_asked_about(due, package, fake_stripe
     charging.run_due()
     due.refresh_from_db()
     assert (due.paused_because, due.attempts.count()) == ("dearer", 0)
-    assert list_subjects() == ["Your automatic refill needs you"]
+    assert list_subjects() == ["Your automatic refill needs your action"]
     assert fake_stripe.list_objects("payment_intent") == []
 
 

@@ -322,7 +322,7 @@ def test_with_a_tax_of_stripe_packages_say_so_and_refills_are_not_offered(
     settings.TAX_MODE = "stripe"
     text = extract_text(client.get(CREDITS))
     assert "$20.00 plus tax" in text
-    assert "You see it there before you pay." in text
+    assert "Stripe shows it before you pay." in text
     assert "Refills are not offered here" in extract_text(client.get(f"{CREDITS}/refill"))
     purchase = Purchase.objects.get(checkout_url=buy(client)["Location"])
     page = f"{CREDITS}/purchases/{purchase.public_id}"

@@ -95,6 +95,19 @@ def test_a_refund_that_stripe_has_not_answered_is_under_way(client, make_purchas
     assert "Your refund is under way" in read(client, purchase)
 
 
+def test_money_in_another_currency_goes_back_in_that_currency(client, make_purchase):
+    purchase = make_purchase("review")
+    purchase.received, purchase.received_currency = 3000, "eur"
+    purchase.save()
+    Refund.objects.create(
+        purchase=purchase, amount=3000, credits=0, reason="r", form_key="k", state="accepted"
+    )
+    give_money_back(purchase, "succeeded", amount=3000)
+    text = read(client, purchase)
+    assert "Refund asked for: €30.00" in text
+    assert "Sent back: €30.00" in text
+
+
 def test_a_refund_that_failed_leaves_a_paid_purchase(client, make_purchase):
     purchase = make_purchase("paid")
     back = give_money_back(purchase, "failed", is_in_force=False)

@@ -16,7 +16,16 @@ from accounts.models import User
 from deviceauth import device_flow, mails
 from deviceauth.models import DeviceCode, DeviceSession
 from tests.deviceauth.conftest import Device
-from tests.pages import CHROMIUM, DESKTOP, PHONE, check_page, follow, log_in, open_strict_page
+from tests.pages import (
+    CHROMIUM,
+    DESKTOP,
+    PHONE,
+    check_page,
+    follow,
+    log_in,
+    open_strict_page,
+    switch_language,
+)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -100,21 +109,22 @@ def test_every_reason_why_a_code_is_refused(page: Page, user: User) -> None:
 
 
 def test_the_list_of_devices_and_its_actions(page: Page, user: User) -> None:
-    page.goto("/account/devices")
+    page.goto("/account/access")
     check_page(page, "12-no-devices")
     start_device().approved_by(user).redeem()
     start_device(REMOTE_ADDR="2001:db8:1234:5678:9abc:def0:1234:5678").approved_by(user).redeem()
     DeviceSession.objects.filter(pk=DeviceSession.objects.latest("pk").pk).update(
         monthly_budget=5000
     )
-    page.goto("/account/devices")
+    page.goto("/account/access")
     check_page(page, "13-devices")
-    follow(page.locator(".acts a").first)
+    follow(page.locator(".row-link").first)
     check_page(page, "14-device")
     page.locator("#id_monthly_budget").fill("250")
     follow(page.locator("main button[type=submit]"))
     check_page(page, "15-saved")
-    follow(page.locator(".acts a").nth(1))
+    follow(page.locator(".row-link").first)
+    follow(page.locator("main .acts .danger"))
     check_page(page, "16-disconnect")
     follow(page.locator("main button[type=submit]"))
     page.goto("/account/devices/disconnect")
@@ -197,9 +207,9 @@ def test_back_and_another_language_after_allow_send_nothing_again(page: Page, us
     device = start_device()
     answer_code(page, device, "allow")
     there = page.url
-    follow(page.locator("header button[lang]"))
+    switch_language(page)
     assert page.url == there
-    follow(page.locator("header button[lang]"))
+    switch_language(page)
     page.reload()
     page.go_back()
     page.go_forward()

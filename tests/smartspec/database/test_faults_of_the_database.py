@@ -55,7 +55,9 @@ def test_a_database_that_is_read_only_is_503_in_the_dialect(
     assert page or "error" in answer.json()
 
 
-@pytest.mark.parametrize("path", ["/", "/account", "/account/security", "/admin/", "/v1/models"])
+@pytest.mark.parametrize(
+    "path", ["/docs", "/status", "/account", "/account/security", "/admin/", "/v1/models"]
+)
 def test_pages_that_only_read_work_on_a_database_that_is_read_only(
     path: str, make_user: Callable[..., User], refuse_writes: Callable[[], None]
 ) -> None:

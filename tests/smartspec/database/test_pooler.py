@@ -61,7 +61,7 @@ def test_everything_works_behind_a_pooler(
     assert ledger.balance(user).held == 0
     page = Client()
     page.force_login(user)
-    for path in ("/account", "/account/requests", "/admin/", "/readyz"):
+    for path in ("/account", "/account/activity", "/admin/", "/readyz"):
         assert page.get(path).status_code == 200
     call_command("statement", user.email, stdout=StringIO())
     call_command("prepare", stdout=StringIO(), stderr=StringIO())

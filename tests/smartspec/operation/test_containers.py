@@ -139,6 +139,7 @@ def manage(server: str, login: str, *arguments: str, app_role: str = "smartspec_
     return done.stdout + done.stderr
 
 
+@pytest.mark.drill
 def test_the_roles_of_a_new_server_suit_the_site(prepared: str) -> None:
     assert "W002" not in manage(
         prepared, "smartspec_app:pa3", "check", "--deploy", "--database", "default"
@@ -147,6 +148,7 @@ def test_the_roles_of_a_new_server_suit_the_site(prepared: str) -> None:
     assert "sound" in manage(prepared, "smartspec_app:pa3", "audit_ledger")
 
 
+@pytest.mark.drill
 def test_an_installation_with_one_role_gets_the_second_as_documented(prepared: str) -> None:
     statements = (ROOT / "docs/roles.md").read_text().split("```sql")[1].split("```")[0]
     with psycopg.connect(prepared, dbname="smartspec") as connection:
@@ -161,12 +163,14 @@ def test_an_installation_with_one_role_gets_the_second_as_documented(prepared: s
     manage(prepared, "smartspec:pa2", "migrate")  # Restore the role for the other tests.
 
 
+@pytest.mark.drill
 def test_a_site_that_runs_as_the_owner_is_warned(prepared: str) -> None:
     assert "smartspec.W002" in manage(
         prepared, "smartspec:pa2", "check", "--deploy", "--database", "default"
     )
 
 
+@pytest.mark.drill
 def test_the_owner_is_no_superuser_and_nobody_else_comes_in(prepared: str) -> None:
     with psycopg.connect(prepared) as connection:
         roles = (
@@ -180,6 +184,7 @@ def test_the_owner_is_no_superuser_and_nobody_else_comes_in(prepared: str) -> No
             psycopg.connect(prepared.replace("postgres:pa1", "stranger:pa4"), dbname=name)
 
 
+@pytest.mark.drill
 def test_the_sites_role_cannot_write_there_either(prepared: str) -> None:
     with (
         psycopg.connect(

@@ -132,7 +132,14 @@ def assert_everything_is_settled(number: int) -> None:
     assert not Hold.objects.filter(state=Hold.State.OPEN).exists()
 
 
-@pytest.mark.parametrize("end", [end_by_master, end_by_workers, end_by_death_of_the_master])
+@pytest.mark.parametrize(
+    "end",
+    [
+        end_by_master,
+        pytest.param(end_by_workers, marks=pytest.mark.drill),
+        pytest.param(end_by_death_of_the_master, marks=pytest.mark.drill),
+    ],
+)
 def test_60_streams_end_whole_or_with_an_event(
     callers: Callers, release: threading.Event, end: Callable[[Server], None]
 ) -> None:

@@ -66,7 +66,7 @@ def test_the_picture_of_the_layers_is_that_of_the_import_contracts() -> None:
 
 
 def test_a_picture_that_differs_is_noticed() -> None:
-    turned = ARCHITECTURE.replace("    urls\n    login | admin\n", "    login | admin\n    urls\n")
+    turned = ARCHITECTURE.replace("    urls\n    login | admin", "    login | admin\n    urls")
     assert documents.drawn_layers(turned) != documents.contracts()
 
 
