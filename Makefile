@@ -17,7 +17,7 @@ run: install ## Install what is missing and serve on PORT (8000)
 test: install-dev ## Run all tests, in parallel; ARGS="-k name" for some
 	@parts=$$(tools/test_parts.sh) && eval "$$parts" && .venv/bin/python -m pytest $(or $(ARGS),$(ALL_TESTS))
 
-drills: install-dev ## Kill what can die, migrate installations, send more examples (5 minutes)
+drills: install-dev ## Kill what can die, migrate installations, send more examples (4 minutes)
 	@export CONFORMANCE_EXAMPLES=60; parts=$$(tools/test_parts.sh) && eval "$$parts" && \
 		.venv/bin/python -m pytest -m "drill or conformance" $(ARGS)
 

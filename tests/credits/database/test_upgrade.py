@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.drill]
 BEFORE = """
 INSERT INTO users (id, password, is_superuser, public_id, email, name, is_active, is_staff,
                    date_joined, plan)
