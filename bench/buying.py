@@ -37,21 +37,28 @@ def main() -> None:
     with scratch.open_scratch() as opened, provider.run_provider() as served:
         isolated.make_tables(opened, served.url)
         buyer = make_buyer()
-        with run_stripe(opened) as port:
-            more = {
-                "DEBUG": "true",
-                "STRIPE_SECRET_KEY": KEY,
-                "STRIPE_WEBHOOK_SECRETS": SECRET,
-                "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
-                "BUY_RPH": "1000000",
-                "BUY_RPD": "1000000",
-                "BUY_NETWORK_RPH": "1000000",
-                "NEW_ACCOUNT_DAYS": "0",
-            }
-            url = isolated.build_direct_url(opened)
-            with isolated.run_gateway(opened, served.url, url, [], workers=2, **more) as site:
-                set_settings(site.port, more)
-                measure(site.port, buyer, options)
+        with run_site(opened, served.url) as port:
+            measure(port, buyer, options)
+
+
+@contextmanager
+def run_site(opened: scratch.Scratch, upstream: str) -> Iterator[int]:
+    """Run a fake Stripe and a site that sells through it; yield the port of the site."""
+    with run_stripe(opened) as port:
+        more = {
+            "DEBUG": "true",
+            "STRIPE_SECRET_KEY": KEY,
+            "STRIPE_WEBHOOK_SECRETS": SECRET,
+            "STRIPE_API_BASE": f"http://127.0.0.1:{port}",
+            "BUY_RPH": "1000000",
+            "BUY_RPD": "1000000",
+            "BUY_NETWORK_RPH": "1000000",
+            "NEW_ACCOUNT_DAYS": "0",
+        }
+        url = isolated.build_direct_url(opened)
+        with isolated.run_gateway(opened, upstream, url, [], workers=2, **more) as site:
+            set_settings(site.port, more)
+            yield site.port
 
 
 def make_buyer() -> Any:
