@@ -4,6 +4,8 @@ import pytest
 
 from credits import ledger
 from credits.codes.code_format import make_code
+from credits.exceptions import UnknownAccount
+from credits.models import RedemptionCode
 
 pytestmark = pytest.mark.django_db
 PAGE = "/account/codes"
@@ -40,6 +42,21 @@ def test_a_refusal_stands_at_the_field_and_too_many_say_when(client, ann):
     refused = client.post(PAGE, {"code": make_code()})
     assert (refused.status_code, int(refused["Retry-After"]) > 0) == (429, True)
     assert client.post(PAGE, {"code": ""}).status_code == 200
+
+
+def test_a_refusal_of_the_ledger_stands_at_the_field(client, ann, make_codes, monkeypatch):
+    def refuse(**_what):
+        raise UnknownAccount("This account is closed.")
+
+    client.force_login(ann)
+    code = make_codes()[1][0]
+    monkeypatch.setattr(ledger, "add", refuse)
+    answer = client.post(PAGE, {"code": code})
+    assert (answer.status_code, answer.context["form"].errors["code"]) == (
+        200,
+        ["This account is closed."],
+    )
+    assert not RedemptionCode.objects.exclude(user=None).exists()
 
 
 def test_a_visitor_logs_in_first_and_keeps_the_code(client):
