@@ -52,6 +52,15 @@ function describeCost(credits) {
   return credits === 1 ? text("one") : text("many", credits);
 }
 
+// Show in the header what is left after an answer.
+function showAvailable(credits) {
+  const [number, unit] = document.querySelectorAll(".balance span, .balance small");
+  if (number && Number.isInteger(credits)) {
+    number.textContent = credits.toLocaleString(document.documentElement.lang);
+    unit.textContent = describeCost(credits).replace(/^\S+\s/, "");
+  }
+}
+
 function describeSize() {
   const sent = [...kept.turns.map((turn) => turn.content), field.value].join("");
   const tokens = Math.ceil(new TextEncoder().encode(sent).length / BYTES_PER_TOKEN);
@@ -184,6 +193,7 @@ function takeEvent(data, turn, answer) {
     return;
   }
   answer.credits = event._credits?.used ?? answer.credits;
+  showAvailable(event._credits?.remaining);
   const choice = event.choices?.[0];
   const piece = choice?.delta?.content;
   if (typeof piece === "string" && piece) {
@@ -214,7 +224,9 @@ async function lookUpBill(answer) {
     await new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
     const response = await fetch(`/v1/generation?id=${encodeURIComponent(answer.generation)}`);
     if (response.ok) {
-      return (await response.json()).credits.charged;
+      const { charged, balance_after: available } = (await response.json()).credits;
+      showAvailable(available);
+      return charged;
     }
   }
   return undefined;

@@ -113,6 +113,7 @@ def test_a_chat_from_its_first_question_to_the_last_credit(
         upstream.script = streamed("สวัสดี **ครับ**\n\nสอง", "ง")
         send(page, "ทดสอบ")
         expect(page.locator(".chat-cost")).to_have_text("1 credit")
+        expect(page.locator("header .balance")).to_have_text("49 credits")
         assert page.locator(".chat-text").inner_text() == "สวัสดี ครับ\n\nสองง"
         assert page.locator(".chat-text strong").inner_text() == "ครับ"
         assert page.locator("#chat-question").evaluate("e => e === document.activeElement")

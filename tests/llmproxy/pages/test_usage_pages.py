@@ -53,7 +53,7 @@ def test_the_page_has_sums_bars_and_the_same_as_a_table(
     assert "Day Answers Failed" in text
     assert "เครื่องใหม่" in text
     assert f'href="/account/keys/{key.pk}"' in html
-    assert "This website" not in text
+    assert "Browser" not in text
     weekly = person.get(USAGE, {"first": str(ago(120).date()), "last": str(ago(0).date())})
     assert weekly.content.decode().count("<rect") in (18, 19)
     assert "By week" in extract_text(weekly)
@@ -64,7 +64,7 @@ def test_a_model_or_key_alone_and_back(person: Client, user: User, key: ApiKey) 
     answer(user, ago(1), credential=key.credential, charged=3)
     answer(user, ago(1), credential="device:" + "a" * 32, credential_name="Old laptop")
     page = extract_text(person.get(USAGE))
-    assert "This website" in page
+    assert "Browser" in page
     assert "Old laptop disconnected" in page
     assert "Charged 3 " in extract_text(person.get(USAGE, {"credential": key.credential}))
     only = person.get(USAGE, {"credential": "browser", "range": "7"})
