@@ -1,6 +1,7 @@
 """`/account/access`: the devices and API keys of a person, in one style."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from deviceauth.models import DeviceSession
 from deviceauth.pages import describe_scopes
 from llmproxy.pages.key_forms import get_last_day
 from llmproxy.receipts.callers import DEVICE, KEY
+from llmproxy.usage.recent import SmallChart, draw_small_charts
 
 PAGE = 50  # devices on one page; a person cannot have more than API_KEYS_PER_USER keys
 
@@ -49,6 +51,7 @@ class Access:
     address: str = ""
     last_day: date | None = None
     is_over: bool = False
+    chart: SmallChart | None = None
 
     @property
     def is_used_up(self) -> bool:
@@ -79,13 +82,20 @@ def show(request: HttpRequest) -> HttpResponse:
     spent = budgets.read_spending(user)
     is_valid = query.is_valid()
     before = query.cleaned_data["before"] if is_valid else None
+    page = cut_devices(user, before, spent)
+    keys = [describe_key(key, spent) for key in ApiKey.objects.live().filter(user=user)]
+    charts = draw_small_charts(user, [access.credential for access in (*page.rows, *keys)])
     context = {
-        "page": cut_devices(user, before, spent),
+        "page": replace(page, rows=add_charts(page.rows, charts)),
         "before": before,
-        "keys": [describe_key(key, spent) for key in ApiKey.objects.live().filter(user=user)],
+        "keys": add_charts(keys, charts),
         "most": settings.API_KEYS_PER_USER,
     }
     return render(request, "llmproxy/access/list.html", context, status=200 if is_valid else 400)
+
+
+def add_charts(rows: Iterable[Access], charts: Mapping[str, SmallChart]) -> list[Access]:
+    return [replace(row, chart=charts.get(row.credential)) for row in rows]
 
 
 def cut_devices(user: User, before: int | None, spent: dict[str, int]) -> DevicesPage:

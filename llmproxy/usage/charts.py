@@ -15,6 +15,7 @@ from llmproxy.usage.sums import COLUMNS, Sum
 WIDTH, HEIGHT = 1000, 160
 GAP = 0.25  # of the place of a bar
 MOST_BARS = 90  # Above that, a bar is a week.
+SMALL_HEIGHT = 16  # of a chart in a table
 LEAST_HEIGHT = 2  # A bar that is not 0 can be seen.
 
 
@@ -91,6 +92,16 @@ def draw_bars(periods: Sequence[Period], measure: str) -> Chart:
         title = f"{period.label}: {value:,}"
         bars.append(Bar(title, *(f"{side:.2f}" for side in box)))
     return Chart(bars, top, any(period.first != period.last for period in periods))
+
+
+def draw_path(values: Sequence[int]) -> str:
+    """Draw bars as one path in a box of one unit a bar and SMALL_HEIGHT: for charts in a table."""
+    top = max(values, default=0)
+    return "".join(
+        f"M{place} {SMALL_HEIGHT}v-{max(round(SMALL_HEIGHT * value / top), 1)}h.75V{SMALL_HEIGHT}"
+        for place, value in enumerate(values)
+        if value > 0
+    )
 
 
 def _number_days(first: date, days: Sequence[Sum]) -> list[tuple[date, Sum]]:

@@ -1,5 +1,6 @@
 """What the overview of an account says about usage: the last days, and how long credits last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,7 +10,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.time_zones import borders, zone_of
 from credits.models import Grant
-from llmproxy.usage import forecast, sums
+from llmproxy.usage import charts, forecast, sums
 
 DAYS = 30
 
@@ -32,6 +33,23 @@ class Recent:
     @property
     def month(self) -> int:
         return sum(day.charged for day in self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class SmallChart:
+    """What one device or key used on the last DAYS days: whole credits, and bars as an SVG path."""
+
+    used: int
+    path: str
+    width: int = DAYS
+    height: int = charts.SMALL_HEIGHT
+
+
+def draw_small_charts(user: User, credentials: Sequence[str]) -> dict[str, SmallChart]:
+    """Draw the last DAYS days of each of these credentials that was used in them."""
+    first = find_today(user) - timedelta(days=DAYS - 1)
+    days = sums.read_days_of(user, borders(first, DAYS, zone_of(user)), credentials)
+    return {name: SmallChart(sum(used), charts.draw_path(used)) for name, used in days.items()}
 
 
 def read_recent(user: User) -> Recent:

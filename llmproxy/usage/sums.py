@@ -120,6 +120,19 @@ def read_days(user: User, borders: Sequence[datetime]) -> list[Sum]:
     return days
 
 
+def read_days_of(
+    user: User, borders: Sequence[datetime], credentials: Sequence[str]
+) -> dict[str, list[int]]:
+    """Read the credits charged on each day to each of these credentials that was used."""
+    days: dict[str, list[int]] = {}
+    parameters = _make_parameters(user, borders, None, None) | {"credentials": list(credentials)}
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_CREDENTIAL_AND_DAY, parameters)
+        for credential, day, charged in cursor.fetchall():
+            days.setdefault(credential, [0] * (len(borders) - 1))[day - 1] = charged
+    return days
+
+
 def _make_parameters(
     user: User, borders: Sequence[datetime], model: str | None, credential: str | None
 ) -> dict[str, Any]:
@@ -178,3 +191,9 @@ _BY_PART = f"""
 SELECT model, credential, max(name), {_SUMS} FROM ({_PARTS}) parts GROUP BY 1, 2 ORDER BY 1, 2
 """  # noqa: S608
 _BY_DAYS = f"SELECT day, {_SUMS} FROM ({_PARTS}) parts GROUP BY 1"  # noqa: S608
+_BY_CREDENTIAL_AND_DAY = f"""
+SELECT credential, width_bucket(moment, %(borders)s::timestamptz[]) AS day, sum(charged)::bigint
+  FROM ({_ROWS}) every
+ WHERE credential = ANY(%(credentials)s)
+ GROUP BY 1, 2 HAVING sum(charged) > 0
+"""  # noqa: S608

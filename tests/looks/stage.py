@@ -13,8 +13,10 @@ from accounts.toolbox.request_source import Source
 from credits import ledger
 from credits.models import Purchase
 from deviceauth.models import DeviceSession
+from llmproxy.usage import folding
 from tests.deviceauth.conftest import Device
 from tests.llmproxy import scripted_upstream as script
+from tests.llmproxy.usage.conftest import answer
 
 LONG_NAME = "เครื่องของฝ่ายบัญชีที่สำนักงานใหญ่ชั้นสิบสองสำหรับสรุปเอกสารภาษีและรายงานประจำเดือน"
 AGENT = {"headers": {"User-Agent": "Mozilla/5.0 (Windows NT 10.0) SmartSpecPro/1.2"}}
@@ -36,8 +38,8 @@ def set_stage(make_user: Callable[..., User], chat: Any, upstream: Any) -> dict[
     ledger.adjust(user=ann, amount=14_500, reason="For pictures", actor=None)
     return {
         "month": f"{timezone.now():%Y-%m}",
+        **grant_access(ann),  # first, because ids of completions rise with time
         **send_requests(ann, chat, upstream),
-        **grant_access(ann),
         **buy_credits(ann),
     }
 
@@ -62,12 +64,23 @@ def grant_access(ann: User) -> dict[str, str]:
     session.save()
     key = api_keys.create(user=ann, name="Nightly build", source=Source(), monthly_budget=2000).key
     api_keys.create(user=ann, name=LONG_NAME, source=Source())
+    use_for_a_month(ann, session.credential, key.credential)
     waiting = Device(extra=AGENT).start()
     return {
         "device": str(session.pk),
         "key": str(key.pk),
         "user_code": waiting.codes["user_code"],
     }
+
+
+def use_for_a_month(ann: User, *credentials: str) -> None:
+    """Write completions for the charts only, without the ledger."""
+    for days in range(28, 0, -1):
+        when = timezone.now() - timedelta(days=days)
+        for number, credential in enumerate(credentials):
+            if (days + number) % 7 > number:
+                answer(ann, when, credential=credential, charged=20 + days * (number + 3) % 60)
+    folding.fold()
 
 
 def buy_credits(ann: User) -> dict[str, str]:

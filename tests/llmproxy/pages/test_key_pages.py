@@ -20,6 +20,7 @@ from accounts.toolbox.request_source import Source
 from credits import ledger
 from llmproxy import catalogue
 from tests.llmproxy.scripted_upstream import Upstream
+from tests.llmproxy.usage.conftest import answer as write_completion
 
 pytestmark = pytest.mark.django_db
 KEYS, EACH, NEW = "/account/access", "/account/keys", "/account/keys/new"
@@ -343,3 +344,17 @@ def test_only_models_of_the_plan_are_offered(person: Client, user: User) -> None
     catalogue.adopt_environment()
     form = person.get(NEW).context["form"]
     assert form.fields["allowed_models"].choices == [("small", "small")]
+
+
+def test_the_list_draws_what_each_key_used_in_30_days(
+    person: Client, user: User, key: ApiKey
+) -> None:
+    for days, charged in ((0, 7), (2, 14), (31, 900)):
+        when = timezone.now() - timedelta(days=days)
+        write_completion(user, when, credential=key.credential, charged=charged)
+    write_completion(user, timezone.now(), credential="key:1000000", charged=300)
+    html = page(person.get(KEYS))
+    assert html.count('class="sparkline"') == 1
+    assert 'd="M27 16v-16h.75V16M29 16v-8h.75V16"' in html
+    assert 'aria-label="21 credits used in 30 days, by day"' in html
+    assert f'href="/account/usage?credential=key%3A{key.pk}"' in html
