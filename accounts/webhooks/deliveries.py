@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 from django.db.transaction import atomic
 from django.utils import timezone
 
@@ -70,10 +70,14 @@ def _build(
 
 
 def list_due_endpoints(limit: int) -> list[int]:
-    """Return the ids of endpoints with a message that is due, the longest waiting first."""
+    """Return the ids of endpoints with a message that is due, the longest waiting first.
+
+    Endpoints that fail come last: calls to them take long, and nobody else waits for them.
+    """
     due = WebhookDelivery.objects.filter(state=State.WAITING, next_try_at__lte=timezone.now())
-    rows = due.order_by("next_try_at").values_list("endpoint", flat=True)[:limit]
-    return list(dict.fromkeys(rows))
+    first = due.order_by().values("endpoint").annotate(first=Min("next_try_at"))
+    rows = first.order_by(F("endpoint__failing_since").asc(nulls_first=True), "first")
+    return list(rows.values_list("endpoint", flat=True)[:limit])
 
 
 def claim_endpoint(pk: int) -> WebhookEndpoint | None:
@@ -115,8 +119,11 @@ def compute_next_try(created_at: datetime, tries: int, now: datetime) -> datetim
 
 def note_result(
     endpoint: WebhookEndpoint, row: WebhookDelivery, *, status: int | None, problem: str = ""
-) -> None:
-    """Record the result of an attempt. A 2xx is a success; 410 switches the endpoint off."""
+) -> bool:
+    """Record the result of an attempt, and return whether it was a success, which a 2xx is.
+
+    A 410 switches the endpoint off.
+    """
     now = timezone.now()
     rows = WebhookDelivery.objects.filter(pk=row.pk)
     rows.update(last_status=status, last_problem=problem)
@@ -124,7 +131,7 @@ def note_result(
     if status is not None and 200 <= status < 300:
         rows.update(state=State.DELIVERED, next_try_at=None)
         mine.update(failing_since=None, last_success_at=now)
-        return
+        return True
     if status == GONE:
         endpoints.switch_off(endpoint, WebhookEndpoint.Off.GONE)
     elif row.type == TEST:
@@ -133,6 +140,7 @@ def note_result(
         mine.filter(failing_since=None).update(failing_since=now)
         if now >= row.created_at + GIVE_UP:
             _give_up(mine, row)
+    return False
 
 
 def _give_up(mine: QuerySet[WebhookEndpoint], row: WebhookDelivery) -> None:

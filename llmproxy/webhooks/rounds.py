@@ -13,7 +13,7 @@ from accounts.webhooks.addresses import NotAllowed, read_url
 from llmproxy.webhooks import call
 
 AT_ONCE = 8
-MOST = 1000  # the most messages of one round
+MOST = 1000  # the most endpoints of one round
 # An endpoint is kept for so long; what is then due waits for the next round. One more call fits
 # into the time for which it was claimed.
 SECONDS = 60
@@ -36,7 +36,10 @@ def _serve_and_close(pk: int) -> int:
 
 
 def serve_endpoint(pk: int) -> int:
-    """Send what is due to one endpoint, one message after the other; return how many attempts."""
+    """Send what is due to one endpoint, one message after the other; return how many attempts.
+
+    After a failure the endpoint waits for the next round, so that a slow one holds nobody up.
+    """
     until, attempts = time.monotonic() + SECONDS, 0
     endpoint = deliveries.claim_endpoint(pk)
     if endpoint is None:
@@ -44,23 +47,23 @@ def serve_endpoint(pk: int) -> int:
     try:
         while time.monotonic() < until and (row := deliveries.claim_next(endpoint)):
             attempts += 1
-            send(endpoint, row)
+            if not send(endpoint, row):
+                break
     finally:
         deliveries.give_back_endpoint(endpoint)
     return attempts
 
 
-def send(endpoint: WebhookEndpoint, row: WebhookDelivery) -> None:
-    """Make one attempt and write how it ended."""
+def send(endpoint: WebhookEndpoint, row: WebhookDelivery) -> bool:
+    """Make one attempt, record how it ended, and return whether it was a success."""
     try:
         status = _post(endpoint, row)
     except (NotAllowed, call.NoAnswer) as error:
         problem = error.code if isinstance(error, NotAllowed) else error.problem
-        deliveries.note_result(endpoint, row, status=None, problem=problem)
+        return deliveries.note_result(endpoint, row, status=None, problem=problem)
     except encryption.Unreadable:
-        deliveries.note_result(endpoint, row, status=None, problem="unreadable")
-    else:
-        deliveries.note_result(endpoint, row, status=status)
+        return deliveries.note_result(endpoint, row, status=None, problem="unreadable")
+    return deliveries.note_result(endpoint, row, status=status)
 
 
 def _post(endpoint: WebhookEndpoint, row: WebhookDelivery) -> int:

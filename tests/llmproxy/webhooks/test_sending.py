@@ -295,3 +295,15 @@ def test_a_charge_that_crosses_reaches_the_receiver_by_the_short_round(hook, rec
     Command().tick_often()
     _path, headers, body = receiver.requests[0]
     assert Webhook(secret).verify(body, headers)["type"] == "credits.used_up"
+
+
+def test_a_failing_endpoint_gets_one_attempt_a_round_and_comes_last(hook, receiver, make_user):
+    failing, healthy = hook[0], endpoints.add(make_user("b@b.co"), read_url(f"https://{NAME}/b"))[0]
+    WebhookEndpoint.objects.filter(pk=failing.pk).update(failing_since=timezone.now())
+    for endpoint in (failing, failing, healthy, healthy):
+        deliveries.queue_test(endpoint)
+    assert deliveries.list_due_endpoints(2) == [healthy.pk, failing.pk]
+    assert rounds.serve_endpoint(healthy.pk) == 2
+    receiver.respond = lambda handler: answer(handler, 503)
+    assert rounds.serve_endpoint(failing.pk) == 1
+    assert deliveries.list_due_endpoints(2) == [failing.pk]
