@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Min, Sum
+from django.db.models import Min, QuerySet, Sum
 from django.urls import reverse
 
 from accounts.models import AccountAlert, User
@@ -39,7 +39,7 @@ class Finding:
 def find_unusual() -> int:
     """Note an alert for each user whose last 24 hours are unusual; return how many."""
     until = UsageFold.objects.values_list("until", flat=True).first()
-    return 0 if until is None else sum(_note(pk, until) for pk in _list_active(until))
+    return 0 if until is None else sum(_note(user, until) for user in _list_candidates(until))
 
 
 def _list_active(until: datetime) -> list[int]:
@@ -50,16 +50,24 @@ def _list_active(until: datetime) -> list[int]:
     return list(recent.order_by().values_list("user", flat=True).distinct())
 
 
-def _note(user_id: int, until: datetime) -> bool:
+def _list_candidates(until: datetime) -> QuerySet[User]:
+    """Return who was charged more than LEAST in the last 24 hours and was not told in them."""
+    told = AccountAlert.objects.filter(kind=KIND, created_at__gt=until - DAY).values("user")
+    used = UsageQuarter.objects.filter(user__in=_list_active(until), quarter__gte=until - DAY)
+    much = used.values("user").annotate(sum=Sum("charged")).filter(sum__gt=LEAST).values("user")
+    return User.objects.filter(pk__in=much).exclude(pk__in=told)
+
+
+def _note(user: User, until: datetime) -> bool:
+    user_id = user.pk
     found = judge(user_id, until)
-    told = AccountAlert.objects.filter(user=user_id, kind=KIND, created_at__gt=until - DAY)
-    if found is None or told.exists():
+    if found is None:
         return False
     last_day = UsageQuarter.objects.filter(user=user_id, quarter__gte=until - DAY)
     most = last_day.values("model", "credential", "credential_name").annotate(part=Sum("charged"))
     top = most.order_by("-part").first() or {}
     AccountAlert.objects.note(
-        User.objects.get(pk=user_id),
+        user,
         KIND,
         key=f"unusual:{until:%Y-%m-%dT%H}",
         charged=found.charged,

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.alerts import fan_out
 from accounts.models import AccountAlert, OutgoingMail
@@ -78,3 +80,11 @@ def test_it_is_told_once_a_day_with_what_did_most_and_how_to_stop_it(user):
 def test_a_device_is_led_to_its_own_page_and_what_is_gone_to_security(user):
     assert unusual.find_stop_path(user.pk, "device:" + "0" * 32) == "/account/security"
     assert unusual.find_stop_path(user.pk, "") == "/account/security"
+
+
+def test_users_with_little_use_cost_no_statement_of_their_own(make_user):
+    for number in range(5):
+        use(make_user(f"user{number}@example.com"), 50, *[5] * 10)
+    with CaptureQueriesContext(connection) as queries:
+        assert unusual.find_unusual() == 0
+    assert sum("usage_quarters" in query["sql"] for query in queries) == 1
