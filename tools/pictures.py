@@ -25,6 +25,7 @@ FOLDER = ROOT / ".screenshots"
 NEW, ACCEPTED = FOLDER / "new", FOLDER / "accepted"
 TOLERANCE = 24  # of 255, in one colour of one pixel
 MOST_PIXELS = 0.001  # of all pixels may differ more
+SLOWEST = 5  # first paints that are printed
 
 # The browser compares two pictures of the same size; it returns the part of pixels that differ.
 DIFFER = """
@@ -77,6 +78,8 @@ def main(arguments: list[str]) -> int:
     changed = [picture for picture in pictures if picture.has_changed]
     index = FOLDER / "index.html"
     sys.stdout.write(f"{len(pictures)} pictures, {len(changed)} new or changed: {index}\n")
+    slowest = sorted((NEW / "first-paints.txt").read_text().splitlines())[-SLOWEST:]
+    sys.stdout.write("The slowest first paints:\n" + "".join(f"{line}\n" for line in slowest))
     return status
 
 
@@ -92,6 +95,7 @@ def take_pictures(only: str) -> int:
     NEW.mkdir(parents=True, exist_ok=True)
     for path in NEW.glob(f"*{only}*.png" if only else "*.png"):
         path.unlink()
+    (NEW / "first-paints.txt").unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "tests/looks"]
     wanted = os.environ | {"PICTURES": str(NEW), "ONLY": only}
     return subprocess.run(command, cwd=ROOT, env=wanted, check=False).returncode

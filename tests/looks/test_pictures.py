@@ -78,11 +78,19 @@ def photograph(
     if place.act:
         place.act(page)
     page.screenshot(path=Path(FOLDER) / name, full_page=True, animations="disabled")
+    write_first_paint(page, name)
     problems = find_problems(page, name)
     page.close()
     if answer is None or answer.status >= 500:
         problems.append(f"{name}: {answer and answer.status}")
     return problems
+
+
+def write_first_paint(page: Page, name: str) -> None:
+    """Add a line with the milliseconds from the request to the first text on the page."""
+    paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+    with (Path(FOLDER) / "first-paints.txt").open("a") as lines:
+        lines.write(f"{paint or 0:6.0f} ms {name}\n")
 
 
 def find_problems(page: Page, name: str) -> list[str]:
