@@ -15,6 +15,8 @@ from tests.concurrently import concurrently
 pytestmark = pytest.mark.django_db
 
 NOVEMBER = datetime(2026, 11, 22, 12, tzinfo=UTC)
+# What is granted in this month does not expire while the tests run.
+FAR_MONTH = datetime(2090, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_changing_plans_back_and_forth_grants_each_once(
     for chosen in (plan, other, plan, other):
         User.objects.filter(pk=member.pk).update(plan=chosen)
         Plan.objects.filter(pk=plan.pk).update(monthly_credits=100 + len(grants))
-        grants.append(grant(monkeypatch, NOVEMBER))
+        grants.append(grant(monkeypatch, FAR_MONTH))
     assert Transaction.objects.filter(user=member).count() == 2
     assert audit.run().findings == []
 
@@ -106,10 +108,10 @@ def test_a_plan_may_have_any_slug(
 ) -> None:
     odd = Plan.objects.create(slug="x/y", name="Odd", monthly_credits=7)
     User.objects.filter(pk=member.pk).update(plan=odd)
-    grant(monkeypatch, NOVEMBER)
+    grant(monkeypatch, FAR_MONTH)
     Plan.objects.create(slug="x", name="X", monthly_credits=5, credits_roll_over=True)
     User.objects.filter(pk=member.pk).update(plan="x")
-    grant(monkeypatch, NOVEMBER)
+    grant(monkeypatch, FAR_MONTH)
     assert ledger.balance(member).credits == 12
 
 

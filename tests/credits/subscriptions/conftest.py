@@ -15,7 +15,7 @@ from tests.credits.audited import audited  # noqa: F401 – runs after each test
 from tests.stripe import FakeStripe
 
 DAY = 24 * 3600
-MONTH = 31 * DAY
+MONTH = 32 * DAY  # longer than any month, shorter than two
 PRICES = {"mini": (100, 500), "pro": (1000, 2000), "team": (3000, 5000)}
 
 

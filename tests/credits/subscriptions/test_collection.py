@@ -197,7 +197,7 @@ def test_who_pays_on_the_31st_pays_and_gets_once_for_each_period(begin, fake_str
 
 def test_lost_events_are_made_up_for_within_a_day(subscribe, fake_stripe, ann):
     row = subscribe()
-    fake_stripe.advance(31 * DAY)
+    fake_stripe.advance(32 * DAY)
     Subscription.objects.update(checked_at=F("checked_at") - timedelta(days=1, minutes=1))
     call_command("sync_subscriptions")
     row.refresh_from_db()
