@@ -80,10 +80,11 @@ class Events:
 
     def _unify_line_ends(self, chunk: bytes) -> bytes:
         """Replace CR and CR LF by LF. They may be mixed, and a CR LF may be split."""
-        if self._ended_with_cr:
-            chunk = chunk.removeprefix(b"\n")
-        self._ended_with_cr = chunk.endswith(b"\r") or (self._ended_with_cr and not chunk)
-        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not chunk:
+            return chunk
+        rest = chunk.removeprefix(b"\n") if self._ended_with_cr else chunk
+        self._ended_with_cr = chunk.endswith(b"\r")
+        return rest.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _too_large() -> UpstreamError:

@@ -294,3 +294,16 @@ def test_a_blank_line_of_two_kinds_is_one_end() -> None:
 def test_an_event_is_passed_at_its_own_blank_line() -> None:
     """A CR may be followed by LF; an event does not wait for it."""
     assert len(Events().feed(b"data: [DONE]\r\r")) == 1
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS.keys())
+def test_a_chunk_is_read_however_the_network_splits_it(form: Callable[[bytes], bytes]) -> None:
+    """Packets that are sent one after the other may arrive as one; here each arrives alone."""
+    whole = b"".join(map(form, CHUNKS))
+    for size in (1, 2, 3, 5):
+        events = Events()
+        read = []
+        for at in range(0, len(whole), size):
+            read += events.feed(whole[at : at + size]) + events.feed(b"")
+        read += events.end()
+        assert [b"data: " + event.data for event in read] == [one.strip() for one in CHUNKS], size
