@@ -79,14 +79,18 @@ class Wire:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            target = self.target
             try:
-                server = socket.create_connection(("127.0.0.1", self.target()), CONNECT_SECONDS)
+                server = socket.create_connection(("127.0.0.1", target()), CONNECT_SECONDS)
             except OSError:
                 self.refused += 1
                 client.close()  # As a database that is away does.
                 continue
             server.settimeout(None)
-            Line(self, client, server).start()
+            line = Line(self, client, server)
+            line.start()
+            if self.target is not target:  # `cut` may have come before the line was there.
+                line.close()
 
 
 class Line:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,6 +47,18 @@ def other(wire: Wire) -> Iterator[Any]:
 def go_away(wire: Wire) -> None:
     wire.target = lambda: 1
     wire.cut()
+
+
+def test_a_line_that_is_being_made_is_cut_with_the_others(wire: Wire) -> None:
+    server = wire.target
+
+    def go_away_meanwhile() -> int:
+        go_away(wire)
+        return server()
+
+    wire.target = go_away_meanwhile
+    with socket.create_connection(("127.0.0.1", wire.port), timeout=2) as client:
+        assert client.recv(1) == b""
 
 
 def test_the_first_call_after_the_return_is_quick(wire: Wire, other: Any) -> None:

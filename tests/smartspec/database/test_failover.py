@@ -52,6 +52,12 @@ def select_port(other: Any) -> int:
     return port
 
 
+def is_in_recovery(server: Server) -> bool:
+    with psycopg.connect(server.conninfo) as line:
+        row = line.execute("SELECT pg_is_in_recovery()").fetchone()
+    return row == (True,)
+
+
 def test_connections_go_to_the_server_that_can_be_written(servers: list[Server]) -> None:
     primary, standby = servers
     other = open_pool([standby, primary], "failover")
@@ -69,6 +75,7 @@ def test_connections_go_to_the_server_that_can_be_written(servers: list[Server])
         assert fault.name == "read only"
         primary.kill()
         standby.promote()
+        eventually(lambda: not is_in_recovery(standby))  # PostgreSQL may take some seconds.
         eventually(lambda: Probe().ask(alone) == READY, seconds=5)
         started = time.monotonic()
         assert select_port(other) == standby.port
