@@ -1,6 +1,6 @@
-# Three test processes share two cores, because each of them waits for a third of its time. A
+# Four test processes share two cores, because each of them waits for two fifths of its time. A
 # selection of tests (ARGS) runs in one process, which starts sooner. Drills are run by `make drills`.
-ALL_TESTS = -n 3 --dist worksteal -m "not drill"
+ALL_TESTS = -n 4 --dist worksteal -m "not drill"
 
 # Python and pytest keep the modules that they have compiled. Without them a run takes twice as long
 # to start.

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -20,8 +19,10 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone, translation
 from oauth2_provider.models import AccessToken
 from playwright import sync_api
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
+from accounts.operation import current as operation
 from bench.browser import Browser
 from credits import ledger
 from llmproxy.spool import folder
@@ -70,6 +71,8 @@ GUARDS = {
     "payment_events": "payment_events_stay",
     "documents": "documents_stay",
     "document_counters": "document_counters_stay",
+    "django_admin_log": "django_admin_log_append_only",
+    "operator_settings": "operator_settings_append_only",
 }
 
 
@@ -118,27 +121,42 @@ def _default_language() -> Iterator[None]:
     translation.deactivate()
 
 
+@pytest.fixture(autouse=True)
+def _default_settings() -> Iterator[None]:
+    """Forget what an administrator has set in a test, which this process would keep."""
+    yield
+    operation.put(operation.Snapshot())
+
+
 def _delete_rows() -> None:
-    """Look for the tables that have rows to delete, and delete them: two statements.
+    """Look for the tables that have rows to delete, and delete them.
 
     Most tests fill a few of some seventy tables.
     """
     with connection.cursor() as cursor, atomic():
-        cursor.execute(_find_filled_tables())
+        cursor.execute("SELECT tests.find_filled_tables()")
         filled = [table for (table,) in cursor.fetchall()]
         guarded = [table for table in filled if table in GUARDS]
         deletes = [f"DELETE FROM {table} WHERE {_goes(table)}" for table in filled]
         cursor.execute(";".join([*_guards_off(guarded), *deletes, *_guards_on(guarded)]))
 
 
-@cache
-def _find_filled_tables() -> str:
+def _define_finding() -> str:
+    """Define the search as a function, because PostgreSQL keeps the plans of a function.
+
+    It makes new plans only for the tables whose triggers were switched off and on.
+    """
     models = apps.get_models(include_auto_created=True)
     tables = [model._meta.db_table for model in models if model._meta.managed]
-    return " UNION ALL ".join(
-        f"SELECT '{table}' WHERE EXISTS (SELECT FROM {table} WHERE {_goes(table)})"
+    looks = "\n".join(
+        f"IF EXISTS (SELECT FROM {table} WHERE {_goes(table)}) THEN RETURN NEXT '{table}'; END IF;"
         for table in [*tables, "rate_limits", "django_cache"]
     )
+    return f"""
+        CREATE SCHEMA IF NOT EXISTS tests;
+        CREATE OR REPLACE FUNCTION tests.find_filled_tables() RETURNS SETOF text
+        LANGUAGE plpgsql AS $$ BEGIN {looks} END $$
+    """
 
 
 def _goes(table: str) -> str:
@@ -172,6 +190,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Of pytest-django, which makes the test database next."""
     pytest_postgres.use_template(connection.settings_dict)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Of pytest-django, whose fixture has made the test database."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(_define_finding())
 
 
 @pytest.fixture(scope="module")

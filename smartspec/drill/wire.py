@@ -88,8 +88,10 @@ class Wire:
                 continue
             server.settimeout(None)
             line = Line(self, client, server)
-            line.start()
-            if self.target is not target:  # `cut` may have come before the line was there.
+            self.lines.add(line)
+            if self.target is target:
+                line.start()
+            else:  # `cut` may have come before the line was there.
                 line.close()
 
 
@@ -101,7 +103,6 @@ class Line:
         self.waits_for_reply: Trap | None = None
 
     def start(self) -> None:
-        self.wire.lines.add(self)
         for relay in (self._relay_requests, self._relay_replies):
             threading.Thread(target=self._run_relay, args=(relay,), daemon=True).start()
 
