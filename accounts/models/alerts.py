@@ -54,6 +54,13 @@ class AccountAlert(models.Model):
         DEVICE = "device", _("New device")
         WEBHOOK_OFF = "webhook_off", _("Webhook switched off")
 
+    class Silence(models.TextChoices):
+        SWITCHED_OFF = "switched_off", _("switched off by the user")
+        TOLD_TODAY = "told_today", _("at most one email a day")
+        USED_UP = "used_up", _("used up right after")
+        REFILL = "refill", _("a refill buys credits")
+        USED_BEFORE = "used_before", _("credits are probably used before")
+
     user = models.ForeignKey(
         User,
         on_delete=models.CASCADE,
@@ -67,7 +74,9 @@ class AccountAlert(models.Model):
     created_at = models.DateTimeField(_("time"), db_default=Now())
     sent_at = models.DateTimeField(_("sent"), null=True)
     mailed_at = models.DateTimeField(_("mailed"), null=True)
-    silent_because = models.CharField(_("not mailed because"), max_length=20, db_default="")
+    silent_because = models.CharField(
+        _("not mailed because"), max_length=20, choices=Silence, db_default=""
+    )
 
     objects = AlertManager()
 

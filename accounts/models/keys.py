@@ -71,6 +71,8 @@ class ApiKey(Limits):
                 condition=models.Q(revoked_at__isnull=False),
                 name="api_keys_revoked",
             ),
+            # For an administrator who has the end of a leaked key.
+            models.Index(fields=["last_characters", "-id"], name="api_keys_by_ending"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["user", "form"], name="api_keys_once_per_form"),

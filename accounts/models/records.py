@@ -93,7 +93,12 @@ class OutgoingMail(models.Model):
         verbose_name = _("outgoing email")
         verbose_name_plural = _("outgoing emails")
         default_permissions = ("view",)
-        indexes = [models.Index(fields=["next_try_at"], name="outgoing_mails_by_time")]
+        permissions = [("resend_outgoingmail", _("Can send emails again"))]
+        indexes = [
+            models.Index(fields=["next_try_at"], name="outgoing_mails_by_time"),
+            # For the page of a user in the admin, if a million mails wait.
+            models.Index(fields=["to"], name="outgoing_mails_by_address"),
+        ]
 
     def __str__(self) -> str:
         return self.subject

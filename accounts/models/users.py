@@ -144,6 +144,10 @@ class User(Limits, AbstractBaseUser, PermissionsMixin):
         db_table = "users"
         verbose_name = _("user")
         verbose_name_plural = _("users")
+        permissions = [
+            ("disable_user", _("Can disable and enable users")),
+            ("export_list", _("Can export lists of the admin")),
+        ]
         indexes = [
             models.Index(fields=["plan", "allowance"], name="users_by_allowance"),
             models.Index(

@@ -25,6 +25,7 @@ class WebhookEndpoint(models.Model):
         GONE = "gone", _("The address responded with 410 Gone.")
         FAILED = "failed", _("No message was delivered for five days.")
         BY_USER = "by_user", _("You have switched it off.")
+        BY_US = "by_us", _("The operator of this site has switched it off.")
 
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="webhooks", verbose_name=_("user")
@@ -48,6 +49,7 @@ class WebhookEndpoint(models.Model):
         verbose_name = _("webhook")
         verbose_name_plural = _("webhooks")
         default_permissions = ("view",)
+        permissions = [("close_webhookendpoint", _("Can close webhooks and open them again"))]
 
     def __str__(self) -> str:
         return self.url
@@ -90,6 +92,7 @@ class WebhookDelivery(models.Model):
         verbose_name = _("webhook delivery")
         verbose_name_plural = _("webhook deliveries")
         default_permissions = ("view",)
+        permissions = [("redeliver_webhookdelivery", _("Can send webhook messages again"))]
         indexes = [
             models.Index(fields=["endpoint", "-id"], name="webhook_deliveries_by_endpoint"),
             models.Index(
