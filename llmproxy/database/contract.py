@@ -251,7 +251,17 @@ AdmissionRefused = (
 FreeRefused = NotAllowed | RateExceeded
 
 
-class CompletionColumns(TypedDict):
+class ProviderCost(TypedDict):
+    """What a completion costs at the provider: US dollars, or None if that is not known.
+
+    `provider_cost_source` is a Completion.CostSource, None without a cost.
+    """
+
+    provider_cost: float | str | None
+    provider_cost_source: str | None
+
+
+class CompletionColumns(ProviderCost):
     """The columns of `completions` that Python computes, besides those of counts and prices.
 
     `gateway_settle` itself computes the other columns.
@@ -279,7 +289,6 @@ class CompletionColumns(TypedDict):
     extras: dict[str, Any] | None
     attempts: list[dict[str, Any]]
     dropped_parameters: list[str] | None
-    provider_cost: float | None
     held: int
     cost: int
     first_byte_ms: int | None

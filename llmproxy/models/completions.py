@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import Coalesce, Now
+from django.db.transaction import atomic
 from django.utils.translation import gettext_lazy as _
 
 from llmproxy.metering.price_kinds import COLUMN_KINDS, COUNT_COLUMNS
@@ -15,6 +16,7 @@ from llmproxy.metering.pricing import Prices, Usage
 from llmproxy.models.choices import Endpoint
 from llmproxy.models.providers import price
 
+MOST_TRACED = 200  # rows of one trace that are looked up
 FELL_BACK = models.Q(attempts__1__isnull=False)  # more than one provider was asked
 
 
@@ -25,6 +27,25 @@ class CompletionQuerySet(models.QuerySet["Completion"]):
             models.Q(provider=slug)
             | (FELL_BACK & models.Q(attempts__contains=[{"provider": slug}]))
         )
+
+    def list_keys(self, **traced: str) -> list[int]:
+        """Return keys of completions with this request_id or trace_id, MOST_TRACED at most.
+
+        The planner does not know how few blocks a Bloom filter leaves, and can read the whole table
+        instead, in parallel. So it may not, for this statement.
+        """
+        with atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SET LOCAL enable_seqscan = off; SET LOCAL jit = off;"
+                " SET LOCAL max_parallel_workers_per_gather = 0"
+            )
+            rows = self.filter(**traced).order_by().values_list("pk", flat=True)
+            keys = list(rows[:MOST_TRACED])
+            cursor.execute(
+                "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL jit TO DEFAULT;"
+                " SET LOCAL max_parallel_workers_per_gather TO DEFAULT"
+            )
+        return keys
 
 
 class Completion(models.Model):
@@ -41,6 +62,10 @@ class Completion(models.Model):
         CAPPED = "capped", _("Reported by the provider, beyond the allowed amount")
         ESTIMATED = "estimated", _("Estimated, because the provider did not report the tokens")
         NONE = "none", _("Nothing was generated")
+
+    class CostSource(models.TextChoices):
+        TOLD = "told", _("Reported by the provider")
+        COMPUTED = "computed", _("Computed from the provider's prices")
 
     class Status(models.TextChoices):
         COMPLETED = "completed", _("Completed")
@@ -95,9 +120,13 @@ class Completion(models.Model):
     dropped_parameters = ArrayField(
         models.CharField(max_length=100), verbose_name=_("left out of the request"), null=True
     )
-    # In US dollars, if the provider reported it. Callers do not see it.
+    # In US dollars; NULL if it is not known. Callers do not see it.
     provider_cost = models.DecimalField(
         _("cost at the provider"), max_digits=16, decimal_places=10, null=True
+    )
+    # Rows from before this column have NULL beside a cost that the provider reported.
+    provider_cost_source = models.CharField(  # noqa: DJ001
+        _("source of the cost"), max_length=10, choices=CostSource, null=True
     )
     held = models.BigIntegerField(_("held"))
     cost = models.BigIntegerField(_("cost"))
@@ -122,6 +151,12 @@ class Completion(models.Model):
                 condition=~models.Q(status="completed"),
                 name="completions_not_completed",
             ),
+            # For a filter in the admin. Almost every completion is collected, and is not in it.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(uncollected__gt=0),
+                name="completions_uncollected",
+            ),
             # For the filter in the admin: it skips pages without the provider, and an insert costs
             # almost nothing.
             BrinIndex(
@@ -134,6 +169,12 @@ class Completion(models.Model):
             BrinIndex(
                 fields=["request_id"],
                 name="completions_by_request",
+                opclasses=["text_bloom_ops"],
+                autosummarize=True,
+            ),
+            BrinIndex(
+                fields=["trace_id"],
+                name="completions_by_trace",
                 opclasses=["text_bloom_ops"],
                 autosummarize=True,
             ),

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.operation import current as operation
 from llmproxy import provider_keys
 from llmproxy.metering.price_kinds import PRICE_KINDS, TOKEN_KINDS
 from llmproxy.metering.price_rows import read_prices
@@ -128,6 +129,10 @@ class Provider(models.Model):
         _("fails for several callers"), default=False, db_default=False, editable=False
     )
     cooling_until = models.DateTimeField(_("paused until"), null=True, editable=False)
+    # An administrator's pause, which a success does not end. `cooling_until` is not before it.
+    held_back_until = models.DateTimeField(
+        _("paused by an administrator until"), null=True, editable=False
+    )
     last_failure_at = models.DateTimeField(_("last failure"), null=True, editable=False)
     last_error = models.CharField(
         _("last error"),
@@ -154,6 +159,7 @@ class Provider(models.Model):
         ordering = ["name"]
         verbose_name = _("provider")
         verbose_name_plural = _("providers")
+        permissions = [("pause_provider", _("Can pause providers and wake them"))]
 
     def __str__(self) -> str:
         return self.name
@@ -252,7 +258,7 @@ class LanguageModel(models.Model):
 
         A part without a price of its own has the price of its whole.
         """
-        return read_prices(self, settings.WEB_LLM_CREDIT_PER_1K_TOKENS)
+        return read_prices(self, operation.read_default_price())
 
     @property
     def obstacle(self) -> str | Promise:
@@ -323,6 +329,15 @@ class Deployment(models.Model):
         editable=False,
     )
     refused_at = models.DateTimeField(_("refused at"), null=True, editable=False)
+    # What the provider takes from the operator, in US dollars for the unit of each price kind, as
+    # decimal texts: `{"prices": {kind: price}, "long": {"from": tokens, "prices": {kind: price}}}`.
+    # `long` is missing if all prompts have one price.
+    provider_prices = models.JSONField(_("prices of the provider"), null=True, editable=False)
+    # Where these are from, such as `genai-prices 0.2.3, openai/gpt-4o`, and since when.
+    provider_prices_source = models.CharField(
+        _("source of these prices"), max_length=200, blank=True, db_default="", editable=False
+    )
+    provider_prices_at = models.DateTimeField(_("imported"), null=True, editable=False)
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:

@@ -1,6 +1,7 @@
 """Roll-ups of completions, which the pages of usage read instead of the completions."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -48,6 +49,8 @@ class UsageQuarter(Sums):
     class Meta:
         db_table = "usage_quarters"
         default_permissions = ()
+        # Quarters are written nearly in the order of time: a small index finds those of a day.
+        indexes = [BrinIndex(fields=["quarter"], name="usage_quarters_by_time", autosummarize=True)]
 
     def __str__(self) -> str:
         return f"{self.user_id} {self.quarter:%Y-%m-%d %H:%M} {self.model}"
@@ -60,10 +63,13 @@ class UsageHour(Sums):
     hour = models.DateTimeField(_("hour"))
     provider = models.CharField(_("provider"), max_length=50, blank=True)
     model = models.CharField(_("model"), max_length=200)
-    # In US dollars, of the completions for which the provider reported it.
+    # In US dollars, of the completions of which it is known; NULL if there are none.
     provider_cost = models.DecimalField(
         _("cost at the provider"), max_digits=20, decimal_places=10, null=True
     )
+    # How many these are, and what they were charged; NULL in hours from before these columns.
+    costed_completions = models.BigIntegerField(_("completions of known cost"), null=True)
+    costed_charged = models.BigIntegerField(_("charged for these"), null=True)
 
     class Meta:
         db_table = "usage_hours"
@@ -76,8 +82,13 @@ class UsageHour(Sums):
 class UsageFold(models.Model):
     """How far the completions are folded: a table of one row.
 
-    The roll-ups have what was written before `until`. Later completions have an id from `first_id`
-    on; some completions with such an id are earlier.
+    The quarters have what was written before `until`. Later completions have an id from `first_id`
+    on; some completions with such an id are earlier. The roll-ups over all users have the same up
+    to `hours_until`, with `hours_first_id`. Their days are those of `zone`.
+
+    What is before `filled_until` has all columns and tables of this version; from there up to
+    `hours_until`, an older version may have folded. Active users and first places are computed up
+    to `people_until`.
     """
 
     ONLY = 1  # the id of the row
@@ -85,6 +96,11 @@ class UsageFold(models.Model):
     id = models.SmallIntegerField(primary_key=True)
     until = models.DateTimeField(null=True)
     first_id = models.BigIntegerField(db_default=0)
+    hours_until = models.DateTimeField(null=True)
+    hours_first_id = models.BigIntegerField(db_default=0)
+    filled_until = models.DateTimeField(null=True)
+    people_until = models.DateTimeField(null=True)
+    zone = models.CharField(max_length=64, blank=True, db_default="")
 
     class Meta:
         db_table = "usage_folds"

@@ -27,10 +27,10 @@ _SINCE = f"""
 SELECT COALESCE(sum(charged), 0)::bigint, COALESCE(sum(answers), 0)::bigint
   FROM (SELECT charged, answers FROM usage_hours
          WHERE hour >= date_bin('1 hour', %(since)s, '2000-01-01 00:00:00+00')
-           AND hour < (SELECT until FROM usage_folds)
+           AND hour < (SELECT hours_until FROM usage_folds)
          UNION ALL
         SELECT charged, {ANSWERS_OF_ROW} FROM completions
          WHERE created_at >= %(since)s
-           AND id >= COALESCE((SELECT first_id FROM usage_folds), 0)
-           AND created_at >= COALESCE((SELECT until FROM usage_folds), '-infinity')) every
+           AND id >= COALESCE((SELECT hours_first_id FROM usage_folds), 0)
+           AND created_at >= COALESCE((SELECT hours_until FROM usage_folds), '-infinity')) every
 """  # noqa: S608 – the name is that of an expression

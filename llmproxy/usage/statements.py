@@ -50,17 +50,20 @@ _QUARTER_KEY = {
     "credential": "credential",
 }
 _QUARTER_VALUES = {"credential_name": "max(credential_name)", **_SUMS}
-_HOUR_KEY = {
+HOUR_KEY = {
     "hour": "date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')",
     "provider": "provider",
     "model": "model",
 }
+HOUR_VALUES = {
+    **_SUMS,
+    "provider_cost": "sum(provider_cost)",
+    "costed_completions": "count(provider_cost)",
+    "costed_charged": "COALESCE(sum(charged) FILTER (WHERE provider_cost IS NOT NULL), 0)",
+}
 FOLD_QUARTERS = _write_fold("usage_quarters", _QUARTER_KEY, _QUARTER_VALUES, "user_id IS NOT NULL")
 FOLD_QUARTERS_OF_USER = _write_fold(
     "usage_quarters", _QUARTER_KEY, _QUARTER_VALUES, "user_id = %(user)s"
-)
-FOLD_HOURS = _write_fold(
-    "usage_hours", _HOUR_KEY, {**_SUMS, "provider_cost": "sum(provider_cost)"}, "true"
 )
 DELETE_QUARTERS = """
 DELETE FROM usage_quarters

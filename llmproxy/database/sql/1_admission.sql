@@ -100,6 +100,7 @@ BEGIN
                'proxy', NULLIF(v.proxy, ''),
                'encrypted_proxy_login', NULLIF(v.encrypted_proxy_login, ''),
                'upstream_name', d.upstream_name, 'order', d."order", 'weight', d.weight,
+               'provider_prices', d.provider_prices::text,
                'connect_seconds', v.connect_seconds, 'first_byte_seconds', v.first_byte_seconds,
                'idle_seconds', v.idle_seconds, 'on_disconnect', v.on_disconnect,
                'drain_seconds', v.drain_seconds, 'failures', v.failures,

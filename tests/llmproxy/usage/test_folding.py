@@ -18,6 +18,7 @@ from tests.llmproxy.usage.conftest import answer
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+COSTS = "provider_cost", "costed_completions", "costed_charged"
 ALL = "answers", "failures", "prompt_tokens", "charged", "uncollected"
 
 
@@ -109,18 +110,18 @@ def test_an_old_installation_is_folded_in_steps_and_rounds(
 def test_operators_have_hours_over_all_users_and_calls_without_one(
     user: User, make_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer(user, NOON + 50 * MINUTE, provider_cost="0.5")
+    answer(user, NOON + 50 * MINUTE, provider_cost="0.5", charged=4)
     answer(make_user("bob@example.com"), NOON + MINUTE, charged=2)
     answer(None, NOON + 20 * MINUTE, charged=0)
     answer(user, NOON + 20 * MINUTE, provider="other")
     fold_until(NOON + 30 * MINUTE, monkeypatch)
     fold_until(NOON + 60 * MINUTE, monkeypatch)
     rows = UsageHour.objects.order_by("provider").values_list(
-        "hour", "provider", "model", "answers", "charged", "provider_cost"
+        "hour", "provider", "model", "answers", "charged", *COSTS
     )
-    assert [(*row[:5], float(row[5] or 0)) for row in rows] == [
-        (NOON, "local", "small", 3, 7, 0.5),
-        (NOON, "other", "small", 1, 5, 0),
+    assert [(*row[:5], float(row[5] or 0), *row[6:]) for row in rows] == [
+        (NOON, "local", "small", 3, 6, 0.5, 1, 4),
+        (NOON, "other", "small", 1, 5, 0, 0, 0),
     ]
 
 
@@ -185,8 +186,9 @@ def test_a_standby_only_names_what_differs(user: User, monkeypatch: pytest.Monke
     UsageQuarter.objects.update(charged=1)
     with atomic(), connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET LOCAL transaction_read_only = on")
-        [finding] = audit.run().findings
+        finding, derived = audit.run().findings
         set_rollback(True)
+    assert (finding.invariant, derived.invariant) == (18, 20)  # the places follow the quarters
     assert "a database that takes writes" in finding.remedy
 
 

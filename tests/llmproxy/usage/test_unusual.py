@@ -10,7 +10,7 @@ from accounts.alerts import fan_out
 from accounts.models import AccountAlert, OutgoingMail
 from llmproxy.models import UsageFold, UsageQuarter
 from llmproxy.usage import unusual
-from llmproxy.usage.folding import round_down
+from llmproxy.usage.steps import round_down
 from tests.llmproxy.usage.conftest import answer
 
 pytestmark = pytest.mark.django_db
