@@ -64,17 +64,19 @@ class Command(BaseCommand):
     def _report(self, proposal: Proposal) -> bool:
         """Print what becomes of a model; return whether it is changed."""
         name, chosen = proposal.model.name, proposal.chosen
-        if chosen is None or (proposal.changes and proposal.problem):
+        if chosen is None or (proposal.is_possible and proposal.problem):
             self.stdout.write(f"{name}: left as it is. {proposal.problem}")
             for candidate in proposal.candidates:
                 self.stdout.write(f"    --choose {name}={candidate.source}")
             return False
-        if not proposal.changes:
+        if not proposal.is_possible:
             self.stdout.write(f"{name}: has these prices already ({chosen.source}).")
             return False
         self.stdout.write(" ".join([f"{name}: {chosen.source}.", *chosen.notes]))
         for change in proposal.changes:
             self.stdout.write(f"    {_describe(change)}")
+        for cost in proposal.costs:
+            self.stdout.write(f"    {cost.describe()}")
         return True
 
 
