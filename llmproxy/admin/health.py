@@ -29,6 +29,11 @@ def load_activity(providers: Iterable[Any]) -> None:
 
 def describe_health(provider: Any) -> str:
     """Describe a provider after `load_activity`. A failed test counts until a call succeeds."""
+    now = timezone.now()
+    if provider.held_back_until and provider.held_back_until > now:
+        return _("Paused by an administrator for %(span)s") % {
+            "span": format_duration(provider.held_back_until - now)
+        }
     if provider.cooling_until and provider.cooling_until > timezone.now():
         return _("Paused for %(span)s after failures") % {
             "span": format_duration(provider.cooling_until - timezone.now())

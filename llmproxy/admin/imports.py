@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -15,6 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanSwitchWidget
 
+from accounts.operation import current as operation
+from llmproxy.admin.offered_prices import OfferedPrices, describe_offer
+from llmproxy.admin.price_imports import build_rate_form
 from llmproxy.metering.price_kinds import COLUMN_KINDS, PriceKind
 from llmproxy.models import LanguageModel, Provider
 from llmproxy.receipts.explain import format_decimal
@@ -24,6 +26,7 @@ from llmproxy.upstream.model_listing import Offers
 MOST_SHOWN = 500
 MOST_AT_ONCE = 200
 COLUMNS = tuple(kind.column for kind in COLUMN_KINDS)
+SWITCHES = ("use_default", "use_offered")
 WHOLE = frozenset(kind.column for kind in COLUMN_KINDS if not kind.part_of)
 
 
@@ -35,6 +38,7 @@ class Row:
     is_known: bool
     obstacle: str
     is_chosen: bool = False
+    price: str = ""
 
 
 def _build_price_field(kind: PriceKind) -> forms.DecimalField:
@@ -57,6 +61,15 @@ class ImportForm(forms.Form):
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
     )
+    use_offered = forms.BooleanField(
+        label=gettext_lazy("Sell at the provider's prices with a margin"),
+        required=False,
+        widget=UnfoldBooleanSwitchWidget(),
+        help_text=gettext_lazy(
+            "Those of its list, else those of the published list. You see each price before "
+            "anything is saved."
+        ),
+    )
     names = forms.MultipleChoiceField(
         error_messages={
             "required": gettext_lazy("Choose at least one model."),
@@ -70,14 +83,14 @@ class ImportForm(forms.Form):
         """`typed` are the values to show in a form that was not submitted for import."""
         super().__init__(
             data,
-            initial={name: typed[name] for name in (*COLUMNS, "use_default") if name in typed},
+            initial={name: typed[name] for name in (*COLUMNS, *SWITCHES) if name in typed},
         )
         self.fields = {
             **{kind.column: _build_price_field(kind) for kind in COLUMN_KINDS},
             **self.fields,
         }
         self.fields["names"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
-        default = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+        default = operation.read_default_price()
         if default is None:
             del self.fields["use_default"]
         else:
@@ -100,10 +113,13 @@ class ImportForm(forms.Form):
             raise forms.ValidationError(
                 _("Enter both the prompt price and the completion price, or neither.")
             )
+        switches = sum(bool(cleaned.get(name)) for name in SWITCHES)
         if given and cleaned.get("use_default"):
             raise forms.ValidationError(
                 _("Either enter prices or choose the default price, not both.")
             )
+        if switches + bool(given) > 1:
+            raise forms.ValidationError(_("Choose one way to find the prices, not two."))
         return cleaned
 
     @property
@@ -125,6 +141,10 @@ class ImportPage:
         self.model_admin = model_admin
         self.provider = provider
         self.back = reverse("admin:llmproxy_provider_change", args=[provider.pk])
+        self.rate_form = build_rate_form(request.POST if "credits_per_usd" in request.POST else {})
+        if "use_offered" not in request.POST:  # nobody needs the rate otherwise
+            for field in self.rate_form.fields.values():
+                field.required = False
 
     def respond(self) -> HttpResponseBase:
         try:
@@ -134,35 +154,60 @@ class ImportPage:
                 self.request, model_listing.describe_outcome(self.provider, str(problem))
             )
             return HttpResponseRedirect(self.back)
-        rows = list(self._rows(offers.names))
+        rows = list(self._rows(offers))
         possible = [row.name for row in rows if not row.obstacle]
         sent = self.request.POST
-        form = ImportForm(
-            sent if sent and "filter" not in sent else None, names=possible, typed=sent
-        )
-        if form.is_bound and form.is_valid():
+        is_import = bool(sent) and not {"filter", "all"} & sent.keys()
+        form = ImportForm(sent if is_import else None, names=possible, typed=sent)
+        is_ready = form.is_bound and form.is_valid()
+        if is_ready and form.cleaned_data["use_offered"]:
+            return self._take_offered(form, rows, offers)
+        if is_ready:
             self._take(form, offers)
             return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
         return self._page(form, rows)
 
-    def _rows(self, names: list[str]) -> Iterator[Row]:
+    def _take_offered(self, form: ImportForm, rows: list[Row], offers: Offers) -> HttpResponseBase:
+        """Show the prices that the chosen models would get; import them once they were shown."""
+        if not self.rate_form.is_valid():
+            return self._page(form, rows)
+        plan = OfferedPrices(self.provider, form.cleaned_data["names"], offers, self.rate_form.rate)
+        if self.request.POST.get("shown") == plan.digest:
+            self._take(form, offers, plan)
+            return HttpResponseRedirect(reverse("admin:llmproxy_languagemodel_changelist"))
+        return self._page(form, rows, plan)
+
+    def _rows(self, offers: Offers) -> Iterator[Row]:
+        names = offers.names
         served = model_listing.list_served_names(self.provider)
         known = set(LanguageModel.objects.filter(name__in=names).values_list("name", flat=True))
         chosen = set(self.request.POST.getlist("names"))
+        if "all" in self.request.POST:
+            chosen |= {name for name in names if self.wanted.lower() in name.lower()}
         for name in names:
             obstacle = _("Already imported") if name in served else ""
             if not model_listing.can_be_named(name):
                 obstacle = _("This name is not allowed here")
-            yield Row(name, name in known, obstacle, name in chosen)
+            price = describe_offer(offers.prices.get(name))
+            yield Row(name, name in known, obstacle, name in chosen and not obstacle, price)
 
-    def _page(self, form: ImportForm, rows: list[Row]) -> TemplateResponse:
+    @property
+    def wanted(self) -> str:
+        """The part of a name that was searched for."""
+        return self.request.POST.get("q", self.request.GET.get("q", "")).strip()
+
+    def _page(
+        self, form: ImportForm, rows: list[Row], plan: OfferedPrices | None = None
+    ) -> TemplateResponse:
         """Show the chosen models first, then those that match the filter."""
-        wanted = self.request.POST.get("q", self.request.GET.get("q", "")).strip()
+        wanted = self.wanted
         matches = [row for row in rows if row.is_chosen or wanted.lower() in row.name.lower()]
         matches.sort(key=lambda row: not row.is_chosen)
         context = self.model_admin.admin_site.each_context(self.request) | {
             "title": _("Models of %(provider)s") % {"provider": self.provider},
             "form": form,
+            "rate_form": self.rate_form,
+            "plan": plan,
             "rows": matches[:MOST_SHOWN],
             "more": max(len(matches) - MOST_SHOWN, 0),
             "wanted": wanted,
@@ -171,19 +216,24 @@ class ImportPage:
         }
         return TemplateResponse(self.request, "llmproxy/import_models.html", context)
 
-    def _take(self, form: ImportForm, offers: Offers) -> None:
+    def _take(self, form: ImportForm, offers: Offers, plan: OfferedPrices | None = None) -> None:
+        columns = plan.columns if plan else {}
         taken = model_listing.import_models(
             self.provider,
             form.cleaned_data["names"],
             prices=form.prices,
             is_active=form.is_priced,
-            facts=offers.facts,
+            facts={
+                name: offers.facts.get(name, {}) | columns.get(name, {}) for name in offers.names
+            },
+            costs=plan.costs if plan else None,
         )
         for model in taken.added:
             self.model_admin.log_addition(self.request, model, f"Imported from {self.provider}.")
         for model in taken.joined:
             self.model_admin.log_change(self.request, model, f"Served by {self.provider} as well.")
-        self._tell(len(taken.added), len(taken.joined), is_active=form.is_priced)
+        is_active = all(model.is_active for model in taken.added)
+        self._tell(len(taken.added), len(taken.joined), is_active=is_active)
 
     def _tell(self, added: int, joined: int, *, is_active: bool) -> None:
         sentences = [

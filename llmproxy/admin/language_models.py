@@ -15,11 +15,13 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import action
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from accounts.admin.bases import CheckedActions
+from accounts.admin.bases import CheckedActions, LabelledCells
 from accounts.admin.stale_pages import RefusesStalePages
+from accounts.admin.word_filters import SaleFilter
 from llmproxy.admin.price_imports import PriceImportPage
 from llmproxy.metering.media import MEDIA
 from llmproxy.metering.price_kinds import (
@@ -30,6 +32,7 @@ from llmproxy.metering.price_kinds import (
     TOKEN_KINDS,
 )
 from llmproxy.models import Deployment, LanguageModel
+from llmproxy.receipts import typical_answers
 from llmproxy.receipts.explain import format_decimal
 
 LISTED = tuple(kind.column for kind in COLUMN_KINDS)
@@ -68,7 +71,7 @@ def _build_column(name: str) -> Callable[[LanguageModel], str]:
     return shown
 
 
-class DeploymentInline(TabularInline):
+class DeploymentInline(LabelledCells, TabularInline):
     model = Deployment
     extra = 0
     fields = ("provider", "upstream_name", "limit_spelling", "order", "weight", "is_active")
@@ -83,12 +86,14 @@ class DeploymentInline(TabularInline):
 @admin.register(LanguageModel)
 class LanguageModelAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     list_display = ("name", "served_by", *map(_build_column, LISTED), "sold")
-    list_filter = ("is_active", "providers")
+    list_filter = (SaleFilter, ("providers", RelatedDropdownFilter))
+    list_filter_submit = True
     search_fields = ("name", "deployments__upstream_name")
     inlines = (DeploymentInline,)
     actions_list = ("import_prices",)
     actions = ("import_prices_of_chosen",)
     readonly_fields = ("sold",)
+    change_form_outer_before_template = "llmproxy/typical_answer.html"
     fieldsets = (
         (None, {"fields": ("name", ("max_output_tokens", "is_active"), "sold")}),
         (
@@ -168,6 +173,14 @@ class LanguageModelAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
             super().get_queryset(request).prefetch_related("deployments__provider")
         )
         return rows
+
+    def render_change_form(self, request: HttpRequest, context: Any, **options: Any) -> Any:
+        model = options.get("obj")
+        # The row as it is stored: the one of the form may have what was typed.
+        stored = self.get_queryset(request).filter(pk=model.pk).first() if model else None
+        if stored is not None:
+            context["typical"] = typical_answers.describe_model(stored)
+        return super().render_change_form(request, context, **options)
 
     @action(
         description=_("Import prices…"),

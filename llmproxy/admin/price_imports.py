@@ -47,6 +47,16 @@ class RateForm(forms.Form):
         return Rate(self.cleaned_data["credits_per_usd"], self.cleaned_data["margin_percent"])
 
 
+def build_rate_form(sent: Any) -> RateForm:
+    """The form with what was sent; else with the settings, as far as there are any."""
+    if sent:
+        return RateForm(sent)
+    margin = {"margin_percent": format_decimal(settings.PRICE_MARGIN_PERCENT)}
+    if settings.CREDITS_PER_USD is None:
+        return RateForm(initial=margin)
+    return RateForm({**margin, "credits_per_usd": format_decimal(settings.CREDITS_PER_USD)})
+
+
 class PriceImportPage:
     """Shows what would change. Changes the models whose rows are ticked, if they are as shown."""
 
@@ -60,7 +70,7 @@ class PriceImportPage:
         self.back = reverse("admin:llmproxy_languagemodel_changelist")
 
     def respond(self) -> HttpResponseBase:
-        form = self._build_form()
+        form = build_rate_form(self.sent)
         proposals = self._propose(form) if form.is_valid() else []
         if "import" in self.sent and form.is_valid():
             chosen = [row for row in proposals if str(row.model.pk) in self._taken]
@@ -69,14 +79,6 @@ class PriceImportPage:
                 return HttpResponseRedirect(self.back)
             self._explain(chosen)
         return self._page(form, proposals)
-
-    def _build_form(self) -> RateForm:
-        if self.sent:
-            return RateForm(self.sent)
-        margin = {"margin_percent": format_decimal(settings.PRICE_MARGIN_PERCENT)}
-        if settings.CREDITS_PER_USD is None:
-            return RateForm(initial=margin)
-        return RateForm({**margin, "credits_per_usd": format_decimal(settings.CREDITS_PER_USD)})
 
     def _propose(self, form: RateForm) -> list[Proposal]:
         choices = {
@@ -126,7 +128,7 @@ class PriceImportPage:
             "list_name": published.get_version(),
             "form": form,
             "rows": [self._describe(row) for row in proposals if row.is_possible],
-            "unchanged": [row.model for row in proposals if row.chosen and not row.changes],
+            "unchanged": [row.model for row in proposals if row.chosen and not row.is_possible],
             "unmatched": [row for row in proposals if not row.chosen],
             "back": self.back,
             "opts": self.model_admin.model._meta,
@@ -144,6 +146,16 @@ class PriceImportPage:
             "changes": [
                 {"label": change.label, "old": _show(change.old), "new": _show(change.new)}
                 for change in proposal.changes
+            ],
+            "costs": [
+                {
+                    "provider": cost.deployment.provider,
+                    "lines": [
+                        {"label": label, "old": _show(old), "new": _show(new)}
+                        for label, old, new in cost.list_lines()
+                    ],
+                }
+                for cost in proposal.costs
             ],
         }
 

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django import forms
+from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -14,11 +15,13 @@ from unfold.widgets import (
 
 from llmproxy.http1.proxies import DIRECT, parse_proxy
 from llmproxy.http1.sockets import NotReachableError
-from llmproxy.models import ENVIRONMENT, Endpoint, Provider
+from llmproxy.models import Endpoint, Provider
 from llmproxy.routes.request_body import ALL_UNKNOWN
 from llmproxy.routes.tables import NEVER_FORWARDED
 
 PARAMETER = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z", re.ASCII)
+TRIAL = "_test"  # the name of the button that tests the connection
+SECRETS = frozenset({"new_key", "new_proxy_login"})
 ADDRESS = _("Enter the URL up to and including /v1.")
 # Names of query parameters that have a key, in lower case. The URL is shown in several places.
 KEY_PARAMETERS = re.compile(r"key|token|secret|password|passwd|sig|signature|auth|code|credential")
@@ -28,6 +31,14 @@ class AddressInput(UnfoldAdminTextInputWidget):
     """A URL input without the link of Unfold's own: the base URL of an API is not a page."""
 
     input_type = "url"
+
+
+def find_free_slug(name: str) -> str:
+    """A slug made of a name that no other provider has. A name without Latin letters gives none."""
+    wanted = slugify(name)[:40] or "provider"
+    taken = set(Provider.objects.filter(slug__startswith=wanted).values_list("slug", flat=True))
+    numbered = (f"{wanted}-{number}" for number in range(2, len(taken) + 3))
+    return next(slug for slug in (wanted, *numbered) if slug not in taken)
 
 
 def _is_proxy(address: str) -> bool:
@@ -53,7 +64,7 @@ class NamesField(forms.Field):
 class ProviderForm(forms.ModelForm[Provider]):
     base_url = forms.URLField(
         label=_("Base URL"),
-        required=False,
+        error_messages={"required": ADDRESS},
         assume_scheme="https",
         widget=AddressInput(),
         help_text=_("Up to and including /v1, with a query if needed (?api-version=…)."),
@@ -86,6 +97,12 @@ class ProviderForm(forms.ModelForm[Provider]):
     )
 
     login_in_url = ""  # of a proxy whose URL was entered with its login
+    slug = forms.SlugField(
+        label=_("Slug"),
+        required=False,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Names the provider in receipts and files. If empty, it is made of the name."),
+    )
 
     forwarded_parameters = NamesField(
         label=_("Unknown parameters to forward"),
@@ -102,6 +119,36 @@ class ProviderForm(forms.ModelForm[Provider]):
         # The admin adds its own fields. A URL listed here would become editable where the admin
         # shows it read-only.
         fields = ("name", "slug", "is_active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.is_trial:
+            # What was typed comes back once, so that it need not be typed again.
+            for name in SECRETS & self.fields.keys():
+                self.fields[name].widget.render_value = True
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the person wants to test the connection, and not to save it."""
+        return TRIAL in self.data
+
+    def is_valid(self) -> bool:
+        return super().is_valid() and not self.is_trial
+
+    def clean_slug(self) -> str:
+        """Make a slug of the name if none was entered."""
+        slug = str(self.cleaned_data["slug"])
+        name = self.cleaned_data.get("name", "")
+        return slug or self.instance.slug or find_free_slug(name)
+
+    def apply_secrets(self, provider: Provider) -> None:
+        """Give the provider the key and the login that were entered."""
+        if key := self.cleaned_data.get("new_key"):
+            provider.set_key(key)
+        if login := self.cleaned_data.get("new_proxy_login"):
+            provider.set_proxy_login(login)
+        elif "://" not in provider.proxy:
+            provider.set_proxy_login("")
 
     def clean_base_url(self) -> str:
         """Refuse a URL that may contain a key, because the URL is shown in several places."""
@@ -154,12 +201,6 @@ class ProviderForm(forms.ModelForm[Provider]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if (
-            "base_url" in cleaned
-            and not cleaned["base_url"]
-            and cleaned.get("slug", self.instance.slug) != ENVIRONMENT
-        ):
-            self.add_error("base_url", ADDRESS)
         if not cleaned.get("new_proxy_login"):
             cleaned["new_proxy_login"] = unquote(self.login_in_url)
         return cleaned

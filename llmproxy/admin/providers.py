@@ -1,5 +1,6 @@
 """The admin of providers: their connection and health, a test of it, and the import of models."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,12 +20,14 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 
-from accounts.admin.bases import CheckedActions
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.stale_pages import RefusesStalePages
 from llmproxy import provider_keys
 from llmproxy.admin import health
+from llmproxy.admin.acts import PauseProvider, WakeProvider
 from llmproxy.admin.imports import ImportPage
-from llmproxy.admin.provider_form import ProviderForm
+from llmproxy.admin.provider_form import TRIAL, ProviderForm
+from llmproxy.admin.word_filters import ProviderStateFilter
 from llmproxy.models import ENVIRONMENT, Endpoint, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
@@ -37,13 +40,15 @@ MOST_TESTS = 10  # in one action; each test can take model_listing.SECONDS
 
 
 @admin.register(Provider)
-class ProviderAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
+class ProviderAdmin(HasActs, RefusesStalePages, ModelAdmin):
     form = ProviderForm
     sealed = ("encrypted_key", "encrypted_proxy_login")
     list_display = ("name", "address", "has_key", "health", "last_success", "failed", "is_active")
-    list_filter = ("is_active",)
+    list_filter = (ProviderStateFilter,)
+    list_filter_submit = True
     search_fields = ("name", "slug")
     actions = ("test_chosen",)
+    acts = (PauseProvider, WakeProvider)
     actions_detail = ("import_models",)
     actions_list = ("figures",)
     change_form_outer_before_template = "llmproxy/test_connection.html"
@@ -95,24 +100,60 @@ class ProviderAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
             else sets
         )
 
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Provider | None = None
+    ) -> dict[str, tuple[str, ...]]:
+        """Fill in the slug of a new provider while its name is typed."""
+        return {} if obj else {"slug": ("name",)}
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Test what was entered, if that button was clicked, before the transaction of a save."""
+        if request.method == "POST" and TRIAL in request.POST:
+            self._try(request, object_id)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _try(self, request: HttpRequest, object_id: str | None) -> None:
+        """Ask the provider as it was entered. Nothing is stored; the form is shown again."""
+        obj = self.get_object(request, object_id) if object_id else None
+        is_allowed = (
+            self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        )
+        if not is_allowed or (object_id and obj is None):
+            return
+        form_class: Any = self.get_form(request, obj, change=obj is not None)
+        form = form_class(request.POST, instance=obj)
+        if form.errors:
+            return
+        form.apply_secrets(form.instance)
+        try:
+            offers = model_listing.list_models(form.instance)
+        except model_listing.NoOffers as problem:
+            outcome, level = str(problem), messages.ERROR
+        else:
+            outcome = offers.summary
+            level = messages.WARNING if offers.is_slow else messages.SUCCESS
+        text = model_listing.describe_outcome(form.instance, outcome)
+        messages.add_message(request, level, text)
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Suggest the chat route for a new provider, because most providers have it."""
         return {"endpoints": [Endpoint.CHAT.value], **super().get_changeform_initial_data(request)}
 
     # The boolean argument is part of Django's signature.
     def save_model(self, request: HttpRequest, obj: Provider, form: Any, change: bool) -> None:  # noqa: FBT001
-        if key := form.cleaned_data.get("new_key"):
-            obj.set_key(key)
-        if login := form.cleaned_data.get("new_proxy_login"):
-            obj.set_proxy_login(login)
-        elif "://" not in obj.proxy:
-            obj.set_proxy_login("")
+        form.apply_secrets(obj)
         if change and not CONNECTION.isdisjoint(form.changed_data):
             obj.tested_at, obj.test_problem = None, ""  # the test was of the old connection
             obj.deployments.update(refused_parameters=[], refused_at=None)
         super().save_model(request, obj, form, change)
 
-    @admin.display(description=_("IP address"))
+    @admin.display(description=_("Base URL"))
     def address(self, provider: Provider) -> str:
         return provider.url or "–"
 
@@ -164,10 +205,13 @@ class ProviderAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
         return health.format_age(moment) if moment else "–"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Load the activity of all rows of the page with one query."""
         page = super().get_changelist_instance(request)
-        health.load_activity(page.result_list)
+        self.load_for_rows(page.result_list)
         return page
+
+    def load_for_rows(self, rows: Iterable[Any]) -> None:
+        """Load the activity of all rows with one query."""
+        health.load_activity(rows)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.test_connection)

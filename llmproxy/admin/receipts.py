@@ -1,5 +1,6 @@
 """The read-only admin of completions."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -11,11 +12,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.bases import ReadOnlyAdmin
 from accounts.admin.filters import MAX_CHOICES, DateRangeFilter, OneUserFilter, find_chosen_user
 from accounts.models import ApiKey
 from credits.admin.rows import link_row
 from deviceauth.models import DeviceSession
+from llmproxy.admin.acts import RefundCompletion
 from llmproxy.models import Completion, Provider
 from llmproxy.pages import receipt_pages
 
@@ -52,8 +55,24 @@ class ProviderFilter(DropdownFilter):
         return queryset.asked_of(self.value()) if self.value() else queryset  # type: ignore[attr-defined]
 
 
+class UncollectedFilter(admin.SimpleListFilter):
+    """Completions of which something was not charged, because the balance or the hold ended."""
+
+    title = _("not collected")
+    parameter_name = "uncollected"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", _("Something was not collected"))]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Completion]
+    ) -> QuerySet[Completion]:
+        return queryset.filter(uncollected__gt=0) if self.value() == "yes" else queryset
+
+
 @admin.register(Completion)
-class CompletionAdmin(ReadOnlyAdmin):
+class CompletionAdmin(HasActs, ReadOnlyAdmin):
+    acts = bulk_acts = (RefundCompletion,)
     list_display = (
         "created_at",
         "user",
@@ -70,6 +89,7 @@ class CompletionAdmin(ReadOnlyAdmin):
         ("status", ChoicesDropdownFilter),
         ("usage_source", ChoicesDropdownFilter),
         ProviderFilter,
+        UncollectedFilter,
         ("created_at", DateRangeFilter),
     )
     list_filter_submit = True
@@ -93,13 +113,16 @@ class CompletionAdmin(ReadOnlyAdmin):
         return f"{intcomma(row.prompt_tokens)} + {intcomma(row.completion_tokens)}"
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Load the names of all providers with one query; show deleted ones by their slug."""
         page = super().get_changelist_instance(request)
+        self.load_for_rows(page.result_list)
+        return page
+
+    def load_for_rows(self, rows: Iterable[Any]) -> None:
+        """Load the names of all providers with one query; show deleted ones by their slug."""
         names = dict(Provider.objects.values_list("slug", "name"))
-        for row in page.result_list:
+        for row in rows:
             slugs = dict.fromkeys(attempt["provider"] for attempt in row.attempts)
             row.asked_names = [names.get(slug, slug) for slug in slugs]
-        return page
 
     def get_fieldsets(self, request: HttpRequest, obj: Completion | None = None) -> Any:
         names = [
@@ -111,8 +134,11 @@ class CompletionAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("cost at the provider"))
     def cost_at_provider(self, row: Completion) -> str:
-        """What the provider says that this answer cost the operator."""
-        return "–" if row.provider_cost is None else f"{row.provider_cost.normalize():f} USD"
+        """What this answer cost the operator, and how that is known."""
+        if row.provider_cost is None:
+            return "–"
+        source = row.get_provider_cost_source_display() or Completion.CostSource.TOLD.label
+        return f"{row.provider_cost.normalize():f} USD. {source}."
 
     @admin.display(description=_("called by"))
     def caller(self, row: Completion) -> str:
@@ -143,7 +169,7 @@ class CompletionAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Completion], search_term: str
     ) -> tuple[QuerySet[Completion], bool]:
-        """Search by the index of each kind of term; by trace id, which has none, only at last."""
+        """Search by the index of each kind of term."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -152,5 +178,5 @@ class CompletionAdmin(ReadOnlyAdmin):
         if keys := Completion.objects.filter(generation_id=term).values_list("pk", flat=True)[:1]:
             return queryset.filter(pk__in=list(keys)), False
         if term.startswith("req_"):
-            return queryset.filter(request_id=term), False
-        return queryset.filter(trace_id=term), False
+            return queryset.filter(pk__in=Completion.objects.list_keys(request_id=term)), False
+        return queryset.filter(pk__in=Completion.objects.list_keys(trace_id=term)), False

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from llmproxy.metering.price_kinds import BY_NAME, TOKEN_KINDS
 from llmproxy.models import Deployment, LanguageModel
 from llmproxy.price_lists import published
+from llmproxy.price_lists.provider_prices import CostChange, list_changes
 from llmproxy.price_lists.published import GUESSED, Published
 
 SMALLEST = Decimal("0.000001")
@@ -55,7 +56,8 @@ class Proposal:
 
     `candidates` are the rows of the list that it can be, the likeliest first, and `chosen` is one
     of them, or None. `problem` says why nothing can be taken over, or why somebody has to choose;
-    it is empty if the model is certain.
+    it is empty if the model is certain. `costs` are the deployments whose prices at the provider
+    would change.
     """
 
     model: LanguageModel
@@ -63,10 +65,11 @@ class Proposal:
     chosen: Published | None
     changes: tuple[Change, ...]
     problem: str
+    costs: tuple[CostChange, ...] = ()
 
     @property
     def is_possible(self) -> bool:
-        return self.chosen is not None and bool(self.changes)
+        return self.chosen is not None and bool(self.changes or self.costs)
 
     @property
     def is_certain(self) -> bool:
@@ -78,6 +81,7 @@ class Proposal:
         shown = (
             self.chosen and self.chosen.source,
             [(c.column, c.old, c.new) for c in self.changes],
+            [(c.deployment.pk, list(c.list_lines())) for c in self.costs],
         )
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:32]
 
@@ -91,7 +95,10 @@ class Proposal:
             row = LanguageModel.objects.select_for_update(no_key=True).get(pk=self.model.pk)
             if any(getattr(row, change.column) != change.old for change in self.changes):
                 raise PricesChanged(self.model.name)
-            LanguageModel.objects.filter(pk=row.pk).update(**columns)
+            if columns:
+                LanguageModel.objects.filter(pk=row.pk).update(**columns)
+            if not all(cost.apply() for cost in self.costs):
+                raise PricesChanged(self.model.name)
 
     def describe(self, rate: Rate) -> str:
         """The change in the words of the administrators' log, which are not translated."""
@@ -100,7 +107,9 @@ class Proposal:
             f"{change.column} {_write(change.old)} → {_write(change.new)}"
             for change in self.changes
         )
-        return f"Prices from {published.get_version()} ({source}), {rate}: {changes}."
+        costs = "".join(f" {cost.describe()}." for cost in self.costs)
+        changed = f"{rate}: {changes}." if changes else "the same in credits."
+        return f"Prices from {published.get_version()} ({source}), {changed}{costs}"
 
 
 def propose(
@@ -119,13 +128,14 @@ def _propose_for(model: LanguageModel, rate: Rate, choice: str | None) -> Propos
         chosen, problem = _choose(candidates)
     if chosen is None:
         return Proposal(model, candidates, None, (), problem)
-    columns = _build_columns(chosen, rate)
+    columns = build_columns(chosen, rate)
     if any(isinstance(value, Decimal) and value > HIGHEST for value in columns.values()):
         too_high = _("A price would be too high to be stored.")
         return Proposal(model, candidates, None, (), too_high)
     if model.context_tokens is None:  # an operator's own number stays
         columns["context_tokens"] = chosen.context_tokens
-    return Proposal(model, candidates, chosen, tuple(_compare(model, columns)), problem)
+    costs = tuple(list_changes(model, chosen))
+    return Proposal(model, candidates, chosen, tuple(_compare(model, columns)), problem, costs)
 
 
 def _choose(candidates: tuple[Published, ...]) -> tuple[Published | None, str]:
@@ -166,7 +176,7 @@ def _list_deployments(model: LanguageModel) -> list[Deployment]:
     return [row for row in every if row.is_active and row.provider.is_active] or every
 
 
-def _build_columns(chosen: Published, rate: Rate) -> dict[str, Value]:
+def build_columns(chosen: Published, rate: Rate) -> dict[str, Value]:
     """The values of the columns of a model that the list knows something about.
 
     A price of tokens that the list does not have is emptied, except that of the answer: it is free.

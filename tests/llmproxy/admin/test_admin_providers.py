@@ -22,6 +22,7 @@ from llmproxy.metering.price_kinds import COLUMN_KINDS
 from llmproxy.models import Completion, Deployment, Endpoint, LanguageModel, Provider
 from llmproxy.receipts import provider_figures
 from llmproxy.upstream import model_listing
+from llmproxy.upstream.listed_prices import read_listed_prices
 from llmproxy.upstream.targets import Target
 from tests.admin_forms import confirm_page, save_page
 from tests.llmproxy import scripted_upstream as script
@@ -642,3 +643,112 @@ def test_figures_by_day_are_of_a_week_and_counted_once(
 
 def test_figures_are_for_who_may_see_completions(staff: Any, provider: Provider) -> None:
     assert staff("view_provider").get(f"{PROVIDERS}figures/").status_code == 403
+
+
+def test_what_was_typed_is_tested_and_kept_but_not_saved(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    typed = {**NEW, "name": "Sky", "slug": "sky", "base_url": upstream.url, "new_key": "sk-typed"}
+    page = admin.post(f"{PROVIDERS}add/", {**typed, "_test": "1"})
+    text = page.content.decode()
+    assert f"Sky ({upstream.url}/models): The provider responds in" in text
+    assert upstream.gets[-1][1]["Authorization"] == "Bearer sk-typed"
+    for value in ("Sky", "sky", upstream.url, "sk-typed"):
+        assert f'value="{value}"' in text
+    assert "Please correct" not in text
+    assert list(Provider.objects.all()) == [provider]
+
+
+def test_a_change_is_tested_before_it_is_saved(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    address = f"{PROVIDERS}{provider.pk}/change/"
+    bad = {**NEW, "base_url": "http://127.0.0.1:9/v1", "_test": "1"}
+    text = save_page(admin, address, bad).content.decode()
+    assert "(http://127.0.0.1:9/v1/models): The provider cannot be reached" in text
+    provider.refresh_from_db()
+    assert (provider.base_url, provider.key, provider.tested_at) == (upstream.url, "sk-cloud", None)
+    good = {**NEW, "base_url": upstream.url, "_test": "1"}
+    assert "The provider responds in" in save_page(admin, address, good).content.decode()
+    assert upstream.gets[-1][1]["Authorization"] == "Bearer sk-cloud"
+
+
+def test_what_cannot_be_right_is_not_asked(admin: Client, upstream: Upstream) -> None:
+    text = admin.post(f"{PROVIDERS}add/", {**NEW, "base_url": "", "_test": "1"}).content.decode()
+    assert "Enter the URL up to and including /v1." in text
+    assert upstream.gets == []
+
+
+def test_a_slug_is_made_of_the_name(admin: Client, provider: Provider) -> None:
+    for name, slug in (("Cloud", "cloud-2"), ("คลาวด์", "provider"), ("ไทย", "provider-2")):
+        admin.post(f"{PROVIDERS}add/", {**NEW, "name": name, "slug": ""})
+        assert Provider.objects.latest("pk").slug == slug
+    page = admin.get(f"{PROVIDERS}add/").content.decode()
+    assert "prepopulate" in page
+
+
+def test_a_viewer_tests_nothing(provider: Provider, upstream: Upstream, staff: Any) -> None:
+    page = staff("view_provider").post(f"{PROVIDERS}{provider.pk}/change/", {**NEW, "_test": "1"})
+    assert page.status_code == 403
+    assert upstream.gets == []
+
+
+def offer(upstream: Upstream, **pricing: Any) -> None:
+    rows = [{"id": name, "pricing": prices} for name, prices in pricing.items()]
+    upstream.offers = script.raw(json.dumps({"data": rows}).encode())
+
+
+def test_models_are_imported_with_the_prices_of_the_list_after_a_preview(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    dear = {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.00000125"}
+    offer(upstream, dear=dear, million={"input": 2.5, "output": 10}, odd={"prompt": "-1"})
+    address = f"{PROVIDERS}{provider.pk}/import/"
+    chosen = admin.post(address, {"all": "1"}).content.decode()
+    assert len(re.findall(r'name="names" value="\w+"\s+checked', chosen)) == 3
+    assert "2.5 in, 10 out, USD per million tokens" in chosen
+    rate = {"use_offered": "on", "credits_per_usd": "100", "margin_percent": "20"}
+    sent: dict[str, Any] = {**rate, "names": ["dear", "million", "odd"]}
+    page = admin.post(address, sent)
+    assert not LanguageModel.objects.filter(name="dear").exists()
+    assert [row["source"] for row in page.context["plan"].rows] == ["/models, cloud"] * 2 + [""]
+    other = {**sent, "margin_percent": "30", "shown": page.context["plan"].digest}
+    assert admin.post(address, other).status_code == 200  # not what was shown
+    admin.post(address, {**sent, "shown": page.context["plan"].digest})
+    assert prices_of("dear")[:2] == (Decimal("0.3"), Decimal("0.15"))
+    assert prices_of("million")[0] == Decimal("0.3")
+    on = LanguageModel.objects.filter(name__in=sent["names"], is_active=True)
+    assert sorted(on.values_list("name", flat=True)) == ["dear", "million"]
+    stored: Any = Deployment.objects.get(model__name="dear").provider_prices
+    assert stored["prices"]["completion"] == "0.01"
+
+
+def test_prices_come_from_one_place_only(
+    admin: Client, provider: Provider, upstream: Upstream
+) -> None:
+    offer(upstream, one={"prompt": "0.000001", "completion": "0.000001"})
+    sent = {"names": "one", "use_offered": "on", "prompt_price": "1", "completion_price": "1"}
+    page = admin.post(f"{PROVIDERS}{provider.pk}/import/", sent)
+    assert "Choose one way to find the prices" in page.content.decode()
+    rate = {"use_offered": "on", "credits_per_usd": "0", "margin_percent": "x", "names": "one"}
+    assert admin.post(f"{PROVIDERS}{provider.pk}/import/", rate).status_code == 200
+    assert not LanguageModel.objects.filter(name="one").exists()
+
+
+def test_prices_of_a_list_are_read_only_if_their_unit_is_certain() -> None:
+    good = {"prompt": Decimal("0.001"), "completion": Decimal("0.002")}
+    assert read_listed_prices({"pricing": {"input": 1, "output": 2}}) == good
+    assert read_listed_prices({"pricing": {"prompt": "1e-6", "completion": "0.000002"}}) == good
+    bad: tuple[Any, ...] = (
+        {"prompt": "-1", "completion": "1e-6"},
+        {"prompt": "NaN", "completion": "1e-6"},
+        {"prompt": "1e300", "completion": "1e-6"},
+        {"prompt": "free", "completion": "1e-6"},
+        {"prompt": True, "completion": "1e-6"},
+        {"prompt": "1e-6"},
+        [],
+        None,
+    )
+    for pricing in bad:
+        assert read_listed_prices({"pricing": pricing}) == {}, pricing
+    assert read_listed_prices("x") == {}

@@ -276,3 +276,33 @@ def test_the_command_needs_a_rate(model: LanguageModel, settings: Any) -> None:
     settings.CREDITS_PER_USD = None
     with pytest.raises(CommandError, match="CREDITS_PER_USD"):
         run()
+
+
+def test_an_import_keeps_what_the_provider_takes_in_dollars(
+    admin: Client, model: LanguageModel, openai: Provider
+) -> None:
+    mirror = Provider.objects.create(slug="mirror", name="Mirror", base_url="http://10.0.0.9/v1")
+    Deployment.objects.create(model=model, provider=mirror)
+    page = admin.get(PAGE)
+    assert [row["provider"] for row in page.context["rows"][0]["costs"]] == [openai]
+    text = page.content.decode()
+    assert "What Cloud takes from you" in text
+    admin.post(PAGE, {**RATE, **hidden(page), "take": [model.pk], "import": "1"})
+    kept = Deployment.objects.get(provider=openai)
+    assert kept.provider_prices == {
+        "prices": {"prompt": "0.0025", "cached_prompt": "0.00125", "completion": "0.01"}
+    }
+    assert kept.provider_prices_source.endswith("openai/gpt-4o")
+    assert kept.provider_prices_at is not None
+    assert Deployment.objects.get(provider=mirror).provider_prices is None
+    assert "cloud takes, in USD: prompt price – → 2.5" in LogEntry.objects.get().change_message
+
+
+def test_prices_in_dollars_that_changed_after_the_preview_are_shown_again(
+    admin: Client, model: LanguageModel
+) -> None:
+    sent = {**RATE, **hidden(admin.get(PAGE)), "take": [model.pk], "import": "1"}
+    Deployment.objects.update(provider_prices={"prices": {"prompt": "9"}})
+    page = admin.post(PAGE, sent)
+    assert "not those that you saw" in page.content.decode()
+    assert price_of(model) == 1
