@@ -2,39 +2,51 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponseBase
-from django.utils.translation import gettext
+from django.contrib import admin
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import action
 
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.address_search import FindsSpellings
-from accounts.admin.filters import DateRangeFilter
-from credits.admin.pages.decide_approval import (
-    ApprovePage,
-    RejectPage,
-    WithdrawPage,
-    describe_change,
-)
-from credits.admin.rows import RowAdmin, link_rows
+from accounts.admin.filters import DateRangeFilter, OneUserFilter
+from accounts.models import User
+from accounts.toolbox.keyset import parse_key
+from credits.admin.pages.decide_approval import DecidePage, WithdrawPage, describe_change
+from credits.admin.rows import RowAdmin, link_row, link_rows
 from credits.countdown import format_countdown
 from credits.models import Approval
 
+MOST = 3  # users that the list names
+
+
+class OneOfUsersFilter(OneUserFilter):
+    """Requests about one user, among others. The link on the user's page sets it."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(users=parse_key(self.value()))
+
 
 @admin.register(Approval)
-class ApprovalAdmin(FindsSpellings, RowAdmin):
+class ApprovalAdmin(HasActs, FindsSpellings, RowAdmin):
     list_display = (
         "created_at",
-        "kind",
-        "credits",
+        "change",
+        "people",
         "reason",
         "requester",
         "state",
         "countdown",
         "decided_by",
     )
-    list_filter = (("state", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
+    list_filter = (
+        OneOfUsersFilter,
+        ("state", ChoicesDropdownFilter),
+        ("created_at", DateRangeFilter),
+    )
     list_filter_submit = True
     list_select_related = ("requester", "decided_by", "refunds")
     search_fields = ("reason", "requester__email")
@@ -55,7 +67,11 @@ class ApprovalAdmin(FindsSpellings, RowAdmin):
         "note",
         "posted",
     )
-    actions_detail = ("approve", "reject", "withdraw")
+    acts = (DecidePage, WithdrawPage)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
+        rows: QuerySet[Approval] = super().get_queryset(request)
+        return rows.prefetch_related(Prefetch("users", User.objects.order_by("pk")))
 
     @admin.display(description=_("expires"))
     def countdown(self, approval: Approval) -> str:
@@ -65,6 +81,22 @@ class ApprovalAdmin(FindsSpellings, RowAdmin):
     def credits(self, approval: Approval) -> str:
         return describe_change(approval)
 
+    @admin.display(description=_("Change"))
+    def change(self, approval: Approval) -> str:
+        """What is asked for, and how many credits for each user."""
+        return f"{approval.get_kind_display()} {describe_change(approval)}"
+
+    @admin.display(description=_("for"))
+    def people(self, approval: Approval) -> str:
+        """Name the first users, with the number of the others."""
+        users = list(approval.users.all())
+        names = format_html_join(", ", "{}", ((link_row(user, user),) for user in users[:MOST]))
+        rest = len(users) - MOST
+        if rest <= 0:
+            return format_html("<span>{}</span>", names) if names else "–"
+        more = ngettext("and %(number)d more", "and %(number)d more", rest) % {"number": rest}
+        return format_html("<span>{} {}</span>", names, more)
+
     @admin.display(description=_("users"))
     def for_users(self, approval: Approval) -> str:
         return link_rows(approval.users.order_by("pk"))
@@ -72,47 +104,3 @@ class ApprovalAdmin(FindsSpellings, RowAdmin):
     @admin.display(description=_("transactions"))
     def posted(self, approval: Approval) -> str:
         return link_rows(approval.transactions.order_by("pk"))
-
-    def has_decide_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.approve_adjustment")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """While pending, offer "withdraw" to the requester, "approve" and "reject" to others."""
-        row = self.get_object(request, str(object_id))
-        if row is None or not row.can_be_decided:
-            return []
-        own = row.requester_id == request.user.pk
-        offered = super().get_actions_detail(request, object_id)
-        return [each for each in offered if each.action_name.endswith("_withdraw") == own]
-
-    @action(description=_("Approve"), url_path="approve", permissions=["decide"], icon="check")  # type: ignore[untyped-decorator]
-    def approve(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._decide(request, object_id, ApprovePage)
-
-    @action(description=_("Reject"), url_path="reject", permissions=["decide"], icon="block")  # type: ignore[untyped-decorator]
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._decide(request, object_id, RejectPage)
-
-    @action(description=_("Withdraw"), url_path="withdraw", icon="undo")  # type: ignore[untyped-decorator]
-    def withdraw(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._decide(request, object_id, WithdrawPage)
-
-    def _decide(
-        self, request: HttpRequest, object_id: str, page: type[ApprovePage | RejectPage]
-    ) -> HttpResponseBase:
-        if (row := self.row(request, object_id)) is None:
-            return self.redirect_back()
-        own = row.requester_id == request.user.pk
-        if own is not issubclass(page, WithdrawPage):
-            messages.error(request, gettext("Another administrator must decide on your request."))
-            return self.redirect_back(row)
-        if not row.can_be_decided:
-            messages.error(
-                request,
-                gettext(
-                    "This request has already been decided or withdrawn, or it has expired. "
-                    "Nothing was changed."
-                ),
-            )
-            return self.redirect_back(row)
-        return page(request, self, row).respond()

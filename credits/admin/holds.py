@@ -1,26 +1,24 @@
 """The admin lists of holds, grants and audits."""
 
-from typing import Any
-
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
-from django.utils.translation import gettext
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import action
 
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.bases import ReadOnlyAdmin
 from accounts.admin.filters import DateRangeFilter, OneUserFilter, find_chosen_user
 from credits.admin import lookup
 from credits.admin.pages.cancellation import CancellationPage
 from credits.admin.rows import RowAdmin
+from credits.admin.word_filters import SoundFilter
 from credits.countdown import format_countdown
 from credits.models import AuditRun, Grant, Hold
 
 
 @admin.register(Hold)
-class HoldAdmin(RowAdmin):
+class HoldAdmin(HasActs, RowAdmin):
     list_display = (
         "created_at",
         "user",
@@ -47,7 +45,7 @@ class HoldAdmin(RowAdmin):
         "expires_at",
         "ended_at",
     )
-    actions_detail = ("cancel",)
+    acts = (CancellationPage,)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Hold], search_term: str
@@ -59,26 +57,6 @@ class HoldAdmin(RowAdmin):
     @admin.display(description=_("expires"))
     def countdown(self, hold: Hold) -> str:
         return format_countdown(hold)
-
-    def has_cancel_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.cancel_hold")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        row = self.get_object(request, str(object_id))
-        return (
-            super().get_actions_detail(request, object_id)
-            if row and row.state == Hold.State.OPEN
-            else []
-        )
-
-    @action(description=_("Cancel hold"), url_path="cancel", permissions=["cancel"], icon="cancel")  # type: ignore[untyped-decorator]
-    def cancel(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        if (row := self.row(request, object_id)) is None:
-            return self.redirect_back()
-        if row.state != Hold.State.OPEN:
-            messages.error(request, gettext("This hold has already ended. Nothing was changed."))
-            return self.redirect_back(row)
-        return CancellationPage(request, self, row).respond()
 
 
 @admin.register(Grant)
@@ -104,3 +82,5 @@ class GrantAdmin(ReadOnlyAdmin):
 @admin.register(AuditRun)
 class AuditRunAdmin(ReadOnlyAdmin):
     list_display = ("finished_at", "problems", "first_problem", "users", "transactions", "holds")
+    list_filter = (SoundFilter,)
+    list_filter_submit = True

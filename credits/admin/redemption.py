@@ -16,21 +16,28 @@ from unfold.decorators import action
 
 from accounts.admin.filters import DateRangeFilter, OneUserFilter, find_chosen_user
 from credits.admin.pages.code_batches import (
-    ApproveBatchPage,
     BatchPage,
+    DecideBatchPage,
     ExportCodesPage,
     MakeCodesPage,
     NewBatchPage,
-    RejectBatchPage,
     RevokeBatchPage,
 )
 from credits.admin.rows import LINK, RowAdmin, link_row
+from credits.admin.word_filters import UseFilter
 from credits.codes.code_format import digest_code, read_code
 from credits.models import CodeBatch, RedemptionCode
 from credits.operators.approvals import MAY_APPROVE
 
 State = CodeBatch.State
 ADD, REVOKE = "credits.add_codebatch", "credits.revoke_codebatch"
+PERMISSIONS = {
+    "make": ADD,
+    "export": ADD,
+    "approve": MAY_APPROVE,
+    "reject": MAY_APPROVE,
+    "revoke": REVOKE,
+}
 
 
 @admin.register(CodeBatch)
@@ -46,7 +53,7 @@ class CodeBatchAdmin(RowAdmin):
         *("decided_by", "created_at", "made_at"),
     )
     actions_list = ("new",)
-    actions_detail = ("make", "approve", "reject", "export", "revoke")
+    actions_detail = ("make", "approve", "export", "revoke")
 
     @admin.display(description=_("number of codes"))
     def number(self, batch: CodeBatch) -> str:
@@ -93,13 +100,9 @@ class CodeBatchAdmin(RowAdmin):
     def make(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         return self._open(request, object_id, "make", MakeCodesPage)
 
-    @action(description=_("Approve"), url_path="approve", icon="check")  # type: ignore[untyped-decorator]
+    @action(description=_("Approve or reject"), url_path="approve", icon="approval")  # type: ignore[untyped-decorator]
     def approve(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._open(request, object_id, "approve", ApproveBatchPage)
-
-    @action(description=_("Reject"), url_path="reject", icon="block")  # type: ignore[untyped-decorator]
-    def reject(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._open(request, object_id, "reject", RejectBatchPage)
+        return self._open(request, object_id, "approve", DecideBatchPage)
 
     @action(description=_("Export"), url_path="export", icon="table")  # type: ignore[untyped-decorator]
     def export(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
@@ -112,6 +115,8 @@ class CodeBatchAdmin(RowAdmin):
     def _open(
         self, request: HttpRequest, object_id: str, name: str, page: type[BatchPage]
     ) -> HttpResponseBase:
+        if not request.user.has_perm(PERMISSIONS[name]):
+            raise PermissionDenied
         if (batch := self.row(request, object_id)) is None:
             return self.redirect_back()
         if not has_permission(request, batch, name):
@@ -124,7 +129,6 @@ def is_allowed(request: HttpRequest, batch: CodeBatch, name: str) -> bool:
     fits = {
         "make": batch.state == State.APPROVED,
         "approve": batch.state == State.WAITING,
-        "reject": batch.state == State.WAITING,
         "export": batch.state == State.MADE,
         "revoke": batch.state == State.MADE,
     }
@@ -133,7 +137,7 @@ def is_allowed(request: HttpRequest, batch: CodeBatch, name: str) -> bool:
 
 def has_permission(request: HttpRequest, batch: CodeBatch, name: str) -> bool:
     """Whether the reader may do this act; another administrator than the maker decides."""
-    if name in ("approve", "reject"):
+    if name == "approve":
         return request.user.has_perm(MAY_APPROVE) and batch.maker_id != request.user.pk
     return request.user.has_perm({"revoke": REVOKE}.get(name, ADD))
 
@@ -159,7 +163,8 @@ class BatchFilter(admin.SimpleListFilter):
 @admin.register(RedemptionCode)
 class RedemptionCodeAdmin(RowAdmin):
     list_display = ("last_four", "in_batch", "user", "redeemed_at", "revoked_at")
-    list_filter = (OneUserFilter, BatchFilter)
+    list_filter = (OneUserFilter, BatchFilter, UseFilter)
+    list_filter_submit = True
     list_select_related = ("batch", "user")
     search_fields = ("last_four",)
     search_help_text = _(

@@ -6,12 +6,13 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 
+from accounts.admin.acts.links import LINK, link_row
 from accounts.admin.bases import ReadOnlyAdmin
 
-LINK = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
+__all__ = ["LINK", "RowAdmin", "link_row", "link_rows"]
 
 
 class RowAdmin(ReadOnlyAdmin):
@@ -39,9 +40,3 @@ class RowAdmin(ReadOnlyAdmin):
 def link_rows(rows: QuerySet[Any]) -> str:
     """Return HTML links to the admin pages of these rows; "–" if there are none."""
     return format_html_join(", ", "{}", ((link_row(row, row),) for row in rows)) or "–"
-
-
-def link_row(row: Any, text: Any) -> str:
-    """Return an HTML link to the admin page of this row."""
-    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
-    return format_html(LINK, reverse(name, args=[row.pk]), text)

@@ -6,7 +6,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext
@@ -14,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
+from accounts.admin.acts.buttons import refuse
+from accounts.admin.acts.links import locate
 from accounts.admin.filters import (
     AdministratorFilter,
     DateRangeFilter,
@@ -24,7 +25,13 @@ from credits import balances
 from credits.admin import lookup
 from credits.admin.pages.exports import ExportPage
 from credits.admin.pages.payment_refunds import PaymentRefundPage, find_online_purchase
-from credits.admin.pages.refunds import RefundPage, is_refundable, may_refund
+from credits.admin.pages.refunds import (
+    REFUND_PAYMENT,
+    REFUND_USAGE,
+    RefundPage,
+    is_refundable,
+    may_refund,
+)
 from credits.admin.rows import RowAdmin, link_rows
 from credits.models import Transaction
 from credits.reversals import proposals
@@ -38,6 +45,13 @@ class ActorFilter(AdministratorFilter):
         """Exclude usage, which has no actor, so that PostgreSQL can use indexes without usage."""
         filtered = super().queryset(request, queryset)
         return filtered.exclude(type=Transaction.Type.USAGE) if self.value() else filtered
+
+
+class TransactionRefundPage(PaymentRefundPage):
+    """The refund of a payment, from the page of its transaction."""
+
+    def back(self) -> str:
+        return locate(self.purchase.transaction)
 
 
 @admin.register(Transaction)
@@ -137,7 +151,11 @@ class TransactionAdmin(RowAdmin):
         offered = may_refund(request.user, row) and is_left(row)
         return super().get_actions_detail(request, object_id) if offered else []
 
-    @action(description=_("Refund"), url_path="refund", icon="undo")  # type: ignore[untyped-decorator]
+    def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Return whether the administrator may refund some rows; their type decides which."""
+        return any(map(request.user.has_perm, (REFUND_PAYMENT, REFUND_USAGE)))
+
+    @action(description=_("Refund"), url_path="refund", permissions=["refund"], icon="undo")  # type: ignore[untyped-decorator]
     def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
             return self.redirect_back()
@@ -147,12 +165,12 @@ class TransactionAdmin(RowAdmin):
             )
             return self.redirect_back(row)
         if not may_refund(request.user, row):
-            raise PermissionDenied
+            return refuse(request, self, RefundPage)
         if request.method != "POST" and not is_left(row):
             messages.error(request, gettext("There is nothing left to refund."))
             return self.redirect_back(row)
         if (purchase := find_online_purchase(row)) is not None:
-            return PaymentRefundPage(request, self, purchase).respond()
+            return TransactionRefundPage(request, self, purchase).respond()
         return RefundPage(request, self, row).respond()
 
 

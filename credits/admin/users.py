@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -15,13 +14,13 @@ from unfold.decorators import action
 import accounts.admin.users
 from accounts.admin.bases import CheckedActions
 from accounts.admin.stale_pages import RefusesStalePages
+from accounts.admin.word_filters import SaleFilter
 from accounts.models import User
 from credits.admin.pages.adjustment import MAX_USERS, serve_adjustment
 from credits.admin.pages.thaw import ThawPage
 from credits.admin.pages.write_off import WriteOffPage
 from credits.admin.payments.prices import PackagePriceInline
 from credits.models import Package
-from credits.reversals import frozen
 
 
 @admin.register(User)
@@ -29,7 +28,8 @@ class UserAdmin(accounts.admin.users.UserAdmin):
     """Users with their credits. The actions only redirect to pages; their GET changes nothing."""
 
     actions = ("adjust_selected",)
-    actions_detail = ("adjust_one", "write_off", "thaw", "transactions", "holds")
+    acts = (WriteOffPage, ThawPage, *accounts.admin.users.UserAdmin.acts)
+    actions_detail = ("adjust_one", "transactions", "holds")
 
     def get_urls(self) -> list[URLPattern]:
         page = path(
@@ -58,55 +58,6 @@ class UserAdmin(accounts.admin.users.UserAdmin):
     def adjust_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _redirect_to_adjustment([object_id])
 
-    def has_write_off_debt_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.write_off_debt")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the write-off while the user owes something, the thaw while they are frozen."""
-        user = self.get_object(request, str(object_id))
-        fits = {
-            "_write_off": user is not None and user.credits_debt > 0,
-            "_thaw": user is not None and frozen.is_frozen(user),
-        }
-        unfit = tuple(name for name, is_fit in fits.items() if not is_fit)
-        offered: list[Any] = super().get_actions_detail(request, object_id)
-        return [each for each in offered if not each.action_name.endswith(unfit)]
-
-    @action(
-        description=_("Write off debt"),
-        url_path="write-off",
-        permissions=["write_off_debt"],
-        icon="money_off",
-    )  # type: ignore[untyped-decorator]
-    def write_off(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        user = self.get_object(request, object_id)
-        if user is None:
-            messages.error(request, gettext("There is no record with this number."))
-            return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
-        if request.method != "POST" and not user.credits_debt:
-            messages.error(request, gettext("This user owes nothing."))
-            return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
-        return WriteOffPage(request, self, user).respond()
-
-    def has_thaw_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.change_customer")
-
-    @action(
-        description=_("Allow buying again"),
-        url_path="thaw",
-        permissions=["thaw"],
-        icon="lock_open",
-    )  # type: ignore[untyped-decorator]
-    def thaw(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        user = self.get_object(request, object_id)
-        if user is None:
-            messages.error(request, gettext("There is no record with this number."))
-            return HttpResponseRedirect(reverse("admin:accounts_user_changelist"))
-        if not frozen.is_frozen(user):
-            messages.error(request, gettext("This user may buy already."))
-            return HttpResponseRedirect(reverse("admin:accounts_user_change", args=[user.pk]))
-        return ThawPage(request, self, user).respond()
-
     @action(description=_("Transactions"), url_path="transactions", icon="receipt_long")  # type: ignore[untyped-decorator]
     def transactions(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return _redirect_to_list("transaction", user=object_id)
@@ -130,7 +81,8 @@ def _redirect_to_list(model: str, **filters: str) -> HttpResponse:
 @admin.register(Package)
 class PackageAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
     list_display = ("name", "credits", "priced", "is_popular", "is_active", "sort_order")
-    list_filter = ("is_active",)
+    list_filter = (SaleFilter,)
+    list_filter_submit = True
     exclude = ("price_usd",)  # It follows the price in US dollars, which stands below.
     search_fields = ("name",)
     readonly_fields = ("created_at",)

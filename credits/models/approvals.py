@@ -103,6 +103,11 @@ class Approval(models.Model):
             ("cancel_hold", _("Can cancel holds")),
             ("export_transaction", _("Can export transactions")),
         ]
+        indexes = [
+            models.Index(
+                fields=["expires_at"], condition=Q(state="pending"), name="credit_approvals_waiting"
+            )
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(amount=0), name="credit_approvals_amount_not_zero"),
             models.CheckConstraint(

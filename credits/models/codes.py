@@ -119,6 +119,8 @@ class RedemptionCode(models.Model):
                 condition=Q(user__isnull=False),
                 name="redemption_codes_by_user",
             ),
+            # For an administrator who has the end of a code.
+            models.Index(fields=["last_four", "-id"], name="redemption_codes_by_ending"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -82,4 +83,8 @@ class Hold(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.amount} for {self.reference_id} ({self.state})"
+        return gettext("%(credits)s credits for %(reference)s (%(state)s)") % {
+            "credits": self.amount,
+            "reference": self.reference_id,
+            "state": self.get_state_display(),
+        }

@@ -246,6 +246,7 @@ class PaymentEvent(models.Model):
         db_table = "payment_events"
         verbose_name = _("Stripe event")
         verbose_name_plural = _("Stripe events")
+        permissions = [("replay_paymentevent", _("Can replay payment events"))]
         indexes = [
             models.Index(
                 fields=["next_try_at"], condition=Q(state="waiting"), name="payment_events_due"

@@ -69,7 +69,12 @@ class Refund(models.Model):
                 fields=["next_try_at"],
                 condition=Q(state__in=["taken", "sent"]),
                 name="payment_refunds_due",
-            )
+            ),
+            models.Index(
+                fields=["stripe_id"],
+                condition=~Q(stripe_id=""),
+                name="payment_refunds_by_stripe_id",
+            ),
         ]
 
     def __str__(self) -> str:

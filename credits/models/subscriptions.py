@@ -81,6 +81,7 @@ class Subscription(models.Model):
         db_table = "subscriptions"
         verbose_name = _("subscription")
         verbose_name_plural = _("subscriptions")
+        permissions = [("end_subscription", _("Can end paid plans"))]
         indexes = [models.Index(fields=["user", "-id"], name="subscriptions_by_user")]
         constraints = [
             models.UniqueConstraint(

@@ -45,7 +45,7 @@ class OwnRequest(LedgerRefusal):
 
 
 class OwnAccount(LedgerRefusal):
-    """An administrator without the permission to approve must not move their own credits."""
+    """Only a superuser acts on their own account: who may do that may do everything anyway."""
 
     status = 403
     code = "own_account"
@@ -65,7 +65,7 @@ def adjust_or_ask(
     Return the request for approval, None if the users were adjusted. One key does one of the two,
     once. Raises OwnAccount, IdempotencyConflict, or what the ledger refuses.
     """
-    _refuse_own_account(users, actor)
+    refuse_own_account(users, actor)
     with atomic():
         # With the lock, the second of two requests with one key sees what the first one did.
         list(actions.lock_users(users))
@@ -88,7 +88,7 @@ def refund_or_ask(
 
     Returns and raises the same as `adjust_or_ask`.
     """
-    _refuse_own_account([original.user], actor)
+    refuse_own_account([original.user], actor)
     with atomic():
         list(actions.lock_users([original.user]))
         if needs_approval(amount):
@@ -107,7 +107,7 @@ def refund_payment_or_ask(
     Stripe is asked after the commit. Raises OwnAccount, IdempotencyConflict, RefundRefusal, or what
     the ledger refuses.
     """
-    _refuse_own_account([purchase.user], actor)
+    refuse_own_account([purchase.user], actor)
     chosen = replace(request, key=f"admin:{request.key}")
     with atomic():
         list(actions.lock_users([purchase.user]))
@@ -140,7 +140,7 @@ def write_off_or_ask(
 
     Returns and raises the same as `adjust_or_ask`.
     """
-    _refuse_own_account([user], actor)
+    refuse_own_account([user], actor)
     with atomic():
         list(actions.lock_users([user]))
         if needs_approval(amount):
@@ -159,7 +159,7 @@ def accept_payment_or_ask(
     Stripe is asked what came. Returns and raises the same as `adjust_or_ask`, and NotInReview,
     NotAcceptable and NoAnswer.
     """
-    _refuse_own_account([purchase.user], actor)
+    refuse_own_account([purchase.user], actor)
     if needs_approval(purchase.credits):
         reviews.ask(purchase)
         approval = Approval(kind=Approval.Kind.ACCEPT, amount=purchase.credits, accepts=purchase)
@@ -174,8 +174,9 @@ def accept_payment_or_ask(
     return None
 
 
-def _refuse_own_account(users: Sequence[User], actor: User) -> None:
-    if actor in users and not actor.has_perm(MAY_APPROVE):
+def refuse_own_account(users: Sequence[User], actor: User) -> None:
+    """Raise OwnAccount if one of these accounts is the actor's, unless that is a superuser."""
+    if actor in users and not actor.is_superuser:
         raise OwnAccount("Another administrator must adjust your own account.")
 
 
@@ -233,9 +234,10 @@ def approve(approval: Approval, *, actor: User, note: str) -> list[Transaction]:
     """Carry out the request once and return its transactions.
 
     The money of a refund is sent after the commit; `find_refund` tells what became of it. About a
-    payment that is accepted, Stripe is asked before. Raises OwnRequest, NotPending, NoAnswer, or
-    what the ledger refuses. The request then stays pending.
+    payment that is accepted, Stripe is asked before. Raises OwnRequest, OwnAccount, NotPending,
+    NoAnswer, or what the ledger refuses. The request then stays pending.
     """
+    refuse_own_account(list(approval.users.all()), actor)
     finding = reviews.ask(approval.accepts) if approval.accepts is not None else None
     with atomic():
         _decide(approval, State.APPROVED, actor, note)

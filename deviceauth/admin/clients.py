@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import Application
 from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action
 
 from accounts.admin.bases import CheckedActions
@@ -51,15 +52,28 @@ class ApplicationAdmin(RefusesStalePages, CheckedActions, ModelAdmin):
 
     form = ClientForm
     sealed = ("client_secret",)
-    list_display = ("name", "client_id", "client_type", "created")
-    list_filter = ("client_type",)
+    list_display = ("name", "number", "kind", "created")
+    list_filter = (("client_type", ChoicesDropdownFilter),)
+    list_filter_submit = True
     search_fields = ("name", "client_id")
     fields: ClassVar[list[str]] = ["name", "client_id", "client_type"]
     actions_detail = ("new_secret",)
     view_on_site = False  # django-oauth-toolkit's own page of a client is not served here
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("client_id", "client_type") if obj else ()
+        return ("number", "kind") if obj else ()
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Show what a client cannot change under labels of ours, which have a translation."""
+        return ["name", "number", "kind"] if obj else self.fields
+
+    @admin.display(description=_("client ID"))
+    def number(self, client: Any) -> str:
+        return str(client.client_id)
+
+    @admin.display(description=_("client type"))
+    def kind(self, client: Any) -> str:
+        return str(client.get_client_type_display())
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"client_type": Application.CLIENT_PUBLIC}

@@ -5,6 +5,7 @@ from django.contrib import admin
 from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
 
 from accounts.admin.bases import ReadOnlyAdmin, SearchedByUser
+from accounts.admin.word_filters import TokenFilter
 
 for model in (AccessToken, Grant, IDToken, RefreshToken):
     admin.site.unregister(model)
@@ -20,6 +21,7 @@ class AccessTokenAdmin(SearchedByUser, ReadOnlyAdmin):
 @admin.register(RefreshToken)
 class RefreshTokenAdmin(SearchedByUser, ReadOnlyAdmin):
     list_display = ("id", "user", "application", "created", "revoked")
-    list_filter = (("revoked", admin.EmptyFieldListFilter),)
+    list_filter = (TokenFilter,)
+    list_filter_submit = True
     list_select_related = ("application", "user")
     fields = ("user", "application", "created", "revoked")

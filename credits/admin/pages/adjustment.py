@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidge
 
 from accounts.admin.filters import DateInput
 from accounts.models import User
+from accounts.toolbox.exceptions import Refusal
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
@@ -26,7 +27,7 @@ from credits.admin.pages.confirmed_form import (
     describe_requested_approval,
     make_reason_field,
 )
-from credits.exceptions import InsufficientCredits, LedgerRefusal
+from credits.exceptions import InsufficientCredits
 from credits.models import Transaction
 from credits.operators import approvals
 from credits.operators.actions import Adjustment
@@ -146,7 +147,7 @@ class AdjustmentPage(ConfirmedFormPage):
             "Credits adjusted for %(users)d user.", "Credits adjusted for %(users)d users.", number
         ) % {"users": number}
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, InsufficientCredits):
             return _(
                 "Nothing was changed, because not all of these users have enough credits available."

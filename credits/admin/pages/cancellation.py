@@ -3,24 +3,33 @@
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from accounts.models import User
+from accounts.toolbox.exceptions import Refusal
 from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
 from credits.countdown import format_countdown
-from credits.exceptions import HoldEnded, LedgerRefusal
+from credits.exceptions import HoldEnded
 from credits.models import Hold
-from credits.operators import actions
+from credits.operators import actions, approvals
 
 
 class CancellationPage(ConfirmedFormPage):
+    name = "cancel"
+    label = gettext_lazy("Cancel hold")
+    icon = "cancel"
+    permission = "credits.cancel_hold"
     at_once = True
     danger = True
 
     def __init__(self, request: Any, model_admin: Any, hold: Hold) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, hold)
         self.hold = hold
-        self.title, self.verb = _("Cancel hold"), _("Cancel hold")
+
+    @classmethod
+    def explain_obstacle(cls, row: Hold, actor: User) -> str:
+        return "" if row.state == Hold.State.OPEN else describe_ended()
 
     def facts(self) -> Facts:
         hold = self.hold
@@ -39,13 +48,15 @@ class CancellationPage(ConfirmedFormPage):
         )
 
     def act(self, cleaned: dict[str, Any]) -> str:
+        approvals.refuse_own_account([self.hold.user], self.actor)
         actions.cancel(self.hold, cleaned["reason"], actor=self.actor)
         return _("The hold has been cancelled.")
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, HoldEnded):
-            return _("This hold has already ended. Nothing was changed.")
+            return describe_ended()
         return super().explain(refusal)
 
-    def back(self) -> str:
-        return reverse("admin:credits_hold_change", args=[self.hold.pk])
+
+def describe_ended() -> str:
+    return _("This hold has already ended. Nothing was changed.")

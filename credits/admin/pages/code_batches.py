@@ -22,6 +22,7 @@ from unfold.widgets import (
 from accounts.access import administrators_log
 from accounts.access.administrators_log import Act
 from accounts.admin.filters import DateInput
+from accounts.toolbox.exceptions import Refusal
 from accounts.toolbox.typed.names import clean_name
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
@@ -31,11 +32,10 @@ from credits.admin.pages.confirmed_form import (
     describe_needed_approval,
     make_reason_field,
 )
-from credits.admin.pages.decide_approval import NoteForm
+from credits.admin.pages.decide_approval import DecideForm, is_rejection
 from credits.codes import batches
 from credits.codes.batches import MAX_SIZE, Wanted
 from credits.csv_cells import escape_cell
-from credits.exceptions import LedgerRefusal
 from credits.models import CodeBatch
 from credits.operators import approvals
 from credits.operators.approvals import NotPending, OwnRequest
@@ -147,7 +147,7 @@ class BatchPage(ConfirmedFormPage):
             (_("Made by"), batch.maker),
         )
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, NotPending):
             return _("Somebody has decided this before, or the codes exist. Nothing was changed.")
         if isinstance(refusal, OwnRequest):
@@ -158,28 +158,23 @@ class BatchPage(ConfirmedFormPage):
         return lead_to(self.batch)
 
 
-class ApproveBatchPage(BatchPage):
-    form_class = NoteForm
+class DecideBatchPage(BatchPage):
+    """Approves a batch, or rejects it, by one of two buttons."""
+
+    form_class = DecideForm
+    alternative = gettext_lazy("Reject")
 
     def __init__(self, request: HttpRequest, model_admin: Any, batch: CodeBatch) -> None:
         super().__init__(request, model_admin, batch)
-        self.title, self.verb = _("Approve"), _("Approve")
+        self.title, self.verb = _("Approve or reject"), _("Approve")
 
     def act(self, cleaned: dict[str, Any]) -> str:
-        batches.decide(self.batch, is_approved=True, actor=self.actor, note=cleaned["reason"])
-        return _("The batch is approved. Its codes are made when they are downloaded.")
-
-
-class RejectBatchPage(BatchPage):
-    form_class = NoteForm
-    danger = True
-
-    def __init__(self, request: HttpRequest, model_admin: Any, batch: CodeBatch) -> None:
-        super().__init__(request, model_admin, batch)
-        self.title, self.verb = _("Reject"), _("Reject")
-
-    def act(self, cleaned: dict[str, Any]) -> str:
-        batches.decide(self.batch, is_approved=False, actor=self.actor, note=cleaned["reason"])
+        is_approved = not is_rejection(self.request.POST)
+        batches.decide(
+            self.batch, is_approved=is_approved, actor=self.actor, note=cleaned["reason"]
+        )
+        if is_approved:
+            return _("The batch is approved. Its codes are made when they are downloaded.")
         return _("The request has been rejected. Nothing was changed.")
 
 

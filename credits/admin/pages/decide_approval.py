@@ -1,47 +1,68 @@
-"""The pages on which an administrator decides another one's request, or withdraws their own."""
+"""The page on which an administrator decides another one's request, and that of withdrawing."""
 
 from typing import Any
 
-from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.admin.acts.links import add_links
 from accounts.models import User
+from accounts.toolbox.exceptions import Refusal
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
     Facts,
+    NoteForm,
     Preview,
-    ReasonForm,
     make_reason_field,
 )
 from credits.countdown import format_countdown
 from credits.currencies import format_amount
-from credits.exceptions import InvalidAmount, LedgerRefusal, NoDebt
+from credits.exceptions import InvalidAmount, NoDebt
 from credits.models import Approval, Purchase, Refund
 from credits.operators import approvals
 from credits.operators.approvals import NotPending, OwnRequest
 from credits.reversals.refusals import RefusedByStripe
 from credits.templatetags.amounts import format_signed
 
+MOST_LINKS = 3  # in the message about an approval
 
-class NoteForm(ReasonForm):
+
+class DecideForm(NoteForm):
+    """The note of an approval may be left out, the reason of a rejection not."""
+
     reason = make_reason_field(
-        label=gettext_lazy("Note"),
         required=False,
-        help_text=gettext_lazy("Optional. The note is kept in the log."),
+        help_text=gettext_lazy(
+            "Needed to reject, optional to approve. Other administrators can read it."
+        ),
     )
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if is_rejection(self.data) and cleaned.get("reason") == "":
+            self.add_error("reason", _("Say why you reject this."))
+        return cleaned
 
-class DecisionPage(ConfirmedFormPage):
+
+def is_rejection(sent: Any) -> bool:
+    """Whether the second button of the page was pressed."""
+    return bool(sent.get("confirm") == "0")
+
+
+class ApprovalAct(ConfirmedFormPage):
     """The page of a pending request: its facts, and what it would do to the current balances."""
 
     at_once = True
 
     def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, approval)
         self.approval = approval
         self.chosen = list(approval.users.order_by("pk"))
+
+    @classmethod
+    def explain_obstacle(cls, row: Approval, actor: User) -> str:
+        return "" if row.can_be_decided else describe_decided()
 
     def facts(self) -> Facts:
         approval = self.approval
@@ -71,12 +92,9 @@ class DecisionPage(ConfirmedFormPage):
             return [Preview(user, max(change, -user.available)) for user in self.chosen]
         return [Preview(user, change) for user in self.chosen]
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, NotPending):
-            return _(
-                "This request has already been decided or withdrawn, or it has expired. "
-                "Nothing was changed."
-            )
+            return describe_decided()
         if isinstance(refusal, OwnRequest):
             return _("Another administrator must decide on your request.")
         if self.approval.kind == Approval.Kind.WRITE_OFF and isinstance(
@@ -85,50 +103,66 @@ class DecisionPage(ConfirmedFormPage):
             return _("The user owes less than that by now. Nothing was changed.")
         return super().explain(refusal)
 
-    def back(self) -> str:
-        return reverse("admin:credits_approval_change", args=[self.approval.pk])
 
+class DecidePage(ApprovalAct):
+    """Approves a request, or rejects it, by one of two buttons."""
 
-class ApprovePage(DecisionPage):
-    form_class = NoteForm
+    name = "approve"
+    label = gettext_lazy("Approve or reject")
+    icon = "approval"
+    permission = approvals.MAY_APPROVE
+    form_class = DecideForm
+    alternative = gettext_lazy("Reject")
 
     def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
         super().__init__(request, model_admin, approval)
-        self.title, self.verb = _("Approve"), _("Approve")
+        self.verb = _("Approve")
+
+    @classmethod
+    def explain_obstacle(cls, row: Approval, actor: User) -> str:
+        if row.requester_id == actor.pk:
+            return _("Another administrator must decide on your request.")
+        return super().explain_obstacle(row, actor)
 
     def act(self, cleaned: dict[str, Any]) -> str:
-        approvals.approve(self.approval, actor=self.actor, note=cleaned["reason"])
+        if is_rejection(self.request.POST):
+            approvals.reject(self.approval, actor=self.actor, note=cleaned["reason"])
+            return _("The request has been rejected. Nothing was changed.")
+        posted = approvals.approve(self.approval, actor=self.actor, note=cleaned["reason"])
         refund = approvals.find_refund(self.approval)
         if refund is not None and refund.state == Refund.State.REFUSED:
             return _("The request has been approved. %(refusal)s") % {
                 "refusal": RefusedByStripe(refund.problem).message
             }
-        return _("The request has been approved and carried out.")
+        text = _("The request has been approved and carried out.")
+        return add_links(text, *posted[:MOST_LINKS])
 
 
-class RejectPage(DecisionPage):
+class WithdrawPage(ApprovalAct):
+    name = "withdraw"
+    label = gettext_lazy("Withdraw")
+    icon = "undo"
     danger = True
 
-    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
-        super().__init__(request, model_admin, approval)
-        self.title, self.verb = _("Reject"), _("Reject")
+    @classmethod
+    def may_any(cls, actor: User) -> bool:
+        """The requester needs no other permission than to see approvals."""
+        return True
 
-    def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
-        return []
-
-    def act(self, cleaned: dict[str, Any]) -> str:
-        approvals.reject(self.approval, actor=self.actor, note=cleaned["reason"])
-        return _("The request has been rejected. Nothing was changed.")
-
-
-class WithdrawPage(RejectPage):
-    def __init__(self, request: Any, model_admin: Any, approval: Approval) -> None:
-        super().__init__(request, model_admin, approval)
-        self.title, self.verb = _("Withdraw"), _("Withdraw")
+    @classmethod
+    def may(cls, actor: User, row: Approval) -> bool:
+        return row.requester_id == actor.pk
 
     def act(self, cleaned: dict[str, Any]) -> str:
         approvals.withdraw(self.approval, actor=self.actor, note=cleaned["reason"])
         return _("The request has been withdrawn. Nothing was changed.")
+
+
+def describe_decided() -> str:
+    return _(
+        "This request has already been decided or withdrawn, or it has expired. "
+        "Nothing was changed."
+    )
 
 
 def get_balance_change(approval: Approval) -> int:

@@ -4,12 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldBooleanWidget
 
+from accounts.toolbox.exceptions import Refusal
 from credits import ledger
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
@@ -21,7 +21,6 @@ from credits.admin.pages.confirmed_form import (
     make_reason_field,
 )
 from credits.currencies import count_decimals, format_amount, to_decimal
-from credits.exceptions import LedgerRefusal
 from credits.models import Approval, Purchase, Refund, Subscription
 from credits.operators import approvals
 from credits.reversals import proposals
@@ -92,11 +91,14 @@ class PaymentRefundForm(ReasonForm):
 
 
 class PaymentRefundPage(ConfirmedFormPage):
+    name = "refund"
+    label = gettext_lazy("Refund")
+    icon = "undo"
+
     def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, purchase)
         self.purchase = purchase
         self.proposal = proposals.propose(purchase)
-        self.title, self.verb = _("Refund"), _("Refund")
 
     def form(self, data: Any = None) -> PaymentRefundForm:
         most = self.proposal.most_amount
@@ -186,13 +188,10 @@ class PaymentRefundPage(ConfirmedFormPage):
             describe_requested_approval() if isinstance(done, Approval) else describe_refund(done)
         )
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, TooMuchMoney):
             return describe_limit(self.purchase, refusal.most)
         return super().explain(refusal)
-
-    def back(self) -> str:
-        return reverse("admin:credits_transaction_change", args=[self.purchase.transaction_id])
 
 
 def find_running_plan(purchase: Purchase) -> Subscription | None:

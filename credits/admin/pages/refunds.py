@@ -6,7 +6,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from accounts.admin.acts.links import add_links
+from accounts.toolbox.exceptions import Refusal
 from credits import balances
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
@@ -16,7 +19,7 @@ from credits.admin.pages.confirmed_form import (
     describe_needed_approval,
     describe_requested_approval,
 )
-from credits.exceptions import AlreadyRefunded, InvalidAmount, LedgerRefusal
+from credits.exceptions import AlreadyRefunded, InvalidAmount
 from credits.models import Transaction
 from credits.operators import approvals
 from credits.templatetags.amounts import format_signed
@@ -35,11 +38,22 @@ class RefundForm(CreditsForm):
 
 
 class RefundPage(ConfirmedFormPage):
-    def __init__(self, request: Any, model_admin: Any, original: Transaction) -> None:
-        super().__init__(request, model_admin)
-        self.original = original
-        self.left = balances.refundable(original)
-        self.title, self.verb = _("Refund"), _("Refund")
+    """The refund of one transaction; a subclass finds it from another row."""
+
+    name = "refund"
+    label = gettext_lazy("Refund")
+    icon = "undo"
+
+    def __init__(self, request: Any, model_admin: Any, row: Any) -> None:
+        super().__init__(request, model_admin, row)
+        self.original = self.find_original(row)
+        self.left = balances.refundable(self.original)
+
+    @staticmethod
+    def find_original(row: Any) -> Transaction:
+        """Return the transaction that is refunded."""
+        found: Transaction = row
+        return found
 
     def form(self, data: Any = None) -> RefundForm:
         return RefundForm(data, initial=self.initial(), most=self.left)
@@ -71,12 +85,15 @@ class RefundPage(ConfirmedFormPage):
         return _("Request approval") if approvals.needs_approval(cleaned["amount"]) else self.verb
 
     def act(self, cleaned: dict[str, Any]) -> str:
-        amount, reason, key = cleaned["amount"], cleaned["reason"], cleaned["key"]
-        if approvals.refund_or_ask(self.original, amount, reason, actor=self.actor, key=key):
-            return describe_requested_approval()
-        return _("The credits have been refunded.")
+        by = self.by(cleaned)
+        asked = approvals.refund_or_ask(
+            self.original, cleaned["amount"], by.reason, actor=by.actor, key=by.key
+        )
+        if asked is not None:
+            return add_links(describe_requested_approval(), asked)
+        return describe_refund(self.original)
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, InvalidAmount):
             return _("At most %(most)d credits can be refunded.") % {"most": self.left}
         if isinstance(refusal, AlreadyRefunded):
@@ -85,6 +102,12 @@ class RefundPage(ConfirmedFormPage):
 
     def back(self) -> str:
         return reverse("admin:credits_transaction_change", args=[self.original.pk])
+
+
+def describe_refund(original: Transaction) -> str:
+    """Say that credits were refunded, with links to the new transaction and its user."""
+    posted = original.reversals.order_by("-pk").first()
+    return add_links(_("The credits have been refunded."), posted, original.user)
 
 
 def may_refund(user: Any, row: Transaction | None) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,7 +18,7 @@ from credits.admin.pages.confirmed_form import (
 )
 from credits.currencies import format_amount
 from credits.models import Purchase
-from credits.operators import actions, approvals
+from credits.operators import actions, approvals, reviews
 from credits.reversals.postings import sum_in_force
 
 
@@ -33,10 +32,17 @@ class ReviewPage(ConfirmedFormPage):
     """What was agreed, what came, and why they differ."""
 
     form_class = ReviewForm
+    permission = "credits.accept_payment"
 
     def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, purchase)
         self.purchase = purchase
+
+    @classmethod
+    def explain_obstacle(cls, row: Purchase, actor: User) -> str:
+        """Say so unless the payment waits for a decision."""
+        waits = Purchase.objects.in_review().filter(pk=row.pk).exists()
+        return "" if waits else reviews.NotInReview(row).message
 
     def facts(self) -> Facts:
         row = self.purchase
@@ -57,16 +63,17 @@ class ReviewPage(ConfirmedFormPage):
     def users(self) -> list[User]:
         return [self.purchase.user]
 
-    def back(self) -> str:
-        return reverse("admin:credits_purchase_change", args=[self.purchase.pk])
-
 
 class AcceptPage(ReviewPage):
     """Gives the agreed credits, although the payment differs from the agreement."""
 
+    name = "accept"
+    label = gettext_lazy("Accept")
+    icon = "check"
+
     def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
         super().__init__(request, model_admin, purchase)
-        self.title, self.verb = _("Accept the payment"), _("Accept")
+        self.title = _("Accept the payment")
 
     def previews(self, cleaned: dict[str, Any]) -> list[Preview]:
         return [Preview(self.purchase.user, self.purchase.credits)]
@@ -94,9 +101,9 @@ class AcceptPage(ReviewPage):
 class LeavePage(ReviewPage):
     """Closes a review in which no credits are given and no money is refunded."""
 
-    def __init__(self, request: Any, model_admin: Any, purchase: Purchase) -> None:
-        super().__init__(request, model_admin, purchase)
-        self.title = self.verb = _("Leave without credits")
+    name = "leave"
+    label = gettext_lazy("Leave without credits")
+    icon = "block"
 
     def notice(self, cleaned: dict[str, Any]) -> str:
         return _(

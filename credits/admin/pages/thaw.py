@@ -2,25 +2,33 @@
 
 from typing import Any
 
-from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from credits.admin.pages.confirmed_form import ConfirmedFormPage, Facts
 from credits.models import Customer
-from credits.reversals import disputes
+from credits.operators import approvals
+from credits.reversals import disputes, frozen
 
 
 class ThawPage(ConfirmedFormPage):
     """Needs a reason. What has frozen the user so far does not freeze them again."""
 
+    name = "thaw"
+    label = gettext_lazy("Allow buying again")
+    icon = "lock_open"
+    permission = "credits.change_customer"
     at_once = True
 
     def __init__(self, request: Any, model_admin: Any, user: User) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, user)
         self.user = user
-        self.title = self.verb = _("Allow buying again")
+
+    @classmethod
+    def explain_obstacle(cls, row: User, actor: User) -> str:
+        return "" if frozen.is_frozen(row) else _("This user may buy already.")
 
     def facts(self) -> Facts:
         customer = Customer.objects.filter(user=self.user).first()
@@ -32,8 +40,6 @@ class ThawPage(ConfirmedFormPage):
         )
 
     def act(self, cleaned: dict[str, Any]) -> str:
+        approvals.refuse_own_account([self.user], self.actor)
         disputes.let_buy_again(self.user, reason=cleaned["reason"], actor=self.actor)
         return _("This user may buy again.")
-
-    def back(self) -> str:
-        return reverse("admin:accounts_user_change", args=[self.user.pk])

@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from accounts.toolbox.exceptions import Refusal
 from credits.admin.pages.confirmed_form import (
     ConfirmedFormPage,
     CreditsForm,
@@ -16,7 +16,7 @@ from credits.admin.pages.confirmed_form import (
     describe_needed_approval,
     describe_requested_approval,
 )
-from credits.exceptions import InvalidAmount, LedgerRefusal, NoDebt
+from credits.exceptions import InvalidAmount, NoDebt
 from credits.operators import approvals
 
 
@@ -26,10 +26,19 @@ class WriteOffForm(CreditsForm):
 
 
 class WriteOffPage(ConfirmedFormPage):
+    name = "write_off"
+    label = gettext_lazy("Write off debt")
+    icon = "money_off"
+    permission = "credits.write_off_debt"
+
     def __init__(self, request: Any, model_admin: Any, user: User) -> None:
-        super().__init__(request, model_admin)
+        super().__init__(request, model_admin, user)
         self.user = user
-        self.title, self.verb = _("Write off debt"), _("Write off")
+        self.verb = _("Write off")
+
+    @classmethod
+    def explain_obstacle(cls, row: User, actor: User) -> str:
+        return "" if row.credits_debt else _("This user owes nothing.")
 
     def form(self, data: Any = None) -> WriteOffForm:
         return WriteOffForm(data, initial=self.initial(), most=self.user.credits_debt)
@@ -65,15 +74,12 @@ class WriteOffPage(ConfirmedFormPage):
             return describe_requested_approval()
         return _("The debt has been written off.")
 
-    def explain(self, refusal: LedgerRefusal) -> str:
+    def explain(self, refusal: Refusal) -> str:
         if isinstance(refusal, InvalidAmount):
             return describe_limit(self.user.credits_debt)
         if isinstance(refusal, NoDebt):
             return _("This user owes nothing.")
         return super().explain(refusal)
-
-    def back(self) -> str:
-        return reverse("admin:accounts_user_change", args=[self.user.pk])
 
 
 def describe_limit(owed: int) -> str:

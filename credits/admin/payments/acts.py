@@ -1,4 +1,7 @@
-"""Buttons on the page of a row that only the program writes. Each button is one POST."""
+"""Buttons that ask Stripe again, or note an answer: one POST each, without a page of their own.
+
+What changes more has a page with a preview: accounts/admin/acts/.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,13 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import URLPattern, path
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 
-VERSION = "row_version"
+from accounts.admin.acts.page import VERSION, ActRefused, describe_stale
 
-
-class ActRefused(Exception):
-    """The act cannot be done now. The message is for the administrator; nothing was changed."""
+__all__ = ["ActRefused", "HasRowActs", "RowAct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class RowAct:
     fits: Callable[[Any], bool] = lambda row: True
 
 
-class HasActs:
+class HasRowActs:
     """For a RowAdmin. `watched` are the columns that must be as the page had shown them."""
 
     row_acts: ClassVar[tuple[RowAct, ...]] = ()
@@ -69,23 +69,17 @@ class HasActs:
         chosen = next((each for each in self.row_acts if each.name == act), None)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        if chosen is not None and not request.user.has_perm(chosen.permission):
+            raise PermissionDenied
         if (row := self.row(request, str(pk))) is None or chosen is None:  # type: ignore[attr-defined]
             return self.redirect_back(row)  # type: ignore[attr-defined,no-any-return]
-        if not request.user.has_perm(chosen.permission):
-            raise PermissionDenied
         return self._run(request, row, chosen)
 
     def _run(self, request: HttpRequest, row: Any, act: RowAct) -> HttpResponseBase:
         back: HttpResponseBase = self.redirect_back(row)  # type: ignore[attr-defined]
         shown = request.POST.get(VERSION, "")
         if not constant_time_compare(shown, self.seal_row(row)) or not act.fits(row):
-            messages.error(
-                request,
-                _(
-                    "This was changed after you had opened the page. Nothing was done. Look at it "
-                    "again."
-                ),
-            )
+            messages.error(request, describe_stale())
             return back
         try:
             done = act.run(request, row)

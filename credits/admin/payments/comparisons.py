@@ -5,12 +5,15 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from credits.admin.rows import RowAdmin
+from credits.admin.word_filters import SoundFilter
 from credits.models import PaymentComparison
 
 
 @admin.register(PaymentComparison)
 class PaymentComparisonAdmin(RowAdmin):
     list_display = ("finished_at", "problems", "payments", "purchases", "caught_up")
+    list_filter = (SoundFilter,)
+    list_filter_submit = True
     fields = readonly_fields = (
         *("started_at", "finished_at", "payments", "purchases", "caught_up", "problems", "lines"),
     )

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import action
 
 from accounts.access import administrators_log
@@ -26,7 +27,7 @@ from credits.exceptions import LedgerRefusal
 from credits.models import Customer
 
 
-class BarredFilter(admin.SimpleListFilter):
+class BarredFilter(DropdownFilter):
     """Users who may not buy now, and why."""
 
     title = _("may not buy")
@@ -102,6 +103,7 @@ def describe_bar(row: Customer) -> str:
 class CustomerAdmin(SearchedByUser, RowAdmin):
     list_display = ("user", "frozen_at", "frozen_because", "closed_until", "stripe_customer")
     list_filter = (OneUserFilter, BarredFilter)
+    list_filter_submit = True
     list_select_related = ("user",)
     fields = readonly_fields = (
         *("person", "frozen_at", "frozen_because", "closed_until", "at_stripe"),

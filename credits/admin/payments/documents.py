@@ -13,6 +13,7 @@ from accounts.admin.filters import DateRangeFilter, OneUserFilter
 from credits.admin.pages.replacement import ReplacementPage
 from credits.admin.payments.rows import SearchedByPayment
 from credits.admin.rows import RowAdmin, link_row
+from credits.admin.word_filters import ValidFilter
 from credits.documents import issue, printed
 from credits.models import Document
 
@@ -23,6 +24,7 @@ class DocumentAdmin(SearchedByPayment, RowAdmin):
     list_display = ("issued_at", "number", "kind", "user", "payment", "cancelled_at")
     list_filter = (
         OneUserFilter,
+        ValidFilter,
         ("kind", ChoicesDropdownFilter),
         ("issued_at", DateRangeFilter),
     )
@@ -66,7 +68,7 @@ class DocumentAdmin(SearchedByPayment, RowAdmin):
             return offered
         return [each for each in offered if not each.action_name.endswith("_replace")]
 
-    @action(description=_("View and print"), url_path="print", icon="print")  # type: ignore[untyped-decorator]
+    @action(description=_("View and print"), url_path="print", permissions=["view"], icon="print")  # type: ignore[untyped-decorator]
     def print_sheet(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         if (row := self.row(request, object_id)) is None:
             return self.redirect_back()

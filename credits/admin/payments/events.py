@@ -4,19 +4,22 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.db.transaction import atomic
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from accounts.access import administrators_log
+from accounts.access.administrators_log import Act
+from accounts.admin.acts.buttons import HasActs
+from accounts.admin.acts.page import ActPage, ActRefused, By, Facts, NoteForm, describe_stale
 from accounts.admin.filters import DateRangeFilter
-from credits.admin.payments.acts import ActRefused, HasActs, RowAct
 from credits.admin.payments.rows import SearchedByPayment
 from credits.admin.rows import RowAdmin, link_row
 from credits.models import PaymentEvent
 from credits.purchases import incoming_events
-from credits.stripe_api.client import StripeAway
 
 TYPES = (
     *("checkout.session.completed", "checkout.session.expired"),
@@ -42,15 +45,48 @@ class TypeFilter(DropdownFilter):
         return queryset.filter(type=self.value()) if self.value() else queryset
 
 
-def replay(request: HttpRequest, event: PaymentEvent) -> str:
-    """Apply one event now, whatever became of it before. It cannot take effect twice."""
-    try:
-        incoming_events.replay(event)
-    except StripeAway:
-        raise ActRefused(gettext("Stripe does not answer. Try again in a minute.")) from None
-    event.refresh_from_db()
-    text = gettext("Applied again. The state is: %(state)s. %(outcome)s")
-    return text % {"state": event.get_state_display(), "outcome": event.outcome}
+class ReplayEvent(ActPage):
+    """Applies one event now, whatever became of it before. It cannot take effect twice."""
+
+    name = "replay"
+    label = _("Replay")
+    icon = "replay"
+    permission = "credits.replay_paymentevent"
+    form_class = NoteForm
+    asks_network = True
+
+    def facts(self) -> Facts:
+        event = self.row
+        return (
+            (gettext("Event"), f"{event.type} · {event.stripe_id}"),
+            (gettext("State"), event.get_state_display()),
+            (gettext("Outcome"), event.outcome or "–"),
+            (gettext("Purchase"), event.purchase or "–"),
+        )
+
+    def state(self) -> str:
+        return f"{self.row.state}|{self.row.tries}|{self.row.next_try_at}|{self.row.done_at}"
+
+    @classmethod
+    def warn(cls) -> str:
+        return gettext(
+            "Stripe is asked again about the object of this event, and what it says now is "
+            "applied. An event that has taken effect changes nothing a second time."
+        )
+
+    @classmethod
+    def do(cls, row: PaymentEvent, by: By, cleaned: dict[str, Any]) -> str:
+        with atomic():
+            if not incoming_events.claim_again(row):
+                raise ActRefused(describe_stale())
+            administrators_log.record(by.actor, Act.REPLAYED, row, by.explain("Replayed"))
+        incoming_events.apply(row)
+        text = gettext("Applied again. The state is: %(state)s. %(outcome)s")
+        return text % {"state": row.get_state_display(), "outcome": row.outcome}
+
+    @classmethod
+    def links(cls, row: PaymentEvent) -> tuple[Any, ...]:
+        return (row.purchase,)
 
 
 @admin.register(PaymentEvent)
@@ -66,7 +102,7 @@ class PaymentEventAdmin(SearchedByPayment, HasActs, RowAdmin):
         *("stripe_id", "type", "state", "outcome", "tries", "next_try_at", "received_at"),
         *("done_at", "object_id", "payment", "livemode", "reduced_at", "raw"),
     )
-    row_acts = (RowAct("replay", _("Replay"), "replay", "credits.change_paymentevent", replay),)
+    acts = bulk_acts = (ReplayEvent,)
 
     @admin.display(description=_("purchase"))
     def payment(self, event: PaymentEvent) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.admin.bases import LabelledCells
 from credits.currencies import (
     LARGEST,
     SMALLEST,
@@ -68,7 +69,7 @@ def describe_problem(minor: Decimal, currency: str) -> str:
     }
 
 
-class PriceInline(TabularInline):
+class PriceInline(LabelledCells, TabularInline):
     """Prices below a package or plan."""
 
     form = PriceForm

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
-from django.urls import reverse
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
-from unfold.decorators import action
 
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.filters import DateRangeFilter, OneUserFilter
+from accounts.models import User
 from credits.admin.pages.payment_refunds import PaymentRefundPage
-from credits.admin.pages.reviews import AcceptPage, LeavePage, ReviewPage
-from credits.admin.payments.acts import ActRefused, HasActs, RowAct
+from credits.admin.pages.refunds import REFUND_PAYMENT
+from credits.admin.pages.reviews import AcceptPage, LeavePage
+from credits.admin.payments.acts import ActRefused, HasRowActs, RowAct
 from credits.admin.payments.rows import (
     CurrencyFilter,
     link_related,
@@ -25,7 +26,6 @@ from credits.admin.payments.rows import (
 from credits.admin.rows import RowAdmin, link_row
 from credits.currencies import format_amount
 from credits.models import Purchase
-from credits.operators import reviews
 from credits.purchases import settlement
 from credits.reversals import proposals
 from credits.stripe_api.client import StripeAway, StripeRefused
@@ -63,8 +63,11 @@ def check_again(request: HttpRequest, purchase: Purchase) -> str:
 class PurchaseRefundPage(PaymentRefundPage):
     """The refund of a payment, also of one in review, which has no transaction."""
 
-    def back(self) -> str:
-        return reverse("admin:credits_purchase_change", args=[self.purchase.pk])
+    permission = REFUND_PAYMENT
+
+    @classmethod
+    def explain_obstacle(cls, row: Purchase, actor: User) -> str:
+        return "" if is_money_left(row) else gettext("There is nothing left to refund.")
 
 
 def is_money_left(purchase: Purchase) -> bool:
@@ -74,13 +77,8 @@ def is_money_left(purchase: Purchase) -> bool:
     return proposals.propose(purchase).most_amount > 0
 
 
-def in_review(purchase: Purchase) -> bool:
-    """True while a payment waits for an administrator's decision."""
-    return Purchase.objects.in_review().filter(pk=purchase.pk).exists()
-
-
 @admin.register(Purchase)
-class PurchaseAdmin(HasActs, RowAdmin):
+class PurchaseAdmin(HasActs, HasRowActs, RowAdmin):
     list_display = (
         *("created_at", "user", "kind", "name", "amount", "credits_bought", "state", "method"),
     )
@@ -129,54 +127,7 @@ class PurchaseAdmin(HasActs, RowAdmin):
     readonly_fields = tuple(name for _title, part in fieldsets for name in part["fields"])
     watched = ()
     row_acts = (RowAct("check", _("Check again"), "sync", "credits.change_purchase", check_again),)
-
-    actions_detail = ("accept", "refund", "leave")
-
-    def has_refund_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.refund_purchase")
-
-    def has_accept_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
-        return request.user.has_perm("credits.accept_payment")
-
-    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
-        """Offer the refund while money is left, and the decisions while the payment waits."""
-        if (row := self.get_object(request, str(object_id))) is None:
-            return []
-        fits = {"refund": is_money_left(row), "accept": in_review(row), "leave": in_review(row)}
-        offered = super().get_actions_detail(request, object_id)
-        return [each for each in offered if fits[each.action_name.rpartition("_")[2]]]
-
-    @action(description=_("Accept"), url_path="accept", permissions=["accept"], icon="check")  # type: ignore[untyped-decorator]
-    def accept(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._decide(request, object_id, AcceptPage)
-
-    @action(
-        description=_("Leave without credits"),
-        url_path="leave",
-        permissions=["accept"],
-        icon="block",
-    )  # type: ignore[untyped-decorator]
-    def leave(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        return self._decide(request, object_id, LeavePage)
-
-    def _decide(
-        self, request: HttpRequest, object_id: str, page: type[ReviewPage]
-    ) -> HttpResponseBase:
-        if (row := self.row(request, object_id)) is None:
-            return self.redirect_back()
-        if request.method != "POST" and not in_review(row):
-            messages.error(request, reviews.NotInReview(row).message)
-            return self.redirect_back(row)
-        return page(request, self, row).respond()
-
-    @action(description=_("Refund"), url_path="refund", permissions=["refund"], icon="undo")  # type: ignore[untyped-decorator]
-    def refund(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
-        if (row := self.row(request, object_id)) is None:
-            return self.redirect_back()
-        if request.method != "POST" and not is_money_left(row):
-            messages.error(request, gettext("There is nothing left to refund."))
-            return self.redirect_back(row)
-        return PurchaseRefundPage(request, self, row).respond()
+    acts = (AcceptPage, PurchaseRefundPage, LeavePage)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Purchase], search_term: str
@@ -222,7 +173,7 @@ class PurchaseAdmin(HasActs, RowAdmin):
 
     @admin.display(description=_("Stripe events"))
     def events_received(self, row: Purchase) -> str:
-        return link_related(row.events.order_by("pk"))
+        return link_related(row, "events")
 
     @admin.display(description=_("paid period"))
     def period(self, row: Purchase) -> str:
@@ -236,16 +187,16 @@ class PurchaseAdmin(HasActs, RowAdmin):
 
     @admin.display(description=_("refunds"))
     def refunds_asked(self, row: Purchase) -> str:
-        return link_related(row.refunds.order_by("pk"))
+        return link_related(row, "refunds")
 
     @admin.display(description=_("reversals"))
     def money_back(self, row: Purchase) -> str:
-        return link_related(row.reversals.order_by("pk"))
+        return link_related(row, "reversals")
 
     @admin.display(description=_("disputes"))
     def disputes_seen(self, row: Purchase) -> str:
-        return link_related(row.disputes.order_by("pk"))
+        return link_related(row, "disputes")
 
     @admin.display(description=_("documents"))
     def papers(self, row: Purchase) -> str:
-        return link_related(row.documents.order_by("pk"))
+        return link_related(row, "documents")

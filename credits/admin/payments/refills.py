@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from accounts.admin.bases import SearchedByUser
 from accounts.admin.filters import DateRangeFilter, OneUserFilter
-from credits.admin.payments.acts import HasActs
+from credits.admin.payments.acts import HasRowActs
 from credits.admin.payments.reversals import CHECK
 from credits.admin.payments.rows import SearchedByPayment
 from credits.admin.rows import RowAdmin, link_row, link_rows
@@ -18,7 +18,7 @@ from credits.currencies import format_amount
 from credits.models import Refill, RefillAttempt
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(DropdownFilter):
     """Refills that are on, paused or off."""
 
     title = _("state")
@@ -42,6 +42,7 @@ class RefillAdmin(SearchedByUser, RowAdmin):
         *("failures", "last_attempt_at"),
     )
     list_filter = (OneUserFilter, StateFilter)
+    list_filter_submit = True
     list_select_related = ("user", "package")
     fields = readonly_fields = (
         *("person", "enabled_at", "paused_because", "package", "credits", "money", "threshold"),
@@ -66,7 +67,7 @@ class RefillAdmin(SearchedByUser, RowAdmin):
 
 
 @admin.register(RefillAttempt)
-class RefillAttemptAdmin(SearchedByPayment, HasActs, RowAdmin):
+class RefillAttemptAdmin(SearchedByPayment, HasRowActs, RowAdmin):
     own_number = "purchase__payment_intent"
     list_display = ("claimed_at", "person", "money", "state", "problem", "ended_at")
     list_filter = (("state", ChoicesDropdownFilter), ("claimed_at", DateRangeFilter))

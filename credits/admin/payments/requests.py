@@ -9,17 +9,18 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import DropdownFilter
 
 from accounts.access.authentication import require_user
 from accounts.admin.bases import SearchedByUser
 from accounts.admin.filters import DateRangeFilter, OneUserFilter
-from credits.admin.payments.acts import ActRefused, HasActs, RowAct
+from credits.admin.payments.acts import ActRefused, HasRowActs, RowAct
 from credits.admin.rows import RowAdmin, link_row
 from credits.models import PackageRequest
 from credits.purchases import requests
 
 
-class OpenFilter(admin.SimpleListFilter):
+class OpenFilter(DropdownFilter):
     """Requests that nobody has answered."""
 
     title = _("state")
@@ -51,7 +52,7 @@ def is_waiting(row: PackageRequest) -> bool:
 
 
 @admin.register(PackageRequest)
-class PackageRequestAdmin(SearchedByUser, HasActs, RowAdmin):
+class PackageRequestAdmin(SearchedByUser, HasRowActs, RowAdmin):
     list_display = ("created_at", "user", "package", "number", "answered_at", "answered_by")
     list_filter = (OneUserFilter, OpenFilter, ("created_at", DateRangeFilter))
     list_filter_submit = True

@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
 from accounts.admin.filters import DateRangeFilter
 from credits.admin.payments import purchases
-from credits.admin.payments.acts import HasActs, RowAct
+from credits.admin.payments.acts import HasRowActs, RowAct
 from credits.admin.payments.rows import SearchedByPayment, link_stripe
 from credits.admin.rows import RowAdmin, link_row
+from credits.admin.word_filters import ForceFilter
 from credits.currencies import format_amount
 from credits.models import Dispute, PaymentReversal, Refund
 
@@ -25,7 +26,7 @@ def check_payment(request: HttpRequest, row: Any) -> str:
 CHECK = RowAct("check", _("Check again"), "sync", "credits.change_purchase", check_payment)
 
 
-class OfPayment(SearchedByPayment, HasActs, RowAdmin):
+class OfPayment(SearchedByPayment, HasRowActs, RowAdmin):
     """A list of rows that belong to a purchase."""
 
     list_filter_submit = True
@@ -74,7 +75,11 @@ class PaymentReversalAdmin(OfPayment):
         *("created_at", "person", "kind", "money", "number", "status", "is_in_force"),
         "stripe_id",
     )
-    list_filter = (("kind", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ForceFilter,
+        ("created_at", DateRangeFilter),
+    )
     fields = readonly_fields = (
         *("stripe_id", "person", "payment", "kind", "status", "is_in_force", "money", "number"),
         *("request_here", "about", "took", "gave_back", "created_at"),
@@ -97,7 +102,7 @@ class PaymentReversalAdmin(OfPayment):
         return link_row(row.given_back, row.given_back) if row.given_back else "–"
 
 
-class OpenFilter(admin.SimpleListFilter):
+class OpenFilter(DropdownFilter):
     """Disputes that are not closed yet."""
 
     title = _("open")

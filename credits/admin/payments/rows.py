@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
@@ -83,14 +83,20 @@ def link_stripe(number: str, path: str, *, livemode: bool = True) -> str:
     return format_html(LINK, f"https://dashboard.stripe.com/{mode}{path}/{number}", number)
 
 
-def link_related(rows: QuerySet[Any]) -> str:
-    """Return a list of links to rows, one below the other; "–" if there are none."""
-    found = list(rows[:MOST_LINKS])
+def link_related(row: Model, name: str) -> str:
+    """Return a list of links to the related rows of this name; "–" if there are none.
+
+    They are kept with the row, because Unfold asks for each field of a page five times.
+    """
+    known: dict[str, list[Model]] = row.__dict__.setdefault("_rows_to_link", {})
+    if name not in known:
+        known[name] = list(getattr(row, name).order_by("pk")[:MOST_LINKS])
+    found = known[name]
     if not found:
         return "–"
     return format_html(
         "<ul>{}</ul>",
-        format_html_join("", "<li>{}</li>", ((link_row(row, describe_row(row)),) for row in found)),
+        format_html_join("", "<li>{}</li>", ((link_row(one, describe_row(one)),) for one in found)),
     )
 
 

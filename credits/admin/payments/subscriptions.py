@@ -7,9 +7,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
+from accounts.admin.acts.buttons import HasActs
 from accounts.admin.bases import SearchedByUser
 from accounts.admin.filters import DateRangeFilter, OneUserFilter
-from credits.admin.payments.acts import ActRefused, HasActs, RowAct
+from credits.admin.payments.acts import ActRefused, HasRowActs, RowAct
+from credits.admin.payments.endings import EndPlan
 from credits.admin.payments.rows import CurrencyFilter, link_stripe
 from credits.admin.rows import RowAdmin, link_row, link_rows
 from credits.currencies import format_amount
@@ -64,7 +66,7 @@ def describe_status(subscription: Subscription) -> str:
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(SearchedByUser, HasActs, RowAdmin):
+class SubscriptionAdmin(SearchedByUser, HasActs, HasRowActs, RowAdmin):
     list_display = (
         *("created_at", "user", "plan", "money", "number", "state", "period_end"),
         "cancels_at_end",
@@ -77,6 +79,7 @@ class SubscriptionAdmin(SearchedByUser, HasActs, RowAdmin):
         *("period_start", "period_end", "cancels_at_end", "next_plan", "at_stripe", "livemode"),
         *("created_at", "checked_at", "end_asked_at", "end_because", "ended_at", "payments"),
     )
+    acts = (EndPlan,)
     row_acts = (
         RowAct("check", _("Check again"), "sync", "credits.change_subscription", check_again),
     )

@@ -16,6 +16,7 @@ from credits.operators import approvals
 from credits.operators.actions import Adjustment
 from credits.operators.approvals import NotPending, OwnRequest
 from tests.concurrently import concurrently
+from tests.pages import extract_text
 
 pytestmark = pytest.mark.django_db
 
@@ -36,8 +37,13 @@ def approval(operator, ann, make_user):
     return ask(operator, ann, make_user("bob@example.com"))
 
 
+PRESSED = {"approve": "1", "reject": "0", "withdraw": "1"}  # the buttons of the pages
+
+
 def page(approval, verb):
-    return f"/admin/credits/approval/{approval.pk}/{verb}/"
+    """Return the address of the page with the button of this verb."""
+    name = "withdraw" if verb == "withdraw" else "approve"
+    return f"/admin/credits/approval/{approval.pk}/{name}/"
 
 
 def balance(user):
@@ -93,7 +99,7 @@ def test_the_preview_of_an_approval_shows_balances_as_they_are_now(client, appro
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 def test_nobody_decides_what_they_ask_for(client, approval, ann, verb):
-    sent = {"confirm": "1", "reason": "Mine", "key": "k"}
+    sent = {"confirm": PRESSED[verb], "reason": "Mine", "key": "k"}
     answer = client.post(page(approval, verb), sent, follow=True)
     assert "Another administrator must decide" in answer.content.decode()
     assert (balance(ann), state(approval)) == (100, "pending")
@@ -110,7 +116,7 @@ def test_only_who_asked_withdraws(client, approval, second, ann, filled):
 
 def test_a_rejection_changes_nothing_and_needs_a_reason(client, approval, second, ann, filled):
     client.force_login(second)
-    sent = filled(client, page(approval, "reject"))
+    sent = filled(client, page(approval, "reject"), confirm=PRESSED["reject"])
     assert (
         "text-red-"
         in client.post(page(approval, "reject"), {**sent, "reason": ""}).content.decode()
@@ -128,7 +134,7 @@ def test_what_was_decided_is_not_decided_again(client, approval, second, ann, be
         getattr(approvals, then)(approval, actor=second, note="Again")
     client.force_login(second)
     answer = client.post(
-        page(approval, then), {"confirm": "1", "reason": "x", "key": "k"}, follow=True
+        page(approval, then), {"confirm": PRESSED[then], "reason": "x", "key": "k"}, follow=True
     )
     assert "Nothing was changed" in answer.content.decode()
     assert balance(ann) == left
@@ -166,7 +172,9 @@ def test_what_the_ledger_refuses_stays_pending(operator, second, ann):
 def test_a_refusal_is_said_on_the_page(client, operator, second, ann, filled):
     taken = ask(operator, ann, amount=-1001)
     client.force_login(second)
-    assert 'name="confirm"' not in client.get(page(taken, "approve")).content.decode()
+    shown = client.get(page(taken, "approve")).content.decode()
+    assert 'name="confirm" value="1"' not in shown  # only the rejection is possible
+    assert 'name="confirm" value="0"' in shown
     answer = client.post(page(taken, "approve"), filled(client, page(taken, "approve")))
     assert "there are not enough credits available" in answer.content.decode()
 
@@ -240,7 +248,7 @@ def test_the_permission_to_approve_is_enough(client, approval, make_user, ann, f
 @pytest.mark.parametrize("verb", ["approve", "reject", "withdraw"])
 def test_a_get_decides_nothing(client, approval, second, ann, verb):
     client.force_login(second)
-    client.get(page(approval, verb), {"confirm": "1", "reason": "x", "key": "k"})
+    client.get(page(approval, verb), {"confirm": PRESSED[verb], "reason": "x", "key": "k"})
     assert (balance(ann), state(approval)) == (100, "pending")
 
 
@@ -263,3 +271,12 @@ def test_two_approvers_at_once_do_it_once(make_user, filled):
     forms = [filled(client, page(approval, "approve")) for client in clients]
     concurrently(lambda n: clients[n].post(page(approval, "approve"), forms[n]), threads=3)
     assert (balance(ann), LogEntry.objects.filter(action_flag=Act.APPROVED).count()) == (2100, 1)
+
+
+def test_the_list_says_for_whom_what_and_how_much(client, operator, ann, make_user):
+    others = [make_user(f"user{number}@example.com") for number in range(4)]
+    ask(operator, ann, *others)
+    row = extract_text(client.get("/admin/credits/approval/"))
+    assert "ann@example.com" in row
+    assert "user1@example.com and 2 more" in row
+    assert "+600" in row

@@ -184,7 +184,9 @@ def test_check_again_asks_stripe(client, operator, fake_stripe, make_purchase):
 def test_a_replayed_event_says_what_became_of_it(client, operator, rows, fake_stripe):
     facts = {"type": "unknown.type", "livemode": False, "payload": '{"data": {"object": {}}}'}
     event = PaymentEvent.objects.create(stripe_id="evt_2", state="failed", tries=10, **facts)
-    text = extract_text(act(client, event, "replay"))
+    page = client.get(locate(event, "replay/")).content.decode()
+    sent = {"row_version": read_version(page), "key": "k", "confirm": "1"}
+    text = extract_text(client.post(locate(event, "replay/"), sent, follow=True))
     assert "Applied again. The state is: Ignored." in text
     event.refresh_from_db()
     assert event.state == "ignored"

@@ -1,0 +1,1 @@
+"""Acts of administrators, of all applications."""
