@@ -23,9 +23,9 @@ INSTALLED_APPS: list[str] = [
     "deviceauth",
     "llmproxy",
     "smartspec",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # without its site, because ours is used
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "smartspec.admin_site.SiteConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -61,8 +61,10 @@ MIDDLEWARE: list[str] = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "smartspec.policies.administrator_factor.RequireFactor",
     "accounts.middleware.BrowserLastSeenMiddleware",
     "accounts.middleware.ReaderLanguageMiddleware",
+    "accounts.middleware.OperatorTimeZoneMiddleware",
     "accounts.middleware.NoStoreMiddleware",
     "accounts.middleware.ReturnAddressMiddleware",
     "accounts.middleware.DuplicateSubmissionMiddleware",
@@ -174,26 +176,28 @@ UNFOLD: dict[str, Any] = {
             "href": lambda request: static("smartspec/icon.svg"),
         }
     ],
-    "STYLES": [lambda request: static("smartspec/admin.css")],
-    "SCRIPTS": [lambda request: static("smartspec/long_texts.js")],
+    "STYLES": [
+        lambda request: static("smartspec/admin-colours.css"),
+        lambda request: static("smartspec/admin-frame.css"),
+        lambda request: static("smartspec/admin-lists.css"),
+        lambda request: static("smartspec/admin.css"),
+        lambda request: static("smartspec/admin_find.css"),
+    ],
+    "SCRIPTS": [
+        lambda request: static("smartspec/long_texts.js"),
+        lambda request: static("smartspec/admin_find.js"),
+    ],
     "SHOW_LANGUAGES": True,
-    "SIDEBAR": {"navigation": "smartspec.admin.sidebar.build_navigation"},
-    # The same blue as on the pages of the site.
-    "COLORS": {
-        "primary": {
-            "50": "#f0f8fd",
-            "100": "#dceffa",
-            "200": "#b5dff5",
-            "300": "#7cc7ec",
-            "400": "#38a9dd",
-            "500": "#0f8fc8",
-            "600": "#0172ad",
-            "700": "#025c8c",
-            "800": "#064d74",
-            "900": "#0b4060",
-            "950": "#072940",
-        }
+    "SHOW_HISTORY": "accounts.admin.bases.may_view_log",
+    "ENVIRONMENT": "smartspec.admin.sidebar.label_environment",
+    "ENVIRONMENT_TITLE_PREFIX": "smartspec.admin.sidebar.write_title_prefix",
+    "SIDEBAR": {
+        "navigation": "smartspec.admin.sidebar.build_navigation",
+        "show_search": True,
+        "command_search": True,
     },
+    # static/smartspec/admin-colours.css has the colours, so that pages need not repeat them.
+    "COLORS": dict.fromkeys(("base", "primary", "font"), lambda request: {}),
     "DASHBOARD_CALLBACK": "smartspec.admin.dashboard.fill_dashboard",
 }
 

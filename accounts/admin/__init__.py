@@ -8,7 +8,9 @@ from accounts.admin import (  # noqa: F401 – they register
     alerts,
     groups,
     logs,
+    operator_settings,
     plans,
     second_factors,
     users,
 )
+from accounts.admin.acts import run_page  # noqa: F401 – it registers

@@ -8,15 +8,18 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from accounts.admin.acts.buttons import HasActs
+from accounts.admin.acts.messages import CloseWebhook, OpenWebhook, RedeliverMessage
 from accounts.admin.bases import ReadOnlyAdmin, SearchedByUser
-from accounts.admin.filters import OneUserFilter
+from accounts.admin.filters import DateRangeFilter, OneUserFilter
+from accounts.admin.word_filters import EndpointFilter, MailedFilter
 from accounts.models import AccountAlert, WebhookDelivery, WebhookEndpoint
 
 
 @admin.register(AccountAlert)
 class AccountAlertAdmin(SearchedByUser, ReadOnlyAdmin):
     list_display = ("created_at", "user", "kind", "mailed_at", "silent_because", "sent_at")
-    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter))
+    list_filter = (OneUserFilter, ("kind", ChoicesDropdownFilter), MailedFilter)
     list_filter_submit = True
     list_select_related = ("user",)
     fields = readonly_fields = (
@@ -25,9 +28,11 @@ class AccountAlertAdmin(SearchedByUser, ReadOnlyAdmin):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(SearchedByUser, ReadOnlyAdmin):
+class WebhookEndpointAdmin(HasActs, SearchedByUser, ReadOnlyAdmin):
+    acts = (CloseWebhook, OpenWebhook)
     list_display = ("created_at", "user", "url", "is_active", "failing_since", "last_success_at")
-    list_filter = (OneUserFilter,)
+    list_filter = (OneUserFilter, EndpointFilter)
+    list_filter_submit = True
     list_select_related = ("user",)
     fields = readonly_fields = (
         *("user", "url", "is_active", "off_because", "failing_since", "last_success_at"),
@@ -36,9 +41,10 @@ class WebhookEndpointAdmin(SearchedByUser, ReadOnlyAdmin):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnlyAdmin):
+class WebhookDeliveryAdmin(HasActs, ReadOnlyAdmin):
+    acts = bulk_acts = (RedeliverMessage,)
     list_display = ("created_at", "endpoint", "type", "state", "tries", "last_status", "message_id")
-    list_filter = (("state", ChoicesDropdownFilter),)
+    list_filter = (("state", ChoicesDropdownFilter), ("created_at", DateRangeFilter))
     list_filter_submit = True
     list_select_related = ("endpoint",)
     search_fields = ("message_id",)

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -41,7 +42,7 @@ class Days(forms.Form):
 
 
 class DateRangeFilter(RangeDateFilter):
-    """Rows written from one day to another (UTC), both included.
+    """Rows written from one day to another in the operator's time zone, both included.
 
     The time of writing has no index, so the range of days is translated to a range of keys.
     """
@@ -68,20 +69,24 @@ class DateRangeFilter(RangeDateFilter):
             if start := self._midnight("from"):
                 first = find_first_key(rows, key, stamp, start - MARGIN)
                 queryset = queryset.filter(**{f"{key}__gte": first, f"{stamp}__gte": start})
-            if end := self._midnight("to"):
-                end += timedelta(days=1)
+            if end := self._midnight("to", days=1):
                 last = find_first_key(rows, key, stamp, end + MARGIN)
                 queryset = queryset.filter(**{f"{key}__lt": last, f"{stamp}__lt": end})
         except OverflowError:
             raise IncorrectLookupParameters from None
         return queryset
 
-    def _midnight(self, which: str) -> datetime | None:
+    def _midnight(self, which: str, *, days: int = 0) -> datetime | None:
+        """Return the beginning of a day, or of the one after it, in UTC."""
         text = self.used_parameters.get(f"{self.parameter_name}_{which}")
         try:
-            return datetime.combine(date.fromisoformat(text), time(), tzinfo=UTC) if text else None
+            if not text:
+                return None
+            day = date.fromisoformat(text) + timedelta(days=days)
         except ValueError:
             raise IncorrectLookupParameters from None
+        zone = timezone.get_current_timezone()
+        return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
 def find_chosen_user(chosen: str, term: str) -> int | None:
@@ -156,7 +161,7 @@ class KindFilter(DropdownFilter):
         return queryset if chosen is None else queryset.filter(action_flag=chosen)
 
 
-class DebtFilter(admin.SimpleListFilter):
+class DebtFilter(DropdownFilter):
     title = _("debt")
     parameter_name = "debt"
 

@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
 from accounts.admin import page_version
+from accounts.admin.bases import SiteList
 from accounts.admin.page_version import Version
 
 VERSION = "page_version"  # the hidden field, in forms and on confirmation pages
@@ -94,7 +95,7 @@ def describe_refusal(obj: Model, shown: Version | None) -> str:
     )
 
 
-class RefusesStalePages:
+class RefusesStalePages(SiteList):
     """For a ModelAdmin whose pages change rows.
 
     `sealed` are columns that no page shows and that a page nevertheless replaces, such as an

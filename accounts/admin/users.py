@@ -3,7 +3,7 @@
 credits/admin/users.py registers the page, because it adds the credits.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import allauth.account.admin
 import allauth.usersessions.admin  # noqa: F401 – both register the admins that are removed below
@@ -17,14 +17,18 @@ from django.db.transaction import atomic
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.forms import AdminPasswordChangeForm
 
 from accounts.access import done_by_administrators
+from accounts.admin.acts.buttons import HasActs
+from accounts.admin.acts.page import ActPage
+from accounts.admin.acts.people import DisableUser, EnableUser
 from accounts.admin.address_search import FindsSpellings
-from accounts.admin.bases import CheckedActions
 from accounts.admin.filters import DebtFilter
 from accounts.admin.stale_pages import RefusesStalePages
 from accounts.admin.user_forms import NewUserForm, UserForm
+from accounts.admin.word_filters import AccountFilter, BalanceFilter, RightsFilter
 from accounts.email_addresses import show_address
 from accounts.models import LIMITS, User
 from accounts.toolbox.request_source import Source
@@ -58,9 +62,9 @@ class EmailAddressInline(TabularInline):
 
 
 class UserAdmin(
+    HasActs,
     RefusesStalePages,
     FindsSpellings,
-    CheckedActions,
     DjangoUserAdmin[User],  # type: ignore[type-var]
     ModelAdmin,
 ):
@@ -69,6 +73,8 @@ class UserAdmin(
     Users are deactivated and never deleted, because their transactions stay.
     """
 
+    acts: ClassVar[tuple[type[ActPage], ...]] = (DisableUser, EnableUser)
+    bulk_acts = (DisableUser,)
     form = UserForm
     unwatched = ("password", *CHOICES, *FACTS)
     add_form = NewUserForm
@@ -82,7 +88,14 @@ class UserAdmin(
         "is_active",
         "date_joined",
     )
-    list_filter = ("plan", "is_active", "is_staff", DebtFilter)
+    list_filter = (
+        AccountFilter,
+        BalanceFilter,
+        DebtFilter,
+        RightsFilter,
+        ("plan", RelatedDropdownFilter),
+    )
+    list_filter_submit = True
     list_select_related = ("plan",)
     search_fields = ("email", "=public_id", "name")
     ordering = ("-pk",)
@@ -138,7 +151,8 @@ class UserAdmin(
         if not super().has_change_permission(request, obj):
             return False
         return obj is None or (
-            obj.closed_at is None and (not obj.is_staff or request.user.is_superuser)
+            obj.closed_at is None
+            and (request.user.is_superuser or not (obj.is_staff or obj.is_superuser))
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:

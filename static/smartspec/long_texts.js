@@ -1,10 +1,10 @@
-// In lists, cuts what would make a row high or the table wide: one long word after a line, many
+// In tables, cuts what would make a row high or the table wide: one long word after a line, many
 // words after two. The whole text stays in the page, so it can be copied and found; it is shown by
 // its title, and in place when it has the focus: by Tab, a click or a touch.
 (() => {
   "use strict";
 
-  const LISTS = ["#result_list", "#content table", "main table"];
+  const LISTS = ["#content table:not(.list)", "main table:not(.list)"];
   const CELLS = LISTS.map((list) => `${list} tbody :is(td, th)`).join(", ");
   const LONGEST_WORD = 28;
   const LONGEST_TEXT = 120;
@@ -32,7 +32,24 @@
     span.append(node);
   }
 
+  // The lists of the admin come with their long texts marked. On a phone each cell has its label.
+  function label(list) {
+    const titles = Array.from(list.tHead.rows[0].cells, (cell) => cell.textContent.trim());
+    for (const row of list.tBodies[0].rows) {
+      Array.from(row.cells).forEach((cell, number) => {
+        if (!cell.matches(".pick")) cell.dataset.label = titles[number];
+      });
+    }
+    for (const text of list.querySelectorAll(".long")) {
+      text.title = text.textContent.trim();
+      if (!text.closest("a")) text.tabIndex = 0;
+    }
+    list.classList.add("labelled");
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("table.list").forEach(label);
+    document.querySelector("#nav-sidebar-apps .active")?.scrollIntoView({ block: "nearest" });
     for (const cell of document.querySelectorAll(CELLS)) {
       const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
       const nodes = [];

@@ -1,0 +1,1 @@
+"""Checks that hold for each list of the admin, whatever it shows."""
