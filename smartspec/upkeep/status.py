@@ -1,224 +1,133 @@
-"""How the installation is, as facts: for `manage.py status`, the admin, and whoever measures.
+"""How the installation is: all conditions by area, for `manage.py status`, the admin and metrics.
 
-Each function asks the database as it is now, and may raise django.db.Error. Ages are taken from the
-database's clock, because a web server's clock may be wrong.
+Each question is bounded in time, and one that fails is a red condition with its reason, so that the
+others are still told. If the database does not answer at all, it is asked once only.
 """
 
-from collections.abc import Callable, Iterator
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import Error, connection
-from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Min, Q
-from django.utils import timezone
+from django.db.transaction import atomic
+from django.utils.translation import gettext as _
 
-from accounts import jobs, mails
-from accounts.models import OutgoingMail
-from credits.countdown import format_duration
-from credits.models import (
-    AuditRun,
-    Customer,
-    Hold,
-    PaymentComparison,
-    PaymentEvent,
-    Purchase,
-    Subscription,
-)
-from credits.stripe_api.client import is_configured
-from credits.subscriptions import endings
-from llmproxy.spool import folder
-from smartspec.upkeep.jobs import OF_EACH_MACHINE, OF_ONE_MACHINE
+from smartspec.upkeep import database
+from smartspec.upkeep.areas import AREAS, WITHOUT_DATABASE, Area
+from smartspec.upkeep.conditions import Condition, Level, Look, Question
 
-LATE = timedelta(minutes=15)  # `tick` runs every minute; the daily audit takes some of them.
+logger = logging.getLogger(__name__)
+
+QUESTION_SECONDS = 1.0  # Each statement takes milliseconds unless the database is in trouble.
+TOTAL_SECONDS = 4.0  # after which no further question is asked, and none goes on
+
+
+class TooSlowError(Exception):
+    """The time for all questions is over."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One fact: whether it is as it should be, a sentence, and its values for a program."""
+class AreaStatus:
+    """An area and its conditions, the worst of which counts."""
 
-    name: str
-    is_fine: bool
-    says: str
-    values: dict[str, Any]
+    area: Area
+    conditions: list[Condition]
+
+    @property
+    def level(self) -> Level:
+        return max((row.level for row in self.conditions), default=Level.GREEN)
+
+    @property
+    def worst(self) -> Condition:
+        """The first of the most serious conditions; the first one while all is well."""
+        return max(self.conditions, key=lambda row: row.level)
 
 
-def collect_facts() -> list[Fact]:
-    """Return all facts. What the database does not tell is a fact that is not fine.
+def collect(areas: tuple[Area, ...] = AREAS) -> list[AreaStatus]:
+    """Return what is true of these areas now, within TOTAL_SECONDS and the last question's time."""
+    look, deadline = Look(), time.monotonic() + TOTAL_SECONDS
+    in_database = partial(bounded, deadline)
+    told = _ask((database.check_database,), look, in_database)
+    asked = [question for area in areas for question in area.questions if question not in told]
+    told |= _ask([one for one in asked if one in WITHOUT_DATABASE], look, nullcontext)
+    if told[database.check_database][0].values:
+        told |= _ask([one for one in asked if one not in told], look, in_database)
+    found = [AreaStatus(area, _list_told(area, told)) for area in areas]
+    return [status for status in found if status.conditions]
 
-    If the database does not answer at all, it is asked once only, because each try waits for it.
+
+def _list_told(area: Area, told: dict[Question, list[Condition]]) -> list[Condition]:
+    return [row for question in area.questions for row in told.get(question, ())]
+
+
+def _ask(
+    questions: Sequence[Question], look: Look, within: Callable[[], AbstractContextManager[None]]
+) -> dict[Question, list[Condition]]:
+    """Return the answers of each question; one red condition if it fails, whatever the reason.
+
+    They share what they are asked `within`: to begin a transaction takes longer than most of them.
+    After a failure the next question begins a new one.
     """
-    facts = [*_ask_safely("spool", check_spool), *_ask_safely("database", check_database)]
-    if facts[-1].values:
-        for name, ask in QUESTIONS.items():
-            facts += _ask_safely(name, ask)
-    return facts
+    told, waiting = {}, list(questions)
+    while waiting:
+        question = waiting[0]
+        try:
+            with within():
+                for question in tuple(waiting):
+                    told[question] = list(question(look))
+                    waiting.remove(question)
+        except (Error, OSError, TooSlowError) as error:
+            told[question] = [_fail(question, " ".join(str(error).split()), error)]
+        except Exception as error:
+            logger.exception("status: the question %s failed", question.__name__)
+            told[question] = [_fail(question, "", error)]
+        waiting = [one for one in waiting if one is not question]
+    return told
 
 
-def _ask_safely(name: str, ask: Callable[[], Iterator[Fact]]) -> list[Fact]:
-    try:
-        return list(ask())
-    except (Error, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return [Fact(name, is_fine=False, says=f"cannot be told: {reason}", values={})]
+def _fail(question: Question, reason: str, error: Exception) -> Condition:
+    says = _("This cannot be told: %(reason)s") % {"reason": reason or type(error).__name__}
+    return Condition(question.__name__.removeprefix("check_"), Level.RED, says)
 
 
-def read_clock() -> datetime:
-    """Return the time by the database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        row: tuple[datetime] = cursor.fetchone()
-    return row[0]
+@contextmanager
+def bounded(deadline: float) -> Iterator[None]:
+    """Limit each statement, and refuse to begin one after the deadline (of time.monotonic).
 
-
-def check_database() -> Iterator[Fact]:
-    """Whether the database takes writes."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('transaction_read_only') = 'off'")
-        (is_writable,) = cursor.fetchone()
-    says = "takes writes" if is_writable else "is read-only: a standby, or set so"
-    yield Fact("database", bool(is_writable), says, {"writable": bool(is_writable)})
-
-
-def check_migrations() -> Iterator[Fact]:
-    """Whether the tables are those that this code expects."""
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    names = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
-    says = f"{len(names)} are missing, the first is {names[0]}" if names else "all are applied"
-    yield Fact("migrations", not names, says, {"missing": names})
-
-
-def check_jobs() -> Iterator[Fact]:
-    """When each job of `tick` was last done, and whether that is too long ago."""
-    runs, now = jobs.list_runs(), read_clock()
-    for job in (OF_EACH_MACHINE, *OF_ONE_MACHINE):
-        finished = runs.get(job)
-        is_late = finished is None or now - finished > LATE
-        says = f"done {_describe_age(now, finished)}" + (", which is late" if is_late else "")
-        values = {"finished_at": finished.timestamp() if finished else None}
-        yield Fact(f"job {job}", not is_late, says, values)
-
-
-def find_silence() -> timedelta | None:
-    """How long `tick` has done none of its jobs, if that is too long; timedelta.max if ever.
-
-    The spool is left out, because each machine does it for itself.
+    The limit is that of a transaction, because behind a pooler a session is shared. Raises
+    TooSlowError, and django.db.Error for a statement that is canceled.
     """
-    now = read_clock()
-    ends = [end for job, end in jobs.list_runs().items() if end and job in OF_ONE_MACHINE]
-    silence = now - max(ends) if ends else timedelta.max
-    return silence if silence > LATE else None
+    _refuse_late(deadline)
+    with atomic(), connection.cursor() as cursor:
+        # Compiling a statement takes longer than each of these short ones.
+        cursor.execute(
+            f"SET LOCAL jit = off; SET LOCAL statement_timeout = {int(1000 * QUESTION_SECONDS)}"
+        )
+        with connection.execute_wrapper(_Watch(deadline)):
+            yield
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
 
 
-def check_holds() -> Iterator[Fact]:
-    """The open holds, and those that should have ended long ago."""
-    overdue_before = read_clock() - LATE
-    counts = Hold.objects.filter(state=Hold.State.OPEN).aggregate(
-        open=Count("pk"), overdue=Count("pk", filter=Q(expires_at__lt=overdue_before))
-    )
-    says = f"{counts['open']} open, {counts['overdue']} of them overdue"
-    yield Fact("holds", not counts["overdue"], says, counts)
+class _Watch:
+    """Refuses statements after the deadline. Django calls it around each of them."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
+    def __call__(self, execute: Any, *arguments: Any) -> Any:
+        _refuse_late(self.deadline)
+        return execute(*arguments)
 
 
-def check_spool() -> Iterator[Fact]:
-    """What waits on the disk of this machine to be settled."""
-    waiting = folder.count_waiting()
-    says = f"{waiting.records} charges wait on this machine, {waiting.damaged} files are damaged"
-    if waiting.since is not None:
-        since = datetime.fromtimestamp(waiting.since, tz=timezone.get_default_timezone())
-        says += f", the oldest since {since:%Y-%m-%d %H:%M:%S} UTC"
-    values = {"waiting": waiting.records, "damaged": waiting.damaged, "since": waiting.since}
-    yield Fact("spool", not (waiting.records or waiting.damaged), says, values)
+def _refuse_late(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise TooSlowError(_("the database answers too slowly"))
 
 
-def check_mails() -> Iterator[Fact]:
-    """The mails that wait, and those that were given up."""
-    now = read_clock()
-    waits = Q(tries__lt=mails.TRIES)
-    counts = OutgoingMail.objects.aggregate(
-        waiting=Count("pk", filter=waits),
-        oldest=Min("created_at", filter=waits),
-        given_up=Count("pk", filter=~waits),
-    )
-    oldest = (now - counts["oldest"]).total_seconds() if counts["oldest"] else 0.0
-    is_fine = not counts["given_up"] and oldest <= LATE.total_seconds()
-    says = f"{counts['waiting']} wait, {counts['given_up']} were given up"
-    if counts["oldest"]:
-        says += f", the oldest was queued {_describe_age(now, counts['oldest'])}"
-    yield Fact("mails", is_fine, says, {**counts, "oldest": round(oldest)})
-
-
-def check_audit() -> Iterator[Fact]:
-    """The last audit of the whole ledger."""
-    run, now = AuditRun.objects.order_by("-id").first(), read_clock()
-    finished = run.finished_at if run else None
-    stale = timedelta(seconds=settings.AUDIT_STALE_SECONDS)
-    is_late = finished is None or now - finished > stale
-    problems = run.problems if run else 0
-    says = f"done {_describe_age(now, finished)}, {problems} problems"
-    values = {"finished_at": finished.timestamp() if finished else None, "problems": problems}
-    yield Fact("audit", not (is_late or problems), says, values)
-
-
-def check_payments() -> Iterator[Fact]:
-    """The events and purchases that need somebody, and the last comparison with Stripe."""
-    now, events = read_clock(), PaymentEvent.objects
-    last = PaymentComparison.objects.order_by("-id").first()
-    counts = {
-        "failed_events": events.filter(state=PaymentEvent.State.FAILED).count(),
-        "late_events": events.filter(
-            state=PaymentEvent.State.WAITING, received_at__lt=now - LATE
-        ).count(),
-        "in_review": Purchase.objects.in_review().count(),
-        "problems": last.problems if last else 0,
-    }
-    if not is_configured() and not any(counts.values()):
-        yield Fact("payments", is_fine=True, says="nothing can be paid online", values=counts)
-        return
-    finished = last.finished_at if last else None
-    stale = timedelta(seconds=settings.AUDIT_STALE_SECONDS)
-    is_late = is_configured() and (finished is None or now - finished > stale)
-    says = (
-        f"{counts['failed_events']} events failed, {counts['late_events']} are late,"
-        f" {counts['in_review']} purchases are in review; compared with Stripe"
-        f" {_describe_age(now, finished)}, {counts['problems']} problems"
-    )
-    values = {**counts, "compared_at": finished.timestamp() if finished else None}
-    yield Fact("payments", not (is_late or any(counts.values())), says, values)
-
-
-def check_subscriptions() -> Iterator[Fact]:
-    """The closed accounts that Stripe has not forgotten yet, and plans that differ from Stripe."""
-    running = Subscription.objects.filter(ended_at=None)
-    counts = {
-        "to_end": endings.list_waiting().filter(end_asked_at__lt=read_clock() - LATE).count(),
-        "to_forget": Customer.objects.filter(forget_since__isnull=False).count(),
-        "problems": running.exclude(problem="").count(),
-        "past_due": running.filter(status__in=["past_due", "unpaid"]).count(),
-        "running": running.filter(status__in=Subscription.IN_FORCE).count(),
-    }
-    says = (
-        f"{counts['running']} run, {counts['past_due']} are past due, {counts['problems']} differ"
-        f" from Stripe; {counts['to_forget']} closed accounts are not forgotten at Stripe,"
-        f" {counts['to_end']} plans have not ended that must"
-    )
-    is_fine = not (counts["to_forget"] or counts["problems"] or counts["to_end"])
-    yield Fact("subscriptions", is_fine, says, counts)
-
-
-def _describe_age(now: datetime, then: datetime | None) -> str:
-    return f"{format_duration(max(now - then, timedelta()))} ago" if then else "never"
-
-
-QUESTIONS: dict[str, Callable[[], Iterator[Fact]]] = {
-    "migrations": check_migrations,
-    "jobs": check_jobs,
-    "holds": check_holds,
-    "mails": check_mails,
-    "audit": check_audit,
-    "payments": check_payments,
-    "subscriptions": check_subscriptions,
-}
+def find_level(found: list[AreaStatus]) -> Level:
+    """Return the most serious level of all areas."""
+    return max((status.level for status in found), default=Level.GREEN)

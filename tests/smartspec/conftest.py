@@ -1,5 +1,6 @@
-"""The callers of the operations in the OpenAPI document, and the rows that they need."""
+"""Callers of the operations in the OpenAPI document, rows that they need, and roomy disks."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -124,3 +125,15 @@ def rows(ann: User) -> None:
         **prices,
         **dict.fromkeys(numbers, 0),
     )
+
+
+def set_free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Let each disk have 1 GB, of which `free` bytes are free."""
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - free, free))
+
+
+@pytest.fixture
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disks be nearly empty, whatever those of this machine are."""
+    set_free_space(monkeypatch, 9 * 10**8)

@@ -21,7 +21,8 @@ from credits.models import AuditRun, Hold
 from credits.proof import audit
 from llmproxy.spool import folder
 from smartspec.management.commands import tick
-from smartspec.upkeep import status
+from smartspec.upkeep import clock
+from smartspec.upkeep.conditions import Look
 from smartspec.upkeep.jobs import OF_ONE_MACHINE
 from tests.clock import control_clock
 from tests.concurrently import concurrently
@@ -75,7 +76,7 @@ def test_two_ticks_behind_a_pooler_do_all_their_work_in_each_of_three_rounds(use
             said = concurrently(lambda _: run_tick(), threads=2)
             assert any("skipped" not in text for text in said)
             assert len(mail.outbox) == number
-            assert {fact.is_fine for fact in status.check_jobs()} == {True}
+            assert {fact.is_fine for fact in clock.check_jobs(Look())} == {True}
 
 
 def test_who_finds_another_at_work_says_so_and_exits_with_a_code_of_its_own() -> None:
@@ -124,7 +125,7 @@ def test_a_job_that_fails_stops_no_other_and_is_late_after_a_while(
 
     monkeypatch.setattr(tick, "call_command", fail_to_mail)
     assert "not done: send_mail" in run_tick()
-    facts = {fact.name: fact for fact in status.check_jobs()}
+    facts = {fact.name: fact for fact in clock.check_jobs(Look())}
     assert not facts["job send_mail"].is_fine
     assert facts["job audit_daily"].is_fine
 
