@@ -31,6 +31,18 @@ class Act(IntegerChoices):
     LEFT = 23, _("Left a payment without credits")
     MADE_CODES = 31, _("Created a batch of codes")
     REVOKED_CODES = 32, _("Revoked codes")
+    SET = 41, _("Changed settings")
+    REVOKED = 51, _("Revoked access")
+    DISABLED = 52, _("Disabled a user")
+    ENABLED = 53, _("Enabled a user")
+    RESENT = 54, _("Sent an email again")
+    REDELIVERED = 55, _("Sent a webhook message again")
+    CLOSED_WEBHOOK = 56, _("Closed a webhook")
+    OPENED_WEBHOOK = 57, _("Opened a webhook again")
+    REPLAYED = 58, _("Replayed a payment event")
+    PAUSED = 59, _("Paused a provider")
+    WOKE = 60, _("Woke a provider")
+    ENDED_PLAN = 61, _("Ended a paid plan")
 
 
 KINDS = (*ACTION_FLAG_CHOICES, *Act.choices)

@@ -90,7 +90,7 @@ def change_in_admin(client: Client, user: User, **sent: Any) -> Any:
 
     Fields that `sent` does not name are emptied.
     """
-    path = f"/admin/accounts/user/{user.pk}/change/"
+    path = f"/admin/accounts/user/{user.pk}/edit/"
     seen = client.get(path).context["adminform"].form.page_version
     formset = {f"emailaddress_set-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
     return client.post(

@@ -44,12 +44,11 @@ def test_the_pages_of_the_admin_open(client, operator, ann, path):
 
 
 def test_the_first_page_counts_credits(client, operator, ann):
-    figures = {
-        str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]
-    }
-    assert figures["Outstanding"] == figures["Credits granted"] == 100
-    assert figures["Users"] == 2
-    assert (figures["Credits sold"], figures["Credits used"]) == (0, 0)
+    context = client.get("/admin/").context
+    cards = {card.title: card for card in context["cards"]}
+    assert cards["Outstanding"].value == cards["Granted"].value == "100"
+    assert {fact.name: fact.value for fact in context["facts"]}["users"] == 2
+    assert (cards["Sold"].note, cards["Used"].value) == ("0 credits", "0")
 
 
 def test_paid_subscriptions_are_sold_and_allowances_are_granted(client, operator, ann):
@@ -62,15 +61,13 @@ def test_paid_subscriptions_are_sold_and_allowances_are_granted(client, operator
             idempotency_key=key,
             reference_id=reference,
         )
-    figures = {
-        str(figure.title): figure.value for figure in client.get("/admin/").context["figures"]
-    }
-    assert (figures["Credits sold"], figures["Credits granted"]) == (40, 140)
+    cards = {card.title: card for card in client.get("/admin/").context["cards"]}
+    assert (cards["Sold"].note, cards["Granted"].value) == ("40 credits", "140")
 
 
 def test_without_permission_for_transactions_no_figures_are_shown(client, make_user):
     client.force_login(make_user("helper@example.com", is_staff=True))
-    assert "figures" not in client.get("/admin/").context
+    assert "cards" not in client.get("/admin/").context
 
 
 def test_log_in_to_the_admin_is_the_one_log_in_page(client):

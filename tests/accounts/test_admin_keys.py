@@ -1,5 +1,6 @@
 """API keys in the admin: they can be seen and revoked, not changed."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_keys_are_shown_without_their_secret(operator: Client, made: api_keys.Cr
     )
     ledger.capture(hold=held, cost=4)
     page = operator.get(f"{LIST}{key.pk}/change/").content.decode()
-    assert ">4<" in page
+    assert re.search(r">\s*4\s*<", page)
     for shown in (operator.get(LIST).content.decode(), page):
         assert key.shown in shown
         assert made.plain not in shown
@@ -60,8 +61,8 @@ def test_nothing_of_a_key_is_edited(operator: Client, made: api_keys.Created) ->
 def test_revoking_asks_first_and_is_written_down(operator: Client, made: api_keys.Created) -> None:
     assert "cannot be undone" in revoke(operator).content.decode()
     assert ApiKey.objects.live().exists()
-    revoke(operator, confirmed="yes")
-    assert revoke(operator, confirmed="yes").status_code == 302
+    revoke(operator, confirm="1", key="k")
+    assert revoke(operator, confirm="1", key="k").status_code == 302
     assert not ApiKey.objects.live().exists()
     assert (LogEntry.objects.count(), AuthEvent.objects.filter(kind="key_revoked").count()) == (
         1,
@@ -77,10 +78,10 @@ def test_revoking_needs_the_permission(
     browser = Client()
     browser.force_login(support)
     assert browser.get(LIST).status_code == 200
-    revoke(browser, confirmed="yes")
+    revoke(browser, confirm="1", key="k")
     assert ApiKey.objects.live().exists()
     support.user_permissions.add(Permission.objects.get(codename="revoke_apikey"))
-    revoke(browser, confirmed="yes")
+    revoke(browser, confirm="1", key="k")
     assert not ApiKey.objects.live().exists()
 
 
@@ -94,8 +95,10 @@ def test_malformed_ids_of_keys_are_refused(operator: Client, made: api_keys.Crea
         ("q=ann@example.com", 1),
         ("q=bob@example.com", 0),
         ("q=CI", 0),
-        ("revoked_at__isempty=1", 1),
-        ("revoked_at__isempty=0", 0),
+        ("is=live", 1),
+        ("is=unused", 1),
+        ("is=expired", 0),
+        ("is=revoked", 0),
         ("created_at_from=2020-01-01", 1),
         ("created_at_to=2020-01-01", 0),
     ],
