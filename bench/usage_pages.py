@@ -25,6 +25,7 @@ from smartspec.local.embedded_postgres import run_server
 
 USERS, DAYS, HEAVY = 10_000, 90, 1
 CHUNK = 500_000  # completions of one statement
+PROVIDERS = 4  # The costs at the first one are not known.
 BLOCK = 1157  # consecutive completions of the same 97 users: a quarter of an hour with 10^7 rows
 
 # In the order of time, as a site writes them.
@@ -33,10 +34,13 @@ INSERT INTO completions
     (generation_id, user_id, credential, credential_name, provider, model, upstream_id, trace_id,
      route, is_stream, status, error, finish_reason, usage_source, prompt_tokens, cached_tokens,
      completion_tokens, prompt_price, cached_prompt_price, completion_price, held, cost, charged,
-     uncollected, total_ms, created_at)
-SELECT 'gen_bench' || n, u, 'key:' || u * 10 + k, 'Key ' || k, 'local', 'model-' || m, '', 't',
+     uncollected, provider_cost, first_byte_ms, total_ms, created_at)
+SELECT 'gen_bench' || n, u, 'key:' || u * 10 + k, 'Key ' || k, 'provider-' || n %% {PROVIDERS},
+       'model-' || m, '', 't',
        '/v1/chat/completions', true, CASE WHEN n %% 97 = 0 THEN 'failed' ELSE 'completed' END, '',
-       'stop', 'exact', 900, 100, 300, 1, 1, 2, 5, 2, 2, 0, 1500,
+       'stop', 'exact', 900, 100, 300, 1, 1, 2, 5, 2, 2, 0,
+       CASE WHEN n %% {PROVIDERS} > 0 THEN 0.013 END, 120 + n * 7919 %% 2900,
+       900 + n * 7919 %% 21000,
        %(start)s::timestamptz + n * %(step)s::interval
   FROM generate_series(%(first)s::bigint, %(last)s::bigint) n,
        LATERAL (SELECT n / {BLOCK} AS block) b,
@@ -82,6 +86,7 @@ def measure_folds() -> None:
 
     from llmproxy.models import UsageFold, UsageQuarter
     from llmproxy.usage import folding
+    from llmproxy.usage.steps import QUARTER
 
     started, steps = time.perf_counter(), 0
     while done := folding.fold():
@@ -96,7 +101,7 @@ def measure_folds() -> None:
     def fold_a_quarter() -> None:
         until = UsageFold.objects.get().until
         assert until is not None
-        UsageFold.objects.update(until=until - folding.QUARTER)
+        UsageFold.objects.update(until=until - QUARTER)
         assert folding.fold() == 1
 
     print("\n| the fold of tick | p50 ms | p99 ms |\n| --- | ---: | ---: |")
