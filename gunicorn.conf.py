@@ -34,8 +34,9 @@ server.raise_open_files()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let running completions go on for GRACEFUL_TIMEOUT seconds after SIGTERM."""
+    """Let running completions go on after SIGTERM, and follow what administrators set."""
     server.end_without_loss(worker, seconds=drain_seconds)
+    server.follow_settings()
 
 
 def worker_int(worker: Any) -> None:

@@ -7,13 +7,15 @@ come twice. `manage.py tick` calls `send_mail` every minute
 """
 
 import logging
+from datetime import timedelta
 from smtplib import SMTPException
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models.functions import Now
 from django.template.loader import render_to_string
-from django.utils import translation
+from django.utils import timezone, translation
 
 from accounts.languages import choose_language
 from accounts.mail_html import build_mail
@@ -23,6 +25,7 @@ from accounts.toolbox import encryption
 logger = logging.getLogger(__name__)
 
 PURPOSE = "mails"
+UNDER_WAY = timedelta(minutes=1)  # the longest time that an attempt takes
 TRIES = 10  # the wait doubles from one minute on, so the last try is after about eight hours
 
 
@@ -78,6 +81,18 @@ RETURNING *
 
 def _claim() -> OutgoingMail | None:
     return next(iter(OutgoingMail.objects.raw(_CLAIM, [TRIES])), None)
+
+
+def is_under_way(mail: OutgoingMail) -> bool:
+    """Whether an attempt to send this mail began less than a minute ago."""
+    wait = timedelta(minutes=2 ** (mail.tries - 1)) if mail.tries else timedelta(0)
+    return mail.tries > 0 and mail.next_try_at - wait > timezone.now() - UNDER_WAY
+
+
+def send_again(mail: OutgoingMail) -> bool:
+    """Make a mail due now, with all its tries before it. False if it has changed or was sent."""
+    same = OutgoingMail.objects.filter(pk=mail.pk, tries=mail.tries, next_try_at=mail.next_try_at)
+    return bool(same.update(tries=0, next_try_at=Now()))
 
 
 def _send(mail: OutgoingMail) -> bool:

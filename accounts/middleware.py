@@ -10,17 +10,20 @@ from django.contrib import messages
 from django.db import Error, IntegrityError
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
 from accounts.languages import speak_language_of
+from accounts.time_zones import zone_of
 from accounts.toolbox.dialects import PAGE
 from accounts.toolbox.return_addresses import COOKIE, ENTRANCE, remember_address
 from accounts.toolbox.shown_once import forget_expired_secrets
 
 logger = logging.getLogger(__name__)
 SEEN = "seen_at"  # in the session, in seconds since 1970
+ADMIN_PATH = "/admin/"
 PROGRAM_PATHS = ("/api/", "/v1/", "/static/")
 
 
@@ -67,6 +70,19 @@ class ReaderLanguageMiddleware:
         if not request.path.startswith(PROGRAM_PATHS) and request.session.session_key:
             speak_language_of(request)
         return self.get_response(request)
+
+
+class OperatorTimeZoneMiddleware:
+    """Shows and reads times of the admin in the time zone of the administrator."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith(ADMIN_PATH):
+            return self.get_response(request)
+        with timezone.override(zone_of(request.user)):
+            return self.get_response(request)
 
 
 class NoStoreMiddleware:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from accounts.models import Theme, User
+from accounts.operation import current as operation
 from accounts.time_zones import find_zone
 
 THEME_COOKIE = "theme"
@@ -17,18 +18,25 @@ THEME_SECONDS = 365 * 24 * 3600
 
 
 def describe_page(request: HttpRequest) -> dict[str, Any]:
-    """Return what the frame of each page shows: the theme and the operator's links.
+    """Return what the frame of each page shows: the theme, and what the operator says.
 
     The theme is looked up when a template asks for it, because pages of programs have none.
     """
     return {
         "theme": SimpleLazyObject(lambda: choose_theme(request)),
+        "banner": SimpleLazyObject(operation.read_banner),
+        "maintenance": SimpleLazyObject(_describe_maintenance),
+        "sign_up_open": operation.is_sign_up_open(),
         "operator": {
             "contact": settings.SUPPORT_EMAIL,
             "terms": settings.TERMS_LINK,
             "privacy": settings.PRIVACY_LINK,
         },
     }
+
+
+def _describe_maintenance() -> str:
+    return operation.read_maintenance()[0] if operation.is_maintained() else ""
 
 
 def choose_theme(request: HttpRequest) -> str:

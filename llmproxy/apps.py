@@ -16,8 +16,11 @@ class LlmproxyConfig(AppConfig):
         from llmproxy.database import functions
         from llmproxy.receipts import explain
         from llmproxy.usage import repair
+        from llmproxy.usage.whole_site import check
 
         post_migrate.connect(functions.after_migrate, sender=self)
         account_deletion.register_forgetter(explain.forget_names)
         audit.load_checks(Path(__file__).parent / "database" / "audit")
         audit.register_repair(repair.INVARIANT, repair.repair)
+        site_check = audit.SiteCheck(check.TEXT, check.find_differences)
+        audit.register_site_check(check.INVARIANT, site_check)

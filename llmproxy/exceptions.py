@@ -5,6 +5,7 @@ GatewayRefusal
 ├── InvalidRequest, ModelLacks, MethodNotAllowed, LengthRequired, RequestTooLarge, UnsupportedCoding
 ├── ModelNotFound, GenerationNotFound
 ├── RateLimited, OutOfCredits, IdempotencyConflict, Replayed, CompactionNotSupported
+├── UnderMaintenance
 └── UpstreamFailure
     ├── UpstreamError, UpstreamUnavailable, UpstreamTimeout, UpstreamRejected, CallerLeft
     └── ServerRestarting
@@ -13,6 +14,8 @@ GatewayRefusal
 from typing import Any
 
 from accounts.toolbox.exceptions import Refusal
+
+SOON_SECONDS = 60  # the longest Retry-After that OpenAI's and Anthropic's clients wait for
 
 
 class GatewayRefusal(Refusal):
@@ -170,6 +173,17 @@ class OutOfCredits(GatewayRefusal):
     status = 402
     code = "insufficient_credits"
     should_retry = False
+
+
+class UnderMaintenance(GatewayRefusal):
+    """An administrator has switched maintenance on. Clients repeat what they may do soon."""
+
+    status = 503
+    code = "maintenance"
+
+    @property
+    def should_retry(self) -> bool:  # type: ignore[override]
+        return (self.retry_after or 0) <= SOON_SECONDS
 
 
 class UpstreamFailure(GatewayRefusal):

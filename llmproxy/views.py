@@ -22,6 +22,7 @@ from django.http.request import UnreadablePostError
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.operation import current as operation
 from accounts.toolbox import headers
 from accounts.toolbox.diagnosis import traces
 from accounts.toolbox.diagnosis.causes import attach_cause
@@ -45,6 +46,7 @@ from llmproxy.exceptions import (
     Replayed,
     RequestTooLarge,
     Unauthorized,
+    UnderMaintenance,
     UpstreamFailure,
     UserNotFound,
 )
@@ -88,6 +90,8 @@ def gateway(
             try:
                 if request.method not in methods:
                     raise _build_method_refusal(methods)
+                if operation.is_maintained():
+                    raise _build_maintenance()
                 response = view(request, **captured)
             except Refusal as refusal:
                 chosen = choose_route(request) if choose_route else route
@@ -107,6 +111,11 @@ def _build_method_refusal(methods: tuple[str, ...]) -> MethodNotAllowed:
     return MethodNotAllowed(
         _("Use %(methods)s here.") % {"methods": allowed}, headers={"Allow": allowed}
     )
+
+
+def _build_maintenance() -> UnderMaintenance:
+    words, seconds = operation.read_maintenance()
+    return UnderMaintenance(words, retry_after=seconds)
 
 
 def _render_refusal(refusal: Refusal, route: Route) -> HttpResponse:

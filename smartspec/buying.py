@@ -10,6 +10,7 @@ from credits.currencies import DECIMALS, count_decimals
 from smartspec.environment import Environment
 
 STRIPE = "https://api.stripe.com"
+NEW_ACCOUNT_DAY_LIMITS = "usd=200,thb=7000"
 # Where Stripe's pages are: to pay, and to manage a subscription.
 STRIPE_PAGES = ["https://checkout.stripe.com", "https://billing.stripe.com"]
 
@@ -18,6 +19,7 @@ Rate = tuple[Decimal, date | None]
 _RATE = re.compile(
     r"(?P<percent>[0-9]{1,2}(?:\.[0-9]{1,3})?)(?: +until +(?P<until>[0-9]{4}-[0-9]{2}-[0-9]{2}))?\Z"
 )
+_USD_RATE = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?\Z")
 
 
 def read_settings(env: Environment, *, debug: bool, origin: str) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def read_settings(env: Environment, *, debug: bool, origin: str) -> dict[str, An
             code.strip().lower()
             for code in env.list("CURRENCIES", default=["usd", "thb"] if debug else ["usd"])
         ],
+        # What a US dollar is in other currencies. Only figures of the operator are converted.
+        "USD_RATES": env.get_value("USD_RATES", cast=read_usd_rates, default={}),
         "PROMPTPAY": env.bool("PROMPTPAY", default=debug),
         # How many payments a user begins in an hour and a day, and one network in an hour.
         "BUY_RPH": env.int("BUY_RPH", default=5),
@@ -50,7 +54,10 @@ def read_settings(env: Environment, *, debug: bool, origin: str) -> dict[str, An
         # by currency.
         "NEW_ACCOUNT_DAYS": env.int("NEW_ACCOUNT_DAYS", default=7),
         "NEW_ACCOUNT_DAY_LIMITS": env.get_value(
-            "NEW_ACCOUNT_DAY_LIMITS", cast=read_amounts, default=read_amounts("usd=200,thb=7000")
+            "NEW_ACCOUNT_DAY_LIMITS",
+            cast=read_amounts,
+            default=read_amounts(NEW_ACCOUNT_DAY_LIMITS),
+            shown=NEW_ACCOUNT_DAY_LIMITS,
         ),
         # For so many days, events of Stripe are kept with the names and addresses in them.
         "PAYMENT_EVENT_DAYS": env.int("PAYMENT_EVENT_DAYS", default=90),
@@ -100,6 +107,23 @@ def _read_rate(text: str) -> Rate:
         raise ValueError(f"{text[:40]!r} is no rate such as 7, 7.5 or 7 until 2027-09-30")
     until = parts["until"]
     return Decimal(parts["percent"]), date.fromisoformat(until) if until else None
+
+
+def read_usd_rates(text: str) -> dict[str, Decimal]:
+    """Read what a US dollar is in other currencies, such as `thb=36.5, eur=0.92`.
+
+    Raises ValueError for an unknown currency, for US dollars, and for what is no such rate.
+    """
+    rates = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        currency, _, rate = item.partition("=")
+        code, number = currency.strip().lower(), rate.strip()
+        if code not in DECIMALS or code == "usd" or code in rates:
+            raise ValueError(f"{item[:40]!r} names no currency beside the US dollar once")
+        if not _USD_RATE.match(number) or not Decimal(number):
+            raise ValueError(f"{item[:40]!r} is no rate, such as thb=36.5")
+        rates[code] = Decimal(number)
+    return rates
 
 
 def read_amounts(text: str) -> dict[str, int]:

@@ -23,6 +23,7 @@ from credits.database import roles
 from smartspec.numbers import HINT, LIMITS, OUT_OF_RANGE, UNREADABLE, describe_problem
 from smartspec.postgresql import connection_url, options, server_facts
 
+SHORTEST_TOKEN = 24  # 96 bits in hexadecimal
 PROXY_SECONDS = 3  # for which the site that runs already is waited for
 MOST_BYTES = 10_000  # of its answer
 
@@ -36,6 +37,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
         *_check_numbers(),
         *_check_keys(),
         *_check_upstream(),
+        *_check_metrics_token(),
         *_check_waits(),
         *_check_spool(),
         *_check_contact(),
@@ -123,6 +125,15 @@ def _check_upstream() -> Iterator[CheckMessage]:
             "LLM_UPSTREAM_BASE_URL is set, but LLM_UPSTREAM_MODELS names no model.",
             hint="List the model names, comma-separated; the first is the default model.",
             id="smartspec.W001",
+        )
+
+
+def _check_metrics_token() -> Iterator[CheckMessage]:
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < SHORTEST_TOKEN:
+        yield Error(
+            f"METRICS_TOKEN has fewer than {SHORTEST_TOKEN} characters and could be guessed.",
+            hint="Make one with: openssl rand -hex 24",
+            id="smartspec.E024",
         )
 
 

@@ -1,10 +1,12 @@
 """Settings from the environment. A bad value does not raise here; a system check reports it."""
 
 import builtins
+import os
+import re
 import secrets
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import environ
@@ -21,6 +23,7 @@ SECRETS = (
     "DATABASE_DIRECT_URL",
     "EMAIL_URL",
     "LLM_UPSTREAM_API_KEY",
+    "METRICS_TOKEN",
     "SMARTSPEC_WEB_GATEWAY_TOKEN",
     "STRIPE_SECRET_KEY",
     "STRIPE_WEBHOOK_SECRETS",
@@ -36,10 +39,35 @@ DIRECT_COMMANDS = {
 }
 
 
+# Names that may hold a secret, whether or not they are in SECRETS.
+_LOOKS_SECRET = re.compile("KEY|TOKEN(?!S)|PASSWORD|SECRET")
+_USER_IN_URL = re.compile("//[^/@]*@")
+
+
+class Fact(NamedTuple):
+    """What is known of a variable: the text of its value, and where that comes from.
+
+    `origin` is environment, file, running (the environment of the site that runs from this
+    directory) or default. The text of a secret is empty.
+    """
+
+    origin: str
+    text: str
+    is_secret: bool
+    is_set: bool
+
+
 def is_direct_command(arguments: list[str]) -> bool:
     """True if this process is `manage.py` with one of DIRECT_COMMANDS."""
     program, command = (*arguments, "", "")[:2]
     return program.endswith("manage.py") and command in DIRECT_COMMANDS
+
+
+def _write_plainly(value: Any) -> str:
+    """Return a default as it would stand in the environment."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Environment(environ.Env):
@@ -51,6 +79,8 @@ class Environment(environ.Env):
     def __init__(self) -> None:
         super().__init__()
         self.bad: dict[str, str] = {}
+        self.facts: dict[str, Fact] = {}
+        self._files: dict[str, str] = {}
 
     def read_secret_files(self) -> dict[str, str]:
         """Return the secrets that are in files, as container engines mount them.
@@ -66,6 +96,7 @@ class Environment(environ.Env):
                     secrets_read[name] = self._read_secret(name, Path(path))
             except (OSError, ValueError) as error:
                 self.bad[f"{name}_FILE"] = getattr(error, "strerror", None) or str(error)
+        self._files = secrets_read
         return secrets_read
 
     def _read_secret(self, name: str, path: Path) -> str:
@@ -85,17 +116,40 @@ class Environment(environ.Env):
         return text
 
     def get_value(
-        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, **options: Any
+        self,
+        var: str,
+        cast: Any = None,
+        default: Any = environ.Env.NOTSET,
+        *,
+        shown: str = "",
+        **options: Any,
     ) -> Any:
+        """Read a variable. `shown` is what the admin shows of a default that is no plain value."""
         try:
-            return super().get_value(var, cast=cast, default=default, **options)
+            value = super().get_value(var, cast=cast, default=default, **options)
         except (ValueError, ArithmeticError) as error:
             self.bad[var] = str(error) or type(error).__name__
-            return default
+            value = default
+        text = str(self.ENVIRON.get(var, shown or _write_plainly(value)))
+        self.facts[var] = self._describe(var, text, is_set=bool(value))
+        return value
+
+    def _describe(self, var: str, text: str, *, is_set: builtins.bool) -> Fact:
+        """Return what the admin may show of a variable."""
+        is_secret = var in SECRETS or _LOOKS_SECRET.search(var) is not None
+        shown = "" if is_secret else _USER_IN_URL.sub("//…@", text)
+        return Fact(self._find_origin(var), shown, is_secret, is_set)
+
+    def _find_origin(self, var: str) -> str:
+        if var in self._files:
+            return "file"
+        if var in os.environ:
+            return "environment"
+        return "running" if var in self.ENVIRON else "default"
 
     def bool(self, var: str, default: bool) -> builtins.bool:
         """Read a boolean. Any other word is recorded as bad: a typing error must not mean no."""
-        word = str(self.get_value(var, cast=str, default=str(default))).strip().lower()
+        word = str(self.get_value(var, cast=str, default=str(default).lower())).strip().lower()
         if word not in (*YES, *NO):
             self.bad[var] = f"{word!r} is neither true nor false"
         return word in YES

@@ -185,10 +185,10 @@ class RejectMalformedRequests:
         """Answer 503 if the database cannot serve now: what was begun is rolled back."""
         if (
             isinstance(exception, BAD_LOOKUP)
-            and request.method == "GET"
             and request.path.startswith("/admin/")
+            and (request.method == "GET" or _is_sent_with_filters(request))
         ):
-            logger.warning("admin: %s cannot be looked up", request.path, exc_info=exception)
+            logger.warning("admin: %r cannot be looked up", request.path, exc_info=exception)
             return _refuse(
                 request,
                 400,
@@ -196,6 +196,12 @@ class RejectMalformedRequests:
                 "bad_lookup",
             )
         return None if find_fault(exception) is None else _refuse_for_fault(request, exception)
+
+
+def _is_sent_with_filters(request: HttpRequest) -> bool:
+    """Whether a form of a filtered list was sent: its export, or an act on its rows."""
+    name = (request.resolver_match and request.resolver_match.url_name) or ""
+    return bool(request.GET) and (name == "admin_export" or name.endswith("_changelist"))
 
 
 @receiver(got_request_exception)

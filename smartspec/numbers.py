@@ -24,7 +24,7 @@ LIMITS: Mapping[str, tuple[int | Decimal, int]] = {
     "DEVICE_VERIFY_RPM": (1, 10**6),
     "DEVICE_SESSION_MAX_DAYS": (0, 100 * YEAR),
     "AUTH_EVENT_KEEP_DAYS": (1, 100 * YEAR),
-    "SIGNUP_BONUS_CREDITS": (0, CREDITS),
+    "SIGNUP_BONUS_CREDITS": (0, 10**9),  # as much as one transaction of the ledger moves
     "SIGNUP_BONUS_DAYS": (0, 100 * YEAR),
     "LOW_BALANCE_CREDITS": (0, CREDITS),
     "ADJUST_APPROVAL_CREDITS": (0, CREDITS),
@@ -48,6 +48,7 @@ LIMITS: Mapping[str, tuple[int | Decimal, int]] = {
     "LLM_IDLE_SECONDS": (1, DAY),
     "LLM_COMPLETION_SECONDS": (1, DAY),
     "REQUEST_BODY_SECONDS": (1, 3600),
+    "MAINTENANCE_SECONDS": (1, DAY),
 }
 # The ids of the system checks, which gunicorn.conf.py reports too.
 UNREADABLE, OUT_OF_RANGE = "smartspec.E007", "smartspec.E002"

@@ -110,6 +110,13 @@ def end_without_loss(worker: Any, *, seconds: int) -> None:
     signal.siginterrupt(signal.SIGTERM, False)  # noqa: FBT003 – a running request goes on
 
 
+def follow_settings() -> None:
+    """Follow the settings that administrators change at run time, in this worker."""
+    from accounts.operation import watch
+
+    watch.begin()
+
+
 def end_quickly() -> None:
     """Stop the completions of this worker now, and wait until they are settled."""
     from accounts.toolbox.shutdown import shutdown

@@ -13,7 +13,7 @@ from pathlib import Path
 import django_stubs_ext
 
 from accounts.toolbox import headers
-from smartspec import buying, fixed_settings
+from smartspec import buying, fixed_settings, numbers
 from smartspec.environment import Environment, is_direct_command
 from smartspec.local import development
 from smartspec.postgresql import options
@@ -121,15 +121,29 @@ API_KEY_KEEP_SECONDS = 90 * 24 * 3600
 SIGNUP_BONUS_CREDITS = env.int("SIGNUP_BONUS_CREDITS", default=100)
 # Days after which the remaining credits of the bonus expire. 0: never.
 SIGNUP_BONUS_DAYS = env.int("SIGNUP_BONUS_DAYS", default=0)
+# New people may sign up. Who has an account logs in and connects devices anyway.
+SIGN_UP_OPEN = env.bool("SIGN_UP_OPEN", default=True)
+# What the pages announce, in English and in Thai. Empty: nothing.
+BANNER_EN = env.str("BANNER_EN", default="").strip()
+BANNER_TH = env.str("BANNER_TH", default="").strip()
+# Maintenance: the gateway answers 503 with these words, and tells clients to wait for so long.
+MAINTENANCE = env.bool("MAINTENANCE", default=False)
+MAINTENANCE_EN = env.str("MAINTENANCE_EN", default="").strip()
+MAINTENANCE_TH = env.str("MAINTENANCE_TH", default="").strip()
+MAINTENANCE_SECONDS = env.int("MAINTENANCE_SECONDS", default=300)
 # The account page shows a notice below this many available credits.
 LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", default=20)
 # An administrator who moves more credits than this at once needs the approval of a second one.
 # None: never; 0: always.
 ADJUST_APPROVAL_CREDITS = env.limit("ADJUST_APPROVAL_CREDITS", default=10_000)
+# Whether administrators need a second factor to see anything of the admin.
+ADMIN_REQUIRES_FACTOR = env.bool("ADMIN_REQUIRES_FACTOR", default=False)
 # The most credits per user that an administrator without the permission to approve may move at
 # once.
 SUPPORT_ADJUST_CREDITS = env.int("SUPPORT_ADJUST_CREDITS", default=1000)
 APPROVAL_SECONDS = 7 * 24 * 3600
+# A name such as "Staging", shown on each page of the admin; empty: none.
+ENVIRONMENT_NAME = env.str("ENVIRONMENT_NAME", default="").strip()
 EXPORT_MAX_ROWS = env.int("EXPORT_MAX_ROWS", default=100_000)
 AUDIT_STALE_SECONDS = 2 * 24 * 3600
 WEB_LLM_MIN_CREDITS = env.int("WEB_LLM_MIN_CREDITS", default=1)
@@ -143,6 +157,8 @@ WEB_LLM_SKIP_CREDIT_FOR_STATIC = env.bool("WEB_LLM_SKIP_CREDIT_FOR_STATIC", defa
 WEB_LLM_MAX_BODY_BYTES = env.int("WEB_LLM_MAX_BODY_BYTES", default=2 * 1024 * 1024)
 WEB_LLM_RPM = env.int("WEB_LLM_RPM", default=120)
 WEB_LLM_TPM = env.int("WEB_LLM_TPM", default=2_000_000)
+# The token for /metrics and /readyz?full. Empty: only superusers who are logged in may read them.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 SMARTSPEC_WEB_GATEWAY_TOKEN = env.str("SMARTSPEC_WEB_GATEWAY_TOKEN", default="")
 
 LLM_UPSTREAM_BASE_URL = env.str("LLM_UPSTREAM_BASE_URL", default="").rstrip("/")
@@ -216,7 +232,9 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "accounts.preferences.describe_page",
-            ]
+            ],
+            # It reads all applications, so it lives with the admin.
+            "libraries": {"related": "smartspec.admin.related.links"},
         },
     }
 ]
@@ -357,15 +375,16 @@ HTTPS = PUBLIC_ORIGIN.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_ENGINE = "accounts.login.sessions"
 SESSION_COOKIE_HTTPONLY = True
-SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_SSL_REDIRECT = env.bool("SSL_REDIRECT", default=True) and HTTPS
+# Who measures reads these inside the network of the servers.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = (
     (headers.wsgi_name(headers.FORWARDED_PROTO), "https") if TRUSTED_PROXIES else None
 )
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 # Both bind the whole domain, so the operator has to ask for them.
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.bool("HSTS_SUBDOMAINS", default=False)
-SECURE_HSTS_PRELOAD = HTTPS and env.bool("HSTS_PRELOAD", default=False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_SUBDOMAINS", default=False) and HTTPS
+SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False) and HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEB_LLM_MAX_BODY_BYTES
@@ -380,5 +399,9 @@ UNFOLD = fixed_settings.UNFOLD
 
 LOGGING = fixed_settings.LOGGING
 
+# The least and the largest value of each number, for the settings at run time too.
+NUMBER_LIMITS = numbers.LIMITS
+# What the admin shows of the environment.
+ENVIRONMENT_VARIABLES = env.facts
 # The variables that could not be read, with the problem. smartspec/checks.py refuses them.
 BAD_VARIABLES = env.bad

@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from accounts.login import factor_pages
 from accounts.login.entrance_pages import ConfirmAddress, LogIn
-from smartspec import openapi, views
+from smartspec import openapi, operator_views, views
 from smartspec.handbook import pages as handbook
 from smartspec.personal_data import pages as personal_data
 
@@ -33,6 +33,7 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("healthz", views.healthz),
     path("readyz", views.readyz),
+    path("metrics", operator_views.metrics),
     path("api/schema", openapi.serve, name="schema"),
     path("docs", handbook.docs, name="docs"),
     path("docs/api/<slug:slug>", handbook.reference, name="docs_reference"),
@@ -46,6 +47,7 @@ urlpatterns = [
     path("admin/logout/", log_out),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", include("smartspec.admin.urls")),
     path("admin/", admin.site.urls),
     path("accounts/login/", LogIn.as_view()),
     path("accounts/confirm-email/", ConfirmAddress.as_view()),

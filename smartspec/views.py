@@ -17,12 +17,14 @@ from django.views.decorators.http import require_safe
 from accounts.database.faults import RETRY_AFTER_SECONDS, find_fault
 from accounts.languages import store_language
 from accounts.models import User
+from accounts.operation import current as operation
 from accounts.toolbox.diagnosis.causes import attach_cause
 from accounts.toolbox.dialects import ENVELOPE, speaks
 from accounts.toolbox.return_addresses import resolve_address
 from accounts.toolbox.shutdown import shutdown
 from credits.shop import offers
 from credits.stripe_api.client import is_configured
+from smartspec import operator_views
 from smartspec.middleware import find_dialect
 from smartspec.policies.plain_http import find_proxy_problem
 from smartspec.postgresql import readiness
@@ -40,7 +42,7 @@ def home(request: HttpRequest) -> HttpResponse:
         return redirect("account")
     currency = offers.choose_currency(request, offers.list_currencies())
     context = {
-        "bonus": settings.SIGNUP_BONUS_CREDITS,
+        "bonus": operation.read_signup_bonus()[0] if operation.is_sign_up_open() else 0,
         "contact": settings.SUPPORT_EMAIL,
         "can_pay": is_configured(),
         "packages": [
@@ -103,13 +105,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """Respond 200 if the database can be written, otherwise 503, within two seconds.
 
-    It is 503 too while this worker shuts down.
+    It is 503 too while this worker shuts down. Maintenance is told and stays 200, because a proxy
+    would otherwise take the pages and the admin away. With `?full`, an operator reads every
+    condition.
     """
+    if "full" in request.GET:
+        operator_views.require_operator(request)
     if shutdown.has_begun:
         return JsonResponse({"status": "draining", "database": "not asked"}, status=503)
     found = readiness.probe.ask(connection.get_connection_params())
+    if found != readiness.UNREACHABLE and "full" in request.GET:
+        return operator_views.report_all(request)
     if found == readiness.READY:
-        return JsonResponse({"status": "ok", "database": found})
+        maintenance = {"maintenance": True} if operation.is_maintained() else {}
+        return JsonResponse({"status": "ok", "database": found, **maintenance})
     response = JsonResponse({"status": "unavailable", "database": found}, status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return attach_cause(response, NotReadyError(found))

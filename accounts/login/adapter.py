@@ -32,6 +32,7 @@ from accounts.login import password_guess_limits
 from accounts.login.freshness import has_proved, read_last_proof
 from accounts.mail_html import build_mail
 from accounts.models import User
+from accounts.operation import current as operation
 from accounts.passwords import normalise_password
 from accounts.toolbox import request_source
 from accounts.toolbox.connections import give_back
@@ -72,6 +73,10 @@ class AccountAdapter(DefaultAccountAdapter):
         """Validate the form of a password that will be stored. Raises ValidationError."""
         super().clean_password(normalise_password(password), user)
         return password
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Return whether new people may sign up. If not, allauth shows a page that says so."""
+        return operation.is_sign_up_open()
 
     def populate_username(self, request: Any, user: Any) -> None:
         """Do nothing: users have no user names."""

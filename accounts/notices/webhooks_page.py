@@ -152,8 +152,11 @@ def switch(request: HttpRequest, public_id: str) -> HttpResponse:
     """Switch an endpoint on or off, as the button says."""
     endpoint = _find(require_user(request), public_id)
     if request.POST.get("to") == "on":
-        endpoints.switch_on(endpoint)
-        messages.success(request, _("The webhook is on."))
+        if endpoints.switch_on(endpoint):
+            messages.success(request, _("The webhook is on."))
+        else:
+            text = _("The operator of this site has switched it off. Ask for help there.")
+            messages.error(request, text)
     else:
         endpoints.switch_off(endpoint, WebhookEndpoint.Off.BY_USER)
         messages.success(request, _("The webhook is off."))

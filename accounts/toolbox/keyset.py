@@ -10,7 +10,10 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
@@ -145,14 +148,33 @@ def find_first_key(rows: QuerySet[Any], key: str, stamp: str, moment: datetime) 
 
     The column `stamp` has no index, because every insert would pay for it. Keys are assigned in the
     order of writing, except for rows written at the same time, so a caller allows a margin. A
-    search takes about 25 look-ups in 10 million rows.
+    search takes about 25 look-ups in 10 million rows, in one statement.
     """
-    low, high = 0, (rows.order_by(f"-{key}").values_list(key, flat=True).first() or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = rows.filter(**{f"{key}__gte": middle}).order_by(key).values_list(key, stamp).first()
-        if row is not None and row[1] < moment:
-            low = row[0] + 1
-        else:
-            high = middle
-    return low
+    # The oldest and the newest row, and the first from the middle on, as the ORM looks for them.
+    oldest = rows.order_by(key).values_list(key)[:1]
+    newest = rows.order_by(f"-{key}").values_list(key)[:1]
+    from_middle = RawSQL("(search.low + search.high) / 2", ())
+    row = rows.filter(**{f"{key}__gte": from_middle}).order_by(key).values_list(key, stamp)[:1]
+    try:
+        parts = [part.query.sql_with_params() for part in (oldest, newest, row)]
+    except EmptyResultSet:  # The ORM knows that there are no rows.
+        return 0
+    with connections[rows.db].cursor() as cursor:
+        (first, last, found) = parts
+        texts = _SEARCH.format(first[0], last[0], found[0])
+        cursor.execute(texts, (*first[1], *last[1], moment, moment, *found[1]))
+        return int(cursor.fetchone()[0])
+
+
+# `low` only grows, and each step halves what is between the two.
+_SEARCH = """
+WITH RECURSIVE search (low, high) AS (
+    SELECT COALESCE(({})::bigint, 0), COALESCE(({})::bigint, 0) + 1
+     UNION ALL
+    SELECT CASE WHEN found.stamp < %s THEN found.key + 1 ELSE low END,
+           CASE WHEN found.stamp < %s THEN high ELSE (low + high) / 2 END
+      FROM search LEFT JOIN LATERAL ({}) AS found (key, stamp) ON true
+     WHERE low < high
+)
+SELECT max(low) FROM search
+"""

@@ -152,6 +152,22 @@ def _give_up(mine: QuerySet[WebhookEndpoint], row: WebhookDelivery) -> None:
         endpoints.switch_off(endpoint, WebhookEndpoint.Off.FAILED)
 
 
+def send_again(row: WebhookDelivery) -> bool:
+    """Make a message due now, whatever became of it; if its five days are over, for one attempt.
+
+    False if it has changed since `row` was read, or its endpoint was switched off.
+    """
+    now = timezone.now()
+    same = WebhookDelivery.objects.filter(
+        pk=row.pk, state=row.state, tries=row.tries, last_try_at=row.last_try_at
+    )
+    with atomic():
+        active = WebhookEndpoint.objects.filter(pk=row.endpoint_id, is_active=True)
+        if active.select_for_update(no_key=True).first() is None:
+            return False
+        return bool(same.update(state=State.WAITING, next_try_at=now))
+
+
 def forget_old() -> int:
     """Delete messages that are older than KEEP; return how many."""
     return WebhookDelivery.objects.filter(created_at__lt=timezone.now() - KEEP).delete()[0]

@@ -59,23 +59,34 @@ def list_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     return [signing.decrypt_secret(each) for each in stored]
 
 
-def switch_on(endpoint: WebhookEndpoint) -> None:
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        is_active=True, off_because="", failing_since=None
-    )
+def switch_on(endpoint: WebhookEndpoint) -> bool:
+    """Switch an endpoint on for its owner. False if the operator has switched it off."""
+    rows = WebhookEndpoint.objects.filter(pk=endpoint.pk)
+    allowed = rows.exclude(off_because=WebhookEndpoint.Off.BY_US)
+    return bool(allowed.update(is_active=True, off_because="", failing_since=None))
 
 
-def switch_off(endpoint: WebhookEndpoint, because: WebhookEndpoint.Off) -> None:
-    """Switch an endpoint off; its waiting messages are not sent. The owner gets an alert, once."""
+def open_again(endpoint: WebhookEndpoint) -> bool:
+    """Switch on an endpoint that the operator had switched off. False if it is on."""
+    closed = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_active=False)
+    return bool(closed.update(is_active=True, off_because="", failing_since=None))
+
+
+def switch_off(endpoint: WebhookEndpoint, because: WebhookEndpoint.Off) -> bool:
+    """Switch an endpoint off; its waiting messages are not sent. The owner gets an alert, once.
+
+    False if it was off before.
+    """
     with atomic():
         active = WebhookEndpoint.objects.filter(pk=endpoint.pk, is_active=True)
         if not active.update(is_active=False, off_because=because):
-            return
+            return False
         waiting = endpoint.deliveries.filter(state=WebhookDelivery.State.WAITING)
         waiting.update(state=WebhookDelivery.State.FAILED, next_try_at=None)
         if because != WebhookEndpoint.Off.BY_USER:
             kind = AccountAlert.Kind.WEBHOOK_OFF
             AccountAlert.objects.note(endpoint.user, kind, url=endpoint.url, because=str(because))
+    return True
 
 
 def remove(endpoint: WebhookEndpoint) -> None:

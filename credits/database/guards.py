@@ -128,7 +128,8 @@ BEGIN
     FOR guard IN SELECT tgrelid::regclass AS name, tgname FROM pg_trigger
                   WHERE NOT tgisinternal AND tgenabled <> 'A'
                     AND (tgrelid::regclass::text IN ('users', 'payment_events', 'documents',
-                                                     'document_counters')
+                                                     'document_counters', 'django_admin_log',
+                                                     'operator_settings')
                          OR starts_with(tgrelid::regclass::text, 'credit_'))
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', guard.name, guard.tgname);

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-from accounts.models import LEDGER_FIELDS, User
+from accounts.models import LEDGER_FIELDS, OperatorSettings, User
 from credits.models import Allocation, AuditRun, Grant, Hold, Operation, Spending, Transaction
 
 LEDGER = tuple(
@@ -22,7 +22,7 @@ LEDGER = tuple(
 # Only `migrate` writes these tables.
 MIGRATED = ("django_migrations", "django_content_type", "auth_permission")
 # Rows of these tables can be inserted, but not changed or deleted.
-APPENDED = (AuditRun._meta.db_table, "django_admin_log")
+APPENDED = (AuditRun._meta.db_table, OperatorSettings._meta.db_table, "django_admin_log")
 VERBS = (
     "ledger_hold",
     "ledger_capture",

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.conf import settings
 from django.db.transaction import atomic
 
 from accounts import bonus_addresses
 from accounts.models import User
+from accounts.operation import current as operation
 from credits import ledger
 from credits.models import Transaction
 
@@ -16,22 +16,19 @@ KEY = "signup"
 
 
 def grant_signup_bonus(user: User) -> Transaction | None:
-    """Grant `SIGNUP_BONUS_CREDITS` once per user and per address.
+    """Grant the sign-up bonus once per user and per address.
 
     Return None if the bonus is switched off, or if the user or the address has had it before.
     """
-    if (
-        not settings.SIGNUP_BONUS_CREDITS
-        or Transaction.objects.filter(user=user, idempotency_key=KEY).exists()
-    ):
+    amount, days = operation.read_signup_bonus()
+    if not amount or Transaction.objects.filter(user=user, idempotency_key=KEY).exists():
         return None
-    days = settings.SIGNUP_BONUS_DAYS
     with atomic():
         if not bonus_addresses.claim_bonus(user.email):
             return None
         return ledger.add(
             user=user,
-            amount=settings.SIGNUP_BONUS_CREDITS,
+            amount=amount,
             type=Transaction.Type.BONUS,
             description="Welcome bonus",
             idempotency_key=KEY,

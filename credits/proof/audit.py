@@ -25,6 +25,7 @@ Repair = Callable[[int], str]
 MAX_USERS = 1000  # in one part
 MAX_ROWS = 50_000  # transactions in one part
 ALL = 2**62  # beyond any number
+ALL_USERS = 0  # in place of the id of a user
 MAX_FINDINGS = 1000  # A report counts all findings and keeps the first of them.
 REPLAY = 13  # the number of the invariant that credits/proof/replay.py checks
 # An estimate of the rows and operations of a user. Old transactions have no number of an operation.
@@ -36,7 +37,10 @@ REPLAYED = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One violation of an invariant: what is wrong, and what would correct it."""
+    """One violation of an invariant: what is wrong, and what would correct it.
+
+    `user_id` is ALL_USERS for rows that belong to nobody.
+    """
 
     invariant: int
     user_id: int
@@ -44,10 +48,8 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        return (
-            f"invariant {self.invariant}: user {self.user_id}: {self.problem}. "
-            f"To correct it: {self.remedy}."
-        )
+        whose = f"user {self.user_id}" if self.user_id != ALL_USERS else "all users"
+        return f"invariant {self.invariant}: {whose}: {self.problem}. To correct it: {self.remedy}."
 
 
 @dataclass(slots=True)
@@ -102,14 +104,33 @@ def register_repair(number: int, repair: Repair) -> None:
     REPAIRS[number] = repair
 
 
+@dataclass(frozen=True, slots=True)
+class SiteCheck:
+    """An invariant about rows over all users: a sentence, and what finds its violations.
+
+    `find(since)` yields what is wrong and what would correct it, or has corrected it. Without a
+    time, all rows are checked.
+    """
+
+    text: str
+    find: Callable[[datetime | None], Iterator[tuple[str, str]]]
+
+
+def register_site_check(number: int, check: SiteCheck) -> None:
+    """Register an invariant that no user's rows can violate, checked when all users are."""
+    SITE_CHECKS[number] = check
+
+
 CHECKS: dict[int, Check] = {}
+SITE_CHECKS: dict[int, SiteCheck] = {}
 REPAIRS: dict[int, Repair] = {}
 load_checks(Path(__file__).parent / "sql")
 
 
 def list_invariants() -> dict[int, str]:
     """Return the sentence of each invariant by its number, in order."""
-    sentences = {number: check.text for number, check in CHECKS.items()} | {REPLAY: REPLAYED}
+    checks: dict[int, Check | SiteCheck] = {**CHECKS, **SITE_CHECKS}
+    sentences = {number: check.text for number, check in checks.items()} | {REPLAY: REPLAYED}
     return dict(sorted(sentences.items()))
 
 
@@ -136,6 +157,10 @@ def run(*, user: User | None = None, since: datetime | None = None) -> Report:
                     report.note(Finding(number, user_id, problem, done or remedy))
         if part.low == 1:
             _replay(part, report, at_any_size=user is not None)
+    if user is None:
+        for number, site_check in sorted(SITE_CHECKS.items()):
+            for problem, remedy in site_check.find(since):
+                report.note(Finding(number, ALL_USERS, problem, remedy))
     return report
 
 

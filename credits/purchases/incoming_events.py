@@ -171,10 +171,16 @@ def _run_handlers(event: PaymentEvent) -> str:
 
 def replay(event: PaymentEvent) -> PaymentEvent:
     """Apply an event again, whatever became of it before."""
-    event.tries, event.next_try_at = 1, timezone.now()
-    event.state = State.WAITING
-    event.save(update_fields=["tries", "next_try_at", "state"])
+    claim_again(event)
     return apply(event)
+
+
+def claim_again(event: PaymentEvent) -> bool:
+    """Claim an event to apply it again. False if it has changed since `event` was read."""
+    seen = {name: getattr(event, name) for name in ("state", "tries", "next_try_at", "done_at")}
+    event.tries, event.next_try_at, event.state = 1, timezone.now(), State.WAITING
+    same = PaymentEvent.objects.filter(pk=event.pk, **seen)
+    return bool(same.update(tries=1, next_try_at=event.next_try_at, state=State.WAITING))
 
 
 class Applier:

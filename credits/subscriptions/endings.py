@@ -40,6 +40,17 @@ def _find_reason(purchase: Purchase) -> str:
     return f"Refund {chosen}: {chosen.reason}" if chosen else ""
 
 
+def ask(row: Subscription, *, reason: str) -> bool:
+    """Note that a plan has to end, for an administrator. False if that was noted, or it ended."""
+    running = Subscription.objects.filter(pk=row.pk, ended_at=None, end_asked_at=None)
+    return bool(running.update(end_asked_at=timezone.now(), end_because=reason[:200]))
+
+
+def end_asked(row: Subscription) -> bool:
+    """End a plan whose end was noted. False if Stripe failed; `tick` tries again."""
+    return all(_end(waiting) for waiting in list_waiting().filter(pk=row.pk))
+
+
 def end_of(purchase: Purchase) -> None:
     """End the plan of a payment if that was noted. If Stripe fails, `tick` tries again."""
     if purchase.kind == Purchase.Kind.PLAN:

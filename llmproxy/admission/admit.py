@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from accounts.database.faults import find_fault
+from accounts.operation import current as operation
 from accounts.toolbox import headers
 from accounts.toolbox.diagnosis import request_ids
 from credits import ledger
@@ -206,7 +207,7 @@ def _build_question(
     generation_id: str,
     repeatable: Repeatable | None,
 ) -> AdmissionRequest:
-    price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+    price = operation.read_default_price()
     return {
         "checksum": caller.checksum,
         "is_key": caller.is_key,
@@ -223,8 +224,8 @@ def _build_question(
         "choices": request.choices,
         "max_tokens": request.max_tokens,
         "least_tokens": request.least_tokens,
-        "rpm": settings.WEB_LLM_RPM,
-        "tpm": settings.WEB_LLM_TPM,
+        "rpm": operation.read_requests_per_minute(),
+        "tpm": operation.read_tokens_per_minute(),
         "max_open": ledger.MAX_OPEN_HOLDS,
         "least": settings.WEB_LLM_MIN_CREDITS,
         "most": ledger.MAX_AMOUNT,

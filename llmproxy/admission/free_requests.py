@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import orjson
 from django.conf import settings
 
+from accounts.operation import current as operation
 from llmproxy import catalogue
 from llmproxy.admission import callers, refusals
 from llmproxy.admission.admit import (
@@ -73,7 +74,7 @@ def admit_free(
 def _build_question(
     caller: PresentedCaller, request: CompletionRequest, endpoint: Endpoint
 ) -> FreeRequest:
-    price = settings.WEB_LLM_CREDIT_PER_1K_TOKENS
+    price = operation.read_default_price()
     return {
         "checksum": caller.checksum,
         "is_key": caller.is_key,
@@ -85,8 +86,8 @@ def _build_question(
         "longest": settings.LLM_DEFAULT_MAX_TOKENS,
         "media": describe_media(request),
         "prompt_tokens": request.prompt_tokens,
-        "rpm": settings.WEB_LLM_RPM,
-        "tpm": settings.WEB_LLM_TPM,
+        "rpm": operation.read_requests_per_minute(),
+        "tpm": operation.read_tokens_per_minute(),
         "note_seconds": settings.LAST_USE_SECONDS,
     }
 

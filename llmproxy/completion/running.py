@@ -283,7 +283,8 @@ class Run:
             error=self.error,
             attempts=self.attempts,
             first_byte=self.first_byte,
-            provider_cost=self.meter.provider_cost,
+            told_cost=self.meter.provider_cost,
+            provider_prices=self.target.provider_prices if self.target else "",
         )
 
     def _read(self) -> Reading:

@@ -25,7 +25,14 @@ from llmproxy import lenient_json
 from llmproxy.admission import idempotency
 from llmproxy.admission.admit import Admission
 from llmproxy.admission.statement_batches import Batches
-from llmproxy.database.contract import WITHOUT_TEXTS, Settled, SettlementRequest, UnusedRate
+from llmproxy.database.contract import (
+    WITHOUT_TEXTS,
+    ProviderCost,
+    Settled,
+    SettlementRequest,
+    UnusedRate,
+)
+from llmproxy.metering import operator_costs
 from llmproxy.metering.meter import Reading
 from llmproxy.metering.pricing import Usage
 from llmproxy.models import Completion
@@ -67,7 +74,8 @@ class Outcome:
     error: str
     attempts: list[dict[str, Any]]
     first_byte: float | None
-    provider_cost: float | None = None  # in US dollars, as the provider reported it
+    told_cost: float | None = None  # in US dollars, as the provider reported it
+    provider_prices: str = ""  # in US dollars, as in `Target`
 
 
 def settle(outcome: Outcome, answer: Any) -> Receipt:
@@ -202,7 +210,7 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
         "extras": _collect_extras(admission, usage),
         "attempts": outcome.attempts,
         "dropped_parameters": admission.request.not_sent or None,
-        "provider_cost": outcome.provider_cost,
+        **_find_provider_cost(outcome),
         "held": admission.held,
         "cost": _compute_cost(outcome),
         "first_byte_ms": milliseconds(admission.started, first_byte) if first_byte else None,
@@ -228,6 +236,17 @@ def _build_request(outcome: Outcome, answer: Any) -> SettlementRequest:
 def _compute_cost(outcome: Outcome) -> int:
     admission = outcome.admission
     return admission.prices.cost(outcome.reading.usage) if admission.hold else 0
+
+
+def _find_provider_cost(outcome: Outcome) -> ProviderCost:
+    """What the provider takes for the answer: as it reported, else computed from its prices."""
+    usd: float | str | None = outcome.told_cost
+    if usd is not None:
+        return {"provider_cost": usd, "provider_cost_source": Completion.CostSource.TOLD}
+    if outcome.provider_prices and outcome.reading.source != Completion.UsageSource.NONE:
+        usd = operator_costs.compute_usd(outcome.provider_prices, outcome.reading.usage)
+    source = None if usd is None else Completion.CostSource.COMPUTED
+    return {"provider_cost": usd, "provider_cost_source": source}
 
 
 def _collect_extras(admission: Admission, usage: Usage) -> dict[str, Any] | None:

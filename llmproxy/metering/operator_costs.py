@@ -1,20 +1,27 @@
-"""What the operator pays a provider: some answers say it. It is for the receipt, not for callers.
+"""What the operator pays a provider, as some answers say it, or by the prices of a deployment.
 
-Pure. Sources: the API references of OpenRouter (`usage.cost`, `cost_details`, `is_byok`), xAI
-(`cost_in_usd_ticks`), Perplexity (`usage.cost.total_cost`), DeepInfra (`estimated_cost`), Vercel
-(`provider_metadata.gateway.cost`), LiteLLM and NanoGPT.
+It is for the operator, not for callers. Pure. Sources: the API references of OpenRouter
+(`usage.cost`, `cost_details`, `is_byok`), xAI (`cost_in_usd_ticks`), Perplexity
+(`usage.cost.total_cost`), DeepInfra (`estimated_cost`), Vercel (`provider_metadata.gateway.cost`),
+LiteLLM and NanoGPT.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
 from llmproxy.metering.places import BY_PROVIDER, REPEATED
+from llmproxy.metering.price_rows import build_prices, parse_prices
+from llmproxy.metering.pricing import Prices, Usage
 
 Answer = dict[str, Any]
 
-MAX_USD = 1_000_000  # more is no cost of one answer
+MAX_USD = 10_000  # more is no cost of one answer
+SMALLEST = Decimal("0.0000000001")  # US dollars, as a row can have them
 MAX_DEPTH = 6
 TICKS = 10_000_000_000  # in one US dollar
 # Members that callers do not get, however a provider spells them: its prices, and our account.
@@ -134,3 +141,28 @@ def _strip(value: Any, depth: int = 0) -> Any:
             name: _strip(inner, depth + 1) for name, inner in value.items() if not is_withheld(name)
         }
     return [_strip(inner, depth + 1) for inner in value] if isinstance(value, list) else value
+
+
+def read_provider_prices(stored: Mapping[str, Any]) -> Prices:
+    """The prices in `Deployment.provider_prices`, in US dollars for the unit of each kind."""
+    return build_prices(parse_prices(stored["prices"]), stored)
+
+
+@lru_cache(maxsize=1000)  # there is one text for each deployment
+def _read_text(stored: str) -> Prices:
+    return read_provider_prices(json.loads(stored))
+
+
+def compute_usd(stored: str, usage: Usage) -> str | None:
+    """The cost in US dollars as decimal text; None if it is no possible cost of one answer.
+
+    `stored` is the JSON text of `Deployment.provider_prices`.
+    """
+    prices = _read_text(stored)
+    if "request" in prices.by_kind and not usage.requests:
+        usage = replace(usage, requests=1)  # our own price may not have a part for it
+    try:
+        usd = prices.exact(usage).quantize(SMALLEST)
+    except InvalidOperation:  # more digits than a decimal has
+        return None
+    return format(usd, "f") if 0 <= usd < MAX_USD else None

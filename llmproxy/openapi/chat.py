@@ -42,7 +42,8 @@ GATEWAY = ErrorAnswers(
         422: "The provider cannot process this request.",
         429: "`rate_limit_exceeded`: requests, tokens, or completions at the same time.",
         502: "`upstream_error`: the provider failed. Nothing was charged.",
-        503: "`upstream_unavailable`, `server_restarting`, or no database. Nothing was charged.",
+        503: "`upstream_unavailable`, `server_restarting`, `maintenance`, or no database. Nothing"
+        " was charged.",
         504: "`upstream_timeout`: the provider did not answer in time. Nothing was charged.",
     },
 )

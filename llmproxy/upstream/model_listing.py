@@ -17,6 +17,7 @@ from llmproxy import lenient_json
 from llmproxy.exceptions import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
 from llmproxy.models import Deployment, LanguageModel, Problem, Provider
 from llmproxy.upstream import provider_api
+from llmproxy.upstream.listed_prices import read_listed_prices
 from llmproxy.upstream.model_facts import read_facts
 from llmproxy.upstream.targets import Target
 
@@ -40,12 +41,14 @@ class NoOffers(Exception):
 class Offers:
     """The names of a provider's models, in its own order, and the seconds that the call took.
 
-    `facts` has what the list says about a model, by its name: columns of LanguageModel.
+    `facts` has what the list says about a model, by its name: columns of LanguageModel. `prices`
+    has its prices in US dollars, by its name and then by the name of the kind.
     """
 
     names: list[str]
     seconds: float
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prices: dict[str, dict[str, Decimal]] = field(default_factory=dict)
 
     @property
     def is_slow(self) -> bool:
@@ -92,7 +95,9 @@ def list_models(provider: Provider) -> Offers:
         raise problem
     rows = _parse_rows(lenient_json.decode(raw), target.url)
     facts = {name: read_facts(row) for name, row in rows.items()}
-    return Offers(list(rows), time.monotonic() - started, facts)
+    listed = {name: read_listed_prices(row) for name, row in rows.items()}
+    prices = {name: own for name, own in listed.items() if own}
+    return Offers(list(rows), time.monotonic() - started, facts, prices)
 
 
 def describe_outcome(provider: Provider, outcome: str) -> str:
@@ -199,25 +204,30 @@ def import_models(
     prices: dict[str, Decimal | None],
     is_active: bool,
     facts: Mapping[str, dict[str, Any]] | None = None,
+    costs: Mapping[str, dict[str, Any]] | None = None,
 ) -> Imported:
     """Let this provider serve these models. Does nothing for models that it serves already.
 
-    New models get `prices`, `is_active` and the `facts` of their name. Existing models keep theirs,
-    and their other providers are asked first.
+    New models get `prices`, `is_active` and the `facts` of their name, of which the last count
+    most. Existing models keep theirs, and their other providers are asked first. `costs` are
+    columns of the new deployments by the name of the model.
     """
     imported = Imported([], [])
     with atomic():
         for name in names:
             own = (facts or {}).get(name, {})
             model, is_new = LanguageModel.objects.get_or_create(
-                name=name, defaults={**own, **prices, "is_active": is_active}
+                name=name, defaults={**prices, "is_active": is_active, **own}
             )
             last = model.deployments.aggregate(last=Max("order"))["last"]
             _row, is_added = Deployment.objects.get_or_create(
                 model=model,
                 provider=provider,
                 upstream_name=name,
-                defaults={"order": 0 if last is None else min(last + 1, 32767)},
+                defaults={
+                    "order": 0 if last is None else min(last + 1, 32767),
+                    **(costs or {}).get(name, {}),
+                },
             )
             if is_new or is_added:
                 (imported.added if is_new else imported.joined).append(model)

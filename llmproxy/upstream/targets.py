@@ -35,7 +35,7 @@ class Target:
     `provider` and `deployment` are the ids of the rows. `failures` counts those in a row until now.
     After too many of them the provider `is_cooling`, and others are asked before it. `refused` are
     the parameters that the deployment has refused lately. It gets the unknown parameters in
-    `forwarded_parameters`.
+    `forwarded_parameters`. `provider_prices` is the text of the column of the deployment.
     """
 
     provider: int
@@ -59,6 +59,7 @@ class Target:
     failures: int = 0
     is_cooling: bool = False
     forwarded_parameters: Sequence[str] = ()
+    provider_prices: str = ""
 
     @classmethod
     def from_provider(cls, row: Provider) -> "Target":
@@ -164,9 +165,16 @@ def draw_order(targets: Iterable[Target]) -> list[Target]:
 
 
 def note_success(target: Target) -> None:
-    """Set the count of failures back to 0."""
+    """Set the count of failures back to 0. A pause by an administrator goes on."""
     if target.failures:
-        _update(target, failures=0, cooling_until=None, failing_caller="", fails_for_others=False)
+        is_held_back = When(held_back_until__gt=Now(), then=F("held_back_until"))
+        _update(
+            target,
+            failures=0,
+            cooling_until=Case(is_held_back, default=None),
+            failing_caller="",
+            fails_for_others=False,
+        )
 
 
 def note_failure(target: Target, failure: UpstreamFailure, *, caller: str) -> None:

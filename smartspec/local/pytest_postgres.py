@@ -22,6 +22,8 @@ from smartspec.local.postgres_cluster import APP_ROLE, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE_LOCK = "TEST_TEMPLATE_LOCK"
+# Migrations make ten thousand model classes. To look for those in cycles takes a third of the time.
+MANAGE = "import gc, runpy; gc.disable(); runpy.run_path('manage.py', run_name='__main__')"
 
 _at_end = ExitStack()
 
@@ -64,7 +66,7 @@ def _start_migrating(lock: Path) -> None:
     os.environ[TEMPLATE_LOCK] = str(lock)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        command = [sys.executable, "manage.py", "migrate", "--skip-checks", "--verbosity", "0"]
+        command = [sys.executable, "-c", MANAGE, "migrate", "--skip-checks", "--verbosity", "0"]
         migrating = processes.start(command, cwd=ROOT, pass_fds=[held.fileno()])
     _at_end.callback(processes.stop, migrating)
 

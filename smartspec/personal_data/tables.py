@@ -65,7 +65,7 @@ EXPORTED = (
     Table("deviceauth.DeviceCode", hidden=("device_code", "user_code", "approval")),
     Table(
         "llmproxy.Completion",
-        hidden=("provider_cost",),
+        hidden=("provider_cost", "provider_cost_source"),
         cleaners={"attempts": _keep_public_attempts},
     ),
     Table("llmproxy.IdempotencyKey", hidden=("answer",)),
@@ -102,16 +102,24 @@ EXPORTED = (
 )
 
 _OPERATORS = "rights and acts of administrators, not of customers"
+_BILLS = "what providers bill the operator for all users together"
 _TOKENS = "digests of tokens, which prove who a device is; the devices are in the archive"
 LEFT_OUT = {
     "accounts.User_groups": _OPERATORS,
     "accounts.User_user_permissions": _OPERATORS,
     "admin.LogEntry": _OPERATORS,
+    "accounts.OperatorSettings": _OPERATORS,
+    "accounts.BulkAct": _OPERATORS,
+    "accounts.BulkActRow": _OPERATORS,
     "credits.CodeBatch": "made by operators; the codes that a person used are in the archive",
     "credits.Approval_users": "says which users an approval is about; the approvals are there",
     "credits.Approval_transactions": "says what an approval gives back; the approvals are there",
     "account.EmailConfirmation": "keys of links that confirm an address",
+    "llmproxy.UsageImport": _BILLS,
+    "llmproxy.ProviderUsage": _BILLS,
+    "llmproxy.ProviderRequest": _BILLS,
     "llmproxy.UsageQuarter": "sums of completions, which are in the archive",
+    "llmproxy.UsageTop": "sums of completions, which are in the archive",
     "oauth2_provider.Application": "applications belong to operators",
     "oauth2_provider.AccessToken": _TOKENS,
     "oauth2_provider.RefreshToken": _TOKENS,

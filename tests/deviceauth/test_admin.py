@@ -88,9 +88,9 @@ def test_revoking_asks_first_and_then_logs_the_device_out(
     operator: Client, logged_in: Device
 ) -> None:
     question = revoke(operator)
-    assert "they need a new code" in question.content.decode()  # type: ignore[attr-defined]
+    assert "it needs a new code" in question.content.decode()  # type: ignore[attr-defined]
     assert logged_in.me().status_code == 200
-    revoke(operator, confirmed="yes")
+    revoke(operator, confirm="1", key="k")
     assert logged_in.me().status_code == 401
     assert DeviceSession.objects.get().revoked_at
 
@@ -100,10 +100,10 @@ def test_revoking_needs_the_permission(logged_in: Device, make_user: Callable[..
     support.user_permissions.add(Permission.objects.get(codename="view_devicesession"))
     browser = Client()
     browser.force_login(support)
-    revoke(browser, confirmed="yes")
+    revoke(browser, confirm="1", key="k")
     assert logged_in.me().status_code == 200
     support.user_permissions.add(Permission.objects.get(codename="revoke_devicesession"))
-    revoke(browser, confirmed="yes")
+    revoke(browser, confirm="1", key="k")
     assert logged_in.me().status_code == 401
 
 
@@ -189,22 +189,25 @@ def test_an_operator_refuses_a_request(
     chosen = {"action": "revoke", "_selected_action": str(desktop.row.pk)}
     assert "will receive a refusal" in operator.post(CODES, chosen).content.decode()
     assert desktop.row.status != DeviceCode.Status.DENIED
-    operator.post(CODES, chosen | {"confirmed": "yes"})
+    operator.post(CODES, chosen | {"confirm": "1", "key": "k"})
     assert desktop.poll().json()["error"] == "access_denied"
     assert AuthEvent.objects.filter(kind="code_denied").count() == 1
 
 
 def test_a_request_that_was_redeemed_is_not_offered(operator: Client, logged_in: Device) -> None:
     chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk)}
-    assert "DeviceCode #" not in operator.post(CODES, chosen).content.decode()
+    page = operator.post(CODES, chosen).content.decode()
+    assert "This request has ended already." in page
+    assert 'name="confirm"' not in page
     assert logged_in.me().status_code == 200
 
 
 def test_a_request_redeemed_while_an_administrator_refuses_it_ends(
     operator: Client, logged_in: Device
 ) -> None:
-    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk), "confirmed": "yes"}
-    assert "Revoked 1 entry" in operator.post(CODES, chosen, follow=True).content.decode()
+    chosen = {"action": "revoke", "_selected_action": str(logged_in.row.pk)}
+    chosen |= {"confirm": "1", "key": "k"}
+    assert "1 done, 0 left out" in operator.post(CODES, chosen, follow=True).content.decode()
     assert logged_in.me().status_code == 401
 
 

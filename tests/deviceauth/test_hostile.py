@@ -187,7 +187,8 @@ def test_an_event_of_an_administrator_has_no_address_of_theirs(
     chosen = {
         "action": "revoke",
         "_selected_action": str(DeviceSession.objects.get().pk),
-        "confirmed": "yes",
+        "confirm": "1",
+        "key": "k",
     }
     operator.post("/admin/deviceauth/devicesession/", chosen)
     event = AuthEvent.objects.get(kind="device_revoked")

@@ -1,8 +1,9 @@
 """Which pages and states are photographed. Whoever adds a page adds a line here.
 
 An address may name a fact of the stage (`tests/looks/stage.py`) in braces, such as {receipt}. A
-line can name the reader: a stranger, `ann` who uses the site daily, or `newcomer` who has just
-signed up. A page that needs an act first gives it as a function of the page.
+line can name the reader: a stranger, `ann` who uses the site daily, `newcomer` who has just signed
+up, or `boss` who works in the admin. A page that needs an act first gives it as a function of the
+page.
 """
 
 from collections.abc import Callable
@@ -123,4 +124,27 @@ ANN = [
     Place("close", "/account/delete", "ann"),
     Place("log-out", "/accounts/logout/", "ann"),
 ]
-PLACES = [*STRANGER, *NEWCOMER, *ANN]
+OPERATOR = [
+    Place(f"admin-{name}", f"/admin/{address}", "boss")
+    for name, address in (
+        ("users", "accounts/user/"),
+        ("user-add", "accounts/user/add/"),
+        ("alerts", "accounts/accountalert/"),
+        ("webhooks", "accounts/webhookendpoint/"),
+        ("webhook-deliveries", "accounts/webhookdelivery/"),
+        ("log", "admin/logentry/"),
+        ("keys", "accounts/apikey/"),
+        ("transactions", "credits/transaction/"),
+        ("approvals", "credits/approval/?state__exact=pending"),
+        ("code-batches", "credits/codebatch/"),
+        ("codes", "credits/redemptioncode/"),
+        ("purchases", "credits/purchase/"),
+        ("nothing-found", "credits/purchase/?state__exact=review"),
+        ("completions", "llmproxy/completion/"),
+        ("models", "llmproxy/languagemodel/"),
+        ("providers", "llmproxy/provider/"),
+        ("sessions", "deviceauth/devicesession/"),
+        ("export", "export/accounts/user/?balance=low"),
+    )
+]
+PLACES = [*STRANGER, *NEWCOMER, *ANN, *OPERATOR]

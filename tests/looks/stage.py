@@ -8,10 +8,10 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.access import api_keys
-from accounts.models import Plan, User
+from accounts.models import AccountAlert, Plan, User, WebhookDelivery, WebhookEndpoint
 from accounts.toolbox.request_source import Source
 from credits import ledger
-from credits.models import Purchase
+from credits.models import CodeBatch, Purchase
 from deviceauth.models import DeviceSession
 from llmproxy.usage import folding
 from tests.deviceauth.conftest import Device
@@ -27,6 +27,7 @@ def set_stage(make_user: Callable[..., User], chat: Any, upstream: Any) -> dict[
     call_command("seed_packages", verbosity=0)
     make_user("newcomer@example.com", time_zone="Asia/Bangkok")
     ann = make_user("ann@example.com", credits=1, time_zone="Asia/Bangkok")
+    boss = make_user("boss@example.com", is_staff=True, is_superuser=True, time_zone="Asia/Bangkok")
     ledger.add(
         user=ann,
         amount=335,
@@ -36,12 +37,40 @@ def set_stage(make_user: Callable[..., User], chat: Any, upstream: Any) -> dict[
         expires_at=timezone.now() + timedelta(days=20),
     )
     ledger.adjust(user=ann, amount=14_500, reason="For pictures", actor=None)
+    fill_lists(ann, boss)
     return {
         "month": f"{timezone.now():%Y-%m}",
         **grant_access(ann),  # first, because ids of completions rise with time
         **send_requests(ann, chat, upstream),
         **buy_credits(ann),
     }
+
+
+def fill_lists(ann: User, boss: User) -> None:
+    """Add rows to the lists of the admin that no visit of Ann fills."""
+    AccountAlert.objects.create(user=ann, kind="low", facts={}, mailed_at=timezone.now())
+    endpoint = WebhookEndpoint.objects.create(
+        user=ann, url="https://hooks.example.com/smartspec/production", encrypted_secret=""
+    )
+    for number, state in enumerate(("delivered", "failed", "waiting")):
+        WebhookDelivery.objects.create(
+            endpoint=endpoint,
+            message_id=f"msg_{number}",
+            type="credits.low",
+            body="{}",
+            state=state,
+        )
+    for state in ("waiting", "made"):
+        CodeBatch.objects.create(
+            name=f"Conference, {state}",
+            state=state,
+            reason="Goodwill",
+            size=50,
+            credits=100,
+            last_day=timezone.now().date() + timedelta(days=30),
+            key=f"looks-{state}",
+            maker=boss,
+        )
 
 
 def send_requests(ann: User, chat: Any, upstream: Any) -> dict[str, str]:

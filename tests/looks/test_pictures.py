@@ -47,7 +47,7 @@ def test_every_place_is_photographed(
             for language, locale in LANGUAGES.items():
                 contexts = {
                     reader: open_context(browser, live_server.url, reader, size, scheme, locale)
-                    for reader in ("", "newcomer", "ann")
+                    for reader in ("", "newcomer", "ann", "boss")
                 }
                 for place in PLACES:
                     name = f"{place.name}.{window}.{scheme}.{language}.png"

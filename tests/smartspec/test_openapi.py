@@ -14,10 +14,11 @@ from rest_framework.schemas.generators import EndpointEnumerator
 from smartspec.urls import GUESSES
 from smartspec.views import not_found
 
-# The routes for browsers and for Stripe. All others are for programs and must be in the document.
+# The routes for browsers, for Stripe and for the operator's Prometheus. All others are for programs
+# of users and must be in the document.
 PAGES = re.compile(
     r"/(favicon.ico|i18n/.*|admin.*|accounts?(/.*)?|auth/device.*|stripe/.*"
-    r"|chat|models|status|docs(/.*)?|" + "|".join(GUESSES) + r")?\Z"
+    r"|chat|models|status|metrics|docs(/.*)?|" + "|".join(GUESSES) + r")?\Z"
 )
 CONVERTERS = EndpointEnumerator()
 Node = dict[str, Any]

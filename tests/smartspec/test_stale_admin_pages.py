@@ -64,6 +64,8 @@ def make_row(model: type[Any]) -> Any:
 
 
 def locate(row: Any, page: str = "change") -> str:
+    """Return the page of a row with its form, which for a user is behind a button."""
+    page = "edit" if isinstance(row, User) and page == "change" else page
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_{page}", args=[row.pk])
 
 

@@ -57,6 +57,19 @@ CREATE TRIGGER document_counters_stay
     BEFORE DELETE OR TRUNCATE OR UPDATE OF kind, year
     ON document_counters FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
 
+-- What administrators did stays as it was written down: nobody removes their own traces. A row
+-- level trigger leaves statements alone that match no row, such as those with which Django deletes
+-- an object that nobody has acted on.
+CREATE TRIGGER django_admin_log_append_only
+    BEFORE UPDATE OR DELETE ON django_admin_log
+    FOR EACH ROW EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER django_admin_log_stays
+    BEFORE TRUNCATE ON django_admin_log
+    FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+CREATE TRIGGER operator_settings_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON operator_settings
+    FOR EACH STATEMENT EXECUTE FUNCTION credit_transactions_append_only();
+
 -- The next two triggers together ensure that the balance, debt and digest of a user are those of
 -- the user's last transaction. The first one checks each new transaction against the row of the
 -- user.

@@ -36,7 +36,7 @@ def test_each_trigger_of_the_file_is_there_and_fires_always() -> None:
     assert sorted((guard.table, guard.name) for guard in in_file) == [
         (table, name) for table, name, *_ in triggers()
     ]
-    assert len(in_file) == text.count("TRIGGER ") - text.count("TRIGGER LANGUAGE") == 14
+    assert len(in_file) == text.count("TRIGGER ") - text.count("TRIGGER LANGUAGE") == 17
     assert {enabled for _table, _name, enabled, _definition in triggers()} == {"A"}
 
 

@@ -352,6 +352,7 @@ class LedgerAndAccount(RuleBasedStateMachine):
         return f"key_{next(numbers)}"
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_the_ledger_and_the_pure_account_always_agree() -> None:
     run_state_machine_as_test(

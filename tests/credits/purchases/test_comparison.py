@@ -11,7 +11,8 @@ from django.utils import timezone
 from credits.models import PaymentComparison, Purchase
 from credits.purchases import comparison, settlement
 from credits.stripe_api.client import StripeAway
-from smartspec.upkeep import status
+from smartspec.upkeep import payments
+from smartspec.upkeep.conditions import Look
 from tests.credits.purchases.conftest import count_credits
 
 
@@ -22,15 +23,16 @@ def paid(buy, fake_stripe):
     return settlement.settle(purchase)
 
 
-def find_fact():
-    [fact] = status.check_payments()
-    return fact
+def is_fine():
+    look = Look()
+    questions = (payments.check_review, payments.check_events, payments.check_comparison)
+    return all(fact.is_fine for ask in questions for fact in ask(look))
 
 
 def test_what_is_the_same_on_both_sides_is_no_problem(paid):
     compared = comparison.compare()
     assert (compared.payments, compared.purchases, compared.problems) == (1, 1, 0)
-    assert find_fact().is_fine
+    assert is_fine()
 
 
 def test_a_payment_whose_events_were_lost_is_caught_up(ann, buy, fake_stripe):
@@ -68,7 +70,7 @@ def test_a_purchase_that_differs_is_a_problem(paid, changes):
     compared = comparison.compare()
     assert compared.problems >= 1
     assert paid.public_id in compared.report
-    assert not find_fact().is_fine
+    assert not is_fine()
 
 
 def test_a_payment_that_vanished_at_stripe_is_a_problem(paid, fake_stripe):
@@ -140,8 +142,8 @@ def test_while_stripe_is_away_the_job_is_done_and_the_comparison_waits(paid, fak
 def test_without_a_key_nothing_is_asked_and_nothing_is_wrong(db, settings):
     settings.STRIPE_SECRET_KEY = ""
     call_command("settle_purchases", stdout=StringIO())
-    assert find_fact().is_fine
+    assert is_fine()
 
 
 def test_a_comparison_that_is_missing_is_told_where_something_is_sold(db, fake_stripe):
-    assert not find_fact().is_fine
+    assert not is_fine()

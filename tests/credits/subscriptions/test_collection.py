@@ -21,7 +21,8 @@ from credits.models import (
 from credits.purchases import comparison as payments
 from credits.purchases import lookup
 from credits.subscriptions import closing, comparison, following, forgetting, states
-from smartspec.upkeep import status
+from smartspec.upkeep.conditions import Look
+from smartspec.upkeep.payments import check_subscriptions
 from tests.credits.subscriptions.conftest import (
     DAY,
     find_plan,
@@ -345,10 +346,10 @@ def test_while_stripe_is_away_a_closed_account_stays_an_open_problem(subscribe, 
     account_deletion.close(user=ann, source=UNKNOWN)
     fake_stripe.break_next("error_before", times=4)
     call_command("sync_subscriptions")
-    assert [fact.is_fine for fact in status.check_subscriptions()] == [False]
+    assert [fact.is_fine for fact in check_subscriptions(Look())] == [False]
     fake_stripe.break_next("none")
     call_command("sync_subscriptions")
-    assert [fact.is_fine for fact in status.check_subscriptions()] == [True]
+    assert [fact.is_fine for fact in check_subscriptions(Look())] == [True]
 
 
 def test_a_subscription_that_no_row_knows_ends_with_the_account(subscribe, fake_stripe, ann):

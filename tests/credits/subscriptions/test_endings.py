@@ -1,5 +1,6 @@
 """A plan ends at once if one of its payments was fraud, was taken back, or is refunded so."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,8 @@ from credits import ledger
 from credits.models import Approval, Purchase, Refund, Subscription
 from credits.operators import approvals
 from credits.reversals.refund_acts import Request
-from smartspec.upkeep import status
+from smartspec.upkeep.conditions import Look
+from smartspec.upkeep.payments import check_subscriptions
 from tests.credits.subscriptions.conftest import find_plan
 
 
@@ -66,7 +68,7 @@ def test_an_end_that_stripe_does_not_answer_is_asked_for_again_and_told(
     tell()
     assert get_status(fake_stripe) == ["active"]
     Subscription.objects.update(end_asked_at=timezone.now() - timedelta(hours=1))
-    (fact,) = status.check_subscriptions()
+    (fact,) = check_subscriptions(Look())
     assert (fact.is_fine, fact.values["to_end"]) == (False, 1)
     fake_stripe.break_next("none")
     call_command("sync_subscriptions", verbosity=0)
@@ -116,3 +118,23 @@ def test_a_refund_of_a_package_offers_no_end_of_a_plan(pay, client, make_user):
     client.force_login(make_user("op@example.com", is_staff=True, is_superuser=True))
     page = client.get(f"/admin/credits/purchase/{bought.pk}/refund/").content.decode()
     assert "End the plan now" not in page
+
+
+def test_an_administrator_ends_a_plan_at_once_or_as_soon_as_stripe_answers(
+    client, subscribe, fake_stripe, tell, make_user, settings
+):
+    row = subscribe()
+    client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
+    path = f"/admin/credits/subscription/{row.pk}/end/"
+    version = re.findall(r'name="row_version" value="([^"]*)"', client.get(path).content.decode())
+    sent = {"row_version": version[0], "key": "k", "reason": "He asked for it", "confirm": "1"}
+    there = settings.STRIPE_API_BASE
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    text = client.post(path, sent, follow=True).content.decode()
+    assert "Stripe gives no answer now." in text
+    assert "already" in client.get(path, follow=True).content.decode()
+    settings.STRIPE_API_BASE = there
+    call_command("sync_subscriptions")
+    assert get_status(fake_stripe) == ["canceled"]
+    assert Subscription.objects.get().end_because == "He asked for it"
+    assert "ended already" in client.get(path, follow=True).content.decode()

@@ -301,6 +301,7 @@ MEMBERS = [
 ]
 
 
+@pytest.mark.long
 @given(
     st.lists(st.dictionaries(st.sampled_from(MEMBERS), anything), max_size=3),
     st.sampled_from(KINDS),

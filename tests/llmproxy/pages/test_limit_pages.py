@@ -132,7 +132,7 @@ def test_others_only_look_at_a_users_limits(
 def test_a_users_page_from_before_does_not_undo_a_limit(
     client: Client, boss: User, user: User
 ) -> None:
-    page = f"/admin/accounts/user/{user.pk}/change/"
+    page = f"/admin/accounts/user/{user.pk}/edit/"
     form = client.get(page).context["adminform"].form
     User.objects.filter(pk=user.pk).update(max_concurrent=7)
     seen = {

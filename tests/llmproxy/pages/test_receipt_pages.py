@@ -408,7 +408,8 @@ def test_the_admin_adds_what_the_receipt_does_not_have_and_nothing_twice(
     client.force_login(make_user("boss@example.com", is_staff=True, is_superuser=True))
     page = extract_text(client.get(f"/admin/llmproxy/completion/{dear.pk}/change/"))
     receipt, _, rest = page.partition(f"Trace ID {dear.trace_id}")
-    assert (dear.generation_id in receipt, rest != "") == (True, True)
+    rest, related, _ = rest.partition(" Related ")
+    assert (dear.generation_id in receipt, rest != "", related != "") == (True, True, True)
     for label, value in [
         ("User", user.email),
         ("Finish reason", "stop"),

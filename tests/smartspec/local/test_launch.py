@@ -58,6 +58,8 @@ def root(tmp_path: Path) -> Path:
     for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, tmp_path / name)
+    (tmp_path / "accounts/operation").mkdir()
+    (tmp_path / "accounts/operation/watch.py").write_text("def begin() -> None:\n    pass\n")
     return tmp_path
 
 
