@@ -43,7 +43,6 @@ TERMS = {
 }
 
 
-@pytest.mark.drill
 def test_each_term_is_looked_up_by_an_index(client: Client, world: World) -> None:
     add_completions(3000)
     client.get("/admin/find/")
