@@ -134,7 +134,6 @@ def test_the_text_of_a_hidden_link_stays(
     assert "evt_1" in page
 
 
-@pytest.mark.drill
 def test_the_relatives_are_read_by_an_index_and_in_bounds(client: Client, linked: World) -> None:
     for name in LINKS:
         client.get(locate(linked[name]))

@@ -74,7 +74,6 @@ def test_every_odd_value_of_every_filter_leads_to_a_list(reader: Client) -> None
                 assert status in (200, 302, 400), (name, query, status)
 
 
-@pytest.mark.drill
 def test_each_saved_view_shows_a_list_and_is_marked(reader: Client) -> None:
     models = list_lists()
     assert set(models) - set(VIEWS) == WITHOUT_VIEWS

@@ -28,7 +28,6 @@ def read(markup: str) -> str:
     return WORDS.sub(" ", markup).strip()
 
 
-@pytest.mark.drill
 def test_the_title_of_a_list_is_that_of_its_entry_in_the_menu(client: Client, boss: User) -> None:
     for name, model in list_registered().items():
         page = client.get(address_of(model)).content.decode()

@@ -53,7 +53,6 @@ def find_problems(page: Page, name: str, *, axe: bool) -> list[str]:
     return found
 
 
-@pytest.mark.drill
 def test_the_widest_lists_fit_a_small_desktop(
     browser: Browser, live_server: Any, make_user: Any, full_lists: None
 ) -> None:

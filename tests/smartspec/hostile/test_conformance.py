@@ -41,7 +41,7 @@ CHECKS = [
     checks.allow_header_conformance,
 ]
 SOME = settings(
-    max_examples=int(os.environ.get("CONFORMANCE_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("CONFORMANCE_EXAMPLES", "20")),
     derandomize=True,
     deadline=None,
     database=None,
