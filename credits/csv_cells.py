@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 # A spreadsheet would evaluate a text that begins with one of these, or drop its apostrophe.
-UNSAFE = ("=", "+", "-", "@", "\t", "\r", "'")
+# Those of full width are as good as the narrow ones to some.
+UNSAFE = (*"=+-@＝＋－＠", "\t", "\r", "\n", "'")
 NUMBER = re.compile(r"-\d+(\.\d+)?\Z", re.ASCII)
 
 

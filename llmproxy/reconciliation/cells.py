@@ -13,7 +13,7 @@ FIRST_DAY = date(2015, 1, 1)  # no provider of language models is older
 MOST_TOKENS = 10**15  # of one line
 MOST_USD = 10**8
 MOST_CHARACTERS = 200  # of a name
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = (*"=+-@＝＋－＠", "\t", "\r", "\n")
 # Thousands may be grouped with a comma, a space or an apostrophe, but only in groups of three.
 NUMBER = re.compile(
     r"[$]?\s?(\d{1,20}|[1-9]\d{0,2}(?:([, \u00a0\u202f'’])\d{3})(?:\2\d{3})*)"
