@@ -47,7 +47,7 @@ class Watcher:
             if not self._is_away:
                 logger.warning("the settings stay as they are: %r", error)
             self._is_away = True
-        except Exception:
+        except Exception:  # a thread that ends would leave the settings as they are for ever
             logger.exception("the settings cannot be read")
         finally:
             if not connection.in_atomic_block:
