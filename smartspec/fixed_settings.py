@@ -44,10 +44,10 @@ INSTALLED_APPS: list[str] = [
 
 MIDDLEWARE: list[str] = [
     "smartspec.policies.cors.ReflectingCorsMiddleware",
+    "smartspec.policies.compression.CompressPages",  # outside of what may write another text
     "smartspec.middleware.AnswerInDialect",
     "smartspec.policies.plain_http.RefusePlainHttp",
     "django.middleware.security.SecurityMiddleware",
-    "smartspec.policies.compression.CompressPages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "smartspec.policies.content_security.ContentSecurity",
     "smartspec.middleware.RejectMalformedRequests",
