@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 # A spreadsheet would evaluate a text that begins with one of these, or drop its apostrophe.
-# Those of full width are as good as the narrow ones to some.
+# Some spreadsheets read the signs of full width as the narrow ones.
 UNSAFE = (*"=+-@＝＋－＠", "\t", "\r", "\n", "'")
 NUMBER = re.compile(r"-\d+(\.\d+)?\Z", re.ASCII)
 
