@@ -31,7 +31,7 @@ DESKTOP_DARK = DESKTOP | {"color_scheme": "dark", "locale": "th-TH"}
 @pytest.fixture(
     params=[
         DESKTOP,
-        pytest.param(PHONE, marks=pytest.mark.drill),
+        PHONE,
         pytest.param(DESKTOP_DARK, marks=pytest.mark.drill),
         pytest.param(PHONE_LIGHT, marks=pytest.mark.drill),
     ],

@@ -58,7 +58,7 @@ def check_page(page: Page, name: str) -> None:
 @pytest.fixture(
     params=[
         DESKTOP,
-        pytest.param(PHONE, marks=pytest.mark.drill),
+        PHONE,
         pytest.param(WIDE_DARK, marks=pytest.mark.drill),
         pytest.param(NARROW_LIGHT, marks=pytest.mark.drill),
     ],

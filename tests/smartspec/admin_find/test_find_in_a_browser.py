@@ -19,7 +19,7 @@ pytestmark = [
 ]
 LOOKS = [
     DESKTOP,
-    pytest.param(PHONE, marks=pytest.mark.drill),
+    PHONE,
     pytest.param({**DESKTOP, "color_scheme": "dark", "locale": "th-TH"}, marks=pytest.mark.drill),
     pytest.param({**PHONE, "color_scheme": "light", "locale": "en-GB"}, marks=pytest.mark.drill),
 ]

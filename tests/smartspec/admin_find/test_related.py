@@ -102,7 +102,6 @@ def test_the_page_of_each_row_links_to_its_relatives(client: Client, linked: Wor
     assert missing == {}
 
 
-@pytest.mark.drill
 def test_every_link_leads_to_a_page(client: Client, linked: World) -> None:
     pages = {address for name in LINKS for address in read_links(client, linked[name])}
     assert {client.get(address).status_code for address in pages} == {200}
